@@ -1,0 +1,76 @@
+# Needs Python 3.11 or later, make and a POSIX shell; everything else is put into .venv.
+# Everything that is installed has the exact version that constraints.txt names.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Build tools are installed here rather than fetched for each build, so that what is once
+# installed can be installed again without a network.
+INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
+TESTS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types docs bench-smoke wheel-check test-all clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token needed
+	@$(BIN)/python scripts/demo.py
+
+test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
+	@echo "==> tests"
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev ## Check style and formatting with ruff
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types with mypy --strict, the promised public types included
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link fails)
+	@echo "==> mkdocs"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "built: site/index.html"
+
+bench-smoke: $(VENV)/.dev ## Run one short benchmark, to see that it runs
+	@echo "==> benchmark smoke"
+	@$(BIN)/python -m benchmarks.client --quick
+
+wheel-check: $(VENV)/.dev ## Build the wheel, install it alone, and run its command
+	@sh scripts/wheel-check $(BIN)/python
+
+test-all: ## Run the tests on each Python of 3.11, 3.12 and 3.13 that is here
+	@sh scripts/test-all
+
+clean: ## Remove all that was made
+	rm -rf $(VENV) .venvs build demo dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each says that a set is installed; one that is older than what it was made from
+# is made again, which costs a second when nothing has changed.
+
+$(VENV)/.made: scripts/pythons
+	@sh scripts/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "==> installing tmapi-async and its dependencies into $(VENV)"
+	@$(PIP) install --constraint constraints.txt hatchling editables
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "==> installing tmapi-async, its dependencies and the test tools into $(VENV)"
+	@$(PIP) install --constraint constraints.txt hatchling editables
+	@$(INSTALL) --editable ".[dev]"
+	@touch $(VENV)/.run $@
+
+$(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "==> installing the documentation tools into $(VENV)"
+	@$(PIP) install --constraint constraints.txt hatchling editables
+	@$(INSTALL) --editable ".[docs]"
+	@touch $(VENV)/.run $@
