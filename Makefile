@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
 TESTS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs bench-smoke wheel-check test-all clean
+.PHONY: help demo test lint types docs bench-smoke wheel-check test-all test-lowest clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ wheel-check: $(VENV)/.dev ## Build the wheel, install it alone, and run its comm
 
 test-all: ## Run the tests on each Python of 3.11, 3.12 and 3.13 that is here
 	@sh scripts/test-all
+
+test-lowest: ## Run the tests with the oldest versions that pyproject.toml allows
+	@sh scripts/test-lowest $(TESTS)
 
 clean: ## Remove all that was made
 	rm -rf $(VENV) .venvs build demo dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
