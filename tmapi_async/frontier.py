@@ -1,0 +1,316 @@
+"""Which page to ask for next: pure, synchronous, without I/O and without a clock.
+
+The frontier holds page numbers, never bodies. Work is handed out in this order: pages that are
+certain, turn by turn among the open listings, then the first pages of new listings. The rules for
+one listing are those of [`walks`][tmapi_async.walks].
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from .listings import Listing, PageRequest
+from .walks import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Ending = Literal["complete", "capped", "failed"]
+"""How a walk ended: at the server's word, at `max_pages` while there was more, or with a hole."""
+
+_REACH = 16  # gate widths that a listing may run ahead of its first page that is not settled
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What follows from one event.
+
+    Attributes:
+        deliver: Numbers of the pages that can be delivered now, in page order.
+        wasted: Whether the page just answered lies past the end of its listing.
+        ended: How the listing ended, told exactly once; None while it goes on.
+        past_end: Pages of the listing still in flight although the end is known to lie below them,
+            told once. They need no retry and may be cancelled and given back; the listing ends
+            when the last of them is answered, failed or given back.
+    """
+
+    deliver: tuple[int, ...] = ()
+    wasted: bool = False
+    ended: Ending | None = None
+    past_end: tuple[int, ...] = ()
+
+
+_NOTHING = Answer()
+_WASTED = Answer(wasted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierStatistics:
+    """Counts at one moment; pages, unless said otherwise.
+
+    Attributes:
+        open: Listings begun and not ended.
+        new: Listings waiting to be begun.
+        in_flight: Taken and neither answered, failed nor given back.
+        speculative_in_flight: Those among them that are not known to exist.
+        asked: Taken, ever; what was given back and taken again counts twice.
+        answered: Answered, the wasted ones included.
+        failed: Failed for good.
+        given_back: Taken and given back.
+        wasted: Answered or given back past the end of their listing.
+    """
+
+    open: int
+    new: int
+    in_flight: int
+    speculative_in_flight: int
+    asked: int
+    answered: int
+    failed: int
+    given_back: int
+    wasted: int
+
+
+class Frontier:
+    """Decides which page of which listing is asked for next.
+
+    Args:
+        lookahead: None lets slots that would idle ask for pages not known to exist, within
+            `max_waste`; 0 forbids it (a known length is still used); N asks up to N pages past the
+            last page known, whatever the waste.
+        max_waste: Share of the pages asked for that may lie past the end of their listing.
+
+    Raises:
+        ValueError: `lookahead` is negative, or `max_waste` is not between 0 and 1.
+    """
+
+    def __init__(self, *, lookahead: int | None = None, max_waste: float = 0.02) -> None:
+        if lookahead is not None and lookahead < 0:
+            raise ValueError(f"lookahead must be None, 0 or a number of pages, not {lookahead}")
+        if not 0 <= max_waste <= 1:
+            raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
+        self._lookahead = lookahead
+        self._max_waste = max_waste
+        self._width = 1
+        self._walks: dict[Listing, Walk] = {}
+        self._closed: dict[Listing, Walk] = {}  # left early, with pages still in flight
+        self._new: deque[Walk] = deque()  # closed ones among them are skipped when met
+        self._ready: deque[Walk] = deque()  # walks with work that is certain, each at most once
+        self._waiting = 0  # walks in _new that count
+        self._in_flight = self._asked = self._answered = 0
+        self._failed = self._given_back = self._wasted = 0
+
+    def __contains__(self, listing: object) -> bool:
+        """Whether the listing is known here: waiting, open, or closed with pages in flight."""
+        return listing in self._walks or listing in self._closed
+
+    @property
+    def hungry(self) -> bool:
+        """Whether another listing should be opened: fewer wait than the gate is wide."""
+        return self._waiting < self._width
+
+    @property
+    def open_listings(self) -> int:
+        """Listings that are not ended, those not yet begun included."""
+        return len(self._walks)
+
+    def open(
+        self,
+        listing: Listing,
+        *,
+        first: int = 1,
+        max_pages: int | None = None,
+        expected: int | None = None,
+        held: Mapping[int, bool] = MappingProxyType({}),
+    ) -> Answer:
+        """Add a listing to those to be walked.
+
+        Args:
+            listing: What to walk; at most once at a time.
+            first: Page to start from.
+            max_pages: How many pages at most, from `first` on; None for no limit.
+            expected: Number of the last page, if something (a total, an earlier run) tells it.
+                It saves speculation; `has_next_page` alone still ends the walk.
+            held: Pages that need not be asked for again, with their `has_next_page`.
+
+        Returns:
+            The ending, if the pages held are all there is; else nothing.
+
+        Raises:
+            ValueError: The listing is open already, or a number is below 1.
+        """
+        if listing in self:
+            raise ValueError(f"{listing} is open already: open it again when it has ended")
+        if first < 1 or (max_pages is not None and max_pages < 1):
+            raise ValueError(f"{listing}: first ({first}) and max_pages ({max_pages}) start at 1")
+        walk = Walk(listing, first, max_pages, expected, held)
+        self._walks[listing] = walk
+        answer = self._proceed(walk)
+        if answer.ended is None:
+            self._new.append(walk)
+            self._waiting += 1
+        return answer
+
+    def take(self, width: int) -> PageRequest | None:
+        """Choose the next page to ask for; call it for each free slot.
+
+        Args:
+            width: How many requests the gate lets be in flight now.
+
+        Returns:
+            The page, in flight from now on, or None if there is nothing to ask for at present.
+        """
+        self._width = max(width, 1)
+        walk = self._turn()
+        if walk is None:
+            return None
+        number = walk.upcoming(_REACH * self._width)
+        walk.sent(number)
+        self._asked += 1
+        self._in_flight += 1
+        self._enlist(walk)
+        return PageRequest(walk.listing, number)
+
+    def answered(
+        self, request: PageRequest, *, has_next: bool, items: int, expected: int | None = None
+    ) -> Answer:
+        """Note the page that came for a request.
+
+        Args:
+            request: A request in flight.
+            has_next: The page's `has_next_page`.
+            items: How many rows it held, rejects included.
+            expected: Number of the last page, if the page tells it.
+
+        Returns:
+            What can be delivered, whether the page was wasted, and whether the listing ended.
+
+        Raises:
+            ValueError: The request is not in flight.
+        """
+        walk = self._landed(request)
+        self._answered += 1
+        if walk.listing not in self._walks:
+            self._wasted += 1
+            return _WASTED
+        known = walk.stop
+        wasted = walk.page(request.number, has_next=has_next, items=items, expected=expected)
+        self._wasted += wasted
+        return self._proceed(walk, wasted=wasted, fresh_end=walk.stop < known)
+
+    def failed(self, request: PageRequest) -> Answer:
+        """Note that a request failed for good, its retries used up.
+
+        Raises:
+            ValueError: The request is not in flight.
+        """
+        walk = self._landed(request)
+        self._failed += 1
+        if walk.listing not in self._walks:
+            return _NOTHING
+        walk.fail(request.number)
+        return self._proceed(walk)
+
+    def given_back(self, request: PageRequest) -> Answer:
+        """Note that a request was taken but not answered: it may be asked for again.
+
+        Returns:
+            An ending, if the page lay past the end and was the last that its listing waited for.
+
+        Raises:
+            ValueError: The request is not in flight.
+        """
+        walk = self._landed(request)
+        self._given_back += 1
+        if walk.listing not in self._walks:
+            return _NOTHING
+        self._wasted += request.number > walk.stop
+        walk.back(request.number)
+        return self._proceed(walk)
+
+    def close(self, listing: Listing) -> Answer:
+        """Leave a listing early; does nothing if it has ended.
+
+        What is still in flight is counted as wasted when it is answered, and is not delivered.
+
+        Returns:
+            The pages that waited for earlier ones, and the ending "failed".
+        """
+        walk = self._walks.pop(listing, None)
+        if walk is None:
+            return _NOTHING
+        if walk.flying:
+            self._closed[listing] = walk
+        if not walk.started:
+            self._waiting -= 1
+        return Answer(deliver=tuple(walk.leftover()), ended="failed", past_end=tuple(walk.flying))
+
+    def wanted(self, request: PageRequest) -> bool:
+        """Whether a request in flight is still worth a retry: not closed, not past the end."""
+        walk = self._walks.get(request.listing)
+        return walk is not None and request.number <= walk.stop
+
+    def statistics(self) -> FrontierStatistics:
+        """Counts at this moment."""
+        return FrontierStatistics(
+            open=len(self._walks) - self._waiting,
+            new=self._waiting,
+            in_flight=self._in_flight,
+            speculative_in_flight=0,
+            asked=self._asked,
+            answered=self._answered,
+            failed=self._failed,
+            given_back=self._given_back,
+            wasted=self._wasted,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Frontier: {len(self._walks) - self._waiting} open, {self._waiting} new, "
+            f"{self._in_flight} in flight, {self._asked} asked, {self._wasted} wasted>"
+        )
+
+    def _turn(self) -> Walk | None:
+        ready = self._ready
+        while ready:
+            walk = ready.popleft()
+            walk.queued = False
+            if self._walks.get(walk.listing) is walk and walk.upcoming(_REACH * self._width):
+                return walk
+        while self._new:
+            walk = self._new.popleft()
+            if self._walks.get(walk.listing) is walk:
+                walk.started = True
+                self._waiting -= 1
+                return walk
+        return None
+
+    def _enlist(self, walk: Walk) -> None:
+        if walk.started and not walk.queued and walk.upcoming(_REACH * self._width):
+            walk.queued = True
+            self._ready.append(walk)
+
+    def _landed(self, request: PageRequest) -> Walk:
+        walk: Walk | None = self._walks.get(request.listing) or self._closed.get(request.listing)
+        if walk is None or request.number not in walk.flying:
+            raise ValueError(f"{request} is not in flight")
+        walk.land(request.number)
+        self._in_flight -= 1
+        if not walk.flying:
+            self._closed.pop(walk.listing, None)
+        return walk
+
+    def _proceed(self, walk: Walk, *, wasted: bool = False, fresh_end: bool = False) -> Answer:
+        ready = walk.settle()
+        if walk.over:
+            del self._walks[walk.listing]
+            ready += walk.leftover()
+            ending: Ending = "failed" if walk.broken else "capped" if walk.capped else "complete"
+            return Answer(tuple(ready), wasted, ending)
+        self._enlist(walk)
+        past_end = walk.past_end() if fresh_end else ()
+        return Answer(tuple(ready), wasted, None, past_end)
