@@ -1,0 +1,94 @@
+"""`python -m tmapi_async.sandbox`: a sandbox in this process; prints its URL first."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, get_args
+
+from .config import Balance, Config, Endless, Style, Text, Unknown
+from .drift import Drift
+from .faults import KINDS, Faults
+from .process import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .server import Sandbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal; returns the exit code (2: bad usage)."""
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    exit_with_parent = given.pop("exit_with_parent")
+    try:
+        config = _config(given)
+        asyncio.run(serve(config, _announce, exit_with_parent=exit_with_parent))
+    except (ValueError, OSError) as problem:
+        parser.error(str(problem))
+    return 0
+
+
+def _announce(sandbox: Sandbox) -> None:
+    sys.stdout.write(f"{sandbox.url}\n")
+    sys.stdout.flush()
+
+
+def _config(given: dict[str, Any]) -> Config:
+    given["faults"] = Faults.parse(given.pop("fault"))
+    given["drift"] = Drift(
+        rows=given.pop("drift"),
+        bad_rows=given.pop("bad_rows"),
+        envelopes=given.pop("drift_envelopes"),
+    )
+    given["endless"] = dict(given["endless"])
+    if not given["token"]:
+        del given["token"]
+    return Config(**given)
+
+
+def _endless(text: str) -> tuple[int, str]:
+    cat_id, _, kind = text.partition("=")
+    return int(cat_id), kind
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tmapi_async.sandbox", description=__doc__)
+    add, usual = parser.add_argument, Config()
+    add("--host", default=usual.host)
+    add("--port", type=int, default=usual.port, help="0 for any free one")
+    add("--seed", type=int, default=usual.seed)
+    add("--categories", type=int, default=usual.categories)
+    add("--mean", type=float, default=usual.mean, help="mean items of a category")
+    add("--page-size", type=int, default=usual.page_size)
+    add("--unknown", choices=get_args(Unknown), default=usual.unknown)
+    add("--token", action="append", default=[], help="accepted token; may be repeated")
+    add("--style", choices=get_args(Style), default=usual.style)
+    add("--text", choices=get_args(Text), default=usual.text)
+    add("--limit", type=int, help="concurrent requests before 503")
+    add("--retry-after", type=float)
+    add("--latency", type=float, default=usual.latency, help="mean seconds")
+    add("--latency-sigma", type=float, default=usual.latency_sigma, help="0 for a fixed latency")
+    add("--quota", type=int, help="replies that the balance pays for")
+    add("--balance", choices=get_args(Balance), default=usual.balance)
+    add("--bare-status", type=int, default=usual.bare_status)
+    add("--fault", action="append", default=[], metavar="NAME=P", help=f"one of {', '.join(KINDS)}")
+    add("--drift", type=float, default=0.0, help="probability for a row")
+    add("--drift-envelopes", type=float, default=0.0)
+    add("--bad-rows", type=float, default=0.0)
+    add("--repeats", type=float, default=usual.repeats)
+    add("--short-pages", type=float, default=usual.short_pages)
+    kinds = "|".join(get_args(Endless))
+    add("--endless", action="append", type=_endless, default=[], metavar=f"CAT={kinds}")
+    add("--ghosts", action="store_true", help="an aborted request keeps its slot")
+    add("--compress", action="store_true")
+    add("--bodies", metavar="DIR", help="serve recorded bodies")
+    add("--verbatim", action="store_true")
+    add("--exit-with-parent", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

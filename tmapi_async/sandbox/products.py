@@ -1,0 +1,340 @@
+"""Products: the facts behind a row, made on demand from a seed and a position."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .hashing import bits, mix
+
+_STYLES = [
+    "2025夏季新款",
+    "跨境外贸",
+    "欧美风",
+    "韩版宽松",
+    "法式复古",
+    "国潮刺绣",
+    "简约百搭",
+    "高级感",
+    "新中式",
+    "美式街头",
+    "日系森女",
+    "港风气质",
+    "甜酷辣妹",
+    "学院风",
+    "度假风",
+    "通勤轻熟",
+]
+_CUTS = [
+    "碎花",
+    "纯色",
+    "条纹",
+    "格子",
+    "印花",
+    "镂空",
+    "蕾丝",
+    "牛仔",
+    "针织",
+    "雪纺",
+    "丝绒",
+    "棉麻",
+    "加绒加厚",
+    "冰丝",
+    "亮片",
+    "拼接",
+]
+_FORMS = [
+    "V领",
+    "圆领",
+    "高腰",
+    "修身",
+    "宽松",
+    "长款",
+    "短款",
+    "中长款",
+    "收腰",
+    "A字",
+    "开叉",
+    "连体",
+    "无袖",
+    "长袖",
+    "五分袖",
+    "大码",
+]
+_GOODS = [
+    "连衣裙",
+    "T恤",
+    "衬衫",
+    "半身裙",
+    "牛仔裤",
+    "卫衣",
+    "风衣",
+    "羽绒服",
+    "太阳镜",
+    "项链",
+    "耳环",
+    "托特包",
+    "双肩包",
+    "遮阳帽",
+    "睡衣",
+    "瑜伽裤",
+    "运动鞋",
+    "拖鞋",
+    "发饰",
+    "手表",
+    "围巾",
+    "儿童套装",
+    "宠物衣服",
+    "收纳盒",
+    "保温杯",
+    "雨伞",
+    "台灯",
+    "剪刀",
+    "手机壳",
+    "充电线",
+    "抱枕",
+    "窗帘",
+]
+_ENDINGS = [
+    "女装批发",
+    "厂家直销",
+    "一件代发",
+    "现货速发",
+    "支持定制",
+    "源头工厂",
+    "广州十三行",
+    "义乌货源",
+    "网红爆款",
+    "ins风",
+    "直播爆款",
+    "外贸原单",
+    "免费拿样",
+    "可贴牌",
+    "七天包退",
+    "跨境专供",
+]
+_CITIES = [
+    "广州",
+    "义乌",
+    "杭州",
+    "深圳",
+    "泉州",
+    "汕头",
+    "东莞",
+    "温州",
+    "台州",
+    "青岛",
+    "佛山",
+    "苏州",
+    "宁波",
+    "金华",
+    "揭阳",
+    "中山",
+]
+_NAMES = [
+    "衣耘",
+    "祥通",
+    "昀晟",
+    "喜字",
+    "泉森",
+    "爱昌",
+    "淘圣",
+    "悦装",
+    "春霞",
+    "锦绣",
+    "鸿运",
+    "丽人",
+    "名扬",
+    "佳美",
+    "恒信",
+    "盛世",
+]
+_TRADES = [
+    "服装厂",
+    "电子科技有限公司",
+    "商贸有限公司",
+    "制衣有限公司",
+    "饰品商行",
+    "箱包厂",
+    "鞋业有限公司",
+    "家居用品厂",
+]
+_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_SHOPS = 4093
+_SHELF_PRICES = (990, 1990, 2990, 590, 3990, 1500, 2500, 9900)
+
+
+class Shop(NamedTuple):
+    """A seller.
+
+    Attributes:
+        login_id: Login name, Latin or Chinese.
+        url: Address of the shop.
+        company: Company name.
+        super_factory: True for one shop in five.
+        repurchase_rate: Percent with two decimals, or `""`.
+    """
+
+    login_id: str
+    url: str
+    company: str
+    super_factory: bool
+    repurchase_rate: str
+
+
+class Product(NamedTuple):
+    """The facts about one product, whatever endpoint shows them. Money is in fen (1/100 yuan)."""
+
+    item_id: int
+    title: str
+    image: str
+    sale_price: int
+    origin_price: int
+    quantity_begin: int
+    sales: int
+    buyers: int
+    shop: Shop
+    dropshipping: bool
+    free_shipping: bool
+
+
+DOCUMENTED_CATEGORY = 1031910
+"""The category of the API document's example for `GET /1688/category/items`."""
+
+DOCUMENTED = (
+    Product(
+        item_id=884674536008,
+        title="2025夏季新款温柔碎花法式连衣裙女高级感广州十三行蓬蓬裙子女装",
+        image="O1CN01n7ZpIr1zyfRRHlyvV_!!2215924096783-0-cib.jpg",
+        sale_price=459,
+        origin_price=540,
+        quantity_begin=200,
+        sales=180100,
+        buyers=89750,
+        shop=Shop(
+            "衣耘服装厂", "https://yiyunfuzhuang888.1688.com", "广州衣耘服装厂", False, "38.46"
+        ),
+        dropshipping=True,
+        free_shipping=True,
+    ),
+    Product(
+        item_id=769734131977,
+        title="欧美跨境度假风蕾丝沙滩裙V领镂空开叉连体设计感连衣裙",
+        image="O1CN01Zq7l8S2EzKFQjexo0_!!1022268815-0-cib.jpg",
+        sale_price=4400,
+        origin_price=4400,
+        quantity_begin=3,
+        sales=60627,
+        buyers=60044,
+        shop=Shop(
+            "xiangtongdz",
+            "https://xiangtongdz.1688.com",
+            "广州市昀晟电子科技有限公司",
+            False,
+            "18.18",
+        ),
+        dropshipping=True,
+        free_shipping=False,
+    ),
+)
+"""The two rows of the API document's example, the first rows of its category."""
+
+
+@lru_cache(maxsize=_SHOPS)
+def shop(seed: int, number: int) -> Shop:
+    """The shop of a number, a pure function of the seed."""
+    chosen = mix(seed, "shop", number)
+    city, name = _CITIES[chosen & 15], _NAMES[chosen >> 4 & 15]
+    company = f"{city}{name}{_TRADES[chosen >> 8 & 7]}"
+    login = company if chosen >> 11 & 1 else f"shop{number}{chosen >> 12 & 0xFFF:03x}"
+    rate = "" if chosen >> 24 & 7 == 0 else f"{(chosen >> 27) % 9000 / 100:.2f}"
+    return Shop(
+        login_id=login,
+        url=f"https://shop{number}{chosen >> 12 & 0xFFFF:04x}.1688.com",
+        company=company,
+        super_factory=chosen >> 48 & 0xFF < 52,
+        repurchase_rate=rate,
+    )
+
+
+def flags(seed: int, position: int) -> tuple[bool, bool, bool]:
+    """`(super_factory, support_dropshipping, free_shipping)` of a position, without the rest."""
+    _, _, chosen = bits(seed, position)
+    super_factory = shop(seed, chosen % _SHOPS).super_factory
+    return super_factory, chosen >> 40 & 7 < 5, chosen >> 43 & 1 == 1
+
+
+def product(seed: int, position: int, item_id: int) -> Product:
+    """The product at a position of the catalogue, a pure function of the seed."""
+    words, amounts, chosen = bits(seed, position)
+    sale = _price(amounts)
+    sales = int(2 ** ((amounts >> 24 & 0xFFFF) / 0x10000 * 18)) - 1
+    _, dropshipping, free_shipping = flags(seed, position)
+    return Product(
+        item_id=item_id,
+        title=_title(words),
+        image=_image(words, chosen),
+        sale_price=sale,
+        origin_price=sale + (sale * (amounts >> 40 & 31) // 100 if amounts >> 45 & 1 else 0),
+        quantity_begin=(1, 1, 1, 2, 2, 3, 5, 10, 20, 50, 100, 200)[(amounts >> 46 & 0xFF) % 12],
+        sales=sales,
+        buyers=sales * (amounts >> 54 & 0xFF) // 256,
+        shop=shop(seed, chosen % _SHOPS),
+        dropshipping=dropshipping,
+        free_shipping=free_shipping,
+    )
+
+
+def row_v1(product: Product) -> dict[str, Any]:
+    """A product as a row of `GET /1688/category/items`, every documented field present."""
+    sale, seller = _yuan(product.sale_price), product.shop
+    return {
+        "item_id": product.item_id,
+        "product_url": f"https://detail.1688.com/offer/{product.item_id}.html",
+        "title": product.title,
+        "img": "https://cbu01.alicdn.com/img/ibank/" + product.image,
+        "price": "",
+        "price_info": {
+            "sale_price": sale,
+            "show_price": sale,
+            "origin_price": _yuan(product.origin_price),
+        },
+        "quantity_begin": product.quantity_begin,
+        "sales_count": str(product.sales),
+        "sale_info": {"sale_quantity_int": product.sales, "buyer_count": product.buyers},
+        "shop_info": {
+            "login_id": seller.login_id,
+            "shop_url": seller.url,
+            "company_name": seller.company,
+            "is_super_factory": seller.super_factory,
+            "shop_repurchase_rate": seller.repurchase_rate,
+        },
+    }
+
+
+def _price(amounts: int) -> int:
+    if amounts & 7 == 0:
+        return _SHELF_PRICES[amounts >> 3 & 7]
+    return int(50 * 2 ** ((amounts >> 6 & 0xFFFF) / 0x10000 * 10))
+
+
+def _title(words: int) -> str:
+    return (
+        _STYLES[words & 15]
+        + _CUTS[words >> 4 & 15]
+        + _FORMS[words >> 8 & 15]
+        + _GOODS[words >> 12 & 31]
+        + _ENDINGS[words >> 17 & 15]
+        + _FORMS[words >> 21 & 15]
+        + _CUTS[words >> 25 & 15]
+        + _ENDINGS[words >> 29 & 15]
+    )
+
+
+def _image(words: int, chosen: int) -> str:
+    name = "".join(_ALPHABET[words >> shift & 31] for shift in range(0, 60, 5))
+    return f"O1CN01{name}_!!{2200000000000 + (chosen & 0xFFFFFFFF)}-0-cib.jpg"
+
+
+def _yuan(fen: int) -> str:
+    return f"{fen // 100}.{fen % 100:02d}"
