@@ -1,0 +1,414 @@
+"""The client that applications use: `TMAPI` and the walks it hands out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
+
+from . import listings
+from .address import DEFAULT_BASE_URL, check_base_url, check_token
+from .crawl import Crawl
+from .errors import ClosedError, InvalidRequestError
+from .frontier import Frontier
+from .guard import GuardPolicy
+from .limits.controller import LearningController
+from .limits.gate import Budget, Gate, GateStatistics, Pace
+from .listings import Listing, PageRequest
+from .models import Item
+from .outcomes import ListingOutcome, Opening, WalkStatistics
+from .replies import Page
+from .retry import RetryPolicy
+from .session import Auth, Flight, Session, Tally
+
+if TYPE_CHECKING:
+    import aiohttp
+
+Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
+"""One category ID, or many; an async iterable is read as the walk goes on."""
+
+Concurrency: TypeAlias = int | Literal["auto"]
+Lookahead: TypeAlias = int | Literal["auto", "off"]
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds, as the API document advises (code 499)."""
+
+DEFAULT_MAX_BODY = 32 * 2**20
+"""Bytes, decompressed."""
+
+
+class Walk:
+    """A walk over one listing or many.
+
+    Await it for the first page of one listing; iterate over it for items; iterate over `pages()`
+    for pages. Nothing is sent before that. A walk can be walked once.
+
+    Inside `async with` every task of the walk ends when the block is left. Without it, leaving the
+    loop early (`break`) ends them when the generator is collected: use `async with`, or
+    `contextlib.aclosing`.
+    """
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        openings: Callable[[], AsyncIterator[Opening]],
+        first: Callable[[], PageRequest],
+        *,
+        lookahead: int | None,
+        unique: bool,
+        guard: GuardPolicy,
+        on_end: Callable[[ListingOutcome], None] | None,
+    ) -> None:
+        self._session = session
+        self._openings = openings
+        self._first = first
+        self._lookahead = lookahead
+        self._unique = unique
+        self._guard = guard
+        self._on_end = on_end
+        self._crawl: Crawl | None = None
+        self._closed = False
+
+    def __await__(self) -> Generator[Any, None, Page]:
+        return self._first_page().__await__()
+
+    async def _first_page(self) -> Page:
+        session = self._session()
+        return await session.fetch(self._first(), Flight(session.epoch, Tally()))
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self.items()
+
+    async def items(self) -> AsyncIterator[Item]:
+        """Every item, in page order within a listing.
+
+        Raises:
+            TMAPIError: As `pages`.
+        """
+        crawl = self._start()
+        try:
+            while (page := await crawl.next()) is not None:
+                for item in page.items:
+                    yield item
+        finally:
+            await self.aclose()
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """Every page: in page order within a listing, as they come across listings.
+
+        Raises:
+            TMAPIError: The one listing failed, or everything had to end (`progress` then says what
+                was done and what is left).
+            ListingsFailedError: Some of several listings failed; raised after the last page, when
+                all others have been walked.
+        """
+        crawl = self._start()
+        try:
+            while (page := await crawl.next()) is not None:
+                yield page
+        finally:
+            await self.aclose()
+
+    def stop(self) -> None:
+        """Start nothing more; the loop goes on with what is on the wire, and then ends."""
+        if self._crawl is not None:
+            self._crawl.stop()
+
+    async def aclose(self) -> None:
+        """End every task of the walk at once."""
+        self._closed = True
+        if self._crawl is not None:
+            await self._crawl.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def statistics(self) -> WalkStatistics:
+        """A snapshot of what the walk has done so far."""
+        if self._crawl is None:
+            return WalkStatistics()
+        return self._crawl.statistics()
+
+    def _start(self) -> Crawl:
+        if self._closed or self._crawl is not None:
+            raise ClosedError("a walk can be walked once: ask the client for another one")
+        frontier = Frontier(lookahead=self._lookahead)
+        self._crawl = Crawl(
+            self._session(),
+            frontier,
+            self._openings(),
+            unique=self._unique,
+            guard=self._guard,
+            on_end=self._on_end,
+        )
+        return self._crawl
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "not begun" if self._crawl is None else "open"
+        return f"<Walk {state}: {self.statistics()}>"
+
+
+class TMAPI:
+    """A client of TMAPI's 1688 endpoints. One client may serve many tasks; they share its gate.
+
+    Args:
+        token: The account's token. Never shown in any message, log or repr.
+        base_url: Where the API is served; `https://api.tmapi.top` if not given.
+        auth: Send the token as query field `apiToken` ("query") or as header `apikey` ("header").
+        concurrency: Most requests in flight; "auto" learns how many the account may have.
+        rate: Most requests a second, or None.
+        timeout: Seconds for one request, from when it is let through the gate until its reply is
+            read.
+        lookahead: "auto" asks ahead where slots would idle, "off" never, N keeps N pages ahead.
+        max_requests: Most requests sent by this client in all, retries included; or None.
+        retry: How often and how long to try.
+        guard: When a listing counts as endless.
+        max_body: Longest reply accepted, in bytes, decompressed.
+        connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
+        trust_env: Take proxies from the environment.
+
+    Raises:
+        InvalidRequestError: An argument makes no sense; the message says which and why.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        auth: Auth = "query",
+        concurrency: Concurrency = "auto",
+        rate: float | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        lookahead: Lookahead = "auto",
+        max_requests: int | None = None,
+        retry: RetryPolicy | None = None,
+        guard: GuardPolicy | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
+        connector: aiohttp.BaseConnector | None = None,
+        trust_env: bool = False,
+    ) -> None:
+        check_token(token)
+        self.base_url = base_url
+        self._host = check_base_url(base_url)
+        if auth not in ("query", "header"):
+            raise InvalidRequestError(f"auth must be 'query' or 'header', not {auth!r}")
+        _check_above_zero("timeout", timeout)
+        _check_above_zero("max_body", max_body)
+        self._lookahead = _lookahead(lookahead)
+        self._guard = guard or GuardPolicy()
+        gate = Gate(
+            LearningController(_ceiling(concurrency, connector)),
+            pace=None if rate is None else Pace(rate),
+            budget=Budget(max_requests),
+        )
+        self._session = Session(
+            token,
+            gate=gate,
+            base_url=base_url,
+            auth=auth,
+            timeout=timeout,
+            max_body=max_body,
+            policy=retry or RetryPolicy(),
+            connector=connector,
+            trust_env=trust_env,
+        )
+        self._is_open = False
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """Make a client with the token from `TMAPI_TOKEN` and the host from `TMAPI_BASE_URL`.
+
+        Args:
+            **options: Whatever the constructor takes; an explicit `base_url` wins.
+
+        Raises:
+            InvalidRequestError: `TMAPI_TOKEN` is not set.
+        """
+        base_url = os.environ.get("TMAPI_BASE_URL") or DEFAULT_BASE_URL
+        return cls(os.environ.get("TMAPI_TOKEN", ""), **{"base_url": base_url, **options})
+
+    async def __aenter__(self) -> Self:
+        await self._session.open()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. Close walks first: theirs fail from now on."""
+        self._is_open = False
+        await self._session.close()
+
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        start_page: int = 1,
+        max_pages: int | None = None,
+        unique: bool = False,
+        lookahead: Lookahead | None = None,
+        on_end: Callable[[ListingOutcome], None] | None = None,
+    ) -> Walk:
+        """Walk the products of one category or many (API document: `GET /1688/category/items`).
+
+        Args:
+            ids: One category ID, or an iterable or async iterable of IDs. An iterator is read as
+                the walk goes on, so an ID may come twice; each is then walked twice.
+            super_factory: Only super factories; None leaves the filter out.
+            support_dropshipping: Only items that can be drop-shipped; None leaves it out.
+            free_shipping: Only items shipped free; None leaves it out.
+            start_page: First page, from 1.
+            max_pages: Most pages of each listing, or None; a listing cut short is *capped*.
+            unique: Drop items whose ID the listing has shown before.
+            lookahead: As in the constructor; None takes the client's.
+            on_end: Called with the outcome of each listing when it ends.
+
+        Returns:
+            The walk; nothing is sent until it is awaited or iterated.
+
+        Raises:
+            InvalidRequestError: An ID or an option makes no sense. IDs of an iterator are checked
+                when they are reached.
+        """
+
+        def listing(cat_id: int | str) -> Listing:
+            return listings.category_items(
+                cat_id,
+                super_factory=super_factory,
+                support_dropshipping=support_dropshipping,
+                free_shipping=free_shipping,
+            )
+
+        def opening(cat_id: int | str) -> Opening:
+            return Opening(listing=listing(cat_id), first=start_page, max_pages=max_pages)
+
+        _check_whole("start_page", start_page)
+        if max_pages is not None:
+            _check_whole("max_pages", max_pages)
+        source = _Source(ids)
+        source.check(listing)
+        return self.walk(
+            lambda: source.openings(opening),
+            first=lambda: PageRequest(listing(source.only()), start_page),
+            unique=unique,
+            lookahead=lookahead,
+            on_end=on_end,
+        )
+
+    def walk(
+        self,
+        openings: Callable[[], AsyncIterator[Opening]],
+        *,
+        first: Callable[[], PageRequest],
+        unique: bool = False,
+        lookahead: Lookahead | None = None,
+        on_end: Callable[[ListingOutcome], None] | None = None,
+    ) -> Walk:
+        """Walk listings described elsewhere; `category_items` is the everyday way."""
+        return Walk(
+            self._opened_session,
+            openings,
+            first,
+            lookahead=self._lookahead if lookahead is None else _lookahead(lookahead),
+            unique=unique,
+            guard=self._guard,
+            on_end=on_end,
+        )
+
+    def statistics(self) -> GateStatistics:
+        """A snapshot of the gate: width, slots in use, requests sent, budget left."""
+        return self._session.gate.statistics()
+
+    def _opened_session(self) -> Session:
+        if not self._is_open:
+            raise ClosedError(
+                "the client is not open: use it inside `async with TMAPI(...) as api`"
+            )
+        return self._session
+
+    def __repr__(self) -> str:
+        return f"<TMAPI {self._host}: {self._session.gate!r}>"
+
+
+class _Source:
+    """The IDs a caller gave, in whichever form."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._one = isinstance(ids, int | str)
+        self._ids: Any = [ids] if self._one else ids
+        if not self._one and not isinstance(ids, Iterable | AsyncIterable):
+            raise InvalidRequestError(
+                f"ids must be a category ID or an iterable of them, not {type(ids).__name__}"
+            )
+
+    def check(self, listing: Callable[[int | str], Listing]) -> None:
+        """Refuse bad IDs at once where looking at them does not use them up."""
+        if isinstance(self._ids, list | tuple | set | frozenset):
+            for cat_id in self._ids:
+                listing(cat_id)
+
+    def only(self) -> int | str:
+        """The one ID given."""
+        if not self._one:
+            raise InvalidRequestError(
+                "awaiting gives the first page of one category; for many, use `async for`"
+            )
+        return cast("int | str", self._ids[0])
+
+    async def openings(self, opening: Callable[[int | str], Opening]) -> AsyncIterator[Opening]:
+        """The listings, one at a time."""
+        if isinstance(self._ids, AsyncIterable):
+            async for cat_id in self._ids:
+                yield opening(cat_id)
+        else:
+            for cat_id in self._ids:
+                yield opening(cat_id)
+
+
+def _check_above_zero(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:  # noqa: PLR2004
+        raise InvalidRequestError(f"{name} must be above 0, not {value!r}")
+
+
+def _check_whole(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidRequestError(f"{name} must be a whole number from 1, not {value!r}")
+
+
+def _lookahead(value: Lookahead) -> int | None:
+    if value == "auto":
+        return None
+    if value == "off":
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidRequestError(f"lookahead must be 'auto', 'off' or a number, not {value!r}")
+    return value
+
+
+def _ceiling(concurrency: Concurrency, connector: aiohttp.BaseConnector | None) -> int | None:
+    """The gate's ceiling: the caller's, and never above what a connector of theirs lets through."""
+    if concurrency != "auto":
+        _check_whole("concurrency", concurrency)
+    limits = [] if concurrency == "auto" else [concurrency]
+    if connector is not None and connector.limit:
+        limits.append(connector.limit)
+    return min(limits, default=None)

@@ -1,0 +1,337 @@
+"""From a reply to a page or a typed error. No I/O: a pure function of status, headers and bytes.
+
+The rules are those of the API document and of what has been seen (docs: "Drift"): a reply is a
+success only when the HTTP status is 2xx *and* `code` is 200 *and* `data` has the expected shape.
+The body is read whatever the status, since the codes arrive both as statuses and inside an HTTP
+200 body.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import functools
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from . import errors
+from .drift import OpenItem, open_variant
+from .listings import PageRequest
+from .models import Item, Reject, Wire
+
+JSON = msgspec.json.Decoder()
+
+# Text that is not UTF-8 inside one row must not cost the others.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNFIT = (msgspec.ValidationError, UnicodeDecodeError)
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """Status, headers and body of one attempt.
+
+    Attributes:
+        status: HTTP status.
+        headers: Header fields; a mapping that ignores case, or lower-case names.
+        body: Body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+I = TypeVar("I", bound=Wire)  # noqa: E741 - the item type
+R = TypeVar("R")
+
+
+class _Data(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
+    page: int | None = None
+    page_size: int | None = None
+    has_next_page: bool
+    total_count: int | None = None
+    filters: Any = None
+    items: list[R]
+
+
+class _Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
+    code: int
+    msg: str | None = None
+    message: str | None = None
+    data: _Data[R]
+
+
+class _OpenData(
+    _Data[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
+):
+    pass
+
+
+class _OpenSuccess(
+    _Success[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
+):
+    data: _OpenData[R]
+
+
+class _Head(msgspec.Struct, gc=False):
+    code: Any = None
+    msg: Any = None
+    message: Any = None
+
+
+class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A reply decoded: one page of a listing.
+
+    Attributes:
+        request: The listing and the page number asked for.
+        echoed_page: Page number as echoed by the server, or None.
+        page_size: Page size as echoed by the server, in rows, or None. Never trust a requested one.
+        has_next_page: Whether the server says that more follows; the only thing that ends a walk.
+        total_count: Rows in the whole listing if the server tells; 2,000 is a ceiling, not a count.
+        items: The rows that could be decoded, in the order sent.
+        rejects: The rows that could not, with their bytes and positions.
+        body: The reply's body, so that a better model can decode it again without paying again.
+        fetched_at: When the body had been read, aware, UTC.
+        attempts: Attempts made for this page, the successful one included.
+        latency: Seconds from the start of the successful attempt until its body was read.
+    """
+
+    request: PageRequest
+    echoed_page: int | None
+    page_size: int | None
+    has_next_page: bool
+    total_count: int | None
+    items: list[Item]
+    rejects: list[Reject]
+    body: bytes
+    fetched_at: datetime
+    attempts: int = 1
+    latency: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """1-based number of the page asked for."""
+        return self.request.number
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Fields beside the rows that no struct knows (echoed keyword, sort, ...)."""
+        data = JSON.decode(self.body)["data"]
+        return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
+
+    def positions(self) -> list[int]:
+        """The 0-based position of each item among the rows as sent, rejects included."""
+        gaps = {reject.position for reject in self.rejects}
+        return [n for n in range(len(self.items) + len(gaps)) if n not in gaps]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Page {self.request}: {len(self.items)} items, {len(self.rejects)} rejects, "
+            f"has_next_page={self.has_next_page}>"
+        )
+
+
+_PAGE_FIELDS = frozenset(_Data.__struct_fields__)
+
+
+class ItemDecoder(Generic[I]):
+    """Decodes the bodies of one endpoint. Make one for each item struct and keep it."""
+
+    def __init__(self, item: type[I]) -> None:
+        opened: Any = open_variant(item)
+        # Lax mode reads "884674536008" as an int and "true" as a bool where those are expected.
+        self._strict = msgspec.json.Decoder(_Success[item], strict=False)  # type: ignore[valid-type]
+        self._open = msgspec.json.Decoder(_OpenSuccess[opened], strict=False)
+        self._raw = msgspec.json.Decoder(_OpenSuccess[msgspec.Raw], strict=False)
+        self._row = msgspec.json.Decoder(opened, strict=False)
+
+    def decode(self, body: bytes) -> tuple[_Success[Any], list[Reject]]:
+        """Decode a success.
+
+        Returns:
+            The envelope with its items, and the rows that could not be decoded.
+
+        Raises:
+            msgspec.ValidationError: The body is JSON of another shape.
+            msgspec.DecodeError: The body is not JSON.
+        """
+        try:
+            return self._strict.decode(body), []
+        except _UNFIT:
+            pass
+        return self._drifted(body)
+
+    def _drifted(self, body: bytes) -> tuple[_Success[Any], list[Reject]]:
+        raws = self._raw.decode(body)
+        try:
+            success = self._open.decode(body)
+        except _UNFIT:
+            return self._row_by_row(raws)
+        for item, raw in zip(success.data.items, raws.data.items, strict=True):
+            item.keep(raw)
+        return success, []
+
+    def _row_by_row(self, raws: _Success[msgspec.Raw]) -> tuple[_Success[Any], list[Reject]]:
+        items: list[OpenItem] = []
+        rejects: list[Reject] = []
+        for position, raw in enumerate(raws.data.items):
+            try:
+                item = self._row.decode(raw)
+            except (*_UNFIT, RecursionError) as error:
+                rejects.append(Reject(position, str(error), bytes(raw)))
+            else:
+                item.keep(raw)
+                items.append(item)
+        data = msgspec.structs.replace(raws.data, items=items)
+        return msgspec.structs.replace(raws, data=data), rejects
+
+
+@functools.cache
+def decoder(item: type[I]) -> ItemDecoder[I]:
+    """The decoder of an item struct, made once."""
+    return ItemDecoder(item)
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+_SUCCESS_CODES = (200, "200")
+
+
+def read_reply(
+    reply: Reply,
+    request: PageRequest,
+    *,
+    now: datetime,
+    attempts: int = 1,
+    latency: float = 0.0,
+    item: type[Wire] = Item,
+) -> Page | errors.TMAPIError:
+    """Say what a reply means.
+
+    Args:
+        reply: Status, headers and body of an attempt.
+        request: What was asked for.
+        now: When the body had been read (aware, UTC); becomes `Page.fetched_at`.
+        attempts: Attempts made for the page so far, this one included.
+        latency: Seconds the attempt took.
+        item: Struct of the endpoint's rows.
+
+    Returns:
+        The page, or the error; the error is not located yet (`TMAPIError.locate`) and its message
+        may still hold whatever the server said.
+    """
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
+        return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
+    if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's successes
+        return _failure(reply)
+    try:
+        success, rejects = decoder(item).decode(reply.body)
+    except _UNREADABLE as error:
+        return _failure(reply, type(error).__name__, str(error))
+    if success.code != 200:  # noqa: PLR2004 - the API's success
+        return _failure(reply)
+    data = success.data
+    return Page(
+        request=request,
+        echoed_page=data.page,
+        page_size=data.page_size,
+        has_next_page=data.has_next_page,
+        total_count=data.total_count,
+        items=data.items,
+        rejects=rejects,
+        body=reply.body,
+        fetched_at=now,
+        attempts=attempts,
+        latency=latency,
+    )
+
+
+def _failure(reply: Reply, reason: str = "", detail: str = "") -> errors.TMAPIError:
+    status = reply.status
+    retry_after = parse_retry_after(reply.headers.get("retry-after"), reply.headers.get("date"))
+    try:
+        head = _HEAD.decode(reply.body)
+    except _UNREADABLE:
+        return _without_code(status, f"HTTP {status}, not a JSON object", retry_after)
+    text = head.msg if isinstance(head.msg, str) and head.msg else head.message
+    text = text if isinstance(text, str) else ""
+    code = _integer(head.code)
+    if code is None:
+        return _without_code(status, text or f"HTTP {status}, no code", retry_after)
+    if code == 200 and 200 <= status < 300:  # noqa: PLR2004 - a success of another shape
+        message = f"code 200 of another shape: {detail or reason}"
+        return errors.MalformedReplyError(message, code=code, status=status)
+    # A proxy's failing status beside a body that claims success is still a failure.
+    meant = status if code == 200 else code  # noqa: PLR2004
+    kind = _CODES.get(meant) or _range(meant)
+    return kind(text, code=meant, status=status, retry_after=retry_after)
+
+
+def _without_code(status: int, text: str, retry_after: float | None) -> errors.TMAPIError:
+    kind = _STATUSES.get(status)
+    if kind is not None:
+        return kind(text, code=status, status=status)
+    lowered = text.lower()
+    for needle, found in _TEXTS:
+        if needle in lowered:
+            return found(text, status=status)
+    return errors.MalformedReplyError(text, status=status, retry_after=retry_after)
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def _range(code: int) -> type[errors.TMAPIError]:
+    return errors.ServerError if 500 <= code < 600 else errors.UnexpectedCodeError  # noqa: PLR2004
+
+
+_CODES: dict[int, type[errors.TMAPIError]] = {
+    401: errors.AuthenticationError,
+    402: errors.BalanceError,
+    403: errors.AuthenticationError,
+    404: errors.RouteError,
+    417: errors.RetrievalError,
+    422: errors.ParameterError,
+    429: errors.RateLimitError,
+    439: errors.BalanceError,
+    499: errors.TryAgainError,
+    500: errors.ServerError,
+    503: errors.ConcurrencyError,
+    4011: errors.AuthenticationError,
+}
+# Only these statuses are believed where the body has no code: a proxy makes up the others.
+_STATUSES = {status: _CODES[status] for status in (401, 402, 403, 404, 439)}
+_TEXTS: tuple[tuple[str, type[errors.TMAPIError]], ...] = (
+    ("balance", errors.BalanceError),
+    ("api key", errors.AuthenticationError),
+    ("no route", errors.RouteError),
+)
+
+
+def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Read a `Retry-After` header (RFC 9110, 10.2.3).
+
+    Args:
+        value: Delay in seconds or an HTTP date, or None.
+        date: The reply's own `Date`, against which an HTTP date is measured, so that a wrong local
+            clock does not matter.
+
+    Returns:
+        Seconds to wait, 0 or more; None where there is none or it cannot be read.
+    """
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        until = email.utils.parsedate_to_datetime(value)
+        since = email.utils.parsedate_to_datetime(date or "")
+        return max(0.0, (until - since).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,352 @@
+"""One page request: gate, attempts, retry. The only module of the client that imports aiohttp.
+
+aiohttp sends an idempotent request a second time, unasked, when a connection drops. A middleware
+takes that away, so that every attempt on the wire goes through `Session._attempt`: one choke point
+where slot, pace and budget are passed and where the attempt is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import random
+import zlib
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from . import errors
+from .address import check_base_url, check_token, warn_if_exposed
+from .limits.gate import Gate
+from .listings import ENDPOINTS, PageRequest
+from .replies import Page, Reply, read_reply
+from .retry import RetryBudget, RetryPolicy, Trial, judge
+
+Auth: TypeAlias = Literal["query", "header"]
+
+log = logging.getLogger("tmapi_async")
+
+_CONCURRENCY_STATUSES = (429, 503)
+
+
+class Tally(msgspec.Struct):
+    """Counts of one walk's attempts.
+
+    Attributes:
+        requests: Attempts handed to the transport.
+        retries: Attempts beyond the first of their page.
+        codes: Code, or kind of failure, to how often it came.
+        resting: Page requests that wait before a retry now; they hold no slot.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    resting: int = 0
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def code(self, label: str) -> None:
+        """Count an outcome."""
+        self.codes[label] = self.codes.get(label, 0) + 1
+
+
+class StoppedError(Exception):
+    """A page request was given up because its walk is stopping; it was not answered."""
+
+
+class Flight:
+    """What a walk and the session share about one page request at a time.
+
+    Attributes:
+        on_wire: Whether an attempt is on the wire: it is paid for, so a walk that is stopping
+            lets it finish.
+        stopping: Set by the walk: no new attempt may start.
+        epoch: The session's epoch when the walk began (`Session.epoch`).
+        tally: Where attempts are counted.
+    """
+
+    __slots__ = ("epoch", "on_wire", "stopping", "tally")
+
+    def __init__(self, epoch: int, tally: Tally) -> None:
+        self.epoch = epoch
+        self.tally = tally
+        self.on_wire = False
+        self.stopping = False
+
+
+class Session:
+    """Asks for pages: every attempt behind the gate, failures retried by policy.
+
+    Args:
+        token: The account's token.
+        gate: What every attempt passes.
+        base_url: Scheme, host and optional path prefix.
+        auth: Send the token as query field `apiToken` or as header `apikey`.
+        timeout: Seconds from when the gate is passed until the body is read.
+        max_body: Longest body accepted, in bytes, decompressed.
+        policy: How often and how long to try.
+        connector: A connector of the caller's, who closes it.
+        trust_env: Take proxies from the environment.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        gate: Gate,
+        base_url: str,
+        auth: Auth,
+        timeout: float,
+        max_body: int,
+        policy: RetryPolicy,
+        connector: aiohttp.BaseConnector | None = None,
+        trust_env: bool = False,
+    ) -> None:
+        self.gate = gate
+        self.epoch = 0
+        self.host = check_base_url(base_url)
+        self._redact = errors.Redactor(check_token(token))
+        self._prefix = base_url.rstrip("/")
+        self._suffix = f"&apiToken={quote(token, safe='')}" if auth == "query" else ""
+        self._headers = {"apikey": token} if auth == "header" else {}
+        self._timeout = timeout
+        self._max_body = max_body
+        self._policy = policy
+        self._connector = connector
+        self._trust_env = trust_env
+        self._retries = RetryBudget()
+        self._halted: errors.TMAPIError | None = None
+        self._understood = False
+        self._http: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Open the connection pool. Sends nothing."""
+        warn_if_exposed(self._prefix)
+        connector = self._connector
+        self._http = aiohttp.ClientSession(
+            # The gate is what limits; a second limit below it would be counted as latency.
+            connector=connector or aiohttp.TCPConnector(limit=0),
+            connector_owner=connector is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "tmapi-async", "Accept": "application/json", **self._headers},
+            # Our own deadline runs from when the gate is passed until the body is read.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            middlewares=(_no_hidden_retry,),
+            trust_env=self._trust_env,
+        )
+
+    async def close(self) -> None:
+        """Close the connections; a connector of the caller's stays open."""
+        self.gate.close()
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def fetch(self, request: PageRequest, flight: Flight) -> Page:
+        """Ask for one page until it comes or cannot be had.
+
+        Args:
+            request: The listing and the page number.
+            flight: Shared with the walk, which may stop it.
+
+        Returns:
+            The page.
+
+        Raises:
+            TMAPIError: It could not be had; located, free of URL and token, without a cause.
+            StoppedError: The walk stopped it before it was answered.
+        """
+        trial = Trial()
+        self._retries.first()
+        while True:
+            outcome = await self._attempt(request, flight, trial)
+            if isinstance(outcome, Page):
+                return outcome
+            delay = self._judge(outcome, request, flight, trial)
+            if delay is None:
+                # Outside any except block: no context that holds a URL comes along.
+                raise outcome
+            await _rest(delay, flight.tally)
+            flight.tally.retries += 1
+
+    async def _attempt(
+        self, request: PageRequest, flight: Flight, trial: Trial
+    ) -> Page | errors.TMAPIError:
+        def still_wanted() -> None:
+            self._check(flight)
+
+        sent_at = await self.gate.enter(still_wanted)
+        outcome: Page | errors.TMAPIError | None = None
+        trial.attempts += 1
+        flight.tally.requests += 1
+        flight.on_wire = True
+        try:
+            reply = await self._exchange(request)
+            outcome = self._read(reply, request, trial, sent_at)
+        finally:
+            flight.on_wire = False
+            self._leave(sent_at, outcome)
+        label = "200" if isinstance(outcome, Page) else outcome.label
+        flight.tally.code(label)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s attempt %d: %s", request, trial.attempts, label)
+        return outcome
+
+    def _check(self, flight: Flight) -> None:
+        if flight.epoch != self.epoch and self._halted is not None:
+            raise copy.copy(self._halted)
+        if flight.stopping:
+            raise StoppedError
+
+    def _read(
+        self,
+        reply: Reply | errors.TransportError,
+        request: PageRequest,
+        trial: Trial,
+        sent_at: float,
+    ) -> Page | errors.TMAPIError:
+        if isinstance(reply, errors.TransportError):
+            outcome: Page | errors.TMAPIError = reply
+        else:
+            outcome = read_reply(
+                reply,
+                request,
+                now=datetime.now(UTC),
+                attempts=trial.attempts,
+                latency=self.gate.clock() - sent_at,
+            )
+        self._understood |= not isinstance(outcome, errors.TransportError)
+        if isinstance(outcome, Page):
+            return outcome
+        outcome.message = self._redact(outcome.message)
+        outcome.args = (outcome.message,)
+        listing = request.listing
+        outcome.locate(listing.endpoint, listing.identity, request.number, trial.attempts)
+        if isinstance(outcome, errors.AccountError):
+            self._halt(outcome)
+        return outcome
+
+    def _halt(self, error: errors.TMAPIError) -> None:
+        """End the work of every walk begun so far; a walk begun later tries again."""
+        self._halted = error
+        self.epoch += 1
+
+    def _leave(self, sent_at: float, outcome: Page | errors.TMAPIError | None) -> None:
+        if outcome is None or isinstance(outcome, errors.DeadlineError):
+            self.gate.abandoned(sent_at, served=True)
+        elif isinstance(outcome, errors.ConnectionFailedError):
+            self.gate.abandoned(sent_at, served=False)
+        elif isinstance(outcome, errors.TMAPIError) and (
+            isinstance(outcome, errors.ConcurrencyError)
+            # A proxy's page with such a status has no code, but means the same to the gate.
+            or outcome.status in _CONCURRENCY_STATUSES
+        ):
+            self.gate.refused(sent_at, outcome.retry_after)
+        else:
+            self.gate.answered(sent_at)
+
+    def _judge(
+        self, error: errors.TMAPIError, request: PageRequest, flight: Flight, trial: Trial
+    ) -> float | None:
+        delay = judge(
+            self._policy,
+            trial,
+            error,
+            now=self.gate.clock(),
+            dice=random.random(),  # noqa: S311 - jitter, not a secret
+            understood=self._understood,
+        )
+        if delay is None:
+            error.fatal = isinstance(error, errors.TransportError) and not self._understood
+            return None
+        if flight.stopping:
+            raise StoppedError
+        if error.recovery is errors.Recovery.RETRY and not self._retries.take():
+            error.message += "; not retried, since too many requests are failing"
+            return None
+        log.info("%s: %s, again in %.2f s", request, error.label, delay)
+        return delay
+
+    async def _exchange(self, request: PageRequest) -> Reply | errors.TransportError:
+        """Send one request and read the whole reply. Returns failures instead of raising them."""
+        if self._http is None:
+            raise errors.ClosedError("the client is closed: use it inside `async with`")
+        path = ENDPOINTS[request.listing.endpoint].path
+        query = f"{request.listing.query}&page={request.number}{self._suffix}"
+        url = URL(f"{self._prefix}{path}?{query}", encoded=True)
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._http.get(url, allow_redirects=False) as response,
+            ):
+                body = await _read_body(response, self._max_body)
+                return Reply(response.status, response.headers, body)
+        except _EXPECTED as error:
+            return self._transport_error(error)
+
+    def _transport_error(self, error: Exception) -> errors.TransportError:
+        # Never str(error): aiohttp puts the URL, and so the token, into many of its messages.
+        name = type(error).__name__
+        if isinstance(error, _TooLargeError):
+            return errors.ReplyTooLargeError(f"more than {self._max_body} bytes")
+        if isinstance(error, TimeoutError):
+            return errors.DeadlineError(f"{self._timeout:g} s")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = getattr(error.certificate_error, "verify_message", "") or name
+            return errors.CertificateError(f"{self.host}: {reason}")
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason = error.os_error.strerror or type(error.os_error).__name__
+            return errors.ConnectionFailedError(f"{self.host}: {reason}")
+        return errors.ConnectionFailedError(f"{self.host}: {name}")
+
+
+async def _rest(seconds: float, tally: Tally) -> None:
+    tally.resting += 1
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        tally.resting -= 1
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+class _DroppedError(aiohttp.ClientConnectionError):
+    """A dropped connection, in a class that aiohttp does not answer with a second attempt."""
+
+
+_EXPECTED = (aiohttp.ClientError, OSError, ValueError, EOFError, zlib.error, _TooLargeError)
+
+
+async def _no_hidden_retry(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        dropped = _DroppedError("connection dropped")
+    raise dropped
+
+
+async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read the body, decompressed, and break off as soon as it is longer than the limit."""
+    content = response.content
+    first = await content.readany()
+    if content.at_eof() and len(first) <= limit:
+        return first
+    chunks, size = [first], len(first)
+    while size <= limit:
+        chunk = await content.readany()
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+    response.close()
+    raise _TooLargeError
