@@ -226,7 +226,7 @@ def _made_sizes(seed: int, count: int, mean: float, skew: float, page_size: int)
         raise ValueError(f"categories must be 1 to {MOST_CATEGORIES}, not {count}")
     if mean < 0 or skew < 0:
         raise ValueError(f"mean and skew must not be negative, not {mean} and {skew}")
-    chance = random.Random(mix(seed, "sizes"))
+    chance = random.Random(mix(seed, "sizes"))  # noqa: S311 - a seeded catalogue, no secret
     cycle = _edges(page_size)
     edges = [cycle[i % len(cycle)] for i in range(_edge_count(count, len(cycle)))]
     rest = _zipf(count - len(edges), mean, skew)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Literal, get_args, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from .drift import Drift
 from .faults import Faults
 
 if TYPE_CHECKING:
-    from .catalogue import Catalogue
-    from ssl import SSLContext
-    from pathlib import Path
     from collections.abc import Collection, Mapping
+    from pathlib import Path
+    from ssl import SSLContext
+
+    from .catalogue import Catalogue
+
+_LARGEST_PORT = 65535
 
 Style = Literal["status", "body", "mixed"]
 Text = Literal["msg", "message", "mixed"]
@@ -129,7 +132,7 @@ class Config:
             raise ValueError(f"limit must be 0 or more, or None, not {self.limit}")
         if self.quota is not None and self.quota < 0:
             raise ValueError(f"quota must be 0 or more, or None, not {self.quota}")
-        if not 0 <= self.port <= 65535:
+        if not 0 <= self.port <= _LARGEST_PORT:
             raise ValueError(f"port must be 0 to 65535, not {self.port}")
 
 

@@ -8,7 +8,7 @@ seed and the item, so a page drifts in the same way each time that it is asked f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .hashing import chance, mix
 

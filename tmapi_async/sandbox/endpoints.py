@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .catalogue import Filters
 from .stats import Listing
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +41,7 @@ class Endpoint:
             ParameterError: The query is not one that the endpoint takes.
         """
         params = [(name, self._required(query, name)) for name in self.required]
-        for name in self.flags:
-            if name in query:
-                params.append((name, _flag(name, query[name])))
+        params += [(name, _flag(name, query[name])) for name in self.flags if name in query]
         params.sort()
         return Listing(self.path, tuple(params)), _positive("page", query.get("page", "1"))
 

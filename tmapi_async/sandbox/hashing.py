@@ -32,6 +32,11 @@ def chance(seed: int, *about: object) -> float:
     return (mix(seed, *about) >> 11) / 2**53
 
 
+def coin(seed: int, *about: object) -> bool:
+    """A fair coin that depends on the seed and on what the decision is about."""
+    return mix(seed, *about) & 1 == 1
+
+
 def bits(seed: int, position: int) -> tuple[int, int, int]:
     """Three 64-bit numbers for one position of the catalogue (the quick form of `mix`)."""
     packed = _PAIR.pack(seed & _MASK, position)

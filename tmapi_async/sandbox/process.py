@@ -90,7 +90,7 @@ class SandboxThread:
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a function in the sandbox's thread and return its result."""
 
-        async def run() -> Any:  # noqa: RUF029 - a coroutine is what the other thread takes
+        async def run() -> Any:
             return function(*args, **kwargs)
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_PATIENCE)

@@ -7,160 +7,37 @@ from typing import Any, NamedTuple
 
 from .hashing import bits, mix
 
-_STYLES = [
-    "2025夏季新款",
-    "跨境外贸",
-    "欧美风",
-    "韩版宽松",
-    "法式复古",
-    "国潮刺绣",
-    "简约百搭",
-    "高级感",
-    "新中式",
-    "美式街头",
-    "日系森女",
-    "港风气质",
-    "甜酷辣妹",
-    "学院风",
-    "度假风",
-    "通勤轻熟",
-]
-_CUTS = [
-    "碎花",
-    "纯色",
-    "条纹",
-    "格子",
-    "印花",
-    "镂空",
-    "蕾丝",
-    "牛仔",
-    "针织",
-    "雪纺",
-    "丝绒",
-    "棉麻",
-    "加绒加厚",
-    "冰丝",
-    "亮片",
-    "拼接",
-]
-_FORMS = [
-    "V领",
-    "圆领",
-    "高腰",
-    "修身",
-    "宽松",
-    "长款",
-    "短款",
-    "中长款",
-    "收腰",
-    "A字",
-    "开叉",
-    "连体",
-    "无袖",
-    "长袖",
-    "五分袖",
-    "大码",
-]
-_GOODS = [
-    "连衣裙",
-    "T恤",
-    "衬衫",
-    "半身裙",
-    "牛仔裤",
-    "卫衣",
-    "风衣",
-    "羽绒服",
-    "太阳镜",
-    "项链",
-    "耳环",
-    "托特包",
-    "双肩包",
-    "遮阳帽",
-    "睡衣",
-    "瑜伽裤",
-    "运动鞋",
-    "拖鞋",
-    "发饰",
-    "手表",
-    "围巾",
-    "儿童套装",
-    "宠物衣服",
-    "收纳盒",
-    "保温杯",
-    "雨伞",
-    "台灯",
-    "剪刀",
-    "手机壳",
-    "充电线",
-    "抱枕",
-    "窗帘",
-]
-_ENDINGS = [
-    "女装批发",
-    "厂家直销",
-    "一件代发",
-    "现货速发",
-    "支持定制",
-    "源头工厂",
-    "广州十三行",
-    "义乌货源",
-    "网红爆款",
-    "ins风",
-    "直播爆款",
-    "外贸原单",
-    "免费拿样",
-    "可贴牌",
-    "七天包退",
-    "跨境专供",
-]
-_CITIES = [
-    "广州",
-    "义乌",
-    "杭州",
-    "深圳",
-    "泉州",
-    "汕头",
-    "东莞",
-    "温州",
-    "台州",
-    "青岛",
-    "佛山",
-    "苏州",
-    "宁波",
-    "金华",
-    "揭阳",
-    "中山",
-]
-_NAMES = [
-    "衣耘",
-    "祥通",
-    "昀晟",
-    "喜字",
-    "泉森",
-    "爱昌",
-    "淘圣",
-    "悦装",
-    "春霞",
-    "锦绣",
-    "鸿运",
-    "丽人",
-    "名扬",
-    "佳美",
-    "恒信",
-    "盛世",
-]
-_TRADES = [
-    "服装厂",
-    "电子科技有限公司",
-    "商贸有限公司",
-    "制衣有限公司",
-    "饰品商行",
-    "箱包厂",
-    "鞋业有限公司",
-    "家居用品厂",
-]
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_STYLES = _words(
+    "2025夏季新款 跨境外贸 欧美风 韩版宽松 法式复古 国潮刺绣 简约百搭 高级感 "
+    "新中式 美式街头 日系森女 港风气质 甜酷辣妹 学院风 度假风 通勤轻熟"
+)
+_CUTS = _words(
+    "碎花 纯色 条纹 格子 印花 镂空 蕾丝 牛仔 针织 雪纺 丝绒 棉麻 加绒加厚 冰丝 亮片 拼接"
+)
+_FORMS = _words("V领 圆领 高腰 修身 宽松 长款 短款 中长款 收腰 A字 开叉 连体 无袖 长袖 五分袖 大码")
+_GOODS = _words(
+    "连衣裙 T恤 衬衫 半身裙 牛仔裤 卫衣 风衣 羽绒服 太阳镜 项链 耳环 托特包 双肩包 遮阳帽 睡衣 "
+    "瑜伽裤 运动鞋 拖鞋 发饰 手表 围巾 儿童套装 宠物衣服 收纳盒 保温杯 雨伞 台灯 剪刀 手机壳 "
+    "充电线 抱枕 窗帘"
+)
+_ENDINGS = _words(
+    "女装批发 厂家直销 一件代发 现货速发 支持定制 源头工厂 广州十三行 义乌货源 "
+    "网红爆款 ins风 直播爆款 外贸原单 免费拿样 可贴牌 七天包退 跨境专供"
+)
+_CITIES = _words("广州 义乌 杭州 深圳 泉州 汕头 东莞 温州 台州 青岛 佛山 苏州 宁波 金华 揭阳 中山")
+_NAMES = _words("衣耘 祥通 昀晟 喜字 泉森 爱昌 淘圣 悦装 春霞 锦绣 鸿运 丽人 名扬 佳美 恒信 盛世")
+_TRADES = _words(
+    "服装厂 电子科技有限公司 商贸有限公司 制衣有限公司 饰品商行 箱包厂 鞋业有限公司 家居用品厂"
+)
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHOPS = 4093
+_SUPER_FACTORIES = 52  # of 256: one shop in five
+_DROPSHIPPERS = 5  # of 8
 _SHELF_PRICES = (990, 1990, 2990, 590, 3990, 1500, 2500, 9900)
 
 
@@ -252,7 +129,7 @@ def shop(seed: int, number: int) -> Shop:
         login_id=login,
         url=f"https://shop{number}{chosen >> 12 & 0xFFFF:04x}.1688.com",
         company=company,
-        super_factory=chosen >> 48 & 0xFF < 52,
+        super_factory=chosen >> 48 & 0xFF < _SUPER_FACTORIES,
         repurchase_rate=rate,
     )
 
@@ -261,7 +138,7 @@ def flags(seed: int, position: int) -> tuple[bool, bool, bool]:
     """`(super_factory, support_dropshipping, free_shipping)` of a position, without the rest."""
     _, _, chosen = bits(seed, position)
     super_factory = shop(seed, chosen % _SHOPS).super_factory
-    return super_factory, chosen >> 40 & 7 < 5, chosen >> 43 & 1 == 1
+    return super_factory, chosen >> 40 & 7 < _DROPSHIPPERS, chosen >> 43 & 1 == 1
 
 
 def product(seed: int, position: int, item_id: int) -> Product:

@@ -2,8 +2,8 @@
 
 A file's name says what it answers:
 
-    [PREFIX-]ENDPOINT[-v1][-ID][-pN].json     doc-category-items-v1.json, category-items-1031910-p2.json
-    error-[STATUS-]WORDS.json                 error-401-missing-key.json
+    [PREFIX-]ENDPOINT[-v1][-ID][-pN].json    doc-category-items-v1.json, category-items-7-p2.json
+    error-[STATUS-]WORDS.json                error-401-missing-key.json
 
 ENDPOINT is one of `category-items`, `category-items-v2`, `search-items`, `shop-items`,
 `shop-items-v2`, `global-search-items`, `category-info` and `item-detail`. ID is the category (or
@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 

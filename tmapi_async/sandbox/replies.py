@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from .faults import RIGHT_REPLIES
-from .hashing import chance
+from .faults import KINDS, RIGHT_REPLIES
+from .hashing import coin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from .config import Config
 
 JSON = "application/json"
@@ -94,7 +95,7 @@ def error(config: Config, code: int, *about: object, text: str | None = None) ->
     if style == "bare":
         return json_reply(config.bare_status, {"message": BARE_BALANCE}, str(code))
     if style == "mixed":
-        style = "status" if chance(config.seed, "style", code, *about) < 0.5 else "body"
+        style = "status" if coin(config.seed, "style", code, *about) else "body"
     body = {"code": _BODY_CODES.get(code, code), _text_field(config, code, *about): message}
     headers = _retry_after(config) if code in (429, 503) else {}
     return json_reply(code if style == "status" else 200, body, str(code), headers)
@@ -108,6 +109,8 @@ def fault(config: Config, name: str, right: bytes, *about: object) -> Reply:
         return Reply(200, _SPOILT[name], name, billed=True)
     if name in _FOREIGN:
         return _FOREIGN[name]
+    if name not in KINDS:
+        raise ValueError(f"the sandbox knows no fault {name!r}")
     reply = Reply(200, right, name, billed=True, whole=name in RIGHT_REPLIES)
     if reply.whole:
         reply = reply._replace(label="200")
@@ -115,33 +118,25 @@ def fault(config: Config, name: str, right: bytes, *about: object) -> Reply:
 
 
 def _altered(config: Config, name: str, reply: Reply) -> Reply:
-    match name:
-        case "gzip":
-            return compressed(reply)
-        case "content-type":
-            return reply._replace(content_type=HTML)
-        case "slow":
-            return reply._replace(how="slow")
-        case "truncated":
-            return reply._replace(how="truncated")
-        case "oversized":
-            return reply._replace(how="padded")
-        case "oversized-gzip":
-            body = _gzipped_spaces(config.oversized)
-            # gzip members may follow one another: the page, then the white space.
-            return compressed(reply)._replace(body=gzip.compress(reply.body, 1) + body)
-        case "bad-gzip":
-            return reply._replace(headers={"Content-Encoding": "gzip"})
-        case "no-paging":
-            whole = msgspec.json.decode(reply.body)
-            whole["data"].pop("has_next_page", None)
-            return reply._replace(body=msgspec.json.encode(whole))
-        case _:
-            raise ValueError(f"the sandbox knows no fault {name!r}")
+    if name in _BROKEN:
+        return reply._replace(how=_BROKEN[name])
+    if name == "content-type":
+        return reply._replace(content_type=HTML)
+    if name == "no-paging":
+        whole = msgspec.json.decode(reply.body)
+        whole["data"].pop("has_next_page", None)
+        return reply._replace(body=msgspec.json.encode(whole))
+    body = reply.body if name == "bad-gzip" else gzip.compress(reply.body, 1)
+    if name == "oversized-gzip":
+        # gzip members may follow one another: the page, then the white space.
+        body += _gzipped_spaces(config.oversized)
+    return reply._replace(body=body, headers={"Content-Encoding": "gzip"})
 
 
 def compressed(reply: Reply) -> Reply:
-    """The reply with its body gzipped."""
+    """The reply with its body gzipped, if that is not done already and there is a whole one."""
+    if reply.how != "whole" or not reply.body or "Content-Encoding" in reply.headers:
+        return reply
     headers = {**reply.headers, "Content-Encoding": "gzip"}
     return reply._replace(body=gzip.compress(reply.body, 1), headers=headers)
 
@@ -153,7 +148,7 @@ def _gzipped_spaces(size: int) -> bytes:
 
 def _text_field(config: Config, *about: object) -> str:
     if config.text == "mixed":
-        return "msg" if chance(config.seed, "text", *about) < 0.5 else "message"
+        return "msg" if coin(config.seed, "text", *about) else "message"
     return config.text
 
 
@@ -163,6 +158,8 @@ def _retry_after(config: Config) -> dict[str, str]:
         return {}
     return {"Retry-After": value if isinstance(value, str) else f"{value:g}"}
 
+
+_BROKEN: Mapping[str, How] = {"slow": "slow", "truncated": "truncated", "oversized": "padded"}
 
 _SPOILT: Mapping[str, bytes] = {
     "data-null": b'{"code":200,"msg":"success","data":null}',

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
-import msgspec
 from aiohttp import web
 
-from . import replies, wire
-from .catalogue import Catalogue
+from . import control, replies, wire
+from .backend import Backend, Visit
 from .config import Config, check_names
-from .endpoints import GENERATED, Endpoint, ParameterError
-from .faults import KINDS, Attempt, Faults
-from .hashing import chance, normal
-from .pages import Pages
-from .recorded import Recordings
-from .stats import Listing, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from .replies import Reply
 
-_LIVE = ("limit", "latency", "latency_sigma", "quota", "retry_after")
+    from .catalogue import Catalogue
+    from .faults import Faults
+    from .recorded import Recordings
+    from .replies import Reply
+    from .stats import Stats
+
 _GRACE = 0.05
 
 
@@ -40,12 +36,6 @@ class Sandbox:
         config: How it behaves; everything has a default.
         options: Fields of [`Config`][tmapi_async.sandbox.Config], as keywords.
 
-    Attributes:
-        config: The configuration in force; change it with `change` or the properties.
-        catalogue: What is sold: the truth that a walk must find.
-        stats: What has been seen.
-        recordings: The recorded bodies, if `bodies` was given.
-
     Raises:
         TypeError: An option is unknown.
         ValueError: An option has a bad value.
@@ -53,23 +43,8 @@ class Sandbox:
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
         check_names(options)
-        self.config = replace(config or Config(), **options)
-        self.catalogue = self.config.catalogue or Catalogue(
-            self.config.seed,
-            self.config.categories,
-            mean=self.config.mean,
-            page_size=self.config.page_size,
-        )
-        self.stats = Stats()
-        self.recordings: Recordings | None = None
-        if self.config.bodies is not None:
-            self.recordings = Recordings(self.config.bodies, verbatim=self.config.verbatim)
-        self._check_faults(self.config.faults)
-        self._endpoints: dict[str, Endpoint] = dict(GENERATED)
-        if self.recordings is not None:
-            self._endpoints |= self.recordings.endpoints
-        self._pages = Pages(self.config, self.catalogue)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._backend = Backend(replace(config or Config(), **options))
+        self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: list[tuple[Callable[[Stats], bool], asyncio.Future[None]]] = []
         self._held: asyncio.Event | None = None
         self._server: web.Server | None = None
@@ -101,8 +76,7 @@ class Sandbox:
         self._server = web.Server(
             self._handle, handler_cancellation=not config.ghosts, access_log=None
         )
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
+        self._listener = await asyncio.get_running_loop().create_server(
             self._server, config.host, config.port, ssl=config.ssl, backlog=1024
         )
         port = self._listener.sockets[0].getsockname()[1]
@@ -134,20 +108,43 @@ class Sandbox:
             raise RuntimeError("the sandbox is not running: use `async with` or call start()")
         return self._url
 
+    # What it is
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._backend.config
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is sold: the truth that a walk must find."""
+        return self._backend.catalogue
+
+    @property
+    def recordings(self) -> Recordings | None:
+        """The recorded bodies, if `bodies` was given."""
+        return self._backend.recordings
+
+    @property
+    def stats(self) -> Stats:
+        """What has been seen."""
+        return self._backend.stats
+
     # Changing it while it runs
 
     def change(self, **options: Any) -> None:
-        """Change options of the running sandbox; what is in flight keeps what it was sent with.
+        """Change options of the running sandbox.
+
+        Balance, limit and faults count from now on, for what is in flight too. `catalogue` and
+        the options it is made from, `bodies`, `ghosts`, `host`, `port` and `ssl` are only read at
+        the start.
 
         Raises:
             TypeError: An option is unknown.
             ValueError: An option has a bad value.
         """
         check_names(options)
-        changed = replace(self.config, **options)
-        self._check_faults(changed.faults)
-        self.config = changed
-        self._pages = Pages(changed, self.catalogue)
+        self._backend.change(**options)
 
     @property
     def limit(self) -> int | None:
@@ -210,153 +207,62 @@ class Sandbox:
         """
         if holds(self.stats):
             return
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (holds, future)
         self._waiters.append(entry)
         try:
             async with asyncio.timeout(within):
                 await future
         except TimeoutError:
-            raise TimeoutError(f"not within {within} s; the sandbox saw {self.stats}") from None
+            seen = self.stats.as_dict()
+            raise TimeoutError(f"not within {within} s; the sandbox has seen {seen}") from None
         finally:
             self._waiters.remove(entry)
 
     # Answering
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        if path.startswith("/__"):
-            return await self._control(request, path)
-        self.stats.requests += 1
-        config = self.config
-        query = dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
-        try:
-            listing, page = self._admit(config, request, path, query)
-        except _RefusedError as refused:
-            return await self._send(request, refused.reply, config, _nothing)
-        return await self._work(request, config, query, listing, page)
+        url = request.rel_url
+        path, text = url.raw_path, url.raw_query_string
+        if control.is_control(path):
+            return control.answer(self, request.method, path, await request.read())
+        query = dict(parse_qsl(text, keep_blank_values=True))
+        key = request.headers.get("apikey", "")
+        admitted = self._backend.admit(request.method, path, query, key)
+        if isinstance(admitted, Visit):
+            return await self._work(request, admitted)
+        return await self._send(request, admitted, self._notify)
 
-    def _admit(
-        self, config: Config, request: web.BaseRequest, path: str, query: dict[str, str]
-    ) -> tuple[Listing, int]:
-        """Token, path, limit, parameters: in the order in which a gateway and its API look."""
-        if path not in self._endpoints or request.method != "GET":
-            raise _RefusedError(replies.error(config, 404))
-        sent = query.get("apiToken", request.headers.get("apikey", ""))
-        if sent not in config.tokens:
-            text = "Invalid authentication credentials" if sent else None
-            raise _RefusedError(replies.error(config, 401, self.stats.requests, text=text))
-        if config.limit is not None and self.stats.in_flight >= config.limit:
-            raise _RefusedError(replies.error(config, 503, self.stats.requests))
-        try:
-            listing, page = self._endpoints[path].read(query)
-        except ParameterError as problem:
-            raise _RefusedError(replies.error(config, 422, path, text=str(problem))) from None
-        return listing, page
-
-    async def _work(
-        self,
-        request: web.BaseRequest,
-        config: Config,
-        query: dict[str, str],
-        listing: Listing,
-        page: int,
-    ) -> web.StreamResponse:
-        slot = _Slot(self)
-        nth = self.stats.enter(listing, page)
-        self._notify()
-        task = asyncio.current_task()
-        assert task is not None
+    async def _work(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
+        release, task = _Once(self._leave), request.task
         self._tasks.add(task)
         try:
-            await self._labour(config, listing, page, nth)
-            if request.transport is None:
+            self._notify()
+            await self._labour(visit.seconds)
+            if request.transport is None:  # only a ghost gets here
                 self.stats.aborted += 1
-            attempt = Attempt(listing.path, listing.params, listing.cat_id, page, nth)
-            reply = self._result(attempt, listing, query)
-            return await self._send(request, reply, config, slot.release, listing, page)
+            return await self._send(request, self._backend.answer(visit), release)
         except asyncio.CancelledError:
             self.stats.aborted += not self._closing
             raise
         finally:
             self._tasks.discard(task)
-            slot.release()
+            release()
 
-    async def _labour(self, config: Config, listing: Listing, page: int, nth: int) -> None:
-        if config.latency:
-            await asyncio.sleep(_delay(config, listing, page, nth))
+    async def _labour(self, seconds: float) -> None:
+        if seconds:
+            await asyncio.sleep(seconds)
         while (held := self._held) is not None:
             await held.wait()
 
-    def _result(self, attempt: Attempt, listing: Listing, query: dict[str, str]) -> Reply:
-        config = self.config  # quota and faults as they are now, not as the request came in
-        if config.quota is not None and self.stats.billed >= config.quota:
-            return replies.error(config, 439, attempt)
-        name = config.faults.pick(config.seed, attempt)
-        if self.recordings is not None and name in self.recordings.errors:
-            status, body = self.recordings.errors[name]
-            return replies.Reply(status, body, name)
-        if name is None and self._is_unknown(config, attempt):
-            return replies.error(config, 422, attempt, text="parameter error: no such category")
-        right = self._page(listing, attempt.page, query)
-        return replies.page(right) if name is None else replies.fault(config, name, right, attempt)
-
-    def _page(self, listing: Listing, page: int, query: dict[str, str]) -> bytes:
-        if self.recordings is not None and listing.path in self.recordings.endpoints:
-            return self.recordings.body(listing.path, query, page)
-        return self._pages.body(listing, page)
-
-    def _is_unknown(self, config: Config, attempt: Attempt) -> bool:
-        return (
-            config.unknown == "422"
-            and self.recordings is None
-            and attempt.cat_id not in self.catalogue
-        )
-
     async def _send(
-        self,
-        request: web.BaseRequest,
-        reply: Reply,
-        config: Config,
-        release: Callable[[], None],
-        listing: Listing | None = None,
-        page: int = 0,
+        self, request: web.BaseRequest, reply: Reply, release: Callable[[], None]
     ) -> web.StreamResponse:
         self.stats.codes[reply.label] += 1
-        if reply.billed and listing is not None:
-            self.stats.bill(listing, page, whole=reply.whole)
-        if config.compress and reply.how == "whole" and _accepts_gzip(request, reply):
+        config = self.config
+        if config.compress and "gzip" in request.headers.get("Accept-Encoding", ""):
             reply = replies.compressed(reply)
         return await wire.send(request, reply, config, release)
-
-    # Looking at it and changing it over HTTP
-
-    async def _control(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        if (path, request.method) == ("/__stats__", "GET"):
-            return _json(self.stats.as_dict())
-        if (path, request.method) == ("/__catalogue__", "GET"):
-            sizes = {str(cat_id): self.catalogue.size(cat_id) for cat_id in self.catalogue}
-            return _json({"seed": self.config.seed, "categories": sizes})
-        if (path, request.method) == ("/__set__", "POST"):
-            return self._set(await request.read())
-        return _json({"message": "there are /__stats__, /__catalogue__ and POST /__set__"}, 404)
-
-    def _set(self, body: bytes) -> web.Response:
-        try:
-            options = msgspec.json.decode(body, type=dict[str, float | str | None])
-            if not set(options) <= set(_LIVE):
-                raise ValueError(f"only {', '.join(_LIVE)} can be set")
-            whole = {k: int(v) if k in ("limit", "quota") and v else v for k, v in options.items()}
-            self.change(**whole)
-        except (ValueError, TypeError, msgspec.DecodeError) as problem:
-            return _json({"message": str(problem)}, 422)
-        return _json({name: getattr(self.config, name) for name in _LIVE})
-
-    def _check_faults(self, faults: Faults) -> None:
-        known = set(KINDS) | set(self.recordings.errors if self.recordings else ())
-        unknown = sorted(faults.names() - known)
-        if unknown:
-            raise ValueError(f"unknown faults {unknown}; there are {', '.join(sorted(known))}")
 
     def _leave(self) -> None:
         self.stats.in_flight -= 1
@@ -368,46 +274,15 @@ class Sandbox:
                 future.set_result(None)
 
 
-class _RefusedError(Exception):
-    """A request is turned away before any work is done for it."""
+class _Once:
+    """Calls a function the first time that it is called itself."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.label)
-        self.reply = reply
+    __slots__ = ("_function",)
 
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
 
-class _Slot:
-    """A slot of the server; giving it back twice is harmless."""
-
-    __slots__ = ("_sandbox",)
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox: Sandbox | None = sandbox
-
-    def release(self) -> None:
-        if self._sandbox is not None:
-            self._sandbox._leave()
-            self._sandbox = None
-
-
-def _nothing() -> None:
-    """Refusals hold no slot."""
-
-
-def _delay(config: Config, listing: Listing, page: int, nth: int) -> float:
-    """Seconds of work: log-normal about the mean, the same for the same attempt."""
-    sigma = config.latency_sigma
-    if not sigma:
-        return config.latency
-    quantile = chance(config.seed, "latency", listing, page, nth)
-    return config.latency * math.exp(sigma * normal(quantile) - sigma * sigma / 2)
-
-
-def _accepts_gzip(request: web.BaseRequest, reply: Reply) -> bool:
-    accepted = "gzip" in request.headers.get("Accept-Encoding", "")
-    return accepted and bool(reply.body) and "Content-Encoding" not in reply.headers
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    content = msgspec.json.encode(body)
-    return web.Response(status=status, body=content, content_type="application/json")
+    def __call__(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()

@@ -11,10 +11,12 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
     from .config import Config
     from .replies import Reply
 
 _PIECES = 10
+_WITHOUT_REPLY = ("cut", "reset", "hang")
 _SPACES = b" " * 2**18
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -31,39 +33,33 @@ async def send(
         release: Gives the slot back. Called before the client can see the end of the reply, so
             that a client that sends its next request at once never finds its own slot taken.
     """
-    match reply.how:
-        case "whole":
-            release()
-            return web.Response(
-                status=reply.status, body=reply.body or None, headers=_headers(reply)
-            )
-        case "hang":
-            await asyncio.sleep(config.hang)
-            return _cut(request, release, reset=False)
-        case "cut" | "reset":
-            return _cut(request, release, reset=reply.how == "reset")
-        case "truncated":
+    if reply.how == "whole":
+        release()
+        return web.Response(status=reply.status, body=reply.body or None, headers=_headers(reply))
+    if reply.how in _WITHOUT_REPLY:
+        return await _cut(request, reply, config, release)
+    try:
+        if reply.how == "truncated":
             return await _truncated(request, reply, release)
-        case "slow":
-            pieces = _trickled(reply.body, config.slow)
-            return await _streamed(request, reply, len(reply.body), pieces, release)
-        case "padded":
-            size = max(config.oversized, len(reply.body))
-            pieces = _padded(reply.body, size)
-            return await _streamed(request, reply, size, pieces, release)
+        return await _streamed(request, reply, config, release)
+    except ConnectionError:
+        release()  # the client went away: nothing can be sent, and nobody is left to tell
+        return web.Response()
 
 
 def _headers(reply: Reply) -> dict[str, str]:
     return {"Content-Type": reply.content_type, **reply.headers}
 
 
-def _cut(
-    request: web.BaseRequest, release: Callable[[], None], *, reset: bool
+async def _cut(
+    request: web.BaseRequest, reply: Reply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
+    if reply.how == "hang":
+        await asyncio.sleep(config.hang)
     release()
     transport = request.transport
     if transport is not None:
-        if reset:
+        if reply.how == "reset":
             # Without lingering, closing a socket sends RST in place of FIN.
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -83,21 +79,20 @@ async def _truncated(
 
 
 async def _streamed(
-    request: web.BaseRequest,
-    reply: Reply,
-    size: int,
-    pieces: AsyncIterator[bytes],
-    release: Callable[[], None],
+    request: web.BaseRequest, reply: Reply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
+    body, size = reply.body, len(reply.body)
+    if reply.how == "padded":
+        size = max(config.oversized, size)
+        pieces = _padded(body, size)
+    else:
+        pieces = _trickled(body, config.slow)
     response, left = await _begun(request, reply, size), size
-    try:
-        async for piece in pieces:
-            left -= len(piece)
-            if left <= 0:
-                release()
-            await response.write(piece)
-    except ConnectionError:
-        release()  # the client had enough; aiohttp sees the closed connection by itself
+    async for piece in pieces:
+        left -= len(piece)
+        if left <= 0:
+            release()
+        await response.write(piece)
     return response
 
 

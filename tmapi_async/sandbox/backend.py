@@ -1,0 +1,144 @@
+"""What the server decides: whom to let in, what the work takes, what to answer. No I/O here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import replies
+from .catalogue import Catalogue
+from .endpoints import GENERATED, Endpoint, ParameterError
+from .faults import KINDS, Attempt
+from .hashing import chance, normal
+from .pages import Pages
+from .recorded import Recordings
+from .stats import Listing, Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .config import Config
+    from .faults import Faults
+    from .replies import Reply
+
+
+class Visit(NamedTuple):
+    """A request that was let in and holds a slot.
+
+    Attributes:
+        listing: What it asks for.
+        attempt: The same with the page and the count of earlier attempts.
+        query: Its parameters, without the token.
+        seconds: How long the work for it takes.
+    """
+
+    listing: Listing
+    attempt: Attempt
+    query: Mapping[str, str]
+    seconds: float
+
+
+class Backend:
+    """The decisions, and the counts of what was decided.
+
+    Args:
+        config: How to behave.
+
+    Raises:
+        ValueError: The recordings cannot be read, or a fault is unknown.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.stats = Stats()
+        self.catalogue = config.catalogue or Catalogue(
+            config.seed, config.categories, mean=config.mean, page_size=config.page_size
+        )
+        self.recordings: Recordings | None = None
+        if config.bodies is not None:
+            self.recordings = Recordings(config.bodies, verbatim=config.verbatim)
+        self._recorded = self.recordings.endpoints if self.recordings else {}
+        self._endpoints: dict[str, Endpoint] = {**GENERATED, **self._recorded}
+        self.config = config
+        self.change()
+
+    def change(self, **options: Any) -> None:
+        """Change options; `ValueError` if one is bad, and then nothing changes."""
+        changed = replace(self.config, **options)
+        self._check_faults(changed.faults)
+        self.config, self._pages = changed, Pages(changed, self.catalogue)
+
+    def admit(self, method: str, path: str, query: dict[str, str], key: str) -> Visit | Reply:
+        """Let a request in, or turn it away with the reply to send.
+
+        Path, token, limit, parameters: in the order in which a gateway and its API look at them.
+
+        Args:
+            method: HTTP method.
+            path: Path of the request.
+            query: Its query; the token is taken out of it.
+            key: Value of the header `apikey`, or `""`.
+        """
+        config, seen = self.config, self.stats
+        seen.requests += 1
+        sent = query.pop("apiToken", key)
+        if path not in self._endpoints or method != "GET":
+            return replies.error(config, 404)
+        if sent not in config.tokens:
+            text = "Invalid authentication credentials" if sent else None
+            return replies.error(config, 401, seen.requests, text=text)
+        if config.limit is not None and seen.in_flight >= config.limit:
+            return replies.error(config, 503, seen.requests)
+        try:
+            listing, page = self._endpoints[path].read(query)
+        except ParameterError as problem:
+            return replies.error(config, 422, path, text=str(problem))
+        nth = seen.enter(listing, page)
+        attempt = Attempt(path, listing.params, listing.cat_id, page, nth)
+        return Visit(listing, attempt, query, _seconds(config, attempt))
+
+    def answer(self, visit: Visit) -> Reply:
+        """The reply to a request whose work is done, billed if it has code 200."""
+        # Balance and faults are those of now: they may have changed while the work went on.
+        reply = self._reply(visit)
+        if reply.billed:
+            self.stats.bill(visit.listing, visit.attempt.page, whole=reply.whole)
+        return reply
+
+    def _reply(self, visit: Visit) -> Reply:
+        config, attempt = self.config, visit.attempt
+        if config.quota is not None and self.stats.billed >= config.quota:
+            return replies.error(config, 439, attempt)
+        name = config.faults.pick(config.seed, attempt)
+        if self.recordings is not None and name in self.recordings.errors:
+            status, body = self.recordings.errors[name]
+            return replies.Reply(status, body, name)
+        if name is None and self._is_unknown(attempt):
+            return replies.error(config, 422, attempt, text="parameter error: no such category")
+        right = self._page(visit)
+        return replies.page(right) if name is None else replies.fault(config, name, right, attempt)
+
+    def _page(self, visit: Visit) -> bytes:
+        if self.recordings is not None and visit.attempt.path in self._recorded:
+            return self.recordings.body(visit.attempt.path, visit.query, visit.attempt.page)
+        return self._pages.body(visit.listing, visit.attempt.page)
+
+    def _is_unknown(self, attempt: Attempt) -> bool:
+        if self.config.unknown == "empty" or attempt.path in self._recorded:
+            return False
+        return attempt.cat_id not in self.catalogue
+
+    def _check_faults(self, faults: Faults) -> None:
+        known = set(KINDS) | set(self.recordings.errors if self.recordings else ())
+        unknown = sorted(faults.names() - known)
+        if unknown:
+            raise ValueError(f"unknown faults {unknown}; there are {', '.join(sorted(known))}")
+
+
+def _seconds(config: Config, attempt: Attempt) -> float:
+    """Seconds of work: log-normal about the mean, the same for the same attempt."""
+    sigma = config.latency_sigma
+    if not sigma or not config.latency:
+        return config.latency
+    quantile = chance(config.seed, "latency", attempt)
+    return config.latency * math.exp(sigma * normal(quantile) - sigma * sigma / 2)
