@@ -68,7 +68,7 @@ def warn_if_exposed(base_url: str) -> None:
         return
     _warned.add(host)
     warnings.warn(
-        f"plain http to {host}: everybody on the way can read the token; use https if it is offered",
+        f"plain http to {host}: the token can be read on the way; use https if it is offered",
         InsecureTransportWarning,
         stacklevel=4,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from . import listings
 from .address import DEFAULT_BASE_URL, check_base_url, check_token
@@ -21,12 +21,10 @@ from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import Page
 from .retry import RetryPolicy
 from .session import Auth, Flight, Session, Tally
+from .sources import Ids, IdSource, check_above_zero, check_whole
 
 if TYPE_CHECKING:
     import aiohttp
-
-Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
-"""One category ID, or many; an async iterable is read as the walk goes on."""
 
 Concurrency: TypeAlias = int | Literal["auto"]
 Lookahead: TypeAlias = int | Literal["auto", "off"]
@@ -202,8 +200,8 @@ class TMAPI:
         self._host = check_base_url(base_url)
         if auth not in ("query", "header"):
             raise InvalidRequestError(f"auth must be 'query' or 'header', not {auth!r}")
-        _check_above_zero("timeout", timeout)
-        _check_above_zero("max_body", max_body)
+        check_above_zero("timeout", timeout)
+        check_above_zero("max_body", max_body)
         self._lookahead = _lookahead(lookahead)
         self._guard = guard or GuardPolicy()
         gate = Gate(
@@ -301,10 +299,10 @@ class TMAPI:
         def opening(cat_id: int | str) -> Opening:
             return Opening(listing=listing(cat_id), first=start_page, max_pages=max_pages)
 
-        _check_whole("start_page", start_page)
+        check_whole("start_page", start_page)
         if max_pages is not None:
-            _check_whole("max_pages", max_pages)
-        source = _Source(ids)
+            check_whole("max_pages", max_pages)
+        source = IdSource(ids)
         source.check(listing)
         return self.walk(
             lambda: source.openings(opening),
@@ -349,51 +347,6 @@ class TMAPI:
         return f"<TMAPI {self._host}: {self._session.gate!r}>"
 
 
-class _Source:
-    """The IDs a caller gave, in whichever form."""
-
-    def __init__(self, ids: Ids) -> None:
-        self._one = isinstance(ids, int | str)
-        self._ids: Any = [ids] if self._one else ids
-        if not self._one and not isinstance(ids, Iterable | AsyncIterable):
-            raise InvalidRequestError(
-                f"ids must be a category ID or an iterable of them, not {type(ids).__name__}"
-            )
-
-    def check(self, listing: Callable[[int | str], Listing]) -> None:
-        """Refuse bad IDs at once where looking at them does not use them up."""
-        if isinstance(self._ids, list | tuple | set | frozenset):
-            for cat_id in self._ids:
-                listing(cat_id)
-
-    def only(self) -> int | str:
-        """The one ID given."""
-        if not self._one:
-            raise InvalidRequestError(
-                "awaiting gives the first page of one category; for many, use `async for`"
-            )
-        return cast("int | str", self._ids[0])
-
-    async def openings(self, opening: Callable[[int | str], Opening]) -> AsyncIterator[Opening]:
-        """The listings, one at a time."""
-        if isinstance(self._ids, AsyncIterable):
-            async for cat_id in self._ids:
-                yield opening(cat_id)
-        else:
-            for cat_id in self._ids:
-                yield opening(cat_id)
-
-
-def _check_above_zero(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:  # noqa: PLR2004
-        raise InvalidRequestError(f"{name} must be above 0, not {value!r}")
-
-
-def _check_whole(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidRequestError(f"{name} must be a whole number from 1, not {value!r}")
-
-
 def _lookahead(value: Lookahead) -> int | None:
     if value == "auto":
         return None
@@ -407,7 +360,7 @@ def _lookahead(value: Lookahead) -> int | None:
 def _ceiling(concurrency: Concurrency, connector: aiohttp.BaseConnector | None) -> int | None:
     """The gate's ceiling: the caller's, and never above what a connector of theirs lets through."""
     if concurrency != "auto":
-        _check_whole("concurrency", concurrency)
+        check_whole("concurrency", concurrency)
     limits = [] if concurrency == "auto" else [concurrency]
     if connector is not None and connector.limit:
         limits.append(connector.limit)

@@ -84,9 +84,12 @@ def unknown_fields(row: Any, struct: type[msgspec.Struct]) -> dict[str, Any]:
     for name, value in row.items():
         if name not in known:
             found[name] = value
-        elif isinstance(value, dict) and (inner := _struct_in(known[name])):
-            if rest := unknown_fields(value, inner):
-                found[name] = rest
+        elif (
+            isinstance(value, dict)
+            and (inner := _struct_in(known[name]))
+            and (rest := unknown_fields(value, inner))
+        ):
+            found[name] = rest
     return found
 
 

@@ -15,7 +15,7 @@ from .slots import Slots
 
 
 class Budget:
-    """How many attempts may still be sent. Synchronous, so that nothing waits with a reservation."""
+    """How many attempts may be sent. Synchronous: nothing waits with a reservation."""
 
     def __init__(self, most: int | None = None) -> None:
         if most is not None and (isinstance(most, bool) or most < 1):

@@ -1,0 +1,1 @@
+"""The gate that every attempt passes: slot, then pace, then budget."""
