@@ -1,0 +1,153 @@
+"""What README.md and docs/ show is run, so that it cannot go stale."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+import tmapi_async
+from tmapi_async import errors, rows
+from tmapi_async.sandbox.process import SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SAMPLE = re.compile(
+    r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+TITLE = re.compile(r'title="([^"]+)"')
+
+
+class Sample(NamedTuple):
+    """A fenced block of a page; `line` is that of its first line of code."""
+
+    page: Path
+    line: int
+    language: str
+    title: str | None
+    code: str
+
+
+def samples(page: Path, language: str) -> list[Sample]:
+    """Read the blocks of one language off a page."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in SAMPLE.finditer(text):
+        title = TITLE.search(match["options"])
+        line = text.count("\n", 0, match.start("code")) + 1
+        name = title[1] if title else None
+        found.append(Sample(page, line, match["language"], name, match["code"]))
+    return [sample for sample in found if sample.language == language]
+
+
+def run(sample: Sample, namespace: dict[str, Any]) -> None:
+    """Execute a Python sample."""
+    # Blank lines before the code make a traceback name the line of the page.
+    source = "\n" * (sample.line - 1) + sample.code
+    exec(compile(source, str(sample.page), "exec"), namespace)  # noqa: S102 - our own docs
+
+
+def pages_with(language: str, *, titled: bool) -> list[Any]:
+    """Pages that have such samples, as parameters of a test."""
+    return [
+        pytest.param(page, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if any(bool(sample.title) is titled for sample in samples(page, language))
+    ]
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxThread]:
+    """Lend a sandbox that the environment points to, as a reader's would."""
+    with SandboxThread(limit=8) as running:
+        monkeypatch.setenv("TMAPI_BASE_URL", running.url)
+        monkeypatch.setenv("TMAPI_TOKEN", "sandbox")
+        yield running
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("page", pages_with("python", titled=False))
+def test_python_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python samples of a page run one after the other, as a reader would run them."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "sample"}
+    for sample in samples(page, "python"):
+        if sample.title is None:
+            run(sample, namespace)
+
+
+@pytest.mark.parametrize("page", pages_with("python", titled=True))
+def test_samples_of_suites_pass(page: Path, tmp_path: Path) -> None:
+    """The samples that have a file name are files of a test suite, and the suite passes."""
+    for sample in samples(page, "python"):
+        if sample.title:
+            (tmp_path / sample.title).write_text(sample.code, encoding="utf-8")
+    options = ["-q", "-p", "no:cacheprovider", "--override-ini=asyncio_mode=auto"]
+    done = subprocess.run(  # noqa: S603 - our own docs
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_loop_on_the_front_page_takes_a_spent_balance_for_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The front page is right: the usual loop loses items in silence, ours raises as shown."""
+    page = ROOT / "docs" / "index.md"
+    usual: dict[str, Any] = {}
+    ours: dict[str, Any] = {}
+    broken, mended = samples(page, "python")
+    run(broken, usual)
+    run(mended, ours)
+    with SandboxThread(quota=2, balance="bare") as sandbox:
+        monkeypatch.setenv("TMAPI_BASE_URL", sandbox.url)
+        monkeypatch.setenv("TMAPI_TOKEN", "sandbox")
+        assert len(usual["category"](1031910)) == 40
+        sandbox.call(lambda: setattr(sandbox.sandbox, "quota", 4))
+        with pytest.raises(errors.BalanceError) as raised:
+            ours["category"](1031910)
+        assert len(sandbox.sandbox.catalogue.item_ids(1031910)) == 113
+    shown = samples(page, "text")[0].code
+    assert str(raised.value) == " ".join(shown.split())
+
+
+def test_the_error_table_names_every_error() -> None:
+    """Every exception class that can reach a caller stands in the error table."""
+    table = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    raised = {
+        name
+        for name, thing in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(thing, errors.TMAPIError) and not thing.__subclasses__()
+    }
+    assert {name for name in raised if f"`{name}`" not in table} == set()
+
+
+def test_every_error_can_be_imported_from_the_package() -> None:
+    """What the error table names is part of the package's public names."""
+    table = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+Error)`", table))
+    assert named
+    assert named <= set(tmapi_async.__all__)
+
+
+def test_the_row_table_is_the_schema() -> None:
+    """The tables of columns list what a row has, in the order of a row."""
+    tables = (ROOT / "docs" / "reference" / "rows.md").read_text(encoding="utf-8")
+    above_types = tables[: tables.index("## Types")]
+    listed = re.findall(r"^\| `(\w+)` \|", above_types, re.MULTILINE)
+    assert listed == [*rows.PROVENANCE, *(column.name for column in rows.ITEM_COLUMNS), "extra"]
