@@ -5,15 +5,119 @@ A line here that stops type-checking is a change for users, and belongs in CHANG
 
 from __future__ import annotations
 
-from typing import assert_type
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, assert_type
 
-from tmapi_async.listings import Listing, PageRequest, category_items
+from tmapi_async import (
+    TMAPI,
+    BalanceError,
+    GateStatistics,
+    Item,
+    Listing,
+    ListingOutcome,
+    ListingsFailedError,
+    Page,
+    PageRequest,
+    PriceInfo,
+    Progress,
+    Reject,
+    RetryPolicy,
+    TMAPIError,
+    Walk,
+    WalkStatistics,
+    money,
+)
+from tmapi_async.sandbox import Faults, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 
-def listings() -> None:
-    """A listing and its page requests, described as data."""
-    listing = category_items(1031910, free_shipping=True)
-    assert_type(listing, Listing)
-    assert_type(listing.identity, str)
-    assert_type(listing.cat_id, int | None)
-    assert_type(PageRequest(listing, 1).number, int)
+async def clients() -> None:
+    """A client is made with a token or from the environment, and used in a block."""
+    TMAPI("token", concurrency=8, rate=2.5, lookahead="off", max_requests=100)
+    TMAPI("token", concurrency="auto", auth="header", lookahead=3, retry=RetryPolicy(base=0))
+    TMAPI("token", concurrency="all")  # type: ignore[arg-type]  # a number, or "auto"
+    TMAPI("token", auth="cookie")  # type: ignore[arg-type]  # query or header
+    TMAPI("token", "https://api.tmapi.top")  # type: ignore[call-arg]  # only the token by position
+    async with TMAPI.from_env(timeout=30.0) as api:
+        assert_type(api, TMAPI)
+        assert_type(api.statistics(), GateStatistics)
+
+
+def numbers() -> Iterator[int]:
+    """Yield category IDs."""
+    yield 1031910
+
+
+async def numbers_in_time() -> AsyncIterator[int]:
+    """Yield category IDs as they come."""
+    yield 1031910
+
+
+async def walks(api: TMAPI) -> None:
+    """A walk is awaited for a page, iterated for items, and asked for pages."""
+    assert_type(api.category_items(1031910), Walk)
+    assert_type(await api.category_items("1031910"), Page)
+    async for item in api.category_items(1031910, free_shipping=True, max_pages=2, unique=True):
+        assert_type(item, Item)
+    async with api.category_items([1031910, 1031922]) as walk:
+        assert_type(walk, Walk)
+        async for page in walk.pages():
+            assert_type(page, Page)
+        assert_type(walk.statistics(), WalkStatistics)
+    api.category_items(numbers())
+    api.category_items(numbers_in_time())
+    api.category_items([1.5])  # type: ignore[list-item]  # an ID is an int, or its digits
+    api.category_items(1, on_end=ended)
+
+
+def ended(outcome: ListingOutcome) -> None:
+    """Hear how a listing ended."""
+    assert_type(outcome.listing, Listing)
+    if outcome.ending == "failed":
+        assert_type(outcome.error, TMAPIError | None)
+    outcome.ending == "lost"  # type: ignore[comparison-overlap]  # noqa: B015 - no such ending
+
+
+def pages(page: Page) -> None:
+    """A page has items, rejects and what the server said of the listing."""
+    assert_type(page.request, PageRequest)
+    assert_type(page.number, int)
+    assert_type(page.items, list[Item])
+    assert_type(page.rejects, list[Reject])
+    assert_type(page.has_next_page, bool)
+    assert_type(page.total_count, int | None)
+    assert_type(page.body, bytes)
+
+
+def items(item: Item) -> None:
+    """An item reads as numbers, and keeps what was sent."""
+    assert_type(item.item_id, int)
+    assert_type(item.sale_price, Decimal | None)
+    assert_type(item.min_order, int | None)
+    assert_type(item.sold, int | None)
+    assert_type(item.repurchase_percent, Decimal | None)
+    assert_type(item.price_info, PriceInfo | None)
+    assert_type(item.extra, dict[str, Any])
+    assert_type(money("4.59"), Decimal | None)
+    item.title = "changed"  # type: ignore[misc]  # what was sent stays as it was sent
+
+
+def failures(error: TMAPIError, several: ListingsFailedError) -> None:
+    """An error says where it happened, and what is left when it ended a walk."""
+    assert_type(error.listing, str | None)
+    assert_type(error.page, int | None)
+    assert_type(error.attempts, int)
+    assert_type(error.code, int | None)
+    assert_type(error.progress, Progress | None)
+    assert_type(several.errors, tuple[TMAPIError, ...])
+    assert issubclass(BalanceError, TMAPIError)
+
+
+async def sandboxes() -> None:
+    """A sandbox is typed too, since applications test with it."""
+    async with Sandbox(limit=8, faults=Faults({"500": 0.1})) as sandbox:
+        assert_type(sandbox.url, str)
+        assert_type(sandbox.stats.peak_in_flight, int)
+        assert_type(sandbox.catalogue.item_ids(1031910), list[int])
