@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .hashing import mix
 from .products import DOCUMENTED, DOCUMENTED_CATEGORY, Product, flags, product, row_v1
 
@@ -138,7 +140,12 @@ class Catalogue:
         return product(self.seed, self._position(cat_id, index), item_id)
 
     def item(self, cat_id: int, index: int) -> dict[str, Any]:
-        """An item as a clean row of `GET /1688/category/items`."""
+        """An item as a clean row of `GET /1688/category/items`. Raises as `item_id` does."""
+        row: dict[str, Any] = msgspec.json.decode(self.row(cat_id, index))
+        return row
+
+    def row(self, cat_id: int, index: int) -> str:
+        """An item as that row's JSON text."""
         return row_v1(self.product(cat_id, index))
 
     def indices(self, cat_id: int, start: int, stop: int, filters: Filters = ALL) -> list[int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from .catalogue import Filters
 from .endpoints import filters_of
 from .hashing import chance, mix
 
@@ -52,25 +53,29 @@ class Pages:
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
-        made = msgspec.json.encode(self.reply(listing, page))
+        made = self._drifted(listing, page, self._clean(listing, page))
         self._keep(key, made)
         return made
 
-    def reply(self, listing: Listing, page: int) -> dict[str, Any]:
-        """The reply for a page request, not yet encoded."""
-        config, filters = self._config, filters_of(listing)
-        shown = self.contents(listing, page)
-        cat_id = listing.cat_id or 0
-        rows = (self._catalogue.item(cat_id, index) for index in shown.indices)
-        data = {
-            "page": page,
-            "page_size": self._catalogue.page_size,
-            "has_next_page": shown.has_next,
-            "filters": {k: v for k, v in filters._asdict().items() if v is not None},
-            "items": [config.drift.row(config.seed, row) for row in rows],
-        }
-        whole = {"code": 200, "msg": "success", "data": data}
-        return config.drift.reply(config.seed, whole, listing, page)
+    def _clean(self, listing: Listing, page: int) -> bytes:
+        """The body as the API's document shows it."""
+        shown, cat_id = self.contents(listing, page), listing.cat_id or 0
+        rows = ",".join([self._catalogue.row(cat_id, index) for index in shown.indices])
+        sent = ",".join(f'"{k}":{v}' for k, v in listing.params if k in Filters._fields)
+        has_next = "true" if shown.has_next else "false"
+        return (
+            f'{{"code":200,"msg":"success","data":{{"page":{page},'
+            f'"page_size":{self._catalogue.page_size},"has_next_page":{has_next},'
+            f'"filters":{{{sent}}},"items":[{rows}]}}}}'
+        ).encode()
+
+    def _drifted(self, listing: Listing, page: int, body: bytes) -> bytes:
+        drift, seed = self._config.drift, self._config.seed
+        if not (drift.rows or drift.bad_rows or drift.envelopes):
+            return body
+        whole = msgspec.json.decode(body)
+        whole["data"]["items"] = [drift.row(seed, row) for row in whole["data"]["items"]]
+        return msgspec.json.encode(drift.reply(seed, whole, listing, page))
 
     def contents(self, listing: Listing, page: int) -> Contents:
         """Which items a page shows, and whether it says that there is a next page."""

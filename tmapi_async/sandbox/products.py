@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .hashing import bits, mix
 
@@ -34,10 +34,10 @@ _NAMES = _words("衣耘 祥通 昀晟 喜字 泉森 爱昌 淘圣 悦装 春霞 
 _TRADES = _words(
     "服装厂 电子科技有限公司 商贸有限公司 制衣有限公司 饰品商行 箱包厂 鞋业有限公司 家居用品厂"
 )
-_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHOPS = 4093
 _SUPER_FACTORIES = 52  # of 256: one shop in five
 _DROPSHIPPERS = 5  # of 8
+_QUANTITIES = (1, 1, 1, 1, 1, 2, 2, 2, 3, 5, 10, 20, 30, 50, 100, 200)
 _SHELF_PRICES = (990, 1990, 2990, 590, 3990, 1500, 2500, 9900)
 
 
@@ -146,47 +146,57 @@ def product(seed: int, position: int, item_id: int) -> Product:
     words, amounts, chosen = bits(seed, position)
     sale = _price(amounts)
     sales = int(2 ** ((amounts >> 24 & 0xFFFF) / 0x10000 * 18)) - 1
-    _, dropshipping, free_shipping = flags(seed, position)
     return Product(
-        item_id=item_id,
-        title=_title(words),
-        image=_image(words, chosen),
-        sale_price=sale,
-        origin_price=sale + (sale * (amounts >> 40 & 31) // 100 if amounts >> 45 & 1 else 0),
-        quantity_begin=(1, 1, 1, 2, 2, 3, 5, 10, 20, 50, 100, 200)[(amounts >> 46 & 0xFF) % 12],
-        sales=sales,
-        buyers=sales * (amounts >> 54 & 0xFF) // 256,
-        shop=shop(seed, chosen % _SHOPS),
-        dropshipping=dropshipping,
-        free_shipping=free_shipping,
+        item_id,
+        _title(words),
+        f"O1CN01{words >> 24:010X}_!!{2200000000000 + (chosen & 0xFFFFFFFF)}-0-cib.jpg",
+        sale,
+        sale + (sale * (amounts >> 40 & 31) // 100 if amounts >> 45 & 1 else 0),
+        _QUANTITIES[amounts >> 46 & 15],
+        sales,
+        sales * (amounts >> 54 & 0xFF) // 256,
+        shop(seed, chosen % _SHOPS),
+        chosen >> 40 & 7 < _DROPSHIPPERS,
+        chosen >> 43 & 1 == 1,
     )
 
 
-def row_v1(product: Product) -> dict[str, Any]:
-    """A product as a row of `GET /1688/category/items`, every documented field present."""
-    sale, seller = _yuan(product.sale_price), product.shop
-    return {
-        "item_id": product.item_id,
-        "product_url": f"https://detail.1688.com/offer/{product.item_id}.html",
-        "title": product.title,
-        "img": "https://cbu01.alicdn.com/img/ibank/" + product.image,
-        "price": "",
-        "price_info": {
-            "sale_price": sale,
-            "show_price": sale,
-            "origin_price": _yuan(product.origin_price),
-        },
-        "quantity_begin": product.quantity_begin,
-        "sales_count": str(product.sales),
-        "sale_info": {"sale_quantity_int": product.sales, "buyer_count": product.buyers},
-        "shop_info": {
-            "login_id": seller.login_id,
-            "shop_url": seller.url,
-            "company_name": seller.company,
-            "is_super_factory": seller.super_factory,
-            "shop_repurchase_rate": seller.repurchase_rate,
-        },
-    }
+def row_v1(product: Product) -> str:
+    """A product as JSON text, a row of `GET /1688/category/items` with every documented field."""
+    item_id, sale, sales = product.item_id, f"{product.sale_price / 100:.2f}", product.sales
+    return _ROW_V1 % (
+        item_id,
+        item_id,
+        product.title,
+        product.image,
+        sale,
+        sale,
+        f"{product.origin_price / 100:.2f}",
+        product.quantity_begin,
+        sales,
+        sales,
+        product.buyers,
+        _shop_v1(product.shop),
+    )
+
+
+# Text in place of dicts halves the time of a page. No value holds anything that JSON escapes.
+_ROW_V1 = (
+    '{"item_id":%d,"product_url":"https://detail.1688.com/offer/%d.html","title":"%s",'
+    '"img":"https://cbu01.alicdn.com/img/ibank/%s","price":"",'
+    '"price_info":{"sale_price":"%s","show_price":"%s","origin_price":"%s"},'
+    '"quantity_begin":%d,"sales_count":"%d",'
+    '"sale_info":{"sale_quantity_int":%d,"buyer_count":%d},"shop_info":%s}'
+)
+
+
+@lru_cache(maxsize=_SHOPS)
+def _shop_v1(shop: Shop) -> str:
+    super_factory = "true" if shop.super_factory else "false"
+    return (
+        f'{{"login_id":"{shop.login_id}","shop_url":"{shop.url}","company_name":"{shop.company}",'
+        f'"is_super_factory":{super_factory},"shop_repurchase_rate":"{shop.repurchase_rate}"}}'
+    )
 
 
 def _price(amounts: int) -> int:
@@ -196,22 +206,8 @@ def _price(amounts: int) -> int:
 
 
 def _title(words: int) -> str:
+    form, cut, end = words >> 8 & 15, words >> 4 & 15, words >> 17 & 15
     return (
-        _STYLES[words & 15]
-        + _CUTS[words >> 4 & 15]
-        + _FORMS[words >> 8 & 15]
-        + _GOODS[words >> 12 & 31]
-        + _ENDINGS[words >> 17 & 15]
-        + _FORMS[words >> 21 & 15]
-        + _CUTS[words >> 25 & 15]
-        + _ENDINGS[words >> 29 & 15]
+        f"{_STYLES[words & 15]}{_CUTS[cut]}{_FORMS[form]}{_GOODS[words >> 12 & 31]}"
+        f"{_ENDINGS[end]}{_FORMS[form - 1]}{_CUTS[cut - 1]}{_ENDINGS[end - 3]}"
     )
-
-
-def _image(words: int, chosen: int) -> str:
-    name = "".join(_ALPHABET[words >> shift & 31] for shift in range(0, 60, 5))
-    return f"O1CN01{name}_!!{2200000000000 + (chosen & 0xFFFFFFFF)}-0-cib.jpg"
-
-
-def _yuan(fen: int) -> str:
-    return f"{fen // 100}.{fen % 100:02d}"
