@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
@@ -78,7 +78,7 @@ class Walk:
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
 
-    async def items(self) -> AsyncIterator[Item]:
+    async def items(self) -> AsyncGenerator[Item]:
         """Every item, in page order within a listing.
 
         Raises:
@@ -92,7 +92,7 @@ class Walk:
         finally:
             await self.aclose()
 
-    async def pages(self) -> AsyncIterator[Page]:
+    async def pages(self) -> AsyncGenerator[Page]:
         """Every page: in page order within a listing, as they come across listings.
 
         Raises:

@@ -1,0 +1,173 @@
+"""`tmapi items`: streams items as JSON lines to standard output; keeps no state."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sys
+import time
+from contextlib import aclosing
+from typing import TypeAlias
+
+import msgspec
+
+from ..client import TMAPI, Walk
+from ..errors import TMAPIError
+from ..outcomes import ListingOutcome
+from ..rows import json_lines
+from . import console, running
+from .options import Connection
+from .output import Output, ReaderGoneError
+from .summary import PARTIAL, StoppedBy, Summary, stopped_by
+
+_MOST_TOLD = 20
+
+Filters: TypeAlias = dict[str, bool]
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tmapi items` is asked to do.
+
+    Attributes:
+        ids: Category IDs, each once.
+        filters: Filters that are set.
+        max_pages: Most pages of each listing, or None.
+        unique: Drop items that their listing has shown before.
+        connection: How the API is reached.
+        json: End with the summary as JSON.
+        quiet: No progress, no summary.
+    """
+
+    ids: list[int]
+    filters: Filters
+    max_pages: int | None
+    unique: bool
+    connection: Connection
+    json: bool
+    quiet: bool
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._output = Output()
+        self._began = time.monotonic()
+        self._told = 0
+        self._walk: Walk | None = None
+        self._api: TMAPI | None = None
+        self.stopped_by: StoppedBy | None = None
+        self.broken = False
+
+    async def __call__(self) -> int:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+
+        def interrupted() -> None:
+            self.stopped_by = "signal"
+            task.cancel()
+
+        async with running.on_signal(interrupted):
+            try:
+                await self._walk_all()
+            except asyncio.CancelledError:
+                if self.stopped_by != "signal":
+                    raise
+            except ReaderGoneError:
+                self.broken = True
+                self._output.silence()
+            except TMAPIError as error:
+                self.stopped_by = stopped_by(error)
+                if error.halts or not error.listing:
+                    console.tell(str(error))
+            except OSError as error:
+                self._could_not_write(error)
+        return self._close()
+
+    async def _walk_all(self) -> None:
+        job = self._job
+        show = not job.quiet and not (sys.stdout.isatty() and sys.stderr.isatty())
+        async with running.client(job.connection) as self._api:
+            self._walk = self._api.category_items(
+                job.ids,
+                max_pages=job.max_pages,
+                unique=job.unique,
+                on_end=self._ended,
+                **job.filters,
+            )
+            async with (
+                self._walk,
+                console.progress(self._line, shown=show),
+                aclosing(self._walk.pages()) as pages,
+            ):
+                async for page in pages:
+                    for reject in page.rejects:
+                        self._tell(f"{page.request} row {reject.position}: {reject.reason}")
+                    await self._output.write(json_lines(page))
+
+    def _ended(self, outcome: ListingOutcome) -> None:
+        if outcome.ending == "failed" and outcome.error is not None:
+            self._tell(f"failed: {outcome.error}")
+        elif outcome.ending == "capped":
+            reason = "there is more" if self._job.max_pages else "the API shows no more than that"
+            self._tell(
+                f"capped: {outcome.listing} ended after {outcome.pages} pages, "
+                f"{outcome.items} items: {reason}"
+            )
+
+    def _tell(self, text: str) -> None:
+        self._told += 1
+        if self._told <= _MOST_TOLD:
+            console.tell(text)
+        elif self._told == _MOST_TOLD + 1:
+            console.tell("more of this kind is only counted, in the summary")
+
+    def _could_not_write(self, error: OSError) -> None:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self.stopped_by = "disk"
+        console.tell(
+            f"cannot write the items: {error.strerror}; the last line of the output may be cut. "
+            "Free some space, then run the same again"
+        )
+        self._failed_output = True
+
+    def _line(self) -> str:
+        assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
+        now, gate = self._walk.statistics(), self._api.statistics()
+        ended = now.complete + now.capped + now.failed
+        refused = now.codes.get("503", 0)
+        return (
+            f"{ended:,}/{len(self._job.ids):,} listings, {now.pages:,} pages, {now.items:,} items, "
+            f"{now.requests:,} requests, {refused:,} x 503, gate {gate.in_flight}/{gate.width}, "
+            f"{time.monotonic() - self._began:.0f} s"
+        )
+
+    def _close(self) -> int:
+        """Tell the truth at the end; what it says, the exit code says too."""
+        if self._walk is None:
+            return PARTIAL
+        summary = Summary.of(
+            self._walk.statistics(),
+            listings=len(self._job.ids),
+            seconds=time.monotonic() - self._began,
+            stopped_by=self.stopped_by,
+        )
+        code = summary.exit_code()
+        if not self._job.quiet and not self.broken:
+            for line in summary.lines():
+                console.tell(line)
+            if code == PARTIAL:
+                console.tell("not everything was walked: run the same command again for all of it")
+        if self._job.json:
+            console.tell_plainly(summary.json())
+        return code
+
+
+def items(job: Job) -> int:
+    """Stream the items; returns the exit code."""
+
+    async def main() -> int:
+        return await _Run(job)()
+
+    return running.run(main())

@@ -1,0 +1,69 @@
+"""Running a command's coroutine: event loop, signals, a sandbox of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from ..client import TMAPI
+from .options import SANDBOX_LIMIT, SANDBOX_TOKEN, Connection
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a command in an event loop of its own, on uvloop where that is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - optional, and slow to import
+    except ImportError:
+        return None
+    return new_event_loop
+
+
+@asynccontextmanager
+async def on_signal(first: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `first` on the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+    loop = asyncio.get_running_loop()
+
+    def caught() -> None:
+        restore()
+        first()
+
+    def restore() -> None:
+        for number in SIGNALS:
+            with suppress(NotImplementedError):  # Windows
+                loop.remove_signal_handler(number)
+
+    for number in SIGNALS:
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, caught)
+    try:
+        yield
+    finally:
+        restore()
+
+
+@asynccontextmanager
+async def client(connection: Connection) -> AsyncIterator[TMAPI]:
+    """Open the client that the options ask for, with a sandbox if they ask for one."""
+    if not connection.sandbox:
+        async with connection.client() as api:
+            yield api
+        return
+    from ..sandbox import Sandbox  # noqa: PLC0415 - only where it is used
+
+    async with (
+        Sandbox(
+            token=SANDBOX_TOKEN, limit=SANDBOX_LIMIT, latency=0.05, latency_sigma=0.5
+        ) as sandbox,
+        connection.client(sandbox.url) as api,
+    ):
+        yield api

@@ -1,0 +1,179 @@
+"""From items to rows: flat, typed, one schema for each endpoint. No I/O.
+
+A row is the same in every form the project writes: provenance first, then the item's own fields
+flattened with `_`, then `extra`. A value that its column cannot hold is null there, and as it was
+sent in `extra`, so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .models import Item, Number, count, money, percent
+from .replies import Page
+
+Kind: TypeAlias = Literal["id", "text", "money", "count", "percent", "flag"]
+
+_KINDS: dict[str, Kind] = {
+    "item_id": "id",
+    "price": "money",
+    "sale_price": "money",
+    "show_price": "money",
+    "origin_price": "money",
+    "quantity_begin": "count",
+    "sales_count": "count",
+    "sale_quantity_int": "count",
+    "buyer_count": "count",
+    "is_super_factory": "flag",
+    "shop_repurchase_rate": "percent",
+}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of an item.
+
+    Attributes:
+        name: Name in a row (`"price_info_sale_price"`).
+        path: Where it is in the item (`("price_info", "sale_price")`).
+        kind: How it is read: an ID, text, money in yuan (exact), a count, a rate in percent, a
+            flag.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    kind: Kind
+
+
+def _columns(struct: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Iterator[Column]:
+    for field in msgspec.structs.fields(struct):
+        path = (*above, field.encode_name)
+        inner = _nested(field.type)
+        if inner is not None:
+            yield from _columns(inner, path)
+        else:
+            yield Column("_".join(path), path, _KINDS.get(field.name, "text"))
+
+
+def _nested(kind: Any) -> type[msgspec.Struct] | None:
+    members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    for member in members:
+        if isinstance(member, type) and issubclass(member, msgspec.Struct):
+            return member
+    return None
+
+
+ITEM_COLUMNS = tuple(_columns(Item))
+"""The columns of an item of `category/items`, in the order of a row."""
+
+PROVENANCE = ("listing", "cat_id", "page", "position", "fetched_at")
+"""Where a row comes from: the columns before the item's own."""
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value == "null":  # the literal is sent where null is meant
+        return None
+    return value if isinstance(value, str) else str(value)
+
+
+def _flag(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+
+
+def _whole(value: Number) -> int | None:
+    """A count where the text says no more than the number: no "+", no unit."""
+    return count(value) if isinstance(value, int) or money(value) is not None else None
+
+
+_READERS: dict[Kind, Callable[[Any], Any]] = {
+    "id": lambda value: value,
+    "text": _text,
+    "money": money,
+    "count": count,
+    "percent": percent,
+    "flag": _flag,
+}
+
+_NOTHING = (None, "", "null")
+
+
+def read(item: Item) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read an item into its columns.
+
+    Returns:
+        The columns by name, with Python's own types (money and percent as `Decimal`), and what no
+        column holds: fields unknown to the struct, and values that say more than their column
+        (`"100000+"` is 100000 and more), by their path in the item.
+    """
+    values: dict[str, Any] = {}
+    extra = item.extra
+    blocks: dict[str, Any] = {}
+    for column in ITEM_COLUMNS:
+        holder: Any = item
+        if len(column.path) > 1:
+            block = column.path[0]
+            if block not in blocks:
+                blocks[block] = getattr(item, block)
+            holder = blocks[block]
+        sent = None if holder is None else getattr(holder, column.path[-1])
+        value = None if sent is None else _READERS[column.kind](sent)
+        values[column.name] = value
+        if _says_more(column.kind, sent, value):
+            _keep(extra, column.path, sent)
+    return values, extra
+
+
+def _says_more(kind: Kind, sent: Any, value: Any) -> bool:
+    if kind in ("id", "text") or sent in _NOTHING:
+        return False
+    if kind == "count":
+        return value is None or _whole(sent) is None
+    if kind == "percent" and money(sent) is not None:
+        return bool(money(sent) != value)  # a fraction was taken for one: keep what was sent
+    return value is None
+
+
+def _keep(extra: dict[str, Any], path: tuple[str, ...], sent: Any) -> None:
+    *blocks, name = path
+    for block in blocks:
+        extra = extra.setdefault(block, {})
+    extra[name] = sent
+
+
+def rows(page: Page) -> Iterator[dict[str, Any]]:
+    """The rows of a page, ready for JSON: money and percent as strings, times in UTC with `Z`.
+
+    Yields:
+        A dict with the columns of `PROVENANCE`, of `ITEM_COLUMNS`, and `extra` (null if empty).
+    """
+    listing = page.request.listing
+    origin = (listing.identity, listing.cat_id, page.number)
+    for position, item in zip(page.positions(), page.items, strict=True):
+        values, extra = read(item)
+        row: dict[str, Any] = dict(
+            zip(PROVENANCE, (*origin, position, page.fetched_at), strict=True)
+        )
+        row.update(values)
+        row["extra"] = extra or None
+        yield row
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def json_lines(page: Page) -> bytes:
+    r"""The rows of a page as JSON lines: one object a line, UTF-8, each ended by `\n` alone."""
+    return b"".join(_ENCODER.encode(row) + b"\n" for row in rows(page))
