@@ -1,0 +1,1 @@
+"""The durable harvest: a job that a kill cannot hurt."""

@@ -1,0 +1,139 @@
+"""What goes into a journal and what comes out, as plain data."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tmapi_async.listings import Listing
+
+State: TypeAlias = Literal["open", "complete", "capped", "failed"]
+"""How far a visit is. An open visit of a start that has ended is what a user calls *stopped*."""
+
+
+class RejectRecord(msgspec.Struct, frozen=True, gc=False):
+    """A row that could not be decoded.
+
+    Attributes:
+        position: 0-based place among the rows of its page.
+        reason: Why it could not be decoded.
+        body: Its bytes.
+    """
+
+    position: int
+    reason: str
+    body: bytes
+
+
+class Visit(msgspec.Struct, frozen=True, gc=False):
+    """A listing in a run: what pages belong to.
+
+    Attributes:
+        id: Number of the visit in the journal.
+        run: Number of the run.
+        listing: What is walked.
+        state: Its state when the plan was made.
+        begun: Whether an earlier start began it, so that pages of it may be held.
+        expected: Number of its last page in an earlier, finished visit, or None.
+    """
+
+    id: int
+    run: int
+    listing: Listing
+    state: State = "open"
+    begun: bool = False
+    expected: int | None = None
+
+
+class PageRecord(msgspec.Struct, frozen=True, gc=False):
+    """One page as the journal keeps it.
+
+    Attributes:
+        visit: The visit it belongs to.
+        number: 1-based page number.
+        body: The reply's body.
+        fetched_at: When the body had been read, seconds since 1970, UTC.
+        attempts: Attempts made for it, the successful one included.
+        latency: Seconds of the successful attempt.
+        code: The API's code.
+        page_size: Page size as echoed, or None.
+        has_next_page: Whether the server says that more follows.
+        total_count: Rows of the whole listing as told, or None.
+        items: Rows that could be decoded.
+        rejects: Rows that could not.
+    """
+
+    visit: Visit
+    number: int
+    body: bytes
+    fetched_at: float
+    attempts: int
+    latency: float
+    code: int
+    page_size: int | None
+    has_next_page: bool
+    total_count: int | None
+    items: int
+    rejects: tuple[RejectRecord, ...] = ()
+
+
+class Totals(msgspec.Struct, frozen=True, gc=False):
+    """What a visit brought, over all its starts.
+
+    Attributes:
+        pages: Pages held.
+        items: Items on them.
+        unique_items: Distinct item IDs among them.
+        rejects: Rows that could not be decoded.
+        last_page: Highest page number held, or 0.
+        total_count: Rows in the whole listing as the server last told, or None.
+    """
+
+    pages: int
+    items: int
+    unique_items: int
+    rejects: int
+    last_page: int
+    total_count: int | None = None
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """What a start has counted so far; every figure only grows, the width excepted.
+
+    Attributes:
+        requests: Attempts handed to the transport.
+        retries: Attempts beyond the first of their page.
+        wasted: Pages past the end, and look-ahead that was abandoned.
+        codes: Code, or kind of failure, to how often it came.
+        width: The gate's width now.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    wasted: int = 0
+    codes: dict[str, int] = {}
+    width: int = 0
+
+
+class JournalStatistics(msgspec.Struct, frozen=True, gc=False):
+    """What the journal has done since it was opened.
+
+    Attributes:
+        waiting: Pages handed over whose commit has not returned.
+        durable: Pages whose commit has returned.
+        commits: Transactions committed.
+        body_bytes: Bytes of their bodies.
+        stored_bytes: Bytes of their bodies as stored.
+    """
+
+    waiting: int
+    durable: int
+    commits: int
+    body_bytes: int
+    stored_bytes: int
+
+
+def milliseconds(seconds: float) -> int:
+    """A time, seconds since 1970, as the journal keeps it."""
+    return round(seconds * 1000)

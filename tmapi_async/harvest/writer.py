@@ -1,0 +1,248 @@
+"""The journal's writer: one thread that compresses and commits whatever has been handed over.
+
+The event loop hands over at the end of each of its turns what was given to it in that turn; the
+thread takes all that lies there, compresses it, takes what came meanwhile, and commits the lot as
+one group. It never waits for a group to fill: while it works, the next group gathers.
+
+Nothing here touches the event loop but through the two callbacks, which are called in the thread.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .bodies import Encoder
+from .changes import Statement
+from .errors import JournalError, journal_error
+from .records import Counters, PageRecord, milliseconds
+from .schema import finish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST_GROUP = 256
+_STEPS = 720
+
+# A page that is held already stays as it is: whoever sent it again did so by mistake.
+_INSERT_PAGE = """
+INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (visit, number) DO NOTHING
+"""
+_INSERT_REJECT = (
+    "INSERT INTO reject SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM page WHERE seq = ?1)"
+)
+_STORED = "SELECT count(*), coalesce(sum(items), 0) FROM page WHERE seq >= ?"
+_INSERT_DICTIONARY = "INSERT INTO dictionary VALUES (?, ?, ?)"
+_INSERT_TICK = "INSERT OR REPLACE INTO tick VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_THIN_TICKS = "DELETE FROM tick WHERE start = ? AND n < ? AND (n + 1) % ? != 0"
+
+Row = tuple[Any, ...]
+
+
+class Batch(msgspec.Struct):
+    """What one turn of the event loop hands over.
+
+    Attributes:
+        pages: Pages to store.
+        statements: Changes to the small tables.
+        counters: What the start has counted by now, or None to leave the record as it is.
+    """
+
+    pages: list[PageRecord]
+    statements: list[Statement]
+    counters: Counters | None = None
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What a commit made durable: pages, their bytes and their bytes as stored."""
+
+    pages: int
+    statements: int
+    body_bytes: int
+    stored_bytes: int
+
+
+class Writer(threading.Thread):
+    """Commits batches until it is told to stop or a commit fails.
+
+    Args:
+        connection: A writing connection; the thread owns it from now on and closes it.
+        path: The journal's file, named in errors.
+        start: Number of the start that pages and ticks belong to.
+        committed: Called in the thread after each commit.
+        ended: Called in the thread when it ends, with the error that ended it or None.
+        clock: Monotonic seconds, for the ticks.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        start: int,
+        *,
+        committed: Callable[[Committed], None],
+        ended: Callable[[JournalError | None], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # A daemon: a process that ends without closing the journal must not hang; it is then
+        # as if it had been killed, which costs nothing that was durable.
+        super().__init__(name="tmapi-journal", daemon=True)
+        self._connection = connection
+        self._path = path
+        self._committed = committed
+        self._ended = ended
+        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._encoder = Encoder(connection)
+        self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM page").fetchone()[0]
+        self._start = start
+        self._ticks = _Ticks(start, clock)
+
+    def hand_over(self, batch: Batch) -> None:
+        """Take a batch; returns at once."""
+        self._queue.put(batch)
+
+    def stop(self) -> None:
+        """Commit all that has been handed over, close the file, end."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        """Work until stopped; never raises."""
+        error = None
+        try:
+            while (batch := self._queue.get()) is not None:
+                if not self._commit_group(batch):
+                    break
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the waiting callers must hear
+            error = journal_error(self._path, failure)
+        finally:
+            finish(self._connection)
+            self._ended(error)
+
+    def _commit_group(self, batch: Batch) -> bool:
+        pages, rejects, sizes = [], [], [0, 0]
+        statements: list[Statement] = []
+        counters, more = None, True
+        taken: Batch | None = batch
+        while taken is not None:
+            for record in taken.pages:
+                pages.append(self._encoded(record, sizes))
+                rejects += [(self._seq, r.position, r.reason, r.body) for r in record.rejects]
+            statements += taken.statements
+            counters = taken.counters or counters
+            taken, more = self._take(len(pages))
+        self._transaction(pages, rejects, statements, counters)
+        self._committed(Committed(len(pages), len(statements), *sizes))
+        return more
+
+    def _take(self, held: int) -> tuple[Batch | None, bool]:
+        """The next batch if one lies there, and whether there can be more after that."""
+        if held >= LARGEST_GROUP:
+            return None, True
+        try:
+            taken = self._queue.get_nowait()
+        except queue.Empty:
+            return None, True
+        return taken, taken is not None
+
+    def _encoded(self, record: PageRecord, sizes: list[int]) -> Row:
+        encoded = self._encoder.encode(record.visit.listing.endpoint, record.body)
+        sizes[0] += len(record.body)
+        sizes[1] += len(encoded.frame)
+        self._seq += 1
+        return (
+            self._seq,
+            record.visit.id,
+            record.number,
+            self._start,
+            milliseconds(record.fetched_at),
+            record.attempts,
+            round(record.latency * 1e6),
+            record.code,
+            record.page_size,
+            record.has_next_page,
+            record.total_count,
+            record.items,
+            len(record.rejects),
+            encoded.dictionary,
+            encoded.frame,
+        )
+
+    def _transaction(
+        self,
+        pages: list[Row],
+        rejects: list[Row],
+        statements: list[Statement],
+        counters: Counters | None,
+    ) -> None:
+        execute = self._connection.execute
+        many = self._connection.executemany
+        execute("BEGIN IMMEDIATE")
+        try:
+            stored = many(_INSERT_PAGE, pages).rowcount if pages else 0
+            if rejects:
+                many(_INSERT_REJECT, rejects)
+            for statement in statements:
+                execute(statement.sql, statement.values)
+            if stored == len(pages):
+                self._ticks.add(stored, sum(page[11] for page in pages))
+            else:
+                self._ticks.add(*execute(_STORED, (pages[0][0],)).fetchone())
+            if counters is not None:
+                self._ticks.note(self._connection, counters)
+            trained = self._encoder.trained()
+            many(_INSERT_DICTIONARY, trained)
+            execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back already after some errors, a full disk among them.
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+
+class _Ticks:
+    """What a start had counted, by the second; ever coarser, so that a long start stays small."""
+
+    def __init__(self, start: int, clock: Callable[[], float]) -> None:
+        self._start = start
+        self._clock = clock
+        self._began = clock()
+        self._step = 1
+        self._pages = 0
+        self._items = 0
+
+    def add(self, pages: int, items: int) -> None:
+        """Count what is about to be committed."""
+        self._pages += pages
+        self._items += items
+
+    def note(self, connection: sqlite3.Connection, counters: Counters) -> None:
+        """Write the row of this moment, in place of an earlier one of the same interval."""
+        elapsed = self._clock() - self._began
+        while elapsed >= self._step * _STEPS:
+            self._step *= 2
+            thinned = (self._start, math.floor(elapsed), self._step)
+            connection.execute(_THIN_TICKS, thinned)
+        # An interval's row is named by its last second, so that thinning keeps whole intervals.
+        n = (math.floor(elapsed / self._step) + 1) * self._step - 1
+        codes = msgspec.json.encode(counters.codes).decode()
+        row = (
+            self._start,
+            n,
+            round(elapsed * 1000),
+            counters.requests,
+            counters.retries,
+            counters.wasted,
+            self._pages,
+            self._items,
+            counters.width,
+            codes,
+        )
+        connection.execute(_INSERT_TICK, row)
