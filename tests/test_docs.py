@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import typer
 
 import tmapi_async
-from tmapi_async import errors, rows
+from tmapi_async import cli, errors, rows
+from tmapi_async.cli.summary import Summary
 from tmapi_async.sandbox.process import SandboxThread
 
 if TYPE_CHECKING:
@@ -151,3 +153,86 @@ def test_the_row_table_is_the_schema() -> None:
     above_types = tables[: tables.index("## Types")]
     listed = re.findall(r"^\| `(\w+)` \|", above_types, re.MULTILINE)
     assert listed == [*rows.PROVENANCE, *(column.name for column in rows.ITEM_COLUMNS), "extra"]
+
+
+def test_shell_samples_run(tmp_path: Path, sandbox: SandboxThread) -> None:
+    """The tmapi commands of the shell samples do what the pages say, against a sandbox."""
+    lines = [
+        line
+        for page in PAGES
+        for sample in samples(page, "bash")
+        for line in sample.code.splitlines()
+        if "tmapi " in line
+    ]
+    assert lines
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for line in lines:
+        done = subprocess.run(  # noqa: S602 - our own docs
+            line,
+            shell=True,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert sandbox.sandbox.stats.requests > 0
+    assert (tmp_path / "items.jsonl").stat().st_size > 0
+
+
+def options_of(command: str) -> set[str]:
+    """The long options that a command takes, as the command itself knows them."""
+    if command == "sandbox":
+        # It hands its arguments on to a parser of its own, whose --help names them.
+        said = subprocess.run(
+            [sys.executable, "-m", "tmapi_async.sandbox", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        return set(re.findall(r"--[a-z][a-z-]+", said)) - {"--help"}
+    commands: Any = typer.main.get_command(cli.app)
+    return {
+        option
+        for parameter in commands.commands[command].params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+
+def commands() -> list[str]:
+    """The names of all commands."""
+    found: Any = typer.main.get_command(cli.app)
+    return sorted(found.commands)
+
+
+def test_the_command_line_page_lists_every_option() -> None:
+    """Every command and every option stands on the command-line page."""
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(--[a-z][a-z-]+)`", page))
+    for command in commands():
+        assert f"| `tmapi {command}" in page
+        assert options_of(command) - listed == set(), command
+
+
+def test_the_pages_show_no_option_that_is_not_there() -> None:
+    """A tmapi command shown anywhere in the docs has only commands and options that exist."""
+    shown = [
+        match
+        for page in PAGES
+        for match in re.finditer(r"tmapi ([a-z]+)([^\n`|>]*)", page.read_text(encoding="utf-8"))
+        if match[1] in commands() or "--" in match[2]
+    ]
+    assert shown
+    for match in shown:
+        wanted = set(re.findall(r"--[a-z][a-z-]+", match[2])) - {"--help"}
+        assert wanted <= options_of(match[1]), match[0]
+
+
+def test_the_summary_table_is_the_summary() -> None:
+    """The table of the summary's keys lists them all, in order."""
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    table = page[page.index("| key | meaning |") : page.index("## Exit codes")]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Summary.__struct_fields__)
