@@ -120,9 +120,7 @@ class Crawl:
         self.stopping = True
         current = asyncio.current_task()
         for task, flight in self._workers.items():
-            flight.stopping = True
-            if not flight.on_wire and task is not current:
-                task.cancel()
+            self._recall(task, flight)
         if self._feeder is not None and self._feeder is not current:
             self._feeder.cancel()
         self._wake()
@@ -265,6 +263,7 @@ class Crawl:
 
     async def _work(self, request: PageRequest | None, flight: Flight) -> None:
         while request is not None:
+            flight.request, flight.stopping = request, self.stopping
             try:
                 page = await self._session.fetch(request, flight)
             except errors.TMAPIError as error:
@@ -304,7 +303,7 @@ class Crawl:
             self._halt(error)
             return
         state = self._open.get(request.listing)
-        if state is not None and state.error is None:
+        if state is not None and (state.error is None or request.number < (state.error.page or 0)):
             state.error = error
         self._settle_if_open(request, self.frontier.failed(request))
 
@@ -323,6 +322,8 @@ class Crawl:
                 self._hand_out(self._only(page, fresh) if self._unique else page)
             if page.has_next_page:
                 endless = endless or state.guard.endless
+        for number in answer.past_end:
+            self._recall_page(PageRequest(state.opening.listing, number))
         if answer.ended is not None:
             self._close_listing(state, answer.ended)
         elif endless is not None:
@@ -353,6 +354,19 @@ class Crawl:
     def _wake(self) -> None:
         if self._consumer is not None and not self._consumer.done():
             self._consumer.set_result(None)
+
+    @staticmethod
+    def _recall(task: asyncio.Task[None], flight: Flight) -> None:
+        """No new attempt of this page request; one on the wire was paid for and may finish."""
+        flight.stopping = True
+        if not flight.on_wire and task is not asyncio.current_task():
+            task.cancel()
+
+    def _recall_page(self, request: PageRequest) -> None:
+        """The listing has ended below this page: it needs no retry."""
+        for task, flight in self._workers.items():
+            if flight.request == request:
+                self._recall(task, flight)
 
     # -- endings
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import os
 import random
 import zlib
 from datetime import UTC, datetime
@@ -67,15 +68,17 @@ class Flight:
         stopping: Set by the walk: no new attempt may start.
         epoch: The session's epoch when the walk began (`Session.epoch`).
         tally: Where attempts are counted.
+        request: The page request it is about now.
     """
 
-    __slots__ = ("epoch", "on_wire", "stopping", "tally")
+    __slots__ = ("epoch", "on_wire", "request", "stopping", "tally")
 
     def __init__(self, epoch: int, tally: Tally) -> None:
         self.epoch = epoch
         self.tally = tally
         self.on_wire = False
         self.stopping = False
+        self.request: PageRequest | None = None
 
 
 class Session:
@@ -299,8 +302,7 @@ class Session:
             reason = getattr(error.certificate_error, "verify_message", "") or name
             return errors.CertificateError(f"{self.host}: {reason}")
         if isinstance(error, aiohttp.ClientConnectorError):
-            reason = error.os_error.strerror or type(error.os_error).__name__
-            return errors.ConnectionFailedError(f"{self.host}: {reason}")
+            return errors.ConnectionFailedError(f"{self.host}: {_reason(error.os_error)}")
         return errors.ConnectionFailedError(f"{self.host}: {name}")
 
 
@@ -310,6 +312,13 @@ async def _rest(seconds: float, tally: Tally) -> None:
         await asyncio.sleep(seconds)
     finally:
         tally.resting -= 1
+
+
+def _reason(error: OSError) -> str:
+    # asyncio writes texts of its own with addresses in them; name look-ups have negative numbers.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
 
 
 class _TooLargeError(Exception):
