@@ -1,6 +1,6 @@
 """Drives the frontier through the session and hands out pages.
 
-One place changes the state: the synchronous methods of `Crawl`, called from its workers and from
+One place changes the entry: the synchronous methods of `Crawl`, called from its workers and from
 the consumer. Workers are tasks that ask for one page after another; there are as many as the gate
 is wide, and more only while some rest before a retry, since those hold no slot.
 """
@@ -15,35 +15,13 @@ import msgspec
 
 from . import errors
 from .frontier import Answer, Frontier
-from .guard import Guard, GuardPolicy
-from .listings import Listing, PageRequest
+from .guard import GuardPolicy
+from .ledger import Entry, Ledger
+from .listings import PageRequest
 from .models import Item
-from .outcomes import USUAL_CEILING, Counts, Ending, ListingOutcome, Opening, WalkStatistics
+from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import Page
 from .session import Flight, Session, StoppedError, Tally
-
-_MOST_ERRORS = 100
-_MOST_NAMED = 10
-
-
-class _Open:
-    """An open listing: its guard, its pages that wait for earlier ones, its counts."""
-
-    __slots__ = ("error", "guard", "held", "items", "opening", "page_size", "pages", "rejects")
-
-    def __init__(self, opening: Opening, guard: Guard) -> None:
-        self.opening = opening
-        self.guard = guard
-        self.held: dict[int, Page] = {}
-        self.pages = self.items = self.rejects = 0
-        self.page_size = 0
-        self.error: errors.TMAPIError | None = None
-
-    @property
-    def rows(self) -> int:
-        """Rows walked, counted from the start of the listing."""
-        skipped = (self.opening.first - 1) * self.page_size
-        return skipped + self.opening.rows + self.items + self.rejects
 
 
 class Crawl:
@@ -71,16 +49,13 @@ class Crawl:
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
         self.tally = Tally()
-        self.counts = Counts()
         self.frontier = frontier
         self._session = session
         self._source = source
         self._ordered = ordered
         self._unique = unique
-        self._guard = guard or GuardPolicy()
-        self._on_end = on_end
         self._epoch = session.epoch
-        self._open: dict[Listing, _Open] = {}
+        self._ledger = Ledger(guard or GuardPolicy(), on_end)
         self._ready: deque[Page] = deque()
         self._workers: dict[asyncio.Task[None], Flight] = {}
         self._feeder: asyncio.Task[None] | None = None
@@ -89,7 +64,6 @@ class Crawl:
         self._consumer: asyncio.Future[None] | None = None
         self._halted: errors.TMAPIError | None = None
         self._crash: BaseException | None = None
-        self._failures: list[errors.TMAPIError] = []
         self.stopping = False
         self._closed = False
 
@@ -135,35 +109,19 @@ class Crawl:
         if tasks:
             await asyncio.wait(tasks)
         self._ready.clear()
-        self._stop_open()
+        self._ledger.stop()
 
     @property
     def open_listings(self) -> int:
         """Listings begun and not ended."""
-        return len(self._open)
-
-    def progress(self) -> errors.Progress:
-        """What is done and what is left."""
-        left = list(self._open.values())
-        named = [
-            f"{state.opening.listing} from page {state.opening.first + state.pages}"
-            for state in left[:_MOST_NAMED]
-        ]
-        return errors.Progress(
-            pages=self.counts.pages,
-            items=self.counts.items,
-            complete=self.counts.complete + self.counts.capped,
-            open=tuple(named),
-            open_count=len(left),
-            more=not self._fed,
-        )
+        return len(self._ledger)
 
     def statistics(self) -> WalkStatistics:
         """A snapshot."""
         tally = self.tally
         known = self.frontier.statistics()
         return WalkStatistics(
-            **msgspec.structs.asdict(self.counts),
+            **msgspec.structs.asdict(self._ledger.counts),
             requests=tally.requests,
             retries=tally.retries,
             wasted=known.wasted,
@@ -181,21 +139,17 @@ class Crawl:
     def _end(self) -> None:
         """Tell the truth about how it ended."""
         halted, self._halted = self._halted, None
-        failures, self._failures = self._failures, []
+        failures, self._ledger.failures = self._ledger.failures, []
         if halted is not None:
-            halted.progress = self.progress()
-            self._stop_open()
+            halted.progress = self._ledger.progress(more=not self._fed)
+        self._ledger.stop()
+        if halted is not None:
             raise halted
-        self._stop_open()
         if not failures:
             return
-        if self.counts.listings == 1:
+        if self._ledger.counts.listings == 1:
             raise failures[0]
-        raise errors.ListingsFailedError(tuple(failures), self.counts.failed)
-
-    def _stop_open(self) -> None:
-        for state in list(self._open.values()):
-            self._close_listing(state, "stopped")
+        raise errors.ListingsFailedError(tuple(failures), self._ledger.counts.failed)
 
     # -- the source
 
@@ -222,11 +176,9 @@ class Crawl:
     def _begin(self, opening: Opening) -> None:
         listing = opening.listing
         if listing in self.frontier:
-            # The same listing given twice at a time: walked once.
+            # Given again while it is being walked: walked once.
             return
-        guard = Guard(self._guard, opening.seen)
-        self._open[listing] = _Open(opening, guard)
-        self.counts.listings += 1
+        entry = self._ledger.begin(opening)
         answer = self.frontier.open(
             listing,
             first=opening.first,
@@ -234,7 +186,7 @@ class Crawl:
             expected=opening.expected,
             held=opening.held,
         )
-        self._settle(self._open[listing], answer)
+        self._settle(entry, answer)
 
     # -- the workers
 
@@ -284,64 +236,51 @@ class Crawl:
             self._pump()
 
     def _answered(self, request: PageRequest, page: Page) -> None:
-        state = self._open.get(request.listing)
+        entry = self._ledger.get(request.listing)
         answer = self.frontier.answered(
             request, has_next=page.has_next_page, items=len(page.items) + len(page.rejects)
         )
-        if state is None or answer.wasted:
-            if state is not None:
-                self._settle(state, answer)
+        if entry is None or answer.wasted:
+            if entry is not None:
+                self._settle(entry, answer)
             return
-        state.held[request.number] = page
+        entry.held[request.number] = page
         if not self._ordered:
             self._hand_out(page)
-        self._settle(state, answer)
+        self._settle(entry, answer)
 
     def _failed(self, request: PageRequest, error: errors.TMAPIError) -> None:
         if error.halts:
             self._settle_if_open(request, self.frontier.given_back(request))
             self._halt(error)
             return
-        state = self._open.get(request.listing)
-        if state is not None and (state.error is None or request.number < (state.error.page or 0)):
-            state.error = error
+        entry = self._ledger.get(request.listing)
+        if entry is not None:
+            self._ledger.fail(entry, error)
         self._settle_if_open(request, self.frontier.failed(request))
 
     def _settle_if_open(self, request: PageRequest, answer: Answer) -> None:
-        state = self._open.get(request.listing)
-        if state is not None:
-            self._settle(state, answer)
+        entry = self._ledger.get(request.listing)
+        if entry is not None:
+            self._settle(entry, answer)
 
-    def _settle(self, state: _Open, answer: Answer) -> None:
+    def _settle(self, entry: Entry, answer: Answer) -> None:
         """Do what follows from an answer: deliver, guard, end."""
         endless: str | None = None
         for number in answer.deliver:
-            page = state.held.pop(number)
-            fresh = self._see(state, page)
+            page = entry.held.pop(number)
+            fresh = self._ledger.see(entry, page)
             if self._ordered:
                 self._hand_out(self._only(page, fresh) if self._unique else page)
             if page.has_next_page:
-                endless = endless or state.guard.endless
+                endless = endless or entry.guard.endless
         for number in answer.past_end:
-            self._recall_page(PageRequest(state.opening.listing, number))
+            self._recall_page(PageRequest(entry.opening.listing, number))
         if answer.ended is not None:
-            self._close_listing(state, answer.ended)
+            self._ledger.close(entry, answer.ended)
         elif endless is not None:
-            self._close_endless(state, endless)
-
-    def _see(self, state: _Open, page: Page) -> list[Item]:
-        fresh = state.guard.see(page.items, len(page.rejects))
-        state.pages += 1
-        state.items += len(page.items)
-        state.rejects += len(page.rejects)
-        state.page_size = page.page_size or len(page.items)
-        counts = self.counts
-        counts.pages += 1
-        counts.items += len(page.items)
-        counts.unique_items += len(fresh)
-        counts.duplicates += len(page.items) - len(fresh)
-        counts.rejects += len(page.rejects)
-        return fresh
+            self._ledger.endless(entry, endless)
+            self._settle(entry, self.frontier.close(entry.opening.listing))
 
     @staticmethod
     def _only(page: Page, fresh: list[Item]) -> Page:
@@ -369,35 +308,6 @@ class Crawl:
                 self._recall(task, flight)
 
     # -- endings
-
-    def _close_endless(self, state: _Open, reason: str) -> None:
-        listing = state.opening.listing
-        error = errors.EndlessListingError(f"{reason}; the walk of it was ended")
-        error.locate(listing.endpoint, listing.identity, state.opening.first + state.pages - 1, 1)
-        state.error = error
-        answer = self.frontier.close(listing)
-        self._close_listing(state, answer.ended or "failed")
-
-    def _close_listing(self, state: _Open, ending: Ending) -> None:
-        del self._open[state.opening.listing]
-        if ending == "complete" and state.rows == USUAL_CEILING:
-            ending = "capped"
-        if ending == "failed" and state.error is not None and len(self._failures) < _MOST_ERRORS:
-            self._failures.append(state.error)
-        setattr(self.counts, ending, getattr(self.counts, ending) + 1)
-        if self._on_end is not None:
-            self._on_end(
-                ListingOutcome(
-                    listing=state.opening.listing,
-                    ending=ending,
-                    pages=state.pages,
-                    items=state.items,
-                    unique=state.guard.unique,
-                    duplicates=state.guard.duplicates,
-                    rejects=state.rejects,
-                    error=state.error,
-                )
-            )
 
     def _halt(self, error: errors.TMAPIError) -> None:
         if self._halted is None:

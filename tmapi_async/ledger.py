@@ -1,0 +1,150 @@
+"""What is known of the listings of a crawl: what each has brought, how it ended. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .errors import EndlessListingError, Progress, TMAPIError
+from .guard import Guard, GuardPolicy
+from .listings import Listing
+from .models import Item
+from .outcomes import USUAL_CEILING, Counts, Ending, ListingOutcome, Opening
+from .replies import Page
+
+_MOST_ERRORS = 100
+_MOST_NAMED = 10
+
+
+class Entry:
+    """An open listing.
+
+    Attributes:
+        opening: What was asked for.
+        guard: Watches for duplicates and for listings that never end.
+        held: Pages that wait for earlier ones, by number.
+        pages: Pages delivered; `items` and `rejects` are the rows on them.
+        page_size: Page size that the server echoed last.
+        error: What failed it, if something did.
+    """
+
+    __slots__ = ("error", "guard", "held", "items", "opening", "page_size", "pages", "rejects")
+
+    def __init__(self, opening: Opening, guard: Guard) -> None:
+        self.opening = opening
+        self.guard = guard
+        self.held: dict[int, Page] = {}
+        self.pages = self.items = self.rejects = 0
+        self.page_size = 0
+        self.error: TMAPIError | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows walked, counted from the start of the listing."""
+        skipped = (self.opening.first - 1) * self.page_size
+        return skipped + self.opening.rows + self.items + self.rejects
+
+    def outcome(self, ending: Ending) -> ListingOutcome:
+        """The entry as the outcome it came to."""
+        return ListingOutcome(
+            listing=self.opening.listing,
+            ending=ending,
+            pages=self.pages,
+            items=self.items,
+            unique=self.guard.unique,
+            duplicates=self.guard.duplicates,
+            rejects=self.rejects,
+            error=self.error,
+        )
+
+
+class Ledger:
+    """The open listings of a crawl, and the totals of all.
+
+    Args:
+        guard: When a listing counts as endless.
+        on_end: Called with the outcome of each listing.
+
+    Attributes:
+        counts: Totals so far.
+        failures: What failed listings, at most 100 of them.
+    """
+
+    def __init__(self, guard: GuardPolicy, on_end: Callable[[ListingOutcome], None] | None) -> None:
+        self.counts = Counts()
+        self.failures: list[TMAPIError] = []
+        self._guard = guard
+        self._on_end = on_end
+        self._open: dict[Listing, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, listing: Listing) -> Entry | None:
+        """The entry of an open listing, or None."""
+        return self._open.get(listing)
+
+    def begin(self, opening: Opening) -> Entry:
+        """Enter a listing."""
+        entry = Entry(opening, Guard(self._guard, opening.seen))
+        self._open[opening.listing] = entry
+        self.counts.listings += 1
+        return entry
+
+    def see(self, entry: Entry, page: Page) -> list[Item]:
+        """Count the next page of a listing, in page order; returns the items new to it."""
+        fresh = entry.guard.see(page.items, len(page.rejects))
+        entry.pages += 1
+        entry.items += len(page.items)
+        entry.rejects += len(page.rejects)
+        entry.page_size = page.page_size or len(page.items)
+        counts = self.counts
+        counts.pages += 1
+        counts.items += len(page.items)
+        counts.unique_items += len(fresh)
+        counts.duplicates += len(page.items) - len(fresh)
+        counts.rejects += len(page.rejects)
+        return fresh
+
+    def fail(self, entry: Entry, error: TMAPIError) -> None:
+        """Note why a listing will fail: the error of the earliest page is the one to tell."""
+        if entry.error is None or (error.page or 0) < (entry.error.page or 0):
+            entry.error = error
+
+    def endless(self, entry: Entry, reason: str) -> None:
+        """Note that a listing never ends."""
+        listing = entry.opening.listing
+        error = EndlessListingError(f"{reason}; the walk of it was ended")
+        error.locate(listing.endpoint, listing.identity, entry.opening.first + entry.pages - 1, 1)
+        entry.error = error
+
+    def close(self, entry: Entry, ending: Ending) -> None:
+        """Enter how a listing ended, and forget it."""
+        del self._open[entry.opening.listing]
+        if ending == "complete" and entry.rows == USUAL_CEILING:
+            ending = "capped"
+        if ending == "failed" and entry.error is not None and len(self.failures) < _MOST_ERRORS:
+            self.failures.append(entry.error)
+        setattr(self.counts, ending, getattr(self.counts, ending) + 1)
+        if self._on_end is not None:
+            self._on_end(entry.outcome(ending))
+
+    def stop(self) -> None:
+        """Enter that every open listing was stopped."""
+        for entry in list(self._open.values()):
+            self.close(entry, "stopped")
+
+    def progress(self, *, more: bool) -> Progress:
+        """What is done and what is left; `more` says that listings not begun remain."""
+        left = list(self._open.values())
+        named = [
+            f"{entry.opening.listing} from page {entry.opening.first + entry.pages}"
+            for entry in left[:_MOST_NAMED]
+        ]
+        return Progress(
+            pages=self.counts.pages,
+            items=self.counts.items,
+            complete=self.counts.complete + self.counts.capped,
+            open=tuple(named),
+            open_count=len(left),
+            more=more,
+        )
