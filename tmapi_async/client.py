@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from weakref import WeakSet
 
 from . import listings
 from .address import DEFAULT_BASE_URL, check_base_url, check_token
@@ -50,7 +51,7 @@ class Walk:
     def __init__(
         self,
         session: Callable[[], Session],
-        openings: Callable[[], AsyncIterator[Opening]],
+        openings: Callable[[], AsyncGenerator[Opening]],
         first: Callable[[], PageRequest],
         *,
         lookahead: int | None,
@@ -221,6 +222,7 @@ class TMAPI:
             trust_env=trust_env,
         )
         self._is_open = False
+        self._walks: WeakSet[Walk] = WeakSet()
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -249,8 +251,10 @@ class TMAPI:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. Close walks first: theirs fail from now on."""
+        """End every walk that is still open, and close the connections."""
         self._is_open = False
+        for walk in list(self._walks):
+            await walk.aclose()
         await self._session.close()
 
     def category_items(
@@ -269,8 +273,8 @@ class TMAPI:
         """Walk the products of one category or many (API document: `GET /1688/category/items`).
 
         Args:
-            ids: One category ID, or an iterable or async iterable of IDs. An iterator is read as
-                the walk goes on, so an ID may come twice; each is then walked twice.
+            ids: One category ID, or an iterable or async iterable of IDs, read as the walk goes on.
+                An ID that comes again is walked again, unless it is still being walked.
             super_factory: Only super factories; None leaves the filter out.
             support_dropshipping: Only items that can be drop-shipped; None leaves it out.
             free_shipping: Only items shipped free; None leaves it out.
@@ -314,7 +318,7 @@ class TMAPI:
 
     def walk(
         self,
-        openings: Callable[[], AsyncIterator[Opening]],
+        openings: Callable[[], AsyncGenerator[Opening]],
         *,
         first: Callable[[], PageRequest],
         unique: bool = False,
@@ -322,7 +326,7 @@ class TMAPI:
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> Walk:
         """Walk listings described elsewhere; `category_items` is the everyday way."""
-        return Walk(
+        made = Walk(
             self._opened_session,
             openings,
             first,
@@ -331,6 +335,8 @@ class TMAPI:
             guard=self._guard,
             on_end=on_end,
         )
+        self._walks.add(made)
+        return made
 
     def statistics(self) -> GateStatistics:
         """A snapshot of the gate: width, slots in use, requests sent, budget left."""

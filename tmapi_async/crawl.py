@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 import msgspec
 
@@ -41,7 +42,7 @@ class Crawl:
         self,
         session: Session,
         frontier: Frontier,
-        source: AsyncIterator[Opening],
+        source: AsyncGenerator[Opening],
         *,
         ordered: bool = True,
         unique: bool = False,
@@ -78,6 +79,9 @@ class Crawl:
         if self._feeder is None and not self._closed:
             self._feeder = asyncio.create_task(self._feed(), name="tmapi feeder")
         while not self._ready:
+            if self._closed:
+                # Somebody else closed it: an end that is no end must not look like one.
+                raise errors.ClosedError("the walk was closed before its end")
             if self._crash is not None:
                 raise self._crash
             if self._finished:
@@ -142,9 +146,12 @@ class Crawl:
         failures, self._ledger.failures = self._ledger.failures, []
         if halted is not None:
             halted.progress = self._ledger.progress(more=not self._fed)
+        left = len(self._ledger)
         self._ledger.stop()
         if halted is not None:
             raise halted
+        if left and not self.stopping:
+            raise AssertionError(f"{left} listings have not ended, and nothing is left to ask for")
         if not failures:
             return
         if self._ledger.counts.listings == 1:
@@ -155,12 +162,13 @@ class Crawl:
 
     async def _feed(self) -> None:
         try:
-            async for opening in self._source:
-                self._begin(opening)
-                self._pump()
-                while not self._frontier_hungry():
-                    self._hungry.clear()
-                    await self._hungry.wait()
+            async with aclosing(self._source) as source:
+                async for opening in source:
+                    self._begin(opening)
+                    self._pump()
+                    while not self._frontier_hungry():
+                        self._hungry.clear()
+                        await self._hungry.wait()
             self._fed = True
         except errors.TMAPIError as error:
             self._halt(error)

@@ -326,6 +326,7 @@ class ListingsFailedError(TMAPIError):
 class ClosedError(TMAPIError, RuntimeError):
     """The client or the walk was used after it was closed, or before it was opened."""
 
+    recovery = Recovery.HALT
     kind = "closed"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any, TypeAlias, cast
 
 from .errors import InvalidRequestError
@@ -38,9 +39,14 @@ class IdSource:
             )
         return cast("int | str", self._ids[0])
 
-    async def openings(self, opening: Callable[[int | str], Opening]) -> AsyncIterator[Opening]:
+    async def openings(self, opening: Callable[[int | str], Opening]) -> AsyncGenerator[Opening]:
         """The listings, one at a time."""
-        if isinstance(self._ids, AsyncIterable):
+        if isinstance(self._ids, AsyncGenerator):
+            # Nobody else is going to: it was handed over.
+            async with aclosing(self._ids) as ids:
+                async for cat_id in ids:
+                    yield opening(cat_id)
+        elif isinstance(self._ids, AsyncIterable):
             async for cat_id in self._ids:
                 yield opening(cat_id)
         else:
