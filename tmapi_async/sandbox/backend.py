@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .replies import Reply
 
 
+_SHOWN_BY = ("seed", "drift", "repeats", "short_pages", "endless")  # what pages depend on
+
+
 class Visit(NamedTuple):
     """A request that was let in and holds a slot.
 
@@ -58,15 +61,18 @@ class Backend:
         if config.bodies is not None:
             self.recordings = Recordings(config.bodies, verbatim=config.verbatim)
         self._recorded = self.recordings.endpoints if self.recordings else {}
-        self._endpoints: dict[str, Endpoint] = {**GENERATED, **self._recorded}
+        self._endpoints: dict[str, Endpoint] = {**self._recorded, **GENERATED}
+        self._check_faults(config.faults)
         self.config = config
-        self.change()
+        self._pages = Pages(config, self.catalogue)
 
     def change(self, **options: Any) -> None:
         """Change options; `ValueError` if one is bad, and then nothing changes."""
         changed = replace(self.config, **options)
         self._check_faults(changed.faults)
-        self.config, self._pages = changed, Pages(changed, self.catalogue)
+        if any(getattr(changed, name) != getattr(self.config, name) for name in _SHOWN_BY):
+            self._pages = Pages(changed, self.catalogue)
+        self.config = changed
 
     def admit(self, method: str, path: str, query: dict[str, str], key: str) -> Visit | Reply:
         """Let a request in, or turn it away with the reply to send.

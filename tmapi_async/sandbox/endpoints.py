@@ -27,12 +27,14 @@ class Endpoint:
         path: Its path.
         required: Parameters that must be there. `cat_id` must be a positive 64-bit integer.
         flags: Boolean parameters.
+        others: Whether any other parameter belongs to the listing too, unchecked.
     """
 
     name: str
     path: str
     required: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    others: bool = False
 
     def read(self, query: Mapping[str, str]) -> tuple[Listing, int]:
         """The listing and the page number that a query asks for.
@@ -42,6 +44,8 @@ class Endpoint:
         """
         params = [(name, self._required(query, name)) for name in self.required]
         params += [(name, _flag(name, query[name])) for name in self.flags if name in query]
+        if self.others:
+            params += [item for item in query.items() if item[0] not in ("page", *self.required)]
         params.sort()
         return Listing(self.path, tuple(params)), _positive("page", query.get("page", "1"))
 

@@ -111,10 +111,10 @@ class Pages:
         if kind == "same":
             return self._own(listing, last, last)
         if kind == "no-new":
-            cat_id = listing.cat_id or 0
-            known = self._catalogue.indices(cat_id, 0, 10 * self._catalogue.page_size)
+            cat_id, size = listing.cat_id or 0, self._catalogue.page_size
+            known = self._catalogue.indices(cat_id, 0, 10 * size, filters_of(listing))
             turn = mix(self._config.seed, "turn", listing, page)
-            count = min(len(known), self._catalogue.page_size)
+            count = min(len(known), size)
             return [known[(turn + 7 * i) % len(known)] for i in range(count)]
         return []
 

@@ -88,7 +88,7 @@ class Recordings:
     @property
     def endpoints(self) -> dict[str, Endpoint]:
         """Path -> endpoint, of those that have a recording."""
-        return {path: Endpoint(name=path, path=path) for path in self._listings}
+        return {path: Endpoint(name=path, path=path, others=True) for path in self._listings}
 
     def body(self, path: str, query: Mapping[str, str], page: int) -> bytes:
         """The body for a request to a path of `endpoints`."""

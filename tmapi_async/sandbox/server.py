@@ -44,7 +44,7 @@ class Sandbox:
     def __init__(self, config: Config | None = None, **options: Any) -> None:
         check_names(options)
         self._backend = Backend(replace(config or Config(), **options))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._working: dict[asyncio.Task[None], tuple[web.BaseRequest, _Once]] = {}
         self._waiters: list[tuple[Callable[[Stats], bool], asyncio.Future[None]]] = []
         self._held: asyncio.Event | None = None
         self._server: web.Server | None = None
@@ -90,7 +90,7 @@ class Sandbox:
             return
         self._closing = True
         self._listener.close()
-        for task in tuple(self._tasks):
+        for task in tuple(self._working):
             task.cancel()
         self._server.pre_shutdown()
         await self._server.shutdown(_GRACE)
@@ -228,6 +228,7 @@ class Sandbox:
             return control.answer(self, request.method, path, await request.read())
         query = dict(parse_qsl(text, keep_blank_values=True))
         key = request.headers.get("apikey", "")
+        self._reap()
         admitted = self._backend.admit(request.method, path, query, key)
         if isinstance(admitted, Visit):
             return await self._work(request, admitted)
@@ -235,7 +236,7 @@ class Sandbox:
 
     async def _work(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         release, task = _Once(self._leave), request.task
-        self._tasks.add(task)
+        self._working[task] = (request, release)
         try:
             self._notify()
             await self._labour(visit.seconds)
@@ -246,8 +247,9 @@ class Sandbox:
             self.stats.aborted += not self._closing
             raise
         finally:
-            self._tasks.discard(task)
+            del self._working[task]
             release()
+            self._notify()
 
     async def _labour(self, seconds: float) -> None:
         if seconds:
@@ -263,6 +265,21 @@ class Sandbox:
         if config.compress and "gzip" in request.headers.get("Accept-Encoding", ""):
             reply = replies.compressed(reply)
         return await wire.send(request, reply, config, release)
+
+    def _reap(self) -> None:
+        """Free the slots of clients that are known to be gone, before they are counted.
+
+        A closed connection cancels its handler two turns of the loop later; a request that came
+        after it would meet a slot that its client has already given back.
+        """
+        seen, config = self.stats, self.config
+        full = config.limit is not None and seen.in_flight >= config.limit
+        if config.ghosts or not (full or seen.in_flight == seen.peak_in_flight):
+            return
+        for request, release in tuple(self._working.values()):
+            transport = request.transport
+            if transport is None or transport.is_closing():
+                release()
 
     def _leave(self) -> None:
         self.stats.in_flight -= 1

@@ -18,7 +18,7 @@ class Listing(NamedTuple):
     def cat_id(self) -> int | None:
         """The category, if the endpoint has one."""
         for name, value in self.params:
-            if name == "cat_id" and value:
+            if name == "cat_id" and value.isascii() and value.isdigit():
                 return int(value)
         return None
 

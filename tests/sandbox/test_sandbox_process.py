@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from tmapi_async.sandbox import Catalogue
+from tmapi_async.sandbox.__main__ import main
+from tmapi_async.sandbox.process import SandboxProcess, SandboxThread
+
+COMMAND = [sys.executable, "-m", "tmapi_async.sandbox"]
+
+
+def fetch(url, path, body=None):
+    """The JSON at a path of a sandbox; a body makes it a POST."""
+    with urllib.request.urlopen(url + path, body, timeout=10) as reply:  # noqa: S310 - http to 127.0.0.1
+        return json.loads(reply.read())
+
+
+def test_sandbox_thread_serves_code_that_is_not_asynchronous():
+    """A sandbox in a thread answers blocking requests and is changed from outside."""
+    with SandboxThread(categories={7: 5}) as thread:
+        page = fetch(thread.url, "/1688/category/items?cat_id=7&apiToken=sandbox")
+        assert [row["item_id"] for row in page["data"]["items"]] == Catalogue(1, {7: 5}).item_ids(7)
+        thread.call(thread.sandbox.change, limit=3)
+        assert thread.sandbox.limit == 3
+        assert thread.sandbox.stats.billed == 1
+
+
+def test_sandbox_thread_reports_a_taken_port():
+    """A thread that cannot bind says so where it was started, and ends."""
+    with SandboxThread() as thread:
+        port = int(thread.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="address already in use"), SandboxThread(port=port):
+            pytest.fail("two sandboxes on one port")
+
+
+def test_sandbox_process_serves_what_its_arguments_say():
+    """A sandbox in a process has the seed's catalogue and can be changed over HTTP."""
+    arguments = ["--seed", "5", "--categories", "4", "--limit", "2", "--fault", "500=0.1"]
+    with SandboxProcess(*arguments, "--drift", "0.1", "--endless", "1031910=same") as process:
+        held = fetch(process.url, "/__catalogue__")["categories"]
+        made = Catalogue(5, 4)
+        assert held == {str(cat_id): made.size(cat_id) for cat_id in made}
+        assert fetch(process.url, "/__set__", b'{"limit":9}')["limit"] == 9
+        assert process.pid > 0
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = process.pid
+
+
+def test_sandbox_process_that_does_not_start_says_so():
+    """Bad arguments end the process, and entering fails."""
+    with pytest.raises(RuntimeError, match="did not start"), SandboxProcess("--limit", "-1"):
+        pytest.fail("a limit of -1 was accepted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_sandbox_command_ends_on_a_signal(number):
+    """The command prints its URL first, and a signal ends it cleanly."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(COMMAND, stdout=pipe, stderr=pipe) as process:  # noqa: S603 - our own module
+        assert process.stdout.readline().startswith(b"http://127.0.0.1:")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_sandbox_command_ends_with_its_parent():
+    """With --exit-with-parent, closing its standard input ends it."""
+    pipe = subprocess.PIPE
+    command = [*COMMAND, "--exit-with-parent"]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own module
+        assert process.stdout.readline().startswith(b"http://")
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fault", "teapot=0.1"], "unknown faults"),
+        (["--fault", "500"], "not NAME=PROBABILITY"),
+        (["--latency", "-1"], "latency must be 0 or more"),
+        (["--bodies", "/nonexistent"], "/nonexistent"),
+        (["--endless", "5=often"], "endless"),
+        (["--host", "256.0.0.1"], "error"),
+    ],
+)
+def test_sandbox_command_refuses_bad_arguments(arguments, said, capsys):
+    """Bad arguments exit with 2 and say what is wrong."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
