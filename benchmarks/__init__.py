@@ -1,0 +1,1 @@
+"""Benchmarks: each figure beside its baselines, measured in the same run."""

@@ -1,0 +1,144 @@
+"""Processor time a page of `pages()`, beside a loop written by hand and the raw socket.
+
+    python -m benchmarks.client [--quick] [--pairs 9] [--uvloop] [--profile]
+
+The ratio that counts is that to the hand-written loop: default aiohttp, `asyncio.Semaphore`, the
+same msgspec structs. A full run writes `benchmarks/results/client.json` (`client-uvloop.json`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import json
+import pstats
+
+from tmapi_async import TMAPI
+
+from . import rivals
+from .common import (
+    CLIENT_CORE,
+    Meter,
+    Server,
+    compare,
+    pin,
+    run_alone,
+    runner,
+    table,
+    take_turns,
+    write,
+)
+
+PAGES_EACH = 20
+BASELINE = "semaphore loop"
+
+
+async def pages(url: str, listings: int, width: int) -> int:
+    """The library: every guarantee on, the gate's width fixed."""
+    seen = 0
+    async with (
+        TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api,
+        api.category_items(range(1, listings + 1)) as walk,
+    ):
+        async for page in walk.pages():
+            seen += 1
+            assert page.items
+    return seen
+
+
+CLIENTS = {
+    "pages()": pages,
+    BASELINE: rivals.semaphore_loop,
+    "worker loop": rivals.worker_loop,
+    "raw sockets": rivals.raw_sockets,
+}
+COLUMNS = {
+    "client": "client",
+    "cpu_us": "CPU a page, us|.1f",
+    "from": "1st quartile|.1f",
+    "to": "3rd quartile|.1f",
+    "ratio": "of the loop|.3f",
+    "pages_per_second": "pages/s|.0f",
+}
+
+
+def measure(client: str, url: str, listings: int, width: int, *, uvloop: bool) -> dict[str, float]:
+    """Run one client in this process: a short walk to warm up, then the walk that counts."""
+    walk, meter = CLIENTS[client], Meter()
+    with runner(uvloop=uvloop) as run:
+
+        def once(many: int) -> int:
+            found = walk(url, many, width)
+            return run.run(found) if asyncio.iscoroutine(found) else found  # type: ignore[return-value]
+
+        once(width)
+        meter.start()
+        seen = once(listings)
+        figures = meter.stop(seen)
+    assert seen == listings * PAGES_EACH
+    return figures
+
+
+def alone(options: argparse.Namespace) -> None:
+    """A run in a process of its own: prints its figures as JSON."""
+    pin(CLIENT_CORE)
+    profile = cProfile.Profile()
+    if options.profile:
+        profile.enable()
+    figures = measure(
+        options.alone, options.url, options.listings, options.width, uvloop=options.uvloop
+    )
+    if options.profile:
+        profile.disable()
+        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+    print(json.dumps(figures))
+
+
+def turns(options: argparse.Namespace) -> None:
+    """Run every client in turns, print the table, keep the figures of a full run."""
+    workload = (
+        f"{options.listings} listings of {PAGES_EACH} pages, 20 items (12.7 KB) each, "
+        f"{options.width} in flight, keep-alive, no latency, {options.pairs} turns; "
+        f"{'uvloop' if options.uvloop else 'the loop of asyncio'} for every client"
+    )
+    print(workload)
+    flags = ["--uvloop"] if options.uvloop else []
+    with Server("--pages", str(PAGES_EACH)) as server:
+
+        def run(client: str) -> dict[str, float]:
+            sizes = ("--listings", str(options.listings), "--width", str(options.width))
+            return run_alone(
+                "benchmarks.client", "--alone", client, "--url", server.url, *sizes, *flags
+            )
+
+        found = take_turns(list(CLIENTS), options.pairs, run)
+    rows = compare(found, "cpu_us", BASELINE)
+    print(table(rows, COLUMNS))
+    if not options.quick:
+        name = "client-uvloop" if options.uvloop else "client"
+        print(f"written: {write(name, workload, {'rows': rows, 'runs': found})}")
+
+
+def main() -> None:
+    """Run the benchmark, or one of its runs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
+    parser.add_argument("--pairs", type=int, default=None, help="turns (9; with --quick 3)")
+    parser.add_argument("--listings", type=int, default=None, help=f"of {PAGES_EACH} pages")
+    parser.add_argument("--width", type=int, default=32, help="requests in flight")
+    parser.add_argument("--uvloop", action="store_true", help="uvloop for every client")
+    parser.add_argument("--profile", action="store_true", help="with --alone: print a profile")
+    parser.add_argument("--alone", choices=CLIENTS, help="one run, in this process")
+    parser.add_argument("--url", help="with --alone: the server to use")
+    options = parser.parse_args()
+    options.pairs = options.pairs or (3 if options.quick else 9)
+    options.listings = options.listings or (75 if options.quick else 250)
+    if options.alone:
+        alone(options)
+    else:
+        turns(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""What the benchmarks share: processors, processes, figures, tables, result files.
+
+A server runs in a process of its own on processor 0; every run of a client is a fresh process on
+processor 1, so that no run inherits another's heap. Runs of rivals take turns, and what is compared
+is the ratio within each turn: a machine that is busy for a while slows both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+SERVER_CORE, CLIENT_CORE = 0, 1
+RESULTS = Path(__file__).parent / "results"
+MEGABYTE = 2**20
+
+Row = Mapping[str, Any]
+
+
+def pin(core: int | None) -> None:
+    """Keep this process on one processor, where the machine has it and allows it."""
+    if core is not None and hasattr(os, "sched_setaffinity") and core in os.sched_getaffinity(0):
+        os.sched_setaffinity(0, {core})
+
+
+def runner(*, uvloop: bool) -> asyncio.Runner:
+    """A runner of asyncio's own loop, or of uvloop's where it is asked for and installed."""
+    if not uvloop:
+        return asyncio.Runner()
+    try:
+        import uvloop as fast  # noqa: PLC0415 - optional
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=fast.new_event_loop)
+
+
+class Server(AbstractContextManager["Server"]):
+    """A server in a process of its own, on its own processor.
+
+    Args:
+        arguments: As for `python -m benchmarks.server`.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self._command = [sys.executable, "-m", "benchmarks.server", "--core", str(SERVER_CORE)]
+        self._command += arguments
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - our own module
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+        if not self.url:
+            raise RuntimeError("the server did not start; what it said is above")
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.communicate(timeout=10)  # closes its standard input, which ends it
+
+    def cpu(self) -> float:
+        """Seconds of processor time it has used so far; 0.0 where the system does not tell."""
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
+        except OSError:
+            return 0.0
+        fields = stat.rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run_alone(module: str, *arguments: str, timeout: float = 290.0) -> dict[str, Any]:
+    """Run a module in a fresh process; returns the JSON object that is its last line."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=timeout, check=True)  # noqa: S603 - our own module
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+class Meter:
+    """Processor time and wall time of this process between `start` and `stop`."""
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def stop(self, pages: int) -> dict[str, float]:
+        """Figures for so many pages: `cpu_us` a page and `pages_per_second` of wall time."""
+        cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
+        return {"cpu_us": cpu / pages * 1e6, "pages_per_second": pages / wall}
+
+
+def take_turns(
+    rivals: Sequence[str], turns: int, run: Callable[[str], dict[str, float]]
+) -> dict[str, list[dict[str, float]]]:
+    """Run every rival once a turn; the order rotates, so that none always comes first."""
+    found: dict[str, list[dict[str, float]]] = {rival: [] for rival in rivals}
+    for turn in range(turns):
+        first = turn % len(rivals)
+        for rival in [*rivals[first:], *rivals[:first]]:
+            found[rival].append(run(rival))
+    return found
+
+
+def compare(
+    found: Mapping[str, Sequence[Mapping[str, float]]], figure: str, against: str
+) -> list[dict[str, Any]]:
+    """One row a rival: median, quartiles, and the median of its ratios to another, turn by turn."""
+    rows = []
+    for rival, runs in found.items():
+        values = [run[figure] for run in runs]
+        ratios = [value / base[figure] for value, base in zip(values, found[against], strict=True)]
+        low, middle, high = quartiles(values)
+        rows.append(
+            {
+                "client": rival,
+                figure: middle,
+                "from": low,
+                "to": high,
+                "ratio": statistics.median(ratios),
+                "pages_per_second": statistics.median(run["pages_per_second"] for run in runs),
+            }
+        )
+    return rows
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """First quartile, median, third quartile."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+    """Rows as a table in Markdown.
+
+    Args:
+        rows: What to show.
+        columns: Key of each column to its heading, with a format after a `|` (`"CPU, us|.1f"`).
+    """
+    heads = [heading.partition("|")[0] for heading in columns.values()]
+    forms = [heading.partition("|")[2] for heading in columns.values()]
+    cells = [
+        [
+            "" if row.get(key) is None else format(row[key], form)
+            for key, form in zip(columns, forms, strict=True)
+        ]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    lines = [heads, ["-" * width for width in widths], *cells]
+    return "\n".join(
+        "| "
+        + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in lines
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    versions = {}
+    for name in ("aiohttp", "msgspec", "aiolimiter", "yarl", "uvloop"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def write(name: str, workload: str, result: Mapping[str, Any]) -> Path:
+    """Write a result file: the workload in words, the machine, the figures."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {"workload": workload, "machine": machine(), **result}
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,138 @@
+"""What `pages()` is measured beside: loops written by hand, and the least that is possible.
+
+Each walks the same listings to their end, decodes every page with the library's own structs, and
+returns how many pages it saw. None retries, none checks, none limits anything but what is in
+flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from tmapi_async.models import Item
+
+PATH = "/1688/category/items"
+TOKEN = "sandbox"  # noqa: S105 - the sandbox's
+
+
+class Data(msgspec.Struct, gc=False):
+    """The part of a reply that a hand-written loop looks at."""
+
+    has_next_page: bool
+    items: list[Item]
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """A reply, with the library's own item structs."""
+
+    code: int
+    data: Data
+
+
+DECODER = msgspec.json.Decoder(Envelope)
+
+
+async def semaphore_loop(url: str, listings: int, width: int) -> int:
+    """What a good engineer writes: a task for each listing, a semaphore, default aiohttp."""
+    semaphore, pages = asyncio.Semaphore(width), 0
+
+    async def walk(session: aiohttp.ClientSession, cat_id: int) -> None:
+        nonlocal pages
+        page, more = 1, True
+        while more:
+            params = {"apiToken": TOKEN, "cat_id": cat_id, "page": page}
+            async with semaphore, session.get(url + PATH, params=params) as response:
+                response.raise_for_status()
+                body = await response.read()
+            reply = DECODER.decode(body)
+            more, page, pages = reply.data.has_next_page, page + 1, pages + 1
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(walk(session, n) for n in range(1, listings + 1)))
+    return pages
+
+
+async def worker_loop(url: str, listings: int, width: int) -> int:
+    """The same, leaner: workers instead of a task for each listing, the URL as one string."""
+    pages = 0
+    todo = iter(range(1, listings + 1))
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        nonlocal pages
+        for cat_id in todo:
+            page, more = 1, True
+            while more:
+                where = f"{url}{PATH}?apiToken={TOKEN}&cat_id={cat_id}&page={page}"
+                async with session.get(where) as response:
+                    response.raise_for_status()
+                    body = await response.read()
+                reply = DECODER.decode(body)
+                more, page, pages = reply.data.has_next_page, page + 1, pages + 1
+
+    connector = aiohttp.TCPConnector(limit=width)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        await asyncio.gather(*(work(session) for _ in range(width)))
+    return pages
+
+
+def raw_sockets(url: str, listings: int, width: int) -> int:
+    """The floor: sockets and a selector, no event loop, no HTTP library; decodes every page."""
+    parts = urlsplit(url)
+    pages, buffer = 0, memoryview(bytearray(65536))
+    with selectors.DefaultSelector() as selector:
+        todo = iter(range(1, listings + 1))
+        for _ in range(min(width, listings)):
+            walk = _RawWalk((parts.hostname or "", parts.port or 80), todo)
+            selector.register(walk.socket, selectors.EVENT_READ, walk)
+            walk.next_page()
+        while selector.get_map():
+            for key, _ in selector.select():
+                walk = key.data
+                if not walk.readable(buffer):
+                    continue
+                pages += 1
+                if not walk.next_page():
+                    selector.unregister(walk.socket)
+                    walk.socket.close()
+    return pages
+
+
+class _RawWalk:
+    """One connection, walking one listing after another."""
+
+    def __init__(self, address: tuple[str, int], todo: Iterator[int]) -> None:
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._todo = todo
+        self._cat_id, self._page, self._more = 0, 0, False
+        self._got = b""
+
+    def next_page(self) -> bool:
+        """Ask for the next page; False when every listing is done."""
+        if self._more:
+            self._page += 1
+        else:
+            self._cat_id, self._page = next(self._todo, 0), 1
+            if not self._cat_id:
+                return False
+        query = f"apiToken={TOKEN}&cat_id={self._cat_id}&page={self._page}"
+        self.socket.send(f"GET {PATH}?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return True
+
+    def readable(self, buffer: memoryview) -> bool:
+        """Read what is there; True when that completes a page, which is then decoded."""
+        self._got += buffer[: self.socket.recv_into(buffer)]
+        head, found, body = self._got.partition(b"\r\n\r\n")
+        start = head.find(b"Content-Length: ") + 16
+        if not found or len(body) < int(head[start : start + 8].split(b"\r")[0]):
+            return False
+        self._more = DECODER.decode(body).data.has_next_page
+        self._got = b""
+        return True

@@ -1,0 +1,107 @@
+"""A server that costs next to nothing: pages rendered beforehand, no framework.
+
+    python -m benchmarks.server [--pages 20] [--core 0]
+
+Every category has the same pages of 20 items, rendered once from the sandbox's catalogue. A request
+is looked at just enough to find its page number. Prints its URL as the first line and ends when its
+standard input is closed, so that it never outlives the benchmark that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import cast
+
+from tmapi_async.sandbox import Catalogue, Config, Listing
+from tmapi_async.sandbox.pages import Pages
+
+from .common import pin, runner
+
+PATH = "/1688/category/items"
+PAGE_SIZE = 20
+
+
+def bodies(pages: int) -> list[bytes]:
+    """The pages of a category, in order; the last one says that there is no next."""
+    sizes = {1: pages * PAGE_SIZE}
+    config = Config(categories=sizes, page_size=PAGE_SIZE)
+    made = Pages(config, Catalogue(config.seed, sizes, page_size=PAGE_SIZE))
+    listing = Listing(PATH, (("cat_id", "1"),))
+    # One more: an empty page, for those who ask past the end.
+    return [made.body(listing, number) for number in range(1, pages + 2)]
+
+
+def reply(body: bytes) -> bytes:
+    """A whole reply, headers included."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Answers requests without bodies, pipelined or not, from ready replies."""
+
+    def __init__(self, replies: list[bytes]) -> None:
+        self._replies = replies
+        # asyncio's own 256 KiB for each read would cost more than all the rest.
+        self._buffer = bytearray(16384)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        # uvloop's is no subclass of asyncio.Transport, though it does the same.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        del sizehint
+        return self._view[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Answer every request that is complete."""
+        self._filled += nbytes
+        got = self._buffer[: self._filled]
+        *requests, rest = got.split(b"\r\n\r\n")
+        for request in requests:
+            self._answer(request)
+        self._buffer[: len(rest)] = rest
+        self._filled = len(rest)
+
+    def _answer(self, request: bytearray) -> None:
+        assert self._transport is not None
+        start = request.index(b"page=") + 5
+        end = start
+        while 48 <= request[end] <= 57:
+            end += 1
+        number = min(int(request[start:end]), len(self._replies))
+        self._transport.write(self._replies[number - 1])
+
+
+async def serve(pages: int) -> None:
+    """Serve on a free port of the loopback interface until standard input is closed."""
+    replies = [reply(body) for body in bodies(pages)]
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(replies), "127.0.0.1", 0, backlog=1024)
+    port = server.sockets[0].getsockname()[1]
+    print(f"http://127.0.0.1:{port}", flush=True)
+    over = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), over.set)
+    await over.wait()
+
+
+def main() -> None:
+    """Run the server."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pages", type=int, default=20, help="pages of each category")
+    parser.add_argument("--core", type=int, default=None, help="processor to run on")
+    options = parser.parse_args()
+    pin(options.core)
+    with runner(uvloop=True) as run:
+        run.run(serve(options.pages))
+
+
+if __name__ == "__main__":
+    main()
