@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tmapi_async.errors import TMAPIError
-
+from ..errors import TMAPIError
 from .records import State, Totals, Visit, milliseconds
 
 _BEGAN = "UPDATE visit SET state = 'open', began_at = coalesce(began_at, ?) WHERE id = ?"

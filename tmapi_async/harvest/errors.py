@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from tmapi_async.errors import Recovery, TMAPIError
+from ..errors import Recovery, TMAPIError
 
 if TYPE_CHECKING:
     from pathlib import Path

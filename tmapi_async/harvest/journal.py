@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tmapi_async.errors import ClosedError, TMAPIError
-
+from ..errors import ClosedError, TMAPIError
 from .bodies import Decoder
 from .changes import Statement, start_ended
 from .errors import JournalError
@@ -30,7 +29,7 @@ from .writer import Batch, Committed, Writer
 if TYPE_CHECKING:
     import sqlite3
 
-    from tmapi_async.listings import Listing
+    from ..listings import Listing
 
 
 class Journal:

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from tmapi_async.listings import Listing
-
+from ..listings import Listing
 from .records import State, Visit, milliseconds
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999

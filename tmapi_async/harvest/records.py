@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from tmapi_async.listings import Listing
+from ..listings import Listing
 
 State: TypeAlias = Literal["open", "complete", "capped", "failed"]
 """How far a visit is. An open visit of a start that has ended is what a user calls *stopped*."""

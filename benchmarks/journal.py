@@ -1,0 +1,170 @@
+"""The journal on its own: what a page costs, how fast commits go, how large the file grows.
+
+    python benchmarks/journal.py commits [--pages 40000] [--width 32]
+    python benchmarks/journal.py plan [--listings 10000] [--pages-each 100]
+
+Bodies are pages of the sandbox's catalogue, 20 items each. `commits` hands pages over as a harvest
+does, with at most `--width` awaiting their commit, and reports pages a second, CPU and disk a page
+(the file after closing, dictionary and tables included). `plan` makes a journal of a million pages
+and reports how long opening and planning take, in a process of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tmapi_async.harvest.changes import visit_began, visit_ended
+from tmapi_async.harvest.journal import Journal
+from tmapi_async.harvest.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.listings import Listing, category_items
+from tmapi_async.sandbox import Catalogue, Config
+from tmapi_async.sandbox import Listing as Wire
+from tmapi_async.sandbox.pages import Pages
+
+MEGABYTE = 2**20
+
+
+def bodies(count: int) -> list[bytes]:
+    """Bodies of full pages, none like another."""
+    per_category = 50
+    sizes = {1000 + n: per_category * 20 for n in range(-(-count // per_category))}
+    config = Config(categories=sizes)
+    pages = Pages(config, Catalogue(config.seed, sizes))
+    path = "/1688/category/items"
+    return [
+        pages.body(Wire(path, (("cat_id", str(cat_id)),)), number)
+        for cat_id in sizes
+        for number in range(1, per_category + 1)
+    ][:count]
+
+
+def record(visit: Visit, number: int, body: bytes, *, last: bool) -> PageRecord:
+    """A page as a harvest would hand it over."""
+    return PageRecord(visit, number, body, time.time(), 1, 0.05, 200, 20, not last, None, 20)
+
+
+def begin(journal: Journal, listings: list[Listing], wake: asyncio.Event) -> list[Visit]:
+    """A start over these listings."""
+    plan = journal.plan(listings)
+    return journal.begin(
+        plan,
+        host="http://127.0.0.1",
+        version="benchmark",
+        counters=lambda: Counters(requests=1, codes={"200": 1}, width=8),
+        on_durable=wake.set,
+    ).visits
+
+
+async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, width: int) -> None:
+    """Hand over `each` pages of so many listings, eight listings side by side."""
+    room = asyncio.Event()
+    visits = begin(journal, [category_items(n) for n in range(1, listings + 1)], room)
+    handed = 0
+    for group in range(0, listings, 8):
+        side_by_side = visits[group : group + 8]
+        journal.apply(*(visit_began(visit, time.time()) for visit in side_by_side))
+        for number in range(1, each + 1):
+            for visit in side_by_side:
+                while journal.waiting >= width:
+                    room.clear()
+                    await room.wait()
+                body = texts[handed % len(texts)]
+                journal.give(record(visit, number, body, last=number == each))
+                handed += 1
+        totals = Totals(each, 20 * each, 20 * each, 0, each)
+        ended = (visit_ended(visit, "complete", totals, now=time.time()) for visit in side_by_side)
+        journal.apply(*ended)
+    await journal.close()
+
+
+def commits(folder: Path, pages: int, width: int) -> None:
+    """Print what commits cost."""
+    texts = bodies(min(pages, 4000))
+    path = folder / "commits.journal"
+    journal = Journal.open(path)
+    began, cpu = time.perf_counter(), time.process_time()
+    asyncio.run(fill(journal, texts, pages // 100, 100, width))
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    done = journal.statistics()
+    size = path.stat().st_size
+    print(
+        f"pages                {done.durable:>10,}  of {sum(map(len, texts)) // len(texts):,} bytes"
+    )
+    print(f"pages a second       {done.durable / seconds:>10,.0f}")
+    print(f"CPU a page           {cpu / done.durable * 1e6:>10.1f} us")
+    print(f"pages a commit       {done.durable / done.commits:>10.1f}")
+    print(f"body as stored       {done.stored_bytes / done.durable:>10,.0f} bytes")
+    print(f"disk a page          {size / done.durable:>10,.0f} bytes")
+
+
+PLAN = """
+import resource, sys, time, json
+from tmapi_async.listings import category_items
+listings = [category_items(n) for n in range(1, int(sys.argv[2]) + 1)]
+from tmapi_async.harvest.journal import Journal
+began = time.perf_counter()
+journal = Journal.open(sys.argv[1])
+plan = journal.plan(listings)
+held = sum(len(journal.held(visit)) for visit in plan.unfinished)
+seconds = time.perf_counter() - began
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([seconds, peak, len(plan.finished), len(plan.unfinished), held]))
+"""
+
+
+def plan(folder: Path, listings: int, each: int) -> None:
+    """Print what opening and planning cost; half the listings are made unfinished."""
+    path = folder / "plan.journal"
+    asyncio.run(fill(Journal.open(path), bodies(400), listings, each, 256))
+    print(f"journal              {path.stat().st_size / MEGABYTE:>10,.0f} MB")
+    for title, change in (
+        ("all complete", ""),
+        ("a tenth unfinished", "UPDATE visit SET state = 'open' WHERE id % 10 = 0"),
+        ("all unfinished", "UPDATE visit SET state = 'open'"),
+    ):
+        if change:
+            import sqlite3  # noqa: PLC0415 - the journal's own way in offers no such change
+
+            with sqlite3.connect(path) as connection:
+                connection.execute(change)
+        command = [sys.executable, "-c", PLAN, str(path), str(listings)]
+        output = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+        seconds, peak, finished, unfinished, held = json.loads(output.stdout)
+        print(
+            f"{title:20} {seconds:>10.2f} s, peak {peak:.0f} MB "
+            f"({finished:,} finished, {unfinished:,} unfinished with {held:,} pages held)"
+        )
+
+
+def main() -> None:
+    """Run one of the benchmarks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("commits", "plan"))
+    parser.add_argument("--pages", type=int, default=40_000)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--listings", type=int, default=10_000)
+    parser.add_argument("--pages-each", type=int, default=100)
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to write (a temporary one)"
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        if options.what == "commits":
+            commits(Path(folder), options.pages, options.width)
+        else:
+            plan(Path(folder), options.listings, options.pages_each)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory          {peak:>10,.0f} MB, {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
