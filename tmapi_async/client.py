@@ -338,6 +338,25 @@ class TMAPI:
         self._walks.add(made)
         return made
 
+    def crawl(
+        self,
+        source: AsyncGenerator[Opening, None],
+        *,
+        lookahead: Lookahead | None = None,
+        guard: GuardPolicy | None = None,
+        **hooks: Any,
+    ) -> Crawl:
+        """Walk listings for somebody who keeps every page; see `Crawl` for the hooks."""
+        chosen = self._lookahead if lookahead is None else _lookahead(lookahead)
+        frontier = Frontier(lookahead=chosen)
+        session, guard = self._opened_session(), guard or self._guard
+        return Crawl(session, frontier, source, ordered=False, guard=guard, **hooks)
+
+    @property
+    def host(self) -> str:
+        """Host and port of the API."""
+        return self._host
+
     def statistics(self) -> GateStatistics:
         """A snapshot of the gate: width, slots in use, requests sent, budget left."""
         return self._session.gate.statistics()

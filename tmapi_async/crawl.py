@@ -18,7 +18,7 @@ from . import errors
 from .frontier import Answer, Frontier
 from .guard import GuardPolicy
 from .ledger import Entry, Ledger
-from .listings import PageRequest
+from .listings import Listing, PageRequest
 from .models import Item
 from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import Page
@@ -36,6 +36,12 @@ class Crawl:
         unique: Drop items whose ID the listing has shown before (ordered only).
         guard: When a listing counts as endless.
         on_end: Called, synchronously, with the outcome of each listing.
+        on_page: Called, synchronously, with each page in place of handing it out by `next`; a
+            listing's pages come before its outcome.
+        on_failed: Called, synchronously, with each page request that could not be had. One that was
+            look-ahead may be asked for again later, or turn out not to be needed.
+        pending: Tells how many pages the caller has not done with yet. They and the requests that
+            are open stay within two widths of the gate.
     """
 
     def __init__(
@@ -48,6 +54,9 @@ class Crawl:
         unique: bool = False,
         guard: GuardPolicy | None = None,
         on_end: Callable[[ListingOutcome], None] | None = None,
+        on_page: Callable[[Page], None] | None = None,
+        on_failed: Callable[[PageRequest, errors.TMAPIError], None] | None = None,
+        pending: Callable[[], int] | None = None,
     ) -> None:
         self.tally = Tally()
         self.frontier = frontier
@@ -55,6 +64,9 @@ class Crawl:
         self._source = source
         self._ordered = ordered
         self._unique = unique
+        self._on_page = on_page
+        self._on_failed = on_failed
+        self._pending = pending
         self._epoch = session.epoch
         self._ledger = Ledger(guard or GuardPolicy(), on_end)
         self._ready: deque[Page] = deque()
@@ -90,7 +102,7 @@ class Crawl:
             self._consumer = asyncio.get_running_loop().create_future()
             await self._consumer
         page = self._ready.popleft()
-        self._pump()
+        self.pump()
         return page
 
     def stop(self) -> None:
@@ -165,7 +177,7 @@ class Crawl:
             async with aclosing(self._source) as source:
                 async for opening in source:
                     self._begin(opening)
-                    self._pump()
+                    self.pump()
                     while not self._frontier_hungry():
                         self._hungry.clear()
                         await self._hungry.wait()
@@ -199,12 +211,18 @@ class Crawl:
     # -- the workers
 
     def _take(self) -> PageRequest | None:
-        if self.stopping or len(self._ready) > self._session.gate.width:
+        width = self._session.gate.width
+        if self.stopping or len(self._ready) > width:
             return None
-        return self.frontier.take(self._session.gate.width)
+        if self._pending is not None and self._pending() + len(self._workers) >= 2 * width:
+            return None
+        return self.frontier.take(width)
 
-    def _pump(self) -> None:
-        """Set as many workers to work as there is work, room and width for."""
+    def pump(self) -> None:
+        """Set as many workers to work as there is work, room and width for.
+
+        To be called when `pending` has fallen.
+        """
         width = self._session.gate.width
         most = min(width + self.tally.resting, 2 * width)
         while len(self._workers) < most and (request := self._take()) is not None:
@@ -218,7 +236,7 @@ class Crawl:
     def _worker_done(self, task: asyncio.Task[None]) -> None:
         del self._workers[task]
         if not self.stopping:
-            self._pump()
+            self.pump()
         self._wake()
 
     async def _work(self, request: PageRequest | None, flight: Flight) -> None:
@@ -241,16 +259,20 @@ class Crawl:
                 self._session.gate.width + self.tally.resting, 2 * self._session.gate.width
             )
             request = None if over else self._take()
-            self._pump()
+            self.pump()
 
     def _answered(self, request: PageRequest, page: Page) -> None:
         entry = self._ledger.get(request.listing)
         answer = self.frontier.answered(
             request, has_next=page.has_next_page, items=len(page.items) + len(page.rejects)
         )
-        if entry is None or answer.wasted:
-            if entry is not None:
-                self._settle(entry, answer)
+        if entry is None:
+            # Its listing was left meanwhile; it was paid for, and who keeps pages wants it.
+            if self._on_page is not None and (page.items or page.rejects):
+                self._on_page(page)
+            return
+        if answer.wasted:
+            self._settle(entry, answer)
             return
         entry.held[request.number] = page
         if not self._ordered:
@@ -265,6 +287,8 @@ class Crawl:
         entry = self._ledger.get(request.listing)
         if entry is not None:
             self._ledger.fail(entry, error)
+            if self._on_failed is not None:
+                self._on_failed(request, error)
         self._settle_if_open(request, self.frontier.failed(request))
 
     def _settle_if_open(self, request: PageRequest, answer: Answer) -> None:
@@ -295,6 +319,9 @@ class Crawl:
         return page if len(fresh) == len(page.items) else msgspec.structs.replace(page, items=fresh)
 
     def _hand_out(self, page: Page) -> None:
+        if self._on_page is not None:
+            self._on_page(page)
+            return
         self._ready.append(page)
         self._wake()
 
@@ -316,6 +343,13 @@ class Crawl:
                 self._recall(task, flight)
 
     # -- endings
+
+    def fail(self, listing: Listing, error: errors.TMAPIError) -> None:
+        """End a listing as failed; does nothing if it has ended."""
+        entry = self._ledger.get(listing)
+        if entry is not None:
+            entry.error = error
+            self._settle(entry, self.frontier.close(listing))
 
     def _halt(self, error: errors.TMAPIError) -> None:
         if self._halted is None:
