@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import inspect
-import logging
 
 import aiohttp
 import aioresponses.core
 import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses as mocked_aiohttp
-from conftest import Canary, shimmed
+from aioresponses_shim import shimmed
 
 URL = "http://127.0.0.1:9/1688/category/items"
 
@@ -69,21 +68,3 @@ def test_the_shim_goes_when_aiohttp_stops_asking() -> None:
     asks = wanted is not None and wanted.default is inspect.Parameter.empty
     used = vars(aioresponses.core)["ClientResponse"]
     assert (used is not ClientResponse) == asks
-
-
-def test_the_canary_is_found_where_it_leaks(canary: Canary) -> None:
-    """The canary tells a text or bytes that hold the token from those that do not."""
-    assert canary.absent_from("GET category/items 200")
-    assert canary.absent_from(b"SQLite format 3\x00")
-    assert not canary.absent_from(f"?apiToken={canary.token}&page=1")
-    assert not canary.absent_from(b"..." + canary.token.encode())
-
-
-def test_the_canary_is_found_in_log_records(canary: Canary) -> None:
-    """A token in a log message, in its arguments or in a logged traceback is noticed."""
-    trace = (RuntimeError, RuntimeError(canary.token), None)
-    make = logging.LogRecord
-    clean = make("clean", logging.DEBUG, "", 1, "attempt %s", ("1 of 8",), None)
-    args = make("args", logging.DEBUG, "", 1, "GET %s", (canary.token,), None)
-    traceback = make("traceback", logging.DEBUG, "", 1, "failed", (), trace)
-    assert canary.loggers_leaking([clean, args, traceback]) == {"args", "traceback"}

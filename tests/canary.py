@@ -1,0 +1,24 @@
+"""A token to plant, so that a test can look where it leaks."""
+
+from __future__ import annotations
+
+import logging
+
+CANARY_TOKEN = "canary-5up3r53cr3t-t0k3n"  # noqa: S105 - planted to be looked for, opens nothing
+
+
+class Canary:
+    """A token to plant, and the question whether it has leaked."""
+
+    token = CANARY_TOKEN
+
+    def absent_from(self, material: str | bytes) -> bool:
+        """Tell whether the token is nowhere in a text or in the bytes of a file."""
+        if isinstance(material, bytes):
+            return self.token.encode() not in material
+        return self.token not in material
+
+    def loggers_leaking(self, records: list[logging.LogRecord]) -> set[str]:
+        """Name the loggers whose records show the token, tracebacks included."""
+        formatter = logging.Formatter()
+        return {r.name for r in records if not self.absent_from(formatter.format(r))}
