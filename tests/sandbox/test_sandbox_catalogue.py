@@ -190,6 +190,14 @@ def test_sandbox_sizes_are_skewed_and_have_edges():
     assert catalogue.total_pages == sum(max(1, -(-size // 20)) for size in sizes)
 
 
+def test_sandbox_sizes_may_be_equal():
+    """Without skew, all categories but those at a page's edges have the mean size."""
+    catalogue = Catalogue(3, 50, mean=70.0, skew=0.0)
+    sizes = [catalogue.size(cat_id) for cat_id in catalogue]
+    assert sizes.count(70) == 40
+    assert repr(catalogue) == "<Catalogue seed=3 categories=50>"
+
+
 def test_sandbox_catalogue_stores_no_items():
     """The last row of a million is made without the others."""
     catalogue = Catalogue(1, {5: LARGEST})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -77,6 +78,38 @@ def test_sandbox_command_ends_with_its_parent():
         assert process.stdout.readline().startswith(b"http://")
         process.stdin.close()
         assert process.wait(timeout=20) == 0
+
+
+PARENT = """
+import subprocess, sys
+command = [sys.executable, "-m", "tmapi_async.sandbox", "--exit-with-parent"]
+child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+sys.stdout.write(child.stdout.readline().decode())
+sys.stdout.flush()
+sys.stdin.readline()
+"""
+
+
+def test_sandbox_command_does_not_outlive_a_killed_parent():
+    """With --exit-with-parent, the death of the process that started it ends it too."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as parent:  # noqa: S603 - our own text
+        address = ("127.0.0.1", int(parent.stdout.readline().rpartition(":")[2]))
+        with socket.create_connection(address) as kept:
+            parent.kill()
+            kept.settimeout(20)
+            assert (
+                kept.recv(1) == b""
+            )  # the sandbox closed it, which is how we know without polling
+    with pytest.raises(ConnectionError):
+        socket.create_connection(address)
+
+
+def test_sandbox_command_takes_sizes():
+    """Categories and their sizes can be given one by one."""
+    with SandboxProcess("--size", "7=45", "--size", "8=0") as process:
+        assert fetch(process.url, "/__catalogue__")["categories"] == {"7": 45, "8": 0}
 
 
 @pytest.mark.parametrize(

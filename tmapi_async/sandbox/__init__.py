@@ -9,6 +9,7 @@ from .catalogue import ALL, Catalogue, Filters
 from .config import Config
 from .drift import Drift
 from .faults import KINDS, Attempt, Faults
+from .process import SandboxProcess, SandboxThread, serve
 from .products import DOCUMENTED_CATEGORY
 from .recorded import Recordings
 from .server import Sandbox
@@ -27,5 +28,8 @@ __all__ = [
     "Listing",
     "Recordings",
     "Sandbox",
+    "SandboxProcess",
+    "SandboxThread",
     "Stats",
+    "serve",
 ]

@@ -44,6 +44,8 @@ def _config(given: dict[str, Any]) -> Config:
         envelopes=given.pop("drift_envelopes"),
     )
     given["endless"] = dict(given["endless"])
+    if sizes := dict(given.pop("size")):
+        given["categories"] = sizes
     if not given["token"]:
         del given["token"]
     return Config(**given)
@@ -54,6 +56,11 @@ def _endless(text: str) -> tuple[int, str]:
     return int(cat_id), kind
 
 
+def _size(text: str) -> tuple[int, int]:
+    cat_id, _, size = text.partition("=")
+    return int(cat_id), int(size)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tmapi_async.sandbox", description=__doc__)
     add, usual = parser.add_argument, Config()
@@ -61,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=usual.port, help="0 for any free one")
     add("--seed", type=int, default=usual.seed)
     add("--categories", type=int, default=usual.categories)
+    add("--size", action="append", type=_size, default=[], metavar="CAT=N", help="in their place")
+    add("--skew", type=float, default=usual.skew, help="exponent of the sizes")
     add("--mean", type=float, default=usual.mean, help="mean items of a category")
     add("--page-size", type=int, default=usual.page_size)
     add("--unknown", choices=get_args(Unknown), default=usual.unknown)

@@ -55,7 +55,11 @@ class Backend:
     def __init__(self, config: Config) -> None:
         self.stats = Stats()
         self.catalogue = config.catalogue or Catalogue(
-            config.seed, config.categories, mean=config.mean, page_size=config.page_size
+            config.seed,
+            config.categories,
+            mean=config.mean,
+            skew=config.skew,
+            page_size=config.page_size,
         )
         self.recordings: Recordings | None = None
         if config.bodies is not None:

@@ -32,9 +32,10 @@ class Config:
     Attributes:
         seed: Seed of the catalogue and of every decision by chance.
         catalogue: The catalogue to serve; by default one is made from `seed`, `categories`,
-            `mean` and `page_size`.
+            `mean`, `skew` and `page_size`.
         categories: Number of categories, or a mapping of category ID to number of items.
         mean: Mean number of items of a category.
+        skew: Exponent of their sizes; 0 makes all equal.
         page_size: Items on a page.
         unknown: What an unknown category gets: an empty page (`"empty"`) or code 422.
         token: The accepted token or tokens, in query or header. Never shown.
@@ -59,7 +60,8 @@ class Config:
             true for ever.
         ghosts: Whether an aborted request keeps its slot until its work would have ended.
         compress: Whether replies are gzipped for clients that accept it.
-        bodies: Folder of recorded bodies to serve (see `Recordings`).
+        bodies: Folder of recorded bodies to serve, named as
+            [`Recordings`][tmapi_async.sandbox.Recordings] says.
         verbatim: Serve recordings byte for byte, their paging signals included.
         slow: Seconds that the body of a `slow` fault takes.
         hang: Seconds after which a `hang` fault ends by itself.
@@ -73,6 +75,7 @@ class Config:
     catalogue: Catalogue | None = None
     categories: int | Mapping[int, int] = 40
     mean: float = 60.0
+    skew: float = 1.1
     page_size: int = 20
     unknown: Unknown = "empty"
     token: str | Collection[str] = field(default="sandbox", repr=False)
@@ -122,7 +125,7 @@ class Config:
                 raise ValueError(f"endless[{cat_id}] must be one of {known}, not {kind!r}")
 
     def _check_numbers(self) -> None:
-        for name in ("latency", "latency_sigma", "slow", "hang", "mean"):
+        for name in ("latency", "latency_sigma", "slow", "hang"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("repeats", "short_pages"):

@@ -1,24 +1,4 @@
-"""Recorded bodies: serving the files of a folder in place of a generated catalogue.
-
-A file's name says what it answers:
-
-    [PREFIX-]ENDPOINT[-v1][-ID][-pN].json    doc-category-items-v1.json, category-items-7-p2.json
-    error-[STATUS-]WORDS.json                error-401-missing-key.json
-
-ENDPOINT is one of `category-items`, `category-items-v2`, `search-items`, `shop-items`,
-`shop-items-v2`, `global-search-items`, `category-info` and `item-detail`. ID is the category (or
-item) it was recorded for; a file without one answers for every ID that has no file of its own.
-N is its page; without it the page number in the body counts, else 1. Other files are ignored.
-
-Rows are served as recorded. The paging signals of a listing are changed where they would send a
-walk to pages that were not recorded: its last recorded page says `has_next_page` false, and
-`total_count`, where there is one, is the number of recorded rows (in the type recorded), so that
-a walk ends complete. `verbatim` leaves every byte as it is. A page that was not recorded has no
-rows and no next page.
-
-An error body is a fault by its file's name (`error-401-missing-key`), served with the HTTP status
-in the name, or 200 if there is none.
-"""
+"""Recorded bodies: serving the files of a folder in place of a generated catalogue."""
 
 from __future__ import annotations
 
@@ -61,11 +41,35 @@ class _Listing:
 
 
 class Recordings:
-    """The recorded bodies of a folder, by the rules of this module.
+    """The recorded bodies of a folder.
+
+    A file's name says what it answers:
+
+        [PREFIX-]ENDPOINT[-v1][-ID][-pN].json   doc-category-items-v1.json, category-items-7-p2.json
+        error-[STATUS-]WORDS.json               error-401-missing-key.json
+
+    ENDPOINT is one of `category-items`, `category-items-v2`, `search-items`, `shop-items`,
+    `shop-items-v2`, `global-search-items`, `category-info` and `item-detail`. ID is the category
+    (or item) it was recorded for; a file without one answers for every ID that has no file of its
+    own. N is its page; without it the page number in the body counts, else 1. Other files are
+    ignored.
+
+    Rows are served as recorded. The paging signals of a listing are changed where they would send
+    a walk to pages that were not recorded: its last recorded page says `has_next_page` false, and
+    `total_count`, where there is one, is the number of recorded rows (in the type recorded), so
+    that a walk ends complete. `verbatim` leaves every byte as it is. A page that was not recorded
+    has no rows and no next page.
+
+    An error body is a fault by its file's name (`error-401-missing-key`), served with the HTTP
+    status in the name, or 200 if there is none.
 
     Args:
         folder: Where the files are.
         verbatim: Serve every page byte for byte.
+
+    Attributes:
+        errors: Name of each error body -> its HTTP status and bytes.
+        ignored: Names of the files that fit no rule.
 
     Raises:
         ValueError: The folder cannot be read, a file is not JSON, or no name fits the rules.
@@ -136,7 +140,7 @@ def _close(listing: _Listing) -> None:
         changes: dict[str, Any] = {}
         if page == max(wholes) and "has_next_page" in data:
             changes["has_next_page"] = False
-        if "total_count" in data:
+        if isinstance(data.get("total_count"), (int, str)):
             changes["total_count"] = type(data["total_count"])(rows)
         if any(data[name] != value for name, value in changes.items()):
             data.update(changes)
