@@ -7,6 +7,9 @@ Put this in `conftest.py` (pytest-asyncio is needed):
 and ask for `tmapi_sandbox`, a running sandbox with the defaults, or for `tmapi_sandboxes`, which
 starts as many as wanted, each with its own options:
 
+    from tmapi_async import TMAPI
+    from tmapi_async.sandbox import Faults
+
     async def test_a_walk_survives_errors(tmapi_sandboxes):
         sandbox = await tmapi_sandboxes(categories={1031910: 45}, faults=Faults({"500": 0.2}))
         async with TMAPI("sandbox", base_url=sandbox.url) as api:
