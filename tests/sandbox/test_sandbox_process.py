@@ -120,12 +120,23 @@ def test_sandbox_command_takes_sizes():
         (["--latency", "-1"], "latency must be 0 or more"),
         (["--bodies", "/nonexistent"], "/nonexistent"),
         (["--endless", "5=often"], "endless"),
-        (["--host", "256.0.0.1"], "error"),
+        (["--host", "256.0.0.1"], "tmapi sandbox: "),
     ],
 )
 def test_sandbox_command_refuses_bad_arguments(arguments, said, capsys):
-    """Bad arguments exit with 2 and say what is wrong."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    """A bad value ends the command with 2 and one line that says what is wrong."""
+    assert main(arguments, "tmapi sandbox") == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert (told.err.count("\n"), told.out) == (1, "")
+
+
+def test_sandbox_command_explains_itself(capsys):
+    """--help names the faults; an unknown option is refused with 2."""
+    with pytest.raises(SystemExit) as helped:
+        main(["--help"], "tmapi sandbox")
+    assert helped.value.code == 0
+    assert "oversized-gzip" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as refused:
+        main(["--teapot"])
+    assert refused.value.code == 2

@@ -18,16 +18,29 @@ if TYPE_CHECKING:
     from .server import Sandbox
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal; returns the exit code (2: bad usage)."""
-    parser = _parser()
-    given = vars(parser.parse_args(arguments))
+def main(
+    arguments: Sequence[str] | None = None, prog: str = "python -m tmapi_async.sandbox"
+) -> int:
+    """Serve until a signal.
+
+    Args:
+        arguments: The command line, without the command; that of the process by default.
+        prog: Name of the command, for its help and messages.
+
+    Returns:
+        Exit code: 0, or 2 for a bad value or an address that cannot be bound.
+
+    Raises:
+        SystemExit: With 0 after `--help`, with 2 for an unknown option.
+    """
+    given = vars(_parser(prog).parse_args(arguments))
     exit_with_parent = given.pop("exit_with_parent")
     try:
         config = _config(given)
         asyncio.run(serve(config, _announce, exit_with_parent=exit_with_parent))
     except (ValueError, OSError) as problem:
-        parser.error(str(problem))
+        sys.stderr.write(f"{prog}: {problem}\n")
+        return 2
     return 0
 
 
@@ -61,8 +74,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(cat_id), int(size)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tmapi_async.sandbox", description=__doc__)
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description="Serve a sandbox of the API.")
     add, usual = parser.add_argument, Config()
     add("--host", default=usual.host)
     add("--port", type=int, default=usual.port, help="0 for any free one")
