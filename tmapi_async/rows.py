@@ -1,8 +1,9 @@
 """From items to rows: flat, typed, one schema for each endpoint. No I/O.
 
 A row is the same in every form the project writes: provenance first, then the item's own fields
-flattened with `_`, then `extra`. A value that its column cannot hold is null there, and as it was
-sent in `extra`, so that nothing is lost.
+flattened with `_`, then a column `..._text` for each number: null, unless what was sent says more
+than the number that was read from it (`"100000+"`) or is no number at all; then `extra`, with the
+fields that no column knows. So nothing is lost.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ class Column(msgspec.Struct, frozen=True):
         path: Where it is in the item (`("price_info", "sale_price")`).
         kind: How it is read: an ID, text, money in yuan (exact), a count, a rate in percent, a
             flag.
+        text: Name of the column for what the number does not say; None where the column itself
+            holds all there is.
     """
 
     name: str
     path: tuple[str, ...]
     kind: Kind
+    text: str | None = None
 
 
 def _columns(struct: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Iterator[Column]:
@@ -57,7 +61,8 @@ def _columns(struct: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Itera
         if inner is not None:
             yield from _columns(inner, path)
         else:
-            yield Column("_".join(path), path, _KINDS.get(field.name, "text"))
+            name, kind = "_".join(path), _KINDS.get(field.name, "text")
+            yield Column(name, path, kind, None if kind in ("id", "text") else f"{name}_text")
 
 
 def _nested(kind: Any) -> type[msgspec.Struct] | None:
@@ -92,7 +97,7 @@ def _whole(value: Number) -> int | None:
     return count(value) if isinstance(value, int) or money(value) is not None else None
 
 
-_READERS: dict[Kind, Callable[[Any], Any]] = {
+READERS: dict[Kind, Callable[[Any], Any]] = {
     "id": lambda value: value,
     "text": _text,
     "money": money,
@@ -100,6 +105,7 @@ _READERS: dict[Kind, Callable[[Any], Any]] = {
     "percent": percent,
     "flag": _flag,
 }
+"""How a value is read, by the kind of its column; never raises."""
 
 _NOTHING = (None, "", "null")
 
@@ -108,12 +114,11 @@ def read(item: Item) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read an item into its columns.
 
     Returns:
-        The columns by name, with Python's own types (money and percent as `Decimal`), and what no
-        column holds: fields unknown to the struct, and values that say more than their column
-        (`"100000+"` is 100000 and more), by their path in the item.
+        The columns by name, with Python's own types (money and percent as `Decimal`), and the
+        fields that no column holds, nested as they were sent.
     """
     values: dict[str, Any] = {}
-    extra = item.extra
+    texts: dict[str, str | None] = {}
     blocks: dict[str, Any] = {}
     for column in ITEM_COLUMNS:
         holder: Any = item
@@ -123,28 +128,22 @@ def read(item: Item) -> tuple[dict[str, Any], dict[str, Any]]:
                 blocks[block] = getattr(item, block)
             holder = blocks[block]
         sent = None if holder is None else getattr(holder, column.path[-1])
-        value = None if sent is None else _READERS[column.kind](sent)
+        value = None if sent is None else READERS[column.kind](sent)
         values[column.name] = value
-        if _says_more(column.kind, sent, value):
-            _keep(extra, column.path, sent)
-    return values, extra
+        if column.text is not None:
+            texts[column.text] = str(sent) if says_more(column.kind, sent, value) else None
+    return values | texts, item.extra
 
 
-def _says_more(kind: Kind, sent: Any, value: Any) -> bool:
-    if kind in ("id", "text") or sent in _NOTHING:
+def says_more(kind: Kind, sent: Any, value: Any) -> bool:
+    """Whether what was sent for a number or a flag holds more than what was read from it."""
+    if sent in _NOTHING:
         return False
     if kind == "count":
         return value is None or _whole(sent) is None
     if kind == "percent" and money(sent) is not None:
         return bool(money(sent) != value)  # a fraction was taken for one: keep what was sent
     return value is None
-
-
-def _keep(extra: dict[str, Any], path: tuple[str, ...], sent: Any) -> None:
-    *blocks, name = path
-    for block in blocks:
-        extra = extra.setdefault(block, {})
-    extra[name] = sent
 
 
 def rows(page: Page) -> Iterator[dict[str, Any]]:
