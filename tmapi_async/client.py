@@ -67,7 +67,7 @@ class Walk:
         self._guard = guard
         self._on_end = on_end
         self._crawl: Crawl | None = None
-        self._closed = False
+        self._stopped = self._closed = False
 
     def __await__(self) -> Generator[Any, None, Page]:
         return self._first_page().__await__()
@@ -111,6 +111,7 @@ class Walk:
 
     def stop(self) -> None:
         """Start nothing more; the loop goes on with what is on the wire, and then ends."""
+        self._stopped = True
         if self._crawl is not None:
             self._crawl.stop()
 
@@ -149,6 +150,8 @@ class Walk:
             guard=self._guard,
             on_end=self._on_end,
         )
+        if self._stopped:
+            self._crawl.stop()
         return self._crawl
 
     def __repr__(self) -> str:

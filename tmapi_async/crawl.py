@@ -88,7 +88,7 @@ class Crawl:
         Raises:
             TMAPIError: After the last page: what ended the crawl, or what failed in it.
         """
-        if self._feeder is None and not self._closed:
+        if self._feeder is None and not self.stopping:
             self._feeder = asyncio.create_task(self._feed(), name="tmapi feeder")
         while not self._ready:
             if self._closed:
@@ -227,6 +227,7 @@ class Crawl:
         most = min(width + self.tally.resting, 2 * width)
         while len(self._workers) < most and (request := self._take()) is not None:
             flight = Flight(self._epoch, self.tally)
+            flight.request = request
             task = asyncio.create_task(self._work(request, flight), name="tmapi worker")
             self._workers[task] = flight
             task.add_done_callback(self._worker_done)
@@ -234,32 +235,43 @@ class Crawl:
             self._hungry.set()
 
     def _worker_done(self, task: asyncio.Task[None]) -> None:
-        del self._workers[task]
+        flight = self._workers.pop(task)
+        if task.cancelled() and flight.request is not None:
+            # Cancelled before its first step: nobody else gives its page back.
+            self._give_back(flight.request)
         if not self.stopping:
             self.pump()
         self._wake()
 
     async def _work(self, request: PageRequest | None, flight: Flight) -> None:
-        while request is not None:
-            flight.request, flight.stopping = request, self.stopping
-            try:
-                page = await self._session.fetch(request, flight)
-            except errors.TMAPIError as error:
-                self._failed(request, error)
-            except (StoppedError, asyncio.CancelledError):
-                self._settle_if_open(request, self.frontier.given_back(request))
-                return
-            except Exception as error:  # noqa: BLE001 - handed to the consumer as it is
-                self.frontier.given_back(request)
-                self._fail_loudly(error)
-                return
-            else:
-                self._answered(request, page)
-            over = len(self._workers) > min(
-                self._session.gate.width + self.tally.resting, 2 * self._session.gate.width
-            )
-            request = None if over else self._take()
-            self.pump()
+        try:
+            while request is not None:
+                flight.request, flight.stopping = request, self.stopping
+                await self._ask(request, flight)
+                over = len(self._workers) > min(
+                    self._session.gate.width + self.tally.resting, 2 * self._session.gate.width
+                )
+                request = None if over else self._take()
+                self.pump()
+        except (StoppedError, asyncio.CancelledError):
+            return
+        except Exception as error:  # noqa: BLE001 - handed to the consumer as it is
+            self._fail_loudly(error)
+
+    async def _ask(self, request: PageRequest, flight: Flight) -> None:
+        """Ask for a page, and do what follows; whatever happens, the frontier is told."""
+        outcome: Page | errors.TMAPIError | None = None
+        try:
+            outcome = await self._session.fetch(request, flight)
+        except errors.TMAPIError as error:
+            outcome = error
+        finally:
+            if outcome is None:
+                self._give_back(request)
+        if isinstance(outcome, Page):
+            self._answered(request, outcome)
+        elif outcome is not None:
+            self._failed(request, outcome)
 
     def _answered(self, request: PageRequest, page: Page) -> None:
         entry = self._ledger.get(request.listing)
@@ -281,7 +293,7 @@ class Crawl:
 
     def _failed(self, request: PageRequest, error: errors.TMAPIError) -> None:
         if error.halts:
-            self._settle_if_open(request, self.frontier.given_back(request))
+            self._give_back(request)
             self._halt(error)
             return
         entry = self._ledger.get(request.listing)
@@ -290,6 +302,9 @@ class Crawl:
             if self._on_failed is not None:
                 self._on_failed(request, error)
         self._settle_if_open(request, self.frontier.failed(request))
+
+    def _give_back(self, request: PageRequest) -> None:
+        self._settle_if_open(request, self.frontier.given_back(request))
 
     def _settle_if_open(self, request: PageRequest, answer: Answer) -> None:
         entry = self._ledger.get(request.listing)

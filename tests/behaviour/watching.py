@@ -1,0 +1,82 @@
+"""What the tests of behaviour share: clients, waiting without sleeping, looking at tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from tmapi_async import TMAPI, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tmapi_async.sandbox import Sandbox
+
+FAST = RetryPolicy(base=0)
+"""Retries at once."""
+
+
+def client(sandbox: Sandbox, **options: Any) -> TMAPI:
+    """A client of a sandbox: eight slots and no back-off unless told otherwise."""
+    options = {"base_url": sandbox.url, "concurrency": 8, "retry": FAST, **options}
+    return TMAPI(options.pop("token", "sandbox"), **options)
+
+
+async def until(holds: Callable[[], object], within: float = 20.0) -> None:
+    """Let the loop run until a condition holds; `TimeoutError` if it never does."""
+    async with asyncio.timeout(within):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+def tasks_of_walks() -> list[asyncio.Task[Any]]:
+    """The tasks that walks have started and that have not ended."""
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("tmapi ")]
+
+
+def workers() -> list[asyncio.Task[Any]]:
+    """The tasks among them that ask for pages."""
+    return [task for task in tasks_of_walks() if task.get_name() == "tmapi worker"]
+
+
+def _links(awaitable: Any) -> Iterator[str]:
+    while awaitable is not None:
+        if name := getattr(awaitable, "__qualname__", ""):
+            yield name
+        for attribute in ("cr_await", "ag_await", "gi_yieldfrom"):
+            if hasattr(awaitable, attribute):
+                awaitable = getattr(awaitable, attribute)
+                break
+        else:
+            return
+
+
+def awaits(task: asyncio.Task[Any]) -> list[str]:
+    """Qualified names of the coroutines a task is suspended in, outermost first."""
+    return list(_links(task.get_coro()))
+
+
+def suspended_in(name: str) -> bool:
+    """Whether a task of a walk is suspended in the coroutine of that name."""
+    return any(name in awaits(task) for task in tasks_of_walks())
+
+
+async def all_slots_back(api: TMAPI) -> None:
+    """Wait until every slot is free, those kept for abandoned requests included."""
+    await until(lambda: api.statistics().in_flight == 0)
+    assert api.statistics().waiting == 0
+    assert api.statistics().ghosts == 0
+
+
+async def ids_by_category(pages: Any) -> dict[int, list[int]]:
+    """Category ID -> item IDs in the order in which a walk delivered them."""
+    found: dict[int, list[int]] = {}
+    async for page in pages:
+        found.setdefault(page.request.listing.cat_id, []).extend(i.item_id for i in page.items)
+    return found
+
+
+def truth(sandbox: Sandbox) -> dict[int, list[int]]:
+    """Category ID -> item IDs, as the catalogue has them."""
+    held = sandbox.catalogue
+    return {cat_id: held.item_ids(cat_id) for cat_id in held.category_ids}
