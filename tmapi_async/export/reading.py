@@ -1,0 +1,7 @@
+"""Which pages of a journal are exported."""
+
+from __future__ import annotations
+
+from ..harvest.stored import StoredPage
+
+__all__ = ["StoredPage"]
