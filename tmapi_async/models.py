@@ -8,7 +8,7 @@ that no struct knows is not lost: it is in `Item.extra`.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -135,9 +135,15 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 # 已售300+件 (300+ sold), 全网4.1万+件 (41,000+ on the whole net): reference section 4.
-_BOUND = re.compile(r"[^0-9.\-]*([0-9]+(?:\.[0-9]+)?)\s*(万|亿)?\s*\+?\s*[^0-9.]*")
-_SCALES = {"万": 10_000, "亿": 100_000_000}
+_BOUND = re.compile(
+    r"[^0-9.\-]*([0-9]+(?:\.[0-9]+)?)\s*(千|万|亿|[kKwW](?![a-zA-Z]))?\s*\+?\s*[^0-9.]*"
+)
+# Shops also write w for 万 (wan) and k for a thousand: 1.2w+ must not become 1.
+_SCALES = {"千": 1_000, "k": 1_000, "万": 10_000, "w": 10_000, "亿": 100_000_000}
 _LONGEST_NUMBER = 40
+_LARGEST_NUMBER = 10**39
+# The caller's decimal context may round, or raise where it would.
+_EXACT = Context(prec=2 * _LONGEST_NUMBER)
 
 
 def money(value: Number) -> Decimal | None:
@@ -150,17 +156,21 @@ def money(value: Number) -> Decimal | None:
         The amount with the scale it was sent with, or None where there is no price or the text is
         not a plain decimal number.
     """
+    # Python refuses to turn very long integers into text.
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) >= _LARGEST_NUMBER):
+        return None
     # repr of a float is the shortest text that reads back the same: 4.59 stays 4.59.
     text = value if isinstance(value, str) else repr(value)
-    if isinstance(value, bool) or len(text) > _LONGEST_NUMBER:
+    if len(text) > _LONGEST_NUMBER:
         return None
     text = text.strip()
-    if not _PLAIN.fullmatch(text):
+    if not (plain := _PLAIN.fullmatch(text)):
         return None
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         return None
+    return Decimal(f"{number:f}") if plain[2] else number  # 1E+5 is money nowhere
 
 
 def count(value: Number) -> int | None:
@@ -180,7 +190,10 @@ def count(value: Number) -> int | None:
     if not isinstance(value, str) or len(value) > _LONGEST_NUMBER:
         return None
     found = _BOUND.fullmatch(value.strip())
-    return int(Decimal(found[1]) * _SCALES.get(found[2], 1)) if found else None
+    if not found:
+        return None
+    scale = _SCALES[found[2].lower()] if found[2] else 1
+    return int(_EXACT.multiply(Decimal(found[1]), Decimal(scale)))
 
 
 def percent(value: Number) -> Decimal | None:
@@ -198,4 +211,4 @@ def percent(value: Number) -> Decimal | None:
     number = money(value)
     if number is None or not 0 < number < 1:
         return number
-    return number * 100
+    return _EXACT.multiply(number, Decimal(100))
