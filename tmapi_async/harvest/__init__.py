@@ -1,1 +1,8 @@
 """The durable harvest: a job that a kill cannot hurt."""
+
+from .errors import JournalError
+from .job import Harvest
+from .progress import HarvestProgress, HarvestResult
+from .reader import JournalReader
+
+__all__ = ["Harvest", "HarvestProgress", "HarvestResult", "JournalError", "JournalReader"]

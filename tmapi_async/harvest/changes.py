@@ -67,11 +67,11 @@ def visit_ended(
     capped_at: int | None = None,
     error: TMAPIError | None = None,
 ) -> Statement:
-    """A visit has ended.
+    """A visit has ended, or (`open`) was left by a start that was stopped.
 
     Args:
         visit: The visit.
-        state: How: `complete`, `capped` or `failed`.
+        state: How: `complete`, `capped`, `failed`; or `open`.
         totals: What it brought over all its starts.
         now: When.
         capped_at: The limit of pages that cut it, if one did; a later start with a higher one goes
@@ -81,7 +81,7 @@ def visit_ended(
     kind, text = (error.label, str(error)) if error is not None else (None, None)
     values = (
         state,
-        milliseconds(now),
+        None if state == "open" else milliseconds(now),
         totals.pages,
         totals.items,
         totals.unique_items,

@@ -118,6 +118,17 @@ class DiskFullError(DiskError):
     advice = "make room, then run the same again to go on: what was committed is safe"
 
 
+class ChangedShapeError(TMAPIError):
+    """Most rows of a page cannot be decoded: not a bad row, but a changed API."""
+
+    kind = "changed"
+    meaning = "the API seems to have changed"
+    advice = (
+        "the rows are kept: upgrade tmapi-async, run tmapi replay on the journal, then go on; or "
+        "allow more with --most-rejects"
+    )
+
+
 class BodyError(JournalError):
     """A stored body cannot be decompressed: the file is damaged there."""
 

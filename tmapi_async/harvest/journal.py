@@ -140,7 +140,8 @@ class Journal:
             host: Scheme, host and port of the API; no secret in it.
             version: Version of this package.
             counters: Tells what the start has counted so far; asked before each commit.
-            on_durable: Called in the event loop after each commit: fewer pages are waiting.
+            on_durable: Called in the event loop after each commit, when fewer pages wait, and when
+                commits end, by `close` or by a failure (`error`).
             now: Seconds since 1970, UTC; the clock's if left out.
 
         Returns:
@@ -324,6 +325,7 @@ class Journal:
         self._for_commit.clear()
         if self._over is not None:
             _wake(self._over)
+        self._on_durable()
 
     async def close(self, stopped_by: str | None = None) -> None:
         """Commit what was handed over, record the end of the start, leave one file.

@@ -11,21 +11,27 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from ..listings import Listing
-from .records import State, Visit, milliseconds
+from .records import NOTHING, RunTally, State, Totals, Visit, milliseconds
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
 
 _LATEST = """
-SELECT listing.identity, listing.id, visit.id, visit.run, visit.state, visit.began_at,
-       visit.last_page, visit.capped_at
-FROM listing LEFT JOIN visit ON visit.id = (
+SELECT listing.identity, visit.id, visit.run, state, began_at, capped_at, pages, items,
+       unique_items, rejects, last_page, total_count
+FROM listing JOIN visit ON visit.id = (
     SELECT id FROM visit WHERE listing = listing.id ORDER BY run DESC LIMIT 1)
 WHERE listing.identity IN ({marks})
+"""
+_SUMS = """
+SELECT count(*), coalesce(sum(items), 0), coalesce(sum(rejects), 0), coalesce(max(number), 0)
+FROM page WHERE visit = ?
 """
 
 
@@ -38,13 +44,15 @@ class Plan(msgspec.Struct):
         unfinished: Visits to go on with or to begin, in the order asked for; those whose number is
             0 are to be made.
         finished: Numbers of the visits that have nothing left to do.
+        tally: What all of them hold so far.
         host: The host of the latest start, or None; another one deserves a warning.
     """
 
     new_run: bool
     run: int
     unfinished: list[Visit]
-    finished: list[int]
+    finished: array[int]
+    tally: RunTally
     host: str | None
 
     @property
@@ -54,12 +62,12 @@ class Plan(msgspec.Struct):
 
 
 class _Found(msgspec.Struct, frozen=True, gc=False):
-    visit: int | None
-    run: int | None
-    state: State | None
+    visit: int
+    run: int
+    state: State
     begun: bool
-    last_page: int | None
     capped_at: int | None
+    totals: Totals
 
     def finished(self, max_pages: int | None) -> bool:
         if self.state != "capped":
@@ -67,6 +75,17 @@ class _Found(msgspec.Struct, frozen=True, gc=False):
         # Cut by an earlier --max-pages: there is more to do if this start may go further.
         cut = self.capped_at
         return cut is None or (max_pages is not None and max_pages <= cut)
+
+    def again(self, listing: Listing) -> Visit:
+        """The listing to be walked anew."""
+        expected = self.totals.last_page if self.state == "complete" else None
+        return Visit(0, 0, listing, expected=expected)
+
+    def going_on(self, listing: Listing) -> Visit:
+        """The visit to go on with."""
+        return Visit(
+            self.visit, self.run, listing, self.state, begun=self.begun, totals=self.totals
+        )
 
 
 def make_plan(
@@ -89,24 +108,25 @@ def make_plan(
     """
     run = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
     latest = connection.execute("SELECT host FROM start ORDER BY id DESC LIMIT 1").fetchone()
-    unfinished: list[Visit] = []
-    finished: list[int] = []
-    again: list[Visit] = []
+    host = latest[0] if latest else None
+    plan = Plan(run == 0, run, [], array("q"), RunTally(), host)
+    anew: list[Visit] = []
     for listing, found in _look_up(connection, listings):
-        if found is None or found.visit is None or found.run is None:
-            unfinished.append(Visit(0, run, listing))
-        elif not found.finished(max_pages):
-            state = found.state or "open"
-            unfinished.append(Visit(found.visit, found.run, listing, state, begun=found.begun))
-        else:
-            finished.append(found.visit)
+        if found is None:
+            plan.unfinished.append(Visit(0, run, listing))
+            plan.tally.listings += 1
+        elif found.finished(max_pages):
+            plan.finished.append(found.visit)
+            plan.tally.ended(found.state, found.totals)
             if refresh:
-                expected = found.last_page if found.state == "complete" else None
-                again.append(Visit(0, 0, listing, expected=expected))
-    new_run = run == 0 or (refresh and not unfinished)
-    if refresh and not unfinished:
-        unfinished, finished = again, []
-    return Plan(new_run, run, unfinished, finished, latest[0] if latest else None)
+                anew.append(found.again(listing))
+        else:
+            plan.unfinished.append(found.going_on(listing))
+            plan.tally.add(found.totals)
+            plan.tally.listings += 1
+    if refresh and not plan.unfinished:
+        return Plan(True, run, anew, array("q"), RunTally(listings=len(anew)), host)
+    return plan
 
 
 def _look_up(
@@ -116,14 +136,27 @@ def _look_up(
     while chunk := list(itertools.islice(unique, _CHUNK)):
         identities = [listing.identity for listing in chunk]
         query = _LATEST.format(marks=", ".join("?" * len(chunk)))
-        found = {
-            identity: _Found(visit, run, state, began_at is not None, last_page, capped_at)
-            for identity, _, visit, run, state, began_at, last_page, capped_at in (
-                connection.execute(query, identities)
-            )
-        }
+        found = {row[0]: _found(connection, row) for row in connection.execute(query, identities)}
         for listing, identity in zip(chunk, identities, strict=True):
             yield listing, found.get(identity)
+
+
+def _found(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Found:
+    _, visit, run, state, began_at, capped_at, *noted = row
+    if state == "open":
+        totals = sums(connection, visit) if began_at is not None else NOTHING
+        if noted[0] == totals.pages:
+            # A clean stop noted the distinct items; they hold while no page has come since.
+            totals = msgspec.structs.replace(totals, unique_items=noted[2])
+    else:
+        totals = Totals(*noted)
+    return _Found(visit, run, state, began_at is not None, capped_at, totals)
+
+
+def sums(connection: sqlite3.Connection, visit: int) -> Totals:
+    """What the pages of a visit sum up to; distinct items count as 0, they are not known."""
+    pages, items, rejects, last_page = connection.execute(_SUMS, (visit,)).fetchone()
+    return Totals(pages, items, 0, rejects, last_page)
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -148,7 +181,7 @@ def record_start(
     Args:
         connection: The journal, for writing.
         plan: What is to be done.
-        host: Scheme, host and port of the API; no secret in it.
+        host: Host and port of the API.
         version: Version of this package.
         now: Seconds since 1970.
 

@@ -2,28 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from ..listings import Listing
+from ..models import Reject
 
 State: TypeAlias = Literal["open", "complete", "capped", "failed"]
 """How far a visit is. An open visit of a start that has ended is what a user calls *stopped*."""
 
 
-class RejectRecord(msgspec.Struct, frozen=True, gc=False):
-    """A row that could not be decoded.
+class Totals(msgspec.Struct, frozen=True, gc=False):
+    """What a visit brought, over all its starts.
 
     Attributes:
-        position: 0-based place among the rows of its page.
-        reason: Why it could not be decoded.
-        body: Its bytes.
+        pages: Pages held.
+        items: Items on them.
+        unique_items: Distinct item IDs among them.
+        rejects: Rows that could not be decoded.
+        last_page: Highest page number held, or 0.
+        total_count: Rows in the whole listing as the server last told, or None.
     """
 
-    position: int
-    reason: str
-    body: bytes
+    pages: int
+    items: int
+    unique_items: int
+    rejects: int
+    last_page: int
+    total_count: int | None = None
+
+
+NOTHING = Totals(0, 0, 0, 0, 0)
+"""What a visit holds before its first page."""
+
+
+class RunTally(msgspec.Struct):
+    """What the listings of a start hold together, over all their starts.
+
+    Attributes:
+        listings: Listings asked for.
+        complete: Walked to the end that the server told.
+        capped: Ended exactly at a ceiling, or cut by a limit of pages.
+        failed: Given up.
+        pages: Pages held.
+        items: Items on them.
+        unique_items: Distinct items within a listing, summed; those of an open listing are added
+            when it ends.
+        rejects: Rows that could not be decoded.
+    """
+
+    listings: int = 0
+    complete: int = 0
+    capped: int = 0
+    failed: int = 0
+    pages: int = 0
+    items: int = 0
+    unique_items: int = 0
+    rejects: int = 0
+
+    @property
+    def left(self) -> int:
+        """Listings that have not ended."""
+        return self.listings - self.complete - self.capped - self.failed
+
+    def add(self, totals: Totals, sign: int = 1) -> None:
+        """Count (or, with -1, take away) what a visit holds."""
+        self.pages += sign * totals.pages
+        self.items += sign * totals.items
+        self.unique_items += sign * totals.unique_items
+        self.rejects += sign * totals.rejects
+
+    def ended(self, state: State, totals: Totals) -> None:
+        """Count a listing that has ended, and what it holds."""
+        self.listings += 1
+        self.end(state)
+        self.add(totals)
+
+    def end(self, state: State) -> None:
+        """Count the ending of a listing that is counted already."""
+        setattr(self, state, getattr(self, state) + 1)
 
 
 class Visit(msgspec.Struct, frozen=True, gc=False):
@@ -36,6 +95,7 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
         state: Its state when the plan was made.
         begun: Whether an earlier start began it, so that pages of it may be held.
         expected: Number of its last page in an earlier, finished visit, or None.
+        totals: What it brought so far.
     """
 
     id: int
@@ -44,6 +104,7 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     state: State = "open"
     begun: bool = False
     expected: int | None = None
+    totals: Totals = NOTHING
 
 
 class PageRecord(msgspec.Struct, frozen=True, gc=False):
@@ -75,27 +136,7 @@ class PageRecord(msgspec.Struct, frozen=True, gc=False):
     has_next_page: bool
     total_count: int | None
     items: int
-    rejects: tuple[RejectRecord, ...] = ()
-
-
-class Totals(msgspec.Struct, frozen=True, gc=False):
-    """What a visit brought, over all its starts.
-
-    Attributes:
-        pages: Pages held.
-        items: Items on them.
-        unique_items: Distinct item IDs among them.
-        rejects: Rows that could not be decoded.
-        last_page: Highest page number held, or 0.
-        total_count: Rows in the whole listing as the server last told, or None.
-    """
-
-    pages: int
-    items: int
-    unique_items: int
-    rejects: int
-    last_page: int
-    total_count: int | None = None
+    rejects: Sequence[Reject] = ()
 
 
 class Counters(msgspec.Struct, frozen=True):

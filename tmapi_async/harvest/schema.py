@@ -110,7 +110,7 @@ CREATE TABLE reject (
     seq INTEGER NOT NULL REFERENCES page,
     position INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    body BLOB NOT NULL,
+    raw BLOB NOT NULL,                  -- the row's JSON, byte for byte
     PRIMARY KEY (seq, position)
 ) WITHOUT ROWID;
 CREATE TABLE failed_page (

@@ -134,7 +134,7 @@ class Writer(threading.Thread):
         while taken is not None:
             for record in taken.pages:
                 pages.append(self._encoded(record, sizes))
-                rejects += [(self._seq, r.position, r.reason, r.body) for r in record.rejects]
+                rejects += [(self._seq, r.position, r.reason, r.raw) for r in record.rejects]
             statements += taken.statements
             counters = taken.counters or counters
             taken, more = self._take(len(pages))

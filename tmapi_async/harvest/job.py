@@ -1,0 +1,262 @@
+"""The durable harvest: listings walked into a journal, and resumed where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from ..client import TMAPI, Lookahead
+from ..crawl import Crawl
+from ..errors import (
+    AuthenticationError,
+    BalanceError,
+    BudgetSpentError,
+    ClosedError,
+    InvalidRequestError,
+    TMAPIError,
+)
+from ..guard import GuardPolicy
+from ..listings import Listing
+from ..sources import check_whole
+from .errors import DiskError, JournalError
+from .journal import Journal
+from .keeper import Keeper
+from .planning import Plan
+from .progress import HarvestProgress, HarvestResult, StoppedBy
+from .records import Counters, RunTally
+
+log = logging.getLogger("tmapi_async")
+
+MOST_REJECTS = 0.5
+"""Share of a page's rows (of at least ten) that may be rejects."""
+
+_STOPPED_BY: tuple[tuple[type[TMAPIError], StoppedBy], ...] = (
+    (AuthenticationError, "auth"),
+    (BalanceError, "balance"),
+    (BudgetSpentError, "budget"),
+    (DiskError, "disk"),
+)
+
+
+class Harvest:
+    """Walks listings into a journal. Run again with the same journal, it goes on where that stands.
+
+    Args:
+        api: An open client; its gate, budget and look-ahead are used.
+        listings: What is asked for; repeated ones count once.
+        journal: The journal's file; made if there is none.
+        refresh: Make a new run if all that is asked for is finished; else the same as without.
+        max_pages: Most pages of each listing, or None; a listing cut short is *capped*, and a later
+            start with a higher limit goes on with it.
+        lookahead: As for the client; None takes the client's.
+        most_rejects: Share of a page's rows (of at least ten), from 0 to 1, that may be rejects;
+            above it the listing fails: the API has changed.
+        guard: When a listing counts as endless; None takes the client's.
+
+    Raises:
+        InvalidRequestError: An option makes no sense.
+    """
+
+    def __init__(
+        self,
+        api: TMAPI,
+        listings: Iterable[Listing],
+        *,
+        journal: str | Path,
+        refresh: bool = False,
+        max_pages: int | None = None,
+        lookahead: Lookahead | None = None,
+        most_rejects: float = MOST_REJECTS,
+        guard: GuardPolicy | None = None,
+    ) -> None:
+        if max_pages is not None:
+            check_whole("max_pages", max_pages)
+        if not 0 <= most_rejects <= 1:
+            raise InvalidRequestError(f"most_rejects is a share from 0 to 1, not {most_rejects!r}")
+        self._api = api
+        self._listings = listings
+        self._path = journal
+        self._refresh = refresh
+        self._max_pages = max_pages
+        self._lookahead = lookahead
+        self._most_rejects = most_rejects
+        self._guard = guard
+        self._journal: Journal | None = None
+        self._keeper: Keeper | None = None
+        self._crawl: Crawl | None = None
+        self._tally = RunTally()
+        self._began = time.monotonic()
+        self._stopped_by: StoppedBy | None = None
+        self._error: TMAPIError | None = None
+
+    async def run(self) -> HarvestResult:
+        """Walk all that is left to be walked.
+
+        Returns:
+            What it came to. Failed listings, a spent budget or balance, a refused token, `stop` and
+            a full disk are told there, not raised: all that was committed is safe, and running the
+            same again goes on.
+
+        Raises:
+            JournalError: The journal cannot be used; nothing was sent.
+            ClosedError: It has run already, or the client is not open.
+        """
+        if self._journal is not None:
+            raise ClosedError("a harvest runs once: make another one to go on")
+        self._began = time.monotonic()
+        journal = self._journal = Journal.open(self._path)
+        try:
+            plan = journal.plan(self._listings, refresh=self._refresh, max_pages=self._max_pages)
+            self._tally = plan.tally
+            self._warn(plan)
+            result = HarvestResult(run=plan.run, tally=plan.tally, visits=frozenset(plan.finished))
+            if not plan.done and self._stopped_by is None:
+                result = await self._work(journal, plan)
+        except asyncio.CancelledError:
+            self._stopped_by = self._stopped_by or "signal"
+            raise
+        finally:
+            await self._close(journal)
+        return self._complete(result)
+
+    def stop(self) -> None:
+        """Ask for nothing more. What is on the wire was paid for: it is committed, then `run` ends.
+
+        To end at once, cancel the task of `run`; what was handed over is committed all the same.
+        """
+        self._stopped_by = self._stopped_by or "signal"
+        if self._crawl is not None:
+            self._crawl.stop()
+
+    def progress(self) -> HarvestProgress:
+        """A snapshot of how far it is."""
+        now = time.monotonic()
+        counted, gate, keeper = self._counters(), self._api.statistics(), self._keeper
+        rate, eta = (0.0, None) if keeper is None else keeper.outlook(now)
+        return HarvestProgress(
+            tally=msgspec.structs.replace(self._tally),
+            open=keeper.open if keeper else 0,
+            pages=keeper.pages if keeper else 0,
+            failed_pages=keeper.failed_pages if keeper else 0,
+            requests=counted.requests,
+            budget=None if gate.budget_left is None else gate.budget_left + gate.requests,
+            retries=counted.retries,
+            wasted=counted.wasted,
+            codes=counted.codes,
+            width=gate.width,
+            in_flight=gate.in_flight,
+            waiting=self._journal.waiting if self._journal is not None else 0,
+            seconds=now - self._began,
+            rate=rate,
+            eta=eta,
+            stopping=self._stopped_by is not None,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Harvest into {self._path}: {self._tally.left} of {self._tally.listings} left>"
+
+    def _warn(self, plan: Plan) -> None:
+        if plan.host not in (None, self._api.host) and not plan.done:
+            log.warning(
+                "the journal was filled from %s, and now from %s: is it the same API?",
+                plan.host,
+                self._api.host,
+            )
+
+    async def _work(self, journal: Journal, plan: Plan) -> HarvestResult:
+        start = journal.begin(
+            plan,
+            host=self._api.host,
+            version=version("tmapi-async"),
+            counters=self._counters,
+            on_durable=self._on_durable,
+        )
+        keeper = self._keeper = Keeper(
+            journal,
+            plan,
+            start,
+            max_pages=self._max_pages,
+            most_rejects=self._most_rejects,
+            fail=self._fail_soon,
+            broken=self._broken,
+        )
+        crawl = self._crawl = self._api.crawl(
+            keeper.openings(),
+            lookahead=self._lookahead,
+            guard=self._guard,
+            on_page=keeper.page,
+            on_failed=keeper.failed,
+            on_end=keeper.ended,
+            pending=lambda: journal.waiting,
+        )
+        try:
+            await crawl.next()  # pages go to the keeper; it returns at the end
+        except TMAPIError as error:
+            # Failed listings are in the journal; what halts is told in the result.
+            if error.halts:
+                self._ended_by(error)
+        finally:
+            await crawl.close()
+        visits = frozenset([*plan.finished, *(visit.id for visit in start.visits)])
+        return HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
+
+    async def _close(self, journal: Journal) -> None:
+        try:
+            await journal.close(self._stopped_by)
+        except JournalError as error:
+            self._ended_by(error)
+
+    def _complete(self, result: HarvestResult) -> HarvestResult:
+        counted, keeper = self._counters(), self._keeper
+        return msgspec.structs.replace(
+            result,
+            pages=keeper.pages if keeper else 0,
+            requests=counted.requests,
+            retries=counted.retries,
+            wasted=counted.wasted,
+            codes=counted.codes,
+            seconds=time.monotonic() - self._began,
+            stopped_by=self._stopped_by,
+            error=self._error,
+        )
+
+    def _counters(self) -> Counters:
+        if self._crawl is None:
+            return Counters()
+        tally = self._crawl.tally
+        return Counters(
+            tally.requests,
+            tally.retries,
+            self._crawl.frontier.statistics().wasted,
+            dict(tally.codes),
+            self._api.statistics().width,
+        )
+
+    def _fail_soon(self, listing: Listing, error: TMAPIError) -> None:
+        if self._crawl is not None:
+            # Not at once: the crawl is in the middle of a page.
+            asyncio.get_running_loop().call_soon(self._crawl.fail, listing, error)
+
+    def _on_durable(self) -> None:
+        journal, crawl = self._journal, self._crawl
+        if journal is not None and journal.error is not None:
+            self._broken(journal.error)
+        elif crawl is not None:
+            crawl.pump()
+
+    def _broken(self, error: JournalError) -> None:
+        self._ended_by(error)
+        if self._crawl is not None:
+            self._crawl.stop()
+
+    def _ended_by(self, error: TMAPIError) -> None:
+        if self._error is None:
+            self._error = error
+            names = (name for kind, name in _STOPPED_BY if isinstance(error, kind))
+            self._stopped_by = next(names, self._stopped_by)

@@ -1,0 +1,95 @@
+"""What the held pages of an open visit tell a start that goes on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from ..listings import PageRequest
+from ..replies import Page, Reply, read_reply
+from .journal import Journal
+from .records import Totals, Visit
+
+
+class Held(msgspec.Struct, gc=False):
+    """The pages of a visit that are durable, decoded again.
+
+    Attributes:
+        pages: Page number to `has_next_page`.
+        seen: Distinct item IDs on them.
+        items: Items on them.
+        rejects: Rows on them that today's models cannot decode.
+        total_count: Rows in the whole listing as told last, or None.
+        changed: A page most of whose rows cannot be decoded, as text; or None.
+    """
+
+    pages: dict[int, bool] = {}
+    seen: set[int] = set()
+    items: int = 0
+    rejects: int = 0
+    total_count: int | None = None
+    changed: str | None = None
+
+    @property
+    def totals(self) -> Totals:
+        """The same as the figures of a visit."""
+        return Totals(
+            pages=len(self.pages),
+            items=self.items,
+            unique_items=len(self.seen),
+            rejects=self.rejects,
+            last_page=max(self.pages, default=0),
+            total_count=self.total_count,
+        )
+
+
+def read_held(journal: Journal, visit: Visit, most_rejects: float) -> Held:
+    """Decode the pages of a visit that are durable.
+
+    The rows are needed: a listing that goes on must know which items it has shown. Today's models
+    may read what an earlier version could not, and the other way round.
+
+    Args:
+        journal: Where they are.
+        visit: The visit.
+        most_rejects: Share of rejects above which a page counts as changed.
+
+    Raises:
+        BodyError: A body is damaged.
+    """
+    held = Held(journal.held(visit))
+    for page in _decoded(journal, visit):
+        held.seen.update(item.item_id for item in page.items)
+        held.items += len(page.items)
+        held.rejects += len(page.rejects)
+        held.total_count = page.total_count or held.total_count
+        held.changed = held.changed or changed_shape(page, most_rejects)
+    return held
+
+
+def _decoded(journal: Journal, visit: Visit) -> Iterator[Page]:
+    now = datetime.now(UTC)
+    for number, body in journal.bodies(visit):
+        request = PageRequest(visit.listing, number)
+        page = read_reply(Reply(200, {}, body), request, now=now)
+        if isinstance(page, Page):
+            yield page
+
+
+LEAST_ROWS = 10
+"""A page with fewer rows says nothing about the API: a few bad rows may be its half."""
+
+
+def changed_shape(page: Page, most_rejects: float) -> str | None:
+    """Say why a page looks like one of a changed API, or None if it does not.
+
+    Args:
+        page: The page.
+        most_rejects: Share of its rows, from 0 to 1, that may be rejects.
+    """
+    rows = len(page.items) + len(page.rejects)
+    if rows < LEAST_ROWS or len(page.rejects) <= most_rejects * rows:
+        return None
+    return f"{len(page.rejects)} of {rows} rows cannot be decoded: {page.rejects[0].reason}"
