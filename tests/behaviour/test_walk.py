@@ -153,8 +153,7 @@ async def test_leaving_the_block_ends_every_task_at_once(tmapi_sandboxes):
 
 
 async def _first_of(walk):
-    async for item in walk:
-        return item
+    return await anext(walk.items())
 
 
 async def test_a_walk_cancelled_before_its_tasks_ran_leaves_nothing_in_flight(tmapi_sandboxes):
@@ -423,10 +422,7 @@ async def test_some_listings_fail_and_the_others_are_walked(tmapi_sandboxes):
         walk = api.category_items(range(1, 20))
         found: dict[int, list[int]] = {}
         with pytest.raises(ListingsFailedError) as raised:
-            async for page in walk.pages():
-                found.setdefault(page.request.listing.cat_id, []).extend(
-                    item.item_id for item in page.items
-                )
+            await ids_by_category(walk.pages(), found)
         assert raised.value.count == 2
         assert {error.listing for error in raised.value.errors} == {
             "category/items?cat_id=5",

@@ -25,7 +25,7 @@ def client(sandbox: Sandbox, **options: Any) -> TMAPI:
 async def until(holds: Callable[[], object], within: float = 20.0) -> None:
     """Let the loop run until a condition holds; `TimeoutError` if it never does."""
     async with asyncio.timeout(within):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.001)
 
 
@@ -68,9 +68,11 @@ async def all_slots_back(api: TMAPI) -> None:
     assert api.statistics().ghosts == 0
 
 
-async def ids_by_category(pages: Any) -> dict[int, list[int]]:
-    """Category ID -> item IDs in the order in which a walk delivered them."""
-    found: dict[int, list[int]] = {}
+async def ids_by_category(
+    pages: Any, found: dict[int, list[int]] | None = None
+) -> dict[int, list[int]]:
+    """Category ID -> item IDs in the order of delivery, put into `found` if given."""
+    found = {} if found is None else found
     async for page in pages:
         found.setdefault(page.request.listing.cat_id, []).extend(i.item_id for i in page.items)
     return found

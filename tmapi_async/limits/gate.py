@@ -18,7 +18,7 @@ class Budget:
     """How many attempts may be sent. Synchronous: nothing waits with a reservation."""
 
     def __init__(self, most: int | None = None) -> None:
-        if most is not None and (isinstance(most, bool) or most < 1):
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
             raise InvalidRequestError(f"max_requests must be at least 1, not {most!r}")
         self.most = most
         self.spent = 0
@@ -46,7 +46,7 @@ class Pace:
     """At most `rate` attempts a second, evenly: a small bucket that stores no burst."""
 
     def __init__(self, rate: float) -> None:
-        if not 0 < rate < float("inf"):
+        if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
             raise InvalidRequestError(f"rate must be above 0 requests a second, not {rate!r}")
         self.rate = rate
         # AsyncLimiter lets a full bucket go at once: hold at most 50 ms worth, and at least one.
