@@ -26,6 +26,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SAMPLE = re.compile(
     r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+NUMBER = re.compile(r"\b\d+\b")
 TITLE = re.compile(r'title="([^"]+)"')
 
 
@@ -124,8 +125,9 @@ def test_the_loop_on_the_front_page_takes_a_spent_balance_for_the_end(
         with pytest.raises(errors.BalanceError) as raised:
             ours["category"](1031910)
         assert len(sandbox.sandbox.catalogue.item_ids(1031910)) == 113
-    shown = samples(page, "text")[0].code
-    assert str(raised.value) == " ".join(shown.split())
+    shown = " ".join(samples(page, "text")[0].code.split())
+    # Which page is refused first is up to the look-ahead.
+    assert NUMBER.sub("N", str(raised.value)) == NUMBER.sub("N", shown)
 
 
 def test_the_error_table_names_every_error() -> None:
@@ -152,7 +154,9 @@ def test_the_row_table_is_the_schema() -> None:
     tables = (ROOT / "docs" / "reference" / "rows.md").read_text(encoding="utf-8")
     above_types = tables[: tables.index("## Types")]
     listed = re.findall(r"^\| `(\w+)` \|", above_types, re.MULTILINE)
-    assert listed == [*rows.PROVENANCE, *(column.name for column in rows.ITEM_COLUMNS), "extra"]
+    names = [column.name for column in rows.ITEM_COLUMNS]
+    texts = [column.text for column in rows.ITEM_COLUMNS if column.text]
+    assert listed == [*rows.PROVENANCE, *names, *texts, "extra"]
 
 
 def test_shell_samples_run(tmp_path: Path, sandbox: SandboxThread) -> None:
