@@ -19,7 +19,6 @@ from .frontier import Answer, Frontier
 from .guard import GuardPolicy
 from .ledger import Entry, Ledger
 from .listings import Listing, PageRequest
-from .models import Item
 from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import Page
 from .session import Flight, Session, StoppedError, Tally
@@ -150,7 +149,12 @@ class Crawl:
     def _finished(self) -> bool:
         if self._workers or (self._feeder is not None and not self._feeder.done()):
             return False
-        return self.stopping or self._fed
+        return self.stopping or (self._fed and not self._held_back)
+
+    @property
+    def _held_back(self) -> bool:
+        """Whether nothing is asked for only because the caller has too much to do."""
+        return bool(len(self._ledger) and self._pending is not None and self._pending())
 
     def _end(self) -> None:
         """Tell the truth about how it ended."""
@@ -176,11 +180,12 @@ class Crawl:
         try:
             async with aclosing(self._source) as source:
                 async for opening in source:
-                    self._begin(opening)
-                    self.pump()
+                    # Waits with the next one in hand: then `more` is known when work is halted.
                     while not self._frontier_hungry():
                         self._hungry.clear()
                         await self._hungry.wait()
+                    self._begin(opening)
+                    self.pump()
             self._fed = True
         except errors.TMAPIError as error:
             self._halt(error)
@@ -233,6 +238,8 @@ class Crawl:
             task.add_done_callback(self._worker_done)
         if self._frontier_hungry():
             self._hungry.set()
+        if not self._workers:
+            self._wake()
 
     def _worker_done(self, task: asyncio.Task[None]) -> None:
         flight = self._workers.pop(task)
@@ -318,7 +325,7 @@ class Crawl:
             page = entry.held.pop(number)
             fresh = self._ledger.see(entry, page)
             if self._ordered:
-                self._hand_out(self._only(page, fresh) if self._unique else page)
+                self._hand_out(page.only(fresh) if self._unique else page)
             if page.has_next_page:
                 endless = endless or entry.guard.endless
         for number in answer.past_end:
@@ -328,10 +335,6 @@ class Crawl:
         elif endless is not None:
             self._ledger.endless(entry, endless)
             self._settle(entry, self.frontier.close(entry.opening.listing))
-
-    @staticmethod
-    def _only(page: Page, fresh: list[Item]) -> Page:
-        return page if len(fresh) == len(page.items) else msgspec.structs.replace(page, items=fresh)
 
     def _hand_out(self, page: Page) -> None:
         if self._on_page is not None:

@@ -1,18 +1,55 @@
-"""Structs that let unknown fields through, and what they let through."""
+"""Structs that let unknown fields through, what they let through, and JSON that half decodes."""
 
 from __future__ import annotations
 
 import functools
+import json
+import math
+import re
 import types
 import typing
-from typing import Any, cast
+from typing import Any, ClassVar
 
 import msgspec
 
 _JSON = msgspec.json.Decoder()
+_LONGEST_INTEGER = 4000  # digits; Python refuses to read or show an int of more than 4,300
 
 
-class OpenItem:
+class Open:
+    """Mix-in of every open variant, which is made at run time and stands in for its struct.
+
+    It is equal to an instance of the struct with the same fields: whether another row of the page
+    drifted must not be seen in this one. And it is pickled, which needs more than its name.
+    """
+
+    __slots__ = ()
+    closed: ClassVar[type[msgspec.Struct]]
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Unknown fields; those of a nested struct are kept by the item."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, self.closed):
+            return NotImplemented
+        extra = getattr(other, "extra", {})
+        return bool(_closed(self) == _closed(other)) and self.extra == extra
+
+    def __hash__(self) -> int:
+        return hash(_closed(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        keeps = isinstance(self, OpenItem)
+        return _made, (self.closed, keeps, _fields(self), _kept(self))
+
+    def __copy__(self) -> Any:
+        make, arguments = self.__reduce__()
+        return make(*arguments)
+
+
+class OpenItem(Open):
     """Mix-in of an item that was sent with fields its struct does not know."""
 
     __slots__ = ()
@@ -23,23 +60,88 @@ class OpenItem:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Fields of this row that no struct knows, nested as they were sent."""
-        return unknown_fields(
-            _JSON.decode(self.__dict__["raw"]), cast("type[msgspec.Struct]", type(self))
-        )
+        """Fields of this row that no struct knows, nested as they were sent.
+
+        Text in them that is not UTF-8 comes with replacement characters, and a number out of range
+        as text: a field that nobody asked for must not cost the row.
+        """
+        raw = _kept(self)
+        return {} if raw is None else unknown_fields(read_leniently(raw), self.closed)
 
 
-@functools.cache
-def open_variant(struct: type[msgspec.Struct], *, keeps: bool = True) -> type[Any]:
+def _fields(variant: Open) -> dict[str, Any]:
+    return {name: getattr(variant, name) for name in variant.closed.__struct_fields__}
+
+
+def _closed(value: Any) -> Any:
+    if not isinstance(value, Open):
+        return value
+    return value.closed(**{name: _closed(inner) for name, inner in _fields(value).items()})
+
+
+def _kept(variant: Open) -> bytes | None:
+    held: dict[str, bytes] = getattr(variant, "__dict__", {})
+    return held.get("raw")
+
+
+def _made(  # pickle passes by position
+    struct: type[msgspec.Struct], keeps: bool, values: dict[str, Any], raw: bytes | None
+) -> Any:
+    variant = _variant(struct, keeps=keeps)(**values)
+    if raw is not None:
+        variant.keep(raw)
+    return variant
+
+
+def read_leniently(raw: bytes) -> Any:
+    """Decode JSON as well as can be where a text is not UTF-8 or a number fits no type."""
+    try:
+        return _JSON.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = raw.decode("utf-8", "replace")
+        return json.loads(text, parse_float=_real, parse_int=_whole)
+
+
+def _real(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= _LONGEST_INTEGER else text
+
+
+# A pair, half a pair, any other escape: each is consumed whole, so that the `u` after an escaped
+# backslash is not taken for the start of one.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+
+
+def mask_half_pairs(body: bytes) -> bytes:
+    r"""Put `\ufffd` in the place of each escaped half of a surrogate pair; the length stays.
+
+    A title cut in the middle of an emoji sends one. RFC 8259, 8.2 allows it; the decoder does not.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+
+
+def open_variant(struct: type[msgspec.Struct]) -> type[Any]:
     """A subclass of a struct that lets unknown fields through, nested structs included.
 
     Args:
         struct: A struct class that forbids unknown fields.
-        keeps: Whether instances can keep their row's bytes (`OpenItem`).
 
     Returns:
-        The subclass; its instances are instances of `struct` too.
+        The subclass, always the same one; its instances are instances of `struct` and `OpenItem`.
     """
+    return _variant(struct, keeps=True)
+
+
+@functools.cache
+def _variant(struct: type[msgspec.Struct], *, keeps: bool) -> type[Any]:
     fields = [
         (field.encode_name, opened, field.default)
         for field in msgspec.structs.fields(struct)
@@ -48,7 +150,8 @@ def open_variant(struct: type[msgspec.Struct], *, keeps: bool = True) -> type[An
     return msgspec.defstruct(
         struct.__name__,
         fields,
-        bases=(OpenItem, struct) if keeps else (struct,),
+        bases=(OpenItem if keeps else Open, struct),
+        namespace={"closed": struct},
         module=struct.__module__,
         frozen=True,
         kw_only=True,
@@ -60,7 +163,7 @@ def open_variant(struct: type[msgspec.Struct], *, keeps: bool = True) -> type[An
 
 def _opened(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return open_variant(kind, keeps=False)
+        return _variant(kind, keeps=False)
     if isinstance(kind, types.UnionType):
         members = [_opened(member) for member in typing.get_args(kind)]
         return functools.reduce(lambda left, right: left | right, members)

@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import email.utils
 import functools
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from . import errors
-from .drift import OpenItem, open_variant
+from .drift import OpenItem, mask_half_pairs, open_variant, read_leniently
 from .listings import PageRequest
-from .models import Item, Reject, Wire
-
-JSON = msgspec.json.Decoder()
+from .models import Item, Reject, Wire, count
 
 # Text that is not UTF-8 inside one row must not cost the others.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNFIT = (msgspec.ValidationError, UnicodeDecodeError)
+_NONE_SPOILT: Mapping[int, bytes] = {}
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
@@ -47,18 +47,19 @@ R = TypeVar("R")
 
 
 class _Data(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
-    page: int | None = None
-    page_size: int | None = None
+    # Nothing depends on the counts: whatever they are, the rows are paid for.
+    page: Any = None
+    page_size: Any = None
     has_next_page: bool
-    total_count: int | None = None
+    total_count: Any = None
     filters: Any = None
     items: list[R]
 
 
 class _Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
     code: int
-    msg: str | None = None
-    message: str | None = None
+    msg: Any = None
+    message: Any = None
     data: _Data[R]
 
 
@@ -95,6 +96,7 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         fetched_at: When the body had been read, aware, UTC.
         attempts: Attempts made for this page, the successful one included.
         latency: Seconds from the start of the successful attempt until its body was read.
+        places: Positions of the items where some were dropped on request; else None.
     """
 
     request: PageRequest
@@ -108,6 +110,7 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fetched_at: datetime
     attempts: int = 1
     latency: float = 0.0
+    places: list[int] | None = None
 
     @property
     def number(self) -> int:
@@ -117,13 +120,24 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def extra(self) -> dict[str, Any]:
         """Fields beside the rows that no struct knows (echoed keyword, sort, ...)."""
-        data = JSON.decode(self.body)["data"]
+        data = read_leniently(self.body)["data"]
         return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
 
     def positions(self) -> list[int]:
         """The 0-based position of each item among the rows as sent, rejects included."""
+        if self.places is not None:
+            return list(self.places)
         gaps = {reject.position for reject in self.rejects}
         return [n for n in range(len(self.items) + len(gaps)) if n not in gaps]
+
+    def only(self, items: list[Item]) -> Page:
+        """The page with some of its items alone, in their order and at their positions."""
+        if len(items) == len(self.items):
+            return self
+        wanted = {id(item) for item in items}
+        pairs = zip(self.positions(), self.items, strict=True)
+        places = [position for position, item in pairs if id(item) in wanted]
+        return msgspec.structs.replace(self, items=items, places=places)
 
     def __repr__(self) -> str:
         return (
@@ -158,9 +172,17 @@ class ItemDecoder(Generic[I]):
         """
         try:
             return self._strict.decode(body), []
-        except _UNFIT:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass
-        return self._drifted(body)
+        try:
+            return self._drifted(body)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            masked = mask_half_pairs(body)
+            if masked == body:
+                raise
+            return self._masked(body, masked)
 
     def _drifted(self, body: bytes) -> tuple[_Success[Any], list[Reject]]:
         raws = self._raw.decode(body)
@@ -172,10 +194,27 @@ class ItemDecoder(Generic[I]):
             item.keep(raw)
         return success, []
 
-    def _row_by_row(self, raws: _Success[msgspec.Raw]) -> tuple[_Success[Any], list[Reject]]:
+    def _masked(self, body: bytes, masked: bytes) -> tuple[_Success[Any], list[Reject]]:
+        raws = self._raw.decode(masked)
+        start, spoilt = 0, dict[int, bytes]()
+        for position, raw in enumerate(raws.data.items):
+            row = bytes(raw)
+            start = masked.index(row, start)
+            end = start + len(row)
+            if body[start:end] != row:
+                spoilt[position] = body[start:end]
+            start = end
+        return self._row_by_row(raws, spoilt)
+
+    def _row_by_row(
+        self, raws: _Success[msgspec.Raw], spoilt: Mapping[int, bytes] = _NONE_SPOILT
+    ) -> tuple[_Success[Any], list[Reject]]:
         items: list[OpenItem] = []
         rejects: list[Reject] = []
         for position, raw in enumerate(raws.data.items):
+            if position in spoilt:
+                rejects.append(Reject(position, "half a surrogate pair", spoilt[position]))
+                continue
             try:
                 item = self._row.decode(raw)
             except (*_UNFIT, RecursionError) as error:
@@ -194,7 +233,6 @@ def decoder(item: type[I]) -> ItemDecoder[I]:
 
 
 _HEAD = msgspec.json.Decoder(_Head)
-_SUCCESS_CODES = (200, "200")
 
 
 def read_reply(
@@ -223,20 +261,20 @@ def read_reply(
     if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
         return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's successes
-        return _failure(reply)
+        return _failure(reply, now)
     try:
         success, rejects = decoder(item).decode(reply.body)
     except _UNREADABLE as error:
-        return _failure(reply, type(error).__name__, str(error))
+        return _failure(reply, now, str(error) or type(error).__name__)
     if success.code != 200:  # noqa: PLR2004 - the API's success
-        return _failure(reply)
+        return _failure(reply, now)
     data = success.data
     return Page(
         request=request,
-        echoed_page=data.page,
-        page_size=data.page_size,
+        echoed_page=_counted(data.page),
+        page_size=_counted(data.page_size),
         has_next_page=data.has_next_page,
-        total_count=data.total_count,
+        total_count=_counted(data.total_count),
         items=data.items,
         rejects=rejects,
         body=reply.body,
@@ -246,9 +284,13 @@ def read_reply(
     )
 
 
-def _failure(reply: Reply, reason: str = "", detail: str = "") -> errors.TMAPIError:
-    status = reply.status
-    retry_after = parse_retry_after(reply.headers.get("retry-after"), reply.headers.get("date"))
+def _counted(value: object) -> int | None:
+    return count(value) if isinstance(value, int | float | str) else None
+
+
+def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError:
+    status, headers = reply.status, reply.headers
+    retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now)
     try:
         head = _HEAD.decode(reply.body)
     except _UNREADABLE:
@@ -259,7 +301,7 @@ def _failure(reply: Reply, reason: str = "", detail: str = "") -> errors.TMAPIEr
     if code is None:
         return _without_code(status, text or f"HTTP {status}, no code", retry_after)
     if code == 200 and 200 <= status < 300:  # noqa: PLR2004 - a success of another shape
-        message = f"code 200 of another shape: {detail or reason}"
+        message = f"code 200 of another shape: {detail}"
         return errors.MalformedReplyError(message, code=code, status=status)
     # A proxy's failing status beside a body that claims success is still a failure.
     meant = status if code == 200 else code  # noqa: PLR2004
@@ -271,20 +313,20 @@ def _without_code(status: int, text: str, retry_after: float | None) -> errors.T
     kind = _STATUSES.get(status)
     if kind is not None:
         return kind(text, code=status, status=status)
-    lowered = text.lower()
     for needle, found in _TEXTS:
-        if needle in lowered:
+        if needle.search(text):
             return found(text, status=status)
     return errors.MalformedReplyError(text, status=status, retry_after=retry_after)
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return int(value)
-    except ValueError:
+        number = int(value)
+    except (ValueError, OverflowError):
         return None
+    return None if isinstance(value, float) and value != number else number
 
 
 def _range(code: int) -> type[errors.TMAPIError]:
@@ -307,31 +349,41 @@ _CODES: dict[int, type[errors.TMAPIError]] = {
 }
 # Only these statuses are believed where the body has no code: a proxy makes up the others.
 _STATUSES = {status: _CODES[status] for status in (401, 402, 403, 404, 439)}
-_TEXTS: tuple[tuple[str, type[errors.TMAPIError]], ...] = (
-    ("balance", errors.BalanceError),
-    ("api key", errors.AuthenticationError),
-    ("no route", errors.RouteError),
+# Whole words: a gateway's "failure to get a peer from the ring-balancer" is no spent balance.
+_TEXTS: tuple[tuple[re.Pattern[str], type[errors.TMAPIError]], ...] = (
+    (re.compile(r"\bbalance\b", re.IGNORECASE), errors.BalanceError),
+    (re.compile(r"\bapi key\b", re.IGNORECASE), errors.AuthenticationError),
+    (re.compile(r"\bno route\b", re.IGNORECASE), errors.RouteError),
 )
 
 
-def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+def parse_retry_after(
+    value: str | None, date: str | None = None, now: datetime | None = None
+) -> float | None:
     """Read a `Retry-After` header (RFC 9110, 10.2.3).
 
     Args:
         value: Delay in seconds or an HTTP date, or None.
         date: The reply's own `Date`, against which an HTTP date is measured, so that a wrong local
             clock does not matter.
+        now: What an HTTP date is measured against where the reply has no `Date` (aware).
 
     Returns:
         Seconds to wait, 0 or more; None where there is none or it cannot be read.
     """
-    if not value:
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    until, since = _instant(text), _instant(date or "") or now
+    if until is None or since is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
+    return max(0.0, (until - since).total_seconds())
+
+
+def _instant(text: str) -> datetime | None:
     try:
-        until = email.utils.parsedate_to_datetime(value)
-        since = email.utils.parsedate_to_datetime(date or "")
-        return max(0.0, (until - since).total_seconds())
-    except (TypeError, ValueError):
+        found = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
         return None
+    # RFC 9110, 5.6.7: an HTTP date is in UTC, whatever it forgets to say.
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -147,7 +146,7 @@ def says_more(kind: Kind, sent: Any, value: Any) -> bool:
 
 
 def rows(page: Page) -> Iterator[dict[str, Any]]:
-    """The rows of a page, ready for JSON: money and percent as strings, times in UTC with `Z`.
+    """The rows of a page, as Python's own types (money and percent as `Decimal`).
 
     Yields:
         A dict with the columns of `PROVENANCE`, of `ITEM_COLUMNS`, and `extra` (null if empty).
@@ -164,13 +163,7 @@ def rows(page: Page) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
 def json_lines(page: Page) -> bytes:
