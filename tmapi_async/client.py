@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
@@ -22,7 +23,7 @@ from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import Page
 from .retry import RetryPolicy
 from .session import Auth, Flight, Session, Tally
-from .sources import Ids, IdSource, check_above_zero, check_whole
+from .sources import Ids, IdSource, check_above_zero, check_whole, read_lookahead
 
 if TYPE_CHECKING:
     import aiohttp
@@ -68,13 +69,22 @@ class Walk:
         self._on_end = on_end
         self._crawl: Crawl | None = None
         self._stopped = self._closed = False
+        self._awaited: set[asyncio.Timeout] = set()
 
     def __await__(self) -> Generator[Any, None, Page]:
         return self._first_page().__await__()
 
     async def _first_page(self) -> Page:
         session = self._session()
-        return await session.fetch(self._first(), Flight(session.epoch, Tally()))
+        life = asyncio.timeout(None)
+        self._awaited.add(life)
+        try:
+            async with life:
+                return await session.fetch(self._first(), Flight(session.epoch, Tally()))
+        except TimeoutError:
+            raise ClosedError("the client was closed before the page came") from None
+        finally:
+            self._awaited.discard(life)
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
@@ -118,6 +128,8 @@ class Walk:
     async def aclose(self) -> None:
         """End every task of the walk at once."""
         self._closed = True
+        for life in self._awaited:
+            life.reschedule(0)
         if self._crawl is not None:
             await self._crawl.close()
 
@@ -206,7 +218,7 @@ class TMAPI:
             raise InvalidRequestError(f"auth must be 'query' or 'header', not {auth!r}")
         check_above_zero("timeout", timeout)
         check_above_zero("max_body", max_body)
-        self._lookahead = _lookahead(lookahead)
+        self._lookahead = read_lookahead(lookahead)
         self._guard = guard or GuardPolicy()
         gate = Gate(
             LearningController(_ceiling(concurrency, connector)),
@@ -333,7 +345,7 @@ class TMAPI:
             self._opened_session,
             openings,
             first,
-            lookahead=self._lookahead if lookahead is None else _lookahead(lookahead),
+            lookahead=self._lookahead if lookahead is None else read_lookahead(lookahead),
             unique=unique,
             guard=self._guard,
             on_end=on_end,
@@ -350,7 +362,7 @@ class TMAPI:
         **hooks: Any,
     ) -> Crawl:
         """Walk listings for somebody who keeps every page; see `Crawl` for the hooks."""
-        chosen = self._lookahead if lookahead is None else _lookahead(lookahead)
+        chosen = self._lookahead if lookahead is None else read_lookahead(lookahead)
         frontier = Frontier(lookahead=chosen)
         session, guard = self._opened_session(), guard or self._guard
         return Crawl(session, frontier, source, ordered=False, guard=guard, **hooks)
@@ -373,16 +385,6 @@ class TMAPI:
 
     def __repr__(self) -> str:
         return f"<TMAPI {self._host}: {self._session.gate!r}>"
-
-
-def _lookahead(value: Lookahead) -> int | None:
-    if value == "auto":
-        return None
-    if value == "off":
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidRequestError(f"lookahead must be 'auto', 'off' or a number, not {value!r}")
-    return value
 
 
 def _ceiling(concurrency: Concurrency, connector: aiohttp.BaseConnector | None) -> int | None:

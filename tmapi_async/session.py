@@ -145,9 +145,10 @@ class Session:
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         self.gate.close()
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        # First, so that no attempt finds a session that is being closed.
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
 
     async def fetch(self, request: PageRequest, flight: Flight) -> Page:
         """Ask for one page until it comes or cannot be had.
@@ -200,6 +201,8 @@ class Session:
         return outcome
 
     def _check(self, flight: Flight) -> None:
+        if self._http is None:
+            raise errors.ClosedError("the client is closed: use it inside `async with`")
         if flight.epoch != self.epoch and self._halted is not None:
             raise copy.copy(self._halted)
         if flight.stopping:

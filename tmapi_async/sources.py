@@ -64,3 +64,14 @@ def check_whole(name: str, value: int) -> None:
     """Refuse what is not a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidRequestError(f"{name} must be a whole number from 1, not {value!r}")
+
+
+def read_lookahead(value: int | str) -> int | None:
+    """The frontier's look-ahead: None for "auto", 0 for "off", else the number of pages."""
+    if value == "auto":
+        return None
+    if value == "off":
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidRequestError(f"lookahead must be 'auto', 'off' or a number, not {value!r}")
+    return value

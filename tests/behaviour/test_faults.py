@@ -268,9 +268,10 @@ class Wild:
 async def test_a_wild_reply_is_a_typed_error(name):
     """Whatever bytes a server sends, the caller gets one of our errors, and no slot is lost."""
     policy = RetryPolicy(base=0, max_attempts=2, max_unreachable=2, longest_retry_after=0)
-    async with Wild(WILD[name]) as server, TMAPI(
-        "canary-token", base_url=server.url, retry=policy, timeout=5, concurrency=1
-    ) as api:
+    async with (
+        Wild(WILD[name]) as server,
+        TMAPI("canary-token", base_url=server.url, retry=policy, timeout=5, concurrency=1) as api,
+    ):
         with pytest.raises(
             (ConnectionFailedError, MalformedReplyError, RedirectError, ServerError)
             + ((UnexpectedCodeError,) if name == "huge code" else ())
