@@ -23,10 +23,12 @@ from yarl import URL
 
 from . import errors
 from .address import check_base_url, check_token, warn_if_exposed
+from .deadlines import Deadlines
 from .limits.gate import Gate
 from .listings import ENDPOINTS, PageRequest
 from .replies import Page, Reply, read_reply
 from .retry import RetryBudget, RetryPolicy, Trial, judge
+from .sockets import make_socket
 
 Auth: TypeAlias = Literal["query", "header"]
 
@@ -125,14 +127,16 @@ class Session:
         self._halted: errors.TMAPIError | None = None
         self._understood = False
         self._http: aiohttp.ClientSession | None = None
+        self._deadlines: Deadlines | None = None
 
     async def open(self) -> None:
         """Open the connection pool. Sends nothing."""
         warn_if_exposed(self._prefix)
+        self._deadlines = Deadlines(self._timeout, asyncio.get_running_loop())
         connector = self._connector
         self._http = aiohttp.ClientSession(
             # The gate is what limits; a second limit below it would be counted as latency.
-            connector=connector or aiohttp.TCPConnector(limit=0),
+            connector=connector or aiohttp.TCPConnector(limit=0, socket_factory=make_socket),
             connector_owner=connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "tmapi-async", "Accept": "application/json", **self._headers},
@@ -149,6 +153,8 @@ class Session:
         http, self._http = self._http, None
         if http is not None:
             await http.close()
+        if self._deadlines is not None:
+            self._deadlines.close()
 
     async def fetch(self, request: PageRequest, flight: Flight) -> Page:
         """Ask for one page until it comes or cannot be had.
@@ -279,18 +285,16 @@ class Session:
 
     async def _exchange(self, request: PageRequest) -> Reply | errors.TransportError:
         """Send one request and read the whole reply. Returns failures instead of raising them."""
-        if self._http is None:
+        if self._http is None or self._deadlines is None:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
         path = ENDPOINTS[request.listing.endpoint].path
         query = f"{request.listing.query}&page={request.number}{self._suffix}"
         url = URL(f"{self._prefix}{path}?{query}", encoded=True)
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._http.get(url, allow_redirects=False) as response,
-            ):
-                body = await _read_body(response, self._max_body)
-                return Reply(response.status, response.headers, body)
+            with self._deadlines.begin():
+                async with self._http.get(url, allow_redirects=False) as response:
+                    body = await _read_body(response, self._max_body)
+                    return Reply(response.status, response.headers, body)
         except _EXPECTED as error:
             return self._transport_error(error)
 
