@@ -10,6 +10,8 @@ from .errors import InvalidRequestError
 
 DEFAULT_BASE_URL = "https://api.tmapi.top"
 _LONGEST_TOKEN = 4096
+# The path of an endpoint is put behind: after any of these it would not be a path any more.
+_ODD = frozenset(" ?#\\")
 
 
 class InsecureTransportWarning(UserWarning):
@@ -43,6 +45,8 @@ def check_base_url(base_url: object) -> str:
         InvalidRequestError: It is not http(s)://HOST[:PORT][/PREFIX].
     """
     advice = "a base URL looks like https://api.tmapi.top"
+    if isinstance(base_url, str) and not (base_url.isprintable() and _ODD.isdisjoint(base_url)):
+        raise InvalidRequestError(f"the base URL has white space, ?, # or \\ in it; {advice}")
     try:
         parts = urlsplit(base_url if isinstance(base_url, str) else "")
         port = parts.port

@@ -20,7 +20,9 @@ class IdSource:
     def __init__(self, ids: Ids) -> None:
         self._one = isinstance(ids, int | str)
         self._ids: Any = [ids] if self._one else ids
-        if not self._one and not isinstance(ids, Iterable | AsyncIterable):
+        iterable = isinstance(ids, Iterable | AsyncIterable)
+        # Bytes are iterable too, but nobody means the numbers of their characters.
+        if not self._one and (not iterable or isinstance(ids, bytes | bytearray)):
             raise InvalidRequestError(
                 f"ids must be a category ID or an iterable of them, not {type(ids).__name__}"
             )

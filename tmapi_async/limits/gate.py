@@ -46,7 +46,8 @@ class Pace:
     """At most `rate` attempts a second, evenly: a small bucket that stores no burst."""
 
     def __init__(self, rate: float) -> None:
-        if not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+        number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if not number or not 0 < rate < float("inf"):
             raise InvalidRequestError(f"rate must be above 0 requests a second, not {rate!r}")
         self.rate = rate
         # AsyncLimiter lets a full bucket go at once: hold at most 50 ms worth, and at least one.
