@@ -129,12 +129,19 @@ def parse_id(value: object) -> int:
     """
     number = value if isinstance(value, int) and not isinstance(value, bool) else _digits(value)
     if number is None or not 1 <= number <= MAX_ID:
-        shown = repr(value)
-        shown = shown if len(shown) <= 40 else shown[:37] + "..."  # noqa: PLR2004 - fits a line
         raise InvalidRequestError(
-            f"{shown} is not a category ID: it must be a positive 64-bit integer such as 1031910"
+            f"{_shown(value)} is not a category ID: it must be a positive 64-bit integer such as "
+            "1031910"
         )
     return number
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - it is somebody else's; an int can be too long to print
+        return f"this {type(value).__name__}"
+    return text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004 - fits a line
 
 
 def _digits(value: object) -> int | None:
@@ -147,5 +154,5 @@ def _digits(value: object) -> int | None:
 
 def _flag(name: str, value: object) -> str:
     if not isinstance(value, bool):
-        raise InvalidRequestError(f"{name} must be True, False or None, not {value!r}")
+        raise InvalidRequestError(f"{name} must be True, False or None, not {_shown(value)}")
     return "true" if value else "false"

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from .models import Item, Number, count, money, percent
+from .models import Item, count, money, percent
 from .replies import Page
 
 Kind: TypeAlias = Literal["id", "text", "money", "count", "percent", "flag"]
@@ -91,11 +91,6 @@ def _flag(value: Any) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
 
 
-def _whole(value: Number) -> int | None:
-    """A count where the text says no more than the number: no "+", no unit."""
-    return count(value) if isinstance(value, int) or money(value) is not None else None
-
-
 READERS: dict[Kind, Callable[[Any], Any]] = {
     "id": lambda value: value,
     "text": _text,
@@ -139,7 +134,8 @@ def says_more(kind: Kind, sent: Any, value: Any) -> bool:
     if sent in _NOTHING:
         return False
     if kind == "count":
-        return value is None or _whole(sent) is None
+        # "100000+" is no plain number, and of "1.5" the count is 1.
+        return value is None or (not isinstance(sent, int) and money(sent) != value)
     if kind == "percent" and money(sent) is not None:
         return bool(money(sent) != value)  # a fraction was taken for one: keep what was sent
     return value is None
