@@ -16,6 +16,14 @@ from ..outcomes import WalkStatistics
 
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
 
+_WHY: dict[StoppedBy | None, str] = {
+    "balance": "stopped since the balance is spent",
+    "auth": "stopped since the token was refused",
+    "budget": "stopped since the request budget is spent",
+    "signal": "interrupted",
+    "disk": "stopped since the disk is full",
+}
+
 OK, UNEXPECTED, USAGE, PARTIAL, REFUSED = 0, 1, 2, 3, 4
 
 
@@ -111,7 +119,8 @@ class Summary(msgspec.Struct, kw_only=True):
             f"{self.seconds:.1f} s, {self.pages_per_second:,} pages a second"
             f"{'; ' if codes else ''}{codes}"
         )
-        return [what, how]
+        why = _WHY.get(self.stopped_by)
+        return [f"{why}; {what}" if why else what, how]
 
     def exit_code(self) -> int:
         """The exit code of the command-line contract."""
