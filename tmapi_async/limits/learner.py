@@ -1,0 +1,353 @@
+"""How many requests the server takes at once, learned from which were refused."""
+
+from __future__ import annotations
+
+import math
+
+from .allowance import Allowance
+from .history import History
+
+PROBE_ROUNDS = 9
+"""Round trips at a width that was refused one slot further, before that slot is tried again."""
+
+ALARM = 3
+"""Cuts in a row, with nothing taken between, that mean that the limit itself has fallen."""
+
+SHRINK = (1 / 16, 1 / 8, 1 / 4)
+"""Share of the refused level taken off by such a cut and the next ones; two slots at least."""
+
+FICKLE = 1000
+"""Two refused levels taken after all within so many answers: not every refusal is the limit's."""
+
+CLOSED_SHARE = 1 / 30
+"""Share of the time that probes may keep the gate closed, where a refusal says `Retry-After`."""
+
+UNKNOWN_ROUND_TRIP = 0.5
+"""Assumed before the first answer, in seconds."""
+
+UNBOUNDED = 1 << 30
+LATENCY_GAIN = 1 / 32
+TRIP_GAIN = 1 / 4
+
+
+class Learner:
+    """The width of the gate, were it never closed.
+
+    It *grows* by one slot for each answer until an attempt is refused. The level refused, less
+    one, is what the server takes: it *holds* that width, and after some round trips tries the
+    refused slot again (a probe), which costs one refusal if the limit is unchanged. If the probe
+    is answered the limit has grown, and it grows again, in strides that lengthen.
+
+    A refusal while it holds is a surprise. It is first taken for bad luck: one slot less, tried
+    again soon. Refusals of the first attempt after each cut mean that the limit has fallen: the
+    cuts get deeper until an attempt is taken. Refusals that come now and then at every width are
+    none of the width's doing, and stop to narrow it. A burst of refusals is one cut: those of
+    attempts sent before it take off only what the server evidently did not take, never more than
+    half.
+
+    Attributes:
+        width: Slots.
+        ceiling: Never wider than this.
+        growing: Whether it grows; else it holds.
+        latency: Mean latency of answers in seconds, 0.0 before the first.
+        answers: Answers so far.
+        refusals: Refusals so far.
+        cuts: Cuts so far.
+        probes: Probes so far.
+        watching: Whether `sent` must be told.
+        closed: Seconds for which the last refusal asked to send nothing.
+        history: Changes of the width.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_anchor",
+        "_arming",
+        "_back_to",
+        "_epoch_end",
+        "_fallen_from",
+        "_first",
+        "_floor",
+        "_goal",
+        "_last_contradicted",
+        "_near",
+        "_plateau",
+        "_since",
+        "_stride",
+        "_strikes",
+        "_surprises",
+        "_tolerant",
+        "_trip",
+        "_trusted",
+        "_wait",
+        "_wait_from",
+        "_wall",
+        "answers",
+        "ceiling",
+        "closed",
+        "cuts",
+        "growing",
+        "history",
+        "latency",
+        "probes",
+        "refusals",
+        "watching",
+        "width",
+    )
+
+    def __init__(self, width: int, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self.answers = self.refusals = self.cuts = self.probes = 0
+        self.latency = self._trip = self.closed = 0.0
+        self.history = History()
+        self._allowance = Allowance()
+        self._wall = UNBOUNDED  # the level last refused; unbounded once it was passed
+        self._anchor = width  # the width that surprises are measured against
+        self._plateau = width  # where growth last ended
+        self._fallen_from = 0  # the plateau before the limit fell, until the next one is found
+        self._back_to = 0  # the width to come back to after a surprise, or 0
+        self._trusted = True  # whether a surprise may be tried again soon
+        self._tolerant = False  # whether single surprises are none of the width's doing
+        self._surprises = 0  # since the last probe
+        self._last_contradicted = -FICKLE  # answers when a refused level was last taken after all
+        self._first: float | None = None  # when the first attempt after the last cut was sent
+        self._strikes = 0  # cuts in a row
+        self._floor = 1  # what the rest of a burst may narrow to
+        self._wait_from = 0
+        self._set(width)
+        self._grow(ceiling, UNBOUNDED)
+        # The first answers need no proof that the first width was in full use.
+        self._arming, self._since = False, -math.inf
+
+    @property
+    def limit(self) -> int | None:
+        """The account's limit as far as it was learned, or None."""
+        return None if self._wall == UNBOUNDED else self._wall - 1
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds from an attempt to its answer, as far as known."""
+        return self.latency or UNKNOWN_ROUND_TRIP
+
+    @property
+    def _blur(self) -> float:
+        """Slots by which the level of a refusal may mislead.
+
+        The server counts what is with it, we count also what is on the way to and from it.
+        """
+        return 2 * self.width * self._trip / self.round_trip
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def sent(self, now: float, in_flight: int) -> None:
+        """An attempt was sent; needs to be told only while `watching`."""
+        if self._first is None:
+            self._first = now
+        if self._arming and in_flight >= self.width:
+            self._arming = False
+            self._since = now
+        self.watching = self._arming
+
+    def answered(self, now: float, sent_at: float, in_flight: int) -> None:
+        """An attempt was answered; `in_flight` still includes it."""
+        self.answers += 1
+        latency = now - sent_at
+        if latency > 0.0:
+            self.latency += (latency - self.latency) * (LATENCY_GAIN if self.latency else 1.0)
+        # An attempt sent before the last change of the width says nothing about that width, and a
+        # gate that is not full says nothing about its last slot.
+        if sent_at >= self._since and in_flight >= self._near:
+            self._wait -= 1
+            if self._wait <= 0:
+                self._step(now)
+
+    def refused(self, now: float, sent_at: float, in_flight: int) -> None:
+        """An attempt was refused; `in_flight` still includes it."""
+        self.refusals += 1
+        trip = max(0.0, now - sent_at)
+        self._trip += (trip - self._trip) * (TRIP_GAIN if self._trip else 1.0)
+        if self._first is not None and sent_at >= self._first:
+            # Refusals come in the order of sending: if the first attempt after the last cut was
+            # not refused before this one, it was taken.
+            self._strikes = self._strikes + 1 if sent_at == self._first else 1
+            self._cut(now, in_flight)
+        else:
+            self._refine(in_flight - 1)
+
+    def clock_went_back(self, now: float) -> None:
+        """Forget times that lie in the future now."""
+        if self._first is not None:
+            self._first = min(self._first, now)
+        if not self._arming:
+            self._since = min(self._since, now)
+
+    # -- widening -------------------------------------------------------------------------------
+
+    def _set(self, width: int) -> None:
+        self.width = width
+        # Several answers read in one turn of the loop find their slots not yet filled again.
+        self._near = width - width // 8
+
+    def _grow(self, goal: int, stride: int) -> None:
+        """Widen by one for each answer, up to `goal`."""
+        self.growing = True
+        self._goal = goal
+        self._stride = stride
+        self._wait = 0
+        self._new_epoch()
+
+    def _new_epoch(self) -> None:
+        """Only answers to attempts sent at the full width of now on may widen it further."""
+        # However late refusals come, no more than a third of the width is ever untried.
+        self._epoch_end = self.width + max(1, min(self._stride, self.width // 2))
+        self._stride *= 4
+        self._arming = self.watching = True
+        self._since = math.inf
+
+    def _hold(self, rounds: int) -> None:
+        self.growing = False
+        if rounds > 1 and self.closed:
+            rounds = max(rounds, int(self.closed / CLOSED_SHARE / self.round_trip))
+        self._wait = self._wait_from = rounds * self.width
+
+    def _settle(self) -> None:
+        """Growth is over: measure what comes against the width of now."""
+        if self._fallen_from:
+            self._allowance.fell(self._fallen_from - self.width)
+            self._fallen_from = 0
+        self._anchor = self._plateau = self.width
+        self._hold(PROBE_ROUNDS)
+
+    def _step(self, now: float) -> None:
+        if not self.growing:
+            self._probe(now)
+        elif self.width >= self._goal:
+            self.history.add(now, self.width, "hold")
+            self._settle()
+        else:
+            self._widen(now)
+
+    def _widen(self, now: float) -> None:
+        if self.width > self._wall + self._blur:
+            self._contradicted()
+        self._set(self.width + 1)
+        if self.width >= self._epoch_end:
+            self.history.add(now, self.width, "grow")
+            self._new_epoch()
+
+    def _contradicted(self) -> None:
+        """What was refused is taken now: the limit has grown, or it was never the limit."""
+        self._wall = UNBOUNDED
+        if self.answers - self._last_contradicted < FICKLE:
+            self._allowance.excuse(1 if self._tolerant else 2)
+            self._tolerant = True
+        self._last_contradicted = self.answers
+
+    def _probe(self, now: float) -> None:
+        if self.width >= self.ceiling or not (self._back_to or self._affordable()):
+            self._wait = self.width
+            return
+        if not self._back_to:
+            self._trusted = True
+            self._tolerant = self._tolerant and self._surprises > 0
+            self._surprises = 0
+        self.probes += 1
+        self._allowance.probed(self.refusals)
+        self._set(self.width + 1)
+        self._grow(self._back_to or self.ceiling, 1)
+        self._back_to = 0
+        self.history.add(now, self.width, "probe")
+
+    def _affordable(self) -> bool:
+        self._allowance.found(self.width, self.refusals)
+        # Where refusals come anyhow, the allowance is no measure.
+        allowance, spare = self._allowance, int(self._blur)
+        return self._tolerant or allowance.affords(self.answers, self.refusals, spare)
+
+    # -- narrowing ------------------------------------------------------------------------------
+
+    def _cut(self, now: float, level: int) -> None:
+        self.cuts += 1
+        self._first = None
+        self.watching = True
+        before = self.width
+        if self._strikes >= ALARM:
+            self._limit_fell(level)
+        elif self._strikes == 1 and self._tolerant:
+            self._surprises += 1
+            self._floor = before
+            self._allowance.excuse(1)
+        elif self.growing:
+            self._limit_met(level)
+        else:
+            self._surprised(level)
+        if self.width != before:
+            if not self.growing:
+                self._arming, self._since = False, now
+            self.history.add(now, self.width, "cut")
+
+    def _narrow(self, to: int) -> None:
+        old = self.width
+        self._floor = old // 2 if old > ALARM else 1
+        self._set(max(min(old, to), self._floor))
+
+    def _refine(self, left: int) -> None:
+        """More of the same burst: what is left in flight is what the server took."""
+        if self.growing:
+            self._goal = max(self.width, min(self._goal, left))
+        if left >= self.width:
+            return
+        self._set(max(left, self._floor))
+        self._anchor = min(self._anchor, self.width)
+        if not self.growing:
+            # No bad luck, then.
+            self._back_to = 0
+            self._hold(PROBE_ROUNDS)
+
+    def _limit_met(self, level: int) -> None:
+        """Growth, or a probe, ends at the level that was refused."""
+        self._wall = level
+        self._narrow(level - 1)
+        self._back_to = 0
+        self._settle()
+
+    def _limit_fell(self, level: int) -> None:
+        """Nothing is taken any more: let the server finish some, then try again."""
+        self._fallen_from = self._fallen_from or self._plateau
+        share = SHRINK[min(self._strikes - ALARM, len(SHRINK) - 1)]
+        self._wall = level
+        self._narrow(level - max(2, int(level * share)))
+        self._allowance.probed(self.refusals)
+        self._anchor = max(self.width, level - 1)
+        self._back_to = 0
+        # A refusal with nothing else of ours at the server says nothing about our share of it.
+        self._grow(self._anchor if level > 1 else self.ceiling, UNBOUNDED)
+
+    def _surprised(self, level: int) -> None:
+        """A level was refused that was taken before."""
+        self._surprises += 1
+        single = self._strikes == 1
+        steady = self._wait_from - self._wait >= self.width
+        if single and steady and self._anchor - level > self._blur:
+            # Refused so far below what was good, and yet not always: it is not the width.
+            self._tolerant = True
+            self._allowance.excuse(self._anchor - self.width + 1)
+            self._set(max(self.width, self._anchor))
+            self._floor = self.width
+            self._hold(PROBE_ROUNDS)
+        else:
+            self._step_down(level, retry=single and self._trusted)
+
+    def _step_down(self, level: int, *, retry: bool) -> None:
+        self._wall = level
+        self._back_to = self.width if retry else 0
+        if retry:
+            self._trusted = False
+        self._narrow(level - 1)
+        if self._strikes > 1:
+            self._anchor = self.width
+        self._hold(1 if retry else PROBE_ROUNDS)
+
+    def __repr__(self) -> str:
+        mode = "growing" if self.growing else "holding"
+        return f"<Learner: width {self.width}, {mode}, {self.refusals} refused>"
