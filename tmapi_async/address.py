@@ -54,11 +54,12 @@ def check_base_url(base_url: object) -> str:
         raise InvalidRequestError(f"the base URL has a bad host or port; {advice}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidRequestError(f"the base URL needs http:// or https:// and a host; {advice}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidRequestError(
             f"the base URL must not hold a user, a password, a query or a fragment; {advice}"
         )
-    return f"{parts.hostname}:{port}" if port else parts.hostname
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}" if port else host
 
 
 _warned: set[str] = set()

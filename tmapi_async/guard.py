@@ -7,11 +7,11 @@ listing but a loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from .models import Item
+from .models import Item, Reject
 
 
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,8 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         same: So many identical pages in a row.
-        stale: So many pages in a row without an item ID that is new to the listing.
+        stale: So many pages in a row without an item ID, or an unreadable row, that is new to the
+            listing.
     """
 
     same: int = 3
@@ -38,11 +39,12 @@ class Guard:
         duplicates: Items whose ID had been seen before in this listing.
     """
 
-    __slots__ = ("_last", "_policy", "_same", "_seen", "_stale", "duplicates")
+    __slots__ = ("_last", "_policy", "_same", "_seen", "_stale", "_unread", "duplicates")
 
     def __init__(self, policy: GuardPolicy, seen: Iterable[int] = ()) -> None:
         self._policy = policy
         self._seen = set(seen)
+        self._unread: set[int] = set()
         self._last: list[int] = []
         self._same = 1
         self._stale = 0
@@ -53,12 +55,12 @@ class Guard:
         """Distinct item IDs seen."""
         return len(self._seen)
 
-    def see(self, items: list[Item], rejects: int) -> list[Item]:
+    def see(self, items: list[Item], rejects: Sequence[Reject] = ()) -> list[Item]:
         """Take in the next page of the listing.
 
         Args:
             items: The page's items.
-            rejects: How many of its rows could not be decoded.
+            rejects: Its rows that could not be decoded.
 
         Returns:
             The items whose ID is new to the listing, in order; a repeat within the page counts
@@ -77,9 +79,15 @@ class Guard:
                     seen.add(item.item_id)
                     fresh.append(item)
         self.duplicates += len(items) - len(fresh)
-        if not rejects:  # rows that could not be read may be new ones
-            self._same = self._same + 1 if ids == self._last else 1
-            self._stale = 0 if len(seen) > before else self._stale + 1
+        new = len(seen) > before
+        if rejects:
+            # An unreadable row may be a new one, but not when the same bytes come again.
+            unread = [hash(reject.raw) for reject in rejects]
+            new = new or not self._unread.issuperset(unread)
+            self._unread.update(unread)
+            ids += unread
+        self._same = self._same + 1 if ids == self._last else 1
+        self._stale = 0 if new else self._stale + 1
         self._last = ids
         return fresh
 

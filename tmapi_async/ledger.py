@@ -92,7 +92,7 @@ class Ledger:
 
     def see(self, entry: Entry, page: Page) -> list[Item]:
         """Count the next page of a listing, in page order; returns the items new to it."""
-        fresh = entry.guard.see(page.items, len(page.rejects))
+        fresh = entry.guard.see(page.items, page.rejects)
         entry.pages += 1
         entry.items += len(page.items)
         entry.rejects += len(page.rejects)

@@ -278,7 +278,8 @@ class Session:
         if flight.stopping:
             raise StoppedError
         if error.recovery is errors.Recovery.RETRY and not self._retries.take():
-            error.message += "; not retried, since too many requests are failing"
+            error.message = f"not retried, since too many requests are failing; {error.message}"
+            error.message = self._redact(error.message)  # keeps to its length
             return None
         log.info("%s: %s, again in %.2f s", request, error.label, delay)
         return delay
