@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from .listings import Listing
 from .models import Item, count, money, percent
 from .replies import Page
 
@@ -147,16 +149,50 @@ def rows(page: Page) -> Iterator[dict[str, Any]]:
     Yields:
         A dict with the columns of `PROVENANCE`, of `ITEM_COLUMNS`, and `extra` (null if empty).
     """
-    listing = page.request.listing
-    origin = (listing.identity, listing.cat_id, page.number)
-    for position, item in zip(page.positions(), page.items, strict=True):
+    origin = Origin(page.request.listing, page.number, page.fetched_at)
+    return item_rows(origin, page.items, page.positions())
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """What the rows of a page have in common.
+
+    Attributes:
+        listing: The listing.
+        page: 1-based page number.
+        fetched_at: When the page's body had been read, aware, UTC.
+        run: Number of the run in its journal, or None where there is no journal.
+    """
+
+    listing: Listing
+    page: int
+    fetched_at: datetime
+    run: int | None = None
+
+
+def item_rows(
+    origin: Origin, items: Iterable[Item], positions: Iterable[int]
+) -> Iterator[dict[str, Any]]:
+    """The rows of items of one page; `run` stands before `fetched_at` where there is one.
+
+    Args:
+        origin: What they have in common.
+        items: The items.
+        positions: The 0-based position of each among the rows as sent.
+    """
+    listing, cat_id = origin.listing.identity, origin.listing.cat_id
+    run = {} if origin.run is None else {"run": origin.run}
+    for position, item in zip(positions, items, strict=True):
         values, extra = read(item)
-        row: dict[str, Any] = dict(
-            zip(PROVENANCE, (*origin, position, page.fetched_at), strict=True)
-        )
-        row.update(values)
-        row["extra"] = extra or None
-        yield row
+        yield {
+            "listing": listing,
+            "cat_id": cat_id,
+            "page": origin.page,
+            "position": position,
+            **run,
+            "fetched_at": origin.fetched_at,
+            **values,
+            "extra": extra or None,
+        }
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
@@ -164,4 +200,9 @@ _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 def json_lines(page: Page) -> bytes:
     r"""The rows of a page as JSON lines: one object a line, UTF-8, each ended by `\n` alone."""
-    return b"".join(_ENCODER.encode(row) + b"\n" for row in rows(page))
+    return encode(rows(page))
+
+
+def encode(found: Iterable[dict[str, Any]]) -> bytes:
+    r"""Rows as JSON lines: one object a line, UTF-8, each ended by `\n` alone."""
+    return b"".join([_ENCODER.encode(row) + b"\n" for row in found])
