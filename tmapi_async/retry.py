@@ -38,7 +38,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         counts = (self.max_attempts, self.max_billed, self.max_unreachable)
-        if min(counts) < 1 or min(self.base, self.cap, self.patience) < 0:
+        times = (self.base, self.cap, self.patience, self.longest_retry_after)
+        if min(counts) < 1 or not all(seconds >= 0 for seconds in times):  # NaN is not, either
             raise InvalidRequestError(
                 "a retry policy needs at least 1 attempt, and no time below 0 seconds"
             )
