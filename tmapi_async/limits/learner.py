@@ -7,7 +7,7 @@ import math
 from .allowance import Allowance
 from .history import History
 
-PROBE_ROUNDS = 9
+PROBE_ROUNDS = 8.5
 """Round trips at a width that was refused one slot further, before that slot is tried again."""
 
 ALARM = 3
@@ -204,11 +204,11 @@ class Learner:
         self._arming = self.watching = True
         self._since = math.inf
 
-    def _hold(self, rounds: int) -> None:
+    def _hold(self, rounds: float) -> None:
         self.growing = False
         if rounds > 1 and self.closed:
             rounds = max(rounds, int(self.closed / CLOSED_SHARE / self.round_trip))
-        self._wait = self._wait_from = rounds * self.width
+        self._wait = self._wait_from = int(rounds * self.width)
 
     def _settle(self) -> None:
         """Growth is over: measure what comes against the width of now."""
