@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..drift import OpenItem
 from ..models import Item
-from ..replies import decoder
 from ..rows import ITEM_COLUMNS, READERS, Column, Kind, says_more
-from .reading import StoredPage
+from .reading import Chunk
 
-MONEY = pa.decimal128(18, 4)
-"""Yuan. Prices have been seen with two decimals; four leave room, and a file keeps one schema."""
+MONEY = pa.decimal128(20, 4)
+"""Yuan. Holds all that decimal128(18, 2) does and, so that a file keeps one schema, four decimals:
+prices have been seen with two, but parts of a cent are quoted for small parts."""
 
-PERCENT = pa.decimal128(9, 4)
-
-BATCH_PAGES = 128
-"""Pages turned into one record batch: some 2,500 rows, enough to make Arrow's own cost vanish."""
+PERCENT = pa.decimal128(18, 6)
 
 _TYPES: dict[Kind, pa.DataType] = {
     "id": pa.int64(),
@@ -38,11 +35,12 @@ _TYPES: dict[Kind, pa.DataType] = {
     "percent": PERCENT,
     "flag": pa.bool_(),
 }
-# Digits that surely fit the type; what does not match is read one by one.
+# Digits that surely fit the type; what does not match is read one by one. A rate below 1 may be a
+# fraction, so none of those is plain.
 _PLAIN = {
-    "money": r"^-?\d{1,13}(\.\d{1,4})?$",
+    "money": r"^-?\d{1,16}(\.\d{1,4})?$",
     "count": r"^\d{1,18}$",
-    "percent": r"^[1-9]\d{0,4}(\.\d{1,4})?$",
+    "percent": r"^[1-9]\d{0,9}(\.\d{1,6})?$",
 }
 
 _PROVENANCE = (
@@ -54,6 +52,8 @@ _PROVENANCE = (
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
 
+_NULL = pa.scalar(None, pa.string())
+
 
 @functools.cache
 def item_schema() -> pa.Schema:
@@ -64,56 +64,34 @@ def item_schema() -> pa.Schema:
 
 
 class Conversions(msgspec.Struct):
-    """What could not be turned into a column's type.
+    """What a number or a flag does not hold of what was sent for it.
 
     Attributes:
         unread: Column to how many of its values are null although something was sent; what was
             sent stands in the column's `..._text`.
-        bounds: Column to how many of its values say more than the number that was read.
+        bounds: Column to how many of its values are read, but were sent as something that says
+            more (`"100000+"`), which stands there too.
     """
 
-    unread: dict[str, int] = msgspec.field(default_factory=dict)
-    bounds: dict[str, int] = msgspec.field(default_factory=dict)
+    unread: dict[str, int] = {}
+    bounds: dict[str, int] = {}
 
-    def add(self, column: str, *, unread: int, more: int) -> None:
-        """Count the values of one batch."""
-        if unread:
-            self.unread[column] = self.unread.get(column, 0) + unread
-        if more > unread:
-            self.bounds[column] = self.bounds.get(column, 0) + more - unread
+    def add(self, column: str, *, unread: int, bounds: int) -> None:
+        """Count some values of a column."""
+        for counted, number in ((self.unread, unread), (self.bounds, bounds)):
+            if number:
+                counted[column] = counted.get(column, 0) + number
 
 
-def batches(
-    pages: Iterable[StoredPage], conversions: Conversions | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Turn stored pages into record batches of `item_schema()`, streamed.
+def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
+    """Turn decoded pages into a record batch of `item_schema()`.
 
     Args:
-        pages: Pages as the journal holds them.
+        chunk: Decoded pages.
         conversions: Where values that could not be converted are counted.
     """
-    counted = conversions if conversions is not None else Conversions()
-    waiting: list[StoredPage] = []
-    for page in pages:
-        waiting.append(page)
-        if len(waiting) >= BATCH_PAGES:
-            yield _batch(waiting, counted)
-            waiting = []
-    if waiting:
-        yield _batch(waiting, counted)
-
-
-def _batch(pages: list[StoredPage], conversions: Conversions) -> pa.RecordBatch:
-    origin = _Origin()
-    items: list[Item] = []
-    for page in pages:
-        success, rejects = decoder(Item).decode(page.body)
-        found = success.data.items
-        gaps = {reject.position for reject in rejects}
-        positions = [n for n in range(len(found) + len(gaps)) if n not in gaps] if gaps else None
-        origin.add(page, len(found), positions)
-        items += found
-    arrays = origin.arrays()
+    items = list(chain.from_iterable(chunk.items))
+    arrays = _provenance(chunk)
     texts: list[pa.Array] = []
     for column, sent in _columns(items):
         values, more = _array(column, sent, conversions)
@@ -123,53 +101,57 @@ def _batch(pages: list[StoredPage], conversions: Conversions) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*arrays, *texts, _extra(items)], schema=item_schema())
 
 
-class _Origin:
-    """The provenance columns of a batch."""
-
-    def __init__(self) -> None:
-        self._columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
-
-    def add(self, page: StoredPage, rows: int, positions: list[int] | None) -> None:
-        listing = page.listing
-        fetched = datetime.fromtimestamp(page.fetched_at, UTC)
-        same = (listing.identity, listing.cat_id, page.number, None, page.run, fetched)
-        for column, value in zip(self._columns, same, strict=True):
-            column += [value] * rows
-        self._columns[3][-rows or len(self._columns[3]) :] = positions or range(rows)
-
-    def arrays(self) -> list[pa.Array]:
-        return [
-            pa.array(column, field.type)
-            for column, field in zip(self._columns, _PROVENANCE, strict=True)
-        ]
+def _provenance(chunk: Chunk) -> list[pa.Array]:
+    counts = [len(items) for items in chunk.items]
+    listings = [page.listing for page in chunk.pages]
+    of_pages = (
+        pa.array([listing.identity for listing in listings], pa.string()),
+        pa.array([listing.cat_id for listing in listings], pa.int64()),
+        pa.array([page.number for page in chunk.pages], pa.int32()),
+        None,
+        pa.array([page.run for page in chunk.pages], pa.int32()),
+        pa.array([round(page.fetched_at * 1e6) for page in chunk.pages], pa.int64()),
+    )
+    pages = pa.array(_repeated(counts), pa.int32())
+    positions = pa.array(list(chain.from_iterable(chunk.positions)), pa.int32())
+    return [
+        positions if column is None else column.take(pages).cast(field.type)
+        for column, field in zip(of_pages, _PROVENANCE, strict=True)
+    ]
 
 
-def _columns(items: list[Item]) -> Iterator[tuple[Column, list[Any]]]:
+def _repeated(counts: list[int]) -> list[int]:
+    return [n for n, count in enumerate(counts) for _ in range(count)]
+
+
+def _columns(items: list[Item]) -> Iterator[tuple[Column, Iterable[Any]]]:
     """Each column with what was sent for it."""
     blocks: dict[str, list[Any]] = {}
     for column in ITEM_COLUMNS:
         *above, name = column.path
         if not above:
-            yield column, [getattr(item, name) for item in items]
+            yield column, list(map(attrgetter(name), items))
             continue
         block = blocks.get(above[0])
         if block is None:
-            block = blocks[above[0]] = [getattr(item, above[0]) for item in items]
-        yield column, [None if part is None else getattr(part, name) for part in block]
+            block = blocks[above[0]] = list(map(attrgetter(above[0]), items))
+        try:
+            yield column, list(map(attrgetter(name), block))
+        except AttributeError:  # a block that is null or absent
+            yield column, [None if part is None else getattr(part, name) for part in block]
 
 
 def _array(
     column: Column, sent: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
     """A column of its type, and beside it what the values do not say."""
-    kind = _TYPES[column.kind]
-    if column.kind in ("id", "count", "flag"):
-        try:
-            return pa.array(sent, kind), _nothing(column, len(sent))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            pass
     if column.kind == "text":
         return _texts(sent), None
+    if column.kind in ("id", "count", "flag"):
+        try:
+            return pa.array(sent, _TYPES[column.kind]), _nothing(column, len(sent))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            pass
     if column.kind == "flag":
         return _one_by_one(column, sent, conversions)
     return _numbers(column, sent, conversions)
@@ -184,31 +166,32 @@ def _texts(sent: list[Any]) -> pa.Array:
         values = pa.array(sent, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         values = pa.array([READERS["text"](value) for value in sent], pa.string())
-    return pc.if_else(pc.equal(values, "null"), pa.scalar(None, pa.string()), values)
+    return pc.if_else(pc.equal(values, "null"), _NULL, values)
 
 
 def _numbers(
     column: Column, sent: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
     """Read what is plain decimal text all at once, and only the rest one by one."""
-    kind = _TYPES[column.kind]
-    texts = pa.array(
-        [value if value is None or type(value) is str else repr(value) for value in sent],
-        pa.string(),
-    )
+    texts = _as_text(sent)
     plain = pc.match_substring_regex(texts, _PLAIN[column.kind])
-    nothing = pa.scalar(None, pa.string())
-    values = pc.cast(pc.if_else(plain, texts, nothing), kind)
-    odd = pc.and_(pc.invert(plain), pc.not_equal(texts, ""))
-    where = pc.indices_nonzero(pc.fill_null(odd, False)).to_pylist()
+    values = pc.cast(pc.if_else(plain, texts, _NULL), _TYPES[column.kind])
+    odd = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
+    where = pc.indices_nonzero(odd).to_pylist()
     if not where:
         return values, _nothing(column, len(sent))
     read, more = _one_by_one(column, [sent[n] for n in where], conversions)
-    mask = pc.fill_null(odd, False)
     return (
-        pc.replace_with_mask(values, mask, read),
-        pc.replace_with_mask(pa.nulls(len(sent), pa.string()), mask, more),
+        pc.replace_with_mask(values, odd, read),
+        pc.replace_with_mask(pa.nulls(len(sent), pa.string()), odd, more),
     )
+
+
+def _as_text(sent: list[Any]) -> pa.Array:
+    try:
+        return pa.array(sent, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in sent], pa.string())
 
 
 def _one_by_one(
@@ -221,9 +204,10 @@ def _one_by_one(
         str(value) if says_more(column.kind, value, read) else None
         for value, read in zip(sent, values, strict=True)
     ]
-    told = sum(text is not None for text in more)
-    unread = sum(text is not None and read is None for text, read in zip(more, values, strict=True))
-    conversions.add(column.name, unread=unread, more=told)
+    pairs = list(zip(more, values, strict=True))
+    unread = sum(text is not None and read is None for text, read in pairs)
+    bounds = sum(text is not None and read is not None for text, read in pairs)
+    conversions.add(column.name, unread=unread, bounds=bounds)
     return pa.array(values, kind), pa.array(more, pa.string())
 
 
@@ -242,12 +226,11 @@ def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
 
 
 def _extra(items: list[Item]) -> pa.Array:
-    return pa.array(
-        [
-            msgspec.json.encode(item.extra).decode()
-            if isinstance(item, OpenItem) and item.extra
-            else None
-            for item in items
-        ],
-        pa.string(),
-    )
+    if set(map(type, items)) <= {Item}:
+        return pa.nulls(len(items), pa.string())  # no field that the struct does not know
+    return pa.array([json_text(item.extra) for item in items], pa.string())
+
+
+def json_text(extra: dict[str, Any]) -> str | None:
+    """What no column holds, as the text of a JSON object; None if that is nothing."""
+    return msgspec.json.encode(extra).decode() if extra else None
