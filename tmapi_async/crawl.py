@@ -8,7 +8,6 @@ is wide, and more only while some rest before a retry, since those hold no slot.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -19,7 +18,8 @@ from .frontier import Answer, Frontier
 from .guard import GuardPolicy
 from .ledger import Entry, Ledger
 from .listings import Listing, PageRequest
-from .outcomes import ListingOutcome, Opening, WalkStatistics
+from .outbox import Outbox
+from .outcomes import Ending, ListingOutcome, Opening, WalkStatistics
 from .replies import Page
 from .session import Flight, Session, StoppedError, Tally
 
@@ -31,7 +31,7 @@ class Crawl:
         session: Asks for pages.
         frontier: Decides which.
         source: The listings, taken lazily.
-        ordered: Hand out the pages of one listing in page order; else as they come.
+        ordered: Hand out the pages of one listing in page order; else, to `on_page`, as they come.
         unique: Drop items whose ID the listing has shown before (ordered only).
         guard: When a listing counts as endless.
         on_end: Called, synchronously, with the outcome of each listing.
@@ -68,7 +68,7 @@ class Crawl:
         self._pending = pending
         self._epoch = session.epoch
         self._ledger = Ledger(guard or GuardPolicy(), on_end)
-        self._ready: deque[Page] = deque()
+        self._outbox = Outbox(self._ledger)
         self._workers: dict[asyncio.Task[None], Flight] = {}
         self._feeder: asyncio.Task[None] | None = None
         self._fed = False
@@ -89,18 +89,18 @@ class Crawl:
         """
         if self._feeder is None and not self.stopping:
             self._feeder = asyncio.create_task(self._feed(), name="tmapi feeder")
-        while not self._ready:
+        while (page := self._outbox.take()) is None:
             if self._closed:
                 # Somebody else closed it: an end that is no end must not look like one.
                 raise errors.ClosedError("the walk was closed before its end")
             if self._crash is not None:
                 raise self._crash
-            if self._finished:
+            if not self._finished:
+                self._consumer = asyncio.get_running_loop().create_future()
+                await self._consumer
+            elif not self._left_over():
                 self._end()
                 return None
-            self._consumer = asyncio.get_running_loop().create_future()
-            await self._consumer
-        page = self._ready.popleft()
         self.pump()
         return page
 
@@ -123,7 +123,7 @@ class Crawl:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        self._ready.clear()
+        self._outbox.drop()
         self._ledger.stop()
 
     @property
@@ -142,7 +142,7 @@ class Crawl:
             wasted=known.wasted,
             codes=dict(tally.codes),
             in_flight=known.in_flight,
-            waiting=len(self._ready),
+            waiting=self._outbox.pages,
         )
 
     @property
@@ -155,6 +155,13 @@ class Crawl:
     def _held_back(self) -> bool:
         """Whether nothing is asked for only because the caller has too much to do."""
         return bool(len(self._ledger) and self._pending is not None and self._pending())
+
+    def _left_over(self) -> bool:
+        """Hand out what was paid for and waits for an earlier page that does not come any more."""
+        for entry in self._ledger.open_entries() if self.stopping else ():
+            for number in self.frontier.close(entry.opening.listing).deliver:
+                self._deliver(entry, entry.held.pop(number))
+        return self._outbox.pages > 0
 
     def _end(self) -> None:
         """Tell the truth about how it ended."""
@@ -196,7 +203,7 @@ class Crawl:
             asyncio.get_running_loop().call_soon(self._wake)
 
     def _frontier_hungry(self) -> bool:
-        return self.frontier.hungry and len(self._ready) <= self._session.gate.width
+        return self.frontier.hungry and self._outbox.pages <= self._session.gate.width
 
     def _begin(self, opening: Opening) -> None:
         listing = opening.listing
@@ -217,7 +224,7 @@ class Crawl:
 
     def _take(self) -> PageRequest | None:
         width = self._session.gate.width
-        if self.stopping or len(self._ready) > width:
+        if self.stopping or self._outbox.pages > width:
             return None
         if self._pending is not None and self._pending() + len(self._workers) >= 2 * width:
             return None
@@ -294,8 +301,8 @@ class Crawl:
             self._settle(entry, answer)
             return
         entry.held[request.number] = page
-        if not self._ordered:
-            self._hand_out(page)
+        if self._on_page is not None and not self._ordered:
+            self._on_page(page)
         self._settle(entry, answer)
 
     def _failed(self, request: PageRequest, error: errors.TMAPIError) -> None:
@@ -323,25 +330,36 @@ class Crawl:
         endless: str | None = None
         for number in answer.deliver:
             page = entry.held.pop(number)
-            fresh = self._ledger.see(entry, page)
-            if self._ordered:
-                self._hand_out(page.only(fresh) if self._unique else page)
+            self._deliver(entry, page)
             if page.has_next_page:
                 endless = endless or entry.guard.endless
         for number in answer.past_end:
             self._recall_page(PageRequest(entry.opening.listing, number))
         if answer.ended is not None:
-            self._ledger.close(entry, answer.ended)
+            self._ended(entry, answer.ended)
         elif endless is not None:
             self._ledger.endless(entry, endless)
             self._settle(entry, self.frontier.close(entry.opening.listing))
 
-    def _hand_out(self, page: Page) -> None:
-        if self._on_page is not None:
-            self._on_page(page)
+    def _deliver(self, entry: Entry, page: Page) -> None:
+        """Take in the next page of a listing, in page order."""
+        fresh = entry.see(page)
+        if self._on_page is None:
+            given = page.only(fresh) if self._unique else page
+            self._outbox.put(given, len(page.items), len(fresh))
+            self._wake()
             return
-        self._ready.append(page)
-        self._wake()
+        self._ledger.count(len(page.items), len(fresh), len(page.rejects))
+        if self._ordered:
+            self._on_page(page)
+
+    def _ended(self, entry: Entry, ending: Ending) -> None:
+        self._ledger.forget(entry)
+        if self._on_page is not None:
+            self._ledger.close(entry, ending)
+        else:
+            self._outbox.end(entry, ending)
+            self._wake()
 
     def _wake(self) -> None:
         if self._consumer is not None and not self._consumer.done():

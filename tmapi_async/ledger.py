@@ -22,12 +22,23 @@ class Entry:
         opening: What was asked for.
         guard: Watches for duplicates and for listings that never end.
         held: Pages that wait for earlier ones, by number.
-        pages: Pages delivered; `items` and `rejects` are the rows on them.
+        pages: Pages seen, in page order; `items` and `rejects` are the rows on them.
+        missing: First page that was neither seen nor held from before.
         page_size: Page size that the server echoed last.
         error: What failed it, if something did.
     """
 
-    __slots__ = ("error", "guard", "held", "items", "opening", "page_size", "pages", "rejects")
+    __slots__ = (
+        "error",
+        "guard",
+        "held",
+        "items",
+        "missing",
+        "opening",
+        "page_size",
+        "pages",
+        "rejects",
+    )
 
     def __init__(self, opening: Opening, guard: Guard) -> None:
         self.opening = opening
@@ -35,7 +46,25 @@ class Entry:
         self.held: dict[int, Page] = {}
         self.pages = self.items = self.rejects = 0
         self.page_size = 0
+        self.missing = opening.first
+        self._pass_held()
         self.error: TMAPIError | None = None
+
+    def see(self, page: Page) -> list[Item]:
+        """Take in the next page, in page order; returns the items new to the listing."""
+        fresh = self.guard.see(page.items, page.rejects)
+        self.pages += 1
+        self.items += len(page.items)
+        self.rejects += len(page.rejects)
+        self.page_size = page.page_size or len(page.items)
+        if page.number == self.missing:
+            self.missing += 1
+            self._pass_held()
+        return fresh
+
+    def _pass_held(self) -> None:
+        while self.missing in self.opening.held:
+            self.missing += 1
 
     @property
     def rows(self) -> int:
@@ -90,20 +119,14 @@ class Ledger:
         self.counts.listings += 1
         return entry
 
-    def see(self, entry: Entry, page: Page) -> list[Item]:
-        """Count the next page of a listing, in page order; returns the items new to it."""
-        fresh = entry.guard.see(page.items, page.rejects)
-        entry.pages += 1
-        entry.items += len(page.items)
-        entry.rejects += len(page.rejects)
-        entry.page_size = page.page_size or len(page.items)
+    def count(self, items: int, fresh: int, rejects: int) -> None:
+        """Count a page that is delivered; `fresh` of its items are new to its listing."""
         counts = self.counts
         counts.pages += 1
-        counts.items += len(page.items)
-        counts.unique_items += len(fresh)
-        counts.duplicates += len(page.items) - len(fresh)
-        counts.rejects += len(page.rejects)
-        return fresh
+        counts.items += items
+        counts.unique_items += fresh
+        counts.duplicates += items - fresh
+        counts.rejects += rejects
 
     def fail(self, entry: Entry, error: TMAPIError) -> None:
         """Note why a listing will fail: the error of the earliest page is the one to tell."""
@@ -117,9 +140,12 @@ class Ledger:
         error.locate(listing.endpoint, listing.identity, entry.opening.first + entry.pages - 1, 1)
         entry.error = error
 
+    def forget(self, entry: Entry) -> None:
+        """The listing has ended; how, is told by `close`."""
+        self._open.pop(entry.opening.listing, None)
+
     def close(self, entry: Entry, ending: Ending) -> None:
-        """Enter how a listing ended, and forget it."""
-        del self._open[entry.opening.listing]
+        """Enter how a listing ended."""
         if ending == "complete" and entry.rows == USUAL_CEILING:
             ending = "capped"
         if ending == "failed" and entry.error is not None and len(self.failures) < _MOST_ERRORS:
@@ -130,15 +156,19 @@ class Ledger:
 
     def stop(self) -> None:
         """Enter that every open listing was stopped."""
-        for entry in list(self._open.values()):
+        for entry in self.open_entries():
+            self.forget(entry)
             self.close(entry, "stopped")
+
+    def open_entries(self) -> list[Entry]:
+        """The entries of all open listings."""
+        return list(self._open.values())
 
     def progress(self, *, more: bool) -> Progress:
         """What is done and what is left; `more` says that listings not begun remain."""
         left = list(self._open.values())
         named = [
-            f"{entry.opening.listing} from page {entry.opening.first + entry.pages}"
-            for entry in left[:_MOST_NAMED]
+            f"{entry.opening.listing} from page {entry.missing}" for entry in left[:_MOST_NAMED]
         ]
         return Progress(
             pages=self.counts.pages,

@@ -143,6 +143,7 @@ class Session:
             # Our own deadline runs from when the gate is passed until the body is read.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             middlewares=(_no_hidden_retry,),
+            response_class=_Response,
             trust_env=self._trust_env,
         )
 
@@ -327,6 +328,13 @@ def _reason(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that does not show its URL: aiohttp warns of one that was never closed."""
+
+    def __repr__(self) -> str:
+        return f"<response {self.status}>"
 
 
 class _TooLargeError(Exception):

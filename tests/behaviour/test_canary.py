@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import pickle
@@ -134,26 +135,30 @@ async def test_asyncio_in_debug_mode_does_not_tell(tmapi_sandboxes, canary, auth
 
 
 ABANDONED = """
-import asyncio, sys
+import asyncio, gc, sys
+import aiohttp
 from tmapi_async import TMAPI
 
 async def begin(url, token):
     api = TMAPI(token, base_url=url, concurrency=4)
     await api.__aenter__()
     pages = api.category_items(range(1, 20)).pages()
-    await anext(pages)
-    return api, pages
+    first = asyncio.ensure_future(anext(pages))
+    while not any(isinstance(thing, aiohttp.ClientResponse) for thing in gc.get_objects()):
+        await asyncio.sleep(0.01)
+    return api, pages, first
 
 loop = asyncio.new_event_loop()
 left = loop.run_until_complete(begin(*sys.argv[1:]))
 loop.close()
 del left
+gc.collect()
 """
 
 
 def test_a_loop_that_is_closed_on_a_walk_does_not_tell(canary):
-    """What Python says of tasks and connections destroyed with their loop is without the token."""
-    with SandboxThread(token=canary.token, latency=0.02) as sandbox:
+    """What Python says of tasks and replies destroyed with their loop is without the token."""
+    with SandboxThread(token=canary.token, latency=600) as sandbox:
         done = subprocess.run(  # noqa: S603 - our own script
             [sys.executable, "-X", "dev", "-c", ABANDONED, sandbox.url, canary.token],
             capture_output=True,
@@ -163,6 +168,21 @@ def test_a_loop_that_is_closed_on_a_walk_does_not_tell(canary):
         )
     assert "Task was destroyed but it is pending" in done.stderr
     assert canary.absent_from(done.stderr + done.stdout)
+
+
+@pytest.mark.parametrize("auth", AUTHS)
+async def test_a_reply_that_is_never_closed_does_not_tell(tmapi_sandboxes, canary, auth):
+    """The repr of a reply, with which aiohttp warns of it, is without the token."""
+    sandbox = await tmapi_sandboxes(token=canary.token)
+    async with client(sandbox, token=canary.token, auth=auth) as api:
+        sandbox.hold()
+        asking = asyncio.ensure_future(api.category_items(1)._first_page())
+        await sandbox.until(lambda seen: seen.in_flight == 1)
+        replies = [thing for thing in gc.get_objects() if isinstance(thing, aiohttp.ClientResponse)]
+        assert [reply for reply in replies if not canary.absent_from(repr(reply))] == []
+        assert replies
+        sandbox.release()
+        await asking
 
 
 class Echo:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from watching import all_slots_back, client, ids_by_category, truth
+from watching import all_slots_back, client, ids_by_category, truth, until
 
 from tmapi_async import (
-    TMAPI,
+    BalanceError,
     ClosedError,
     InvalidRequestError,
     ListingsFailedError,
@@ -255,100 +255,77 @@ async def test_no_ids_is_an_empty_walk(tmapi_sandboxes):
     assert sandbox.stats.requests == 0
 
 
-@pytest.mark.parametrize(
-    "ids",
-    [
-        0,
-        -1,
-        "x",
-        "",
-        " ",
-        "1.5",
-        1.5,
-        True,
-        None,
-        2**63,
-        "9" * 30,
-        b"123",
-        [1, 0],
-        [None],
-        ["1", "b"],
-        "١٢",
-    ],
-)
-async def test_ids_that_are_none_are_refused_at_once(ids):
-    """What is no positive 64-bit integer is refused when the walk is made, not when it runs."""
-    api = TMAPI("sandbox", base_url="http://127.0.0.1:1")
-    with pytest.raises(InvalidRequestError):
-        api.category_items(ids)
+async def test_only_what_was_taken_counts_as_delivered(tmapi_sandboxes):
+    """A listing whose pages the caller never took is stopped, not complete, when a walk is left."""
+    sandbox = await tmapi_sandboxes(categories={1: 5, 2: 6, 3: 7, 4: 8})
+    ended = []
+    async with client(sandbox) as api:
+        async with api.category_items([1, 2, 3, 4], on_end=ended.append) as walk:
+            pages = walk.pages()
+            first = await anext(pages)
+            await until(lambda: walk.statistics().waiting == 3)
+            assert walk.statistics().complete == 0
+            second = await anext(pages)
+            assert walk.statistics().complete == len(ended) == 1
+        taken = {page.request.listing for page in (first, second)}
+        seen = walk.statistics()
+        assert (seen.listings, seen.complete, seen.stopped) == (4, 2, 2)
+        assert (seen.pages, seen.items) == (2, len(first.items) + len(second.items))
+        assert seen.unique_items == seen.items
+        assert {outcome.listing for outcome in ended if outcome.ending == "complete"} == taken
+        assert len({outcome.listing for outcome in ended}) == len(ended) == 4
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"start_page": 0},
-        {"start_page": True},
-        {"start_page": 1.0},
-        {"max_pages": 0},
-        {"max_pages": "3"},
-        {"lookahead": -1},
-        {"lookahead": "on"},
-        {"lookahead": True},
-        {"free_shipping": 1},
-        {"super_factory": "true"},
-    ],
-)
-async def test_options_of_a_walk_that_make_no_sense_are_refused_at_once(options):
-    """A bad option is refused when the walk is made, naming it."""
-    api = TMAPI("sandbox", base_url="http://127.0.0.1:1")
-    with pytest.raises(InvalidRequestError, match=next(iter(options))):
-        api.category_items(1, **options)
+async def test_an_outcome_is_told_after_the_pages_were_taken(tmapi_sandboxes):
+    """When `on_end` tells of a listing, the caller has taken all its pages before."""
+    sandbox = await tmapi_sandboxes(
+        categories=dict.fromkeys(range(1, 30), 45), faults=Faults(script={9: "422", (11, 2): "422"})
+    )
+    taken: dict[str, int] = {}
+    told = []
+
+    def on_end(outcome):
+        told.append((outcome.pages, taken.get(outcome.listing.identity, 0)))
+
+    async with client(sandbox) as api:
+        walk = api.category_items(range(1, 30), on_end=on_end)
+        with pytest.raises(ListingsFailedError):
+            await _take_slowly(walk, taken)
+    assert len(told) == 29
+    assert all(pages == seen for pages, seen in told)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"concurrency": 0},
-        {"concurrency": -1},
-        {"concurrency": "many"},
-        {"concurrency": 1.5},
-        {"concurrency": True},
-        {"rate": 0},
-        {"rate": -1},
-        {"rate": float("nan")},
-        {"rate": float("inf")},
-        {"rate": "5"},
-        {"rate": True},
-        {"lookahead": "on"},
-        {"auth": "cookie"},
-        {"max_body": 0},
-        {"base_url": "ftp://example.com"},
-        {"base_url": "example.com"},
-        {"base_url": "http://"},
-        {"base_url": ""},
-        {"base_url": None},
-        {"base_url": "http://user:password@127.0.0.1"},
-        {"base_url": "http://127.0.0.1/?apiToken=x"},
-        {"base_url": "http://127.0.0.1:99999"},
-        {"base_url": "http://[::1"},
-        {"base_url": "http://exa mple.com"},
-        {"base_url": "http://127.0.0.1/a b"},
-        {"base_url": "http://127.0.0.1\n.example.com"},
-        {"base_url": "http://127.0.0.1/a?"},
-        {"base_url": "http://127.0.0.1/#"},
-        {"base_url": "http://127.0.0.1\\x"},
-    ],
-)
-async def test_options_of_a_client_that_make_no_sense_are_refused_at_once(options):
-    """A bad option is refused when the client is made."""
-    with pytest.raises(InvalidRequestError):
-        TMAPI("sandbox", **options)
+async def _take_slowly(walk, taken):
+    async for page in walk.pages():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        identity = page.request.listing.identity
+        taken[identity] = taken.get(identity, 0) + 1
 
 
-@pytest.mark.parametrize("token", ["", None, "two words", "line\nbreak", "unicodé", 5, "x" * 5000])
-async def test_a_token_that_is_none_is_refused_and_not_shown(token):
-    """What cannot be a token is refused when the client is made, without repeating it."""
-    with pytest.raises(InvalidRequestError) as raised:
-        TMAPI(token)
-    if token:
-        assert str(token) not in str(raised.value)
+@pytest.mark.parametrize("lookahead", ["auto", "off", 3, 7])
+async def test_pages_that_came_ahead_are_not_thrown_away_when_work_is_halted(
+    tmapi_sandboxes, lookahead
+):
+    """What was paid for comes even where an earlier page is missing; the error says which is."""
+    sandbox = await tmapi_sandboxes(
+        categories={1: 600, 2: 200}, slow=0.05, faults=Faults(script={(1, 4): "439"})
+    )
+    async with client(sandbox, lookahead=lookahead) as api:
+        walk = api.category_items([1, 2])
+        numbers: dict[int, list[int]] = {}
+        with pytest.raises(BalanceError) as raised:
+            await _note_numbers(walk, numbers)
+        seen = walk.statistics()
+        served = {listing.cat_id: sorted(pages) for listing, pages in sandbox.stats.served.items()}
+        assert numbers == served
+        assert numbers[1][:3] == [1, 2, 3]
+        assert 4 not in numbers[1]
+        assert all(found == sorted(found) for found in numbers.values())
+        assert seen.pages == raised.value.progress.pages == sum(map(len, numbers.values()))
+        assert "category/items?cat_id=1 from page 4" in raised.value.progress.open
+
+
+async def _note_numbers(walk, numbers):
+    async for page in walk.pages():
+        numbers.setdefault(page.request.listing.cat_id, []).append(page.number)
