@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from .errors import InvalidRequestError
@@ -52,8 +54,7 @@ class Listing(msgspec.Struct, frozen=True, cache_hash=True):
     @property
     def query(self) -> str:
         """The parameters as a query string, ready for a URL (`"cat_id=1031910"`)."""
-        # Values are decimal integers and true/false: nothing in them needs percent-encoding.
-        return "&".join(f"{name}={value}" for name, value in self.params)
+        return _query(self)
 
     @property
     def identity(self) -> str:
@@ -70,6 +71,12 @@ class Listing(msgspec.Struct, frozen=True, cache_hash=True):
 
     def __str__(self) -> str:
         return self.identity
+
+
+@functools.lru_cache(maxsize=1024)  # asked for with every page
+def _query(listing: Listing) -> str:
+    # Values are decimal integers and true/false: nothing in them needs percent-encoding.
+    return "&".join(f"{name}={value}" for name, value in listing.params)
 
 
 class PageRequest(msgspec.Struct, frozen=True):

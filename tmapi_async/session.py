@@ -8,6 +8,7 @@ where slot, pace and budget are passed and where the attempt is counted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import logging
 import os
@@ -15,72 +16,30 @@ import random
 import zlib
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from . import errors
 from .address import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
+from .flight import Flight, StoppedError, Tally
 from .limits.gate import Gate
 from .listings import ENDPOINTS, PageRequest
 from .replies import Page, Reply, read_reply
 from .retry import RetryBudget, RetryPolicy, Trial, judge
 from .sockets import make_socket
 
+__all__ = ["Auth", "Flight", "Session", "StoppedError", "Tally"]
+
 Auth: TypeAlias = Literal["query", "header"]
 
 log = logging.getLogger("tmapi_async")
 
+_Sender: TypeAlias = tuple[aiohttp.ClientRequest, aiohttp.ClientHandlerType]
+
 _CONCURRENCY_STATUSES = (429, 503)
-
-
-class Tally(msgspec.Struct):
-    """Counts of one walk's attempts.
-
-    Attributes:
-        requests: Attempts handed to the transport.
-        retries: Attempts beyond the first of their page.
-        codes: Code, or kind of failure, to how often it came.
-        resting: Page requests that wait before a retry now; they hold no slot.
-    """
-
-    requests: int = 0
-    retries: int = 0
-    resting: int = 0
-    codes: dict[str, int] = msgspec.field(default_factory=dict)
-
-    def code(self, label: str) -> None:
-        """Count an outcome."""
-        self.codes[label] = self.codes.get(label, 0) + 1
-
-
-class StoppedError(Exception):
-    """A page request was given up because its walk is stopping; it was not answered."""
-
-
-class Flight:
-    """What a walk and the session share about one page request at a time.
-
-    Attributes:
-        on_wire: Whether an attempt is on the wire: it is paid for, so a walk that is stopping
-            lets it finish.
-        stopping: Set by the walk: no new attempt may start.
-        epoch: The session's epoch when the walk began (`Session.epoch`).
-        tally: Where attempts are counted.
-        request: The page request it is about now.
-    """
-
-    __slots__ = ("epoch", "on_wire", "request", "stopping", "tally")
-
-    def __init__(self, epoch: int, tally: Tally) -> None:
-        self.epoch = epoch
-        self.tally = tally
-        self.on_wire = False
-        self.stopping = False
-        self.request: PageRequest | None = None
 
 
 class Session:
@@ -115,7 +74,7 @@ class Session:
         self.epoch = 0
         self.host = check_base_url(base_url)
         self._redact = errors.Redactor(check_token(token))
-        self._prefix = base_url.rstrip("/")
+        self._prefix = urlsplit(base_url.rstrip("/"))
         self._suffix = f"&apiToken={quote(token, safe='')}" if auth == "query" else ""
         self._headers = {"apikey": token} if auth == "header" else {}
         self._timeout = timeout
@@ -128,10 +87,11 @@ class Session:
         self._understood = False
         self._http: aiohttp.ClientSession | None = None
         self._deadlines: Deadlines | None = None
+        self._senders: list[_Sender] = []
 
     async def open(self) -> None:
         """Open the connection pool. Sends nothing."""
-        warn_if_exposed(self._prefix)
+        warn_if_exposed(self._prefix.geturl())
         self._deadlines = Deadlines(self._timeout, asyncio.get_running_loop())
         connector = self._connector
         self._http = aiohttp.ClientSession(
@@ -142,7 +102,7 @@ class Session:
             headers={"User-Agent": "tmapi-async", "Accept": "application/json", **self._headers},
             # Our own deadline runs from when the gate is passed until the body is read.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            middlewares=(_no_hidden_retry,),
+            middlewares=(self._prepare,),
             response_class=_Response,
             trust_env=self._trust_env,
         )
@@ -152,6 +112,7 @@ class Session:
         self.gate.close()
         # First, so that no attempt finds a session that is being closed.
         http, self._http = self._http, None
+        self._senders.clear()
         if http is not None:
             await http.close()
         if self._deadlines is not None:
@@ -289,16 +250,49 @@ class Session:
         """Send one request and read the whole reply. Returns failures instead of raising them."""
         if self._http is None or self._deadlines is None:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
-        path = ENDPOINTS[request.listing.endpoint].path
-        query = f"{request.listing.query}&page={request.number}{self._suffix}"
-        url = URL(f"{self._prefix}{path}?{query}", encoded=True)
         try:
             with self._deadlines.begin():
-                async with self._http.get(url, allow_redirects=False) as response:
+                async with await self._send(self._http, self._url(request)) as response:
                     body = await _read_body(response, self._max_body)
                     return Reply(response.status, response.headers, body)
         except _EXPECTED as error:
             return self._transport_error(error)
+
+    def _url(self, request: PageRequest) -> URL:
+        listing, prefix = request.listing, self._prefix
+        return URL.build(
+            scheme=prefix.scheme,
+            authority=prefix.netloc,
+            path=prefix.path + ENDPOINTS[listing.endpoint].path,
+            query_string=f"{listing.query}&page={request.number}{self._suffix}",
+            encoded=True,
+        )
+
+    async def _send(self, http: aiohttp.ClientSession, url: URL) -> aiohttp.ClientResponse:
+        """Put one request on the wire, once, and read the head of its reply."""
+        while not self._senders:
+            with contextlib.suppress(_PreparedError):
+                # Comes back by itself only where requests are mocked (aioresponses).
+                return await http.get(url, allow_redirects=False)
+        sender = self._senders.pop()
+        request, send = sender
+        request.url = url
+        response = await send(request)
+        self._senders.append(sender)
+        return response
+
+    async def _prepare(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Keep what aiohttp prepared for a request, and the function that sends it.
+
+        A middleware may call that function as often as it likes. All that is prepared (headers,
+        proxy, ...) is the same for each request of a session but for the URL, so both are used
+        again, by one attempt at a time, and dropped when one fails. Leaving from here also takes
+        away the second attempt that aiohttp makes, unasked, when a connection drops.
+        """
+        self._senders.append((request, handler))
+        raise _PreparedError
 
     def _transport_error(self, error: Exception) -> errors.TransportError:
         # Never str(error): aiohttp puts the URL, and so the token, into many of its messages.
@@ -341,23 +335,11 @@ class _TooLargeError(Exception):
     pass
 
 
-class _DroppedError(aiohttp.ClientConnectionError):
-    """A dropped connection, in a class that aiohttp does not answer with a second attempt."""
+class _PreparedError(Exception):
+    """Leaves aiohttp's session between preparing a request and sending it."""
 
 
 _EXPECTED = (aiohttp.ClientError, OSError, ValueError, EOFError, zlib.error, _TooLargeError)
-
-
-async def _no_hidden_retry(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-        dropped = _DroppedError("connection dropped")
-    raise dropped
 
 
 async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
