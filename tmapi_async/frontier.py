@@ -1,8 +1,10 @@
 """Which page to ask for next: pure, synchronous, without I/O and without a clock.
 
 The frontier holds page numbers, never bodies. Work is handed out in this order: pages that are
-certain, turn by turn among the open listings, then the first pages of new listings. The rules for
-one listing are those of [`walks`][tmapi_async.walks].
+certain, turn by turn among the open listings; then the first pages of new listings; and only to
+slots that would otherwise idle, guesses at later pages of listings whose end is unknown. The rules
+for one listing are those of [`walks`][tmapi_async.walks], those for guesses of
+[`lookahead`][tmapi_async.lookahead].
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from .listings import Listing, PageRequest
+from .lookahead import Lookahead
 from .walks import Walk
 
 if TYPE_CHECKING:
@@ -36,12 +39,15 @@ class Answer(msgspec.Struct, frozen=True):
         past_end: Pages of the listing still in flight although the end is known to lie below them,
             told once. They need no retry and may be cancelled and given back; the listing ends
             when the last of them is answered, failed or given back.
+        holes: Numbers of the pages that `failed` and were needed, each told once, as soon as all
+            before them is settled. A page that failed and is not told was not needed after all.
     """
 
     deliver: tuple[int, ...] = ()
     wasted: bool = False
     ended: Ending | None = None
     past_end: tuple[int, ...] = ()
+    holes: tuple[int, ...] = ()
 
 
 _NOTHING = Answer()
@@ -61,7 +67,9 @@ class FrontierStatistics:
         answered: Answered, the wasted ones included.
         failed: Failed for good.
         given_back: Taken and given back.
-        wasted: Answered or given back past the end of their listing.
+        wasted: Answered past the end of their listing, or look-ahead given back.
+        speculated: Asked for as speculation, ever.
+        allowance: How many may be wasted in all, from what has been asked for until now.
     """
 
     open: int
@@ -73,6 +81,8 @@ class FrontierStatistics:
     failed: int
     given_back: int
     wasted: int
+    speculated: int
+    allowance: int
 
 
 class Frontier:
@@ -93,8 +103,7 @@ class Frontier:
             raise ValueError(f"lookahead must be None, 0 or a number of pages, not {lookahead}")
         if not 0 <= max_waste <= 1:
             raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
-        self._lookahead = lookahead
-        self._max_waste = max_waste
+        self._lookahead = Lookahead(lookahead, max_waste)
         self._width = 1
         self._walks: dict[Listing, Walk] = {}
         self._closed: dict[Listing, Walk] = {}  # left early, with pages still in flight
@@ -102,7 +111,7 @@ class Frontier:
         self._ready: deque[Walk] = deque()  # walks with work that is certain, each at most once
         self._waiting = 0  # walks in _new that count
         self._in_flight = self._asked = self._answered = 0
-        self._failed = self._given_back = self._wasted = 0
+        self._failed = self._given_back = self._wasted = self._speculated = 0
 
     def __contains__(self, listing: object) -> bool:
         """Whether the listing is known here: waiting, open, or closed with pages in flight."""
@@ -164,16 +173,24 @@ class Frontier:
         Returns:
             The page, in flight from now on, or None if there is nothing to ask for at present.
         """
-        self._width = max(width, 1)
-        walk = self._turn()
-        if walk is None:
+        if width < 1:
             return None
-        number = walk.upcoming(_REACH * self._width)
-        walk.sent(number)
-        self._asked += 1
-        self._in_flight += 1
-        self._enlist(walk)
-        return PageRequest(walk.listing, number)
+        self._width = width
+        reach = _REACH * width
+        ready = self._ready
+        while ready:
+            walk = ready.popleft()
+            walk.queued = False
+            number = walk.upcoming(reach)
+            if number:
+                return self._send(walk, number)
+        while self._new:
+            walk = self._new.popleft()
+            if not walk.started:
+                walk.started = True
+                self._waiting -= 1
+                return self._send(walk, walk.upcoming(reach))
+        return self._guess(width, reach)
 
     def answered(
         self, request: PageRequest, *, has_next: bool, items: int, expected: int | None = None
@@ -194,13 +211,15 @@ class Frontier:
         """
         walk = self._landed(request)
         self._answered += 1
-        if walk.listing not in self._walks:
+        if walk.ended:
             self._wasted += 1
+            self._lookahead.note(walk)
             return _WASTED
         known = walk.stop
         wasted = walk.page(request.number, has_next=has_next, items=items, expected=expected)
-        self._wasted += wasted
-        return self._proceed(walk, wasted=wasted, fresh_end=walk.stop < known)
+        if wasted:
+            self._wasted += 1
+        return self._proceed(walk, known, wasted=wasted)
 
     def failed(self, request: PageRequest) -> Answer:
         """Note that a request failed for good, its retries used up.
@@ -210,7 +229,8 @@ class Frontier:
         """
         walk = self._landed(request)
         self._failed += 1
-        if walk.listing not in self._walks:
+        if walk.ended:
+            self._lookahead.note(walk)
             return _NOTHING
         walk.fail(request.number)
         return self._proceed(walk)
@@ -224,11 +244,14 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
+        known = self._lookahead.speculative
         walk = self._landed(request)
         self._given_back += 1
-        if walk.listing not in self._walks:
+        self._lookahead.note(walk)
+        # Look-ahead that is abandoned has probably been paid for.
+        self._wasted += self._lookahead.speculative < known or request.number > walk.stop
+        if walk.ended:
             return _NOTHING
-        self._wasted += request.number > walk.stop
         walk.back(request.number)
         return self._proceed(walk)
 
@@ -246,8 +269,9 @@ class Frontier:
         if walk.flying:
             self._closed[listing] = walk
         if not walk.started:
+            walk.started = True
             self._waiting -= 1
-        return Answer(deliver=tuple(walk.leftover()), ended="failed", past_end=tuple(walk.flying))
+        return self._finish(walk, [], "failed", past_end=tuple(walk.flying))
 
     def wanted(self, request: PageRequest) -> bool:
         """Whether a request in flight is still worth a retry: not closed, not past the end."""
@@ -260,12 +284,14 @@ class Frontier:
             open=len(self._walks) - self._waiting,
             new=self._waiting,
             in_flight=self._in_flight,
-            speculative_in_flight=0,
+            speculative_in_flight=self._lookahead.speculative,
             asked=self._asked,
             answered=self._answered,
             failed=self._failed,
             given_back=self._given_back,
             wasted=self._wasted,
+            speculated=self._speculated,
+            allowance=int(self._lookahead.allowance(self._asked, self._width)),
         )
 
     def __repr__(self) -> str:
@@ -274,43 +300,78 @@ class Frontier:
             f"{self._in_flight} in flight, {self._asked} asked, {self._wasted} wasted>"
         )
 
-    def _turn(self) -> Walk | None:
-        ready = self._ready
-        while ready:
-            walk = ready.popleft()
-            walk.queued = False
-            if self._walks.get(walk.listing) is walk and walk.upcoming(_REACH * self._width):
-                return walk
-        while self._new:
-            walk = self._new.popleft()
-            if self._walks.get(walk.listing) is walk:
-                walk.started = True
-                self._waiting -= 1
-                return walk
-        return None
-
-    def _enlist(self, walk: Walk) -> None:
-        if walk.started and not walk.queued and walk.upcoming(_REACH * self._width):
+    def _send(self, walk: Walk, number: int, *, speculative: bool = False) -> PageRequest:
+        walk.sent(number, speculative=speculative)
+        self._asked += 1
+        self._in_flight += 1
+        if number < walk.goal and not walk.queued:
             walk.queued = True
             self._ready.append(walk)
+        return PageRequest(walk.listing, number)
+
+    def _guess(self, width: int, reach: int) -> PageRequest | None:
+        lookahead = self._lookahead
+        if self._in_flight >= width or not lookahead.permits(self._asked, self._wasted, width):
+            return None
+        left = lookahead.allowance(self._asked, width) - self._wasted
+        choice = lookahead.choose(left, reach)
+        if choice is None:
+            return None
+        walk, number = choice
+        self._speculated += 1
+        request = self._send(walk, number, speculative=True)
+        lookahead.note(walk)
+        return request
 
     def _landed(self, request: PageRequest) -> Walk:
-        walk: Walk | None = self._walks.get(request.listing) or self._closed.get(request.listing)
+        walk = self._walks.get(request.listing)
         if walk is None or request.number not in walk.flying:
-            raise ValueError(f"{request} is not in flight")
+            walk = self._left(request)
         walk.land(request.number)
         self._in_flight -= 1
-        if not walk.flying:
-            self._closed.pop(walk.listing, None)
         return walk
 
-    def _proceed(self, walk: Walk, *, wasted: bool = False, fresh_end: bool = False) -> Answer:
+    def _left(self, request: PageRequest) -> Walk:
+        """The closed walk that a request still belongs to."""
+        walk = self._closed.get(request.listing)
+        if walk is None or request.number not in walk.flying:
+            raise ValueError(f"{request} is not in flight")
+        if len(walk.flying) == 1:
+            del self._closed[request.listing]
+        return walk
+
+    def _proceed(self, walk: Walk, known: int = 0, *, wasted: bool = False) -> Answer:
+        """Draw the conclusions from a change in a walk; `known`: its `stop` before an answer."""
         ready = walk.settle()
-        if walk.over:
+        if walk.low > walk.certain and not walk.flying and self._is_over(walk):
             del self._walks[walk.listing]
-            ready += walk.leftover()
             ending: Ending = "failed" if walk.broken else "capped" if walk.capped else "complete"
-            return Answer(tuple(ready), wasted, ending)
-        self._enlist(walk)
-        past_end = walk.past_end() if fresh_end else ()
-        return Answer(tuple(ready), wasted, None, past_end)
+            return self._finish(walk, ready, ending, wasted=wasted)
+        if walk.more and walk.started and not walk.queued:
+            walk.queued = True
+            self._ready.append(walk)
+        if not self._lookahead.off:
+            self._lookahead.note(walk)
+        past_end = walk.past_end(known) if walk.stop < known else ()
+        if not (ready or wasted or past_end or walk.holes):
+            return _NOTHING
+        return Answer(tuple(ready), wasted, None, past_end, walk.passed())
+
+    def _is_over(self, walk: Walk) -> bool:
+        if walk.upcoming(_REACH * self._width):
+            return False
+        hopes = self._lookahead.permits(self._asked, self._wasted, self._width) and walk.bridge()
+        return not hopes
+
+    def _finish(
+        self,
+        walk: Walk,
+        ready: list[int],
+        ending: Ending,
+        *,
+        wasted: bool = False,
+        past_end: tuple[int, ...] = (),
+    ) -> Answer:
+        ready += walk.end()
+        self._lookahead.note(walk)
+        return Answer(tuple(ready), wasted, ending, past_end, walk.passed())

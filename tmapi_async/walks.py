@@ -6,12 +6,14 @@ The rules, which the [frontier][tmapi_async.frontier] applies to every listing:
   is *certain*: it is asked for, and the walk does not end before it is settled.
 * Only the server's `has_next_page` ends a walk: at the lowest page that says there is no next one,
   unless a later page says that there is. Such a later page wins, because losing half a listing to
-  one glitch costs more than asking the pages between.
-* A page that holds items beyond the end (rows shift while a live ranking is read) was paid for: it
+  one glitch costs more than asking for the pages between.
+* A page beyond the end that holds items (rows shift while a live ranking is read) was paid for: it
   is delivered, after the rest and in page order, but no page is asked for on its account.
 * An empty page that says there is no next one, met before it was certain, lies past the end: it is
   *wasted*, and is not delivered. Met in its turn it is an ordinary, empty page.
-* A page that fails in its turn leaves a hole: the walk goes round it and ends as failed. A page
+* An empty page that says there *is* a next one proves nothing before its turn: one odd answer far
+  ahead would otherwise make every page below it certain, and paid for.
+* A page that fails in its turn leaves a *hole*: the walk goes round it and ends as failed. A page
   that fails before it was certain is forgotten, and asked for again if it becomes certain.
 """
 
@@ -38,12 +40,18 @@ class Walk:
         listing: What is walked.
         low: First page that is neither settled (delivered, held, a hole) nor past the end.
         certain: Last page that must be settled before the walk can end.
-        goal: Last page worth asking for without speculation; from `certain` up to the expected end.
+        goal: Last page worth asking for without speculation: `certain`, or the expected end.
         stop: Lowest page that says there is no next one, uncontradicted; `FAR` if there is none.
         flying: Pages asked for and not yet answered; True for those that were speculation and
             have not become certain since.
         speculative: How many of them are speculation.
-        broken: Whether a hole has been passed.
+        missed: Speculative pages that proved to lie past the end.
+        unsure: Whether the end is unknown although a page exists: speculation may pay.
+        holes: Pages that failed in their turn and were passed since they were last told.
+        broken: Whether any hole was passed.
+        ended: Whether the walk is over or was left.
+        started, queued: Notes of the frontier.
+        listed, counted, weight: Notes of the look-ahead.
     """
 
     __slots__ = (
@@ -53,19 +61,27 @@ class Walk:
         "_claim",
         "_done",
         "_expected",
+        "_first",
         "_next",
         "_strong",
         "_surmised",
         "broken",
         "certain",
+        "counted",
+        "ended",
         "flying",
         "goal",
+        "holes",
+        "listed",
         "listing",
         "low",
+        "missed",
         "queued",
         "speculative",
         "started",
         "stop",
+        "unsure",
+        "weight",
     )
 
     def __init__(
@@ -77,10 +93,11 @@ class Walk:
         held: Mapping[int, bool],
     ) -> None:
         self.listing = listing
-        self.low = self._next = first
+        self.low = self._first = self._next = first
         self.flying: dict[int, bool] = {}
-        self.speculative = 0
-        self.broken = self.started = self.queued = False
+        self.holes: list[int] = []
+        self.speculative = self.missed = self.counted = self.weight = 0
+        self.broken = self.started = self.queued = self.listed = self.unsure = self.ended = False
         self.stop = FAR
         self._cap = FAR if max_pages is None else first + max_pages - 1
         self._expected = expected or 0
@@ -91,27 +108,72 @@ class Walk:
         self._surmised: list[int] = []  # heap of the speculative pages in flight, some outdated
         # Pages from `low` on that are settled, as bits; small, because `low` follows.
         self._done: dict[int, int] = {}
-        self._hold(held)
+        if held:
+            self._hold(held)
         self._review()
 
     def __repr__(self) -> str:
-        end = "?" if self.stop == FAR else self.stop
+        end = "unknown" if self.stop == FAR else self.stop
         return (
             f"<Walk {self.listing.identity}: settled below {self.low}, certain to {self.certain}, "
             f"end {end}, {len(self.flying)} in flight ({self.speculative} speculative)>"
         )
 
+    @property
+    def proven(self) -> int:
+        """How many pages the listing is known to have, less one."""
+        return self.certain - self._first
+
     # -- what to ask for
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be a page to ask for without speculation; `upcoming` tells."""
+        return self._next <= self.goal or bool(self._again)
 
     def upcoming(self, reach: int) -> int:
         """The next page to ask for without speculation, at most `reach` past `low`; 0 if none."""
-        if self._again and self._again[0] <= self.goal:
-            return self._again[0]
-        number = self._next
-        while number in self._done or number in self.flying:
-            number += 1
-        self._next = number
+        again = self._again
+        while again and again[0] <= self.goal:
+            if self._fresh(again[0]):
+                return again[0]
+            heappop(again)
+        self._next = number = self._untouched(self._next)
         return number if number <= self.goal and number <= self.low + reach else 0
+
+    def beyond(self, window: int, reach: int) -> int:
+        """The first page not yet asked for of the `window` after the last one known; 0 if none."""
+        number = self._untouched(max(self._next, self.goal + 1))
+        return number if number <= self.goal + window and number < self._limit(reach) else 0
+
+    def leap(self, boldness: float, reach: int) -> int:
+        """A page worth trying that is not known to exist; 0 if there is none.
+
+        As far ahead as the listing has proven itself, if no guess is in flight there: if that page
+        exists, everything below it becomes certain at the price of one guess. Then half as far, a
+        quarter, and so on, so that a miss leaves little to search; then the nearest. Where a page
+        past the end is known, at most half-way to that.
+
+        Args:
+            boldness: Above 0, at most 1; shortens the leap when there is little left to waste.
+            reach: How far past `low` at most.
+        """
+        base, limit = self.goal, self._limit(reach)
+        span = self.certain - self._first
+        if min(self.stop, self._barrier) < FAR:
+            span = min(span, (limit - base) // 2)
+        span = min(max(1, int(span * boldness)), limit - 1 - base)
+        if span < 1:
+            return 0
+        taken = 0
+        for number in self._surmised:
+            if number > base and self.flying.get(number):
+                taken |= 1 << (number - base - 1).bit_length()
+        for octave in range((span - 1).bit_length(), -1, -1):
+            number = base + min(span, 1 << octave)
+            if not taken >> octave & 1 and self._fresh(number):
+                return number
+        return self.beyond(span, reach)
 
     def sent(self, number: int, *, speculative: bool = False) -> None:
         """Note that a page has been asked for."""
@@ -136,14 +198,15 @@ class Walk:
         if expected is not None:
             self._expected = expected
         wasted = not (items or has_next) and number > self.certain
-        self._done[number] = 0 if wasted else _DELIVER | has_next
-        if has_next:
-            # An empty page that says "more" is believed only when its turn comes: otherwise one
-            # odd answer far ahead would make every page below it certain, and paid for.
-            if number >= self._strong and (items or number <= self.certain):
-                self._extend(number + 1)
+        if wasted:
+            self.missed += 1
+            self._done[number] = 0
         else:
+            self._done[number] = _DELIVER | has_next
+        if not has_next:
             self._claimed(number, items)
+        elif number >= self._strong and (items or number <= max(self.certain, self.low)):
+            self._extend(number + 1)
         self._review()
         return wasted
 
@@ -171,12 +234,13 @@ class Walk:
         """
         ready = []
         done = self._done
-        while self.low <= self.certain and self.low in done:
+        while self.low in done and self.low <= self.certain:
             bits = done.pop(self.low)
             if bits & _DELIVER:
                 ready.append(self.low)
             elif bits & _HOLE:
                 self.broken = True
+                self.holes.append(self.low)
             self.low += 1
             if bits & _NEXT and self.low > self._strong:
                 self._extend(self.low)
@@ -184,37 +248,67 @@ class Walk:
         self._next = max(self._next, self.low)
         return ready
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing can come any more: all that is certain is settled, nothing in flight."""
-        return self.low > self.certain and not self.flying
+    def passed(self) -> tuple[int, ...]:
+        """The holes passed since this was last asked."""
+        if not self.holes:
+            return ()
+        holes = tuple(self.holes)
+        self.holes.clear()
+        return holes
+
+    def bridge(self) -> bool:
+        """Hope for one page past a hole that hides whether the listing goes on.
+
+        Some pages fail for good; without this such a page would cost the rest of its listing.
+        Nothing is hoped for if the hole is the first page, or if the page was tried already.
+        """
+        if not self.broken or self.stop < FAR or self._first + 1 >= self.low:
+            return False
+        self._expected = self.low
+        self._review()
+        return self.goal >= self.low and self._fresh(self.low)
 
     @property
     def capped(self) -> bool:
         """Whether the last page allowed said that there is another."""
         return self._strong > self._cap
 
-    def leftover(self) -> list[int]:
-        """Pages that were paid for and wait for nothing any more, in page order; forgets them."""
+    def end(self) -> list[int]:
+        """Ask for nothing any more.
+
+        Returns:
+            The pages that were paid for and waited for earlier ones, in page order.
+        """
         ready = sorted(number for number, bits in self._done.items() if bits & _DELIVER)
         self._done.clear()
+        self._again.clear()
+        self.goal = 0
+        self.ended = True
+        self.unsure = False
         return ready
 
-    def past_end(self) -> tuple[int, ...]:
-        """Pages in flight beyond the page that says it is the last."""
-        return tuple(number for number in self.flying if number > self.stop)
+    def past_end(self, known: int) -> tuple[int, ...]:
+        """Pages in flight beyond `stop`, but not beyond where it was `known` to be before."""
+        return tuple(number for number in self.flying if self.stop < number <= known)
 
     # -- evidence
 
+    def _fresh(self, number: int) -> bool:
+        return number >= self.low and number not in self.flying and number not in self._done
+
+    def _untouched(self, number: int) -> int:
+        while number in self.flying or number in self._done:
+            number += 1
+        return number
+
+    def _limit(self, reach: int) -> int:
+        """The first page that is not worth guessing at."""
+        return min(self.stop, self._barrier, self._cap + 1, self.low + reach + 1)
+
     def _hold(self, held: Mapping[int, bool]) -> None:
-        if not held:
-            return
-        self._strong = max(
-            [
-                self.low,
-                *(number + 1 for number, more in held.items() if more and number >= self.low),
-            ]
-        )
+        first = self.low
+        strong = [number + 1 for number, more in held.items() if more and number >= first]
+        self._strong = max(strong, default=first)
         lasts = [number for number, more in held.items() if not more and number >= self._strong]
         if lasts:
             self.stop, self._claim = min(lasts), max(lasts)
@@ -240,14 +334,21 @@ class Walk:
                 self._claim = max(self._claim, number)
 
     def _review(self) -> None:
-        certain = max(self._strong, min(self._claim, self.stop))
-        self.certain = certain = min(certain, self._cap)
+        """Draw the conclusions from what has changed."""
+        certain = self._strong
+        if self._claim > certain:
+            certain = max(certain, min(self._claim, self.stop))
+        self.certain = self.goal = certain = min(certain, self._cap)
         if certain >= self._barrier:
             self._barrier = FAR
-        hoped = min(self._expected, self.stop, self._barrier - 1, self._cap)
-        self.goal = max(certain, hoped)
-        while self._surmised and self._surmised[0] <= self.goal:
-            number = heappop(self._surmised)
+        limit = min(self.stop, self._barrier - 1, self._cap)
+        if self._expected > certain:
+            self.goal = max(certain, min(self._expected, limit))
+        # Where a length was told, and holds so far, there is nothing to guess.
+        self.unsure = limit > self.goal and self._first < certain and certain > self._expected
+        surmised = self._surmised
+        while surmised and surmised[0] <= self.goal:
+            number = heappop(surmised)
             if self.flying.get(number):
                 self.flying[number] = False
                 self.speculative -= 1

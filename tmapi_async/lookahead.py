@@ -1,0 +1,103 @@
+"""Speculation: which page to try although it is not known to exist. Pure and bounded.
+
+Only slots that would otherwise idle come here. What may be wasted in all is an allowance, a share
+of the pages asked for; every guess in flight counts against it as if it were wasted, so that the
+allowance holds whatever the answers. Two rules keep it for the listings that need it, which are the
+long ones that would run alone at the end:
+
+* A listing may use a part of what is left that is proportional to its proven length among those
+  whose end is unknown, and what it has wasted counts against that part. Without this, hundreds of
+  middling listings spent everything on finding their ends, and a giant was walked page by page.
+* The number of its guesses in flight grows with the logarithm of its proven length only: one far
+  guess that hits makes more pages certain than a row of near ones, at the price of one miss.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .walks import Walk
+
+_CAUTION = 2  # with so much left to waste, leaps are half as long as they could be
+
+
+class Lookahead:
+    """Shares guesses among the walks whose end is unknown.
+
+    Args:
+        window: None for guesses within the allowance; 0 for none at all; N for the N pages after
+            the last one known of each walk, without regard to the allowance.
+        max_waste: Share of the pages asked for that may be wasted; if any, then at least half the
+            gate's width in all.
+
+    Attributes:
+        speculative: Guesses in flight.
+    """
+
+    def __init__(self, window: int | None, max_waste: float) -> None:
+        self._window = window
+        self._max_waste = max_waste
+        self.speculative = 0
+        self._total = 0  # of the proven lengths of all walks whose end is unknown
+        # Walks that may have something to guess, in turn; ordered, so that one can be taken out.
+        self._line: OrderedDict[Walk, None] = OrderedDict()
+
+    @property
+    def off(self) -> bool:
+        """Whether speculation is forbidden."""
+        return self._window == 0 or (self._window is None and not self._max_waste)
+
+    def allowance(self, asked: int, width: int) -> float:
+        """How many pages may be wasted in all, once `asked` pages have been asked for."""
+        return max(self._max_waste * asked, width / 2) if self._max_waste else 0
+
+    def permits(self, asked: int, wasted: int, width: int) -> bool:
+        """Whether one more guess may be in flight."""
+        if self._window is not None:
+            return self._window > 0
+        return wasted + self.speculative + 1 <= self.allowance(asked, width)
+
+    def note(self, walk: Walk) -> None:
+        """Take account of what has changed in a walk."""
+        if walk.speculative != walk.counted:
+            self.speculative += walk.speculative - walk.counted
+            walk.counted = walk.speculative
+        weight = walk.proven if walk.unsure else 0
+        if weight != walk.weight:
+            self._total += weight - walk.weight
+            walk.weight = weight
+        if walk.listed is not walk.unsure:
+            walk.listed = walk.unsure
+            if walk.unsure:
+                self._line[walk] = None
+            else:
+                del self._line[walk]
+
+    def choose(self, left: float, reach: int) -> tuple[Walk, int] | None:
+        """The guess to make next.
+
+        Args:
+            left: How much of the allowance is not wasted yet.
+            reach: How far past its first unsettled page a walk may run.
+        """
+        while self._line:
+            walk, _ = self._line.popitem(last=False)
+            number = self._guess(walk, left, reach)
+            if number:
+                self._line[walk] = None
+                return walk, number
+            # Nothing changes for it before its next answer, which lists it again.
+            walk.listed = False
+        return None
+
+    def _guess(self, walk: Walk, left: float, reach: int) -> int:
+        if self._window is not None:
+            return walk.beyond(self._window, reach)
+        if walk.speculative > walk.weight.bit_length():
+            return 0
+        share = (left + walk.missed) * walk.weight / self._total
+        if walk.missed + walk.speculative + 1 > share:
+            return 0
+        return walk.leap(left / (left + _CAUTION), reach)
