@@ -8,7 +8,7 @@ structs, and Arrow turns the whole list into numbers at once. Only the values th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -20,6 +20,9 @@ import pyarrow.compute as pc
 from ..models import Item
 from ..rows import ITEM_COLUMNS, READERS, Column, Kind, says_more
 from .reading import Chunk
+from .sinks import Conversions
+
+__all__ = ["FEW_VALUES", "MONEY", "PERCENT", "Conversions", "item_schema", "record_batch"]
 
 MONEY = pa.decimal128(20, 4)
 """Yuan. Holds all that decimal128(18, 2) does and, so that a file keeps one schema, four decimals:
@@ -52,6 +55,12 @@ _PROVENANCE = (
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
 
+FEW_VALUES = (
+    *(field.name for field in _PROVENANCE),
+    *(column.name for column in ITEM_COLUMNS if column.kind in ("count", "flag", "percent")),
+)
+"""Columns whose values repeat a lot."""
+
 _NULL = pa.scalar(None, pa.string())
 
 
@@ -61,26 +70,6 @@ def item_schema() -> pa.Schema:
     columns = [pa.field(c.name, _TYPES[c.kind], nullable=c.kind != "id") for c in ITEM_COLUMNS]
     texts = [pa.field(c.text, pa.string()) for c in ITEM_COLUMNS if c.text is not None]
     return pa.schema([*_PROVENANCE, *columns, *texts, pa.field("extra", pa.string())])
-
-
-class Conversions(msgspec.Struct):
-    """What a number or a flag does not hold of what was sent for it.
-
-    Attributes:
-        unread: Column to how many of its values are null although something was sent; what was
-            sent stands in the column's `..._text`.
-        bounds: Column to how many of its values are read, but were sent as something that says
-            more (`"100000+"`), which stands there too.
-    """
-
-    unread: dict[str, int] = {}
-    bounds: dict[str, int] = {}
-
-    def add(self, column: str, *, unread: int, bounds: int) -> None:
-        """Count some values of a column."""
-        for counted, number in ((self.unread, unread), (self.bounds, bounds)):
-            if number:
-                counted[column] = counted.get(column, 0) + number
 
 
 def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
@@ -124,7 +113,7 @@ def _repeated(counts: list[int]) -> list[int]:
     return [n for n, count in enumerate(counts) for _ in range(count)]
 
 
-def _columns(items: list[Item]) -> Iterator[tuple[Column, Iterable[Any]]]:
+def _columns(items: list[Item]) -> Iterator[tuple[Column, list[Any]]]:
     """Each column with what was sent for it."""
     blocks: dict[str, list[Any]] = {}
     for column in ITEM_COLUMNS:

@@ -1,0 +1,119 @@
+"""What rows are written to: the interface of every destination, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from ..rows import ITEM_COLUMNS, encode, item_rows
+from .reading import Chunk
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NUMBERS = [(column.name, column.text) for column in ITEM_COLUMNS if column.text is not None]
+
+
+class Conversions(msgspec.Struct):
+    """What a number or a flag does not hold of what was sent for it.
+
+    Attributes:
+        unread: Column to how many of its values are null although something was sent; what was
+            sent stands in the column's `..._text`.
+        bounds: Column to how many of its values are read, but were sent as something that says
+            more (`"100000+"`), which stands there too.
+    """
+
+    unread: dict[str, int] = {}
+    bounds: dict[str, int] = {}
+
+    def add(self, column: str, *, unread: int, bounds: int) -> None:
+        """Count some values of a column."""
+        for counted, number in ((self.unread, unread), (self.bounds, bounds)):
+            if number:
+                counted[column] = counted.get(column, 0) + number
+
+
+class Rows:
+    """Some rows, in the forms that destinations want; each form is made once, if it is wanted.
+
+    Args:
+        chunk: The decoded pages.
+        conversions: Where values that could not be converted are counted, once.
+        tables: Whether a destination wants the table form, which then does the counting.
+    """
+
+    def __init__(self, chunk: Chunk, conversions: Conversions, *, tables: bool) -> None:
+        self.chunk = chunk
+        self._conversions = conversions
+        self._tables = tables
+        self._batch: pa.RecordBatch | None = None
+        self._lines: bytes | None = None
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """As an Arrow record batch of `item_schema()`."""
+        if self._batch is None:
+            from .tables import record_batch  # noqa: PLC0415 - pyarrow is an extra
+
+            self._batch = record_batch(self.chunk, self._conversions)
+        return self._batch
+
+    @property
+    def lines(self) -> bytes:
+        r"""As JSON lines, each ended by `\n` alone."""
+        if self._lines is None:
+            self._lines = encode(self._each())
+        return self._lines
+
+    def _each(self) -> Iterator[dict[str, Any]]:
+        for origin, items, positions in self.chunk.origins():
+            for row in item_rows(origin, items, positions):
+                if not self._tables:
+                    self._count(row)
+                yield row
+
+    def _count(self, row: dict[str, Any]) -> None:
+        for name, text in _NUMBERS:
+            if row[text] is not None:
+                unread = row[name] is None
+                self._conversions.add(name, unread=int(unread), bounds=int(not unread))
+
+
+class Landed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a destination holds after an export.
+
+    Attributes:
+        to: The destination, without any password.
+        rows: Rows written to it.
+        bytes: Size of the file, or None where there is none.
+        inserted: Rows that are new in the table, or None where there is none.
+        updated: Rows of the table that changed.
+        unchanged: Rows that the table held already as they are, or newer.
+    """
+
+    to: str
+    rows: int
+    bytes: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+    unchanged: int | None = None
+
+
+class Sink(Protocol):
+    """A destination that is open. Nothing of it is seen by others before `finish` returns."""
+
+    @property
+    def to(self) -> str:
+        """The destination, for people: without any password."""
+
+    def write(self, rows: Rows) -> None:
+        """Take rows."""
+
+    def finish(self) -> Landed:
+        """Make what was written durable, and put it in place."""
+
+    def abandon(self) -> None:
+        """Leave the destination as it was; never raises."""
