@@ -1,9 +1,11 @@
 """Processor time a page of `pages()`, beside a loop written by hand and the raw socket.
 
-    python -m benchmarks.client [--quick] [--pairs 9] [--uvloop] [--profile]
+    python -m benchmarks.client [--quick] [--pairs 9] [--uvloop]
 
 The ratio that counts is that to the hand-written loop: default aiohttp, `asyncio.Semaphore`, the
-same msgspec structs. A full run writes `benchmarks/results/client.json` (`client-uvloop.json`).
+same msgspec structs, on asyncio's own loop. Where uvloop is installed, `pages()` is also run on it;
+`--uvloop` runs every client on it. A full run writes `benchmarks/results/client.json`
+(`client-uvloop.json`).
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import pstats
 
 from tmapi_async import TMAPI
 
-from . import rivals
+from . import rivals as others
 from .common import (
     CLIENT_CORE,
     Meter,
     Server,
     compare,
+    has_uvloop,
     pin,
     run_alone,
     runner,
@@ -38,7 +41,7 @@ async def pages(url: str, listings: int, width: int) -> int:
     """The library: every guarantee on, the gate's width fixed."""
     seen = 0
     async with (
-        TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api,
+        TMAPI(others.TOKEN, base_url=url, concurrency=width) as api,
         api.category_items(range(1, listings + 1)) as walk,
     ):
         async for page in walk.pages():
@@ -47,11 +50,13 @@ async def pages(url: str, listings: int, width: int) -> int:
     return seen
 
 
+ON_UVLOOP = "pages(), uvloop"
 CLIENTS = {
     "pages()": pages,
-    BASELINE: rivals.semaphore_loop,
-    "worker loop": rivals.worker_loop,
-    "raw sockets": rivals.raw_sockets,
+    ON_UVLOOP: pages,
+    BASELINE: others.semaphore_loop,
+    "worker loop": others.worker_loop,
+    "raw sockets": others.raw_sockets,
 }
 COLUMNS = {
     "client": "client",
@@ -86,9 +91,8 @@ def alone(options: argparse.Namespace) -> None:
     profile = cProfile.Profile()
     if options.profile:
         profile.enable()
-    figures = measure(
-        options.alone, options.url, options.listings, options.width, uvloop=options.uvloop
-    )
+    uvloop = options.uvloop or options.alone == ON_UVLOOP
+    figures = measure(options.alone, options.url, options.listings, options.width, uvloop=uvloop)
     if options.profile:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
@@ -100,7 +104,7 @@ def turns(options: argparse.Namespace) -> None:
     workload = (
         f"{options.listings} listings of {PAGES_EACH} pages, 20 items (12.7 KB) each, "
         f"{options.width} in flight, keep-alive, no latency, {options.pairs} turns; "
-        f"{'uvloop' if options.uvloop else 'the loop of asyncio'} for every client"
+        f"{'uvloop' if options.uvloop else 'the loop of asyncio'} unless said otherwise"
     )
     print(workload)
     flags = ["--uvloop"] if options.uvloop else []
@@ -112,7 +116,9 @@ def turns(options: argparse.Namespace) -> None:
                 "benchmarks.client", "--alone", client, "--url", server.url, *sizes, *flags
             )
 
-        found = take_turns(list(CLIENTS), options.pairs, run)
+        one_loop = options.uvloop or not has_uvloop()
+        rivals = [name for name in CLIENTS if name != ON_UVLOOP or not one_loop]
+        found = take_turns(rivals, options.pairs, run)
     rows = compare(found, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
     if not options.quick:
@@ -133,7 +139,7 @@ def main() -> None:
     parser.add_argument("--url", help="with --alone: the server to use")
     options = parser.parse_args()
     options.pairs = options.pairs or (3 if options.quick else 9)
-    options.listings = options.listings or (75 if options.quick else 250)
+    options.listings = options.listings or (50 if options.quick else 250)
     if options.alone:
         alone(options)
     else:

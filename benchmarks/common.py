@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,14 +36,17 @@ def pin(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
 
+def has_uvloop() -> bool:
+    """Whether uvloop is installed."""
+    return find_spec("uvloop") is not None
+
+
 def runner(*, uvloop: bool) -> asyncio.Runner:
     """A runner of asyncio's own loop, or of uvloop's where it is asked for and installed."""
-    if not uvloop:
+    if not uvloop or not has_uvloop():
         return asyncio.Runner()
-    try:
-        import uvloop as fast  # noqa: PLC0415 - optional
-    except ImportError:
-        return asyncio.Runner()
+    import uvloop as fast  # noqa: PLC0415 - optional
+
     return asyncio.Runner(loop_factory=fast.new_event_loop)
 
 
