@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from commands import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -39,3 +40,9 @@ async def tidy() -> AsyncIterator[list[dict[str, Any]]]:
     loop.set_exception_handler(None)
     assert told == []
     assert left == set()
+
+
+@pytest.fixture
+def tmapi(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> InProcess:
+    """`tmapi` as a function: arguments in, exit code, standard output and error out."""
+    return InProcess(monkeypatch, capfdbinary)

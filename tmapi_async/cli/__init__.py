@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -10,7 +11,9 @@ import typer
 
 from ..errors import InvalidRequestError
 from . import console, options
-from .summary import UNEXPECTED, USAGE
+from .summary import PARTIAL, UNEXPECTED, USAGE
+
+_TYPER_INTERRUPTED = 130
 
 app = typer.Typer(
     name="tmapi",
@@ -38,7 +41,8 @@ def _main(
     """Walk 1688.com categories through TMAPI, to their end."""
 
 
-@app.command("items")
+# An ID below 0 looks like an option; `read_ids` tells the two apart.
+@app.command("items", context_settings={"ignore_unknown_options": True})
 def _items(  # noqa: PLR0917 - Typer passes them by name
     cats: options.CatArgument,
     super_factory: options.SuperFactoryOption = False,
@@ -87,7 +91,7 @@ def _items(  # noqa: PLR0917 - Typer passes them by name
     if max_pages is not None and max_pages < 1:
         raise InvalidRequestError(f"--max-pages must be at least 1, not {max_pages}")
     if given.repeated and not quiet:
-        console.tell(f"{given.repeated} IDs were given more than once; each is walked once")
+        console.tell(f"{given.repeated} repeated IDs are left out: each is walked once")
     filters = {
         "super_factory": super_factory,
         "support_dropshipping": support_dropshipping,
@@ -119,14 +123,20 @@ def _sandbox(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command line; the process ends with an exit code of the contract."""
+    _keep_closed_streams()
     try:
         app()
+    except SystemExit as end:
+        if end.code != _TYPER_INTERRUPTED:
+            raise
+        console.tell("interrupted")
+        sys.exit(PARTIAL)
     except InvalidRequestError as error:
         console.tell(f"{error}; nothing was sent")
         sys.exit(USAGE)
     except KeyboardInterrupt:
         console.tell("interrupted")
-        sys.exit(3)
+        sys.exit(PARTIAL)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         # Only the class and where it was raised: a message from below may hold a URL.
         trace = error.__traceback__
@@ -135,3 +145,15 @@ def main() -> None:
         where = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "unknown"
         console.tell(f"unexpected failure: {type(error).__name__} in {where}; please report it")
         sys.exit(UNEXPECTED)
+
+
+def _keep_closed_streams() -> None:
+    """Put nothing where a standard stream was closed.
+
+    Else the next socket would get its number, and what is written to the stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            if name != "stdout":  # what writes rows must know that it cannot
+                setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as the process lives

@@ -56,6 +56,9 @@ def _all(sources: Iterable[str], stdin: BinaryIO) -> Iterator[int]:
             yield from _lines("standard input", stdin)
         elif source.startswith("@"):
             yield from _file(source[1:])
+        elif source.startswith("-") and not source[1:].isdigit():
+            # Its value may be a token.
+            raise InvalidRequestError(f"there is no option {source.partition('=')[0]}")
         else:
             yield parse_id(source)
 
@@ -73,6 +76,8 @@ def _lines(name: str, file: BinaryIO) -> Iterator[int]:
     number = 0
     while line := file.readline(_LONGEST_LINE):
         number += 1
+        if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+            _pass_comment(f"{name}, line {number}", line, file)
         # utf-8-sig: editors on Windows begin a file with a byte order mark.
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
         text = text.partition("#")[0].strip()
@@ -82,3 +87,11 @@ def _lines(name: str, file: BinaryIO) -> Iterator[int]:
             yield parse_id(text)
         except InvalidRequestError as error:
             raise InvalidRequestError(f"{name}, line {number}: {error.message}") from None
+
+
+def _pass_comment(where: str, line: bytes, file: BinaryIO) -> None:
+    """Read on to the end of a line of which only the beginning was read."""
+    if b"#" not in line:
+        raise InvalidRequestError(f"{where}: longer than {_LONGEST_LINE} characters")
+    while (rest := file.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
+        pass

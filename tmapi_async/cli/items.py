@@ -18,7 +18,7 @@ from ..rows import json_lines
 from . import console, running
 from .options import Connection
 from .output import Output, ReaderGoneError
-from .summary import PARTIAL, StoppedBy, Summary, stopped_by
+from .summary import OK, PARTIAL, StoppedBy, Summary, stopped_by
 
 _MOST_TOLD = 20
 
@@ -59,6 +59,7 @@ class _Run:
         self._api: TMAPI | None = None
         self.stopped_by: StoppedBy | None = None
         self.broken = False
+        self._unwritten = False
 
     async def __call__(self) -> int:
         task = asyncio.current_task()
@@ -124,13 +125,12 @@ class _Run:
             console.tell("more of this kind is only counted, in the summary")
 
     def _could_not_write(self, error: OSError) -> None:
+        self._unwritten = True
+        advice = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             self.stopped_by = "disk"
-        console.tell(
-            f"cannot write the items: {error.strerror}; the last line of the output may be cut. "
-            "Free some space, then run the same again"
-        )
-        self._failed_output = True
+            advice = ". Free some space, then run the same again"
+        console.tell(f"cannot write the items: {error.strerror}; the last line may be cut{advice}")
 
     def _line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
@@ -153,7 +153,7 @@ class _Run:
             seconds=time.monotonic() - self._began,
             stopped_by=self.stopped_by,
         )
-        code = summary.exit_code()
+        code = max(summary.exit_code(), PARTIAL if self._unwritten else OK)
         if not self._job.quiet and not self.broken:
             for line in summary.lines():
                 console.tell(line)

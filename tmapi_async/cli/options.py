@@ -173,7 +173,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvalidRequestError: The message says which and why.
         """
-        if self.sandbox and (self.base_url or self.token or self.token_file):
+        if self.sandbox and (self.base_url, self.token, self.token_file) != (None, None, None):
             raise InvalidRequestError(
                 "--sandbox brings its own server and token: leave out --base-url and --token"
             )
@@ -190,12 +190,15 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         """
         return TMAPI(
             SANDBOX_TOKEN if sandbox_url else self._token(),
-            base_url=sandbox_url
-            or self.base_url
-            or os.environ.get("TMAPI_BASE_URL")
-            or DEFAULT_BASE_URL,
+            base_url=sandbox_url or self._base_url(),
             **self._limits(),
         )
+
+    def _base_url(self) -> str:
+        # Given but empty, as by an unset variable of a script, is refused: no other host is meant.
+        if self.base_url is not None:
+            return self.base_url
+        return os.environ.get("TMAPI_BASE_URL") or DEFAULT_BASE_URL
 
     def _limits(self) -> dict[str, Any]:
         return {

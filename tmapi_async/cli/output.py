@@ -8,6 +8,8 @@ import stat
 import sys
 from contextlib import suppress
 
+from ..errors import InvalidRequestError
+
 
 class ReaderGoneError(Exception):
     """Whoever read our standard output has stopped."""
@@ -19,9 +21,14 @@ class Output:
     A pipe or a terminal may be slow; while it is waited for, replies that are on their way must
     still be read, or their time-out would make us pay for them twice. So those are written from a
     thread, one write at a time; a plain file is written directly.
+
+    Raises:
+        InvalidRequestError: Standard output is closed.
     """
 
     def __init__(self) -> None:
+        if sys.stdout is None:
+            raise InvalidRequestError("standard output is closed: rows have nowhere to go")
         self._descriptor = sys.stdout.fileno()
         self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
 

@@ -1,0 +1,156 @@
+"""Running `tmapi` as its users do: in this process where that is enough, else in one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from tmapi_async.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pytest
+
+SUMMARY_KEYS = [
+    "listings",
+    "complete",
+    "capped",
+    "failed",
+    "stopped",
+    "pages",
+    "items",
+    "unique_items",
+    "rejects",
+    "requests",
+    "retries",
+    "wasted",
+    "codes",
+    "seconds",
+    "pages_per_second",
+    "stopped_by",
+]
+"""The contract of the command line, in its order."""
+
+TMAPI = [sys.executable, "-c", "from tmapi_async.cli import main; main()"]
+
+
+class Done(NamedTuple):
+    """A command that has ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Standard output, which must be JSON lines split on a line feed alone."""
+        assert self.out == b"" or self.out.endswith(b"\n")
+        return [msgspec.json.decode(line) for line in self.out.split(b"\n")[:-1]]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last line of standard error, which must be the summary as JSON."""
+        summary = msgspec.json.decode(self.err.splitlines()[-1])
+        assert list(summary) == SUMMARY_KEYS
+        return summary
+
+    @property
+    def said(self) -> list[str]:
+        """The lines of standard error, each of which must be a plain message of ours."""
+        lines = self.err.splitlines()
+        assert "Traceback" not in self.err
+        assert all(line.startswith(("tmapi: ", "{")) for line in lines), self.err
+        return lines
+
+
+def environment(url: str = "", token: str = "sandbox", **more: str) -> dict[str, str]:  # noqa: S107 - the sandbox's public one
+    """An environment without proxies and without what the developer has set."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith("TMAPI_") and not name.upper().endswith("_PROXY")
+    }
+    kept |= {"TMAPI_TOKEN": token} if token else {}
+    kept |= {"TMAPI_BASE_URL": url} if url else {}
+    return kept | more
+
+
+def spawn(
+    *arguments: str, env: dict[str, str], before: Iterable[str] = (), **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start `tmapi` in a process of its own, with pipes; `before` is put before the command."""
+    pipe = subprocess.PIPE
+    options = {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe} | options
+    return subprocess.Popen([*before, *TMAPI, *arguments], env=env, **options)  # noqa: S603 - our own command
+
+
+def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Done:
+    """Wait for a process to end; one that does not is killed and fails the test."""
+    try:
+        out, err = process.communicate(stdin, timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Done(process.returncode, out or b"", (err or b"").decode())
+
+
+def run(*arguments: str, env: dict[str, str], **options: Any) -> Done:
+    """Run `tmapi` in a process of its own."""
+    return finish(spawn(*arguments, env=env, **options))
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """The command sets up logging for a process of its own; give the tests' back."""
+    root, ours = logging.getLogger(), logging.getLogger("tmapi_async")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    show = warnings.showwarning
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+        warnings.showwarning = show
+
+
+class InProcess:
+    """Runs `tmapi` in this process, which is much faster than starting one."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[bytes]
+    ) -> None:
+        self._monkeypatch = monkeypatch
+        self._capture = capture
+
+    def __call__(self, *arguments: str, url: str = "", stdin: bytes = b"", **env: str) -> Done:
+        """Run a command; `env` are variables beside token and base URL."""
+        with self._monkeypatch.context() as patch, _as_it_was():
+            for name in set(os.environ) - set(environment()):
+                patch.delenv(name)
+            for name, value in environment(url, **env).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["tmapi", *arguments])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            self._capture.readouterr()
+            code = _code()
+        out, err = self._capture.readouterr()
+        return Done(code, out, err.decode())
+
+
+def _code() -> int:
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
