@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -107,6 +108,63 @@ def _items(  # noqa: PLR0917 - Typer passes them by name
         quiet=quiet,
     )
     raise typer.Exit(items(job))
+
+
+@app.command("export")
+def _export(  # noqa: PLR0917 - Typer passes them by name
+    journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
+    more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST...",
+            help="Where to: .parquet, .csv, .jsonl, .jsonl.zst or .duckdb files, postgresql://...,"
+            " or - for JSON lines. Several are written in one reading.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="NAME", help="Table of a database (items).")
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="latest|all|N", help="Which run (the latest)."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only pages fetched since a date or time (UTC unless it says); of all runs.",
+        ),
+    ] = None,
+    cat: Annotated[
+        list[str] | None,
+        typer.Option("--cat", metavar="CAT", help="Only this category; may be repeated."),
+    ] = None,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="Only the latest sighting of each item.")
+    ] = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Write what a journal holds to files and databases; also while a harvest writes to it."""
+    from .export import Request, export  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(0)
+    request = Request(
+        journal=journal,
+        # `--to A B` is `--to A --to B`: what follows the journal can be nothing else.
+        to=[*(to or ()), *((more or ()) if to else ())],
+        table=table,
+        run=run,
+        since=since,
+        cats=cat or [],
+        unique=unique,
+        json=json,
+        quiet=quiet,
+    )
+    raise typer.Exit(export(request))
 
 
 @app.command(

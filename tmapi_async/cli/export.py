@@ -18,9 +18,9 @@ from rich.text import Text
 
 from ..errors import InvalidRequestError
 from ..export import Export, ExportProgress, ExportSummary, Selection
-from ..export.destinations import ENDINGS
 from ..export.errors import ExportError
 from ..export.reading import ALL_RUNS
+from ..export.sinks import Landed
 from ..harvest.errors import (
     JournalError,
     NewerJournalError,
@@ -32,29 +32,51 @@ from ..listings import parse_id
 from . import console
 from .summary import OK, PARTIAL, UNEXPECTED, USAGE
 
-TO_HELP = f"A file ({', '.join(ENDINGS)}), postgresql://..., or - for JSON lines; may be repeated."
-
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
 
 
-def selection(
-    run: str | None, since: str | None, cats: list[str] | None, *, unique: bool
-) -> Selection:
-    """What the options select.
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tmapi export` is asked to do, as typed.
 
-    Raises:
-        InvalidRequestError: One of them makes no sense.
+    Attributes:
+        journal: The journal.
+        to: Destinations.
+        table: The table of every database among them, or None.
+        run: `latest`, `all` or a number, or None.
+        since: A date or a time, or None.
+        cats: Category IDs; empty for all.
+        unique: Only the latest sighting of each item.
+        json: End with the summary as JSON.
+        quiet: No progress, no summary.
     """
-    return Selection(
-        run=_run(run),
-        since=_time(since) if since else None,
-        cats=frozenset(parse_id(cat) for cat in cats or ()),
-        unique=unique,
-    )
+
+    journal: Path
+    to: list[str]
+    table: str | None
+    run: str | None
+    since: str | None
+    cats: list[str]
+    unique: bool
+    json: bool
+    quiet: bool
+
+    def export(self) -> Export:
+        """The export, checked.
+
+        Raises:
+            InvalidRequestError: An option or a destination makes no sense.
+        """
+        selection = Selection(
+            run=_run(self.run),
+            since=_time(self.since) if self.since else None,
+            cats=frozenset(parse_id(cat) for cat in self.cats),
+            unique=self.unique,
+        )
+        return Export(self.journal, self.to, selection, table=self.table)
 
 
 def _run(text: str | None) -> int | None:
-    if text in (None, "latest"):
+    if text is None or text == "latest":
         return None
     if text == "all":
         return ALL_RUNS
@@ -74,54 +96,68 @@ def _time(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def export(job: Export, *, json: bool, quiet: bool, rows_on_stdout: bool) -> int:
+def export(request: Request) -> int:
     """Run an export; returns the exit code."""
-    code = OK
-    tell = console.tell if not quiet else lambda _: None
     try:
-        with _stopped_by_sigterm(), _progress(shown=not quiet) as show:
-            job.run(show)
+        job = request.export()
+    except InvalidRequestError as error:
+        console.tell(f"{error}; nothing was read")
+        return USAGE
+    try:
+        code = _run_job(job, quiet=request.quiet)
     except BrokenPipeError:
         _silence()
         return PARTIAL
+    if not request.quiet and (code == OK or job.summary.pages):
+        for line in lines(job.summary):
+            console.tell(line)
+    if request.json:
+        text = msgspec.json.encode(job.summary).decode()
+        tell = console.tell_plainly if "-" in request.to else print
+        tell(text)
+    return code
+
+
+def _run_job(job: Export, *, quiet: bool) -> int:
+    try:
+        with _stopped_by_sigterm(), _progress(shown=not quiet) as show:
+            job.run(show)
     except KeyboardInterrupt:
-        code = PARTIAL
-        console.tell("interrupted: no destination was changed but those named as done")
+        console.tell("interrupted: nothing was changed but what is named as written")
     except InvalidRequestError as error:
-        code = USAGE
         console.tell(str(error))
+        return USAGE
     except ExportError as error:
-        code = PARTIAL
         console.tell(str(error))
     except JournalError as error:
-        code = USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
         console.tell(str(error))
-    for line in lines(job.summary):
-        tell(line)
-    if json:
-        text = msgspec.json.encode(job.summary).decode()
-        if rows_on_stdout:
-            console.tell_plainly(text)
-        else:
-            print(text, flush=True)  # noqa: T201 - the contract's last line of standard output
-    return code
+        return USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
+    else:
+        return OK
+    return PARTIAL
 
 
 def lines(summary: ExportSummary) -> Iterator[str]:
     """The summary for a person."""
-    for done in summary.destinations:
-        where = "standard output" if done.to == "-" else done.to
-        if done.inserted is not None:
-            how = f"{done.inserted:,} new, {done.updated:,} changed, {done.unchanged:,} as they were"
-        else:
-            how = f"{done.rows:,} rows"
-        size = f", {done.bytes:,} bytes" if done.bytes is not None else ""
-        yield f"{where}: {how}{size}"
+    yield from map(_landed, summary.destinations)
     which = "all runs" if summary.run is None else f"run {summary.run}"
     yield (
         f"{summary.rows:,} rows of {summary.pages:,} pages of {which} in {summary.seconds:.1f} s, "
         f"{summary.rows_per_second:,.0f} a second"
     )
+    yield from _left_out(summary)
+
+
+def _landed(done: Landed) -> str:
+    where = "standard output" if done.to == "-" else done.to
+    if done.inserted is not None:
+        changed = f"{done.updated:,} changed, {done.unchanged:,} as before"
+        return f"{where}: {done.inserted:,} new, {changed}"
+    size = f", {done.bytes:,} bytes" if done.bytes is not None else ""
+    return f"{where}: {done.rows:,} rows{size}"
+
+
+def _left_out(summary: ExportSummary) -> Iterator[str]:
     for counted, what in (
         (summary.unread, "values could not be read: null, with what was sent in ..._text"),
         (summary.bounds, "values say more than their number: what was sent is in ..._text"),
@@ -156,9 +192,6 @@ def _progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]:
     """A line that is redrawn on a terminal, one an interval elsewhere."""
     if not shown:
         yield lambda _: None
-    elif sys.stderr.isatty() and not sys.stdout.isatty():
-        with Console(stderr=True).status("reading") as status:
-            yield lambda progress: status.update(Text(str(progress)))
     elif sys.stderr.isatty():
         with Console(stderr=True).status("reading") as status:
             yield lambda progress: status.update(Text(str(progress)))
@@ -177,10 +210,3 @@ def _progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]:
 def _silence() -> None:
     """Let the interpreter flush into nothing when it ends: the reader has gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def job(
-    journal: Path, to: list[str], chosen: Selection, *, table: str | None
-) -> tuple[Export, bool]:
-    """The export that is asked for, and whether its rows go to standard output."""
-    return Export(journal, to, chosen, table=table), "-" in to

@@ -90,7 +90,7 @@ def destinations(
     """
     found = [destination(text, table=table) for text in texts]
     if not found:
-        raise ExportRefusedError("no destination: name a file, a database URL, or -")
+        raise ExportRefusedError("no destination: give --to a file, a database URL, or -")
     places: set[object] = set()
     for one in found:
         place = one.path.resolve() if one.path else (one.kind, one.url, one.table)
