@@ -74,7 +74,7 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
         journal.apply(*(visit_began(visit, time.time()) for visit in side_by_side))
         for number in range(1, each + 1):
             for visit in side_by_side:
-                while journal.waiting >= width:
+                while journal.waiting >= width and journal.error is None:
                     room.clear()
                     await room.wait()
                 body = texts[handed % len(texts)]

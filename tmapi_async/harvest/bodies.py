@@ -8,7 +8,7 @@ dictionary takes 25 KB of the file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zstandard
 
@@ -31,7 +31,7 @@ class Encoded(NamedTuple):
     """A body as stored: the dictionary's number, or None, and the frame."""
 
     dictionary: int | None
-    frame: bytes
+    frame: Any  # bytes, or a buffer that SQLite takes for bytes
 
 
 class _Endpoint:
@@ -39,23 +39,35 @@ class _Endpoint:
 
     def __init__(self, dictionary: int | None, content: bytes | None) -> None:
         self.dictionary = dictionary
-        data = zstandard.ZstdCompressionDict(content) if content is not None else None
+        data = None
+        if content is not None:
+            data = zstandard.ZstdCompressionDict(content)
+            data.precompute_compress(LEVEL)  # once: a second time would crash (zstandard 0.25)
         # The checksum costs 4 bytes and finds damage that SQLite cannot see.
-        self._compress = zstandard.ZstdCompressor(
-            LEVEL, dict_data=data, write_checksum=True
-        ).compress
+        self._compressor = zstandard.ZstdCompressor(LEVEL, dict_data=data, write_checksum=True)
         self.samples: list[bytes] | None = [] if data is None else None
         self._sampled = 0
         self._seen = 0
 
-    def encode(self, body: bytes) -> Encoded:
+    def encode(self, bodies: list[bytes]) -> list[Encoded]:
         if self.samples is not None:
-            self._learn(self.samples, body)
-        return Encoded(self.dictionary, self._compress(body))
+            for body in bodies:
+                self._learn(body)
+        return [Encoded(self.dictionary, frame) for frame in self._frames(bodies)]
 
-    def _learn(self, samples: list[bytes], body: bytes) -> None:
+    def _frames(self, bodies: list[bytes]) -> list[Any]:
+        try:
+            # One call for all: each call gives up the interpreter's lock, and getting it back from
+            # a busy event loop costs more than compressing does.
+            frames: Any = self._compressor.multi_compress_to_buffer([*bodies], threads=1)
+            return list(frames)
+        except (AttributeError, NotImplementedError):  # builds without it, PyPy
+            return [self._compressor.compress(body) for body in bodies]
+
+    def _learn(self, body: bytes) -> None:
+        samples = self.samples
         self._seen += 1
-        if self._seen > _LONGEST_LEARNING:
+        if samples is None or self._seen > _LONGEST_LEARNING:
             self.samples = None  # the bodies are too small to learn from
         elif self._sampled < _MOST_BYTES:
             samples.append(body[:_SAMPLE_BYTES])
@@ -83,20 +95,20 @@ class Encoder:
             self._endpoints[endpoint] = _Endpoint(number, zstandard.decompress(content))
             self._last = number
 
-    def encode(self, endpoint: str, body: bytes) -> Encoded:
-        """Compress a body.
+    def encode(self, endpoint: str, bodies: list[bytes]) -> list[Encoded]:
+        """Compress bodies.
 
         Args:
-            endpoint: Name of the endpoint it came from.
-            body: The body.
+            endpoint: Name of the endpoint they came from.
+            bodies: The bodies.
 
         Returns:
-            The frame and the dictionary it needs.
+            For each the frame and the dictionary it needs.
         """
         known = self._endpoints.get(endpoint)
         if known is None:
             known = self._endpoints[endpoint] = _Endpoint(None, None)
-        return known.encode(body)
+        return known.encode(bodies)
 
     def trained(self) -> list[tuple[int, str, bytes]]:
         """Train the dictionaries that can be.

@@ -9,17 +9,18 @@ Nothing here touches the event loop but through the two callbacks, which are cal
 
 from __future__ import annotations
 
+import functools
 import math
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .bodies import Encoder
+from .bodies import Encoded, Encoder
 from .changes import Statement
 from .errors import JournalError, journal_error
 from .records import Counters, PageRecord, milliseconds
@@ -29,13 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST_GROUP = 256
+_MOST_ROWS = 32  # of 15 parameters each: old SQLite allows 999 of them in one statement
 _STEPS = 720
 
-# A page that is held already stays as it is: whoever sent it again did so by mistake.
-_INSERT_PAGE = """
-INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (visit, number) DO NOTHING
-"""
 _INSERT_REJECT = (
     "INSERT INTO reject SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM page WHERE seq = ?1)"
 )
@@ -59,6 +56,12 @@ class Batch(msgspec.Struct):
     pages: list[PageRecord]
     statements: list[Statement]
     counters: Counters | None = None
+
+    def join(self, later: Batch) -> None:
+        """Take in a batch that was handed over later."""
+        self.pages += later.pages
+        self.statements += later.statements
+        self.counters = later.counters or self.counters
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -127,36 +130,53 @@ class Writer(threading.Thread):
             self._ended(error)
 
     def _commit_group(self, batch: Batch) -> bool:
-        pages, rejects, sizes = [], [], [0, 0]
-        statements: list[Statement] = []
-        counters, more = None, True
-        taken: Batch | None = batch
-        while taken is not None:
-            for record in taken.pages:
-                pages.append(self._encoded(record, sizes))
-                rejects += [(self._seq, r.position, r.reason, r.raw) for r in record.rejects]
-            statements += taken.statements
-            counters = taken.counters or counters
-            taken, more = self._take(len(pages))
-        self._transaction(pages, rejects, statements, counters)
-        self._committed(Committed(len(pages), len(statements), *sizes))
+        group, more = batch, True
+        pages: list[Row] = []
+        rejects: list[Row] = []
+        sizes = [0, 0]
+        fresh: Batch | None = batch
+        while fresh is not None:
+            # While these are compressed others come: they join, as long as the group is not large.
+            pages += self._encoded(fresh.pages, rejects, sizes)
+            fresh, more = self._take(len(pages)) if more else (None, False)
+            if fresh is not None:
+                group.statements += fresh.statements
+                group.counters = fresh.counters or group.counters
+        self._transaction(pages, rejects, group)
+        self._committed(Committed(len(pages), len(group.statements), *sizes))
         return more
 
     def _take(self, held: int) -> tuple[Batch | None, bool]:
-        """The next batch if one lies there, and whether there can be more after that."""
-        if held >= LARGEST_GROUP:
-            return None, True
-        try:
-            taken = self._queue.get_nowait()
-        except queue.Empty:
-            return None, True
-        return taken, taken is not None
+        """All that lies there, if anything does, and whether there can be more after that."""
+        taken: Batch | None = None
+        while held < LARGEST_GROUP:
+            try:
+                batch = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if batch is None:
+                return taken, False
+            if taken is None:
+                taken = batch
+            else:
+                taken.join(batch)
+            held += len(batch.pages)
+        return taken, True
 
-    def _encoded(self, record: PageRecord, sizes: list[int]) -> Row:
-        encoded = self._encoder.encode(record.visit.listing.endpoint, record.body)
-        sizes[0] += len(record.body)
-        sizes[1] += len(encoded.frame)
-        self._seq += 1
+    def _encoded(
+        self, records: list[PageRecord], rejects: list[Row], sizes: list[int]
+    ) -> Iterator[Row]:
+        for endpoint, of_one in _by_endpoint(records):
+            bodies = [record.body for record in of_one]
+            frames = self._encoder.encode(endpoint, bodies)
+            for record, encoded in zip(of_one, frames, strict=True):
+                sizes[0] += len(record.body)
+                sizes[1] += len(encoded.frame)
+                self._seq += 1
+                rejects += [(self._seq, r.position, r.reason, r.raw) for r in record.rejects]
+                yield self._row(record, encoded)
+
+    def _row(self, record: PageRecord, encoded: Encoded) -> Row:
         return (
             self._seq,
             record.visit.id,
@@ -175,36 +195,55 @@ class Writer(threading.Thread):
             encoded.frame,
         )
 
-    def _transaction(
-        self,
-        pages: list[Row],
-        rejects: list[Row],
-        statements: list[Statement],
-        counters: Counters | None,
-    ) -> None:
+    def _transaction(self, pages: list[Row], rejects: list[Row], group: Batch) -> None:
         execute = self._connection.execute
-        many = self._connection.executemany
         execute("BEGIN IMMEDIATE")
         try:
-            stored = many(_INSERT_PAGE, pages).rowcount if pages else 0
+            self._insert(pages)
             if rejects:
-                many(_INSERT_REJECT, rejects)
-            for statement in statements:
+                self._connection.executemany(_INSERT_REJECT, rejects)
+            for statement in group.statements:
                 execute(statement.sql, statement.values)
-            if stored == len(pages):
-                self._ticks.add(stored, sum(page[11] for page in pages))
-            else:
-                self._ticks.add(*execute(_STORED, (pages[0][0],)).fetchone())
-            if counters is not None:
-                self._ticks.note(self._connection, counters)
-            trained = self._encoder.trained()
-            many(_INSERT_DICTIONARY, trained)
+            if group.counters is not None:
+                self._ticks.note(self._connection, group.counters)
+            for row in self._encoder.trained():
+                execute(_INSERT_DICTIONARY, row)
             execute("COMMIT")
         except BaseException:
             # SQLite has rolled back already after some errors, a full disk among them.
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise
+
+    def _insert(self, pages: list[Row]) -> None:
+        stored = done = 0
+        while done < len(pages):
+            # Many rows a statement, for the same reason as in `bodies`; of sizes that are powers of
+            # two, so that few statements are prepared.
+            count = min(_MOST_ROWS, 1 << ((len(pages) - done).bit_length() - 1))
+            values = [value for row in pages[done : done + count] for value in row]
+            stored += self._connection.execute(_insert_pages(count), values).rowcount
+            done += count
+        if stored == len(pages):
+            self._ticks.add(stored, sum(page[11] for page in pages))
+        else:
+            row = self._connection.execute(_STORED, (pages[0][0],)).fetchone()
+            self._ticks.add(*row)
+
+
+@functools.cache
+def _insert_pages(count: int) -> str:
+    row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    rows = ", ".join([row] * count)
+    # A page that is held already stays as it is: whoever sent it again did so by mistake.
+    return f"INSERT INTO page VALUES {rows} ON CONFLICT (visit, number) DO NOTHING"  # noqa: S608 - only marks
+
+
+def _by_endpoint(records: list[PageRecord]) -> Iterable[tuple[str, list[PageRecord]]]:
+    found: dict[str, list[PageRecord]] = {}
+    for record in records:
+        found.setdefault(record.visit.listing.endpoint, []).append(record)
+    return found.items()
 
 
 class _Ticks:
