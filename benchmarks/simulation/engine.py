@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -51,6 +52,7 @@ class World:
         failures: Share of requests answered with an error that must be asked again.
         retry_after: What a refusal says, or None.
         closed: (from, until) during which the server refuses everything, or None.
+        queues: The server queues what is above its limit instead of refusing it.
         patience: The client abandons after this many seconds.
         cancelled: Share of requests that the client abandons somewhere within one mean latency.
     """
@@ -64,19 +66,35 @@ class World:
     failures: float = 0.0
     retry_after: float | None = None
     closed: tuple[float, float] | None = None
+    queues: bool = False
     patience: float = 60.0
     cancelled: float = 0.0
 
 
 @dataclass
 class Result:
-    """What a simulated run came to. Times in seconds."""
+    """What a simulated run came to. Times in seconds.
+
+    Attributes:
+        requests: Attempts sent.
+        answers: Replies that were no refusals.
+        refusals: Replies that were.
+        abandoned: Attempts the client did not wait for.
+        seconds: When the last reply came.
+        worked: What the server spent on all requests.
+        longest: What it spent on the slowest.
+        phases: One for each limit.
+        trace: (time, at work, width, limit), if kept.
+        refused_at: When the refusals came.
+    """
 
     requests: int = 0
     answers: int = 0
     refusals: int = 0
     abandoned: int = 0
     seconds: float = 0.0
+    worked: float = 0.0
+    longest: float = 0.0
     phases: list[Phase] = field(default_factory=list)
     trace: list[tuple[float, int, int, int]] = field(default_factory=list)
     refused_at: list[float] = field(default_factory=list)
@@ -86,7 +104,13 @@ class Simulation:
     """One run. Nothing sleeps: time is that of the next event."""
 
     def __init__(
-        self, world: World, controller: Controller, source: Source, seed: int, *, trace: bool = False
+        self,
+        world: World,
+        controller: Controller,
+        source: Source,
+        seed: int,
+        *,
+        trace: bool = False,
     ) -> None:
         self.world, self.controller, self.source = world, controller, source
         self.random = Random(seed)  # noqa: S311 - a simulation must be repeatable
@@ -102,7 +126,7 @@ class Simulation:
         self._wake_set = float("inf")
         self._half = world.rtt / 2
         self._faulty = bool(world.spurious or world.closed)
-        self._gone: set[int] = set()
+        self._queue: deque[tuple[float, Hashable]] = deque()
         self._handlers: list[Callable[[float, Hashable], None]] = [
             self._arrives,
             self._done,
@@ -217,12 +241,17 @@ class Simulation:
 
     def _arrives(self, sent_at: float, work: Hashable) -> None:
         now = self.now
+        if self.world.queues and self.meter.running >= self.meter.limit:
+            self._queue.append((sent_at, work))
+            return
         if self.meter.running >= self.meter.limit or (self._faulty and self._fault()):
             self._at(now + self._half, REFUSAL, sent_at, work)
             return
         self.meter.change(now, 1)
         took = self.draw()
-        latency = took + self.world.rtt
+        self.result.worked += took
+        self.result.longest = max(self.result.longest, took)
+        latency = now - sent_at + self._half + took
         patience = self.world.patience
         if self.world.cancelled and self.random.random() < self.world.cancelled:
             patience = self.world.latency * self.random.random() + self.world.rtt
@@ -234,6 +263,8 @@ class Simulation:
 
     def _done(self, sent_at: float, work: Hashable) -> None:
         self.meter.change(self.now, -1)
+        if self._queue:
+            self._arrives(*self._queue.popleft())
         if sent_at >= 0:
             self._at(self.now + self._half, ANSWER, sent_at, work)
         if self.keep_trace:

@@ -11,6 +11,9 @@ SHARE = 0.002
 HORIZON = 100
 """The share is judged over at least this many requests for each slot of the limit first found."""
 
+DEBT = 3.0
+"""Refusals overdrawn beyond this are forgiven: a wrong ceiling must not stop learning for hours."""
+
 
 class Allowance:
     """Decides whether one more probe of the limit is affordable.
@@ -62,7 +65,10 @@ class Allowance:
         Returns:
             Whether what is left, without `spare`, pays for what the last probe cost.
         """
-        return self.left(answers, refusals) - spare >= max(1, refusals - self._mark)
+        left = self.left(answers, refusals)
+        if left < -DEBT:
+            self._granted -= DEBT + left
+        return left - spare >= max(1, refusals - self._mark)
 
     def __repr__(self) -> str:
         return f"<Allowance: {self._granted:.0f} granted, horizon {self._horizon} requests>"

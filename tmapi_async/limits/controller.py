@@ -7,7 +7,7 @@ import math
 from tmapi_async.errors import InvalidRequestError
 
 from .history import HistoryPoint
-from .learner import UNBOUNDED, Learner
+from .learner import Learner
 from .protocol import Controller, ControllerStatistics
 from .reopening import STEPS, Reopening
 
@@ -15,6 +15,9 @@ __all__ = ["Controller", "ControllerStatistics", "HistoryPoint", "LearningContro
 
 START = 4
 """Width at which `auto` starts."""
+
+MOST = 2_000
+"""Widest gate without a ceiling: as many connections, where the system allows them."""
 
 COOL_DOWN_MOST = 10.0
 """Longest cool-down of our own, in seconds."""
@@ -60,8 +63,9 @@ class LearningController:
         for name, value in (("ceiling", ceiling), ("start", start)):
             if value is not None and (isinstance(value, bool) or value < 1):
                 raise InvalidRequestError(f"{name} must be at least 1, not {value!r}")
-        self._ceiling = UNBOUNDED if ceiling is None else ceiling
-        self._learner = Learner(min(start or ceiling or START, self._ceiling), self._ceiling)
+        self._ceiling = ceiling
+        most = MOST if ceiling is None else ceiling
+        self._learner = Learner(min(start or ceiling or START, most), most)
         self._reopening = Reopening()
         self._abandoned = 0
         self._pauses = 0  # cool-downs with no answer between
@@ -133,7 +137,7 @@ class LearningController:
         state = "growing" if learner.growing else "holding"
         return ControllerStatistics(
             width=learner.width,
-            ceiling=None if self._ceiling == UNBOUNDED else self._ceiling,
+            ceiling=self._ceiling,
             state="reopening" if self._reopening.active else state,
             limit=learner.limit,
             latency=learner.latency,
@@ -162,7 +166,7 @@ class LearningController:
     def _idle(self, now: float) -> bool:
         """Whether so long nothing was sent that the limit may be another one by now."""
         learner = self._learner
-        known = learner.width < self._ceiling and self._last_sent > -math.inf
+        known = learner.width < learner.ceiling and self._last_sent > -math.inf
         return known and now - self._last_sent > 4 * learner.latency
 
     def _after_gap(self, now: float) -> None:

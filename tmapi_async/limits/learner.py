@@ -22,11 +22,21 @@ FICKLE = 1000
 CLOSED_SHARE = 1 / 30
 """Share of the time that probes may keep the gate closed, where a refusal says `Retry-After`."""
 
+CROWDED = 3.0
+"""A server that answers this many times slower than at its best is not asked for more at once."""
+
+FORGET = 1.005
+"""The best latency seen is forgotten by this factor a round trip while it keeps the gate."""
+
+SEASONED = 64
+"""Answers before the mean latency is taken for the server's."""
+
 UNKNOWN_ROUND_TRIP = 0.5
 """Assumed before the first answer, in seconds."""
 
 UNBOUNDED = 1 << 30
-LATENCY_GAIN = 1 / 32
+MEMORY = 32
+LATENCY_GAIN = 1 / MEMORY
 TRIP_GAIN = 1 / 4
 
 
@@ -64,6 +74,7 @@ class Learner:
         "_anchor",
         "_arming",
         "_back_to",
+        "_best",
         "_epoch_end",
         "_fallen_from",
         "_first",
@@ -114,6 +125,7 @@ class Learner:
         self._strikes = 0  # cuts in a row
         self._floor = 1  # what the rest of a burst may narrow to
         self._wait_from = 0
+        self._best = math.inf  # the lowest mean latency, slowly forgotten
         self._set(width)
         self._grow(ceiling, UNBOUNDED)
         # The first answers need no proof that the first width was in full use.
@@ -151,12 +163,15 @@ class Learner:
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
         """An attempt was answered; `in_flight` still includes it."""
         self.answers += 1
+        full = in_flight >= self._near
         latency = now - sent_at
-        if latency > 0.0:
-            self.latency += (latency - self.latency) * (LATENCY_GAIN if self.latency else 1.0)
+        # When work runs out the slow ones come last: they are no measure of the round trip.
+        if latency > 0.0 and (full or self.answers <= MEMORY):
+            gain = LATENCY_GAIN if self.answers > MEMORY else 1 / self.answers
+            self.latency += (latency - self.latency) * gain
         # An attempt sent before the last change of the width says nothing about that width, and a
         # gate that is not full says nothing about its last slot.
-        if sent_at >= self._since and in_flight >= self._near:
+        if full and sent_at >= self._since:
             self._wait -= 1
             if self._wait <= 0:
                 self._step(now)
@@ -231,9 +246,21 @@ class Learner:
         if self.width > self._wall + self._blur:
             self._contradicted()
         self._set(self.width + 1)
-        if self.width >= self._epoch_end:
-            self.history.add(now, self.width, "grow")
+        if self.width < self._epoch_end:
+            return
+        crowded = self._crowded()
+        self.history.add(now, self.width, "hold" if crowded else "grow")
+        if crowded:
+            self._settle()
+        else:
             self._new_epoch()
+
+    def _crowded(self) -> bool:
+        """Whether the server takes all it is given, but gets slower: then more is of no use."""
+        if self.answers < SEASONED:
+            return False
+        self._best = min(self._best * FORGET, self.latency)
+        return self.latency > CROWDED * self._best
 
     def _contradicted(self) -> None:
         """What was refused is taken now: the limit has grown, or it was never the limit."""
@@ -260,6 +287,8 @@ class Learner:
 
     def _affordable(self) -> bool:
         self._allowance.found(self.width, self.refusals)
+        if self._crowded():
+            return False
         # Where refusals come anyhow, the allowance is no measure.
         allowance, spare = self._allowance, int(self._blur)
         return self._tolerant or allowance.affords(self.answers, self.refusals, spare)
@@ -274,7 +303,7 @@ class Learner:
         if self._strikes >= ALARM:
             self._limit_fell(level)
         elif self._strikes == 1 and self._tolerant:
-            self._surprises += 1
+            self._surprises += not self.growing
             self._floor = before
             self._allowance.excuse(1)
         elif self.growing:
@@ -284,7 +313,7 @@ class Learner:
         if self.width != before:
             if not self.growing:
                 self._arming, self._since = False, now
-            self.history.add(now, self.width, "cut")
+            self.history.add(now, self.width, "cut" if self.width < before else "hold")
 
     def _narrow(self, to: int) -> None:
         old = self.width
@@ -293,7 +322,7 @@ class Learner:
 
     def _refine(self, left: int) -> None:
         """More of the same burst: what is left in flight is what the server took."""
-        if self.growing:
+        if self._fallen_from:
             self._goal = max(self.width, min(self._goal, left))
         if left >= self.width:
             return

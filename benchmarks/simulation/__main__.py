@@ -1,0 +1,68 @@
+"""Run scenarios and print what was found: `python -m benchmarks.simulation [scenario...]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from . import cost, harvests, plots, scenarios
+from .scenarios import Report, Runner
+
+SCENARIOS: dict[str, Callable[[Runner], Report]] = {
+    "known": scenarios.known,
+    "unknown": scenarios.unknown,
+    "halves": scenarios.halves,
+    "doubles": scenarios.doubles,
+    "clients": scenarios.clients,
+    "way": scenarios.way,
+    "troubles": scenarios.troubles,
+    "skewed": harvests.skewed,
+    "one": harvests.one,
+    "large": harvests.large,
+    "cost": cost.cost,
+}
+
+
+def main() -> int:
+    """Run what was asked for; 1 if a promise was not kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
+    parser.add_argument("scenario", nargs="*", help="default: all")
+    parser.add_argument("--seeds", type=int, default=200, help="runs of each case (200)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the checks there as well")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there, no more")
+    arguments = parser.parse_args()
+    if arguments.plots:
+        plots.draw(arguments.plots)
+        return 0
+    reports: dict[str, Report] = {}
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for name in arguments.scenario or SCENARIOS:
+            began = time.perf_counter()
+            report = reports[name] = SCENARIOS[name](Runner(pool, arguments.seeds))
+            show(name, report, time.perf_counter() - began)
+    if arguments.json:
+        found = {name: [check.summary() for check in r.checks] for name, r in reports.items()}
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    failed = sum(not check.passed for report in reports.values() for check in report.checks)
+    print(f"{failed} promises not kept for every seed" if failed else "every promise kept")
+    return 1 if failed else 0
+
+
+def show(name: str, report: Report, seconds: float) -> None:
+    """Print a report."""
+    print(f"== {name}: {report.title} ({seconds:.0f} s)\n")
+    for text in report.tables:
+        print(text + "\n")
+    for check in report.checks:
+        print(check.line())
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The scenarios of gate and frontier together: whole harvests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from statistics import median
+from typing import Any
+
+from tmapi_async.limits.controller import LearningController
+
+from .catalogue import Catalogue, geometric, zipf
+from .checks import Check, table
+from .engine import Simulation, World
+from .measures import LATENCY, RTT, Row
+from .scenarios import Report, Runner, column
+
+LOOKAHEADS: dict[str, int | None] = {"auto": None, "off": 0, "8": 8, "16": 16}
+
+LATENCIES: dict[str, dict[str, Any]] = {
+    "even": {"sigma": 0.2, "tail": 0.0},
+    "log-normal": {"sigma": 0.5, "tail": 0.0},
+    "wide log-normal": {"sigma": 0.8, "tail": 0.0},
+    "heavy tail": {"sigma": 0.8, "tail": 0.01},
+}
+"""How latencies are spread: the last is what the scenarios of the gate use."""
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """A harvest to run.
+
+    Attributes:
+        kind: `"skewed"`, `"one"` or `"large"`.
+        limit: The server's limit.
+        lookahead: As the frontier takes it.
+        auto: Whether the limit must be learned.
+        pages: Pages of all listings.
+        latency: A key of `LATENCIES`.
+        told: Whether the frontier is told the lengths.
+    """
+
+    kind: str
+    limit: int
+    lookahead: int | None
+    auto: bool = False
+    pages: int = 6000
+    latency: str = "heavy tail"
+    told: bool = False
+
+
+def sizes_of(harvest: Harvest, seed: int) -> list[int]:
+    """Pages of each listing."""
+    random = Random(seed)  # noqa: S311 - a simulation must be repeatable
+    if harvest.kind == "one":
+        return [100]
+    if harvest.kind == "large":
+        return geometric(10_000, 100, random)
+    sizes = zipf(300, harvest.pages, 0.3)
+    random.shuffle(sizes)
+    return sizes
+
+
+def run(harvest: Harvest, seed: int) -> Row:
+    """Run a harvest to its end."""
+    sizes = sizes_of(harvest, seed)
+    controller = LearningController(None if harvest.auto else harvest.limit)
+    spread = LATENCIES[harvest.latency]
+    world = World([(0.0, harvest.limit)], latency=LATENCY, rtt=RTT * LATENCY, **spread)
+    catalogue = Catalogue(sizes, harvest.lookahead, told=harvest.told)
+    result = Simulation(world, controller, catalogue, seed).run()
+    assert catalogue.delivered == catalogue.pages, "a page was lost or delivered twice"
+    assert catalogue.ended == len(sizes), "a listing did not end"
+    # No client ends before the server has done its work in all its slots, nor before the slowest
+    # page. What was drawn counts: with heavy tails the mean of a run is not the mean.
+    mean = result.worked / result.answers
+    bound = max(catalogue.pages * mean / harvest.limit, result.longest)
+    return {
+        "seconds": result.seconds,
+        "times": result.seconds / bound,
+        "waste": catalogue.wasted / result.requests,
+        "wasted": catalogue.wasted,
+        "requests": result.requests,
+        "refusals": result.refusals,
+    }
+
+
+def skewed(runner: Runner) -> Report:
+    """300 listings, one of them with 30 % of all pages."""
+    report = Report("Makespan of 300 listings, Zipf 1.1, one giant with 30 % of all pages")
+    lines = []
+    for limit, pages in ((4, 6000), (16, 6000), (64, 24_000)):
+        at = f"C={limit}, {pages} pages"
+        cases = {
+            "look-ahead auto": Harvest("skewed", limit, None, pages=pages),
+            "C unknown": Harvest("skewed", limit, None, pages=pages, auto=True),
+            "lengths told": Harvest("skewed", limit, 0, pages=pages, told=True),
+            "look-ahead off": Harvest("skewed", limit, 0, pages=pages),
+        }
+        for name, harvest in cases.items():
+            rows = runner.rows(run, harvest, share=0.5)
+            times, waste = column(rows, "times"), column(rows, "waste")
+            lines.append((f"{at}, {name}", median(times), max(times), median(waste), max(waste),
+                          max(column(rows, "refusals"))))  # fmt: skip
+            if name == "look-ahead auto":
+                report.checks += [
+                    Check(f"{at}: makespan / bound", times, 1.10),
+                    Check(f"{at}: waste, share of requests", waste, 0.02),
+                ]
+        sequential = pages * (1 + RTT) * limit / pages
+        lines.append((f"{at}, one page at a time", sequential, sequential, 0, 0, 0))
+    header = ("", "makespan / bound", "worst", "waste", "most", "most 503s")
+    report.tables.append(table(header, lines))
+    return report
+
+
+def one(runner: Runner) -> Report:
+    """One listing of 100 pages, alone."""
+    report = Report("One listing of 100 pages, C=16: times faster than sequential")
+    lines = []
+    for latency in LATENCIES:
+        alone = column(runner.rows(run, Harvest("one", 16, 0, latency=latency)), "seconds")
+        told = Harvest("one", 16, 0, latency=latency, told=True)
+        cases = {f"look-ahead {name}": Harvest("one", 16, ahead, latency=latency)
+                 for name, ahead in LOOKAHEADS.items()}  # fmt: skip
+        for name, harvest in {**cases, "length told": told}.items():
+            rows = runner.rows(run, harvest)
+            faster = [a / b for a, b in zip(alone, column(rows, "seconds"), strict=True)]
+            wasted = column(rows, "wasted")
+            lines.append((f"{latency}, {name}", median(faster), min(faster), median(wasted),
+                          max(wasted)))  # fmt: skip
+            if name == "look-ahead auto":
+                report.checks += [
+                    Check(f"{latency}: median times faster", [median(faster)], 6, at_least=True),
+                    Check(f"{latency}: pages wasted", wasted, 8),
+                ]
+    header = ("latency", "times faster", "worst", "wasted", "most")
+    report.tables.append(table(header, lines))
+    return report
+
+
+def large(runner: Runner) -> Report:
+    """A million pages in 10,000 listings."""
+    report = Report("10,000 listings, a million pages, the limit unknown")
+    lines = []
+    for limit in (16, 256, 2000):
+        rows = runner.rows(run, Harvest("large", limit, None, auto=True), share=0.01)
+        times, waste = column(rows, "times"), column(rows, "waste")
+        refused = [row["refusals"] / row["requests"] for row in rows]
+        lines.append((f"C={limit}", median(times), max(times), max(waste), max(refused)))
+        report.checks.append(Check(f"C={limit}: waste, share of requests", waste, 0.02))
+    report.tables.append(table(("", "makespan / bound", "worst", "waste", "503s"), lines))
+    return report

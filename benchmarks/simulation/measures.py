@@ -1,0 +1,108 @@
+"""One simulated run as a row of numbers; functions of the module, so that workers find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tmapi_async.limits.controller import Controller, LearningController
+
+from .baselines import Additive, FixedRate, Semaphore
+from .engine import Result, Simulation, World
+from .work import Bursts, Pages
+
+LATENCY = 2.5
+"""Mean latency in seconds: what the API was seen to take."""
+
+RTT = 0.02
+"""The way there and back, as a share of the latency."""
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to run: a client against a limit.
+
+    Attributes:
+        client: Name of the client, see `CLIENTS`.
+        limit: The server's limit at the beginning.
+        then: (seconds in round trips, limit) of later limits.
+        requests: Pages for each slot of the widest limit.
+        latency: Mean latency in seconds.
+        rtt: The way there and back, as a share of the latency.
+        world: Further options of the world.
+        bursts: (round trip, pages): when work comes; None if all of it is there at once.
+    """
+
+    client: str
+    limit: int
+    then: tuple[tuple[float, int], ...] = ()
+    requests: int = 100
+    latency: float = LATENCY
+    rtt: float = RTT
+    world: dict[str, Any] = field(default_factory=dict)
+    bursts: tuple[tuple[float, int], ...] | None = None
+
+
+CLIENTS: dict[str, Callable[[Case], Controller]] = {
+    "auto": lambda _: LearningController(),
+    "ceiling C": lambda case: LearningController(case.limit),
+    "ceiling 4C": lambda case: LearningController(4 * case.limit),
+    "semaphore C": lambda case: Semaphore(case.limit),
+    "semaphore C+1": lambda case: Semaphore(case.limit + 1),
+    "semaphore 2C": lambda case: Semaphore(2 * case.limit),
+    "fixed rate 90 %": lambda case: FixedRate(0.9 * case.limit / case.latency),
+    "AIMD": lambda _: Additive(),
+}
+
+
+def simulate(case: Case, seed: int, *, trace: bool = False) -> tuple[Simulation, Result]:
+    """Run a case."""
+    limits = [(0.0, case.limit), *((at * case.latency, limit) for at, limit in case.then)]
+    world = World(limits, latency=case.latency, rtt=case.latency * case.rtt, **case.world)
+    widest = max(limit for _, limit in limits)
+    work = Pages(case.requests * widest)
+    if case.bursts is not None:
+        work = Bursts([(at * case.latency, pages) for at, pages in case.bursts])
+    simulation = Simulation(world, CLIENTS[case.client](case), work, seed, trace=trace)
+    return simulation, simulation.run()
+
+
+def measure(case: Case, seed: int) -> Row:
+    """Run a case and say what came of it; times in mean latencies."""
+    _, result = simulate(case, seed)
+    last = result.phases[-1]
+    return {
+        "utilisation": last.utilisation,
+        "overall": last.overall,
+        "rise": last.rise / case.latency,
+        "refusals": result.refusals,
+        "requests": result.requests,
+        "share": result.refusals / result.requests,
+        "a page": result.refusals / max(1, result.answers),
+        "round trips": result.seconds / case.latency,
+    }
+
+
+def changing(case: Case, seed: int, factor: float, earliest: float, latest: float) -> Row:
+    """Run a case whose limit is multiplied once, somewhere between two round trips."""
+    at = Random(f"{seed}/{case.limit}/{factor}").uniform(earliest, latest)  # noqa: S311
+    limit = int(case.limit * factor)
+    widest = max(limit, case.limit)
+    # What is left after the change lasts for 60 round trips at least.
+    needed = (at * case.limit + 60 * limit) / widest
+    moved = Case(
+        case.client,
+        case.limit,
+        ((at, limit),),
+        max(case.requests, int(needed) + 1),
+        case.latency,
+        case.rtt,
+        case.world,
+    )
+    row = measure(moved, seed)
+    row["changed at"] = at
+    return row

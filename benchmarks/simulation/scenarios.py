@@ -1,0 +1,209 @@
+"""The scenarios of the gate: a limit that is known, unknown, or changes, and what others do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from statistics import median
+
+from .checks import Check, table
+from .measures import LATENCY, RTT, Case, Row, changing, measure
+
+LIMITS = (4, 8, 16, 32, 64, 128, 256)
+WITHIN = 15.0
+UTILISED = 0.97
+
+
+@dataclass
+class Report:
+    """What a scenario found: tables to read and promises that were checked."""
+
+    title: str
+    tables: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs a measurement over many seeds on all cores it was given."""
+
+    pool: Executor
+    seeds: int
+
+    def rows(
+        self, function: Callable[..., Row], case: object, *args: object, share: float = 1.0
+    ) -> list[Row]:
+        """One row a seed; with a `share` of the seeds where a run is long."""
+        seeds = max(1, int(self.seeds * share))
+        chunk = max(1, seeds // 20)
+        call = functools.partial(_call, function, case, args)
+        return list(self.pool.map(call, range(seeds), chunksize=chunk))
+
+
+def _call(function: Callable[..., Row], case: object, args: Sequence[object], seed: int) -> Row:
+    return function(case, seed, *args)
+
+
+def column(rows: Sequence[Row], name: str) -> list[float]:
+    """One number of every row."""
+    return [row[name] for row in rows]
+
+
+def allowed(rows: Sequence[Row], more: float = 0.0) -> list[float]:
+    """The refusals that learning may cost in each run."""
+    return [3 + 0.002 * row["requests"] + more for row in rows]
+
+
+def _share(limit: int) -> float:
+    """Runs at wide limits are long, and vary little: a tenth of the seeds will do."""
+    return 1.0 if limit <= 256 else 0.1
+
+
+def known(runner: Runner) -> Report:
+    """The ceiling is the limit."""
+    report = Report("Known limit: concurrency=C")
+    lines = []
+    for limit in (1, *LIMITS, 1000, 2000):
+        rows = runner.rows(measure, Case("ceiling C", limit), share=_share(limit))
+        used, refused = column(rows, "overall"), column(rows, "refusals")
+        lines.append((limit, median(used), min(used), max(refused)))
+        report.checks += [
+            Check(f"C={limit}: utilisation while work remains", used, UTILISED, at_least=True),
+            Check(f"C={limit}: 503s", refused, 0),
+        ]
+    report.tables.append(table(("C", "utilisation", "worst", "most 503s"), lines))
+    return report
+
+
+def unknown(runner: Runner) -> Report:
+    """Nothing is known of the limit."""
+    report = Report('Unknown limit: concurrency="auto"')
+    lines = []
+    for limit in (1, 2, 3, *LIMITS, 1000, 2000):
+        rows = runner.rows(measure, Case("auto", limit), share=_share(limit))
+        rise, used, refused = (column(rows, k) for k in ("rise", "utilisation", "refusals"))
+        bounds = allowed(rows)
+        lines.append(
+            (limit, median(rise), max(rise), median(used), min(used), median(refused),
+             max(refused), min(bounds))
+        )  # fmt: skip
+        if limit in LIMITS:
+            report.checks += [
+                Check(f"C={limit}: round trips until 90 % of C", rise, WITHIN),
+                Check(f"C={limit}: utilisation from then on", used, UTILISED, at_least=True),
+                Check(f"C={limit}: 503s, at most 3 + 0.2 %", refused, bounds),
+            ]
+    header = ("C", "90 % after", "worst", "utilisation", "worst", "503s", "most", "allowed")
+    report.tables.append(table(header, lines))
+    return report
+
+
+def _changes(runner: Runner, factor: float, when: Sequence[tuple[float, float]]) -> Report:
+    word = "halves" if factor < 1 else "doubles"
+    report = Report(f"The limit {word}, unknown to the client")
+    lines = []
+    for earliest, latest in when:
+        span = f"{earliest:.0f}-{latest:.0f}"
+        for limit in LIMITS:
+            rows = runner.rows(changing, Case("auto", limit), factor, earliest, latest)
+            rise, used, refused = (column(rows, k) for k in ("rise", "utilisation", "refusals"))
+            bounds = allowed(rows, limit / 2 if factor < 1 else 0)
+            inside = sum(r <= WITHIN for r in rise) / len(rise)
+            lines.append(
+                (f"{limit} at {span}", median(rise), max(rise), inside, median(used),
+                 min(used), max(refused), min(bounds))
+            )  # fmt: skip
+            report.checks += [
+                Check(f"C={limit} {word} at {span}: back to 90 % within", rise, WITHIN),
+                Check(f"C={limit} {word} at {span}: utilisation then", used, UTILISED, True),
+                Check(f"C={limit} {word} at {span}: 503s of the run", refused, bounds),
+            ]
+    header = ("C", "90 % after", "worst", "within 15", "utilisation", "worst", "most 503s",
+              "allowed")  # fmt: skip
+    report.tables.append(table(header, lines))
+    return report
+
+
+def halves(runner: Runner) -> Report:
+    """Another job on the account starts."""
+    return _changes(runner, 0.5, [(20, 60)])
+
+
+def doubles(runner: Runner) -> Report:
+    """Another job on the account ends."""
+    return _changes(runner, 2.0, [(10, 30), (30, 90)])
+
+
+def clients(runner: Runner) -> Report:
+    """Ours beside what others do, at one limit."""
+    report = Report(f"Clients beside each other: C=16, mean latency {LATENCY} s, way {RTT:.0%}")
+    lines = []
+    names = ("auto", "ceiling C", "ceiling 4C", "semaphore C", "semaphore C+1", "semaphore 2C",
+             "fixed rate 90 %", "AIMD")  # fmt: skip
+    for name in names:
+        rows = runner.rows(measure, Case(name, 16), share=0.2)
+        overall, share = column(rows, "overall"), column(rows, "a page")
+        lines.append((name, median(overall), min(overall), median(share), max(share)))
+    header = ("client", "utilisation", "worst", "503s a page", "most")
+    report.tables.append(table(header, lines))
+    return report
+
+
+def way(runner: Runner) -> Report:
+    """How much of the latency is spent on the way: no client can make up for that."""
+    report = Report("The way there and back as a share of the latency")
+    lines = []
+    for rtt in (0.0, 0.005, 0.02, 0.05, 0.1):
+        for limit in (16, 64, 256):
+            row = [f"{rtt:.1%}, C={limit}"]
+            numbers = []
+            for name in ("semaphore C", "auto"):
+                rows = runner.rows(measure, Case(name, limit, rtt=rtt), share=0.1)
+                numbers.append(median(column(rows, "utilisation")))
+            refused = column(rows, "refusals")
+            over = sum(r > a for r, a in zip(refused, allowed(rows), strict=True)) / len(rows)
+            lines.append((*row, *numbers, median(refused), max(refused), min(allowed(rows)), over))
+    header = ("way", "semaphore C", "auto", "503s", "most", "allowed", "seeds over")
+    report.tables.append(table(header, lines))
+    return report
+
+
+TROUBLES: dict[str, Case] = {
+    "none": Case("auto", 16, requests=200),
+    "ceiling 4C": Case("ceiling 4C", 16, requests=200),
+    "latency 50 ms": Case("auto", 16, requests=200, latency=0.05),
+    "0.5 % refused for no reason": Case("auto", 16, requests=200, world={"spurious": 0.005}),
+    "2 % refused for no reason": Case("auto", 16, requests=200, world={"spurious": 0.02}),
+    "5 % refused for no reason": Case("auto", 16, requests=200, world={"spurious": 0.05}),
+    "10 % answered with an error": Case("auto", 16, requests=200, world={"failures": 0.1}),
+    "Retry-After: 1": Case("auto", 16, requests=200, world={"retry_after": 1.0}),
+    "Retry-After: 1, latency 50 ms": Case(
+        "auto", 16, requests=200, latency=0.05, world={"retry_after": 1.0}
+    ),
+    "everything refused for 20 trips": Case(
+        "auto", 16, requests=200, world={"closed": (30 * LATENCY, 50 * LATENCY)}
+    ),
+    "queues instead of refusing": Case("auto", 16, requests=400, world={"queues": True}),
+    "5 % abandoned, ghosts": Case("auto", 16, requests=200, world={"cancelled": 0.05}),
+    "5 % abandoned, ceiling C": Case("ceiling C", 16, requests=200, world={"cancelled": 0.05}),
+    "bursts of 400, idle between": Case(
+        "auto", 16, bursts=tuple((60.0 * i, 400) for i in range(8))
+    ),
+    "3 slots lost one by one": Case("auto", 16, ((40, 15), (50, 14), (60, 13)), requests=200),
+}
+
+
+def troubles(runner: Runner) -> Report:
+    """What else may happen, at C=16."""
+    report = Report("Troubles, C=16: utilisation of the whole run and of its last limit")
+    lines = []
+    for name, case in TROUBLES.items():
+        rows = runner.rows(measure, case, share=0.2)
+        overall = column(rows, "overall")
+        refused, share = column(rows, "refusals"), column(rows, "share")
+        lines.append((name, median(overall), min(overall), median(refused), median(share)))
+    header = ("trouble", "utilisation", "worst", "503s", "a request")
+    report.tables.append(table(header, lines))
+    return report
