@@ -33,7 +33,7 @@ class Slots:
         self._width = width
         self._clock = clock
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._ghosts: set[asyncio.TimerHandle] = set()
+        self._ghosts: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.in_use = 0
 
@@ -57,7 +57,7 @@ class Slots:
         self._hand_over()
         try:
             await waiter
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled; or collected while it waits
             if waiter.done() and not waiter.cancelled():
                 self.release()
             else:
@@ -84,18 +84,18 @@ class Slots:
             return
 
         def done() -> None:
-            self._ghosts.discard(handle)
+            del self._ghosts[handle]
             lay()
 
         handle = asyncio.get_running_loop().call_later(delay, done)
-        self._ghosts.add(handle)
+        self._ghosts[handle] = lay
 
     def close(self) -> None:
-        """Cancel the timers; ghosts are let go. Nobody may be waiting any more."""
-        for handle in self._ghosts:
+        """Cancel the timers; ghosts are laid at once. Nobody may be waiting any more."""
+        while self._ghosts:
+            handle, lay = self._ghosts.popitem()
             handle.cancel()
-        self.in_use -= len(self._ghosts)
-        self._ghosts.clear()
+            lay()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
