@@ -113,7 +113,7 @@ def _items(  # noqa: PLR0917 - Typer passes them by name
 @app.command("export")
 def _export(  # noqa: PLR0917 - Typer passes them by name
     journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
-    more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="DEST", hidden=True)] = None,
     to: Annotated[
         list[str] | None,
         typer.Option(

@@ -48,8 +48,13 @@ class FileSink:
     def abandon(self) -> None:
         """Leave what was there before."""
         with suppress(Exception):  # a full disk fails here again
+            self._drop()
+        with suppress(Exception):
             self._file.close()
         self._place.remove()
+
+    def _drop(self) -> None:
+        """Let go of what writes to the file."""
 
 
 class JsonLinesFile(FileSink):
@@ -106,6 +111,12 @@ class ParquetFile(FileSink):
     def _end(self) -> None:
         self._write_group()
         self._writer.close()
+
+    def _drop(self) -> None:
+        try:
+            self._writer.close()
+        finally:
+            self._writer.is_open = False  # else it tries again when it is collected, and complains
 
 
 class CsvFile(FileSink):
