@@ -1,21 +1,24 @@
 """A server that costs next to nothing: pages rendered beforehand, no framework.
 
-    python -m benchmarks.server [--pages 20] [--core 0]
+    python -m benchmarks.server [--pages 20] [--core 0] [--sandbox OPTIONS]
 
 Every category has the same pages of 20 items, rendered once from the sandbox's catalogue. A request
-is looked at just enough to find its page number. Prints its URL as the first line and ends when its
-standard input is closed, so that it never outlives the benchmark that started it.
+is looked at just enough to find its page number. With `--sandbox` the real sandbox is served in its
+place. Prints its URL as the first line and ends when its standard input is closed, so that it never
+outlives the benchmark that started it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from typing import cast
 
 from tmapi_async.sandbox import Catalogue, Config, Listing
 from tmapi_async.sandbox.pages import Pages
+from tmapi_async.sandbox.process import serve as serve_sandbox
 
 from .common import pin, runner
 
@@ -92,15 +95,33 @@ async def serve(pages: int) -> None:
     await over.wait()
 
 
+def sandbox_config(text: str) -> Config:
+    """Options of a sandbox, from JSON (whose keys are always text)."""
+    options = json.loads(text)
+    if isinstance(options.get("categories"), dict):
+        options["categories"] = {int(key): size for key, size in options["categories"].items()}
+    return Config(**options)
+
+
 def main() -> None:
     """Run the server."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=20, help="pages of each category")
     parser.add_argument("--core", type=int, default=None, help="processor to run on")
+    parser.add_argument("--sandbox", type=sandbox_config, help="options of a sandbox, as JSON")
     options = parser.parse_args()
     pin(options.core)
     with runner(uvloop=True) as run:
-        run.run(serve(options.pages))
+        if options.sandbox is None:
+            run.run(serve(options.pages))
+        else:
+            run.run(
+                serve_sandbox(
+                    options.sandbox,
+                    lambda sandbox: print(sandbox.url, flush=True),
+                    exit_with_parent=True,
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""What is served to the clients of the gate benchmark, and what their traces amount to."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import accumulate
+from random import Random
+from typing import Any, Self
+
+from tmapi_async.sandbox import Attempt, Config
+from tmapi_async.sandbox.backend import _seconds as drawn
+
+from .rivals import PATH
+
+PAGE_SIZE = 20
+FULL = 0.9
+"""Share of the limit from which the gate counts as full."""
+
+END = 0.95
+"""Share of the pages after which work may run out, so that nothing is measured any more."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server and its catalogue.
+
+    Attributes:
+        sizes: Category ID -> pages.
+        limit: Requests worked on at once.
+        latency: Mean seconds of work.
+        sigma: Standard deviation of its logarithm.
+        seed: Of the latencies.
+    """
+
+    sizes: dict[int, int]
+    limit: int
+    latency: float
+    sigma: float
+    seed: int = 1
+
+    def sandbox(self) -> dict[str, Any]:
+        """The sandbox's options."""
+        return {
+            "categories": {cat_id: pages * PAGE_SIZE for cat_id, pages in self.sizes.items()},
+            "page_size": PAGE_SIZE,
+            "limit": self.limit,
+            "latency": self.latency,
+            "latency_sigma": self.sigma,
+            "seed": self.seed,
+        }
+
+    def text(self) -> str:
+        """As JSON, for another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """From `text`."""
+        fields = json.loads(text)
+        sizes = {int(cat_id): pages for cat_id, pages in fields.pop("sizes").items()}
+        return cls(sizes, **fields)
+
+    @property
+    def pages(self) -> int:
+        """Pages of all listings."""
+        return sum(self.sizes.values())
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean seconds of work of these very pages: what was drawn, not what it was drawn from."""
+        # A request that is refused draws nothing, so each page has one latency for every client.
+        config = Config(seed=self.seed, latency=self.latency, latency_sigma=self.sigma)
+        total = sum(
+            drawn(config, Attempt(PATH, (("cat_id", str(cat_id)),), cat_id, page, 0))
+            for cat_id, pages in self.sizes.items()
+            for page in range(1, pages + 1)
+        )
+        return total / self.pages
+
+    @property
+    def bound(self) -> float:
+        """Seconds below which no client can have all pages."""
+        return self.pages * self.mean / self.limit
+
+
+def skewed(listings: int, pages: int, seed: int) -> dict[int, int]:
+    """Sizes in pages: a giant with 30 % of all, the others Zipf with exponent 1.1, shuffled."""
+    weights = [rank**-1.1 for rank in range(1, listings)]
+    scale = 0.7 * pages / sum(weights)
+    sizes = [round(0.3 * pages), *(max(1, round(weight * scale)) for weight in weights)]
+    Random(seed).shuffle(sizes)  # noqa: S311 - a benchmark must be repeatable
+    return dict(enumerate(sizes, start=1))
+
+
+def figures(trace: dict[str, Any], bench: Bench) -> dict[str, Any]:
+    """What a trace amounts to, while work remains.
+
+    Returns:
+        share: Pages a second of C / L, from the first attempt on.
+        steady: The same from when 90 % of the slots were in use.
+        to_90: When that was, in mean latencies from the first attempt.
+        refusals: How many 503s came; `refused` is the same for each page.
+        wasted: Pages asked for past the end.
+        requests: All attempts.
+    """
+    start = min(trace["sent"])
+    done = sorted(moment - start for moment in trace["done"])
+    end = done[int(END * len(done)) - 1]
+    to_90 = first_full([moment - start for moment in trace["sent"]], done, bench, end)
+    return {
+        "share": _share(done, 0.0, end, bench),
+        "steady": None if to_90 is None else _share(done, to_90, end, bench),
+        "to_90": None if to_90 is None else to_90 / bench.latency,
+        "refusals": trace["refused"],
+        "refused": trace["refused"] / bench.pages,
+        "wasted": trace["wasted"],
+        "requests": trace["requests"],
+    }
+
+
+def _share(done: list[float], start: float, end: float, bench: Bench) -> float:
+    pages = bisect.bisect_right(done, end) - bisect.bisect_right(done, start)
+    return pages * bench.mean / (bench.limit * (end - start))
+
+
+def first_full(sent: list[float], done: list[float], bench: Bench, end: float) -> float | None:
+    """When 90 % of the slots were first in use, on average over the mean latency that followed."""
+    events = sorted([(moment, 1) for moment in sent] + [(moment, -1) for moment in done])
+    moments = [moment for moment, _ in events]
+    levels = list(accumulate(change for _, change in events))
+    areas = [0.0]
+    for before, after, level in zip(moments, moments[1:], levels, strict=False):
+        areas.append(areas[-1] + level * (after - before))
+
+    def area(moment: float) -> float:
+        index = bisect.bisect_right(moments, moment) - 1
+        return areas[index] + levels[index] * (moment - moments[index])
+
+    for moment in moments:
+        after = moment + bench.latency
+        if after > end:
+            return None
+        if area(after) - area(moment) >= FULL * bench.limit * bench.latency:
+            return moment
+    return None
