@@ -134,7 +134,10 @@ class Learner:
     @property
     def limit(self) -> int | None:
         """The account's limit as far as it was learned, or None."""
-        return None if self._wall == UNBOUNDED else self._wall - 1
+        if self._wall == UNBOUNDED:
+            return None
+        # A width that is held has been taken, whatever was refused before.
+        return self._wall - 1 if self.growing else max(self._wall - 1, self.width)
 
     @property
     def round_trip(self) -> float:
@@ -327,6 +330,7 @@ class Learner:
         if left >= self.width:
             return
         self._set(max(left, self._floor))
+        self._wall = min(self._wall, self.width + 1)
         self._anchor = min(self._anchor, self.width)
         if not self.growing:
             # No bad luck, then.

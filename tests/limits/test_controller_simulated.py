@@ -1,0 +1,72 @@
+"""What is promised of the gate, in the simulator; `python -m benchmarks.simulation` runs more."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+if not (ROOT / "benchmarks" / "simulation").is_dir():
+    pytest.skip("the simulator is not part of the installed package", allow_module_level=True)
+sys.path.append(str(ROOT))
+
+from benchmarks.simulation import harvests, scenarios  # noqa: E402 - needs the path above
+from benchmarks.simulation.measures import Case, changing, measure  # noqa: E402
+
+SEEDS = range(1_000, 1_004)  # others than those of the published figures
+
+
+@pytest.mark.parametrize("limit", [1, 4, 16, 64])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_known_limit(limit: int, seed: int) -> None:
+    """With the limit as ceiling, 97 % of it are in use and nothing is refused."""
+    row = measure(Case("ceiling C", limit, requests=60), seed)
+    assert row["overall"] >= 0.97
+    assert row["refusals"] == 0
+
+
+@pytest.mark.parametrize("limit", [4, 8, 16, 64])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_unknown_limit(limit: int, seed: int) -> None:
+    """An unknown limit is in use within 15 round trips, to 97 % from then on, at little cost."""
+    row = measure(Case("auto", limit), seed)
+    assert row["rise"] <= 15
+    assert row["utilisation"] >= 0.97
+    assert row["refusals"] <= 3 + 0.002 * row["requests"]
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_limit_that_changes(factor: float, seed: int) -> None:
+    """A limit that halves or doubles is followed within 15 round trips."""
+    row = changing(Case("auto", 48), seed, factor, 20, 30)
+    assert row["rise"] <= 15
+    assert row["utilisation"] >= 0.97
+    assert row["refusals"] <= 3 + 0.002 * row["requests"] + (24 if factor < 1 else 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_skewed_harvest(seed: int) -> None:
+    """300 listings with a giant among them end within 1.10 times what any client needs."""
+    row = harvests.run(harvests.Harvest("skewed", 16, None, pages=6_000), seed)
+    assert row["times"] <= 1.10
+    assert row["waste"] <= 0.02
+
+
+@pytest.mark.parametrize("name", ["5 % refused for no reason", "everything refused for 20 trips"])
+def test_troubles_are_survived(name: str) -> None:
+    """Refusals that are none of our doing leave most of the limit in use."""
+    assert measure(scenarios.TROUBLES[name], 1_000)["overall"] > 0.6
+
+
+def test_report_prints_every_promise() -> None:
+    """A scenario yields a table and a line for each promise, with median and worst value."""
+    with ThreadPoolExecutor(1) as pool:
+        report = scenarios.halves(scenarios.Runner(pool, 1))
+    assert len(report.checks) == 3 * len(scenarios.LIMITS)
+    for check in report.checks:
+        assert "median" in check.line()
+        assert check.summary()["seeds"] == 1
