@@ -58,6 +58,23 @@ def test_nobody_slips_in_before_those_who_wait() -> None:
     run(main())
 
 
+def test_nobody_slips_in_when_the_gate_opens() -> None:
+    """Whoever comes at the moment the gate opens by itself waits behind those who were there."""
+
+    async def main() -> None:
+        slots = slots_of((0, 0), (5, 1))
+        (first,) = taking(slots, 1)
+        await settle()
+        virtual_loop().now += 6  # the timer is due, and has not fired yet
+        late = asyncio.ensure_future(slots.acquire())
+        await settle()
+        assert (first.done(), late.done()) == (True, False)
+        late.cancel()
+        await settle()
+
+    run(main())
+
+
 def test_a_free_slot_is_taken_without_a_turn_of_the_loop() -> None:
     """With a slot free and nobody waiting, taking one does not let anybody else run."""
 
