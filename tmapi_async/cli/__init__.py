@@ -110,6 +110,122 @@ def _items(  # noqa: PLR0917 - Typer passes them by name
     raise typer.Exit(items(job))
 
 
+@app.command("harvest", context_settings={"ignore_unknown_options": True})
+def _harvest(  # noqa: PLR0917 - Typer passes them by name
+    cats: options.CatArgument,
+    journal: Annotated[
+        Path,
+        typer.Option(
+            "--journal", metavar="FILE", help="Where every page is kept; made if there is none."
+        ),
+    ],
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Go on with an unfinished run; start a new one, keeping the old, if all is done.",
+        ),
+    ] = False,
+    super_factory: options.SuperFactoryOption = False,
+    support_dropshipping: options.DropshippingOption = False,
+    free_shipping: options.FreeShippingOption = False,
+    max_pages: options.MaxPagesOption = None,
+    max_requests: options.MaxRequestsOption = None,
+    most_rejects: Annotated[
+        float,
+        typer.Option(
+            "--most-rejects",
+            metavar="SHARE",
+            help="Share of a page's rows that may be undecodable before its listing fails.",
+        ),
+    ] = 0.5,
+    concurrency: options.ConcurrencyOption = "auto",
+    rate: options.RateOption = None,
+    timeout: options.TimeoutOption = options.DEFAULT_SECONDS,
+    lookahead: options.LookaheadOption = "auto",
+    token: options.TokenOption = None,
+    token_file: options.TokenFileOption = None,
+    auth: options.AuthOption = options.DEFAULT_AUTH,
+    base_url: options.BaseUrlOption = None,
+    sandbox: options.SandboxOption = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = 0,
+) -> None:
+    """Walk the categories into a journal that no interruption can hurt.
+
+    The same command again goes on where the journal stands; when all is complete it sends nothing.
+    """
+    from .harvest import Job, harvest  # noqa: PLC0415 - --help need not load it
+    from .ids import read_ids  # noqa: PLC0415 - as above
+
+    console.set_up(verbose)
+    connection = options.Connection(
+        token=token,
+        token_file=token_file,
+        auth=auth,
+        base_url=base_url,
+        sandbox=sandbox,
+        concurrency=concurrency,
+        rate=rate,
+        timeout=timeout,
+        lookahead=lookahead,
+        max_requests=max_requests,
+    )
+    given = read_ids(cats, sys.stdin.buffer)
+    connection.check()
+    if max_pages is not None and max_pages < 1:
+        raise InvalidRequestError(f"--max-pages must be at least 1, not {max_pages}")
+    if not 0 <= most_rejects <= 1:
+        raise InvalidRequestError(f"--most-rejects is a share from 0 to 1, not {most_rejects:g}")
+    if given.repeated and not quiet:
+        console.tell(f"{given.repeated} repeated IDs are left out: each is walked once")
+    filters = {
+        "super_factory": super_factory,
+        "support_dropshipping": support_dropshipping,
+        "free_shipping": free_shipping,
+    }
+    job = Job(
+        ids=given.ids,
+        filters={name: True for name, wanted in filters.items() if wanted},
+        journal=journal,
+        refresh=refresh,
+        max_pages=max_pages,
+        most_rejects=most_rejects,
+        connection=connection,
+        json=json,
+        quiet=quiet,
+        arguments=sys.argv[1:],
+    )
+    raise typer.Exit(harvest(job))
+
+
+@app.command("status")
+def _status(
+    journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every listing and every start.")
+    ] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """Show what a journal holds, listing by listing; also while a harvest writes to it."""
+    from .status import status  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(0)
+    raise typer.Exit(status(journal, every=every, json=json))
+
+
+@app.command("replay")
+def _replay(
+    journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
+) -> None:
+    """Decode the rows that could not be decoded again, after an upgrade; sends nothing."""
+    from .replay import replay  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(0)
+    raise typer.Exit(replay(journal))
+
+
 @app.command("export")
 def _export(  # noqa: PLR0917 - Typer passes them by name
     journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
@@ -165,6 +281,51 @@ def _export(  # noqa: PLR0917 - Typer passes them by name
         quiet=quiet,
     )
     raise typer.Exit(export(request))
+
+
+@app.command("changes")
+def _changes(  # noqa: PLR0917 - Typer passes them by name
+    journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
+    before: Annotated[
+        int | None,
+        typer.Option("--before", metavar="N", help="The earlier run (the last but one)."),
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="N", help="The later run (the latest).")
+    ] = None,
+    cat: Annotated[
+        list[str] | None,
+        typer.Option("--cat", metavar="CAT", help="Only this category; may be repeated."),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST",
+            help="Also to a .jsonl, .csv or .parquet file, or - (JSON lines).",
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", help="How many of the largest are shown.", min=0)
+    ] = 5,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Show what changed between two runs: new, gone, dearer, cheaper, selling more."""
+    from .changes import Request, changes  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(0)
+    request = Request(
+        journal=journal,
+        before=before,
+        after=after,
+        cats=cat or [],
+        to=to or [],
+        top=top,
+        json=json,
+        quiet=quiet,
+    )
+    raise typer.Exit(changes(request))
 
 
 @app.command(

@@ -28,27 +28,33 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_event_loop
 
 
-@asynccontextmanager
-async def on_signal(first: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `first` on the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+def on_next_signal(callback: Callable[[], None]) -> None:
+    """Call this on the next Ctrl-C or SIGTERM; the one after it ends the process as usual."""
     loop = asyncio.get_running_loop()
 
     def caught() -> None:
-        restore()
-        first()
-
-    def restore() -> None:
-        for number in SIGNALS:
-            with suppress(NotImplementedError):  # Windows
-                loop.remove_signal_handler(number)
+        _leave_signals(loop)
+        callback()
 
     for number in SIGNALS:
-        with suppress(NotImplementedError):
+        with suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(number, caught)
+
+
+def _leave_signals(loop: asyncio.AbstractEventLoop) -> None:
+    for number in SIGNALS:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def on_signal(first: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `first` on the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+    on_next_signal(first)
     try:
         yield
     finally:
-        restore()
+        _leave_signals(asyncio.get_running_loop())
 
 
 @asynccontextmanager

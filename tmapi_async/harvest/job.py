@@ -58,6 +58,8 @@ class Harvest:
         most_rejects: Share of a page's rows (of at least ten), from 0 to 1, that may be rejects;
             above it the listing fails: the API has changed.
         guard: When a listing counts as endless; None takes the client's.
+        host: What is noted as the API's host, and warned of when it changes; None takes the
+            client's host and port.
 
     Raises:
         InvalidRequestError: An option makes no sense.
@@ -74,6 +76,7 @@ class Harvest:
         lookahead: Lookahead | None = None,
         most_rejects: float = MOST_REJECTS,
         guard: GuardPolicy | None = None,
+        host: str | None = None,
     ) -> None:
         if max_pages is not None:
             check_whole("max_pages", max_pages)
@@ -87,10 +90,12 @@ class Harvest:
         self._lookahead = lookahead
         self._most_rejects = most_rejects
         self._guard = guard
+        self._host = host or api.host
         self._journal: Journal | None = None
         self._keeper: Keeper | None = None
         self._crawl: Crawl | None = None
         self._tally = RunTally()
+        self._result = HarvestResult(run=0, tally=self._tally, visits=frozenset())
         self._began = time.monotonic()
         self._stopped_by: StoppedBy | None = None
         self._error: TMAPIError | None = None
@@ -115,15 +120,16 @@ class Harvest:
             plan = journal.plan(self._listings, refresh=self._refresh, max_pages=self._max_pages)
             self._tally = plan.tally
             self._warn(plan)
-            result = HarvestResult(run=plan.run, tally=plan.tally, visits=frozenset(plan.finished))
+            visits = frozenset(plan.finished)
+            self._result = HarvestResult(run=plan.run, tally=plan.tally, visits=visits)
             if not plan.done and self._stopped_by is None:
-                result = await self._work(journal, plan)
+                await self._work(journal, plan)
         except asyncio.CancelledError:
             self._stopped_by = self._stopped_by or "signal"
             raise
         finally:
             await self._close(journal)
-        return self._complete(result)
+        return self.result()
 
     def stop(self) -> None:
         """Ask for nothing more. What is on the wire was paid for: it is committed, then `run` ends.
@@ -133,6 +139,21 @@ class Harvest:
         self._stopped_by = self._stopped_by or "signal"
         if self._crawl is not None:
             self._crawl.stop()
+
+    def result(self) -> HarvestResult:
+        """What it has come to so far; what `run` returns, also after `run` was cancelled."""
+        counted, keeper = self._counters(), self._keeper
+        return msgspec.structs.replace(
+            self._result,
+            pages=keeper.pages if keeper else 0,
+            requests=counted.requests,
+            retries=counted.retries,
+            wasted=counted.wasted,
+            codes=counted.codes,
+            seconds=time.monotonic() - self._began,
+            stopped_by=self._stopped_by,
+            error=self._error,
+        )
 
     def progress(self) -> HarvestProgress:
         """A snapshot of how far it is."""
@@ -162,21 +183,20 @@ class Harvest:
         return f"<Harvest into {self._path}: {self._tally.left} of {self._tally.listings} left>"
 
     def _warn(self, plan: Plan) -> None:
-        if plan.host not in (None, self._api.host) and not plan.done:
-            log.warning(
-                "the journal was filled from %s, and now from %s: is it the same API?",
-                plan.host,
-                self._api.host,
-            )
+        if plan.host not in (None, self._host) and not plan.done:
+            message = "the journal was filled from %s, and now from %s: is it the same API?"
+            log.warning(message, plan.host, self._host)
 
-    async def _work(self, journal: Journal, plan: Plan) -> HarvestResult:
+    async def _work(self, journal: Journal, plan: Plan) -> None:
         start = journal.begin(
             plan,
-            host=self._api.host,
+            host=self._host,
             version=version("tmapi-async"),
             counters=self._counters,
             on_durable=self._on_durable,
         )
+        visits = self._result.visits.union(visit.id for visit in start.visits)
+        self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         keeper = self._keeper = Keeper(
             journal,
             plan,
@@ -203,28 +223,14 @@ class Harvest:
                 self._ended_by(error)
         finally:
             await crawl.close()
-        visits = frozenset([*plan.finished, *(visit.id for visit in start.visits)])
-        return HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
 
     async def _close(self, journal: Journal) -> None:
+        if self._stopped_by == "signal" and not self._tally.left:
+            self._stopped_by = None  # it came too late to stop anything
         try:
             await journal.close(self._stopped_by)
         except JournalError as error:
             self._ended_by(error)
-
-    def _complete(self, result: HarvestResult) -> HarvestResult:
-        counted, keeper = self._counters(), self._keeper
-        return msgspec.structs.replace(
-            result,
-            pages=keeper.pages if keeper else 0,
-            requests=counted.requests,
-            retries=counted.retries,
-            wasted=counted.wasted,
-            codes=counted.codes,
-            seconds=time.monotonic() - self._began,
-            stopped_by=self._stopped_by,
-            error=self._error,
-        )
 
     def _counters(self) -> Counters:
         if self._crawl is None:
@@ -257,6 +263,7 @@ class Harvest:
 
     def _ended_by(self, error: TMAPIError) -> None:
         if self._error is None:
+            error.progress = None  # of the crawl alone; the result knows the whole
             self._error = error
             names = (name for kind, name in _STOPPED_BY if isinstance(error, kind))
             self._stopped_by = next(names, self._stopped_by)

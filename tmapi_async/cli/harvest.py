@@ -1,0 +1,193 @@
+"""`tmapi harvest`: the durable job."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+
+import msgspec
+
+from ..client import TMAPI
+from ..errors import TMAPIError
+from ..harvest import Harvest, HarvestResult, JournalError, JournalReader
+from ..harvest.errors import DiskError
+from ..harvest.stored import VisitInfo
+from ..listings import category_items
+from . import console, display, listings, running
+from .options import Connection
+from .summary import OK, PARTIAL, USAGE, Summary
+
+_LONGEST_COMMAND = 300
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tmapi harvest` is asked to do.
+
+    Attributes:
+        ids: Category IDs, each once.
+        filters: Filters that are set.
+        journal: The journal's file.
+        refresh: Make a new run if everything is complete.
+        max_pages: Most pages of each listing, or None.
+        most_rejects: Share of a page's rows that may be rejects.
+        connection: How the API is reached.
+        json: End with the summary as JSON.
+        quiet: No progress, no summary.
+        arguments: The command as typed, to be shown again.
+    """
+
+    ids: list[int]
+    filters: dict[str, bool]
+    journal: Path
+    refresh: bool
+    max_pages: int | None
+    most_rejects: float
+    connection: Connection
+    json: bool
+    quiet: bool
+    arguments: list[str]
+
+    def harvest(self, api: TMAPI) -> Harvest:
+        """The harvest, over an open client."""
+        return Harvest(
+            api,
+            [category_items(cat_id, **self.filters) for cat_id in self.ids],
+            journal=self.journal,
+            refresh=self.refresh,
+            max_pages=self.max_pages,
+            most_rejects=self.most_rejects,
+            # Each sandbox has a port of its own; it is still the same one.
+            host="sandbox" if self.connection.sandbox else None,
+        )
+
+
+def harvest(job: Job) -> int:
+    """Run the harvest; returns the exit code."""
+
+    async def main() -> int:
+        try:
+            result = await _run(job)
+        except DiskError as error:
+            console.tell(f"{error}; nothing was sent")
+            return PARTIAL
+        except JournalError as error:
+            console.tell(str(error))
+            return USAGE
+        return _close(job, result)
+
+    return running.run(main())
+
+
+async def _run(job: Job) -> HarvestResult:
+    async with running.client(job.connection) as api:
+        work = job.harvest(api)
+        task = asyncio.create_task(work.run(), name="tmapi harvest")
+
+        def stop_now() -> None:
+            console.tell("stopping now: what was received is committed")
+            task.cancel()
+
+        def stop() -> None:
+            in_flight = work.progress().in_flight
+            console.tell(
+                f"stopping: {in_flight} requests on their way are paid for and waited for; "
+                "once more to stop now"
+            )
+            work.stop()
+            running.on_next_signal(stop_now)
+
+        async with (
+            running.on_signal(stop),
+            display.shown(work.progress, wanted=not job.quiet),
+        ):
+            await asyncio.wait([task])
+        return work.result() if task.cancelled() else task.result()
+
+
+def _close(job: Job, result: HarvestResult) -> int:
+    """Tell the truth at the end; what it says, the exit code says too."""
+    summary = summarise(result)
+    code = summary.exit_code()
+    if isinstance(result.error, TMAPIError):
+        console.tell(str(result.error))
+    if not job.quiet:
+        for text in _report(job, result):
+            console.tell_plainly(text)
+        for text in summary.lines():
+            console.tell(text)
+        console.tell(_verdict(job, summary))
+    if job.json:
+        sys.stdout.write(f"{summary.json()}\n")
+        sys.stdout.flush()
+    return code
+
+
+def summarise(result: HarvestResult) -> Summary:
+    """The summary of the contract."""
+    tally, seconds = result.tally, result.seconds
+    return Summary(
+        listings=tally.listings,
+        complete=tally.complete,
+        capped=tally.capped,
+        failed=tally.failed,
+        stopped=tally.left,
+        pages=tally.pages,
+        items=tally.items,
+        unique_items=tally.unique_items,
+        rejects=tally.rejects,
+        requests=result.requests,
+        retries=result.retries,
+        wasted=result.wasted,
+        codes=result.codes,
+        seconds=round(seconds, 3),
+        pages_per_second=round(result.pages / seconds, 1) if seconds else 0.0,
+        stopped_by=result.stopped_by,
+    )
+
+
+def _report(job: Job, result: HarvestResult) -> list[str]:
+    """The listings of this command, and what failed."""
+    with JournalReader(job.journal) as journal:
+        asked: list[VisitInfo] = [visit for visit in journal.visits() if visit.id in result.visits]
+        among = {visit.listing for visit in asked}
+        pages = [page for page in journal.failed_pages() if page.listing in among]
+    return [
+        *listings.table(asked, running=False, every=False),
+        *listings.failures(asked, pages),
+    ]
+
+
+def _verdict(job: Job, summary: Summary) -> str:
+    """One line that cannot be misread."""
+    total = f"{summary.listings:,} listings"
+    if summary.exit_code() != OK:
+        return (
+            f"NOT COMPLETE: {summary.complete + summary.capped:,} of {total} have ended, "
+            f"{summary.failed:,} failed, {summary.stopped:,} are left. "
+            f"To go on: {_command(job.arguments)}"
+        )
+    if summary.capped:
+        return (
+            f"COMPLETE, with {summary.capped:,} of {total} capped: those have more than was asked "
+            f"for, or than the API shows. All is in {job.journal}"
+        )
+    return f"COMPLETE: all {total}, to their end. All is in {job.journal}"
+
+
+def _command(arguments: list[str]) -> str:
+    """The command that goes on: the same again, without the token."""
+    kept: list[str] = []
+    hidden = False
+    for argument in arguments:
+        if hidden or argument.startswith("--token="):
+            hidden = False
+        elif argument == "--token":
+            hidden = True
+        else:
+            kept.append(argument)
+    text = shlex.join(["tmapi", *kept])
+    if len(kept) < len(arguments):
+        text = f"{text} (with the token)"
+    return text if len(text) <= _LONGEST_COMMAND else "the same command again"
