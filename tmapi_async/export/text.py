@@ -30,11 +30,12 @@ def csv_schema() -> pa.Schema:
 def for_spreadsheets(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Times in RFC 3339, and a `'` before each text that would be taken for a formula."""
     return pa.RecordBatch.from_arrays(
-        [_harmless(column) for column in batch.columns], schema=csv_schema()
+        [harmless(column) for column in batch.columns], schema=csv_schema()
     )
 
 
-def _harmless(column: pa.Array) -> pa.Array:
+def harmless(column: pa.Array) -> pa.Array:
+    """A column with a `'` before each text that would be taken for a formula; times as text."""
     if pa.types.is_timestamp(column.type):
         return pc.replace_substring(column.cast(pa.string()), " ", "T")
     if not pa.types.is_string(column.type) or column.null_count == len(column):

@@ -1,0 +1,177 @@
+"""`tmapi changes`: new, gone and changed items between two runs of a journal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pyarrow.compute as pc
+
+from ..errors import InvalidRequestError
+from ..export.changed_files import amount, check_file, json_lines, write_file
+from ..export.changes import KINDS, Tally
+from ..export.comparing import Comparison, compare_runs
+from ..export.errors import ExportRefusedError
+from ..harvest.errors import JournalError
+from ..listings import parse_id
+from . import console, tables
+from .summary import OK, PARTIAL, UNEXPECTED, USAGE
+
+_STDOUT = "-"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tmapi changes` is asked to do, as typed.
+
+    Attributes:
+        journal: The journal.
+        before: Number of the earlier run, or None for the one before the later.
+        after: Number of the later run, or None for the latest.
+        cats: Category IDs; empty for all.
+        to: Destinations; empty for the table alone.
+        top: How many of the largest changes of each kind are shown.
+        json: End with the summary as JSON.
+        quiet: No table.
+    """
+
+    journal: Path
+    before: int | None
+    after: int | None
+    cats: list[str]
+    to: list[str]
+    top: int
+    json: bool
+    quiet: bool
+
+
+class Summary(msgspec.Struct):
+    """What `--json` prints.
+
+    Attributes:
+        before: Number of the earlier run.
+        after: Number of the later run.
+        listings: Listings that either run has.
+        partial: Those that not both runs walked to their end.
+        unsure: Items that one run alone has, without its being known why.
+        total: How much changed in all.
+        categories: How much changed, category by category.
+    """
+
+    before: int
+    after: int
+    listings: int
+    partial: int
+    unsure: int
+    total: Tally
+    categories: dict[str, Tally]
+
+
+def changes(request: Request) -> int:
+    """Tell what changed; returns the exit code."""
+    try:
+        files = [check_file(text) for text in request.to if text != _STDOUT]
+        found = compare_runs(
+            request.journal,
+            before=request.before,
+            after=request.after,
+            cats=[parse_id(cat) for cat in request.cats],
+        )
+    except (InvalidRequestError, ExportRefusedError) as error:
+        console.tell(str(error))
+        return USAGE
+    except JournalError as error:
+        console.tell(str(error))
+        return UNEXPECTED
+    return _give(request, found, files)
+
+
+def _give(request: Request, found: Comparison, files: list[Path]) -> int:
+    streams = _STDOUT in request.to
+    try:
+        for path in files:
+            size = write_file(found.changes, path)
+            console.tell(f"{path}: {found.changes.num_rows:,} changes, {size:,} bytes")
+        if streams:
+            for part in json_lines(found.changes):
+                sys.stdout.buffer.write(part)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        console.tell(f"cannot write the changes: {error.strerror}; the file is as it was before")
+        return PARTIAL
+    tell = console.tell_plainly if streams else print
+    if not request.quiet:
+        for line in lines(found, request.top):
+            tell(line)
+    if request.json:
+        tell(msgspec.json.encode(summary(found)).decode())
+    return OK
+
+
+def summary(found: Comparison) -> Summary:
+    """The comparison as plain data."""
+    return Summary(
+        before=found.before.id,
+        after=found.after.id,
+        listings=found.listings,
+        partial=found.partial,
+        unsure=found.unsure,
+        total=found.total,
+        categories={str(cat_id): tally for cat_id, tally in found.tallies.items()},
+    )
+
+
+def lines(found: Comparison, top: int) -> Iterator[str]:
+    """The comparison for a person."""
+    heads = ("category", *(f">{name}" for name in Tally.__struct_fields__))
+    rows = [(str(cat_id or ""), *_figures(tally)) for cat_id, tally in found.tallies.items()]
+    rows.append(("all", *_figures(found.total)))
+    yield f"Run {found.before.id} -> run {found.after.id}"
+    yield from tables.lines(heads, rows)
+    for kind in KINDS:
+        yield from _largest(found, kind, top)
+    if found.partial:
+        yield (
+            f"{found.partial} of {found.listings} listings were not walked to their end by both "
+            f"runs: {found.unsure:,} items that only one run has are in none of these figures"
+        )
+
+
+def _figures(tally: Tally) -> tuple[int, ...]:
+    return tuple(getattr(tally, name) for name in Tally.__struct_fields__)
+
+
+_ORDER = {
+    "dearer": [("price_change_percent", "descending")],
+    "cheaper": [("price_change_percent", "ascending")],
+    "sales": [("sold_growth", "descending")],
+}
+
+
+def _largest(found: Comparison, kind: str, top: int) -> Iterator[str]:
+    """The largest changes of a kind that can be large."""
+    order = _ORDER.get(kind)
+    if order is None or not top:
+        return
+    rows = found.changes.filter(pc.equal(found.changes["change"], kind))
+    if not rows.num_rows:
+        return
+    yield ""
+    yield f"{kind}: {rows.num_rows:,}, the largest first"
+    shown = rows.sort_by(order).slice(0, top).to_pylist()
+    yield from tables.lines(
+        ("item", ">before", ">after", ">change", "title"),
+        [_cells(row, kind) for row in shown],
+    )
+
+
+def _cells(row: dict[str, object], kind: str) -> tuple[object, ...]:
+    if kind == "sales":
+        figures: tuple[object, ...] = (row["sold_before"], row["sold_after"], row["sold_growth"])
+    else:
+        percent = row["price_change_percent"]
+        change = "" if percent is None else f"{percent:+.1f} %"
+        figures = (*(amount(row[f"price_{side}"]) for side in ("before", "after")), change)  # type: ignore[arg-type]
+    return (str(row["item_id"]), *figures, row["title"])

@@ -1,0 +1,132 @@
+"""Two runs of a journal, held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..harvest.reader import JournalReader
+from ..harvest.stored import RunInfo
+from .changes import SIGHTING, Tally, compare, latest, tallies
+from .errors import ExportRefusedError
+from .reading import Selection, chunks, scope
+from .tables import Conversions, record_batch
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed between two runs.
+
+    Attributes:
+        before: The earlier run.
+        after: The later run.
+        changes: One row for each item that changed (`CHANGE`).
+        tallies: How much changed, category by category.
+        unsure: Items that one run alone has, in listings that do not let us say why.
+        partial: Listings that not both runs walked to the end that the server told.
+        listings: Listings that either run has.
+    """
+
+    before: RunInfo
+    after: RunInfo
+    changes: pa.Table
+    tallies: dict[int | None, Tally]
+    unsure: int
+    partial: int
+    listings: int
+
+    @property
+    def total(self) -> Tally:
+        """How much changed in all."""
+        names = Tally.__struct_fields__
+        return Tally(*(sum(getattr(t, name) for t in self.tallies.values()) for name in names))
+
+
+def compare_runs(
+    journal: str | Path,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    cats: Collection[int] = (),
+) -> Comparison:
+    """Say what changed between two runs of a journal. Holds one row for each item of both.
+
+    Args:
+        journal: The journal's file; it may be written meanwhile.
+        before: Number of the earlier run; None for the one before `after`.
+        after: Number of the later run; None for the latest.
+        cats: Only these categories; empty for all.
+
+    Raises:
+        JournalError: The journal cannot be read.
+        ExportRefusedError: It does not have two such runs, or nothing of a category.
+    """
+    with JournalReader(journal) as reader:
+        earlier, later = _two_runs(reader, before, after)
+        wanted = frozenset(cats)
+        old, new = (_sightings(reader, run, wanted) for run in (earlier, later))
+        walked = [_walked(reader, run, wanted) for run in (earlier, later)]
+    ends = [{name for name, state in run.items() if state == "complete"} for run in walked]
+    changes, unsure = compare(old, new, walked_before=ends[0], walked_both=ends[0] & ends[1])
+    every = walked[0].keys() | walked[1].keys()
+    return Comparison(
+        before=earlier,
+        after=later,
+        changes=changes,
+        tallies=tallies(old, new, changes),
+        unsure=unsure,
+        partial=len(every - (ends[0] & ends[1])),
+        listings=len(every),
+    )
+
+
+def _two_runs(
+    reader: JournalReader, before: int | None, after: int | None
+) -> tuple[RunInfo, RunInfo]:
+    runs = {run.id: run for run in reader.runs()}
+    held = ", ".join(str(number) for number in list(runs)[-10:]) or "none"
+    for number in (before, after):
+        if number is not None and number not in runs:
+            raise ExportRefusedError(f"{reader.path} has no run {number}: its latest are {held}")
+    later = after if after is not None else max(runs, default=None)
+    older = [number for number in runs if later is not None and number < later]
+    earlier = before if before is not None else max(older, default=None)
+    if earlier is None or later is None:
+        raise ExportRefusedError(
+            f"changes need two runs, and {reader.path} holds {len(runs)}: "
+            "`tmapi harvest ... --refresh` makes another one"
+        )
+    if earlier >= later:
+        raise ExportRefusedError(f"run {earlier} is not earlier than run {later}")
+    return runs[earlier], runs[later]
+
+
+def _sightings(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> pa.Table:
+    """The latest sighting of each item of a run; a run may lack a category that the other has."""
+    found = scope(reader, Selection(run=run.id))
+    conversions, parts = Conversions(), list[pa.RecordBatch]()
+    only = pa.array(sorted(cats), pa.int64())
+    for chunk in chunks(reader, found):
+        batch = record_batch(chunk, conversions)
+        table = _compared(batch)
+        parts.append(table.filter(pc.is_in(table["cat_id"], value_set=only)) if cats else table)
+    return latest(pa.Table.from_batches(parts, schema=SIGHTING))
+
+
+def _compared(batch: pa.RecordBatch) -> pa.RecordBatch:
+    price = pc.coalesce(batch["price_info_sale_price"], batch["price"])
+    sold = pc.coalesce(batch["sales_count"], batch["sale_info_sale_quantity_int"])
+    same = [batch[name] for name in ("listing", "cat_id", "item_id", "title")]
+    return pa.RecordBatch.from_arrays([*same, price, sold], schema=SIGHTING)
+
+
+def _walked(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> dict[str, str]:
+    """Identity to state, of the listings of a run."""
+    return {
+        visit.listing.identity: visit.state
+        for visit in reader.visits(run.id)
+        if not cats or visit.listing.cat_id in cats
+    }
