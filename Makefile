@@ -18,7 +18,7 @@ help: ## Say what can be made
 demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token needed
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
+test: $(VENV)/.dev $(VENV)/.postgres ## Run the tests (TESTS=... for some of them)
 	@echo "==> tests"
 	@$(BIN)/python -m pytest $(TESTS)
 
@@ -77,3 +77,7 @@ $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
 	@$(PIP) install --constraint constraints.txt hatchling editables
 	@$(INSTALL) --editable ".[docs]"
 	@touch $(VENV)/.run $@
+
+$(VENV)/.postgres: $(VENV)/.made scripts/have-postgres
+	@sh scripts/have-postgres
+	@touch $@

@@ -83,6 +83,7 @@ HARD = [
     "12",
 ]
 WIDE = "\N{FULLWIDTH EQUALS SIGN}"
+BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", WIDE)
 FORMULAS = [
     "=1+1",
     "+1",
