@@ -18,9 +18,9 @@ help: ## Say what can be made
 demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token needed
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev $(VENV)/.postgres ## Run the tests (TESTS=... for some of them)
+test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
 	@echo "==> tests"
-	@$(BIN)/python -m pytest $(TESTS)
+	@TMAPI_TEST_POSTGRES=$$(sh scripts/have-postgres) $(BIN)/python -m pytest $(TESTS)
 
 lint: $(VENV)/.dev ## Check style and formatting with ruff
 	@echo "==> ruff"
@@ -77,7 +77,3 @@ $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
 	@$(PIP) install --constraint constraints.txt hatchling editables
 	@$(INSTALL) --editable ".[docs]"
 	@touch $(VENV)/.run $@
-
-$(VENV)/.postgres: $(VENV)/.made scripts/have-postgres
-	@sh scripts/have-postgres
-	@touch $@

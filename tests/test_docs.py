@@ -26,6 +26,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SAMPLE = re.compile(
     r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+LINE = re.compile(r"(?<!\\)\n")
 NUMBER = re.compile(r"\b\d+\b")
 TITLE = re.compile(r'title="([^"]+)"')
 
@@ -40,8 +41,8 @@ class Sample(NamedTuple):
     code: str
 
 
-def samples(page: Path, language: str) -> list[Sample]:
-    """Read the blocks of one language off a page."""
+def samples(page: Path, *languages: str) -> list[Sample]:
+    """Read the blocks of some languages off a page, in their order."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in SAMPLE.finditer(text):
@@ -49,22 +50,42 @@ def samples(page: Path, language: str) -> list[Sample]:
         line = text.count("\n", 0, match.start("code")) + 1
         name = title[1] if title else None
         found.append(Sample(page, line, match["language"], name, match["code"]))
-    return [sample for sample in found if sample.language == language]
+    return [sample for sample in found if sample.language in languages]
 
 
 def run(sample: Sample, namespace: dict[str, Any]) -> None:
-    """Execute a Python sample."""
+    """Execute a Python sample in this process, and the tmapi commands of a shell sample."""
+    if sample.language == "bash":
+        run_commands(sample)
+        return
     # Blank lines before the code make a traceback name the line of the page.
     source = "\n" * (sample.line - 1) + sample.code
     exec(compile(source, str(sample.page), "exec"), namespace)  # noqa: S102 - our own docs
 
 
-def pages_with(language: str, *, titled: bool) -> list[Any]:
+def run_commands(sample: Sample) -> None:
+    """Run what a shell sample shows of tmapi; making and installing are tested elsewhere."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    commands = [line for line in LINE.split(sample.code) if "tmapi " in line]
+    for command in commands:
+        done = subprocess.run(  # noqa: S602 - our own docs
+            command,
+            shell=True,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{sample.page}: {command}\n{done.stderr}"
+
+
+def pages_with(*languages: str, titled: bool) -> list[Any]:
     """Pages that have such samples, as parameters of a test."""
     return [
         pytest.param(page, id=str(page.relative_to(ROOT)))
         for page in PAGES
-        if any(bool(sample.title) is titled for sample in samples(page, language))
+        if any(bool(sample.title) is titled for sample in samples(page, *languages))
     ]
 
 
@@ -78,12 +99,12 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxThread]:
 
 
 @pytest.mark.usefixtures("sandbox")
-@pytest.mark.parametrize("page", pages_with("python", titled=False))
-def test_python_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python samples of a page run one after the other, as a reader would run them."""
+@pytest.mark.parametrize("page", pages_with("python", "bash", titled=False))
+def test_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples of a page run one after the other, in one folder, as a reader would run them."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "sample"}
-    for sample in samples(page, "python"):
+    for sample in samples(page, "python", "bash"):
         if sample.title is None:
             run(sample, namespace)
 
@@ -157,33 +178,6 @@ def test_the_row_table_is_the_schema() -> None:
     names = [column.name for column in rows.ITEM_COLUMNS]
     texts = [column.text for column in rows.ITEM_COLUMNS if column.text]
     assert listed == [*rows.PROVENANCE, *names, *texts, "extra"]
-
-
-def test_shell_samples_run(tmp_path: Path, sandbox: SandboxThread) -> None:
-    """The tmapi commands of the shell samples do what the pages say, against a sandbox."""
-    lines = [
-        line
-        for page in PAGES
-        for sample in samples(page, "bash")
-        for line in sample.code.splitlines()
-        if "tmapi " in line
-    ]
-    assert lines
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for line in lines:
-        done = subprocess.run(  # noqa: S602 - our own docs
-            line,
-            shell=True,
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-    assert sandbox.sandbox.stats.requests > 0
-    assert (tmp_path / "items.jsonl").stat().st_size > 0
 
 
 def options_of(command: str) -> set[str]:
