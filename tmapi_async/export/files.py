@@ -82,18 +82,12 @@ class ParquetFile(FileSink):
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra, and slow to import
 
-        from .tables import FEW_VALUES, item_schema  # noqa: PLC0415 - as above
+        from .tables import item_schema  # noqa: PLC0415 - as above
 
         super().__init__(path)
         self._waiting: list[Any] = []
         self._waiting_rows = 0
-        self._writer = pq.ParquetWriter(
-            self._file,
-            item_schema(),
-            compression="zstd",
-            # A dictionary of values that hardly repeat costs time and saves nothing.
-            use_dictionary=list(FEW_VALUES),
-        )
+        self._writer = pq.ParquetWriter(self._file, item_schema(), compression="zstd")
 
     def _write(self, rows: Rows) -> None:
         self._waiting.append(rows.batch)

@@ -17,12 +17,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..models import Item
+from ..models import Item, PriceInfo, SaleInfo, ShopInfo
 from ..rows import ITEM_COLUMNS, READERS, Column, Kind, says_more
 from .reading import Chunk
 from .sinks import Conversions
 
-__all__ = ["FEW_VALUES", "MONEY", "PERCENT", "Conversions", "item_schema", "record_batch"]
+__all__ = ["MONEY", "PERCENT", "Conversions", "item_schema", "record_batch"]
 
 MONEY = pa.decimal128(20, 4)
 """Yuan. Holds all that decimal128(18, 2) does and, so that a file keeps one schema, four decimals:
@@ -55,12 +55,7 @@ _PROVENANCE = (
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
 
-FEW_VALUES = (
-    *(field.name for field in _PROVENANCE),
-    *(column.name for column in ITEM_COLUMNS if column.kind in ("count", "flag", "percent")),
-)
-"""Columns whose values repeat a lot."""
-
+_EMPTY = {"price_info": PriceInfo(), "sale_info": SaleInfo(), "shop_info": ShopInfo()}
 _NULL = pa.scalar(None, pa.string())
 
 
@@ -127,7 +122,9 @@ def _columns(items: list[Item]) -> Iterator[tuple[Column, list[Any]]]:
         try:
             yield column, list(map(attrgetter(name), block))
         except AttributeError:  # a block that is null or absent
-            yield column, [None if part is None else getattr(part, name) for part in block]
+            empty = _EMPTY[above[0]]
+            block = blocks[above[0]] = [empty if part is None else part for part in block]
+            yield column, list(map(attrgetter(name), block))
 
 
 def _array(

@@ -1,0 +1,174 @@
+"""From a journal to Parquet: items a second on one processor, and the most memory it takes.
+
+    python -m benchmarks.export [--items 1000000] [--quick] [--keep FILE]
+
+Makes a journal of the sandbox's catalogue (full pages of 20 items, none like another; `--drift`
+makes some rows drift), then exports it in fresh processes that are kept on one processor and have
+one thread. Counted is the whole way: SQLite, zstd, JSON, conversion, Parquet with zstd, fsync; not
+the interpreter's start and imports. The file is then held against the catalogue: as many rows, the
+same IDs, the same sum of prices. The targets are those of the project: 150,000 items a second and
+less than 400 MB. Processor time is judged, since others may use the processor meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.common import CLIENT_CORE, MEGABYTE, pin, quartiles, run_alone, table, write
+from tmapi_async.harvest.changes import visit_began, visit_ended
+from tmapi_async.harvest.journal import Journal
+from tmapi_async.harvest.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.listings import category_items
+from tmapi_async.sandbox import Catalogue, Config
+from tmapi_async.sandbox import Listing as Wire
+from tmapi_async.sandbox.drift import Drift
+from tmapi_async.sandbox.pages import Pages
+
+PAGE, EACH = 20, 2000
+TARGET_SPEED, TARGET_MEMORY = 150_000, 400
+RUNS, QUICK_RUNS, QUICK_ITEMS = 5, 2, 40_000
+CHILD = "--one"
+
+
+class Made(msgspec.Struct):
+    """What a journal was made of: rows, and the sum of their selling prices as text."""
+
+    items: int
+    prices: str
+
+
+async def fill(path: Path, items: int, drift: float) -> Made:
+    """Write a journal of so many items, 2,000 in each category."""
+    sizes = {1000 + n: EACH for n in range(-(-items // EACH))}
+    config = Config(categories=sizes, drift=Drift(rows=drift))
+    catalogue = Catalogue(config.seed, sizes)
+    pages = Pages(config, catalogue)
+    journal = Journal.open(path)
+    plan = journal.plan([category_items(cat_id) for cat_id in sizes])
+    start = journal.begin(plan, host="http://127.0.0.1", version="benchmark", counters=Counters)
+    prices = Decimal(0)
+    for visit in start.visits:
+        prices += await walk(journal, visit, pages)
+    await journal.close()
+    return Made(len(sizes) * EACH, str(prices))
+
+
+async def walk(journal: Journal, visit: Visit, pages: Pages) -> Decimal:
+    """Record one category; returns the sum of its prices as they were sent."""
+    listing = Wire("/1688/category/items", (("cat_id", str(visit.listing.cat_id)),))
+    last, prices = EACH // PAGE, Decimal(0)
+    journal.apply(visit_began(visit, time.time()))
+    for number in range(1, last + 1):
+        body = pages.body(listing, number)
+        for row in msgspec.json.decode(body)["data"]["items"]:
+            prices += Decimal((row.get("price_info") or {}).get("sale_price") or 0)
+        more = number < last
+        journal.give(
+            PageRecord(visit, number, body, time.time(), 1, 0.05, 200, PAGE, more, None, PAGE)
+        )
+    await journal.flush()
+    totals = Totals(last, EACH, EACH, 0, last)
+    journal.apply(visit_ended(visit, "complete", totals, now=time.time()))
+    return prices
+
+
+def one(journal: str, target: str) -> None:
+    """Export once, in this process; prints the figures as JSON."""
+    pin(CLIENT_CORE)
+    import pyarrow as pa  # noqa: PLC0415 - counted in the memory of this process alone
+
+    from tmapi_async.export import export_journal, files, tables  # noqa: PLC0415 - as above
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    assert files.FILES, tables.item_schema()  # imported before the clock starts
+    import pyarrow.parquet  # noqa: F401, PLC0415 - as above
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    done = export_journal(journal, [target])
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(
+        msgspec.json.encode(
+            {
+                "items": done.rows,
+                "unread": sum(done.unread.values()),
+                "per_second": done.rows / wall,
+                "per_cpu_second": done.rows / cpu,
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "bytes": done.destinations[0].bytes,
+            }
+        ).decode()
+    )
+
+
+def check(target: Path, made: Made) -> None:
+    """Hold the file against the catalogue, with DuckDB."""
+    import duckdb  # noqa: PLC0415 - only here
+
+    query = f"SELECT count(*), count(DISTINCT item_id), sum(price_info_sale_price) FROM '{target}'"  # noqa: S608
+    rows, ids, prices = duckdb.sql(query).fetchall()[0]
+    assert rows == ids == made.items, (rows, ids, made)
+    assert prices == Decimal(made.prices), (prices, made)
+
+
+def main() -> None:
+    """Make a journal, export it, judge."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--drift", type=float, default=0.0, help="share of rows that drift (0)")
+    parser.add_argument("--quick", action="store_true", help="few items, to see that it runs")
+    parser.add_argument("--folder", type=Path, help="where to write (a temporary one)")
+    parser.add_argument(CHILD, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        one(*options.one)
+        return
+    items = QUICK_ITEMS if options.quick else options.items
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        journal, target = Path(folder, "a.journal"), Path(folder, "a.parquet")
+        made = asyncio.run(fill(journal, items, options.drift))
+        size = journal.stat().st_size
+        print(f"journal: {made.items:,} items, {size / MEGABYTE:,.0f} MB", file=sys.stderr)
+        arguments = ("benchmarks.export", CHILD, str(journal), str(target))
+        runs = [run_alone(*arguments) for _ in range(QUICK_RUNS if options.quick else RUNS)]
+        check(target, made)
+    judge(made.items, runs, save=not options.quick)
+
+
+def judge(items: int, runs: list[dict[str, Any]], *, save: bool) -> None:
+    """Print the figures and whether they meet the targets."""
+    rows = []
+    for figure, name, target, least in (
+        ("per_second", "items a second of wall time", None, True),
+        ("per_cpu_second", "items a second of processor time", TARGET_SPEED, True),
+        ("peak_mb", "peak memory, MB", TARGET_MEMORY, False),
+        ("bytes", "Parquet, bytes an item", None, False),
+    ):
+        low, middle, high = quartiles(
+            [run[figure] / (items if figure == "bytes" else 1) for run in runs]
+        )
+        met = None if target is None else "pass" if (middle >= target) is least else "FAIL"
+        rows.append(
+            {"what": name, "median": middle, "from": low, "to": high, "target": target, "met": met}
+        )
+    columns = {"what": "", "median": "median|,.0f", "from": "from|,.0f", "to": "to|,.0f"}
+    print(table(rows, {**columns, "target": "target|,", "met": "met"}))
+    print(f"{items:,} items, {len(runs)} runs, load {os.getloadavg()[0]:.1f}")
+    if save:
+        workload = f"{items:,} items, journal to Parquet (zstd), one processor, one thread"
+        print(f"written: {write('export', workload, {'figures': rows, 'runs': runs})}")
+
+
+if __name__ == "__main__":
+    main()
