@@ -76,7 +76,7 @@ class Script:
     """Mocked replies in the order of a list; the last one again and again. Tells what was asked.
 
     An answer is a body, or status and body, or status, body and headers; an exception is raised;
-    a number waits so many seconds and counts as no answer.
+    a number makes the answer after it come so many seconds later.
     """
 
     def __init__(self, *answers: Any) -> None:
@@ -84,17 +84,17 @@ class Script:
         self.asked: list[str] = []
         self.times: list[float] = []
 
-    async def __call__(self, url: Any, **kwargs: Any) -> Any:
+    async def answer(self, url: Any, **kwargs: Any) -> Any:
         """Answer one request, as aioresponses' callback."""
         from aioresponses import CallbackResult  # noqa: PLC0415 - shimmed when tests are collected
 
         assert kwargs["allow_redirects"] is False
         self.asked.append(str(url))
         self.times.append(asyncio.get_running_loop().time())
-        answer = self.next()
+        answer, delay = self.next(), 0.0
         while isinstance(answer, int | float):
-            await asyncio.sleep(answer)
-            answer = self.next()
+            answer, delay = self.next(), delay + answer
+        await asyncio.sleep(delay)
         if isinstance(answer, BaseException):
             raise answer
         status, body, headers = answer if isinstance(answer, tuple) else (200, answer, {})
