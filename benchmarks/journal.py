@@ -114,7 +114,7 @@ from tmapi_async.harvest.journal import Journal
 began = time.perf_counter()
 journal = Journal.open(sys.argv[1])
 plan = journal.plan(listings)
-held = sum(len(journal.held(visit)) for visit in plan.unfinished)
+held = sum(visit.totals.pages for visit in plan.unfinished)
 seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps([seconds, peak, len(plan.finished), len(plan.unfinished), held]))

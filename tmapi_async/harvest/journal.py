@@ -167,37 +167,20 @@ class Journal:
         self._writer.start()
         return start
 
-    def held(self, visit: Visit) -> dict[int, bool]:
-        """The pages of a visit that are durable.
-
-        Args:
-            visit: A visit of the start.
-
-        Returns:
-            Page number to `has_next_page`.
-        """
-        if not visit.begun:
-            return {}
-        with translated(self.path):
-            execute = self._reader().execute
-            numbers = execute("SELECT number FROM page WHERE visit = ?", (visit.id,)).fetchall()
-            last = "SELECT number FROM page WHERE visit = ? AND has_next_page = 0"
-            lasts = {number for (number,) in execute(last, (visit.id,))}
-        return {number: number not in lasts for (number,) in numbers}
-
-    def bodies(self, visit: Visit) -> Iterator[tuple[int, bytes]]:
-        """The bodies of the pages of a visit that are durable, in page order.
+    def held(self, visit: Visit) -> Iterator[tuple[int, bool, bytes]]:
+        """The pages of a visit that are durable: number, `has_next_page`, body; in page order.
 
         Raises:
-            BodyError: One of them is damaged.
+            BodyError: A body is damaged.
         """
-        if not visit.begun:
-            return
         decoder = Decoder(self._reader(), self.path)
-        query = "SELECT number, dictionary, body FROM page WHERE visit = ? ORDER BY number"
+        query = (
+            "SELECT number, has_next_page, dictionary, body FROM page WHERE visit = ? "
+            "ORDER BY number"
+        )
         with translated(self.path):
-            for number, dictionary, frame in self._reader().execute(query, (visit.id,)):
-                yield number, decoder.decode(dictionary, frame)
+            for number, has_next, dictionary, frame in self._reader().execute(query, (visit.id,)):
+                yield number, bool(has_next), decoder.decode(dictionary, frame)
 
     def _reader(self) -> sqlite3.Connection:
         if self._reading is None:

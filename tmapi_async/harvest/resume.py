@@ -59,8 +59,8 @@ def read_held(journal: Journal, visit: Visit, most_rejects: float) -> Held:
     Raises:
         BodyError: A body is damaged.
     """
-    held = Held(journal.held(visit))
-    for page in _decoded(journal, visit):
+    held = Held()
+    for page in _decoded(journal, visit, held):
         held.seen.update(item.item_id for item in page.items)
         held.items += len(page.items)
         held.rejects += len(page.rejects)
@@ -69,9 +69,10 @@ def read_held(journal: Journal, visit: Visit, most_rejects: float) -> Held:
     return held
 
 
-def _decoded(journal: Journal, visit: Visit) -> Iterator[Page]:
+def _decoded(journal: Journal, visit: Visit, held: Held) -> Iterator[Page]:
     now = datetime.now(UTC)
-    for number, body in journal.bodies(visit):
+    for number, has_next, body in journal.held(visit):
+        held.pages[number] = has_next
         request = PageRequest(visit.listing, number)
         page = read_reply(Reply(200, {}, body), request, now=now)
         if isinstance(page, Page):

@@ -6,8 +6,8 @@ the table and one or two of the index; a table ordered by listing would dirty a 
 and leave its leaves a third empty. Measured (`benchmarks/journal.py`): 32 KiB pages hold twelve
 bodies, and lose 6 % of the file to what does not fit; 4 KiB pages lose 40 %.
 
-`page_place` is unique: no page can be stored twice. Both indexes cover what resume asks, so that
-planning never reads a row of a page.
+`page_place` is unique: no page can be stored twice. Planning reads visits, and the pages of those
+that a kill has left open; never those of a visit that has ended.
 """
 
 from __future__ import annotations
@@ -105,7 +105,6 @@ CREATE TABLE page (
     body BLOB NOT NULL                  -- one zstd frame
 );
 CREATE UNIQUE INDEX page_place ON page (visit, number);
-CREATE INDEX page_last ON page (visit, number) WHERE has_next_page = 0;
 CREATE TABLE reject (
     seq INTEGER NOT NULL REFERENCES page,
     position INTEGER NOT NULL,
@@ -258,18 +257,6 @@ def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False)
         raise NewerJournalError(path, f"version {found}; this one knows {version()}")
     if found < version() and not writing:
         raise OlderJournalError(path, f"version {found}; this one reads {version()}")
-    _check_size(connection, path)
-
-
-def _check_size(connection: sqlite3.Connection, path: Path) -> None:
-    # A file cut short is met here, not hours later. With a log beside it the file may lag behind.
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists() and wal.stat().st_size:
-        return
-    expected = _pragma(connection, "page_count") * _pragma(connection, "page_size")
-    size = path.stat().st_size
-    if size < expected:
-        raise CorruptJournalError(path, f"{size:,} bytes where {expected:,} are expected")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
