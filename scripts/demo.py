@@ -1,7 +1,8 @@
-"""What `make demo` runs: a walk over 40 categories of a local sandbox that misbehaves.
+"""What `make demo` runs: a harvest of 40 categories from a local sandbox that misbehaves.
 
-Nothing leaves this machine and no token is needed. Each command is shown before it runs, so that
-it can be repeated by hand.
+The harvest is killed in the middle and started again; at the end the rows are compared with what
+there was. Nothing leaves this machine and no token is needed. Each command is shown before it
+runs, so that it can be repeated by hand.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path("demo")
-ITEMS = HERE / "items.jsonl"
 IDS = HERE / "categories.txt"
+JOURNAL = HERE / "1688.journal"
+ITEMS = HERE / "items.jsonl"
 TMAPI = Path(sys.executable).with_name("tmapi")
 
 # A limit of 8 requests at once, replies that take about 50 ms, and one in ten going wrong.
@@ -29,6 +32,8 @@ SANDBOX = shlex.split("""
     sandbox --categories 40 --mean 250 --limit 8 --latency 0.05 --latency-sigma 0.5
     --fault 417=0.02 --fault 499=0.02 --fault 500=0.02 --fault cut=0.02 --fault html=0.02
 """)
+HARVEST = ["harvest", f"@{IDS}", "--journal", str(JOURNAL)]
+KILL_AFTER = 120  # pages, of about 400
 
 
 def main() -> int:
@@ -38,15 +43,22 @@ def main() -> int:
         reconfigure(errors="replace")
     os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     HERE.mkdir(exist_ok=True)
+    for left in HERE.glob(f"{JOURNAL.name}*"):
+        left.unlink()
     say("A sandbox that behaves as the API does: at most 8 requests at once, one reply in ten bad.")
     with sandbox() as url:
+        os.environ.update(TMAPI_BASE_URL=url, TMAPI_TOKEN="sandbox")  # noqa: S106 - opens nothing
         categories = fetch(url, "/__catalogue__")["categories"]
         IDS.write_text("".join(f"{cat_id}\n" for cat_id in categories), encoding="utf-8")
-        say(f"Walking its {len(categories)} categories.")
-        os.environ.update(TMAPI_BASE_URL=url, TMAPI_TOKEN="sandbox")  # noqa: S106 - opens nothing
-        with ITEMS.open("wb") as file:
-            status = tmapi("items", f"@{IDS}", stdout=file)
+        say(f"Harvesting its {len(categories)} categories, and killing that in the middle.")
+        begin_and_kill(url)
+        say("What the journal holds after the kill:")
+        status = tmapi_status()
+        say("The same command again goes on where it stands.")
+        status = status or tmapi(*HARVEST)
         told = fetch(url, "/__stats__")
+    say("The journal's rows, as JSON lines:")
+    status = status or tmapi("export", str(JOURNAL), "--to", str(ITEMS))
     return status or show(sum(categories.values()), told)
 
 
@@ -55,10 +67,24 @@ def say(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
-def command(*arguments: str, into: str = "") -> list[str]:
+def command(*arguments: str) -> list[str]:
     """Show a tmapi command as one would type it, and return it as one runs it."""
-    print(f"$ tmapi {shlex.join(arguments)}{into}", flush=True)
+    print(f"$ tmapi {shlex.join(arguments)}", flush=True)
     return [str(TMAPI), *arguments]
+
+
+def tmapi(*arguments: str) -> int:
+    """Run one command to its end; returns its exit code."""
+    return subprocess.run(command(*arguments), check=False).returncode
+
+
+def tmapi_status() -> int:
+    """Ask what the journal holds; its table, a line a category, is left for the end."""
+    line = command("status", str(JOURNAL))
+    done = subprocess.run(line, check=False, stdout=subprocess.PIPE, encoding="utf-8")
+    lines = done.stdout.splitlines()
+    print("\n".join(["...", *lines[-3:]]))
+    return done.returncode
 
 
 @contextlib.contextmanager
@@ -75,10 +101,13 @@ def sandbox() -> Iterator[str]:
             server.terminate()
 
 
-def tmapi(*arguments: str, stdout: IO[bytes]) -> int:
-    """Run one command to its end, its rows going into a file; returns its exit code."""
-    line = command(*arguments, into=f" > {stdout.name}")
-    return subprocess.run(line, stdout=stdout, check=False).returncode
+def begin_and_kill(url: str) -> None:
+    """Start the harvest, and kill it when the sandbox has answered some of its pages."""
+    with subprocess.Popen(command(*HARVEST)) as harvest:
+        while harvest.poll() is None and fetch(url, "/__stats__")["billed"] < KILL_AFTER:
+            time.sleep(0.05)
+        harvest.kill()
+    print(f"killed (kill -9) after {fetch(url, '/__stats__')['billed']} pages were paid for")
 
 
 def fetch(url: str, path: str) -> Any:
@@ -89,18 +118,19 @@ def fetch(url: str, path: str) -> Any:
 
 def show(expected: int, told: dict[str, Any]) -> int:
     """Show what came, beside what there was; returns 0 when nothing is missing."""
-    lines = ITEMS.read_text(encoding="utf-8").split("\n")[:-1]
-    found = len({json.loads(line)["item_id"] for line in lines})
-    say(f"The items are in {ITEMS}. The first three:")
-    for line in lines[:3]:
-        row = json.loads(line)
+    rows = [json.loads(line) for line in ITEMS.read_text(encoding="utf-8").split("\n") if line]
+    found = len({row["item_id"] for row in rows})
+    print(f"\nThe first three rows of {ITEMS}:")
+    for row in rows[:3]:
         print(f"{row['item_id']:>15}  {row['price_info_sale_price'] or '-':>8} CNY  {row['title']}")
     say("Beside what the sandbox knows:")
     print(f"items in its catalogue   {expected}")
-    print(f"items in the file        {found}")
+    print(f"items harvested          {found}, each once: {len(rows) == found}")
+    print(f"pages paid for           {told['billed']}, of which twice: {told['extra_servings']}")
     print(f"requests it answered     {told['requests']}, with codes {told['codes']}")
     print(f"most at once             {told['peak_in_flight']} (its limit is 8)")
-    return 0 if found == expected else 1
+    print(f"\nAll of it is in {HERE}/.")
+    return 0 if len(rows) == found == expected else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
@@ -16,6 +17,7 @@ import typer
 import tmapi_async
 from tmapi_async import cli, errors, rows
 from tmapi_async.cli.summary import Summary
+from tmapi_async.harvest import schema
 from tmapi_async.sandbox.process import SandboxThread
 
 if TYPE_CHECKING:
@@ -90,8 +92,10 @@ def pages_with(*languages: str, titled: bool) -> list[Any]:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxThread]:
+def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SandboxThread]:
     """Lend a sandbox that the environment points to, as a reader's would."""
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     with SandboxThread(limit=8) as running:
         monkeypatch.setenv("TMAPI_BASE_URL", running.url)
         monkeypatch.setenv("TMAPI_TOKEN", "sandbox")
@@ -180,6 +184,7 @@ def test_the_row_table_is_the_schema() -> None:
     assert listed == [*rows.PROVENANCE, *names, *texts, "extra"]
 
 
+@functools.cache
 def options_of(command: str) -> set[str]:
     """The long options that a command takes, as the command itself knows them."""
     if command == "sandbox":
@@ -234,3 +239,11 @@ def test_the_summary_table_is_the_summary() -> None:
     page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     table = page[page.index("| key | meaning |") : page.index("## Exit codes")]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Summary.__struct_fields__)
+
+
+def test_the_journal_page_names_every_table() -> None:
+    """Every table of a journal stands on its page."""
+    page = (ROOT / "docs" / "reference" / "journal.md").read_text(encoding="utf-8")
+    tables = re.findall(r"CREATE TABLE (\w+)", schema.TABLES)
+    assert tables
+    assert {table for table in tables if f"| `{table}` |" not in page} == set()
