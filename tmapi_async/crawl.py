@@ -188,7 +188,7 @@ class Crawl:
             async with aclosing(self._source) as source:
                 async for opening in source:
                     # Waits with the next one in hand: then `more` is known when work is halted.
-                    while not self._frontier_hungry():
+                    while not self._frontier_hungry(self._session.gate.width):
                         self._hungry.clear()
                         await self._hungry.wait()
                     self._begin(opening)
@@ -202,8 +202,8 @@ class Crawl:
             # The feeder's own task is not done yet: look again when it is.
             asyncio.get_running_loop().call_soon(self._wake)
 
-    def _frontier_hungry(self) -> bool:
-        return self.frontier.hungry and self._outbox.pages <= self._session.gate.width
+    def _frontier_hungry(self, width: int) -> bool:
+        return self.frontier.hungry and self._outbox.pages <= width
 
     def _begin(self, opening: Opening) -> None:
         listing = opening.listing
@@ -222,8 +222,7 @@ class Crawl:
 
     # -- the workers
 
-    def _take(self) -> PageRequest | None:
-        width = self._session.gate.width
+    def _take(self, width: int) -> PageRequest | None:
         if self.stopping or self._outbox.pages > width:
             return None
         if self._pending is not None and self._pending() + len(self._workers) >= 2 * width:
@@ -231,19 +230,21 @@ class Crawl:
         return self.frontier.take(width)
 
     def pump(self) -> None:
-        """Set as many workers to work as there is work, room and width for.
+        """Set workers to work, if there is work, room and width; call it when `pending` fell."""
+        self._pump(self._session.gate.width)
 
-        To be called when `pending` has fallen.
-        """
-        width = self._session.gate.width
-        most = min(width + self.tally.resting, 2 * width)
-        while len(self._workers) < most and (request := self._take()) is not None:
+    def _most_workers(self, width: int) -> int:
+        return min(width + self.tally.resting, 2 * width)
+
+    def _pump(self, width: int) -> None:
+        most = self._most_workers(width)
+        while len(self._workers) < most and (request := self._take(width)) is not None:
             flight = Flight(self._epoch, self.tally)
             flight.request = request
             task = asyncio.create_task(self._work(request, flight), name="tmapi worker")
             self._workers[task] = flight
             task.add_done_callback(self._worker_done)
-        if self._frontier_hungry():
+        if self._frontier_hungry(width):
             self._hungry.set()
         if not self._workers:
             self._wake()
@@ -262,11 +263,10 @@ class Crawl:
             while request is not None:
                 flight.request, flight.stopping = request, self.stopping
                 await self._ask(request, flight)
-                over = len(self._workers) > min(
-                    self._session.gate.width + self.tally.resting, 2 * self._session.gate.width
-                )
-                request = None if over else self._take()
-                self.pump()
+                width = self._session.gate.width
+                over = len(self._workers) > self._most_workers(width)
+                request = None if over else self._take(width)
+                self._pump(width)
         except (StoppedError, asyncio.CancelledError):
             return
         except Exception as error:  # noqa: BLE001 - handed to the consumer as it is

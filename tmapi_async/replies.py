@@ -285,6 +285,8 @@ def read_reply(
 
 
 def _counted(value: object) -> int | None:
+    if type(value) is int:
+        return value
     return count(value) if isinstance(value, int | float | str) else None
 
 

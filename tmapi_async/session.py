@@ -193,9 +193,10 @@ class Session:
                 attempts=trial.attempts,
                 latency=self.gate.clock() - sent_at,
             )
-        self._understood |= not isinstance(outcome, errors.TransportError)
         if isinstance(outcome, Page):
+            self._understood = True
             return outcome
+        self._understood |= not isinstance(outcome, errors.TransportError)
         outcome.message = self._redact(outcome.message)
         outcome.args = (outcome.message,)
         listing = request.listing
@@ -210,14 +211,15 @@ class Session:
         self.epoch += 1
 
     def _leave(self, sent_at: float, outcome: Page | errors.TMAPIError | None) -> None:
-        if outcome is None or isinstance(outcome, errors.DeadlineError):
+        if isinstance(outcome, Page):
+            self.gate.answered(sent_at)
+        elif outcome is None or isinstance(outcome, errors.DeadlineError):
             self.gate.abandoned(sent_at, served=True)
         elif isinstance(outcome, errors.ConnectionFailedError):
             self.gate.abandoned(sent_at, served=False)
-        elif isinstance(outcome, errors.TMAPIError) and (
-            isinstance(outcome, errors.ConcurrencyError)
-            # A proxy's page with such a status has no code, but means the same to the gate.
-            or outcome.status in _CONCURRENCY_STATUSES
+        # A proxy's page with such a status has no code, but means the same to the gate.
+        elif (
+            isinstance(outcome, errors.ConcurrencyError) or outcome.status in _CONCURRENCY_STATUSES
         ):
             self.gate.refused(sent_at, outcome.retry_after)
         else:
@@ -252,9 +254,13 @@ class Session:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
         try:
             with self._deadlines.begin():
-                async with await self._send(self._http, self._url(request)) as response:
+                response = await self._send(self._http, self._url(request))
+                try:
                     body = await _read_body(response, self._max_body)
-                    return Reply(response.status, response.headers, body)
+                finally:
+                    # Gives the connection back, or closes it if anything is left to be read.
+                    response.release()
+                return Reply(response.status, response.headers, body)
         except _EXPECTED as error:
             return self._transport_error(error)
 
