@@ -27,6 +27,9 @@ from tmapi_async import (
     WalkStatistics,
     money,
 )
+from tmapi_async.export import ExportSummary, Selection, export_journal
+from tmapi_async.harvest import Harvest, HarvestProgress, HarvestResult, JournalReader
+from tmapi_async.listings import category_items
 from tmapi_async.sandbox import Faults, Sandbox
 
 if TYPE_CHECKING:
@@ -113,6 +116,28 @@ def failures(error: TMAPIError, several: ListingsFailedError) -> None:
     assert_type(error.progress, Progress | None)
     assert_type(several.errors, tuple[TMAPIError, ...])
     assert issubclass(BalanceError, TMAPIError)
+
+
+async def harvests(api: TMAPI) -> None:
+    """A harvest runs once, tells how far it is, and says in its result what stopped it."""
+    harvest = Harvest(api, [category_items(1031910)], journal="a.journal", refresh=True)
+    assert_type(harvest.progress(), HarvestProgress)
+    result = await harvest.run()
+    assert_type(result, HarvestResult)
+    assert_type(result.complete, bool)
+    assert_type(result.tally.items, int)
+    harvest.stop()
+
+
+def journals() -> None:
+    """A journal is read page by page, and exported."""
+    with JournalReader("a.journal") as journal:
+        for page in journal.pages(run=1):
+            assert_type(page.listing, Listing)
+            assert_type(page.body, bytes)
+    summary = export_journal("a.journal", ["a.parquet"], Selection(unique=True))
+    assert_type(summary, ExportSummary)
+    assert_type(summary.rows, int)
 
 
 async def sandboxes() -> None:
