@@ -237,7 +237,12 @@ def test_an_empty_journal_is_an_empty_table(tmp_path: Path) -> None:
     assert (table.num_rows, done.rows) == (0, 0)
 
 
-NUMBERS = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12)
+NUMBERS = (
+    st.none()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+)
 NUMBERS |= st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,8})?[+%万]?", fullmatch=True)
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -278,16 +283,17 @@ def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
     assert isinstance(origin, Origin)
     expected = list(item_rows(origin, items, positions))
     assert [list(one) for one in found] == [item_schema().names] * len(expected)
+    held = True
     for one, other in zip(found, expected, strict=True):
         assert list(one) == list(other)
         for column in ITEM_COLUMNS:
             value, told = one[column.name], other[column.name]
             if value != told:
+                held = False
                 assert value is None
                 assert one[column.text or ""] is not None
         for name in ("run", "cat_id", *PROVENANCE):
             assert one[name] == other[name]
         assert json.loads(one["extra"] or "null") == other["extra"]
-    _ = Rows(chunk, counted, tables=False).lines
-    if found == [{**row, "extra": None} for row in expected]:
-        assert counted == conversions
+    assert Rows(chunk, counted, tables=False).lines.count(b"\n") == len(items)
+    assert counted == conversions or not held

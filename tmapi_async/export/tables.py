@@ -56,6 +56,8 @@ _PROVENANCE = (
 )
 
 _EMPTY = {"price_info": PriceInfo(), "sale_info": SaleInfo(), "shop_info": ShopInfo()}
+# What Arrow can take as it was sent.
+_READY: dict[str, set[type]] = {"id": {int}, "count": {int, type(None)}, "flag": {bool, type(None)}}
 _NULL = pa.scalar(None, pa.string())
 
 
@@ -133,10 +135,11 @@ def _array(
     """A column of its type, and beside it what the values do not say."""
     if column.kind == "text":
         return _texts(sent), None
-    if column.kind in ("id", "count", "flag"):
+    # Arrow would take a float for a whole number, though its text says another one.
+    if set(map(type, sent)) <= _READY.get(column.kind, set()):
         try:
             return pa.array(sent, _TYPES[column.kind]), _nothing(column, len(sent))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        except (pa.ArrowInvalid, OverflowError):
             pass
     if column.kind == "flag":
         return _one_by_one(column, sent, conversions)
