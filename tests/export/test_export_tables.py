@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from journals import body, of_catalogue, of_rows, row, write
 
 from tmapi_async import Item
 from tmapi_async.export import ExportSummary, Selection, export_journal
+from tmapi_async.export.postgres_table import columns
 from tmapi_async.export.reading import Chunk
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.export.tables import item_schema, record_batch
@@ -297,3 +299,20 @@ def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
         assert json.loads(one["extra"] or "null") == other["extra"]
     assert Rows(chunk, counted, tables=False).lines.count(b"\n") == len(items)
     assert counted == conversions or not held
+
+
+def test_the_schema_page_is_the_schema() -> None:
+    """The page that documents the table names every column, its type and whether it may be null."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "item-schema.md"
+    listed = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|", page.read_text("utf-8"), re.MULTILINE)
+    shown = {name: (kind.replace(", UTC]", ", tz=UTC]"), sql) for name, kind, sql in listed}
+    expected = {
+        column.name: (
+            TYPES[column.name] + (", never null" if column.name in NEVER_NULL else ""),
+            column.type,
+        )
+        for column in columns()
+        if not column.name.endswith("_text")
+    }
+    expected["extra"] = ("string (a JSON object)", "jsonb")
+    assert shown == expected
