@@ -20,7 +20,8 @@ demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token need
 
 test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
 	@echo "==> tests"
-	@TMAPI_TEST_POSTGRES=$$(sh scripts/have-postgres) $(BIN)/python -m pytest $(TESTS)
+	@TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$(sh scripts/have chromium) \
+		$(BIN)/python -m pytest $(TESTS)
 
 lint: $(VENV)/.dev ## Check style and formatting with ruff
 	@echo "==> ruff"

@@ -328,6 +328,24 @@ def _changes(  # noqa: PLR0917 - Typer passes them by name
     raise typer.Exit(changes(request))
 
 
+@app.command("report")
+def _report(
+    journal: Annotated[Path, typer.Argument(metavar="FILE", help="The journal.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="HTML", help="The page to write.")
+    ] = Path("report.html"),
+    run: Annotated[
+        int | None, typer.Option("--run", metavar="N", help="Which run (the latest).")
+    ] = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Write one self-contained page with charts: what was harvested, and how sure that is."""
+    from .report import report  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(0)
+    raise typer.Exit(report(journal, output, run, quiet=quiet))
+
+
 @app.command(
     "sandbox",
     add_help_option=False,

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pyarrow.compute as pc
 
 from ..errors import InvalidRequestError
 from ..export.changed_files import amount, check_file, json_lines, write_file
-from ..export.changes import KINDS, Tally
-from ..export.comparing import Comparison, compare_runs
+from ..export.changes import Tally
+from ..export.comparing import Comparison, compare_runs, largest
 from ..export.errors import ExportRefusedError
 from ..harvest.errors import JournalError
 from ..listings import parse_id
@@ -130,7 +129,7 @@ def lines(found: Comparison, top: int) -> Iterator[str]:
     rows.append(("all", *_figures(found.total)))
     yield f"Run {found.before.id} -> run {found.after.id}"
     yield from tables.lines(heads, rows)
-    for kind in KINDS:
+    for kind in ("dearer", "cheaper", "sales"):
         yield from _largest(found, kind, top)
     if found.partial:
         yield (
@@ -143,27 +142,16 @@ def _figures(tally: Tally) -> tuple[int, ...]:
     return tuple(getattr(tally, name) for name in Tally.__struct_fields__)
 
 
-_ORDER = {
-    "dearer": [("price_change_percent", "descending")],
-    "cheaper": [("price_change_percent", "ascending")],
-    "sales": [("sold_growth", "descending")],
-}
-
-
 def _largest(found: Comparison, kind: str, top: int) -> Iterator[str]:
-    """The largest changes of a kind that can be large."""
-    order = _ORDER.get(kind)
-    if order is None or not top:
-        return
-    rows = found.changes.filter(pc.equal(found.changes["change"], kind))
-    if not rows.num_rows:
+    """The largest changes of a kind."""
+    number = getattr(found.total, kind)
+    if not number or not top:
         return
     yield ""
-    yield f"{kind}: {rows.num_rows:,}, the largest first"
-    shown = rows.sort_by(order).slice(0, top).to_pylist()
+    yield f"{kind}: {number:,}, the largest first"
     yield from tables.lines(
         ("item", ">before", ">after", ">change", "title"),
-        [_cells(row, kind) for row in shown],
+        [_cells(row, kind) for row in largest(found.changes, kind, top)],
     )
 
 

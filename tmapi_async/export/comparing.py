@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -130,3 +131,26 @@ def _walked(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> dict[s
         for visit in reader.visits(run.id)
         if not cats or visit.listing.cat_id in cats
     }
+
+
+_ORDER = {
+    "dearer": ("price_change_percent", "descending"),
+    "cheaper": ("price_change_percent", "ascending"),
+    "sales": ("sold_growth", "descending"),
+}
+
+
+def largest(changes: pa.Table, kind: str, most: int) -> list[dict[str, Any]]:
+    """The largest changes of a kind, largest first.
+
+    Args:
+        changes: Changes (`CHANGE`).
+        kind: "dearer", "cheaper" or "sales"; of the others none is larger.
+        most: How many at most.
+
+    Returns:
+        Rows as dicts; money as `Decimal`.
+    """
+    rows = changes.filter(pc.equal(changes["change"], kind))
+    found: list[dict[str, Any]] = rows.sort_by([_ORDER[kind]]).slice(0, most).to_pylist()
+    return found

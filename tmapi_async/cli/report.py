@@ -1,0 +1,54 @@
+"""`tmapi report`: one self-contained page with charts."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from ..errors import InvalidRequestError
+from ..harvest.errors import (
+    JournalError,
+    NewerJournalError,
+    NoJournalError,
+    NotAJournalError,
+    OlderJournalError,
+)
+from . import console
+from .summary import OK, PARTIAL, UNEXPECTED, USAGE
+
+_UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
+
+
+def report(journal: Path, output: Path, run: int | None, *, quiet: bool) -> int:
+    """Write a report; returns the exit code."""
+    try:
+        _check(output)
+        from ..report import write_report  # noqa: PLC0415 - an extra
+
+        size = write_report(journal, output, run=run)
+    except InvalidRequestError as error:
+        console.tell(str(error))
+        return USAGE
+    except JournalError as error:
+        console.tell(str(error))
+        return USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
+    except OSError as error:
+        console.tell(f"cannot write {output}: {error.strerror}; what was there before still is")
+        return PARTIAL
+    if not quiet:
+        print(f"report: {output} ({size / 1e6:.1f} MB); open it in a browser")  # noqa: T201 - the result
+    return OK
+
+
+def _check(output: Path) -> None:
+    missing = [name for name in ("pyarrow", "jinja2") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InvalidRequestError(
+            f"a report needs {' and '.join(missing)}, which is not installed: "
+            'pip install "tmapi-async[report]"'
+        )
+    folder = output.expanduser().resolve().parent
+    if not folder.is_dir():
+        raise InvalidRequestError(f"{output}: there is no folder {folder}: make it first")
+    if output.expanduser().is_dir():
+        raise InvalidRequestError(f"{output} is a folder: name a file, such as report.html")

@@ -1,0 +1,178 @@
+"""Prices, sellers and rates of a run's items, aggregated with Arrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..export.changes import latest
+from ..export.reading import Selection, chunks, scope
+from ..export.sinks import Conversions
+from ..export.tables import record_batch
+from ..harvest.reader import JournalReader
+
+MOST_CATEGORIES = 30
+MOST_SELLERS = 50
+_MARGIN = 8  # sellers kept beyond those shown, since an item may have been seen several times
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_RATE_STEP = 5
+_RATES = 100 // _RATE_STEP
+
+_WANTED = ("listing", "cat_id", "item_id", "price", "sold", "rate")
+_SELLER = ("item_id", "cat_id", "title", "img", "product_url", "company", "price", "sold")
+
+
+class Prices(msgspec.Struct, frozen=True):
+    """Prices of one category, in yuan.
+
+    Attributes:
+        cat_id: The category, or None.
+        items: Items with a price.
+        quantiles: The 5th, 25th, 50th, 75th and 95th percentile.
+    """
+
+    cat_id: int | None
+    items: int
+    quantiles: list[float]
+
+
+class Seller(msgspec.Struct, frozen=True):
+    """An item that sells much. Its texts come from strangers."""
+
+    item_id: int
+    cat_id: int | None
+    title: str | None
+    img: str | None
+    product_url: str | None
+    company: str | None
+    price: str | None
+    sold: int
+
+
+class Goods(msgspec.Struct, frozen=True):
+    """What the items of a run are like.
+
+    Attributes:
+        items: Distinct items within a listing, summed.
+        sightings: Rows seen.
+        priced: Items with a price.
+        unread: Column to how many of its values could not be read.
+        prices: Prices of the largest categories, largest first.
+        categories: How many categories there are.
+        sellers: What sells most.
+        rates: Items by the repurchase rate of their shop, in steps of 5 %.
+        rated: Items whose shop has a rate.
+    """
+
+    items: int
+    sightings: int
+    priced: int
+    unread: dict[str, int]
+    prices: list[Prices]
+    categories: int
+    sellers: list[Seller]
+    rates: list[int]
+    rated: int
+
+
+def goods(reader: JournalReader, run: int) -> Goods:
+    """Aggregate the items of a run; holds six narrow columns of all of them.
+
+    Raises:
+        JournalError: A page cannot be read.
+    """
+    conversions = Conversions()
+    parts: list[pa.RecordBatch] = []
+    sellers = _table([], _SELLER)
+    for chunk in chunks(reader, scope(reader, Selection(run=run))):
+        batch = _named(record_batch(chunk, conversions))
+        parts.append(batch.select(_WANTED))
+        sellers = _best(sellers, batch.select(_SELLER))
+    table = _table(parts, _WANTED)
+    # Each batch has a dictionary of its own; Arrow groups by one only.
+    once = latest(table.unify_dictionaries().combine_chunks())
+    priced = once.filter(pc.is_valid(once["price"]))
+    rated = once["rate"].drop_null()
+    return Goods(
+        items=once.num_rows,
+        sightings=table.num_rows,
+        priced=priced.num_rows,
+        unread=conversions.unread,
+        prices=_prices(priced),
+        categories=len(once["cat_id"].unique()),
+        sellers=_sellers(sellers),
+        rates=_histogram(rated),
+        rated=len(rated),
+    )
+
+
+def _table(parts: list[pa.RecordBatch], names: tuple[str, ...]) -> pa.Table:
+    schema = pa.schema([(name, _TYPES[name]) for name in names])
+    return pa.Table.from_batches([part.cast(schema) for part in parts], schema=schema)
+
+
+_TYPES: dict[str, pa.DataType] = {
+    "listing": pa.dictionary(pa.int32(), pa.string()),
+    "cat_id": pa.int64(),
+    "item_id": pa.int64(),
+    "price": pa.float64(),
+    "sold": pa.int64(),
+    "rate": pa.float32(),
+    **dict.fromkeys(("title", "img", "product_url", "company"), pa.string()),
+}
+
+
+def _named(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = {name: batch[name] for name in ("listing", "cat_id", "item_id", "title", "img")}
+    columns["listing"] = columns["listing"].dictionary_encode()
+    columns["product_url"] = batch["product_url"]
+    columns["company"] = batch["shop_info_company_name"]
+    price = pc.coalesce(batch["price_info_sale_price"], batch["price"])
+    columns["price"] = pc.cast(price, pa.float64())  # for drawing; amounts are never summed
+    columns["sold"] = pc.coalesce(batch["sales_count"], batch["sale_info_sale_quantity_int"])
+    columns["rate"] = pc.cast(batch["shop_info_shop_repurchase_rate"], pa.float32())
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _best(sellers: pa.Table, batch: pa.RecordBatch) -> pa.Table:
+    """The best so far; later sightings stand behind earlier ones."""
+    both = pa.concat_tables([sellers, _table([batch], _SELLER)])
+    both = both.filter(pc.is_valid(both["sold"]))
+    keep = pc.select_k_unstable(
+        both, k=min(both.num_rows, MOST_SELLERS * _MARGIN), sort_keys=[("sold", "descending")]
+    )
+    return both.take(keep)
+
+
+def _sellers(found: pa.Table) -> list[Seller]:
+    once: dict[int, dict[str, Any]] = {}
+    for row in found.sort_by([("sold", "descending")]).to_pylist():
+        once.setdefault(row["item_id"], row)
+    return [
+        Seller(**{**row, "price": None if row["price"] is None else f"{row['price']:,.2f}"})
+        for row in list(once.values())[:MOST_SELLERS]
+    ]
+
+
+def _prices(priced: pa.Table) -> list[Prices]:
+    counted = priced.group_by("cat_id").aggregate([("price", "count")])
+    largest = counted.sort_by([("price_count", "descending")]).slice(0, MOST_CATEGORIES)
+    found = []
+    for row in largest.to_pylist():
+        cat_id = row["cat_id"]
+        of = pc.is_null(priced["cat_id"]) if cat_id is None else pc.equal(priced["cat_id"], cat_id)
+        prices = priced["price"].filter(of)
+        marks = pc.quantile(prices, q=list(_QUANTILES)).to_pylist()
+        found.append(Prices(cat_id, row["price_count"], [round(mark, 4) for mark in marks]))
+    return found
+
+
+def _histogram(rates: pa.ChunkedArray) -> list[int]:
+    bins = [0] * _RATES
+    steps = pc.floor(pc.divide(rates, float(_RATE_STEP)))
+    for entry in pc.value_counts(steps).to_pylist():
+        bins[min(max(int(entry["values"]), 0), _RATES - 1)] += entry["counts"]
+    return bins
