@@ -188,24 +188,15 @@ class Harvest:
             log.warning(message, plan.host, self._host)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
-        start = journal.begin(
-            plan,
-            host=self._host,
-            version=version("tmapi-async"),
-            counters=self._counters,
-            on_durable=self._on_durable,
-        )
-        visits = self._result.visits.union(visit.id for visit in start.visits)
-        self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         keeper = self._keeper = Keeper(
             journal,
             plan,
-            start,
             max_pages=self._max_pages,
             most_rejects=self._most_rejects,
             fail=self._fail_soon,
             broken=self._broken,
         )
+        # Before the start is recorded: it raises where the client is not open.
         crawl = self._crawl = self._api.crawl(
             keeper.openings(),
             lookahead=self._lookahead,
@@ -215,6 +206,16 @@ class Harvest:
             on_end=keeper.ended,
             pending=lambda: journal.waiting,
         )
+        start = journal.begin(
+            plan,
+            host=self._host,
+            version=version("tmapi-async"),
+            counters=self._counters,
+            on_durable=self._on_durable,
+        )
+        keeper.begin(start)
+        visits = self._result.visits.union(visit.id for visit in start.visits)
+        self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         try:
             await crawl.next()  # pages go to the keeper; it returns at the end
         except TMAPIError as error:

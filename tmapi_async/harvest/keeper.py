@@ -52,7 +52,6 @@ class Keeper:
     Args:
         journal: Where everything goes.
         plan: What there is to do.
-        start: The start as recorded.
         max_pages: Most pages of each listing, or None.
         most_rejects: Share of a page's rows that may be rejects.
         fail: Ends a listing of the crawl, soon; not from within the call.
@@ -68,7 +67,6 @@ class Keeper:
         self,
         journal: Journal,
         plan: Plan,
-        start: Start,
         *,
         max_pages: int | None,
         most_rejects: float,
@@ -78,7 +76,7 @@ class Keeper:
         self.tally = plan.tally
         self.pages = self.failed_pages = 0
         self._journal = journal
-        self._start = start
+        self._start = Start(0, 0, [])
         self._max_pages = max_pages
         self._most_rejects = most_rejects
         self._fail = fail
@@ -86,9 +84,13 @@ class Keeper:
         self._open: dict[Listing, _Open] = {}
         self._left: _Open | None = None  # the one failed last: pages of it may be on the wire
         self._pace = Pace()
-        self._held = sum(visit.totals.pages for visit in start.visits)
-        known = [visit.expected for visit in start.visits if visit.expected is not None]
-        self._expected = sum(known) if len(known) == len(start.visits) else None
+        self._held = sum(visit.totals.pages for visit in plan.unfinished)
+        known = [visit.expected for visit in plan.unfinished if visit.expected is not None]
+        self._expected = sum(known) if len(known) == len(plan.unfinished) else None
+
+    def begin(self, start: Start) -> None:
+        """Take the start as recorded; before anything else."""
+        self._start = start
 
     @property
     def open(self) -> int:
