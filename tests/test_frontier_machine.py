@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
-from hypothesis import settings
+import pytest
+from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tmapi_async.frontier import Answer, Frontier
@@ -32,6 +33,8 @@ class Truth:
     paid: set[int] = field(default_factory=set)
     wasted: set[int] = field(default_factory=set)
     returned: set[int] = field(default_factory=set)
+    forgotten: set[int] = field(default_factory=set)
+    begun: bool = False
     delivered: list[int] = field(default_factory=list)
     holes: list[int] = field(default_factory=list)
     ending: str | None = None
@@ -45,6 +48,8 @@ class Truth:
 
 class FrontierMachine(RuleBasedStateMachine):
     """An honest server; what is asked is checked against the rules at every step."""
+
+    honest = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +75,9 @@ class FrontierMachine(RuleBasedStateMachine):
     )
     def open(self, length: int, cap: int | None, hint: int | None, held: frozenset[int]) -> None:
         """Open a listing, perhaps limited, with a right or wrong length, partly held."""
+        self._open(length, cap, hint, held)
+
+    def _open(self, length: int, cap: int | None, hint: int | None, held: frozenset[int]) -> None:
         self.serial += 1
         listing = category_items(self.serial)
         known = {number: number < length for number in sorted(held) if number <= max(length, 1)}
@@ -98,6 +106,8 @@ class FrontierMachine(RuleBasedStateMachine):
         assert number not in truth.paid, "asked twice for a page that was answered"
         assert number not in truth.holes, "asked again for a page given up"
         truth.flying.add(number)
+        truth.forgotten.discard(number)
+        truth.begun = True
         self.flying.append(request)
         self.asked += 1
         if self.lookahead == 0 and not truth.hinted and not truth.held and not truth.returned:
@@ -114,7 +124,9 @@ class FrontierMachine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32), steps=st.integers(5, 60))
     def storm(self, seed: int, steps: int) -> None:
         """Keep the slots full for a while, most requests being answered, in any order."""
-        chance = random.Random(seed)  # noqa: S311 - no secret
+        self._storm(random.Random(seed), steps)  # noqa: S311 - no secret
+
+    def _storm(self, chance: random.Random, steps: int) -> None:
         for _ in range(steps):
             while len(self.flying) < self.width and self._ask():
                 pass
@@ -151,7 +163,18 @@ class FrontierMachine(RuleBasedStateMachine):
     def _fail_one(self, request: PageRequest) -> None:
         truth, number = self._land(request)
         truth.returned.add(number)
+        if not self._is_certain(truth, number):
+            truth.forgotten.add(number)
         self._follow(request.listing, self.frontier.failed(request))
+
+    def _is_certain(self, truth: Truth, number: int) -> bool:
+        """Whether the answers so far prove that an honest server has this page."""
+        known = (truth.paid - truth.wasted) | set(truth.held)
+        return (
+            number == 1
+            or any(page >= number for page in known)
+            or (number - 1 in known and number <= truth.length)
+        )
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
@@ -168,7 +191,10 @@ class FrontierMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def close(self, data: st.DataObject) -> None:
         """Leave a listing early."""
-        listing = data.draw(st.sampled_from([k for k, v in self.truths.items() if not v.ending]))
+        going = [listing for listing, truth in self.truths.items() if truth.ending is None]
+        self._close_one(data.draw(st.sampled_from(going)))
+
+    def _close_one(self, listing: Listing) -> None:
         self.truths[listing].closed = True
         self._follow(listing, self.frontier.close(listing))
         assert self.frontier.close(listing) == Answer()
@@ -195,6 +221,8 @@ class FrontierMachine(RuleBasedStateMachine):
             truth.delivered.append(number)
         assert set(answer.past_end) <= truth.flying
         assert set(answer.holes) <= truth.returned
+        if self.honest:
+            assert not set(answer.holes) & truth.forgotten, "given up although never needed"
         truth.holes += answer.holes
         truth.ending = truth.ending or answer.ended
         if answer.ended is not None and not truth.closed:
@@ -228,13 +256,14 @@ class FrontierMachine(RuleBasedStateMachine):
         assert known.asked == self.asked
         assert known.asked == known.in_flight + known.answered + known.failed + known.given_back
         going = sum(truth.ending is None for truth in self.truths.values())
+        assert known.new == sum(not (v.begun or v.ending) for v in self.truths.values())
         assert self.frontier.open_listings == known.open + known.new == going
         assert 0 <= known.speculative_in_flight <= known.in_flight
 
     @invariant()
     def waste_stays_within_the_allowance(self) -> None:
-        """Pages past the end stay within what the user allows."""
-        if not hasattr(self, "frontier"):
+        """Pages past the end stay within what the user allows, if the server keeps its word."""
+        if not hasattr(self, "frontier") or not self.honest:
             return
         guessed = [truth for truth in self.truths.values() if not (truth.hinted or truth.closed)]
         wasted = sum(len(truth.wasted) for truth in guessed)
@@ -276,6 +305,8 @@ class FrontierMachine(RuleBasedStateMachine):
 class OddFrontierMachine(FrontierMachine):
     """A server that contradicts itself: whatever it says, nothing paid is lost and all ends."""
 
+    honest = False
+
     def _truth_page(self, truth: Truth, number: int) -> tuple[bool, int]:
         if number > truth.length:
             return False, 0
@@ -298,8 +329,35 @@ class OddFrontierMachine(FrontierMachine):
         assert in_turn > truth.cap or in_turn in settled, "ended although a next page was announced"
 
 
-_SETTINGS = settings(max_examples=60, stateful_step_count=25, deadline=None)
+_SETTINGS = settings(max_examples=30, stateful_step_count=25, deadline=None)
 FrontierMachine.TestCase.settings = _SETTINGS
 OddFrontierMachine.TestCase.settings = _SETTINGS
 TestFrontier = FrontierMachine.TestCase
 TestFrontierWithOddServer = OddFrontierMachine.TestCase
+
+
+@pytest.mark.parametrize("kind", [FrontierMachine, OddFrontierMachine])
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_long_runs_keep_the_rules(kind: type[FrontierMachine], seed: int) -> None:
+    """The same rules hold over whole runs of many listings, every slot being used."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    run = kind()
+    run.begin(chance.choice([1, 3, 8, 16, 40]), chance.choice([None, None, None, 0, 5]))
+    for _ in range(chance.randrange(1, 8)):
+        for _ in range(chance.randrange(1, 10)):
+            length = chance.choice([0, 1, 2, 3, chance.randrange(100)])
+            cap = chance.choice([None, None, chance.randrange(1, 30)])
+            hint = chance.choice([None, None, length or None, chance.randrange(1, 60)])
+            few = frozenset(chance.sample(range(1, 40), chance.randrange(20)))
+            run._open(length, cap, hint, chance.choice([frozenset(), few]))
+        for _ in range(chance.randrange(8)):
+            run._storm(chance, chance.randrange(30))
+            run.counts_agree()
+            run.waste_stays_within_the_allowance()
+            run.memory_follows_what_is_open()
+        going = [listing for listing, truth in run.truths.items() if truth.ending is None]
+        if going and chance.random() < 0.3:
+            run._close_one(chance.choice(going))
+    run.teardown()
+    run.waste_stays_within_the_allowance()

@@ -20,6 +20,7 @@ The rules, which the [frontier][tmapi_async.frontier] applies to every listing:
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Walk:
         span = self.certain - self._first
         if min(self.stop, self._barrier) < FAR:
             span = min(span, (limit - base) // 2)
-        span = min(max(1, int(span * boldness)), limit - 1 - base)
+        span = min(max(1, ceil(span * boldness)), limit - 1 - base)
         if span < 1:
             return 0
         taken = 0
@@ -279,13 +280,10 @@ class Walk:
         Returns:
             The pages that were paid for and waited for earlier ones, in page order.
         """
-        ready = sorted(number for number, bits in self._done.items() if bits & _DELIVER)
-        self._done.clear()
-        self._again.clear()
         self.goal = 0
         self.ended = True
         self.unsure = False
-        return ready
+        return sorted(number for number, bits in self._done.items() if bits & _DELIVER)
 
     def past_end(self, known: int) -> tuple[int, ...]:
         """Pages in flight beyond `stop`, but not beyond where it was `known` to be before."""
