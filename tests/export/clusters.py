@@ -23,7 +23,9 @@ def _program(name: str) -> str:
     path = os.pathsep.join([*map(str, places), os.environ.get("PATH", "")])
     found = shutil.which(name, path=path)
     if found is None:
-        pytest.fail(f"these tests need a Postgres server ({name}): `make test` installs it")
+        pytest.fail(
+            f"these tests need a Postgres server ({name}): `sh scripts/have postgres --install`"
+        )
     return found
 
 

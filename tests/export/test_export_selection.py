@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,10 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.export import ExportRefusedError, Selection, export_journal, reading
 from tmapi_async.export.reading import chunks, scope
 from tmapi_async.export.sinks import Conversions, Rows
+from tmapi_async.harvest.journal import Journal
 from tmapi_async.harvest.reader import JournalReader
+from tmapi_async.harvest.records import Counters, PageRecord
+from tmapi_async.listings import category_items
 
 
 def selected(path: Path, **wanted: Any) -> list[tuple[int, int, str]]:
@@ -117,3 +121,19 @@ def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
     write(path, {8: [body([row(2)])]}, state="failed")
     done = export_journal(path, [str(tmp_path / "a.jsonl")])
     assert (done.rows, done.listings_unfinished, done.listings_failed) == (2, 1, 1)
+
+
+async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
+    """While a harvest holds the journal, an export has every page whose commit has returned."""
+    path = tmp_path / "a.journal"
+    writing = Journal.open(path)
+    plan = writing.plan([category_items(7)])
+    start = writing.begin(plan, host="http://127.0.0.1", version="test", counters=Counters)
+    for number in (1, 2, 3):
+        text = body([row(number)], has_next=True)
+        page = PageRecord(start.visits[0], number, text, BEGAN, 1, 0.1, 200, 20, True, None, 1)
+        await writing.append(page)
+        target = tmp_path / f"{number}.jsonl"
+        done = await asyncio.to_thread(export_journal, path, [str(target)])
+        assert (done.rows, done.listings_unfinished) == (number, 1)
+    await writing.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import body, of_catalogue, of_rows, row, write
 
@@ -269,6 +269,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
     """Column by column a table has the values of the rows, but for numbers no column can hold."""
