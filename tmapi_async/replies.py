@@ -19,7 +19,7 @@ import msgspec
 
 from . import errors
 from .drift import OpenItem, mask_half_pairs, open_variant, read_leniently
-from .listings import PageRequest
+from .listings import MAX_ID, PageRequest
 from .models import Item, Reject, Wire, count
 
 # Text that is not UTF-8 inside one row must not cost the others.
@@ -285,8 +285,12 @@ def read_reply(
 
 
 def _counted(value: object) -> int | None:
-    if type(value) is int:
-        return value
+    number = value if type(value) is int else _read(value)
+    # Whoever keeps a count keeps it in 64 bits.
+    return number if number is not None and 0 <= number <= MAX_ID else None
+
+
+def _read(value: object) -> int | None:
     return count(value) if isinstance(value, int | float | str) else None
 
 

@@ -285,7 +285,7 @@ def test_a_page_tells_what_the_server_echoed() -> None:
     assert page.extra == {}
 
 
-@pytest.mark.parametrize("odd", ["", "abc", None, [], {}, True, "null", "1.2.3"])
+@pytest.mark.parametrize("odd", ["", "abc", None, [], {}, True, "null", "1.2.3", -1, 2**63, "9e40"])
 def test_odd_counts_do_not_cost_the_page(odd: object) -> None:
     """Counts that cannot be read are None: the rows beside them were paid for."""
     page = page_of(with_data(page=odd, page_size=odd, total_count=odd, filters=odd))
