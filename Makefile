@@ -62,9 +62,9 @@ $(VENV)/.made: scripts/pythons
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
-	@echo "==> installing tmapi-async and its dependencies into $(VENV)"
+	@echo "==> installing tmapi-async, and what its exports and reports need, into $(VENV)"
 	@$(PIP) install --constraint constraints.txt hatchling editables
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable ".[export,report]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt

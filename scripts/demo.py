@@ -25,6 +25,7 @@ HERE = Path("demo")
 IDS = HERE / "categories.txt"
 JOURNAL = HERE / "1688.journal"
 ITEMS = HERE / "items.jsonl"
+REPORT = HERE / "report.html"
 TMAPI = Path(sys.executable).with_name("tmapi")
 
 # A limit of 8 requests at once, replies that take about 50 ms, and one in ten going wrong.
@@ -59,6 +60,8 @@ def main() -> int:
         told = fetch(url, "/__stats__")
     say("The journal's rows, as JSON lines:")
     status = status or tmapi("export", str(JOURNAL), "--to", str(ITEMS))
+    say("And a page about all of it, to be opened in a browser:")
+    status = status or tmapi("report", str(JOURNAL), "-o", str(REPORT))
     return status or show(sum(categories.values()), told)
 
 
@@ -129,7 +132,7 @@ def show(expected: int, told: dict[str, Any]) -> int:
     print(f"pages paid for           {told['billed']}, of which twice: {told['extra_servings']}")
     print(f"requests it answered     {told['requests']}, with codes {told['codes']}")
     print(f"most at once             {told['peak_in_flight']} (its limit is 8)")
-    print(f"\nAll of it is in {HERE}/.")
+    print(f"\nAll of it is in {HERE}/; open {REPORT.resolve().as_uri()} in a browser.")
     return 0 if len(rows) == found == expected else 1
 
 

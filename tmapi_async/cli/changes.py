@@ -16,7 +16,7 @@ from ..export.errors import ExportRefusedError
 from ..harvest.errors import JournalError
 from ..listings import parse_id
 from . import console, tables
-from .summary import OK, PARTIAL, UNEXPECTED, USAGE
+from .summary import OK, PARTIAL, USAGE
 
 _STDOUT = "-"
 
@@ -77,12 +77,9 @@ def changes(request: Request) -> int:
             after=request.after,
             cats=[parse_id(cat) for cat in request.cats],
         )
-    except (InvalidRequestError, ExportRefusedError) as error:
+    except (InvalidRequestError, ExportRefusedError, JournalError) as error:
         console.tell(str(error))
         return USAGE
-    except JournalError as error:
-        console.tell(str(error))
-        return UNEXPECTED
     return _give(request, found, files)
 
 

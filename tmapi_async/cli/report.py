@@ -6,17 +6,9 @@ import importlib.util
 from pathlib import Path
 
 from ..errors import InvalidRequestError
-from ..harvest.errors import (
-    JournalError,
-    NewerJournalError,
-    NoJournalError,
-    NotAJournalError,
-    OlderJournalError,
-)
+from ..harvest.errors import JournalError
 from . import console
-from .summary import OK, PARTIAL, UNEXPECTED, USAGE
-
-_UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
+from .summary import OK, PARTIAL, USAGE
 
 
 def report(journal: Path, output: Path, run: int | None, *, quiet: bool) -> int:
@@ -26,12 +18,9 @@ def report(journal: Path, output: Path, run: int | None, *, quiet: bool) -> int:
         from ..report import write_report  # noqa: PLC0415 - an extra
 
         size = write_report(journal, output, run=run)
-    except InvalidRequestError as error:
+    except (InvalidRequestError, JournalError) as error:
         console.tell(str(error))
         return USAGE
-    except JournalError as error:
-        console.tell(str(error))
-        return USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
     except OSError as error:
         console.tell(f"cannot write {output}: {error.strerror}; what was there before still is")
         return PARTIAL

@@ -120,6 +120,7 @@ def _prices(prices: list[Prices]) -> Option:
             {
                 "type": "boxplot",
                 "name": "price",
+                "itemStyle": {"color": "transparent", "borderWidth": 1.5},
                 "data": [[max(mark, least) for mark in p.quantiles] for p in prices],
             }
         ],
