@@ -58,7 +58,7 @@ class Column(msgspec.Struct, frozen=True):
 def _columns(struct: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Iterator[Column]:
     for field in msgspec.structs.fields(struct):
         path = (*above, field.encode_name)
-        inner = _nested(field.type)
+        inner = nested(field.type)
         if inner is not None:
             yield from _columns(inner, path)
         else:
@@ -66,7 +66,8 @@ def _columns(struct: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Itera
             yield Column(name, path, kind, None if kind in ("id", "text") else f"{name}_text")
 
 
-def _nested(kind: Any) -> type[msgspec.Struct] | None:
+def nested(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct that a field of this type holds, or None."""
     members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     for member in members:
         if isinstance(member, type) and issubclass(member, msgspec.Struct):

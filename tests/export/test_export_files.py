@@ -256,6 +256,7 @@ def test_destinations_are_refused_before_anything_is_read(
     """What cannot be written is refused with what can be done, though there is no journal even."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "open.duckdb.wal").touch()
     for to, said in (
         ([], "no destination"),
         (["a.xlsx"], r"told by the ending: .*\.parquet"),
@@ -263,6 +264,7 @@ def test_destinations_are_refused_before_anything_is_read(
         (["nowhere/a.csv"], "there is no folder .*nowhere: make it first"),
         (["folder.csv"], "is not a file"),
         (["a.csv", "./a.csv"], "given twice"),
+        (["open.duckdb"], "is in use, or was not closed"),
         (["mysql://root:pw@h/d"], "mysql:// is no destination"),
         (["postgresql://u:pw@[::1/d"], "like postgresql://USER@HOST"),
         (["a.duckdb"], "is the journal itself"),

@@ -161,6 +161,20 @@ def test_the_table_is_named_by_the_url_or_the_option(tmp_path: Path, postgres: s
     assert query(postgres, "SELECT to_regclass('goods')") == [(None,)]
 
 
+def test_the_rest_of_the_url_is_left_to_libpq(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options with spaces, and hosts left to the environment, mean what they mean to psql."""
+    change(postgres, "CREATE SCHEMA other")
+    journal = of_rows(tmp_path / "a.journal", row(1))
+    export_journal(journal, [f"{postgres}&table=a%20b&options=-c%20search_path%3Dother"])
+    assert query(postgres, 'SELECT count(*) FROM other."a b"') == [(1,)]
+    monkeypatch.setenv("PGHOST", postgres.partition("host=")[2])
+    monkeypatch.setenv("PGUSER", "tester")
+    export_journal(journal, ["postgresql:///shop?table=plain"])
+    assert query(postgres, "SELECT count(*) FROM plain") == [(1,)]
+
+
 def test_the_password_is_never_told(tmp_path: Path, postgres: str) -> None:
     """Neither the summary nor an error shows the password, however it is written in the URL."""
     journal = of_rows(tmp_path / "a.journal", row(1))

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -17,6 +17,7 @@ from .sinks import Sink
 DEFAULT_TABLE = "items"
 
 _DUCKDB = ".duckdb"
+_TABLE = "table="
 _POSTGRES = ("postgresql://", "postgres://")
 _NEEDED = {
     ".parquet": ("export", ("pyarrow",)),
@@ -123,6 +124,8 @@ def destination(text: str, *, table: str | None = None) -> Destination:
         )
     _check_extra(kind, text)
     _check_folder(path)
+    if kind == _DUCKDB:
+        _check_log(path)
     return Destination(kind, path, table=table or DEFAULT_TABLE)
 
 
@@ -131,19 +134,14 @@ def _postgres(text: str, table: str | None) -> Destination:
     from .postgres import describe  # noqa: PLC0415 - an extra
     from .postgres_table import identifier  # noqa: PLC0415 - as above
 
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = None
-    if parts is None:
-        describe("postgresql://[")  # says what a URL must look like, without showing this one
-        raise AssertionError
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    named = next((value for name, value in options if name == "table"), None)
-    rest = urlencode([option for option in options if option[0] != "table"])
-    url = urlunsplit(parts._replace(query=rest))
+    # What is not ours stays as it was typed: libpq reads "+" and empty hosts in its own way.
+    base, _, query = text.partition("?")
+    options = [option for option in query.split("&") if option]
+    rest = "&".join(option for option in options if not option.startswith(_TABLE))
+    named = [unquote(option[len(_TABLE) :]) for option in options if option.startswith(_TABLE)]
+    url = f"{base}?{rest}" if rest else base
     describe(url)
-    chosen = table or named or DEFAULT_TABLE
+    chosen = table or (named[-1] if named else "") or DEFAULT_TABLE
     identifier(chosen)
     return Destination("postgresql", url=url, table=chosen)
 
@@ -155,6 +153,16 @@ def _check_extra(kind: str, text: str) -> None:
         raise ExportRefusedError(
             f"{text} needs {' and '.join(missing)}, which is not installed: "
             f'pip install "tmapi-async[{extra}]"'
+        )
+
+
+def _check_log(path: Path) -> None:
+    # DuckDB would apply the old database's log to the new database.
+    log = path.resolve().with_name(path.resolve().name + ".wal")
+    if log.exists():
+        raise ExportRefusedError(
+            f"{path} is in use, or was not closed: {log.name} holds changes of its own. Close it, "
+            "or open and close it once with DuckDB"
         )
 
 

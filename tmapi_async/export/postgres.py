@@ -29,6 +29,7 @@ from .postgres_table import KEY, columns, create_or_check, definition, identifie
 from .sinks import Landed, Rows
 from .text import without_nul
 
+_CONNECT_SECONDS = 15
 _HIDDEN = "[password]"
 
 _STAGE = "CREATE TEMPORARY TABLE {stage} ({columns}, seq bigserial) ON COMMIT DROP"
@@ -84,12 +85,16 @@ class PostgresTable:
 
     def __init__(self, url: str, table: str) -> None:
         self.to = f"{describe(url)} table {table}"
-        self._secret = str(conninfo_to_dict(url).get("password") or "")
+        given = conninfo_to_dict(url)
+        self._secret = str(given.get("password") or "")
         self._table = table
         self._rows = 0
         with ExitStack() as stack, self._told("nothing was written"):
             self._connection = psycopg.connect(
-                url, application_name="tmapi export", prepare_threshold=None
+                url,
+                application_name="tmapi export",
+                connect_timeout=given.get("connect_timeout") or _CONNECT_SECONDS,
+                prepare_threshold=None,  # poolers that share sessions know no prepared statements
             )
             stack.callback(self._connection.close)
             self._cursor = self._connection.cursor()

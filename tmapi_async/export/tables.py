@@ -17,8 +17,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..models import Item, PriceInfo, SaleInfo, ShopInfo
-from ..rows import ITEM_COLUMNS, READERS, Column, Kind, says_more
+from ..models import Item
+from ..rows import ITEM_COLUMNS, READERS, Column, Kind, nested, says_more
 from .reading import Chunk
 from .sinks import Conversions
 
@@ -55,7 +55,11 @@ _PROVENANCE = (
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
 
-_EMPTY = {"price_info": PriceInfo(), "sale_info": SaleInfo(), "shop_info": ShopInfo()}
+_EMPTY = {
+    field.name: inner()
+    for field in msgspec.structs.fields(Item)
+    if (inner := nested(field.type)) is not None
+}
 # What Arrow can take as it was sent.
 _READY: dict[str, set[type]] = {"id": {int}, "count": {int, type(None)}, "flag": {bool, type(None)}}
 _NULL = pa.scalar(None, pa.string())
