@@ -6,11 +6,8 @@ import os
 import pty
 import select
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 from commands import Done, environment, finish, run, spawn
 
@@ -120,22 +117,12 @@ def test_a_reader_that_goes_away_ends_it_quietly(sandbox):
 
 def test_head_ends_it_quietly(sandbox):
     """The same through a shell, as people do it."""
-    command = subprocess.run(  # noqa: S603 - our own command
-        ["/bin/sh", "-c", f"tmapi items {' '.join(ALL)} --json | head -n 1"],
-        env=environment(sandbox.url, PATH=_path()),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert command.returncode == 0
-    assert msgspec.json.decode(command.stdout)["cat_id"] in MANY
-    (line,) = command.stderr.decode().splitlines()
-    assert msgspec.json.decode(line)["stopped"] > 0
-
-
-def _path():
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    before = ["/bin/sh", "-c", '"$@" | head -n 1', "sh"]
+    done = run("items", *ALL, "--json", env=environment(sandbox.url), before=before)
+    assert done.code == 0
+    assert [row["cat_id"] for row in done.rows] == [1]
+    assert len(done.said) == 1
+    assert done.summary["stopped"] > 0
 
 
 def test_a_full_disk_is_exit_3_and_told(sandbox):

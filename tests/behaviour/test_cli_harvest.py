@@ -1,0 +1,449 @@
+"""`tmapi harvest`, `status`, `replay`: summary, exit codes and words are those of the contract."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import sqlite3
+import subprocess
+import time
+
+import msgspec
+import pytest
+from commands import SUMMARY_KEYS, environment, finish, run, spawn
+
+from tmapi_async.cli import display
+from tmapi_async.harvest import JournalReader
+from tmapi_async.sandbox import Drift, Faults
+from tmapi_async.sandbox.process import SandboxThread
+
+SIZES = {7: 95, 1031910: 20, 9: 0}
+IDS = [str(cat_id) for cat_id in SIZES]
+MANY = dict.fromkeys(range(1, 60), 100)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """Where the journal of a test is to be, as typed."""
+    return str(tmp_path / "test.journal")
+
+
+@pytest.fixture
+def sandbox():
+    """A sandbox with three categories, one of them empty."""
+    with SandboxThread(categories=SIZES) as running:
+        yield running
+
+
+def summary(done):
+    """The last line of standard output, which must be the summary as JSON."""
+    found = msgspec.json.decode(done.out.splitlines()[-1])
+    assert list(found) == SUMMARY_KEYS
+    assert "Traceback" not in done.err
+    return found
+
+
+def held(journal):
+    """Category ID -> distinct item IDs in the journal."""
+    found = {}
+    with JournalReader(journal) as reader:
+        for page in reader.pages():
+            rows = msgspec.json.decode(page.body)["data"]["items"]
+            known = found.setdefault(page.listing.cat_id, set())
+            known.update(int(row["item_id"]) for row in rows)
+    return found
+
+
+def truth(sandbox):
+    """The same, as the catalogue has them."""
+    catalogue = sandbox.sandbox.catalogue
+    return {cat_id: set(catalogue.item_ids(cat_id)) for cat_id in catalogue.category_ids}
+
+
+def wait(holds, within=20.0):
+    """Poll until a condition holds."""
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_harvest_and_the_same_again(tmapi, sandbox, journal):
+    """The first walks everything, the second sends nothing; both end with 0 and the same counts."""
+    done = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
+    assert done.code == 0
+    first = summary(done)
+    assert (first["listings"], first["complete"], first["stopped"]) == (3, 3, 0)
+    assert (first["pages"], first["items"], first["unique_items"]) == (7, 115, 115)
+    assert first["requests"] == sandbox.sandbox.stats.requests
+    assert held(journal) == truth(sandbox)
+    done = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
+    assert done.code == 0
+    again = summary(done)
+    sent = ("requests", "retries", "wasted", "codes", "seconds", "pages_per_second")
+    assert {**again, **{key: first[key] for key in sent}} == first
+    assert (again["requests"], again["codes"]) == (0, {})
+    assert "COMPLETE: all 3 listings" in done.err
+
+
+def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
+    """A table with a line for each listing, then one line that cannot be misread."""
+    sandbox.sandbox.faults = Faults(script={(7, 2): "422"})
+    limits = ("--max-pages", "1")
+    done = tmapi("harvest", *IDS, "--journal", journal, *limits, url=sandbox.url)
+    assert done.code == 0
+    assert "COMPLETE, with 1 of 3 listings capped" in done.err
+    done = tmapi(
+        "harvest", *IDS, "--journal", journal, "--lookahead", "off", "--json", url=sandbox.url
+    )
+    assert done.code == 3
+    table = [line.split() for line in done.err.splitlines() if line.startswith("category/items?")]
+    assert [row[1] for row in table] == ["failed", "complete", "complete"]
+    assert table[1][2:] == ["1", "20", "20", "0", "0"]
+    assert "failed: category/items?cat_id=7 page 2: code 422" in done.err
+    assert "NOT COMPLETE: 2 of 3 listings have ended, 1 failed" in done.err
+    assert (summary(done)["failed"], summary(done)["stopped_by"]) == (1, None)
+
+
+def test_a_spent_budget_says_how_to_go_on(tmapi, sandbox, journal):
+    """Exit 3, what is left, and the command that goes on, without the token in it."""
+    arguments = ("harvest", *IDS, "--journal", journal, "--max-requests", "2", "--json")
+    done = tmapi(*arguments, "--token", "sandbox", url=sandbox.url)
+    assert done.code == 3
+    assert (summary(done)["stopped_by"], summary(done)["requests"]) == ("budget", 2)
+    last = done.err.splitlines()[-1]
+    assert "NOT COMPLETE" in last
+    again = f"To go on: tmapi harvest {' '.join(IDS)} --journal {journal} --max-requests 2 --json"
+    assert again in last
+    assert "sandbox" not in last
+    codes = []
+    while (done := tmapi(*arguments, url=sandbox.url)).code == 3:
+        codes.append(done.code)
+    assert done.code == 0
+    assert 1 <= len(codes) <= 4
+    assert held(journal) == truth(sandbox)
+
+
+@pytest.mark.parametrize(("fault", "why"), [("439", "balance"), ("401", "auth"), ("403", "auth")])
+def test_a_refused_account_is_exit_4(tmapi, sandbox, journal, fault, why):
+    """Token or balance refused: exit 4, said in one line, and the same again goes on."""
+    sandbox.sandbox.faults = Faults(script={(7, 3): fault})
+    done = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
+    assert (done.code, summary(done)["stopped_by"]) == (4, why)
+    sandbox.sandbox.faults = Faults()
+    assert tmapi("harvest", *IDS, "--journal", journal, url=sandbox.url).code == 0
+    assert held(journal) == truth(sandbox)
+    assert sandbox.sandbox.stats.pages_served_twice == 0
+
+
+def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal):
+    """--refresh goes on with an unfinished run, then makes a new one, and keeps the old."""
+    base = ("harvest", *IDS, "--journal", journal, "--refresh", "--json")
+    assert tmapi(*base, "--max-requests", "2", url=sandbox.url).code == 3
+    assert tmapi(*base, url=sandbox.url).code == 0
+    with JournalReader(journal) as reader:
+        assert len(reader.runs()) == 1
+    done = tmapi(*base, url=sandbox.url)
+    assert (done.code, summary(done)["requests"]) == (0, 7)
+    with JournalReader(journal) as reader:
+        assert len(reader.runs()) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("7",),
+        ("--journal", "x.journal"),
+        ("7", "--journal", "x.journal", "--most-rejects", "2"),
+        ("7", "--journal", "x.journal", "--max-pages", "0"),
+        ("7", "--journal", "x.journal", "--concurrency", "0"),
+        ("7", "--journal", "x.journal", "--to", "x.doc"),
+        ("0", "--journal", "x.journal"),
+        ("7", "--journal", "."),
+        ("7", "--journal", "nowhere/x.journal"),
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_exit_2_and_sends_nothing(tmapi, sandbox, tmp_path, monkeypatch, wrong):
+    """What makes no sense is refused before a request is sent or a file made."""
+    monkeypatch.chdir(tmp_path)
+    done = tmapi("harvest", *wrong, url=sandbox.url)
+    assert done.code == 2
+    assert sandbox.sandbox.stats.requests == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_elses_file_is_exit_2(tmapi, sandbox, journal):
+    """A file that is no journal is named and left as it is, by every command."""
+    with open(journal, "w", encoding="utf-8") as file:  # noqa: PTH123 - as typed
+        file.write("a shopping list\n" * 50)
+    for arguments in (
+        ("harvest", "7", "--journal", journal),
+        ("status", journal),
+        ("replay", journal),
+    ):
+        done = tmapi(*arguments, url=sandbox.url)
+        assert done.code == 2
+        assert "is not a journal of tmapi" in done.err
+    assert sandbox.sandbox.stats.requests == 0
+
+
+def test_the_run_can_be_exported_at_the_end(tmapi, sandbox, journal, tmp_path):
+    """--to writes the rows; with - they are on standard output and the summary is not."""
+    rows = tmp_path / "rows.jsonl"
+    arguments = ("harvest", *IDS, "--journal", journal, "--json")
+    done = tmapi(*arguments, "--to", str(rows), "--to", "-", url=sandbox.url)
+    assert done.code == 0
+    assert done.summary["items"] == 115 == len(done.rows)
+    assert rows.read_bytes() == done.out
+
+
+def test_quiet_is_quiet(tmapi, sandbox, journal):
+    """With -q nothing is said when nothing went wrong."""
+    done = tmapi("harvest", *IDS, "--journal", journal, "-q", url=sandbox.url)
+    assert (done.code, done.out, done.err) == (0, b"", "")
+
+
+def test_a_long_table_is_cut_and_says_so(tmapi, tmp_path, journal):
+    """Hundreds of listings do not flood the screen; what is wrong comes first."""
+    faults = Faults(script={50: "422"})
+    with SandboxThread(categories=dict.fromkeys(range(1, 61), 1), faults=faults) as sandbox:
+        ids = tmp_path / "ids.txt"
+        ids.write_text("\n".join(map(str, range(1, 61))), encoding="utf-8")
+        done = tmapi("harvest", f"@{ids}", "--journal", journal, url=sandbox.url)
+        assert done.code == 3
+        table = [line for line in done.err.splitlines() if line.startswith("category/items?")]
+        assert len(table) == 40
+        assert "cat_id=50 " in table[0]
+        assert "... and 20 more: tmapi status FILE --all" in done.err
+        done = tmapi("status", journal, "--all")
+        assert (
+            sum(line.startswith("category/items?") for line in done.out.decode().splitlines()) == 60
+        )
+
+
+# -- signals and kills
+
+
+@pytest.fixture
+def slow():
+    """A sandbox that is busy for a while."""
+    with SandboxThread(categories=MANY, latency=0.02, limit=8) as running:
+        yield running
+
+
+def started(sandbox, journal, *more):
+    """A harvest in a process of its own, well on its way."""
+    ids = [str(cat_id) for cat_id in MANY]
+    process = spawn("harvest", *ids, "--journal", journal, *more, env=environment(sandbox.url))
+    wait(lambda: sandbox.sandbox.stats.billed > 20)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_and_the_same_again_goes_on(slow, journal, number):
+    """Ctrl-C and SIGTERM: what was paid for is kept, exit 3; resumed, no page is paid twice."""
+    process = started(slow, journal, "--json", "--lookahead", "off")
+    process.send_signal(number)
+    done = finish(process)
+    found = summary(done)
+    assert (done.code, found["stopped_by"]) == (3, "signal")
+    assert "once more to stop now" in done.err
+    assert found["stopped"] > 0
+    assert found["pages"] == slow.sandbox.stats.billed
+    slow.sandbox.latency = 0.0
+    ids = [str(cat_id) for cat_id in MANY]
+    done = run("harvest", *ids, "--journal", journal, env=environment(slow.url))
+    assert done.code == 0
+    assert held(journal) == truth(slow)
+    assert slow.sandbox.stats.pages_served_twice == 0
+
+
+def test_a_second_signal_stops_now(slow, journal):
+    """With requests that hang, the second Ctrl-C ends it at once, with the summary."""
+    process = started(slow, journal, "--json")
+    slow.call(slow.sandbox.hold)
+    wait(lambda: slow.sandbox.stats.in_flight > 0)
+    process.send_signal(signal.SIGINT)
+    os.set_blocking(process.stderr.fileno(), False)
+    said = b""
+    while b"once more" not in said:
+        select.select([process.stderr], [], [], 20)
+        said += process.stderr.read() or b""
+    process.send_signal(signal.SIGINT)
+    os.set_blocking(process.stderr.fileno(), True)
+    done = finish(process)
+    slow.call(slow.sandbox.release)
+    assert (done.code, summary(done)["stopped_by"]) == (3, "signal")
+    assert "stopping now" in done.err
+    with JournalReader(journal) as reader:
+        assert reader.writer is None
+        assert reader.starts()[-1].stopped_by == "signal"
+
+
+def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
+    """While it runs status names its process; killed, it says so, and what is left."""
+    process = started(slow, journal)
+    done = tmapi("status", journal)
+    assert f"process {process.pid} writes to it now" in done.out.decode()
+    assert "A harvest is running." in done.out.decode()
+    second = tmapi("harvest", "7", "--journal", journal, url=slow.url)
+    assert second.code == 2
+    assert f"another process writes to this journal (pid {process.pid})" in second.err
+    process.kill()
+    finish(process)
+    done = tmapi("status", journal)
+    text = done.out.decode()
+    assert "nobody writes to it" in text
+    assert re.search(r"1 +\S+ \S+ +killed", text)
+    assert "stopped" in text
+    assert "not begun" in text
+    assert "NOT COMPLETE" in text
+    found = summary(tmapi("status", journal, "--json"))
+    assert (found["listings"], found["stopped_by"]) == (len(MANY), None)
+    assert 0 < found["pages"] < 5 * len(MANY)
+    assert found["complete"] + found["stopped"] == len(MANY)
+
+
+def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
+    """Every run, every start with what it spent, each listing, and what failed by name."""
+    sandbox.sandbox.faults = Faults(script={9: "422"})
+    tmapi("harvest", *IDS, "--journal", journal, url=sandbox.url)
+    done = tmapi("status", journal)
+    assert done.code == 0
+    text = done.out.decode()
+    assert "category/items?cat_id=7        complete      5     95      95" in text
+    assert "failed: category/items?cat_id=9 page 1: code 422" in text
+    assert "NOT COMPLETE: 1 listings failed, 0 are left" in text
+    found = summary(tmapi("status", journal, "--json"))
+    assert (found["complete"], found["failed"], found["codes"]["422"]) == (2, 1, 1)
+
+
+def test_status_of_nothing_is_exit_2(tmapi, journal):
+    """A journal that does not exist is said to be missing, not shown as empty."""
+    done = tmapi("status", journal)
+    assert done.code == 2
+    assert "there is no such journal" in done.err
+
+
+# -- replay
+
+
+def test_replay_says_what_can_be_read_now(tmapi, journal):
+    """Rejects that today's models read become items; those they cannot stay, counted."""
+    with SandboxThread(categories={7: 95}, drift=Drift(bad_rows=0.2)) as sandbox:
+        tmapi("harvest", "7", "--journal", journal, url=sandbox.url)
+    with JournalReader(journal) as reader:
+        bad = len(list(reader.rejects()))
+        (before,) = reader.visits()
+    assert bad
+    done = tmapi("replay", journal)
+    assert done.code == 0
+    assert f"{bad} rejects on" in done.err
+    assert f"0 are items now, {bad} still cannot be decoded" in done.err
+    # As if an older version had not known the shape of the first row of page 1.
+    connection = sqlite3.connect(journal)
+    connection.execute("UPDATE page SET items = items - 1, rejects = rejects + 1 WHERE seq = 1")
+    connection.execute(
+        "UPDATE visit SET items = items - 1, rejects = rejects + 1, unique_items = 1"
+    )
+    connection.execute("INSERT INTO reject VALUES (1, 99, 'unknown shape', '{}')")
+    connection.commit()
+    connection.close()
+    done = tmapi("replay", journal)
+    assert f"{bad + 1} rejects on" in done.err
+    assert f"1 are items now, {bad} still cannot be decoded" in done.err
+    with JournalReader(journal) as reader:
+        assert len(list(reader.rejects())) == bad
+        (after,) = reader.visits()
+    assert after == before
+
+
+def test_replay_of_nothing_makes_no_journal(tmapi, journal, tmp_path):
+    """Replay never makes a file; without rejects it says that there are none."""
+    assert tmapi("replay", journal).code == 2
+    assert list(tmp_path.iterdir()) == []
+    with SandboxThread(categories={7: 5}) as sandbox:
+        tmapi("harvest", "7", "--journal", journal, url=sandbox.url)
+    done = tmapi("replay", journal)
+    assert (done.code, "there are no rejects" in done.err) == (0, True)
+
+
+# -- progress
+
+
+def test_a_line_an_interval_where_nothing_is_drawn(tmapi, journal, monkeypatch):
+    """Without a terminal progress is a whole line now and then, for a log."""
+    monkeypatch.setattr(display, "INTERVAL_SECONDS", 0.01)
+    with SandboxThread(categories=MANY, latency=0.01) as sandbox:
+        ids = [str(cat_id) for cat_id in range(1, 10)]
+        done = tmapi("harvest", *ids, "--journal", journal, url=sandbox.url)
+    shown = [line for line in done.err.splitlines() if re.match(r"tmapi: \d+/9 listings, ", line)]
+    assert shown
+    assert all(
+        re.search(r"requests, [\d.]+ pages/s, \d+ x 503, gate \d+/\d+", line) for line in shown
+    )
+
+
+def test_on_a_terminal_it_is_drawn(journal):
+    """On a terminal a bar is drawn and taken away again before the end is told."""
+    with SandboxThread(categories=MANY, latency=0.03, limit=8) as sandbox:
+        main, other = pty.openpty()
+        environ = environment(sandbox.url, TERM="xterm", COLUMNS="100")
+        ids = [str(cat_id) for cat_id in range(1, 20)]
+        process = spawn("harvest", *ids, "--journal", journal, env=environ, stderr=other)
+        os.close(other)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
+            while chunk := os.read(main, 65536):
+                shown += chunk
+        os.close(main)
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+        process.stdout.close()
+        assert process.wait(20) == 0
+    text = shown.decode()
+    assert re.search(r"harvesting \d+/19 listings", text)
+    assert "\x1b[2K" in text
+    assert "pages await the disk" in text
+    assert "COMPLETE: all 19 listings" in text.splitlines()[-1]
+
+
+# -- a full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 700 KB, where this machine lets us have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=700k", "tmpfs", str(folder)]
+    mounted = subprocess.run(["mount", *options], capture_output=True, check=False)  # noqa: S603, S607
+    if mounted.returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607
+
+
+def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
+    """On a disk that fills up it stops, says so, and with room goes on where it stood."""
+    path = small_disk / "test.journal"
+    with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
+        arguments = ("harvest", "7", "8", "--journal", str(path), "--json")
+        done = tmapi(*arguments, url=sandbox.url)
+        assert done.code == 3
+        assert summary(done)["stopped_by"] == "disk"
+        assert "make room" in done.err.lower()
+        with JournalReader(path) as reader:
+            reader.verify()
+            kept = sum(1 for _ in reader.pages())
+        assert kept <= sandbox.sandbox.stats.pages_served <= kept + 2 * 8
+        grow = ["mount", "-o", "remount,size=20m", str(small_disk)]
+        subprocess.run(grow, check=True)  # noqa: S603
+        done = tmapi(*arguments, url=sandbox.url)
+        assert done.code == 0
+        assert held(path) == truth(sandbox)
