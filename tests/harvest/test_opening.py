@@ -199,7 +199,7 @@ def test_a_folder_is_no_journal(tmp_path):
 
 def test_a_folder_that_does_not_exist_is_told(tmp_path):
     """Folders are not made on the way: the path may be mistyped."""
-    with pytest.raises(NoJournalError, match="Check the path"):
+    with pytest.raises(NoJournalError, match="does not exist"):
         Journal.open(tmp_path / "nowhere" / "test.journal")
     assert not (tmp_path / "nowhere").exists()
 

@@ -119,6 +119,14 @@ def _harvest(  # noqa: PLR0917 - Typer passes them by name
             "--journal", metavar="FILE", help="Where every page is kept; made if there is none."
         ),
     ],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST",
+            help="Export the run when it has ended, as tmapi export does; may be repeated.",
+        ),
+    ] = None,
     refresh: Annotated[
         bool,
         typer.Option(
@@ -192,6 +200,7 @@ def _harvest(  # noqa: PLR0917 - Typer passes them by name
         refresh=refresh,
         max_pages=max_pages,
         most_rejects=most_rejects,
+        to=to or [],
         connection=connection,
         json=json,
         quiet=quiet,

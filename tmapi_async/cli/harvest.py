@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import sys
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ from ..harvest.errors import DiskError
 from ..harvest.stored import VisitInfo
 from ..listings import category_items
 from . import console, display, listings, running
+from .export import Request, export
 from .options import Connection
 from .summary import OK, PARTIAL, USAGE, Summary
 
@@ -32,6 +32,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         refresh: Make a new run if everything is complete.
         max_pages: Most pages of each listing, or None.
         most_rejects: Share of a page's rows that may be rejects.
+        to: Destinations that get the latest run when the harvest has ended.
         connection: How the API is reached.
         json: End with the summary as JSON.
         quiet: No progress, no summary.
@@ -44,10 +45,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     refresh: bool
     max_pages: int | None
     most_rejects: float
+    to: list[str]
     connection: Connection
     json: bool
     quiet: bool
     arguments: list[str]
+
+    def export(self) -> Request:
+        """What is exported in the end."""
+        return Request(
+            journal=self.journal,
+            to=self.to,
+            table=None,
+            run=None,
+            since=None,
+            cats=[],
+            unique=False,
+            json=False,
+            quiet=self.quiet,
+        )
 
     def harvest(self, api: TMAPI) -> Harvest:
         """The harvest, over an open client."""
@@ -64,7 +80,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def harvest(job: Job) -> int:
-    """Run the harvest; returns the exit code."""
+    """Run the harvest; returns the exit code.
+
+    Raises:
+        InvalidRequestError: A destination makes no sense; nothing was sent.
+    """
+    if job.to:
+        job.export().export()
 
     async def main() -> int:
         try:
@@ -80,6 +102,16 @@ def harvest(job: Job) -> int:
     return running.run(main())
 
 
+def _export(job: Job, result: HarvestResult) -> int:
+    """Bring the destinations up to date with what the journal holds now."""
+    if not job.to:
+        return OK
+    if result.stopped_by == "signal":
+        console.tell(f"interrupted: not exported; tmapi export {job.journal} does that")
+        return OK
+    return export(job.export())
+
+
 async def _run(job: Job) -> HarvestResult:
     async with running.client(job.connection) as api:
         work = job.harvest(api)
@@ -90,13 +122,14 @@ async def _run(job: Job) -> HarvestResult:
             task.cancel()
 
         def stop() -> None:
+            # Before a word is said: whoever reads it may press again at once.
+            running.on_next_signal(stop_now)
             in_flight = work.progress().in_flight
+            work.stop()
             console.tell(
                 f"stopping: {in_flight} requests on their way are paid for and waited for; "
                 "once more to stop now"
             )
-            work.stop()
-            running.on_next_signal(stop_now)
 
         async with (
             running.on_signal(stop),
@@ -109,18 +142,20 @@ async def _run(job: Job) -> HarvestResult:
 def _close(job: Job, result: HarvestResult) -> int:
     """Tell the truth at the end; what it says, the exit code says too."""
     summary = summarise(result)
-    code = summary.exit_code()
     if isinstance(result.error, TMAPIError):
         console.tell(str(result.error))
     if not job.quiet:
         for text in _report(job, result):
             console.tell_plainly(text)
+    exported = _export(job, result)
+    code = summary.exit_code() or exported
+    if not job.quiet:
         for text in summary.lines():
             console.tell(text)
         console.tell(_verdict(job, summary))
     if job.json:
-        sys.stdout.write(f"{summary.json()}\n")
-        sys.stdout.flush()
+        tell = console.tell_plainly if "-" in job.to else print
+        tell(summary.json())
     return code
 
 

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from .errors import JournalInUseError, NotAJournalError, journal_error
+from .errors import JournalInUseError, NoJournalError, NotAJournalError, journal_error
 
 PRIVATE = 0o600
 
@@ -34,6 +34,7 @@ class WriteLock:
 
         Raises:
             JournalInUseError: Another process, or this one, holds it.
+            NoJournalError: The folder does not exist.
             ReadOnlyJournalError: The file beside the journal cannot be made.
         """
         while self._handle is None:
@@ -50,6 +51,9 @@ class WriteLock:
     def _locked(self) -> int:
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        except FileNotFoundError:
+            where = f"the folder {self.journal.parent} does not exist"
+            raise NoJournalError(self.journal, where) from None
         except OSError as error:
             raise journal_error(self.journal, error) from None
         for left in range(_TRIES, 0, -1):
