@@ -191,10 +191,14 @@ def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
     )
-    connection.execute("PRAGMA cache_size = -8192")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    if not writing:
-        connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if not writing:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:  # the first to read the file, which may be something else
+        connection.close()
+        raise
     return connection
 
 
