@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientResponse
 from aioresponses_shim import shimmed
 from canary import Canary
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 pytest_plugins = ["tmapi_async.sandbox.fixtures"]
 
 setattr(aioresponses.core, "ClientResponse", shimmed(ClientResponse))  # noqa: B010 - not exported, mypy says
+
+# A slow machine is no failure. A check that decides on a change must say the same twice, so there
+# the examples are the same each time; elsewhere new ones are looked for.
+settings.register_profile(
+    "project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("steady", settings.get_profile("project"), derandomize=True)
+settings.load_profile("steady" if os.environ.get("CI") else "project")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
