@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 from weakref import WeakSet
@@ -268,9 +269,10 @@ class TMAPI:
     async def aclose(self) -> None:
         """End every walk that is still open, and close the connections."""
         self._is_open = False
-        for walk in list(self._walks):
-            await walk.aclose()
-        await self._session.close()
+        async with AsyncExitStack() as stack:  # each is closed, whatever a callback raises
+            stack.push_async_callback(self._session.close)
+            for walk in list(self._walks):
+                stack.push_async_callback(walk.aclose)
 
     def category_items(
         self,
@@ -297,7 +299,7 @@ class TMAPI:
             max_pages: Most pages of each listing, or None; a listing cut short is *capped*.
             unique: Drop items whose ID the listing has shown before.
             lookahead: As in the constructor; None takes the client's.
-            on_end: Called with the outcome of each listing when it ends.
+            on_end: Called with the outcome of each listing when its last page was taken.
 
         Returns:
             The walk; nothing is sent until it is awaited or iterated.

@@ -115,8 +115,8 @@ def test_a_large_list_with_a_bad_last_line_is_refused(tmapi, sandbox, tmp_path):
     """Ten megabytes of IDs are read to the end before the first is asked for."""
     listed = tmp_path / "ids.txt"
     lines = 1_000_000
-    listed.write_bytes(b"".join(b"%d\n" % n for n in range(1_000_000, 1_000_000 + lines)) + b"bad")
-    assert listed.stat().st_size > 7_900_000
+    listed.write_bytes(b"".join(b"%d\n" % n for n in range(10**9, 10**9 + lines)) + b"bad")
+    assert listed.stat().st_size > 10_000_000
     line = refused(tmapi("items", f"@{listed}", url=sandbox.url), sandbox)
     assert f"line {lines + 1}: 'bad' is not a category ID" in line
 

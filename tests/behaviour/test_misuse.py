@@ -69,6 +69,7 @@ def test_options_of_a_walk_that_make_no_sense_are_refused_at_once(options):
         {"rate": -1},
         {"rate": float("nan")},
         {"rate": float("inf")},
+        {"rate": 1e-320},
         {"rate": "5"},
         {"rate": True},
         {"lookahead": "on"},

@@ -371,6 +371,24 @@ async def test_a_failing_callback_is_told_not_swallowed(tmapi_sandboxes):
         await all_slots_back(api)
 
 
+async def test_a_callback_that_fails_when_a_client_closes_leaves_nothing_open(tmapi_sandboxes):
+    """Every walk and every connection is closed, and then the exception is raised."""
+    sandbox = await tmapi_sandboxes(categories={1: 100, 2: 100})
+
+    def on_end(outcome):
+        if outcome.listing.cat_id == 1:
+            raise KeyError(outcome.ending)
+
+    api = client(sandbox)
+    await api.__aenter__()
+    left = [api.category_items([1, 2], on_end=on_end).pages() for _ in range(3)]
+    for pages in left:
+        await anext(pages)
+    with pytest.raises(KeyError, match="stopped"):
+        await api.aclose()
+    await until(lambda: not tasks_of_walks())
+
+
 async def test_two_walks_share_one_gate(tmapi_sandboxes):
     """Many tasks with one client stay within its width together, and each gets its items."""
     sandbox = await tmapi_sandboxes(categories=40, mean=60, **BUSY)

@@ -42,12 +42,16 @@ class Budget:
         return f"<Budget: {self.spent} of {self.most or 'unlimited'} spent>"
 
 
+SLOWEST = 1e-9
+"""Attempts a second; slower is never, and cannot be reckoned with."""
+
+
 class Pace:
     """At most `rate` attempts a second, evenly: a small bucket that stores no burst."""
 
     def __init__(self, rate: float) -> None:
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if not number or not 0 < rate < float("inf"):
+        if not number or not SLOWEST <= rate < float("inf"):
             raise InvalidRequestError(f"rate must be above 0 requests a second, not {rate!r}")
         self.rate = rate
         # AsyncLimiter lets a full bucket go at once: hold at most 50 ms worth, and at least one.
