@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -9,9 +10,10 @@ import urllib.request
 
 import pytest
 
-from tmapi_async.sandbox import Catalogue
+from tmapi_async.sandbox import Catalogue, Config
+from tmapi_async.sandbox import process as process_module
 from tmapi_async.sandbox.__main__ import main
-from tmapi_async.sandbox.process import SandboxProcess, SandboxThread
+from tmapi_async.sandbox.process import SandboxProcess, SandboxThread, serve
 
 COMMAND = [sys.executable, "-m", "tmapi_async.sandbox"]
 
@@ -140,3 +142,10 @@ def test_sandbox_command_explains_itself(capsys):
     with pytest.raises(SystemExit) as refused:
         main(["--teapot"])
     assert refused.value.code == 2
+
+
+async def test_a_parent_that_dies_while_the_url_is_told_is_noticed(monkeypatch):
+    """The parent is known from before the URL is told, so that its death right then is not missed."""
+    parents = iter([4242])
+    monkeypatch.setattr(process_module.os, "getppid", lambda: next(parents, 1))
+    await asyncio.wait_for(serve(Config(), lambda _: None, exit_with_parent=True), 20)

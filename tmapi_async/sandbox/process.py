@@ -38,19 +38,21 @@ async def serve(
         OSError: The address cannot be bound.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    # Before the URL is told: who reads it may be killed before we look again.
+    parent = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises by itself
             loop.add_signal_handler(number, stop.set)
     async with Sandbox(config) as sandbox:
         on_ready(sandbox)
         if exit_with_parent:
-            await _until_orphaned(stop)
+            await _until_orphaned(stop, parent)
         else:
             await stop.wait()
 
 
-async def _until_orphaned(stop: asyncio.Event) -> None:
-    parent, loop = os.getppid(), asyncio.get_running_loop()
+async def _until_orphaned(stop: asyncio.Event, parent: int) -> None:
+    loop = asyncio.get_running_loop()
     piped = stat.S_ISFIFO(os.fstat(0).st_mode)
     if piped:
         loop.add_reader(0, lambda: stop.set() if not os.read(0, 4096) else None)
