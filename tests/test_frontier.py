@@ -221,6 +221,35 @@ def test_an_odd_page_far_ahead_proves_nothing() -> None:
     assert page(frontier, A, 1, more=False) == Answer(deliver=(1, 40), ended="complete")
 
 
+def test_an_odd_page_is_believed_in_its_turn() -> None:
+    """An empty page that says there is a next one is followed, once the walk gets there."""
+    frontier = opened(expected=2)
+    take(frontier)
+    assert page(frontier, A, 2, more=True, items=0) == Answer()
+    assert page(frontier, A, 1, more=True) == Answer(deliver=(1, 2))
+    assert numbers(take(frontier)) == [3]
+
+
+def test_pages_past_the_end_are_told_once() -> None:
+    """If the end turns out to be nearer still, only the pages between are told."""
+    frontier = opened(expected=6)
+    take(frontier)
+    assert page(frontier, A, 5, more=False).past_end == (6,)
+    assert page(frontier, A, 3, more=False).past_end == (4,)
+
+
+def test_a_hole_is_not_taken_for_an_end() -> None:
+    """When a denied page turns up, the end moves to the next page that says so."""
+    frontier = opened(expected=9)
+    take(frontier)
+    page(frontier, A, 9, more=False)
+    frontier.failed(PageRequest(A, 7))
+    page(frontier, A, 3, more=False)
+    assert not frontier.wanted(PageRequest(A, 8))
+    page(frontier, A, 5, more=True)
+    assert frontier.wanted(PageRequest(A, 8))
+
+
 # -- limits
 
 
@@ -338,6 +367,7 @@ def test_held_pages_are_neither_asked_for_nor_delivered() -> None:
     [
         ({1: False}, None, "complete"),
         ({1: True, 2: True, 3: False}, None, "complete"),
+        ({1: True, 2: False, 4: False}, None, "complete"),
         ({1: True, 2: True}, 2, "capped"),
         ({1: True, 2: True, 3: False}, 2, "capped"),
         ({1: True, 2: False}, 2, "complete"),

@@ -143,15 +143,23 @@ def test_a_far_guess_in_flight_is_not_repeated_one_page_on() -> None:
 def test_a_guess_given_back_and_taken_again_is_asked_for_once() -> None:
     """A page that was given back as a guess and guessed again does not come a third time."""
     frontier = proven(4, 64)
-    assert sorted(take(frontier, 64)) == [6, 7, 8, 9]
-    for number in (6, 8, 9):
-        frontier.given_back(PageRequest(A, number))
+    assert take(frontier, 64) == [9, 7, 6, 8]
+    frontier.given_back(PageRequest(A, 6))
+    assert take(frontier, 64) == [6]
+    frontier.given_back(PageRequest(A, 8))
+    frontier.given_back(PageRequest(A, 9))
     assert take(frontier, 64, 1) == [9]
     page(frontier, 5)
     page(frontier, 7)
-    assert take(frontier, 64, 2) == [6, 8]
+    assert take(frontier, 64, 1) == [8]
     page(frontier, 8)
     assert 9 not in take(frontier, 64)
+
+
+def test_leaps_are_shorter_when_little_is_left_to_waste() -> None:
+    """A miss that cannot be afforded twice is made less likely."""
+    assert take(proven(200, 16), 16, 1) == [201 + 160], "8 left: 8 / (8 + 2) of the way"
+    assert take(proven(200, 64), 64, 1) == [201 + 189], "32 left: 32 / (32 + 2)"
 
 
 def test_below_a_page_past_the_end_the_search_goes_half_way() -> None:
@@ -209,6 +217,18 @@ def test_a_page_past_a_hole_is_tried_once(rest: bool) -> None:
     assert answer == Answer(deliver=(4,) if rest else (), wasted=not rest, ended="failed")
 
 
+def test_a_page_past_a_hole_is_tried_below_a_known_miss() -> None:
+    """A page past the end that is known already does not hide those before it."""
+    frontier = proven(4, 64)
+    asked = take(frontier, 64)
+    assert asked == [9, 7, 6, 8]
+    assert page(frontier, 9, more=False, items=0).wasted
+    for number in (6, 7, 8):
+        frontier.given_back(PageRequest(A, number))
+    assert frontier.failed(PageRequest(A, 5)) == Answer(holes=(5,))
+    assert take(frontier, 64, 1) == [6]
+
+
 def test_a_second_failure_in_a_row_ends_the_listing() -> None:
     """A page past a hole that fails, too, was never known to exist: the hole is the end."""
     frontier = proven(2, 8)
@@ -225,10 +245,9 @@ def test_a_hole_ends_the_listing_where_nothing_may_be_wasted() -> None:
 
 def test_an_odd_page_past_a_hole_does_not_hold_the_listing_open() -> None:
     """An empty page that says there is more, met past a hole, is followed, not waited for."""
-    frontier = proven(2, 8)
-    assert take(frontier, 8) == [5, 4]
+    frontier = proven(2, 8, lookahead=1)
+    assert take(frontier, 8) == [4]
     page(frontier, 4, more=True, items=0)
-    assert page(frontier, 5, more=False, items=0).wasted
     answer = frontier.failed(PageRequest(A, 3))
     assert answer == Answer(deliver=(4,), ended="failed", holes=(3,))
 
@@ -284,6 +303,17 @@ def test_the_allowance_is_shared_by_proven_length() -> None:
     frontier.answered(PageRequest(B, 5), has_next=True, items=20)
     assert frontier.take(16) == PageRequest(B, 6)
     assert frontier.take(16) is not None, "alone, it may guess"
+
+
+def test_what_a_listing_wasted_counts_against_its_share() -> None:
+    """A listing that missed waits until it has proven more, while others may still guess."""
+    frontier = proven(30, 100)
+    frontier.open(B, held=dict.fromkeys(range(1, 1001), True))
+    asked = [frontier.take(100) for _ in range(12)]
+    (guess,) = [one.number for one in asked if one is not None and one.listing == A]
+    assert page(frontier, guess, more=False, items=0).wasted
+    while (request := frontier.take(100)) is not None:
+        assert request.listing == B
 
 
 def test_more_may_be_wasted_as_more_is_asked_for() -> None:

@@ -350,8 +350,7 @@ class Frontier:
         if walk.more and walk.started and not walk.queued:
             walk.queued = True
             self._ready.append(walk)
-        if not self._lookahead.off:
-            self._lookahead.note(walk)
+        self._lookahead.note(walk)
         past_end = walk.past_end(known) if walk.stop < known else ()
         if not (ready or wasted or past_end or walk.holes):
             return _NOTHING

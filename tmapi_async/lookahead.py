@@ -44,11 +44,6 @@ class Lookahead:
         # Walks that may have something to guess, in turn; ordered, so that one can be taken out.
         self._line: OrderedDict[Walk, None] = OrderedDict()
 
-    @property
-    def off(self) -> bool:
-        """Whether speculation is forbidden."""
-        return self._window == 0 or (self._window is None and not self._max_waste)
-
     def allowance(self, asked: int, width: int) -> float:
         """How many pages may be wasted in all, once `asked` pages have been asked for."""
         return max(self._max_waste * asked, width / 2) if self._max_waste else 0

@@ -263,7 +263,7 @@ class Walk:
         Some pages fail for good; without this such a page would cost the rest of its listing.
         Nothing is hoped for if the hole is the first page, or if the page was tried already.
         """
-        if not self.broken or self.stop < FAR or self._first + 1 >= self.low:
+        if not self.broken or self._first + 1 >= self.low:
             return False
         self._expected = self.low
         self._review()
@@ -292,7 +292,7 @@ class Walk:
     # -- evidence
 
     def _fresh(self, number: int) -> bool:
-        return number >= self.low and number not in self.flying and number not in self._done
+        return number not in self.flying and number not in self._done
 
     def _untouched(self, number: int) -> int:
         while number in self.flying or number in self._done:
@@ -310,7 +310,7 @@ class Walk:
         lasts = [number for number, more in held.items() if not more and number >= self._strong]
         if lasts:
             self.stop, self._claim = min(lasts), max(lasts)
-        while self.low in held and self.low <= min(self.stop, self._cap):
+        while self.low in held:
             self.low += 1
         self._next = self.low
         self._done.update((n, _NEXT if more else 0) for n, more in held.items() if n >= self.low)
