@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tmapi_async.export.changed_files import amount, json_lines, write_file
@@ -92,6 +92,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None)  # Arrow's first join loads its kernels
 @given(rows, rows, st.sets(st.sampled_from(LISTINGS)), st.sets(st.sampled_from(LISTINGS)))
 def test_changes_are_what_a_plain_loop_finds(before, after, ended_before, ended_after):
     """For any two runs Arrow and a loop over dicts agree."""
