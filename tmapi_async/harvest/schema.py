@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x544D4A4C  # "TMJL"
 PAGE_SIZE = 32768
+CACHE_PAGES = 128
 WAL_PAGES = 512
 """Pages of write-ahead log after which it is copied into the file: 16 MiB."""
 
@@ -192,7 +193,8 @@ def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
     )
     try:
-        connection.execute("PRAGMA cache_size = -8192")
+        # In pages: a size in KiB is reckoned with 4 KiB pages, before the file's own are known.
+        connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}")
         connection.execute("PRAGMA trusted_schema = OFF")
         if not writing:
             connection.execute("PRAGMA query_only = ON")
