@@ -143,7 +143,6 @@ class Session:
                 # Outside any except block: no context that holds a URL comes along.
                 raise outcome
             await _rest(delay, flight.tally)
-            flight.tally.retries += 1
 
     async def _attempt(
         self, request: PageRequest, flight: Flight, trial: Trial
@@ -153,6 +152,7 @@ class Session:
 
         sent_at = await self.gate.enter(still_wanted)
         outcome: Page | errors.TMAPIError | None = None
+        flight.tally.retries += trial.attempts > 0
         trial.attempts += 1
         flight.tally.requests += 1
         flight.on_wire = True

@@ -116,3 +116,13 @@ async def test_a_budget_must_make_sense(most):
 
     with pytest.raises(InvalidRequestError):
         TMAPI("sandbox", max_requests=most)
+
+
+async def test_a_retry_that_the_budget_forbids_is_not_counted_as_one(tmapi_sandboxes):
+    """Retries are attempts that were sent: what was only intended is none."""
+    sandbox = await tmapi_sandboxes(categories={1: 100}, faults=Faults(script={1: "500"}))
+    async with client(sandbox, max_requests=1) as api:
+        walk = api.category_items([1])
+        with pytest.raises(BudgetSpentError):
+            await ids_by_category(walk.pages())
+        assert (walk.statistics().requests, walk.statistics().retries) == (1, 0)

@@ -220,6 +220,8 @@ def _command(arguments: list[str]) -> str:
             hidden = False
         elif argument == "--token":
             hidden = True
+        elif argument.startswith(("postgresql://", "postgres://")):
+            kept.append("postgresql://...")  # a password may be in it
         else:
             kept.append(argument)
     text = shlex.join(["tmapi", *kept])
