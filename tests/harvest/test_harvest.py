@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 
 import msgspec
@@ -329,7 +330,38 @@ async def test_distinct_items_are_right_over_several_starts(tmapi_sandboxes, pat
     assert result.tally.items == sum(map(len, everything.values())) > 397
     assert result.tally.unique_items == 397
     with JournalReader(path) as reader:
-        assert sum(visit.unique_items or 0 for visit in reader.visits()) == 397
+        assert sum(visit.unique_items for visit in reader.visits()) == 397
+
+
+async def test_distinct_items_are_right_where_a_kill_left_them_unnoted(tmapi_sandboxes, path):
+    """Of listings that a kill left open, reached by the next start or not, they are counted."""
+    sandbox = await tmapi_sandboxes(categories=SIZES, repeats=0.5)
+    await harvest(sandbox, path, api={"max_requests": 12})
+    connection = sqlite3.connect(path)
+    unnoted = (
+        "UPDATE visit SET pages = NULL, items = NULL, unique_items = NULL WHERE state = 'open'"
+    )
+    assert connection.execute(unnoted).rowcount > 1
+    connection.commit()
+    connection.close()
+    everything = held(path)
+    distinct = sum(len(set(ids)) for ids in everything.values())
+    assert distinct < sum(map(len, everything.values()))
+    with JournalReader(path) as reader:
+        assert sum(visit.unique_items for visit in reader.visits()) == distinct
+    async with client(sandbox) as api:
+        work = Harvest(api, listings(*SIZES), journal=path)
+        sandbox.hold()
+        running = asyncio.create_task(work.run())
+        await sandbox.until(lambda seen: seen.in_flight == 4)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        sandbox.release()
+    result = await harvest(sandbox, path, api={"max_requests": 1, "concurrency": 1})
+    assert result.tally.unique_items == distinct + sum(
+        len(set(found)) - len(set(everything[cat_id])) for cat_id, found in held(path).items()
+    )
 
 
 async def test_an_endless_listing_fails_and_says_why(tmapi_sandboxes, path):

@@ -43,14 +43,13 @@ def table(visits: Iterable[VisitInfo], *, running: bool, every: bool) -> list[st
 
 
 def _row(visit: VisitInfo, *, running: bool) -> Sequence[object]:
-    unique = visit.unique_items
     return (
         visit.listing.identity,
         state(visit, running=running),
         visit.pages,
         visit.items,
-        unique,
-        None if unique is None else visit.items - unique,
+        visit.unique_items,
+        visit.items - visit.unique_items,
         visit.rejects,
         visit.error_kind,
     )

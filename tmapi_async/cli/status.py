@@ -128,7 +128,7 @@ def summarise(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
         stopped=states.count("open"),
         pages=sum(visit.pages for visit in visits),
         items=sum(visit.items for visit in visits),
-        unique_items=sum(visit.unique_items or 0 for visit in visits),
+        unique_items=sum(visit.unique_items for visit in visits),
         rejects=sum(visit.rejects for visit in visits),
         requests=sum(tick.requests for tick in totals),
         retries=sum(tick.retries for tick in totals),

@@ -224,6 +224,7 @@ class Harvest:
                 self._ended_by(error)
         finally:
             await crawl.close()
+        keeper.count_the_rest()
 
     async def _close(self, journal: Journal) -> None:
         if self._stopped_by == "signal" and not self._tally.left:

@@ -22,6 +22,7 @@ from .changes import Statement, start_ended
 from .errors import JournalError
 from .files import WriteLock
 from .planning import Plan, Start, make_plan, record_start
+from .reader import held
 from .records import Counters, JournalStatistics, PageRecord, Visit
 from .schema import connect, finish, translated
 from .writer import Batch, Committed, Writer
@@ -173,14 +174,9 @@ class Journal:
         Raises:
             BodyError: A body is damaged.
         """
-        decoder = Decoder(self._reader(), self.path)
-        query = (
-            "SELECT number, has_next_page, dictionary, body FROM page WHERE visit = ? "
-            "ORDER BY number"
-        )
+        connection = self._reader()
         with translated(self.path):
-            for number, has_next, dictionary, frame in self._reader().execute(query, (visit.id,)):
-                yield number, bool(has_next), decoder.decode(dictionary, frame)
+            yield from held(connection, Decoder(connection, self.path), visit.id)
 
     def _reader(self) -> sqlite3.Connection:
         if self._reading is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 
@@ -15,7 +16,7 @@ from .journal import Journal
 from .planning import Plan, Start
 from .progress import Pace
 from .records import PageRecord, State, Totals, Visit
-from .resume import Held, changed_shape, read_held
+from .resume import Held, changed_shape, decode_held
 
 
 class _Open:
@@ -83,6 +84,7 @@ class Keeper:
         self._broken = broken
         self._open: dict[Listing, _Open] = {}
         self._left: _Open | None = None  # the one failed last: pages of it may be on the wire
+        self._reached = 0  # visits of the start that have had their turn
         self._pace = Pace()
         self._held = sum(visit.totals.pages for visit in plan.unfinished)
         known = [visit.expected for visit in plan.unfinished if visit.expected is not None]
@@ -106,6 +108,7 @@ class Keeper:
     async def openings(self) -> AsyncGenerator[Opening, None]:
         """The listings to walk, each with what is held of it, one at a time."""
         for visit in self._start.visits:
+            self._reached += 1
             held = self._read(visit) if visit.begun else Held()
             if held is None:
                 continue
@@ -125,7 +128,7 @@ class Keeper:
     def _read(self, visit: Visit) -> Held | None:
         """What is held of a visit; None if that fails it before anything is asked of it."""
         try:
-            held = read_held(self._journal, visit, self._most_rejects)
+            held = decode_held(self._journal.held(visit), visit.listing, self._most_rejects)
         except BodyError as damaged:
             self._end(_Open(visit, Held()), "failed", visit.totals, damaged)
             return None
@@ -138,6 +141,14 @@ class Keeper:
         error.locate(visit.listing.endpoint, visit.listing.identity, held.totals.last_page, 0)
         self._end(_Open(visit, held), "failed", held.totals, error)
         return None
+
+    def count_the_rest(self) -> None:
+        """Count the distinct items of listings a kill left open and this start did not reach."""
+        for visit in self._start.visits[self._reached :]:
+            if visit.state == "open" and visit.totals.pages and not visit.totals.unique_items:
+                with contextlib.suppress(BodyError):
+                    held = decode_held(self._journal.held(visit), visit.listing)
+                    self.tally.unique_items += len(held.seen)
 
     def page(self, page: Page) -> None:
         """Keep a page."""

@@ -6,6 +6,7 @@ write-ahead log from being put back into the file, and it would grow without bou
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from .bodies import Decoder
 from .files import writer_pid
 from .planning import sums
 from .records import NOTHING, Totals
+from .resume import decode_held
 from .schema import connect, translated, verify
 from .stored import FailedPage, RunInfo, StartInfo, StoredPage, StoredReject, Tick, VisitInfo
 
@@ -49,6 +51,9 @@ SELECT seq, visit, number, fetched_at, attempts, latency_us, has_next_page, item
        dictionary, body
 FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
 """
+_HELD = """
+SELECT number, has_next_page, dictionary, body FROM page WHERE visit = ? ORDER BY number
+"""
 _REJECTS = """
 SELECT reject.seq, position, endpoint, params, number, reason, raw
 FROM reject JOIN page USING (seq) JOIN visit ON visit.id = page.visit
@@ -70,6 +75,18 @@ _CODES = msgspec.json.Decoder(dict[str, int])
 
 def _listing(endpoint: str, params: str) -> Listing:
     return Listing(endpoint, _PARAMS.decode(params))
+
+
+def held(
+    connection: sqlite3.Connection, decoder: Decoder, visit: int
+) -> Iterator[tuple[int, bool, bytes]]:
+    """The pages of a visit: number, `has_next_page`, body; in page order.
+
+    Raises:
+        BodyError: A body is damaged.
+    """
+    for number, has_next, *body in connection.execute(_HELD, (visit,)):
+        yield number, bool(has_next), decoder.decode(*body)
 
 
 def _tick(elapsed: int, *rest: Any) -> Tick:
@@ -165,16 +182,20 @@ class JournalReader:
     def _visit(self, row: tuple[Any, ...]) -> VisitInfo:
         visit, run, endpoint, params, state, began_at, *figures = row
         pages, items, unique, rejects, last, total_count, kind, error = figures
+        listing = _listing(endpoint, params)
         if state == "open":
             kind = error = None
-            held = self._sums(visit) if began_at is not None else NOTHING
-            # A clean stop noted the distinct items; they hold while no page has come since.
-            unique = unique if pages == held.pages else None
-            pages, items, rejects, last = held.pages, held.items, held.rejects, held.last_page
+            now = self._sums(visit) if began_at is not None else NOTHING
+            if not now.pages:
+                unique = 0
+            elif pages != now.pages:
+                # No clean stop has noted the distinct items since the last page came.
+                unique = self._distinct(visit, listing)
+            pages, items, rejects, last = now.pages, now.items, now.rejects, now.last_page
         return VisitInfo(
             id=visit,
             run=run,
-            listing=_listing(endpoint, params),
+            listing=listing,
             state=state,
             begun=began_at is not None,
             pages=pages,
@@ -261,6 +282,11 @@ class JournalReader:
         verify(self._connection, self.path)
         for _ in self.pages():
             pass
+
+    def _distinct(self, visit: int, listing: Listing) -> int:
+        with translated(self.path):
+            pages = held(self._connection, self._decoder, visit)
+            return len(decode_held(pages, listing).seen)
 
     def _sums(self, visit: int) -> Totals:
         with translated(self.path):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
-from ..listings import PageRequest
+from ..listings import Listing, PageRequest
 from ..replies import Page, Reply, read_reply
-from .journal import Journal
-from .records import Totals, Visit
+from .records import Totals
 
 
 class Held(msgspec.Struct, gc=False):
@@ -45,38 +44,31 @@ class Held(msgspec.Struct, gc=False):
         )
 
 
-def read_held(journal: Journal, visit: Visit, most_rejects: float) -> Held:
+def decode_held(
+    pages: Iterable[tuple[int, bool, bytes]], listing: Listing, most_rejects: float = 1.0
+) -> Held:
     """Decode the pages of a visit that are durable.
 
     The rows are needed: a listing that goes on must know which items it has shown. Today's models
     may read what an earlier version could not, and the other way round.
 
     Args:
-        journal: Where they are.
-        visit: The visit.
+        pages: Number, `has_next_page` and body of each.
+        listing: What they are pages of.
         most_rejects: Share of rejects above which a page counts as changed.
-
-    Raises:
-        BodyError: A body is damaged.
     """
     held = Held()
-    for page in _decoded(journal, visit, held):
-        held.seen.update(item.item_id for item in page.items)
-        held.items += len(page.items)
-        held.rejects += len(page.rejects)
-        held.total_count = page.total_count or held.total_count
-        held.changed = held.changed or changed_shape(page, most_rejects)
-    return held
-
-
-def _decoded(journal: Journal, visit: Visit, held: Held) -> Iterator[Page]:
     now = datetime.now(UTC)
-    for number, has_next, body in journal.held(visit):
+    for number, has_next, body in pages:
         held.pages[number] = has_next
-        request = PageRequest(visit.listing, number)
-        page = read_reply(Reply(200, {}, body), request, now=now)
+        page = read_reply(Reply(200, {}, body), PageRequest(listing, number), now=now)
         if isinstance(page, Page):
-            yield page
+            held.seen.update(item.item_id for item in page.items)
+            held.items += len(page.items)
+            held.rejects += len(page.rejects)
+            held.total_count = page.total_count or held.total_count
+            held.changed = held.changed or changed_shape(page, most_rejects)
+    return held
 
 
 LEAST_ROWS = 10

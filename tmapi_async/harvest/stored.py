@@ -90,7 +90,7 @@ class VisitInfo(msgspec.Struct, frozen=True):
         begun: Whether anything of it was asked for.
         pages: Pages held.
         items: Items on them.
-        unique_items: Distinct item IDs among them; None where that is not known, while it is open.
+        unique_items: Distinct item IDs among them.
         rejects: Rows that could not be decoded.
         last_page: Highest page number held, or 0.
         total_count: Rows in the whole listing as told, or None.
@@ -105,7 +105,7 @@ class VisitInfo(msgspec.Struct, frozen=True):
     begun: bool
     pages: int
     items: int
-    unique_items: int | None
+    unique_items: int
     rejects: int
     last_page: int
     total_count: int | None
@@ -114,11 +114,11 @@ class VisitInfo(msgspec.Struct, frozen=True):
 
     @property
     def totals(self) -> Totals:
-        """Its figures; distinct items count as 0 while they are not known."""
+        """Its figures."""
         return Totals(
             self.pages,
             self.items,
-            self.unique_items or 0,
+            self.unique_items,
             self.rejects,
             self.last_page,
             self.total_count,
