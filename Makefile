@@ -45,7 +45,7 @@ wheel-check: $(VENV)/.dev ## Build the wheel, install it alone, and run its comm
 	@sh scripts/wheel-check $(BIN)/python
 
 test-all: ## Run the tests on each Python of 3.11, 3.12 and 3.13 that is here
-	@sh scripts/test-all
+	@sh scripts/test-on 3.11 3.12 3.13
 
 test-lowest: ## Run the tests with the oldest versions that pyproject.toml allows
 	@sh scripts/test-lowest $(TESTS)
@@ -77,4 +77,4 @@ $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "==> installing the documentation tools into $(VENV)"
 	@$(PIP) install --constraint constraints.txt hatchling editables
 	@$(INSTALL) --editable ".[docs]"
-	@touch $(VENV)/.run $@
+	@touch $@
