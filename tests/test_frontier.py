@@ -286,7 +286,7 @@ def test_statistics_and_repr_tell_the_state() -> None:
     assert (known.open, known.new, known.in_flight, known.asked) == (1, 1, 1, 1)
     assert frontier.open_listings == 2
     assert repr(frontier) == "<Frontier: 1 open, 1 new, 1 in flight, 1 asked, 0 wasted>"
-    assert "category/items?cat_id=1: settled below 1" in repr(frontier._walks[A])
+    assert "category/items?cat_id=1: settled below 1" in repr(frontier._trails[A])
 
 
 def test_a_long_listing_keeps_no_number_for_each_page() -> None:
@@ -298,6 +298,6 @@ def test_a_long_listing_keeps_no_number_for_each_page() -> None:
         request = frontier.take(1)
         assert request is not None
         frontier.answered(request, has_next=True, items=20)
-    for walk in frontier._walks.values():
+    for walk in frontier._trails.values():
         kept = (walk._done, walk._again, walk._surmised, walk.flying, walk.holes)
         assert [len(part) for part in kept] == [0] * 5

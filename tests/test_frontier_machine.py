@@ -280,9 +280,9 @@ class FrontierMachine(RuleBasedStateMachine):
             return
         frontier = self.frontier
         kept = {k for k, v in self.truths.items() if v.ending is None or v.flying}
-        assert {*frontier._walks, *frontier._closed} == kept
-        assert set(frontier._lookahead._line) <= set(frontier._walks.values())
-        for listing, walk in frontier._walks.items():
+        assert {*frontier._trails, *frontier._closed} == kept
+        assert set(frontier._lookahead._line) <= set(frontier._trails.values())
+        for listing, walk in frontier._trails.items():
             truth = self.truths[listing]
             waiting = truth.paid - set(truth.delivered)
             assert set(walk.flying) == truth.flying

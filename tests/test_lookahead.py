@@ -101,7 +101,7 @@ def test_max_pages_bounds_the_guesses() -> None:
 
 def walk_numbers(frontier: Frontier) -> set[int]:
     """Pages of A in flight."""
-    return set(frontier._walks[A].flying)
+    return set(frontier._trails[A].flying)
 
 
 # -- which guess

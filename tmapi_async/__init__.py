@@ -1,7 +1,7 @@
 """asyncio client and bulk category harvester for TMAPI's 1688.com product API."""
 
 from .address import DEFAULT_BASE_URL, InsecureTransportWarning
-from .client import TMAPI, Walk
+from .client import TMAPI
 from .errors import (
     AccountError,
     AuthenticationError,
@@ -37,6 +37,7 @@ from .models import Item, PriceInfo, Reject, SaleInfo, ShopInfo, count, money, p
 from .outcomes import ListingOutcome, WalkStatistics
 from .replies import Page
 from .retry import RetryPolicy
+from .walk import Walk
 
 __version__ = "0.1.0"
 

@@ -3,7 +3,7 @@
 The frontier holds page numbers, never bodies. Work is handed out in this order: pages that are
 certain, turn by turn among the open listings; then the first pages of new listings; and only to
 slots that would otherwise idle, guesses at later pages of listings whose end is unknown. The rules
-for one listing are those of [`walks`][tmapi_async.walks], those for guesses of
+for one listing are those of [`trail`][tmapi_async.trail], those for guesses of
 [`lookahead`][tmapi_async.lookahead].
 """
 
@@ -18,7 +18,7 @@ import msgspec
 
 from .listings import Listing, PageRequest
 from .lookahead import Lookahead
-from .walks import Walk
+from .trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,17 +105,17 @@ class Frontier:
             raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
         self._lookahead = Lookahead(lookahead, max_waste)
         self._width = 1
-        self._walks: dict[Listing, Walk] = {}
-        self._closed: dict[Listing, Walk] = {}  # left early, with pages still in flight
-        self._new: deque[Walk] = deque()  # closed ones among them are skipped when met
-        self._ready: deque[Walk] = deque()  # walks with work that is certain, each at most once
+        self._trails: dict[Listing, Trail] = {}
+        self._closed: dict[Listing, Trail] = {}  # left early, with pages still in flight
+        self._new: deque[Trail] = deque()  # closed ones among them are skipped when met
+        self._ready: deque[Trail] = deque()  # walks with work that is certain, each at most once
         self._waiting = 0  # walks in _new that count
         self._in_flight = self._asked = self._answered = 0
         self._failed = self._given_back = self._wasted = self._speculated = 0
 
     def __contains__(self, listing: object) -> bool:
         """Whether the listing is known here: waiting, open, or closed with pages in flight."""
-        return listing in self._walks or listing in self._closed
+        return listing in self._trails or listing in self._closed
 
     @property
     def hungry(self) -> bool:
@@ -125,7 +125,7 @@ class Frontier:
     @property
     def open_listings(self) -> int:
         """Listings that are not ended, those not yet begun included."""
-        return len(self._walks)
+        return len(self._trails)
 
     def open(
         self,
@@ -156,11 +156,11 @@ class Frontier:
             raise ValueError(f"{listing} is open already: open it again when it has ended")
         if first < 1 or (max_pages is not None and max_pages < 1):
             raise ValueError(f"{listing}: first ({first}) and max_pages ({max_pages}) start at 1")
-        walk = Walk(listing, first, max_pages, expected, held)
-        self._walks[listing] = walk
-        answer = self._proceed(walk)
+        trail = Trail(listing, first, max_pages, expected, held)
+        self._trails[listing] = trail
+        answer = self._proceed(trail)
         if answer.ended is None:
-            self._new.append(walk)
+            self._new.append(trail)
             self._waiting += 1
         return answer
 
@@ -179,17 +179,17 @@ class Frontier:
         reach = _REACH * width
         ready = self._ready
         while ready:
-            walk = ready.popleft()
-            walk.queued = False
-            number = walk.upcoming(reach)
+            trail = ready.popleft()
+            trail.queued = False
+            number = trail.upcoming(reach)
             if number:
-                return self._send(walk, number)
+                return self._send(trail, number)
         while self._new:
-            walk = self._new.popleft()
-            if not walk.started:
-                walk.started = True
+            trail = self._new.popleft()
+            if not trail.started:
+                trail.started = True
                 self._waiting -= 1
-                return self._send(walk, walk.upcoming(reach))
+                return self._send(trail, trail.upcoming(reach))
         return self._guess(width, reach)
 
     def answered(
@@ -209,17 +209,17 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
-        walk = self._landed(request)
+        trail = self._landed(request)
         self._answered += 1
-        if walk.ended:
+        if trail.ended:
             self._wasted += 1
-            self._lookahead.note(walk)
+            self._lookahead.note(trail)
             return _WASTED
-        known = walk.stop
-        wasted = walk.page(request.number, has_next=has_next, items=items, expected=expected)
+        known = trail.stop
+        wasted = trail.page(request.number, has_next=has_next, items=items, expected=expected)
         if wasted:
             self._wasted += 1
-        return self._proceed(walk, known, wasted=wasted)
+        return self._proceed(trail, known, wasted=wasted)
 
     def failed(self, request: PageRequest) -> Answer:
         """Note that a request failed for good, its retries used up.
@@ -227,13 +227,13 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
-        walk = self._landed(request)
+        trail = self._landed(request)
         self._failed += 1
-        if walk.ended:
-            self._lookahead.note(walk)
+        if trail.ended:
+            self._lookahead.note(trail)
             return _NOTHING
-        walk.fail(request.number)
-        return self._proceed(walk)
+        trail.fail(request.number)
+        return self._proceed(trail)
 
     def given_back(self, request: PageRequest) -> Answer:
         """Note that a request was taken but not answered: it may be asked for again.
@@ -245,15 +245,15 @@ class Frontier:
             ValueError: The request is not in flight.
         """
         known = self._lookahead.speculative
-        walk = self._landed(request)
+        trail = self._landed(request)
         self._given_back += 1
-        self._lookahead.note(walk)
+        self._lookahead.note(trail)
         # Look-ahead that is abandoned has probably been paid for.
-        self._wasted += self._lookahead.speculative < known or request.number > walk.stop
-        if walk.ended:
+        self._wasted += self._lookahead.speculative < known or request.number > trail.stop
+        if trail.ended:
             return _NOTHING
-        walk.back(request.number)
-        return self._proceed(walk)
+        trail.back(request.number)
+        return self._proceed(trail)
 
     def close(self, listing: Listing) -> Answer:
         """Leave a listing early; does nothing if it has ended.
@@ -263,25 +263,25 @@ class Frontier:
         Returns:
             The pages that waited for earlier ones, and the ending "failed".
         """
-        walk = self._walks.pop(listing, None)
-        if walk is None:
+        trail = self._trails.pop(listing, None)
+        if trail is None:
             return _NOTHING
-        if walk.flying:
-            self._closed[listing] = walk
-        if not walk.started:
-            walk.started = True
+        if trail.flying:
+            self._closed[listing] = trail
+        if not trail.started:
+            trail.started = True
             self._waiting -= 1
-        return self._finish(walk, [], "failed", past_end=tuple(walk.flying))
+        return self._finish(trail, [], "failed", past_end=tuple(trail.flying))
 
     def wanted(self, request: PageRequest) -> bool:
         """Whether a request in flight is still worth a retry: not closed, not past the end."""
-        walk = self._walks.get(request.listing)
-        return walk is not None and request.number <= walk.stop
+        trail = self._trails.get(request.listing)
+        return trail is not None and request.number <= trail.stop
 
     def statistics(self) -> FrontierStatistics:
         """Counts at this moment."""
         return FrontierStatistics(
-            open=len(self._walks) - self._waiting,
+            open=len(self._trails) - self._waiting,
             new=self._waiting,
             in_flight=self._in_flight,
             speculative_in_flight=self._lookahead.speculative,
@@ -296,18 +296,18 @@ class Frontier:
 
     def __repr__(self) -> str:
         return (
-            f"<Frontier: {len(self._walks) - self._waiting} open, {self._waiting} new, "
+            f"<Frontier: {len(self._trails) - self._waiting} open, {self._waiting} new, "
             f"{self._in_flight} in flight, {self._asked} asked, {self._wasted} wasted>"
         )
 
-    def _send(self, walk: Walk, number: int, *, speculative: bool = False) -> PageRequest:
-        walk.sent(number, speculative=speculative)
+    def _send(self, trail: Trail, number: int, *, speculative: bool = False) -> PageRequest:
+        trail.sent(number, speculative=speculative)
         self._asked += 1
         self._in_flight += 1
-        if number < walk.goal and not walk.queued:
-            walk.queued = True
-            self._ready.append(walk)
-        return PageRequest(walk.listing, number)
+        if number < trail.goal and not trail.queued:
+            trail.queued = True
+            self._ready.append(trail)
+        return PageRequest(trail.listing, number)
 
     def _guess(self, width: int, reach: int) -> PageRequest | None:
         lookahead = self._lookahead
@@ -317,60 +317,60 @@ class Frontier:
         choice = lookahead.choose(left, reach)
         if choice is None:
             return None
-        walk, number = choice
+        trail, number = choice
         self._speculated += 1
-        request = self._send(walk, number, speculative=True)
-        lookahead.note(walk)
+        request = self._send(trail, number, speculative=True)
+        lookahead.note(trail)
         return request
 
-    def _landed(self, request: PageRequest) -> Walk:
-        walk = self._walks.get(request.listing)
-        if walk is None or request.number not in walk.flying:
-            walk = self._left(request)
-        walk.land(request.number)
+    def _landed(self, request: PageRequest) -> Trail:
+        trail = self._trails.get(request.listing)
+        if trail is None or request.number not in trail.flying:
+            trail = self._left(request)
+        trail.land(request.number)
         self._in_flight -= 1
-        return walk
+        return trail
 
-    def _left(self, request: PageRequest) -> Walk:
+    def _left(self, request: PageRequest) -> Trail:
         """The closed walk that a request still belongs to."""
-        walk = self._closed.get(request.listing)
-        if walk is None or request.number not in walk.flying:
+        trail = self._closed.get(request.listing)
+        if trail is None or request.number not in trail.flying:
             raise ValueError(f"{request} is not in flight")
-        if len(walk.flying) == 1:
+        if len(trail.flying) == 1:
             del self._closed[request.listing]
-        return walk
+        return trail
 
-    def _proceed(self, walk: Walk, known: int = 0, *, wasted: bool = False) -> Answer:
+    def _proceed(self, trail: Trail, known: int = 0, *, wasted: bool = False) -> Answer:
         """Draw the conclusions from a change in a walk; `known`: its `stop` before an answer."""
-        ready = walk.settle()
-        if walk.low > walk.certain and not walk.flying and self._is_over(walk):
-            del self._walks[walk.listing]
-            ending: Ending = "failed" if walk.broken else "capped" if walk.capped else "complete"
-            return self._finish(walk, ready, ending, wasted=wasted)
-        if walk.more and walk.started and not walk.queued:
-            walk.queued = True
-            self._ready.append(walk)
-        self._lookahead.note(walk)
-        past_end = walk.past_end(known) if walk.stop < known else ()
-        if not (ready or wasted or past_end or walk.holes):
+        ready = trail.settle()
+        if trail.low > trail.certain and not trail.flying and self._is_over(trail):
+            del self._trails[trail.listing]
+            ending: Ending = "failed" if trail.broken else "capped" if trail.capped else "complete"
+            return self._finish(trail, ready, ending, wasted=wasted)
+        if trail.more and trail.started and not trail.queued:
+            trail.queued = True
+            self._ready.append(trail)
+        self._lookahead.note(trail)
+        past_end = trail.past_end(known) if trail.stop < known else ()
+        if not (ready or wasted or past_end or trail.holes):
             return _NOTHING
-        return Answer(tuple(ready), wasted, None, past_end, walk.passed())
+        return Answer(tuple(ready), wasted, None, past_end, trail.passed())
 
-    def _is_over(self, walk: Walk) -> bool:
-        if walk.upcoming(_REACH * self._width):
+    def _is_over(self, trail: Trail) -> bool:
+        if trail.upcoming(_REACH * self._width):
             return False
-        hopes = self._lookahead.permits(self._asked, self._wasted, self._width) and walk.bridge()
+        hopes = self._lookahead.permits(self._asked, self._wasted, self._width) and trail.bridge()
         return not hopes
 
     def _finish(
         self,
-        walk: Walk,
+        trail: Trail,
         ready: list[int],
         ending: Ending,
         *,
         wasted: bool = False,
         past_end: tuple[int, ...] = (),
     ) -> Answer:
-        ready += walk.end()
-        self._lookahead.note(walk)
-        return Answer(tuple(ready), wasted, ending, past_end, walk.passed())
+        ready += trail.end()
+        self._lookahead.note(trail)
+        return Answer(tuple(ready), wasted, ending, past_end, trail.passed())

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .walks import Walk
+    from .trail import Trail
 
 _CAUTION = 2  # with so much left to waste, leaps are half as long as they could be
 
@@ -42,7 +42,7 @@ class Lookahead:
         self.speculative = 0
         self._total = 0  # of the proven lengths of all walks whose end is unknown
         # Walks that may have something to guess, in turn; ordered, so that one can be taken out.
-        self._line: OrderedDict[Walk, None] = OrderedDict()
+        self._line: OrderedDict[Trail, None] = OrderedDict()
 
     def allowance(self, asked: int, width: int) -> float:
         """How many pages may be wasted in all, once `asked` pages have been asked for."""
@@ -54,23 +54,23 @@ class Lookahead:
             return self._window > 0
         return wasted + self.speculative + 1 <= self.allowance(asked, width)
 
-    def note(self, walk: Walk) -> None:
+    def note(self, trail: Trail) -> None:
         """Take account of what has changed in a walk."""
-        if walk.speculative != walk.counted:
-            self.speculative += walk.speculative - walk.counted
-            walk.counted = walk.speculative
-        weight = walk.proven if walk.unsure else 0
-        if weight != walk.weight:
-            self._total += weight - walk.weight
-            walk.weight = weight
-        if walk.listed is not walk.unsure:
-            walk.listed = walk.unsure
-            if walk.unsure:
-                self._line[walk] = None
+        if trail.speculative != trail.counted:
+            self.speculative += trail.speculative - trail.counted
+            trail.counted = trail.speculative
+        weight = trail.proven if trail.unsure else 0
+        if weight != trail.weight:
+            self._total += weight - trail.weight
+            trail.weight = weight
+        if trail.listed is not trail.unsure:
+            trail.listed = trail.unsure
+            if trail.unsure:
+                self._line[trail] = None
             else:
-                del self._line[walk]
+                del self._line[trail]
 
-    def choose(self, left: float, reach: int) -> tuple[Walk, int] | None:
+    def choose(self, left: float, reach: int) -> tuple[Trail, int] | None:
         """The guess to make next.
 
         Args:
@@ -78,21 +78,21 @@ class Lookahead:
             reach: How far past its first unsettled page a walk may run.
         """
         while self._line:
-            walk, _ = self._line.popitem(last=False)
-            number = self._guess(walk, left, reach)
+            trail, _ = self._line.popitem(last=False)
+            number = self._guess(trail, left, reach)
             if number:
-                self._line[walk] = None
-                return walk, number
+                self._line[trail] = None
+                return trail, number
             # Nothing changes for it before its next answer, which lists it again.
-            walk.listed = False
+            trail.listed = False
         return None
 
-    def _guess(self, walk: Walk, left: float, reach: int) -> int:
+    def _guess(self, trail: Trail, left: float, reach: int) -> int:
         if self._window is not None:
-            return walk.beyond(self._window, reach)
-        if walk.speculative > walk.weight.bit_length():
+            return trail.beyond(self._window, reach)
+        if trail.speculative > trail.weight.bit_length():
             return 0
-        share = (left + walk.missed) * walk.weight / self._total
-        if walk.missed + walk.speculative + 1 > share:
+        share = (left + trail.missed) * trail.weight / self._total
+        if trail.missed + trail.speculative + 1 > share:
             return 0
-        return walk.leap(left / (left + _CAUTION), reach)
+        return trail.leap(left / (left + _CAUTION), reach)

@@ -34,6 +34,7 @@ from .sockets import make_socket
 __all__ = ["Auth", "Flight", "Session", "StoppedError", "Tally"]
 
 Auth: TypeAlias = Literal["query", "header"]
+Connector: TypeAlias = aiohttp.BaseConnector
 
 log = logging.getLogger("tmapi_async")
 
@@ -67,7 +68,7 @@ class Session:
         timeout: float,
         max_body: int,
         policy: RetryPolicy,
-        connector: aiohttp.BaseConnector | None = None,
+        connector: Connector | None = None,
         trust_env: bool = False,
     ) -> None:
         self.gate = gate

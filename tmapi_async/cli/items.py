@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..client import TMAPI, Walk
+from ..client import TMAPI
 from ..errors import TMAPIError
 from ..outcomes import ListingOutcome
 from ..rows import json_lines
+from ..walk import Walk
 from . import console, running
 from .options import Connection
 from .output import Output, ReaderGoneError

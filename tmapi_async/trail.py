@@ -34,7 +34,7 @@ FAR = 1 << 62
 _NEXT, _DELIVER, _HOLE = 1, 2, 4
 
 
-class Walk:
+class Trail:
     """Progress through one listing, in memory proportional to what is out of order.
 
     Attributes:
@@ -116,7 +116,7 @@ class Walk:
     def __repr__(self) -> str:
         end = "unknown" if self.stop == FAR else self.stop
         return (
-            f"<Walk {self.listing.identity}: settled below {self.low}, certain to {self.certain}, "
+            f"<Trail {self.listing.identity}: settled below {self.low}, certain to {self.certain}, "
             f"end {end}, {len(self.flying)} in flight ({self.speculative} speculative)>"
         )
 
