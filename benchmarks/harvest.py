@@ -19,6 +19,7 @@ import os
 import pstats
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -67,7 +68,7 @@ async def pages(url: str, listings: int, width: int, folder: Path) -> int:
 
 async def harvest(url: str, listings: int, width: int, folder: Path) -> int:
     """The same walk into a journal."""
-    path = folder / f"{len(list(folder.iterdir()))}.journal"
+    path = folder / f"{time.monotonic_ns()}.journal"
     asked = [category_items(number) for number in range(1, listings + 1)]
     async with TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api:
         result = await Harvest(api, asked, journal=path).run()

@@ -107,7 +107,8 @@ def commits(folder: Path, pages: int, width: int) -> None:
 
 
 PLAN = """
-import resource, sys, time, json
+import sys, time, json
+from pathlib import Path
 from tmapi_async.listings import category_items
 listings = [category_items(n) for n in range(1, int(sys.argv[2]) + 1)]
 from tmapi_async.harvest.journal import Journal
@@ -116,7 +117,9 @@ journal = Journal.open(sys.argv[1])
 plan = journal.plan(listings)
 held = sum(visit.totals.pages for visit in plan.unfinished)
 seconds = time.perf_counter() - began
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Not ru_maxrss: a child inherits its parent's.
+status = Path("/proc/self/status").read_text()
+peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
 print(json.dumps([seconds, peak, len(plan.finished), len(plan.unfinished), held]))
 """
 

@@ -46,41 +46,45 @@ def keep(connection, encoder):
     return len(rows)
 
 
+def encode(encoder, texts, endpoint="category/items"):
+    """Compress bodies; returns dictionary and frame of each."""
+    return [encoder.encode(endpoint, text) for text in texts]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=5000), min_size=1, max_size=8))
 def test_any_bytes_come_back(texts):
     """A body need not be JSON, nor of any length, to come back byte for byte."""
     connection = sqlite3.connect(":memory:")
     connection.executescript(schema.TABLES)
-    encoded = Encoder(connection).encode("category/items", texts)
-    decoder = Decoder(connection, PATH)
-    assert [decoder.decode(e.dictionary, bytes(e.frame)) for e in encoded] == texts
+    encoder, decoder = Encoder(connection), Decoder(connection, PATH)
+    for text in texts:
+        assert decoder.decode(*encoder.encode("category/items", text)) == text
     connection.close()
 
 
 def test_a_dictionary_is_trained_once_enough_was_seen_and_pays(connection):
     """After the first pages of an endpoint its bodies get smaller; earlier ones stay readable."""
     encoder, decoder = Encoder(connection), Decoder(connection, PATH)
-    before = encoder.encode("category/items", LONG[:SAMPLES])
+    before = encode(encoder, LONG[:SAMPLES])
     assert keep(connection, encoder) == 1
-    after = encoder.encode("category/items", LONG[SAMPLES:])
-    assert {e.dictionary for e in before} == {None}
-    assert {e.dictionary for e in after} == {1}
+    after = encode(encoder, LONG[SAMPLES:])
+    assert {dictionary for dictionary, _ in before} == {None}
+    assert {dictionary for dictionary, _ in after} == {1}
     assert keep(connection, encoder) == 0
-    mean = [sum(len(e.frame) for e in group) / len(group) for group in (before, after)]
+    mean = [sum(len(frame) for _, frame in group) / len(group) for group in (before, after)]
     assert mean[1] < 0.7 * mean[0]
-    found = [decoder.decode(e.dictionary, bytes(e.frame)) for e in (*before, *after)]
-    assert found == LONG
+    assert [decoder.decode(*encoded) for encoded in (*before, *after)] == LONG
 
 
 def test_each_endpoint_has_a_dictionary_of_its_own(connection):
     """Pages of another shape are learned from on their own."""
     encoder = Encoder(connection)
-    encoder.encode("category/items", LONG[:SAMPLES])
-    encoder.encode("search/items", LONG[:SAMPLES])
+    encode(encoder, LONG[:SAMPLES])
+    encode(encoder, LONG[:SAMPLES], "search/items")
     assert keep(connection, encoder) == 2
     numbers = {
-        encoder.encode(endpoint, LONG[:1])[0].dictionary
+        encoder.encode(endpoint, LONG[0])[0]
         for endpoint in ("category/items", "search/items", "shop/items")
     }
     assert numbers == {1, 2, None}
@@ -89,19 +93,19 @@ def test_each_endpoint_has_a_dictionary_of_its_own(connection):
 def test_a_later_start_uses_the_dictionary_that_is_there(connection):
     """A journal is trained for once, not at each start."""
     encoder = Encoder(connection)
-    encoder.encode("category/items", LONG[:SAMPLES])
+    encode(encoder, LONG[:SAMPLES])
     keep(connection, encoder)
     again = Encoder(connection)
-    (encoded,) = again.encode("category/items", LONG[-1:])
-    assert encoded.dictionary == 1
-    assert Decoder(connection, PATH).decode(1, bytes(encoded.frame)) == LONG[-1]
+    dictionary, frame = again.encode("category/items", LONG[-1])
+    assert dictionary == 1
+    assert Decoder(connection, PATH).decode(1, frame) == LONG[-1]
 
 
 def test_bodies_too_small_to_learn_from_are_stored_without_a_dictionary(connection):
     """Thousands of tiny bodies neither train anything nor are kept in memory."""
     encoder = Encoder(connection)
     for _ in range(60):
-        encoder.encode("category/items", [b"{}"] * SAMPLES)
+        encode(encoder, [b"{}"] * SAMPLES)
         assert keep(connection, encoder) == 0
     assert encoder._endpoints["category/items"].samples is None
 
@@ -114,29 +118,14 @@ def test_samples_that_cannot_be_trained_on_are_done_without(connection, monkeypa
 
     monkeypatch.setattr(bodies.zstandard, "train_dictionary", refuse)
     encoder = Encoder(connection)
-    encoder.encode("category/items", LONG[:SAMPLES])
+    encode(encoder, LONG[:SAMPLES])
     assert keep(connection, encoder) == 0
-    assert encoder.encode("category/items", LONG[:1])[0].dictionary is None
-
-
-def test_builds_of_zstandard_without_the_call_for_many_do_too(connection):
-    """The call that compresses a group is optional in that package."""
-
-    class Plain:
-        compress = staticmethod(bodies.zstandard.ZstdCompressor().compress)
-
-    encoder = Encoder(connection)
-    encoder.encode("category/items", LONG[:1])
-    encoder._endpoints["category/items"]._compressor = Plain()
-    encoded = encoder.encode("category/items", LONG[1:3])
-    decoder = Decoder(connection, PATH)
-    assert [decoder.decode(None, e.frame) for e in encoded] == LONG[1:3]
+    assert encoder.encode("category/items", LONG[0])[0] is None
 
 
 def test_a_damaged_body_does_not_pass_for_a_body(connection):
     """Every flipped byte is found, by the structure of the frame or by its checksum."""
-    (encoded,) = Encoder(connection).encode("category/items", [body(1)])
-    frame = bytes(encoded.frame)
+    _, frame = Encoder(connection).encode("category/items", body(1))
     decoder = Decoder(connection, PATH)
     for place in range(4, len(frame)):
         damaged = frame[:place] + bytes([frame[place] ^ 0x10]) + frame[place + 1 :]

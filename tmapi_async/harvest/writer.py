@@ -9,30 +9,33 @@ Nothing here touches the event loop but through the two callbacks, which are cal
 
 from __future__ import annotations
 
-import functools
 import math
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .bodies import Encoded, Encoder
+from .bodies import Encoder
 from .changes import Statement
 from .errors import JournalError, journal_error
-from .records import Counters, PageRecord, milliseconds
+from .records import Counters, PageRecord
 from .schema import finish
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST_GROUP = 256
-_MOST_ROWS = 32  # of 15 parameters each: old SQLite allows 999 of them in one statement
 _STEPS = 720
 
+# A page that is held already stays as it is: whoever sent it again did so by mistake.
+_INSERT_PAGE = """
+INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (visit, number) DO NOTHING
+"""
 _INSERT_REJECT = (
     "INSERT INTO reject SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM page WHERE seq = ?1)"
 )
@@ -57,11 +60,20 @@ class Batch(msgspec.Struct):
     statements: list[Statement]
     counters: Counters | None = None
 
-    def join(self, later: Batch) -> None:
-        """Take in a batch that was handed over later."""
-        self.pages += later.pages
-        self.statements += later.statements
-        self.counters = later.counters or self.counters
+
+class _Group:
+    """What one commit is to make durable."""
+
+    __slots__ = (
+        "body_bytes", "counters", "items", "pages", "rejects", "statements", "stored_bytes",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.pages: list[Row] = []
+        self.rejects: list[Row] = []
+        self.statements: list[Statement] = []
+        self.counters: Counters | None = None
+        self.items = self.body_bytes = self.stored_bytes = 0
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -130,78 +142,67 @@ class Writer(threading.Thread):
             self._ended(error)
 
     def _commit_group(self, batch: Batch) -> bool:
-        group, more = batch, True
-        pages: list[Row] = []
-        rejects: list[Row] = []
-        sizes = [0, 0]
+        group, more = _Group(), True
         fresh: Batch | None = batch
         while fresh is not None:
             # While these are compressed others come: they join, as long as the group is not large.
-            pages += self._encoded(fresh.pages, rejects, sizes)
-            fresh, more = self._take(len(pages)) if more else (None, False)
-            if fresh is not None:
-                group.statements += fresh.statements
-                group.counters = fresh.counters or group.counters
-        self._transaction(pages, rejects, group)
-        self._committed(Committed(len(pages), len(group.statements), *sizes))
+            self._add(group, fresh)
+            fresh, more = self._take(len(group.pages))
+        self._transaction(group)
+        self._committed(
+            Committed(len(group.pages), len(group.statements), group.body_bytes, group.stored_bytes)
+        )
         return more
 
     def _take(self, held: int) -> tuple[Batch | None, bool]:
-        """All that lies there, if anything does, and whether there can be more after that."""
-        taken: Batch | None = None
-        while held < LARGEST_GROUP:
-            try:
-                batch = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if batch is None:
-                return taken, False
-            if taken is None:
-                taken = batch
-            else:
-                taken.join(batch)
-            held += len(batch.pages)
-        return taken, True
+        """The next batch if one lies there, and whether there can be more after that."""
+        if held >= LARGEST_GROUP:
+            return None, True
+        try:
+            batch = self._queue.get_nowait()
+        except queue.Empty:
+            return None, True
+        return batch, batch is not None
 
-    def _encoded(
-        self, records: list[PageRecord], rejects: list[Row], sizes: list[int]
-    ) -> Iterator[Row]:
-        for endpoint, of_one in _by_endpoint(records):
-            bodies = [record.body for record in of_one]
-            frames = self._encoder.encode(endpoint, bodies)
-            for record, encoded in zip(of_one, frames, strict=True):
-                sizes[0] += len(record.body)
-                sizes[1] += len(encoded.frame)
-                self._seq += 1
-                rejects += [(self._seq, r.position, r.reason, r.raw) for r in record.rejects]
-                yield self._row(record, encoded)
+    def _add(self, group: _Group, batch: Batch) -> None:
+        seq, encode, start = self._seq, self._encoder.encode, self._start
+        for page in batch.pages:
+            seq += 1
+            body = page.body
+            dictionary, frame = encode(page.visit.listing.endpoint, body)
+            group.body_bytes += len(body)
+            group.stored_bytes += len(frame)
+            group.items += page.items
+            group.pages.append(
+                (
+                    seq,
+                    page.visit.id,
+                    page.number,
+                    start,
+                    round(page.fetched_at * 1e3),
+                    page.attempts,
+                    round(page.latency * 1e6),
+                    page.code,
+                    page.page_size,
+                    page.has_next_page,
+                    page.total_count,
+                    page.items,
+                    len(page.rejects),
+                    dictionary,
+                    frame,
+                )
+            )
+            for reject in page.rejects:
+                group.rejects.append((seq, reject.position, reject.reason, reject.raw))
+        self._seq = seq
+        group.statements += batch.statements
+        group.counters = batch.counters or group.counters
 
-    def _row(self, record: PageRecord, encoded: Encoded) -> Row:
-        return (
-            self._seq,
-            record.visit.id,
-            record.number,
-            self._start,
-            milliseconds(record.fetched_at),
-            record.attempts,
-            round(record.latency * 1e6),
-            record.code,
-            record.page_size,
-            record.has_next_page,
-            record.total_count,
-            record.items,
-            len(record.rejects),
-            encoded.dictionary,
-            encoded.frame,
-        )
-
-    def _transaction(self, pages: list[Row], rejects: list[Row], group: Batch) -> None:
+    def _transaction(self, group: _Group) -> None:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
-            self._insert(pages)
-            if rejects:
-                self._connection.executemany(_INSERT_REJECT, rejects)
+            self._insert(group)
             for statement in group.statements:
                 execute(statement.sql, statement.values)
             if group.counters is not None:
@@ -215,35 +216,18 @@ class Writer(threading.Thread):
                 execute("ROLLBACK")
             raise
 
-    def _insert(self, pages: list[Row]) -> None:
-        stored = done = 0
-        while done < len(pages):
-            # Many rows a statement, for the same reason as in `bodies`; of sizes that are powers of
-            # two, so that few statements are prepared.
-            count = min(_MOST_ROWS, 1 << ((len(pages) - done).bit_length() - 1))
-            values = [value for row in pages[done : done + count] for value in row]
-            stored += self._connection.execute(_insert_pages(count), values).rowcount
-            done += count
-        if stored == len(pages):
-            self._ticks.add(stored, sum(page[11] for page in pages))
+    def _insert(self, group: _Group) -> None:
+        if not group.pages:
+            return
+        many = self._connection.executemany
+        stored = many(_INSERT_PAGE, group.pages).rowcount
+        if group.rejects:
+            many(_INSERT_REJECT, group.rejects)
+        if stored == len(group.pages):
+            self._ticks.add(stored, group.items)
         else:
-            row = self._connection.execute(_STORED, (pages[0][0],)).fetchone()
-            self._ticks.add(*row)
-
-
-@functools.cache
-def _insert_pages(count: int) -> str:
-    row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    rows = ", ".join([row] * count)
-    # A page that is held already stays as it is: whoever sent it again did so by mistake.
-    return f"INSERT INTO page VALUES {rows} ON CONFLICT (visit, number) DO NOTHING"  # noqa: S608 - only marks
-
-
-def _by_endpoint(records: list[PageRecord]) -> Iterable[tuple[str, list[PageRecord]]]:
-    found: dict[str, list[PageRecord]] = {}
-    for record in records:
-        found.setdefault(record.visit.listing.endpoint, []).append(record)
-    return found.items()
+            first = group.pages[0][0]
+            self._ticks.add(*self._connection.execute(_STORED, (first,)).fetchone())
 
 
 class _Ticks:
