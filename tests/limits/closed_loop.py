@@ -29,9 +29,11 @@ class ClosedLoop:
         self.unlucky = unlucky
         self.retry_after = retry_after
         self.queues = queues
+        self.latency = LATENCY
         self.now = 0.0
         self.in_flight = self.running = 0
         self.sent = self.answers = self.refusals = self.most = 0
+        self._events_seen = 0
         self._random = Random(7)  # noqa: S311 - a test must be repeatable
         self._events: list[tuple[float, int, str, float]] = []
         self._free_at = [0.0] * limit if queues else []
@@ -39,8 +41,11 @@ class ClosedLoop:
     def run(self, answers: int, watch: Callable[[], None] = lambda: None) -> None:
         """Run until so many more answers have come."""
         goal = self.answers + answers
+        bound = self._events_seen + 1_000 * answers + 10_000
         self._fill()
         while self.answers < goal:
+            self._events_seen += 1
+            assert self._events_seen < bound, "the gate does not get anywhere"
             self.now, _, kind, sent_at = heappop(self._events)
             if kind == "answer":
                 self.answers += 1
@@ -81,7 +86,7 @@ class ClosedLoop:
             self._later(self.now + TRIP, "refusal")
             return
         self.running += 1
-        took = LATENCY * self._random.uniform(0.5, 1.5)
+        took = self.latency * self._random.uniform(0.5, 1.5)
         if not self.queues:
             self._later(self.now + took, "answer")
             return

@@ -140,10 +140,11 @@ def test_narrower_limit_is_found() -> None:
 
 
 def test_one_unlucky_refusal_is_forgotten_soon() -> None:
-    """A single refusal at a width that was good costs one slot for some round trips only."""
-    controller = LearningController(16)
+    """A single refusal at a width that was good costs one slot for some round trips, no more."""
+    controller = LearningController()
     loop = ClosedLoop(controller, 16)
-    loop.run(200)
+    loop.run(16 * 100)
+    assert controller.statistics().width == 16
     loop.unlucky = 1.0
     refused = loop.refusals
 
@@ -151,22 +152,64 @@ def test_one_unlucky_refusal_is_forgotten_soon() -> None:
         if loop.refusals > refused:
             loop.unlucky = 0.0
 
-    loop.run(1, mend)
-    loop.run(5, mend)
+    loop.run(6, mend)
     assert loop.refusals == refused + 1
     assert controller.statistics().width == 15
     loop.run(60)
     assert controller.statistics().width == 16
+    assert loop.refusals == refused + 1
 
 
-def test_refusals_at_every_width_do_not_narrow_for_ever() -> None:
+@pytest.mark.parametrize(("limit", "unlucky"), [(16, 0.02), (16, 0.05), (64, 0.04)])
+def test_refusals_at_every_width_do_not_narrow_for_ever(limit: int, unlucky: float) -> None:
     """Where some requests are refused whatever the width, most of the limit is still used."""
     controller = LearningController()
-    loop = ClosedLoop(controller, 16, unlucky=0.02)
-    loop.run(1_000)
+    loop = ClosedLoop(controller, limit, unlucky=unlucky)
+    loop.run(60 * limit)
     began = loop.now
-    loop.run(4_000)
-    assert 4_000 / 16 / (loop.now - began) > 0.85
+    loop.run(250 * limit)
+    assert 250 / (loop.now - began) > 0.75
+
+
+def test_refusal_of_a_lone_attempt_does_not_narrow() -> None:
+    """A refusal with nothing else of ours at the server says nothing about our width."""
+    controller = LearningController(8)
+    controller.sent(0.0, 1)
+    controller.refused(0.1, 0.0, 1, None)
+    assert controller.statistics().width == 8
+
+
+def test_slots_that_a_cut_leaves_open_are_not_filled_at_once() -> None:
+    """After a burst the gate opens for one more than is left in flight, then step by step."""
+    controller = LearningController(64)
+    burst(controller, 60, sent_at=0.0, now=1.0)
+    assert controller.statistics().width == 32
+    assert controller.width(1.0) == 5
+
+
+def test_slow_ones_at_the_end_are_no_measure() -> None:
+    """When work runs out and only slow requests are left, the mean latency stays what it was."""
+    loop = ClosedLoop(LearningController(16), 16)
+    loop.run(800)
+    before = loop.controller.statistics().latency
+    for i in range(8):
+        loop.controller.answered(loop.now, loop.now - 30.0, 8 - i)
+    assert loop.controller.statistics().latency == before
+
+
+def test_width_has_an_end_without_a_ceiling() -> None:
+    """Without a ceiling the gate is still not wider than 2,000."""
+    assert LearningController(start=5_000).statistics().width == 2_000
+
+
+def test_server_that_stays_slower_is_used_again() -> None:
+    """A server that was faster once does not keep the gate from growing for ever."""
+    loop = ClosedLoop(LearningController(), 16)
+    loop.run(16 * 20)
+    loop.latency = 10.0
+    loop.limit = 32
+    loop.run(16 * 500)
+    assert loop.controller.statistics().limit == 32
 
 
 def test_server_that_queues_is_not_pushed() -> None:

@@ -136,6 +136,19 @@ def test_refusals_with_nothing_in_flight_cool_down() -> None:
     assert wake < now + 4
 
 
+def test_one_burst_is_one_cool_down() -> None:
+    """When a whole gate is refused at once, the cool-down is that of one refusal."""
+    controller = LearningController(8)
+    for level in range(1, 9):
+        controller.sent(0.0, level)
+    for level in range(8, 0, -1):
+        controller.refused(0.1, 0.0, level, None)
+    wake = controller.wake_at(0.1)
+    assert wake == 0.1 + 0.25
+    controller.refused(0.2, 0.0, 1, None)
+    assert controller.wake_at(0.2) == wake
+
+
 def test_clock_that_goes_back_freezes_nothing() -> None:
     """After the clock went back, the gate is open and still learns."""
     loop = settled()
@@ -143,6 +156,7 @@ def test_clock_that_goes_back_freezes_nothing() -> None:
     loop.idle(-1_000.0)
     loop.run(16 * 12)
     assert loop.controller.statistics().limit == 16
+    loop.idle(-1_000.0)
     loop.limit = 8
     loop.run(16 * 12)
     assert loop.controller.statistics().limit == 8

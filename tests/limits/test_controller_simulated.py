@@ -62,6 +62,13 @@ def test_troubles_are_survived(name: str) -> None:
     assert measure(scenarios.TROUBLES[name], 1_000)["overall"] > 0.6
 
 
+def test_creeping_limit_is_followed() -> None:
+    """A limit that loses slot after slot is followed, and not taken for bad luck for long."""
+    row = measure(scenarios.TROUBLES["3 slots lost one by one"], 1_000)
+    assert row["utilisation"] > 0.97
+    assert row["refusals"] < 20
+
+
 def test_report_prints_every_promise() -> None:
     """A scenario yields a table and a line for each promise, with median and worst value."""
     with ThreadPoolExecutor(1) as pool:

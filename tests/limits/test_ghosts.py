@@ -15,6 +15,7 @@ SECONDS = st.floats(0.0, 200.0)
 def test_default_before_anything_was_seen() -> None:
     """Without a latency to go by, ten seconds from sending are assumed."""
     assert Ghosts().done_at(100.0, 101.0) == 110.0
+    assert Ghosts().done_at(100.0, 120.0) == 125.0
 
 
 def test_steady_latency_is_expected_again() -> None:

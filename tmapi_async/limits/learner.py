@@ -16,9 +16,6 @@ ALARM = 3
 SHRINK = (1 / 16, 1 / 8, 1 / 4)
 """Share of the refused level taken off by such a cut and the next ones; two slots at least."""
 
-FICKLE = 1000
-"""Two refused levels taken after all within so many answers: not every refusal is the limit's."""
-
 CLOSED_SHARE = 1 / 30
 """Share of the time that probes may keep the gate closed, where a refusal says `Retry-After`."""
 
@@ -80,7 +77,6 @@ class Learner:
         "_first",
         "_floor",
         "_goal",
-        "_last_contradicted",
         "_near",
         "_plateau",
         "_since",
@@ -120,7 +116,6 @@ class Learner:
         self._trusted = True  # whether a surprise may be tried again soon
         self._tolerant = False  # whether single surprises are none of the width's doing
         self._surprises = 0  # since the last probe
-        self._last_contradicted = -FICKLE  # answers when a refused level was last taken after all
         self._first: float | None = None  # when the first attempt after the last cut was sent
         self._strikes = 0  # cuts in a row
         self._floor = 1  # what the rest of a burst may narrow to
@@ -231,7 +226,7 @@ class Learner:
     def _settle(self) -> None:
         """Growth is over: measure what comes against the width of now."""
         if self._fallen_from:
-            self._allowance.fell(self._fallen_from - self.width)
+            self._allowance.fell(self._fallen_from - self.width - self._surprises)
             self._fallen_from = 0
         self._anchor = self._plateau = self.width
         self._hold(PROBE_ROUNDS)
@@ -247,8 +242,9 @@ class Learner:
 
     def _widen(self, now: float) -> None:
         if self.width > self._wall + self._blur:
-            self._contradicted()
+            self._wall = UNBOUNDED  # what was refused then is taken now
         self._set(self.width + 1)
+        self._floor = self.width  # stragglers of an old burst know nothing of this width
         if self.width < self._epoch_end:
             return
         crowded = self._crowded()
@@ -264,14 +260,6 @@ class Learner:
             return False
         self._best = min(self._best * FORGET, self.latency)
         return self.latency > CROWDED * self._best
-
-    def _contradicted(self) -> None:
-        """What was refused is taken now: the limit has grown, or it was never the limit."""
-        self._wall = UNBOUNDED
-        if self.answers - self._last_contradicted < FICKLE:
-            self._allowance.excuse(1 if self._tolerant else 2)
-            self._tolerant = True
-        self._last_contradicted = self.answers
 
     def _probe(self, now: float) -> None:
         if self.width >= self.ceiling or not (self._back_to or self._affordable()):
@@ -303,7 +291,9 @@ class Learner:
         self._first = None
         self.watching = True
         before = self.width
-        if self._strikes >= ALARM:
+        if level == 1:
+            self._refused_alone()
+        elif self._strikes >= ALARM:
             self._limit_fell(level)
         elif self._strikes == 1 and self._tolerant:
             self._surprises += not self.growing
@@ -353,8 +343,15 @@ class Learner:
         self._allowance.probed(self.refusals)
         self._anchor = max(self.width, level - 1)
         self._back_to = 0
-        # A refusal with nothing else of ours at the server says nothing about our share of it.
-        self._grow(self._anchor if level > 1 else self.ceiling, UNBOUNDED)
+        self._grow(self._anchor, UNBOUNDED)
+
+    def _refused_alone(self) -> None:
+        """Refused with nothing else of ours at the server: our width had no part in it."""
+        self._allowance.excuse(1)
+        self._tolerant = True
+        self._surprises += 1
+        self._floor = self.width
+        self._goal = self.ceiling
 
     def _surprised(self, level: int) -> None:
         """A level was refused that was taken before."""
@@ -368,8 +365,10 @@ class Learner:
             self._set(max(self.width, self._anchor))
             self._floor = self.width
             self._hold(PROBE_ROUNDS)
-        else:
-            self._step_down(level, retry=single and self._trusted)
+            return
+        if single and steady and self._blur < 1:
+            self._allowance.excuse(1)
+        self._step_down(level, retry=single and self._trusted)
 
     def _step_down(self, level: int, *, retry: bool) -> None:
         self._wall = level
