@@ -375,6 +375,35 @@ async def test_an_endless_listing_fails_and_says_why(tmapi_sandboxes, path):
         assert visit.pages == len(list(reader.pages(cat_id=5)))
 
 
+async def test_pages_of_a_listing_given_up_are_kept_when_they_come(tmapi_sandboxes, path):
+    """What was on the wire when a listing was given up was paid for, and is in the journal."""
+    sandbox = await tmapi_sandboxes(categories=SIZES, endless={5: "same", 6: "same"})
+    result = await harvest(sandbox, path, [5, 6], api={"lookahead": 6, "concurrency": 8})
+    assert result.tally.failed == 2
+    assert len(stored(path)) == sandbox.stats.billed == result.tally.pages
+    with JournalReader(path) as reader:
+        assert sum(visit.pages for visit in reader.visits()) == result.tally.pages
+
+
+async def test_a_damaged_page_fails_its_listing_alone(tmapi_sandboxes, path):
+    """A stored body that cannot be read is told with its listing; all others are walked."""
+    sandbox = await tmapi_sandboxes(categories=SIZES)
+    await harvest(sandbox, path, api={"max_requests": 8})
+    connection = sqlite3.connect(path)
+    (open_one,) = connection.execute(
+        "SELECT visit.id FROM visit JOIN page ON page.visit = visit.id WHERE state = 'open' LIMIT 1"
+    ).fetchone()
+    connection.execute("UPDATE page SET body = x'28b52ffd00' WHERE visit = ?", (open_one,))
+    connection.commit()
+    connection.close()
+    result = await harvest(sandbox, path)
+    assert (result.tally.failed, result.tally.complete) == (1, 5)
+    with JournalReader(path) as reader:
+        (visit,) = (visit for visit in reader.visits() if visit.state == "failed")
+        assert (visit.id, visit.error_kind) == (open_one, "body")
+        assert visit.pages > 0
+
+
 async def test_another_host_warns(tmapi_sandboxes, path, caplog):
     """The host is not part of what is asked; that it has changed is said, once."""
     sandbox, other = [await tmapi_sandboxes(categories=SIZES) for _ in range(2)]

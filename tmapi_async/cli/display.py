@@ -64,7 +64,11 @@ def picture(now: HarvestProgress) -> RenderableType:
     budget = "" if now.budget is None else f" of {now.budget:,}"
     held = Text(f"{tally.pages:,} pages, {tally.items:,} items", "green")
     held.append(f", {now.rate:.1f} pages/s, {now.open:,} listings open", "default")
-    for number, word in ((tally.rejects, "rejects"), (tally.failed, "listings failed")):
+    for number, word in (
+        (tally.rejects, "rejects"),
+        (now.failed_pages, "pages failed"),
+        (tally.failed, "listings failed"),
+    ):
         if number:
             held.append(f", {number:,} {word}", "red")
     sent = Text(

@@ -145,6 +145,7 @@ class Harvest:
         counted, keeper = self._counters(), self._keeper
         return msgspec.structs.replace(
             self._result,
+            tally=msgspec.structs.replace(self._tally),
             pages=keeper.pages if keeper else 0,
             requests=counted.requests,
             retries=counted.retries,

@@ -18,19 +18,19 @@ from .progress import Pace
 from .records import PageRecord, State, Totals, Visit
 from .resume import Held, changed_shape, decode_held
 
+_MOST_LEFT = 256
+
 
 class _Open:
     """A listing being walked, with what it holds, pages of earlier starts included."""
 
-    __slots__ = ("before", "error", "items", "last", "more", "pages", "rejects", "total", "visit")
+    __slots__ = ("error", "items", "last", "more", "pages", "rejects", "total", "unique", "visit")
 
-    def __init__(self, visit: Visit, held: Held) -> None:
+    def __init__(self, visit: Visit, before: Totals, *, more: bool = False) -> None:
         self.visit = visit
-        self.before = len(held.seen)
-        self.pages, self.items, self.rejects = len(held.pages), held.items, held.rejects
-        self.last = max(held.pages, default=0)
-        self.more = held.pages.get(self.last, False)
-        self.total = held.total_count
+        self.pages, self.items, self.unique = before.pages, before.items, before.unique_items
+        self.rejects, self.last, self.total = before.rejects, before.last_page, before.total_count
+        self.more = more
         self.error: TMAPIError | None = None
 
     def add(self, page: Page) -> None:
@@ -42,9 +42,10 @@ class _Open:
         if page.number > self.last:
             self.last, self.more = page.number, page.has_next_page
 
-    def totals(self, unique: int) -> Totals:
-        """What it holds."""
-        return Totals(self.pages, self.items, unique, self.rejects, self.last, self.total)
+    @property
+    def totals(self) -> Totals:
+        """What it holds; the distinct items are those known when it was opened or ended."""
+        return Totals(self.pages, self.items, self.unique, self.rejects, self.last, self.total)
 
 
 class Keeper:
@@ -83,7 +84,7 @@ class Keeper:
         self._fail = fail
         self._broken = broken
         self._open: dict[Listing, _Open] = {}
-        self._left: _Open | None = None  # the one failed last: pages of it may be on the wire
+        self._left: dict[Listing, _Open] = {}  # failed lately: pages of them may be on the wire
         self._reached = 0  # visits of the start that have had their turn
         self._pace = Pace()
         self._held = sum(visit.totals.pages for visit in plan.unfinished)
@@ -115,7 +116,7 @@ class Keeper:
             self._journal.apply(visit_began(visit, time.time()))
             if visit.begun:
                 self._journal.apply(failures_forgotten(visit))
-            self._open[visit.listing] = _Open(visit, held)
+            self._open[visit.listing] = _Open(visit, held.totals, more=held.more)
             yield Opening(
                 listing=visit.listing,
                 max_pages=self._max_pages,
@@ -130,7 +131,7 @@ class Keeper:
         try:
             held = decode_held(self._journal.held(visit), visit.listing, self._most_rejects)
         except BodyError as damaged:
-            self._end(_Open(visit, Held()), "failed", visit.totals, damaged)
+            self._fail_entry(_Open(visit, visit.totals), damaged)
             return None
         self.tally.add(visit.totals, -1)
         self.tally.add(held.totals)
@@ -139,7 +140,7 @@ class Keeper:
             return held
         error = ChangedShapeError(held.changed)
         error.locate(visit.listing.endpoint, visit.listing.identity, held.totals.last_page, 0)
-        self._end(_Open(visit, held), "failed", held.totals, error)
+        self._fail_entry(_Open(visit, held.totals), error)
         return None
 
     def count_the_rest(self) -> None:
@@ -153,8 +154,8 @@ class Keeper:
     def page(self, page: Page) -> None:
         """Keep a page."""
         listing = page.request.listing
-        entry = self._open.get(listing) or self._left
-        if entry is None or entry.visit.listing != listing:
+        entry = self._open.get(listing) or self._left.get(listing)
+        if entry is None:
             return
         try:
             self._journal.give(_record(entry.visit, page))
@@ -163,8 +164,11 @@ class Keeper:
             return
         entry.add(page)
         self.pages += 1
-        self._held += 1
         self.tally.add(Totals(1, len(page.items), 0, len(page.rejects), 0))
+        if listing in self._left:
+            self._note(_failed(entry))
+            return
+        self._held += 1
         if entry.error is None and page.rejects:
             self._judge(entry, page)
 
@@ -187,40 +191,47 @@ class Keeper:
     def ended(self, outcome: ListingOutcome) -> None:
         """Note how a listing ended."""
         entry = self._open.pop(outcome.listing)
-        totals = entry.totals(outcome.unique)
-        self.tally.unique_items += outcome.unique - entry.before
-        error = entry.error or outcome.error
-        if entry.error is None and outcome.ending == "stopped":
-            self._note(visit_ended(entry.visit, "open", totals, now=time.time()))
-            return
-        state: State = "failed"
-        if entry.error is None and outcome.ending != "stopped":
-            state = outcome.ending
-        self._end(entry, state, totals, error)
-        self._left = entry if state == "failed" else self._left
+        self.tally.unique_items += outcome.unique - entry.unique
+        entry.unique = outcome.unique
+        if entry.error is not None or outcome.ending == "failed":
+            self._fail_entry(entry, entry.error or outcome.error)
+        elif outcome.ending == "stopped":
+            self._note(visit_ended(entry.visit, "open", entry.totals, now=time.time()))
+        else:
+            self._end(entry, outcome.ending)
 
-    def _end(
-        self, entry: _Open, state: State, totals: Totals, error: TMAPIError | None = None
-    ) -> None:
-        visit, now = entry.visit, time.time()
+    def _fail_entry(self, entry: _Open, error: TMAPIError | None) -> None:
+        entry.error = error
+        self._end(entry, "failed")
+        self._left[entry.visit.listing] = entry
+        if len(self._left) > _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+
+    def _end(self, entry: _Open, state: State) -> None:
+        visit, totals = entry.visit, entry.totals
         self.tally.end(state)
         self._pace.listing_ended(totals.pages)
         self._held -= totals.pages
         if self._expected is not None:
             self._expected -= visit.expected or 0
+        if state == "failed":
+            self._note(_failed(entry))
+            return
+        # Look-ahead past the end may have failed; nobody needs it.
+        self._note(failures_forgotten(visit))
         cut = state == "capped" and entry.more and self._max_pages is not None
         capped_at = self._max_pages if cut else None
-        if state != "failed":
-            # Look-ahead past the end may have failed; nobody needs it.
-            error = None
-            self._note(failures_forgotten(visit))
-        self._note(visit_ended(visit, state, totals, now=now, capped_at=capped_at, error=error))
+        self._note(visit_ended(visit, state, totals, now=time.time(), capped_at=capped_at))
 
     def _note(self, change: Statement) -> None:
         try:
             self._journal.apply(change)
         except JournalError as error:
             self._broken(error)
+
+
+def _failed(entry: _Open) -> Statement:
+    return visit_ended(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)
 
 
 def _record(visit: Visit, page: Page) -> PageRecord:

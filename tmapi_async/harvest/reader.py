@@ -16,6 +16,7 @@ import msgspec
 
 from ..listings import Listing
 from .bodies import Decoder
+from .errors import BodyError
 from .files import writer_pid
 from .planning import sums
 from .records import NOTHING, Totals
@@ -284,9 +285,12 @@ class JournalReader:
             pass
 
     def _distinct(self, visit: int, listing: Listing) -> int:
-        with translated(self.path):
-            pages = held(self._connection, self._decoder, visit)
-            return len(decode_held(pages, listing).seen)
+        try:
+            with translated(self.path):
+                pages = held(self._connection, self._decoder, visit)
+                return len(decode_held(pages, listing).seen)
+        except BodyError:
+            return 0  # the next start says so, and fails the listing; here the rest is wanted
 
     def _sums(self, visit: int) -> Totals:
         with translated(self.path):

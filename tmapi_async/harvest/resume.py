@@ -32,6 +32,11 @@ class Held(msgspec.Struct, gc=False):
     changed: str | None = None
 
     @property
+    def more(self) -> bool:
+        """Whether the last of them says that more follows."""
+        return bool(self.pages) and self.pages[max(self.pages)]
+
+    @property
     def totals(self) -> Totals:
         """The same as the figures of a visit."""
         return Totals(
