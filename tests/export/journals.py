@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tmapi_async.harvest.changes import visit_began, visit_ended
 from tmapi_async.harvest.journal import Journal
 from tmapi_async.harvest.records import Counters, PageRecord, State, Totals
 from tmapi_async.listings import category_items
+from tmapi_async.models import Item, Reject
+from tmapi_async.replies import decoder
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.drift import Drift
@@ -46,6 +50,14 @@ def write(
     return path
 
 
+def _rejects(text: bytes) -> tuple[Reject, ...]:
+    try:
+        _, found = decoder(Item).decode(text)
+    except msgspec.DecodeError:  # a body that is damaged on purpose
+        return ()
+    return tuple(found)
+
+
 async def _write(
     path: Path,
     listings: Mapping[int, Sequence[bytes]],
@@ -65,9 +77,13 @@ async def _write(
             if number in held:
                 continue
             last = number == len(bodies)
-            page = PageRecord(visit, number, text, fetched_at, 1, 0.05, 200, 20, not last, None, 1)
+            bad = _rejects(text)
+            page = PageRecord(
+                visit, number, text, fetched_at, 1, 0.05, 200, 20, not last, None, 1, bad
+            )
             await journal.append(page)
-        totals = Totals(len(bodies), len(bodies), len(bodies), 0, len(bodies))
+        spoilt = sum(len(_rejects(text)) for text in bodies)
+        totals = Totals(len(bodies), len(bodies), len(bodies), spoilt, len(bodies))
         journal.apply(visit_ended(visit, state, totals, now=time.time()))
     await journal.close()
 

@@ -9,9 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journals import body, write
+from journals import row as journal_row
 
 from tmapi_async.export.changed_files import amount, json_lines, write_file
 from tmapi_async.export.changes import KINDS, SIGHTING, compare, latest, tallies
+from tmapi_async.export.comparing import compare_runs
 
 LISTINGS = ("a", "b", "c")
 
@@ -175,3 +178,16 @@ def test_no_change_is_an_empty_table_in_every_form(tmp_path):
         write_file(table, tmp_path / name)
     assert (tmp_path / "c.csv").read_text().startswith('"change"')
     assert (tmp_path / "c.jsonl").read_bytes() == b"" == b"".join(json_lines(table))
+
+
+def test_a_row_that_could_not_be_read_is_neither_gone_nor_new(tmp_path):
+    """A listing with rejects says nothing of what is missing in it: the item may be the reject."""
+    path = tmp_path / "j.tmapi"
+    rows = [journal_row(1, price_info={"sale_price": "1"}), journal_row(2)]
+    write(path, {7: [body(rows)]})
+    write(path, {7: [body([rows[0], {"item_id": {}}])]}, refresh=True)
+    write(path, {7: [body(rows)]}, refresh=True)
+    for before in (1, 2):
+        found = compare_runs(path, before=before, after=before + 1)
+        assert (found.total.gone, found.total.new) == (0, 0)
+        assert (found.unsure, found.partial) == (1, 1)

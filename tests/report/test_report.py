@@ -17,6 +17,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "export"))
 from journals import body, row, write
 
+from tmapi_async.cli.report import report
+from tmapi_async.cli.summary import USAGE
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.stored import Tick
 from tmapi_async.report import gather, render, write_report
@@ -122,6 +124,7 @@ def test_figures_are_those_of_the_journal(journal):
     assert facts.goods.items == len(HOSTILE)
     assert facts.changes is not None
     assert facts.changes.total["gone"] == 1
+    assert facts.changes.partial == 1  # the listing with the row that could not be read
     assert facts.changes.total["dearer"] == len(HOSTILE) - 1
     assert gather(journal, run=1).changes is None
 
@@ -205,3 +208,28 @@ def test_the_browser_test_would_notice(tmp_path):
     visit = browser.Visit(page, tmp_path)
     assert visit.console
     assert visit.requests == {"http://127.0.0.1:9/x.png"}
+
+
+def test_a_report_of_a_run_shows_the_rejects_of_that_run_alone(journal):
+    """The row that could not be decoded came in run 2."""
+    assert gather(journal, run=1).reject_rows == []
+    assert len(gather(journal, run=2).reject_rows) == 1
+
+
+@pytest.mark.parametrize("name", ["journal.tmapi", "journal.tmapi-wal", "link.html"])
+def test_a_report_never_takes_the_place_of_the_journal(journal, tmp_path, name):
+    """The journal, a file beside it and another name of it are refused, and stay as they are."""
+    output = tmp_path / name
+    if name == "link.html":
+        output.hardlink_to(journal)
+    elif not output.exists():
+        output.touch()
+    before = output.read_bytes()
+    assert report(journal, output, None, quiet=True) == USAGE
+    assert output.read_bytes() == before
+
+
+def test_a_report_never_takes_the_place_of_a_device(journal):
+    """What is no plain file is refused: renaming over it would remove it."""
+    assert report(journal, Path("/dev/full"), None, quiet=True) == USAGE
+    assert Path("/dev/full").is_char_device()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from typing import NoReturn
 
 from ..errors import InvalidRequestError
 from . import asking, console, telling
@@ -31,14 +33,26 @@ def main() -> None:
     except KeyboardInterrupt:
         console.tell("interrupted")
         sys.exit(PARTIAL)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
+            _unexpected(error)
+        if error.errno != errno.EPIPE:
+            console.tell(f"cannot write the output: {error.strerror}")
+        # Else the interpreter, flushing at its end, meets the same again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(PARTIAL)
     except Exception as error:  # noqa: BLE001 - the last line of defence
-        # Only the class and where it was raised: a message from below may hold a URL.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "unknown"
-        console.tell(f"unexpected failure: {type(error).__name__} in {where}; please report it")
-        sys.exit(UNEXPECTED)
+        _unexpected(error)
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    # Only the class and where it was raised: a message from below may hold a URL.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "unknown"
+    console.tell(f"unexpected failure: {type(error).__name__} in {where}; please report it")
+    sys.exit(UNEXPECTED)
 
 
 def _keep_closed_streams() -> None:

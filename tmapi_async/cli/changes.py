@@ -70,7 +70,7 @@ class Summary(msgspec.Struct):
 def changes(request: Request) -> int:
     """Tell what changed; returns the exit code."""
     try:
-        files = [check_file(text) for text in request.to if text != _STDOUT]
+        files = [check_file(text, request.journal) for text in request.to if text != _STDOUT]
         found = compare_runs(
             request.journal,
             before=request.before,
@@ -130,8 +130,9 @@ def lines(found: Comparison, top: int) -> Iterator[str]:
         yield from _largest(found, kind, top)
     if found.partial:
         yield (
-            f"{found.partial} of {found.listings} listings were not walked to their end by both "
-            f"runs: {found.unsure:,} items that only one run has are in none of these figures"
+            f"{found.partial} of {found.listings} listings were not walked to their end, with "
+            f"every row read, by both runs: {found.unsure:,} items that only one run has are in "
+            "none of these figures"
         )
 
 

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from ..errors import InvalidRequestError
+from ..export.place import overwrites
 from ..harvest.errors import JournalError
 from . import console
 from .summary import OK, PARTIAL, USAGE
@@ -14,7 +15,7 @@ from .summary import OK, PARTIAL, USAGE
 def report(journal: Path, output: Path, run: int | None, *, quiet: bool) -> int:
     """Write a report; returns the exit code."""
     try:
-        _check(output)
+        _check(output, journal)
         from ..report import write_report  # noqa: PLC0415 - an extra
 
         size = write_report(journal, output, run=run)
@@ -29,7 +30,7 @@ def report(journal: Path, output: Path, run: int | None, *, quiet: bool) -> int:
     return OK
 
 
-def _check(output: Path) -> None:
+def _check(output: Path, journal: Path) -> None:
     missing = [name for name in ("pyarrow", "jinja2") if importlib.util.find_spec(name) is None]
     if missing:
         raise InvalidRequestError(
@@ -39,5 +40,7 @@ def _check(output: Path) -> None:
     folder = output.expanduser().resolve().parent
     if not folder.is_dir():
         raise InvalidRequestError(f"{output}: there is no folder {folder}: make it first")
-    if output.expanduser().is_dir():
-        raise InvalidRequestError(f"{output} is a folder: name a file, such as report.html")
+    if output.expanduser().exists() and not output.expanduser().is_file():
+        raise InvalidRequestError(f"{output} is not a plain file: name one, such as report.html")
+    if overwrites(output.expanduser(), journal.expanduser()):
+        raise InvalidRequestError(f"{output} is the journal itself: name another file")

@@ -16,8 +16,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a command in an event loop of its own, on uvloop where that is installed."""
+    _allow_many_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
+
+
+def _allow_many_files() -> None:
+    """Take the most open files that we may have: a wide gate needs a socket for each slot."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ImportError, OSError, ValueError):
+        return
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -13,14 +13,14 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 
 from .errors import ExportRefusedError
-from .place import Place
+from .place import Place, overwrites
 from .text import harmless
 
 _SLICE = 4096
 _CENTS = Decimal("0.01")
 
 
-def check_file(text: str) -> Path:
+def check_file(text: str, journal: Path) -> Path:
     """Read a destination of changes and check it.
 
     Raises:
@@ -32,6 +32,10 @@ def check_file(text: str) -> Path:
         raise ExportRefusedError(f"{text}: changes can be written to {endings}, or to -")
     if not path.resolve().parent.is_dir():
         raise ExportRefusedError(f"{text}: there is no folder {path.parent}: make it first")
+    if path.exists() and not path.is_file():
+        raise ExportRefusedError(f"{text} is there and is not a file")
+    if overwrites(path, journal.expanduser()):
+        raise ExportRefusedError(f"{text} is the journal itself: name another file")
     return path
 
 

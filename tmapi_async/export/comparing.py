@@ -27,7 +27,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         changes: One row for each item that changed (`CHANGE`).
         tallies: How much changed, category by category.
         unsure: Items that one run alone has, in listings that do not let us say why.
-        partial: Listings that not both runs walked to the end that the server told.
+        partial: Listings that not both runs walked to the end that the server told, with every
+            row read.
         listings: Listings that either run has.
     """
 
@@ -125,9 +126,9 @@ def _compared(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _walked(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> dict[str, str]:
-    """Identity to state, of the listings of a run."""
+    """Identity to state, of the listings of a run; a row that could not be read may be any item."""
     return {
-        visit.listing.identity: visit.state
+        visit.listing.identity: "rejects" if visit.rejects else visit.state
         for visit in reader.visits(run.id)
         if not cats or visit.listing.cat_id in cats
     }

@@ -12,6 +12,7 @@ import msgspec
 
 from .errors import ExportRefusedError
 from .files import FILES, StandardOutput
+from .place import overwrites
 from .sinks import Sink
 
 DEFAULT_TABLE = "items"
@@ -98,7 +99,7 @@ def destinations(
         if place in places:
             raise ExportRefusedError(f"{one.path or one.kind} is given twice")
         places.add(place)
-        if journal is not None and place == journal.resolve():
+        if journal is not None and one.path is not None and overwrites(one.path, journal):
             raise ExportRefusedError(f"{one.path} is the journal itself")
     if table is not None and not any(one.kind in (_DUCKDB, "postgresql") for one in found):
         raise ExportRefusedError("--table is for databases: no destination is one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -30,6 +31,9 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
+        if self.path.exists() and not self.path.is_file():
+            # A device or a pipe would be renamed over, and be gone.
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
         self._prefix = f".{self.path.name[:_LONGEST_NAME]}."
         self._remove_left_behind()
         self._lock = -1
@@ -96,3 +100,12 @@ def _locked(folder: Path) -> int:
 def _remove(folder: Path, lock: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     os.close(lock)
+
+
+def overwrites(path: Path, journal: Path) -> bool:
+    """Whether a file to be written is a journal, under whatever name, or a file beside one."""
+    beside = [journal.with_name(journal.name + suffix) for suffix in ("", "-wal", "-shm", "-lock")]
+    return any(
+        path.resolve() == one.resolve() or (path.exists() and one.exists() and path.samefile(one))
+        for one in beside
+    )

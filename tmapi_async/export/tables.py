@@ -211,9 +211,11 @@ def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
         if value is None:
             return None
         try:
-            return pa.scalar(value, kind).as_py()
+            held = pa.scalar(value, kind).as_py()
         except (pa.ArrowInvalid, OverflowError):
             return None
+        # Arrow cuts digits that are too small for the type in silence: 1e-28 would become 0.
+        return held if held == value else None
 
     return fits
 

@@ -59,7 +59,8 @@ _REJECTS = """
 SELECT reject.seq, position, endpoint, params, number, reason, raw
 FROM reject JOIN page USING (seq) JOIN visit ON visit.id = page.visit
      JOIN listing ON listing.id = visit.listing
-WHERE (reject.seq, position) > (?, ?) ORDER BY reject.seq, position LIMIT ?
+WHERE (reject.seq, position) > (?, ?) AND ? IN (0, visit.run)
+ORDER BY reject.seq, position LIMIT ?
 """
 _FAILED_PAGES = """
 SELECT visit.run, endpoint, params, number, attempts, kind, failed_page.error
@@ -259,10 +260,10 @@ class JournalReader:
             body=self._decoder.decode(*body),
         )
 
-    def rejects(self) -> Iterator[StoredReject]:
-        """The rows that could not be decoded, in the order of their commits."""
+    def rejects(self, run: int = 0) -> Iterator[StoredReject]:
+        """The rows of a run (or, for 0, of all) that could not be decoded, in order of commits."""
         after = (0, -1)
-        while rows := self._query(_REJECTS, *after, _CHUNK):
+        while rows := self._query(_REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
             for seq, position, endpoint, params, number, reason, raw in rows:
                 yield StoredReject(seq, position, _listing(endpoint, params), number, reason, raw)

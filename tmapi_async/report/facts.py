@@ -161,7 +161,7 @@ def gather(journal: str | Path, *, run: int | None = None) -> Facts:
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
             goods=goods(reader, chosen.id),
             changes=_changes(journal, runs, chosen),
-            reject_rows=list(islice(_rejects(reader), MOST_REJECTS)),
+            reject_rows=list(islice(_rejects(reader, chosen.id), MOST_REJECTS)),
         )
 
 
@@ -225,8 +225,8 @@ class _Listings:
         return max(0, self._count - MOST_LISTINGS)
 
 
-def _rejects(reader: JournalReader) -> Iterator[RejectFact]:
-    for reject in reader.rejects():
+def _rejects(reader: JournalReader, run: int) -> Iterator[RejectFact]:
+    for reject in reader.rejects(run):
         raw = reject.raw.decode("utf-8", "replace")
         cut = raw if len(raw) <= _LONGEST_REJECT else raw[:_LONGEST_REJECT] + "..."
         yield RejectFact(
