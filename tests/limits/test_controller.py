@@ -83,6 +83,25 @@ def test_burst_takes_off_what_the_server_did_not_take() -> None:
     assert controller.statistics().width == 55
 
 
+def test_late_refusal_knows_nothing_of_a_later_width() -> None:
+    """A straggler of an old burst does not take off what was found good since."""
+    loop = ClosedLoop(LearningController(40), 16)
+    loop.run(16 * 30)
+    loop.limit = 30
+    while loop.controller.statistics().width < 25:
+        loop.run(16)
+    loop.controller.refused(loop.now, 0.0, 5, None)
+    assert loop.controller.statistics().width >= 25
+
+
+def test_smallest_gate_may_fall_to_one_slot() -> None:
+    """Of the four slots it starts with, a burst leaves one if the server takes only one."""
+    loop = ClosedLoop(LearningController(), 1)
+    loop.run(5)
+    assert loop.refusals == 3
+    assert loop.controller.statistics().width == 1
+
+
 def test_unused_width_does_not_grow() -> None:
     """Answers while the gate is not full store no credit."""
     controller = LearningController()
@@ -137,6 +156,18 @@ def test_narrower_limit_is_found() -> None:
     loop.run(64 * 4)
     assert loop.refusals - before <= 32
     assert controller.statistics().limit == 32
+
+
+def test_deep_fall_costs_few_refusals() -> None:
+    """When nine in ten of the slots are gone, cuts get deeper: no refusal for each slot lost."""
+    controller = LearningController()
+    loop = ClosedLoop(controller, 100)
+    loop.run(100 * 20)
+    before = loop.refusals
+    loop.limit = 10
+    loop.run(400)
+    assert loop.refusals - before <= 20
+    assert controller.statistics().limit == 10
 
 
 def test_one_unlucky_refusal_is_forgotten_soon() -> None:

@@ -76,7 +76,7 @@ class AnyOrder(RuleBasedStateMachine):
         after = self.controller.statistics()
         assert after.cuts <= before.cuts + 1
         # The smallest gates may fall to one slot.
-        assert after.width >= (before.width // 2 if before.width > 3 else 1)
+        assert after.width >= (before.width // 2 if before.width > 4 else 1)
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), ghost=st.booleans())

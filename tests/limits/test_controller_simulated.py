@@ -62,11 +62,26 @@ def test_troubles_are_survived(name: str) -> None:
     assert measure(scenarios.TROUBLES[name], 1_000)["overall"] > 0.6
 
 
+@pytest.mark.parametrize("limit", [4, 8])
+def test_small_limit_that_halves_costs_little(limit: int) -> None:
+    """When a small limit halves, half of it in refusals more is all that is paid."""
+    for seed in range(1_000, 1_080):
+        row = changing(Case("auto", limit), seed, 0.5, 20, 60)
+        assert row["refusals"] <= 3 + 0.002 * row["requests"] + limit / 2
+
+
 def test_creeping_limit_is_followed() -> None:
     """A limit that loses slot after slot is followed, and not taken for bad luck for long."""
-    row = measure(scenarios.TROUBLES["3 slots lost one by one"], 1_000)
-    assert row["utilisation"] > 0.97
-    assert row["refusals"] < 20
+    for seed in range(1_000, 1_010):
+        row = measure(scenarios.TROUBLES["3 slots lost one by one"], seed)
+        assert row["utilisation"] > 0.97
+        assert row["refusals"] < 25
+
+
+def test_long_way_to_the_server_costs_no_more() -> None:
+    """Where much is on the way, probes are so much rarer that refusals keep to their share."""
+    rows = [measure(Case("auto", 64, rtt=0.1), seed) for seed in range(1_000, 1_010)]
+    assert sum(row["refusals"] <= 3 + 0.002 * row["requests"] for row in rows) >= 8
 
 
 def test_report_prints_every_promise() -> None:

@@ -13,6 +13,9 @@ PROBE_ROUNDS = 8.5
 ALARM = 3
 """Cuts in a row, with nothing taken between, that mean that the limit itself has fallen."""
 
+FEW = 4
+"""Too few slots to halve: one burst may leave one of so many."""
+
 SHRINK = (1 / 16, 1 / 8, 1 / 4)
 """Share of the refused level taken off by such a cut and the next ones; two slots at least."""
 
@@ -310,7 +313,7 @@ class Learner:
 
     def _narrow(self, to: int) -> None:
         old = self.width
-        self._floor = old // 2 if old > ALARM else 1
+        self._floor = old // 2 if old > FEW else 1
         self._set(max(min(old, to), self._floor))
 
     def _refine(self, left: int) -> None:
@@ -365,10 +368,8 @@ class Learner:
             self._set(max(self.width, self._anchor))
             self._floor = self.width
             self._hold(PROBE_ROUNDS)
-            return
-        if single and steady and self._blur < 1:
-            self._allowance.excuse(1)
-        self._step_down(level, retry=single and self._trusted)
+        else:
+            self._step_down(level, retry=single and self._trusted)
 
     def _step_down(self, level: int, *, retry: bool) -> None:
         self._wall = level
