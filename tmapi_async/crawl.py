@@ -215,7 +215,7 @@ class Crawl:
             listing,
             first=opening.first,
             max_pages=opening.max_pages,
-            expected=opening.expected,
+            hint=opening.hint,
             held=opening.held,
         )
         self._settle(entry, answer)
@@ -253,7 +253,7 @@ class Crawl:
         flight = self._workers.pop(task)
         if task.cancelled() and flight.request is not None:
             # Cancelled before its first step: nobody else gives its page back.
-            self._give_back(flight.request)
+            self._give_back(flight.request, sent=False)
         if not self.stopping:
             self.pump()
         self._wake()
@@ -261,7 +261,7 @@ class Crawl:
     async def _work(self, request: PageRequest | None, flight: Flight) -> None:
         try:
             while request is not None:
-                flight.request, flight.stopping = request, self.stopping
+                flight.request, flight.stopping, flight.sent = request, self.stopping, False
                 await self._ask(request, flight)
                 width = self._session.gate.width
                 over = len(self._workers) > self._most_workers(width)
@@ -281,11 +281,11 @@ class Crawl:
             outcome = error
         finally:
             if outcome is None:
-                self._give_back(request)
+                self._give_back(request, sent=flight.sent)
         if isinstance(outcome, Page):
             self._answered(request, outcome)
         elif outcome is not None:
-            self._failed(request, outcome)
+            self._failed(request, outcome, sent=flight.sent)
 
     def _answered(self, request: PageRequest, page: Page) -> None:
         entry = self._ledger.get(request.listing)
@@ -305,9 +305,9 @@ class Crawl:
             self._on_page(page)
         self._settle(entry, answer)
 
-    def _failed(self, request: PageRequest, error: errors.TMAPIError) -> None:
+    def _failed(self, request: PageRequest, error: errors.TMAPIError, *, sent: bool) -> None:
         if error.halts:
-            self._give_back(request)
+            self._give_back(request, sent=sent)
             self._halt(error)
             return
         entry = self._ledger.get(request.listing)
@@ -317,8 +317,8 @@ class Crawl:
                 self._on_failed(request, error)
         self._settle_if_open(request, self.frontier.failed(request))
 
-    def _give_back(self, request: PageRequest) -> None:
-        self._settle_if_open(request, self.frontier.given_back(request))
+    def _give_back(self, request: PageRequest, *, sent: bool = True) -> None:
+        self._settle_if_open(request, self.frontier.given_back(request, sent=sent))
 
     def _settle_if_open(self, request: PageRequest, answer: Answer) -> None:
         entry = self._ledger.get(request.listing)

@@ -41,13 +41,15 @@ class Flight:
         epoch: The session's epoch when the walk began (`Session.epoch`).
         tally: Where attempts are counted.
         request: The page request it is about now.
+        sent: Whether an attempt of it has been sent.
     """
 
-    __slots__ = ("epoch", "on_wire", "request", "stopping", "tally")
+    __slots__ = ("epoch", "on_wire", "request", "sent", "stopping", "tally")
 
     def __init__(self, epoch: int, tally: Tally) -> None:
         self.epoch = epoch
         self.tally = tally
+        self.sent = False
         self.on_wire = False
         self.stopping = False
         self.request: PageRequest | None = None

@@ -134,6 +134,7 @@ class Frontier:
         first: int = 1,
         max_pages: int | None = None,
         expected: int | None = None,
+        hint: int | None = None,
         held: Mapping[int, bool] = MappingProxyType({}),
     ) -> Answer:
         """Add a listing to those to be walked.
@@ -142,7 +143,10 @@ class Frontier:
             listing: What to walk; at most once at a time.
             first: Page to start from.
             max_pages: How many pages at most, from `first` on; None for no limit.
-            expected: Number of the last page, if something (a total, an earlier run) tells it.
+            hint: Number of the last page in an earlier run. Nothing beyond it is guessed at before
+                it is reached; unlike `expected`, pages up to it are not taken for certain, since a
+                listing may have shrunk.
+            expected: Number of the last page, if something of this run (a total) tells it.
                 It saves speculation; `has_next_page` alone still ends the walk.
             held: Pages that need not be asked for again, with their `has_next_page`.
 
@@ -156,7 +160,7 @@ class Frontier:
             raise ValueError(f"{listing} is open already: open it again when it has ended")
         if first < 1 or (max_pages is not None and max_pages < 1):
             raise ValueError(f"{listing}: first ({first}) and max_pages ({max_pages}) start at 1")
-        trail = Trail(listing, first, max_pages, expected, held)
+        trail = Trail(listing, first, max_pages, expected, held, hint=hint)
         self._trails[listing] = trail
         answer = self._proceed(trail)
         if answer.ended is None:
@@ -235,8 +239,12 @@ class Frontier:
         trail.fail(request.number)
         return self._proceed(trail)
 
-    def given_back(self, request: PageRequest) -> Answer:
+    def given_back(self, request: PageRequest, *, sent: bool = True) -> Answer:
         """Note that a request was taken but not answered: it may be asked for again.
+
+        Args:
+            request: A request in flight.
+            sent: Whether anything of it was sent; what was not costs nothing.
 
         Returns:
             An ending, if the page lay past the end and was the last that its listing waited for.
@@ -249,7 +257,8 @@ class Frontier:
         self._given_back += 1
         self._lookahead.note(trail)
         # Look-ahead that is abandoned has probably been paid for.
-        self._wasted += self._lookahead.speculative < known or request.number > trail.stop
+        vain = self._lookahead.speculative < known or request.number > trail.stop
+        self._wasted += sent and vain
         if trail.ended:
             return _NOTHING
         trail.back(request.number)

@@ -23,7 +23,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
         listing: What to walk.
         first: Page to start from.
         max_pages: Pages to walk at most, or None.
-        expected: Number of the last page if an earlier run or a total tells it, or None.
+        hint: Number of the last page in an earlier run, or None; look-ahead heeds it.
         held: Pages that need not be asked for again, with their `has_next_page`.
         seen: Item IDs on those pages.
         rows: Rows on those pages.
@@ -32,7 +32,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     listing: Listing
     first: int = 1
     max_pages: int | None = None
-    expected: int | None = None
+    hint: int | None = None
     held: Mapping[int, bool] = {}
     seen: Iterable[int] = ()
     rows: int = 0

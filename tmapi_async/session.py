@@ -156,7 +156,7 @@ class Session:
         flight.tally.retries += trial.attempts > 0
         trial.attempts += 1
         flight.tally.requests += 1
-        flight.on_wire = True
+        flight.on_wire = flight.sent = True
         try:
             reply = await self._exchange(request)
             outcome = self._read(reply, request, trial, sent_at)

@@ -63,6 +63,7 @@ class Trail:
         "_done",
         "_expected",
         "_first",
+        "_hint",
         "_next",
         "_strong",
         "_surmised",
@@ -92,6 +93,8 @@ class Trail:
         max_pages: int | None,
         expected: int | None,
         held: Mapping[int, bool],
+        *,
+        hint: int | None = None,
     ) -> None:
         self.listing = listing
         self.low = self._first = self._next = first
@@ -102,6 +105,7 @@ class Trail:
         self.stop = FAR
         self._cap = FAR if max_pages is None else first + max_pages - 1
         self._expected = expected or 0
+        self._hint = hint or 0
         self._strong = first  # every page up to here is certain by has_next_page, or is the first
         self._claim = 0  # highest page with items that says it is the last
         self._barrier = FAR  # a page that failed before it was certain: nothing beyond is tried
@@ -301,7 +305,8 @@ class Trail:
 
     def _limit(self, reach: int) -> int:
         """The first page that is not worth guessing at."""
-        return min(self.stop, self._barrier, self._cap + 1, self.low + reach + 1)
+        limit = min(self.stop, self._barrier, self._cap + 1, self.low + reach + 1)
+        return min(limit, self._hint + 1) if self.certain <= self._hint else limit
 
     def _hold(self, held: Mapping[int, bool]) -> None:
         first = self.low

@@ -126,3 +126,15 @@ async def test_a_retry_that_the_budget_forbids_is_not_counted_as_one(tmapi_sandb
         with pytest.raises(BudgetSpentError):
             await ids_by_category(walk.pages())
         assert (walk.statistics().requests, walk.statistics().retries) == (1, 0)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_look_ahead_that_was_never_sent_is_not_wasted(tmapi_sandboxes, most):
+    """What the budget kept from being sent cost nothing: no more is wasted than was sent."""
+    sandbox = await tmapi_sandboxes(categories={1: 2000})
+    async with client(sandbox, max_requests=most, lookahead=16) as api:
+        walk = api.category_items([1])
+        with pytest.raises(BudgetSpentError):
+            await ids_by_category(walk.pages())
+        seen = walk.statistics()
+        assert seen.wasted + seen.pages <= seen.requests == most

@@ -463,3 +463,13 @@ async def test_options_that_make_no_sense_are_refused(tmapi_sandbox, path, optio
     with pytest.raises(InvalidRequestError):
         Harvest(client(tmapi_sandbox), listings(1), journal=path, **options)
     assert not path.exists()
+
+
+async def test_a_listing_that_has_shrunk_does_not_cost_what_it_was_long(tmapi_sandboxes, path):
+    """A second run trusts no length of the first: what is gone is not asked for page by page."""
+    before = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 41), 400))
+    assert (await harvest(before, path)).complete
+    after = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 41), 15))
+    result = await harvest(after, path, refresh=True)
+    assert (result.complete, result.tally.pages) == (True, 40)
+    assert result.requests == after.stats.requests <= 40 + 8

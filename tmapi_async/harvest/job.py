@@ -29,6 +29,7 @@ from .journal import Journal
 from .keeper import Keeper
 from .planning import Plan
 from .progress import HarvestProgress, HarvestResult, StoppedBy
+from .reader import JournalReader
 from .records import Counters, RunTally
 
 log = logging.getLogger("tmapi_async")
@@ -234,6 +235,25 @@ class Harvest:
             await journal.close(self._stopped_by)
         except JournalError as error:
             self._ended_by(error)
+        if isinstance(self._error, JournalError):
+            self._count_again(journal)
+
+    def _count_again(self, journal: Journal) -> None:
+        """Tell what the file holds: some of what was handed over did not get there."""
+        visits = {*self._result.visits}
+        try:
+            with JournalReader(journal.path) as reader:
+                held = [visit for visit in reader.visits() if visit.id in visits]
+        except JournalError:
+            return  # then nothing better is known
+        tally = RunTally(listings=sum(visit.state == "open" for visit in held))
+        for visit in held:
+            if visit.state == "open":
+                tally.add(visit.totals)
+            else:
+                tally.ended(visit.state, visit.totals)
+        tally.listings = self._tally.listings
+        self._tally = tally
 
     def _counters(self) -> Counters:
         if self._crawl is None:

@@ -120,7 +120,7 @@ class Keeper:
             yield Opening(
                 listing=visit.listing,
                 max_pages=self._max_pages,
-                expected=visit.expected,
+                hint=visit.expected,
                 held=held.pages,
                 seen=held.seen,
                 rows=held.items + held.rejects,
