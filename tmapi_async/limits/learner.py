@@ -342,7 +342,7 @@ class Learner:
         self._fallen_from = self._fallen_from or self._plateau
         share = SHRINK[min(self._strikes - ALARM, len(SHRINK) - 1)]
         self._wall = level
-        self._narrow(level - max(2, int(level * share)))
+        self._narrow(level - max(2 if level > FEW else 1, int(level * share)))
         self._allowance.probed(self.refusals)
         self._anchor = max(self.width, level - 1)
         self._back_to = 0
