@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--url", help="with --alone: the server to use")
     options = parser.parse_args()
     options.pairs = options.pairs or (3 if options.quick else 9)
-    options.listings = options.listings or (50 if options.quick else 250)
+    options.listings = options.listings or (100 if options.quick else 250)
     if options.alone:
         alone(options)
     else:
