@@ -103,6 +103,14 @@ def test_silence_is_a_pause() -> None:
     assert loop.controller.width(loop.now + 2.0) == 16
 
 
+def test_waiting_for_a_slow_answer_is_no_pause() -> None:
+    """While something of ours is at the server the gate stays open, however long it takes."""
+    loop = settled()
+    loop.controller.answered(loop.now, loop.now - 1, 2)
+    assert loop.controller.width(loop.now + 600.0) == 16
+    assert loop.controller.wake_at(loop.now + 600.0) is None
+
+
 def test_ceiling_is_open_after_silence() -> None:
     """A ceiling that never was refused is the user's word, and stands after a silence, too."""
     loop = settled(16, 16)

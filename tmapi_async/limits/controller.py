@@ -78,7 +78,7 @@ class LearningController:
         if self._reopening.active:
             return self._reopening.width(now, self._learner.width, self._running)
         if now - self._last_sent > IDLE_SECONDS and self._idle(now):
-            return min(self._learner.width, self._running + 1)
+            return 1
         return self._learner.width
 
     def sent(self, now: float, in_flight: int) -> None:
@@ -166,8 +166,9 @@ class LearningController:
     def _idle(self, now: float) -> bool:
         """Whether so long nothing was sent that the limit may be another one by now."""
         learner = self._learner
-        known = learner.width < learner.ceiling and self._last_sent > -math.inf
-        return known and now - self._last_sent > 4 * learner.latency
+        if self._running > 0 or learner.width == learner.ceiling or self._last_sent == -math.inf:
+            return False
+        return now - self._last_sent > 4 * learner.latency
 
     def _after_gap(self, now: float) -> None:
         """The first attempt of all, one after a long silence, or the clock went back."""
