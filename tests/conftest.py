@@ -12,16 +12,11 @@ from aiohttp import ClientResponse
 from aioresponses_shim import shimmed
 from canary import Canary
 from hypothesis import HealthCheck, settings
-from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytest_plugins = ["tmapi_async.sandbox.fixtures"]
-
-# A busy machine is no reason to fail: what is slow is told by benchmarks.
-settings.register_profile("tmapi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tmapi")
 
 setattr(aioresponses.core, "ClientResponse", shimmed(ClientResponse))  # noqa: B010 - not exported, mypy says
 
