@@ -36,9 +36,9 @@ _INSERT_PAGE = """
 INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (visit, number) DO NOTHING
 """
-_INSERT_REJECT = (
-    "INSERT INTO reject SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM page WHERE seq = ?1)"
-)
+_INSERT_REJECT = """
+INSERT INTO reject SELECT one.* FROM (SELECT ? AS seq, ?, ?, ?) AS one JOIN page USING (seq)
+"""
 _STORED = "SELECT count(*), coalesce(sum(items), 0) FROM page WHERE seq >= ?"
 _INSERT_DICTIONARY = "INSERT INTO dictionary VALUES (?, ?, ?)"
 _INSERT_TICK = "INSERT OR REPLACE INTO tick VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
