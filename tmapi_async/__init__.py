@@ -2,6 +2,7 @@
 
 from .address import DEFAULT_BASE_URL, InsecureTransportWarning
 from .client import TMAPI
+from .details import Category, CategoryChild, ItemDetail
 from .errors import (
     AccountError,
     AuthenticationError,
@@ -31,9 +32,20 @@ from .errors import (
     UnexpectedCodeError,
 )
 from .guard import GuardPolicy
+from .items import (
+    CategoryItemV2,
+    GlobalSearchItem,
+    Item,
+    PriceInfo,
+    SaleInfo,
+    SearchItem,
+    ShopInfo,
+    ShopItem,
+    ShopItemV2,
+)
 from .limits.gate import GateStatistics
 from .listings import Listing, PageRequest
-from .models import Item, PriceInfo, Reject, SaleInfo, ShopInfo, count, money, percent
+from .models import Reject, count, money, percent
 from .outcomes import ListingOutcome, WalkStatistics
 from .replies import Page
 from .retry import RetryPolicy
@@ -48,6 +60,9 @@ __all__ = [
     "AuthenticationError",
     "BalanceError",
     "BudgetSpentError",
+    "Category",
+    "CategoryChild",
+    "CategoryItemV2",
     "CertificateError",
     "ClosedError",
     "ConcurrencyError",
@@ -55,10 +70,12 @@ __all__ = [
     "DeadlineError",
     "EndlessListingError",
     "GateStatistics",
+    "GlobalSearchItem",
     "GuardPolicy",
     "InsecureTransportWarning",
     "InvalidRequestError",
     "Item",
+    "ItemDetail",
     "Listing",
     "ListingOutcome",
     "ListingsFailedError",
@@ -77,8 +94,11 @@ __all__ = [
     "RetryPolicy",
     "RouteError",
     "SaleInfo",
+    "SearchItem",
     "ServerError",
     "ShopInfo",
+    "ShopItem",
+    "ShopItemV2",
     "TMAPIError",
     "TransportError",
     "TryAgainError",

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakSet
 
-from . import listings
 from .address import DEFAULT_BASE_URL, check_base_url, check_token
 from .crawl import Crawl
 from .errors import ClosedError, InvalidRequestError
@@ -17,15 +16,15 @@ from .frontier import Frontier
 from .guard import GuardPolicy
 from .limits.controller import LearningController
 from .limits.gate import Budget, Gate, GateStatistics, Pace
-from .listings import Listing, PageRequest
+from .listings import PageRequest
 from .outcomes import ListingOutcome, Opening
+from .questions import Questions
 from .retry import RetryPolicy
 from .session import Auth, Connector, Session
-from .sources import Ids, IdSource, check_above_zero, check_whole, read_lookahead
+from .sources import Lookahead, check_above_zero, check_whole, read_lookahead
 from .walk import Walk
 
 Concurrency: TypeAlias = int | Literal["auto"]
-Lookahead: TypeAlias = int | Literal["auto", "off"]
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds, as the API document advises (code 499)."""
@@ -34,7 +33,7 @@ DEFAULT_MAX_BODY = 32 * 2**20
 """Bytes, decompressed."""
 
 
-class TMAPI:
+class TMAPI(Questions):
     """A client of TMAPI's 1688 endpoints. One client may serve many tasks; they share its gate.
 
     Args:
@@ -100,7 +99,7 @@ class TMAPI:
             trust_env=trust_env,
         )
         self._is_open = False
-        self._walks: WeakSet[Walk] = WeakSet()
+        self._walks: WeakSet[Walk[Any]] = WeakSet()
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -136,65 +135,6 @@ class TMAPI:
             for walk in list(self._walks):
                 stack.push_async_callback(walk.aclose)
 
-    def category_items(
-        self,
-        ids: Ids,
-        *,
-        super_factory: bool | None = None,
-        support_dropshipping: bool | None = None,
-        free_shipping: bool | None = None,
-        start_page: int = 1,
-        max_pages: int | None = None,
-        unique: bool = False,
-        lookahead: Lookahead | None = None,
-        on_end: Callable[[ListingOutcome], None] | None = None,
-    ) -> Walk:
-        """Walk the products of one category or many (API document: `GET /1688/category/items`).
-
-        Args:
-            ids: One category ID, or an iterable or async iterable of IDs, read as the walk goes on.
-                An ID that comes again is walked again, unless it is still being walked.
-            super_factory: Only super factories; None leaves the filter out.
-            support_dropshipping: Only items that can be drop-shipped; None leaves it out.
-            free_shipping: Only items shipped free; None leaves it out.
-            start_page: First page, from 1.
-            max_pages: Most pages of each listing, or None; a listing cut short is *capped*.
-            unique: Drop items whose ID the listing has shown before.
-            lookahead: As in the constructor; None takes the client's.
-            on_end: Called with the outcome of each listing when its last page was taken.
-
-        Returns:
-            The walk; nothing is sent until it is awaited or iterated.
-
-        Raises:
-            InvalidRequestError: An ID or an option makes no sense. IDs of an iterator are checked
-                when they are reached.
-        """
-
-        def listing(cat_id: int | str) -> Listing:
-            return listings.category_items(
-                cat_id,
-                super_factory=super_factory,
-                support_dropshipping=support_dropshipping,
-                free_shipping=free_shipping,
-            )
-
-        def opening(cat_id: int | str) -> Opening:
-            return Opening(listing=listing(cat_id), first=start_page, max_pages=max_pages)
-
-        check_whole("start_page", start_page)
-        if max_pages is not None:
-            check_whole("max_pages", max_pages)
-        source = IdSource(ids)
-        source.check(listing)
-        return self.walk(
-            lambda: source.openings(opening),
-            first=lambda: PageRequest(listing(source.only()), start_page),
-            unique=unique,
-            lookahead=lookahead,
-            on_end=on_end,
-        )
-
     def walk(
         self,
         openings: Callable[[], AsyncGenerator[Opening]],
@@ -203,9 +143,9 @@ class TMAPI:
         unique: bool = False,
         lookahead: Lookahead | None = None,
         on_end: Callable[[ListingOutcome], None] | None = None,
-    ) -> Walk:
+    ) -> Walk[Any]:
         """Walk listings described elsewhere; `category_items` is the everyday way."""
-        made = Walk(
+        made: Walk[Any] = Walk(
             self._opened_session,
             openings,
             first,

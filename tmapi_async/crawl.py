@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 
@@ -81,7 +82,7 @@ class Crawl:
 
     # -- the consumer's side
 
-    async def next(self) -> Page | None:
+    async def next(self) -> Page[Any] | None:
         """The next page, or None when there is nothing more to come.
 
         Raises:
@@ -290,7 +291,10 @@ class Crawl:
     def _answered(self, request: PageRequest, page: Page) -> None:
         entry = self._ledger.get(request.listing)
         answer = self.frontier.answered(
-            request, has_next=page.has_next_page, items=len(page.items) + len(page.rejects)
+            request,
+            has_next=page.has_next_page,
+            items=len(page.items) + len(page.rejects),
+            expected=page.last_page,
         )
         if entry is None:
             # Its listing was left meanwhile; it was paid for, and who keeps pages wants it.

@@ -187,13 +187,18 @@ def unknown_fields(row: Any, struct: type[msgspec.Struct]) -> dict[str, Any]:
     for name, value in row.items():
         if name not in known:
             found[name] = value
-        elif (
-            isinstance(value, dict)
-            and (inner := known[name])
-            and (rest := unknown_fields(value, inner))
-        ):
+        elif (inner := known[name]) and (rest := _unknown_within(value, inner)):
             found[name] = rest
     return found
+
+
+def _unknown_within(value: Any, struct: type[msgspec.Struct]) -> Any:
+    if isinstance(value, dict):
+        return unknown_fields(value, struct)
+    if isinstance(value, list):
+        rests = [_unknown_within(one, struct) for one in value]
+        return rests if any(rests) else None
+    return None
 
 
 @functools.cache  # msgspec reads the annotations anew each time: 150 microseconds
@@ -204,6 +209,8 @@ def _known(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct] | Non
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
     for member in (kind, *typing.get_args(kind)):
+        if typing.get_origin(member) is list:
+            return _struct_in(typing.get_args(member)[0])
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             return member
     return None

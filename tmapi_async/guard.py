@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from .models import Item, Reject
+from .items import Item
+from .models import Reject
 
 
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from .errors import EndlessListingError, Progress, TMAPIError
 from .guard import Guard, GuardPolicy
+from .items import Item
 from .listings import Listing
-from .models import Item
 from .outcomes import USUAL_CEILING, Counts, Ending, ListingOutcome, Opening
 from .replies import Page
 

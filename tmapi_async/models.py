@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Context, Decimal, InvalidOperation
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -25,98 +25,6 @@ class Wire(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw
     An unknown field makes the strict decoder fail, which costs nothing while there is none; the
     page is then decoded again with structs that let it through (`tmapi_async.replies`).
     """
-
-
-class PriceInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """Prices in yuan as sent: decimal text, `""` or null (API document: `price_info`)."""
-
-    sale_price: Number = None
-    show_price: Number = None
-    origin_price: Number = None
-
-
-class SaleInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """Sales figures (API document: `sale_info`): pieces sold, buyers."""
-
-    sale_quantity_int: Number = None
-    buyer_count: Number = None
-
-
-class ShopInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """The shop that offers the item (API document: `shop_info`)."""
-
-    login_id: Number = None
-    shop_url: str | None = None
-    company_name: str | None = None
-    is_super_factory: bool | str | None = None
-    shop_repurchase_rate: Number = None
-
-
-class Item(Wire, frozen=True, gc=False, kw_only=True):
-    """One product row of `GET /1688/category/items`, as sent.
-
-    Attributes:
-        item_id: Product ID, positive; an int whether it was sent as a number or as text.
-        product_url: Page of the product.
-        title: Title, usually Chinese. Comes from strangers: escape it before showing it as HTML.
-        img: URL of the main picture, as sent (`https:////` and `//` occur).
-        price: `""` in every recorded row: the price is in `price_info`.
-        price_info: Prices in yuan.
-        quantity_begin: Smallest order, in pieces.
-        sales_count: Pieces sold.
-        sale_info: Sales figures.
-        shop_info: The shop.
-    """
-
-    item_id: ItemId
-    product_url: str | None = None
-    title: str | None = None
-    img: str | None = None
-    price: Number = None
-    price_info: PriceInfo | None = None
-    quantity_begin: Number = None
-    sales_count: Number = None
-    sale_info: SaleInfo | None = None
-    shop_info: ShopInfo | None = None
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """Fields of this row that no struct knows, nested as they were sent; usually empty."""
-        return {}
-
-    @property
-    def sale_price(self) -> Decimal | None:
-        """Selling price in yuan, exact; None where none was given (never 0 for "no price")."""
-        found = money(self.price_info.sale_price) if self.price_info else None
-        return money(self.price) if found is None else found
-
-    @property
-    def show_price(self) -> Decimal | None:
-        """Price shown to visitors in yuan, exact, or None."""
-        return money(self.price_info.show_price) if self.price_info else None
-
-    @property
-    def origin_price(self) -> Decimal | None:
-        """Price before any reduction in yuan, exact, or None."""
-        return money(self.price_info.origin_price) if self.price_info else None
-
-    @property
-    def min_order(self) -> int | None:
-        """Smallest order in pieces, or None."""
-        return count(self.quantity_begin)
-
-    @property
-    def sold(self) -> int | None:
-        """Pieces sold; for texts such as "100000+" the lower bound; or None."""
-        found = count(self.sales_count)
-        if found is None and self.sale_info:
-            return count(self.sale_info.sale_quantity_int)
-        return found
-
-    @property
-    def repurchase_percent(self) -> Decimal | None:
-        """Share of buyers who came back to the shop, in percent, or None."""
-        return percent(self.shop_info.shop_repurchase_rate) if self.shop_info else None
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):

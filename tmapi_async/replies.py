@@ -9,23 +9,28 @@ The body is read whatever the status, since the codes arrive both as statuses an
 from __future__ import annotations
 
 import email.utils
-import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
 from . import errors
-from .drift import OpenItem, mask_half_pairs, open_variant, read_leniently
-from .listings import MAX_ID, PageRequest
-from .models import Item, Reject, Wire, count
+from .decoding import UNREADABLE, Data, decoder
+from .drift import read_leniently
+from .items import Item
+from .listings import MAX_ID, PageRequest, endpoint_of
+from .models import Reject, Wire, count
 
-# Text that is not UTF-8 inside one row must not cost the others.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_UNFIT = (msgspec.ValidationError, UnicodeDecodeError)
-_NONE_SPOILT: Mapping[int, bytes] = {}
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    I = TypeVar("I", bound=Wire, default=Item)  # noqa: E741 - the item type
+else:  # the default is for type checkers: Python has it from 3.13 on
+    from typing import TypeVar
+
+    I = TypeVar("I", bound=Wire)  # noqa: E741 - as above
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
@@ -42,53 +47,21 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-I = TypeVar("I", bound=Wire)  # noqa: E741 - the item type
-R = TypeVar("R")
-
-
-class _Data(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
-    # Nothing depends on the counts: whatever they are, the rows are paid for.
-    page: Any = None
-    page_size: Any = None
-    has_next_page: bool
-    total_count: Any = None
-    filters: Any = None
-    items: list[R]
-
-
-class _Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
-    code: int
-    msg: Any = None
-    message: Any = None
-    data: _Data[R]
-
-
-class _OpenData(
-    _Data[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
-):
-    pass
-
-
-class _OpenSuccess(
-    _Success[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
-):
-    data: _OpenData[R]
-
-
 class _Head(msgspec.Struct, gc=False):
     code: Any = None
     msg: Any = None
     message: Any = None
 
 
-class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A reply decoded: one page of a listing.
+class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
+    """A reply decoded: one page of a listing; of the one page of what is not paged.
 
     Attributes:
         request: The listing and the page number asked for.
         echoed_page: Page number as echoed by the server, or None.
         page_size: Page size as echoed by the server, in rows, or None. Never trust a requested one.
-        has_next_page: Whether the server says that more follows; the only thing that ends a walk.
+        has_next_page: Whether the server says that more follows, by the field of that name or,
+            where there is none, by its total; the only thing that ends a walk.
         total_count: Rows in the whole listing if the server tells; 2,000 is a ceiling, not a count.
         items: The rows that could be decoded, in the order sent.
         rejects: The rows that could not, with their bytes and positions.
@@ -104,7 +77,7 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     page_size: int | None
     has_next_page: bool
     total_count: int | None
-    items: list[Item]
+    items: list[I]
     rejects: list[Reject]
     body: bytes
     fetched_at: datetime
@@ -121,6 +94,8 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def extra(self) -> dict[str, Any]:
         """Fields beside the rows that no struct knows (echoed keyword, sort, ...)."""
         data = read_leniently(self.body)["data"]
+        if not endpoint_of(self.request.listing).paged:
+            return {}
         return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
 
     def positions(self) -> list[int]:
@@ -130,14 +105,22 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         gaps = {reject.position for reject in self.rejects}
         return [n for n in range(len(self.items) + len(gaps)) if n not in gaps]
 
-    def only(self, items: list[Item]) -> Page:
+    @property
+    def last_page(self) -> int | None:
+        """Number of the last page as the total tells it, or None."""
+        size = self.page_size or len(self.items) + len(self.rejects)
+        if self.total_count is None or not size:
+            return None
+        return max(1, -(-self.total_count // size))
+
+    def only(self, items: Sequence[I]) -> Page[I]:
         """The page with some of its items alone, in their order and at their positions."""
         if len(items) == len(self.items):
             return self
         wanted = {id(item) for item in items}
         pairs = zip(self.positions(), self.items, strict=True)
         places = [position for position, item in pairs if id(item) in wanted]
-        return msgspec.structs.replace(self, items=items, places=places)
+        return msgspec.structs.replace(self, items=list(items), places=places)
 
     def __repr__(self) -> str:
         return (
@@ -146,92 +129,9 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         )
 
 
-_PAGE_FIELDS = frozenset(_Data.__struct_fields__)
-
-
-class ItemDecoder(Generic[I]):
-    """Decodes the bodies of one endpoint. Make one for each item struct and keep it."""
-
-    def __init__(self, item: type[I]) -> None:
-        opened: Any = open_variant(item)
-        # Lax mode reads "884674536008" as an int and "true" as a bool where those are expected.
-        self._strict = msgspec.json.Decoder(_Success[item], strict=False)  # type: ignore[valid-type]
-        self._open = msgspec.json.Decoder(_OpenSuccess[opened], strict=False)
-        self._raw = msgspec.json.Decoder(_OpenSuccess[msgspec.Raw], strict=False)
-        self._row = msgspec.json.Decoder(opened, strict=False)
-
-    def decode(self, body: bytes) -> tuple[_Success[Any], list[Reject]]:
-        """Decode a success.
-
-        Returns:
-            The envelope with its items, and the rows that could not be decoded.
-
-        Raises:
-            msgspec.ValidationError: The body is JSON of another shape.
-            msgspec.DecodeError: The body is not JSON.
-        """
-        try:
-            return self._strict.decode(body), []
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-        try:
-            return self._drifted(body)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            masked = mask_half_pairs(body)
-            if masked == body:
-                raise
-            return self._masked(body, masked)
-
-    def _drifted(self, body: bytes) -> tuple[_Success[Any], list[Reject]]:
-        raws = self._raw.decode(body)
-        try:
-            success = self._open.decode(body)
-        except _UNFIT:
-            return self._row_by_row(raws)
-        for item, raw in zip(success.data.items, raws.data.items, strict=True):
-            item.keep(raw)
-        return success, []
-
-    def _masked(self, body: bytes, masked: bytes) -> tuple[_Success[Any], list[Reject]]:
-        raws = self._raw.decode(masked)
-        start, spoilt = 0, dict[int, bytes]()
-        for position, raw in enumerate(raws.data.items):
-            row = bytes(raw)
-            start = masked.index(row, start)
-            end = start + len(row)
-            if body[start:end] != row:
-                spoilt[position] = body[start:end]
-            start = end
-        return self._row_by_row(raws, spoilt)
-
-    def _row_by_row(
-        self, raws: _Success[msgspec.Raw], spoilt: Mapping[int, bytes] = _NONE_SPOILT
-    ) -> tuple[_Success[Any], list[Reject]]:
-        items: list[OpenItem] = []
-        rejects: list[Reject] = []
-        for position, raw in enumerate(raws.data.items):
-            if position in spoilt:
-                rejects.append(Reject(position, "half a surrogate pair", spoilt[position]))
-                continue
-            try:
-                item = self._row.decode(raw)
-            except (*_UNFIT, RecursionError) as error:
-                rejects.append(Reject(position, str(error), bytes(raw)))
-            else:
-                item.keep(raw)
-                items.append(item)
-        data = msgspec.structs.replace(raws.data, items=items)
-        return msgspec.structs.replace(raws, data=data), rejects
-
-
-@functools.cache
-def decoder(item: type[I]) -> ItemDecoder[I]:
-    """The decoder of an item struct, made once."""
-    return ItemDecoder(item)
-
-
+_PAGE_FIELDS = frozenset(
+    ("page", "page_size", "has_next_page", "total_count", "filters", "items"),
+)
 _HEAD = msgspec.json.Decoder(_Head)
 
 
@@ -242,8 +142,7 @@ def read_reply(
     now: datetime,
     attempts: int = 1,
     latency: float = 0.0,
-    item: type[Wire] = Item,
-) -> Page | errors.TMAPIError:
+) -> Page[Any] | errors.TMAPIError:
     """Say what a reply means.
 
     Args:
@@ -252,7 +151,6 @@ def read_reply(
         now: When the body had been read (aware, UTC); becomes `Page.fetched_at`.
         attempts: Attempts made for the page so far, this one included.
         latency: Seconds the attempt took.
-        item: Struct of the endpoint's rows.
 
     Returns:
         The page, or the error; the error is not located yet (`TMAPIError.locate`) and its message
@@ -263,17 +161,22 @@ def read_reply(
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's successes
         return _failure(reply, now)
     try:
-        success, rejects = decoder(item).decode(reply.body)
-    except _UNREADABLE as error:
+        success, rejects = decoder(request.listing.endpoint).decode(reply.body)
+    except UNREADABLE as error:
         return _failure(reply, now, str(error) or type(error).__name__)
     if success.code != 200:  # noqa: PLR2004 - the API's success
         return _failure(reply, now)
     data = success.data
+    more = data.has_next_page
+    if more is None:
+        more = _more_by_total(request, data, len(data.items) + len(rejects))
+        if more is None:
+            return _failure(reply, now, "nothing tells whether there is a next page")
     return Page(
         request=request,
         echoed_page=_counted(data.page),
         page_size=_counted(data.page_size),
-        has_next_page=data.has_next_page,
+        has_next_page=more,
         total_count=_counted(data.total_count),
         items=data.items,
         rejects=rejects,
@@ -282,6 +185,17 @@ def read_reply(
         attempts=attempts,
         latency=latency,
     )
+
+
+def _more_by_total(request: PageRequest, data: Data[Any], rows: int) -> bool | None:
+    """Whether more follows, by the total where the endpoint tells one; None if nothing tells."""
+    if endpoint_of(request.listing).paging not in ("total_count", "both"):
+        return None
+    total = _counted(data.total_count)
+    if total is None:
+        return None
+    # The size as echoed: a requested one is not to be trusted.
+    return request.number * (_counted(data.page_size) or rows) < total
 
 
 def _counted(value: object) -> int | None:
@@ -299,7 +213,7 @@ def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now)
     try:
         head = _HEAD.decode(reply.body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _without_code(status, f"HTTP {status}, not a JSON object", retry_after)
     text = head.msg if isinstance(head.msg, str) and head.msg else head.message
     text = text if isinstance(text, str) else ""

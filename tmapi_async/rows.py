@@ -16,8 +16,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from .items import Item
 from .listings import Listing
-from .models import Item, count, money, percent
+from .models import count, money, percent
 from .replies import Page
 
 Kind: TypeAlias = Literal["id", "text", "money", "count", "percent", "flag"]

@@ -15,7 +15,7 @@ import os
 import random
 import zlib
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -26,7 +26,7 @@ from .address import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
 from .flight import Flight, StoppedError, Tally
 from .limits.gate import Gate
-from .listings import ENDPOINTS, PageRequest
+from .listings import PageRequest, endpoint_of
 from .replies import Page, Reply, read_reply
 from .retry import RetryBudget, RetryPolicy, Trial, judge
 from .sockets import make_socket
@@ -119,7 +119,7 @@ class Session:
         if self._deadlines is not None:
             self._deadlines.close()
 
-    async def fetch(self, request: PageRequest, flight: Flight) -> Page:
+    async def fetch(self, request: PageRequest, flight: Flight) -> Page[Any]:
         """Ask for one page until it comes or cannot be had.
 
         Args:
@@ -147,12 +147,12 @@ class Session:
 
     async def _attempt(
         self, request: PageRequest, flight: Flight, trial: Trial
-    ) -> Page | errors.TMAPIError:
+    ) -> Page[Any] | errors.TMAPIError:
         def still_wanted() -> None:
             self._check(flight)
 
         sent_at = await self.gate.enter(still_wanted)
-        outcome: Page | errors.TMAPIError | None = None
+        outcome: Page[Any] | errors.TMAPIError | None = None
         flight.tally.retries += trial.attempts > 0
         trial.attempts += 1
         flight.tally.requests += 1
@@ -183,9 +183,9 @@ class Session:
         request: PageRequest,
         trial: Trial,
         sent_at: float,
-    ) -> Page | errors.TMAPIError:
+    ) -> Page[Any] | errors.TMAPIError:
         if isinstance(reply, errors.TransportError):
-            outcome: Page | errors.TMAPIError = reply
+            outcome: Page[Any] | errors.TMAPIError = reply
         else:
             outcome = read_reply(
                 reply,
@@ -211,7 +211,7 @@ class Session:
         self._halted = error
         self.epoch += 1
 
-    def _leave(self, sent_at: float, outcome: Page | errors.TMAPIError | None) -> None:
+    def _leave(self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None) -> None:
         if isinstance(outcome, Page):
             self.gate.answered(sent_at)
         elif outcome is None or isinstance(outcome, errors.DeadlineError):
@@ -267,11 +267,13 @@ class Session:
 
     def _url(self, request: PageRequest) -> URL:
         listing, prefix = request.listing, self._prefix
+        endpoint = endpoint_of(listing)
+        page = f"&page={request.number}" if endpoint.paged else ""
         return URL.build(
             scheme=prefix.scheme,
             authority=prefix.netloc,
-            path=prefix.path + ENDPOINTS[listing.endpoint].path,
-            query_string=f"{listing.query}&page={request.number}{self._suffix}",
+            path=prefix.path + endpoint.path,
+            query_string=f"{listing.query}{page}{self._suffix}".lstrip("&"),
             encoded=True,
         )
 

@@ -1,59 +1,88 @@
-"""What callers give: category IDs in whichever form, and checks of their numbers."""
+"""What callers give: IDs or keywords in whichever form, and checks of their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 from .errors import InvalidRequestError
 from .listings import Listing
-from .outcomes import Opening
+from .outcomes import ListingOutcome, Opening
 
 Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 """One category ID, or many; an async iterable is read as the walk goes on."""
 
+Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
+"""One keyword or shop, or many; an async iterable is read as the walk goes on."""
 
-class IdSource:
-    """The IDs a caller gave, in whichever form."""
+Lookahead: TypeAlias = int | Literal["auto", "off"]
 
-    def __init__(self, ids: Ids) -> None:
-        self._one = isinstance(ids, int | str)
-        self._ids: Any = [ids] if self._one else ids
-        iterable = isinstance(ids, Iterable | AsyncIterable)
+
+class WalkOptions(TypedDict, total=False):
+    """What every walk can be told, whatever it asks for.
+
+    Attributes:
+        start_page: First page, from 1.
+        max_pages: Most pages of each listing, or None; a listing cut short is *capped*.
+        unique: Drop items whose ID the listing has shown before.
+        lookahead: As for the client; None takes the client's.
+        on_end: Called with the outcome of each listing when its last page was taken.
+    """
+
+    start_page: int
+    max_pages: int | None
+    unique: bool
+    lookahead: Lookahead | None
+    on_end: Callable[[ListingOutcome], None] | None
+
+
+class Source:
+    """The IDs, keywords or shops a caller gave, in whichever form.
+
+    Args:
+        given: One, or an iterable or async iterable of them.
+        what: What one of them is, for messages.
+    """
+
+    def __init__(self, given: object, what: str) -> None:
+        self._what = what
+        self._one = isinstance(given, int | str)
+        self._given: Any = [given] if self._one else given
+        iterable = isinstance(given, Iterable | AsyncIterable)
         # Bytes are iterable too, but nobody means the numbers of their characters.
-        if not self._one and (not iterable or isinstance(ids, bytes | bytearray)):
+        if not self._one and (not iterable or isinstance(given, bytes | bytearray)):
             raise InvalidRequestError(
-                f"ids must be a category ID or an iterable of them, not {type(ids).__name__}"
+                f"give a {what} or an iterable of them, not {type(given).__name__}"
             )
 
     def check(self, listing: Callable[[int | str], Listing]) -> None:
-        """Refuse bad IDs at once where looking at them does not use them up."""
-        if isinstance(self._ids, list | tuple | set | frozenset):
-            for cat_id in self._ids:
-                listing(cat_id)
+        """Refuse bad ones at once where looking at them does not use them up."""
+        if isinstance(self._given, list | tuple | set | frozenset):
+            for one in self._given:
+                listing(one)
 
     def only(self) -> int | str:
-        """The one ID given."""
+        """The one given."""
         if not self._one:
             raise InvalidRequestError(
-                "awaiting gives the first page of one category; for many, use `async for`"
+                f"awaiting gives the first page of one {self._what}; for many, use `async for`"
             )
-        return cast("int | str", self._ids[0])
+        return cast("int | str", self._given[0])
 
     async def openings(self, opening: Callable[[int | str], Opening]) -> AsyncGenerator[Opening]:
         """The listings, one at a time."""
-        if isinstance(self._ids, AsyncGenerator):
+        if isinstance(self._given, AsyncGenerator):
             # Nobody else is going to: it was handed over.
-            async with aclosing(self._ids) as ids:
-                async for cat_id in ids:
-                    yield opening(cat_id)
-        elif isinstance(self._ids, AsyncIterable):
-            async for cat_id in self._ids:
-                yield opening(cat_id)
+            async with aclosing(self._given) as given:
+                async for one in given:
+                    yield opening(one)
+        elif isinstance(self._given, AsyncIterable):
+            async for one in self._given:
+                yield opening(one)
         else:
-            for cat_id in self._ids:
-                yield opening(cat_id)
+            for one in self._given:
+                yield opening(one)
 
 
 def check_above_zero(name: str, value: float) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 from .crawl import Crawl
 from .errors import ClosedError
 from .frontier import Frontier
 from .guard import GuardPolicy
 from .listings import PageRequest
-from .models import Item
 from .outcomes import ListingOutcome, Opening, WalkStatistics
-from .replies import Page
+from .replies import I, Page
 from .session import Flight, Session, Tally
 
 
-class Walk:
-    """A walk over one listing or many.
+class Walk(Generic[I]):
+    """A walk over one listing or many, whose items are of type `I`.
 
     Await it for the first page of one listing; iterate over it for items; iterate over `pages()`
     for pages. Nothing is sent before that. A walk can be walked once.
@@ -51,10 +50,10 @@ class Walk:
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
 
-    def __await__(self) -> Generator[Any, None, Page]:
+    def __await__(self) -> Generator[Any, None, Page[I]]:
         return self._first_page().__await__()
 
-    async def _first_page(self) -> Page:
+    async def _first_page(self) -> Page[I]:
         session = self._session()
         life = asyncio.timeout(None)
         self._awaited.add(life)
@@ -66,10 +65,10 @@ class Walk:
         finally:
             self._awaited.discard(life)
 
-    def __aiter__(self) -> AsyncIterator[Item]:
+    def __aiter__(self) -> AsyncIterator[I]:
         return self.items()
 
-    async def items(self) -> AsyncGenerator[Item]:
+    async def items(self) -> AsyncGenerator[I]:
         """Every item, in page order within a listing.
 
         Raises:
@@ -83,7 +82,7 @@ class Walk:
         finally:
             await self.aclose()
 
-    async def pages(self) -> AsyncGenerator[Page]:
+    async def pages(self) -> AsyncGenerator[Page[I]]:
         """Every page: in page order within a listing, as they come across listings.
 
         Raises:

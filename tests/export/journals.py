@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
+from tmapi_async.decoding import decoder
 from tmapi_async.harvest.changes import visit_began, visit_ended
 from tmapi_async.harvest.journal import Journal
 from tmapi_async.harvest.records import Counters, PageRecord, State, Totals
 from tmapi_async.listings import category_items
-from tmapi_async.models import Item, Reject
-from tmapi_async.replies import decoder
+from tmapi_async.models import Reject
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.drift import Drift
@@ -52,7 +52,7 @@ def write(
 
 def _rejects(text: bytes) -> tuple[Reject, ...]:
     try:
-        _, found = decoder(Item).decode(text)
+        _, found = decoder("category/items").decode(text)
     except msgspec.DecodeError:  # a body that is damaged on purpose
         return ()
     return tuple(found)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import body, of_catalogue, of_rows, row, write
 
-from tmapi_async import Item
+from tmapi_async.decoding import decoder
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.export.postgres_table import columns
 from tmapi_async.export.reading import Chunk
@@ -21,7 +21,6 @@ from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.export.tables import item_schema, record_batch
 from tmapi_async.harvest.stored import StoredPage
 from tmapi_async.listings import category_items
-from tmapi_async.replies import decoder
 from tmapi_async.rows import ITEM_COLUMNS, PROVENANCE, Origin, item_rows
 from tmapi_async.sandbox.drift import SHAPES, Drift
 
@@ -274,7 +273,7 @@ ROWS = st.lists(
 def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
     """Column by column a table has the values of the rows, but for numbers no column can hold."""
     text = body(rows)
-    success, rejects = decoder(Item).decode(text)
+    success, rejects = decoder("category/items").decode(text)
     items = success.data.items
     gaps = {reject.position for reject in rejects}
     positions = [n for n in range(len(rows)) if n not in gaps]

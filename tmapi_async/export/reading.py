@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from ..decoding import decoder
 from ..harvest.errors import BodyError
 from ..harvest.reader import JournalReader
 from ..harvest.stored import RunInfo, StoredPage
-from ..models import Item
-from ..replies import decoder
+from ..items import Item
 from ..rows import Origin
 from .errors import ExportRefusedError
 
@@ -204,7 +204,7 @@ def _pages(reader: JournalReader, found: Scope) -> Iterator[StoredPage]:
 
 def _decoded(pages: list[StoredPage], reader: JournalReader) -> Chunk:
     chunk = Chunk(pages, [], [])
-    decode = decoder(Item).decode
+    decode = decoder("category/items").decode
     for page in pages:
         try:
             success, rejects = decode(page.body)

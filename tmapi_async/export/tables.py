@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..models import Item
+from ..items import Item
 from ..rows import ITEM_COLUMNS, READERS, Column, Kind, nested, says_more
 from .reading import Chunk
 from .sinks import Conversions

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..client import TMAPI, Lookahead
+from ..client import TMAPI
 from ..crawl import Crawl
 from ..errors import (
     AuthenticationError,
@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..guard import GuardPolicy
 from ..listings import Listing
-from ..sources import check_whole
+from ..sources import Lookahead, check_whole
 from .errors import DiskError, JournalError
 from .journal import Journal
 from .keeper import Keeper

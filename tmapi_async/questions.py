@@ -1,0 +1,319 @@
+"""What can be asked of the API, as methods: one for each endpoint. `TMAPI` has them all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias, Unpack
+
+from . import endpoints
+from .details import ItemDetail
+from .endpoints import Endpoint
+from .errors import InvalidRequestError, MalformedReplyError
+from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
+from .listings import Listing, PageRequest, make_listing, read_params, unknown_parameter
+from .outcomes import ListingOutcome, Opening
+from .sources import Ids, Lookahead, Source, Texts, WalkOptions, check_whole
+from .walk import Walk
+
+Language: TypeAlias = Literal["en", "zh", "ru", "vi", "ja", "ko"]
+Sort: TypeAlias = Literal["default", "sales", "price_up", "price_down"]
+ShopSort: TypeAlias = Literal["default", "sales", "price_up", "price_down", "time_up", "time_down"]
+Price: TypeAlias = Decimal | int | float | str
+"""Yuan, from 0; text is read exactly."""
+
+
+class Questions(ABC):
+    """The endpoints of the API, as methods that make walks.
+
+    All take a single ID (or keyword, or shop), an iterable, or an async iterable of them that is
+    read as the walk goes on; one that comes again is walked again, unless it is still being walked.
+    Nothing is sent until the walk is awaited or iterated. `options` are those of
+    [`WalkOptions`][tmapi_async.sources.WalkOptions]. A filter that is None is left out.
+
+    Every one raises `InvalidRequestError` where an ID or an option makes no sense, before anything
+    is sent; those of an iterator are checked when they are reached.
+    """
+
+    @abstractmethod
+    def walk(
+        self,
+        openings: Callable[[], AsyncGenerator[Opening]],
+        *,
+        first: Callable[[], PageRequest],
+        unique: bool = False,
+        lookahead: Lookahead | None = None,
+        on_end: Callable[[ListingOutcome], None] | None = None,
+    ) -> Walk[Any]:
+        """Walk listings described elsewhere."""
+
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[Item]:
+        """Walk the products of categories (API document: `GET /1688/category/items`).
+
+        Args:
+            ids: Category IDs.
+            super_factory: Only super factories.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            **options: As for every walk.
+        """
+        params = {
+            "super_factory": super_factory,
+            "support_dropshipping": support_dropshipping,
+            "free_shipping": free_shipping,
+        }
+        return self._ask(endpoints.CATEGORY_ITEMS, "cat_id", ids, params, options)
+
+    def category_items_v2(
+        self,
+        ids: Ids,
+        *,
+        language: Language | None = None,
+        page_size: int | None = None,
+        sort: Sort | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        new_arrival: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        is_super_factory: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[CategoryItemV2]:
+        """Walk the products of categories (API document: `GET /1688/category/items/v2`).
+
+        Args:
+            ids: Category IDs.
+            language: Language of the titles.
+            page_size: Rows of a page, at most 20; the server's word on it counts.
+            sort: Order of the rows.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan. Whether either bound is included is not documented.
+            new_arrival: Only new items.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            is_super_factory: Only super factories.
+            **options: As for every walk.
+        """
+        params = {
+            "language": language,
+            "page_size": page_size,
+            "sort": sort,
+            "price_start": price_start,
+            "price_end": price_end,
+            "new_arrival": new_arrival,
+            "support_dropshipping": support_dropshipping,
+            "free_shipping": free_shipping,
+            "is_super_factory": is_super_factory,
+        }
+        return self._ask(endpoints.CATEGORY_ITEMS_V2, "cat_id", ids, params, options)
+
+    def search_items(
+        self,
+        keywords: Texts,
+        *,
+        page_size: int | None = None,
+        sort: Sort | None = None,
+        moq: int | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        new_arrival: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        is_super_factory: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[SearchItem]:
+        """Walk the products that keywords find (API document: `GET /1688/search/items`).
+
+        Args:
+            keywords: What is looked for; each keyword is a listing of its own.
+            page_size: Rows of a page, at most 20.
+            sort: Order of the rows.
+            moq: Largest smallest order, in pieces.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan.
+            new_arrival: Only new items.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            is_super_factory: Only super factories.
+            **options: As for every walk.
+        """
+        params = {
+            "page_size": page_size,
+            "sort": sort,
+            "moq": moq,
+            "price_start": price_start,
+            "price_end": price_end,
+            "new_arrival": new_arrival,
+            "support_dropshipping": support_dropshipping,
+            "free_shipping": free_shipping,
+            "is_super_factory": is_super_factory,
+        }
+        return self._ask(endpoints.SEARCH_ITEMS, "keyword", keywords, params, options)
+
+    def shop_items(
+        self,
+        member_ids: Texts,
+        *,
+        page_size: int | None = None,
+        sort: ShopSort | None = None,
+        shop_cat_id: str | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[ShopItem]:
+        """Walk the products of shops (API document: `GET /1688/shop/items`).
+
+        Args:
+            member_ids: Member IDs of the shops (`"b2b-2209657723055e41d3"`).
+            page_size: Rows of a page, at most 20.
+            sort: Order of the rows.
+            shop_cat_id: Only this category of the shop's own.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan.
+            **options: As for every walk.
+        """
+        params = {
+            "page_size": page_size,
+            "sort": sort,
+            "shop_cat_id": shop_cat_id,
+            "price_start": price_start,
+            "price_end": price_end,
+        }
+        return self._ask(endpoints.SHOP_ITEMS, "member_id", member_ids, params, options)
+
+    def shop_items_v2(
+        self,
+        shop_urls: Texts,
+        *,
+        page_size: int | None = None,
+        sort: ShopSort | None = None,
+        cat: str | None = None,
+        cat_type: Literal["0", "1"] | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[ShopItemV2]:
+        """Walk the products of shops (API document: `GET /1688/shop/items/v2`).
+
+        Args:
+            shop_urls: Addresses of the shops (`"https://shop5o52040l89801.1688.com"`).
+            page_size: Rows of a page, at most 20.
+            sort: Order of the rows.
+            cat: Only this category of the shop.
+            cat_type: Which kind of category that is.
+            **options: As for every walk.
+        """
+        params = {"page_size": page_size, "sort": sort, "cat": cat, "cat_type": cat_type}
+        return self._ask(endpoints.SHOP_ITEMS_V2, "shop_url", shop_urls, params, options)
+
+    def global_search_items(
+        self,
+        keywords: Texts | None = None,
+        *,
+        cat_id: int | str | None = None,
+        page_size: int | None = None,
+        language: Language | None = None,
+        sort: Sort | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        new_arrival: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        is_super_factory: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[GlobalSearchItem]:
+        """Walk products of the site for abroad (API document: `GET /1688/global/search/items`).
+
+        Args:
+            keywords: What is looked for; may be left out where a category is given.
+            cat_id: Only this category.
+            page_size: Rows of a page, at most 20.
+            language: Language of the titles.
+            sort: Order of the rows.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan.
+            new_arrival: Only new items.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            is_super_factory: Only super factories.
+            **options: As for every walk.
+        """
+        params = {
+            "cat_id": cat_id,
+            "page_size": page_size,
+            "language": language,
+            "sort": sort,
+            "price_start": price_start,
+            "price_end": price_end,
+            "new_arrival": new_arrival,
+            "support_dropshipping": support_dropshipping,
+            "free_shipping": free_shipping,
+            "is_super_factory": is_super_factory,
+        }
+        if keywords is None and cat_id is None:
+            raise InvalidRequestError("global_search_items needs a keyword or a cat_id")
+        key, given = ("cat_id", cat_id) if keywords is None else ("keyword", keywords)
+        return self._ask(endpoints.GLOBAL_SEARCH_ITEMS, key, given, params, options)
+
+    async def item_detail(self, item_id: int | str, *, language: str | None = None) -> ItemDetail:
+        """One product in detail (API document: `GET /1688/item_detail`).
+
+        Args:
+            item_id: Product ID.
+            language: Language of its texts; Chinese if left out.
+
+        Raises:
+            InvalidRequestError: The ID is none; nothing was sent.
+            TMAPIError: It could not be had, or not be decoded.
+        """
+        params = {"language": language}
+        page = await self._ask(endpoints.ITEM_DETAIL, "item_id", item_id, params, {})
+        if not page.items:
+            reason = page.rejects[0].reason if page.rejects else "nothing was sent"
+            error = MalformedReplyError(f"the product cannot be decoded: {reason}")
+            listing = page.request.listing
+            error.locate(listing.endpoint, listing.identity, 1, page.attempts)
+            raise error
+        detail: ItemDetail = page.items[0]
+        return detail
+
+    def _ask(
+        self,
+        endpoint: Endpoint,
+        key: str,
+        given: object,
+        params: Mapping[str, Any],
+        options: WalkOptions | Mapping[str, Any],
+    ) -> Walk[Any]:
+        """The walk over the listings that differ in the parameter `key` alone."""
+        walk: dict[str, Any] = dict(options)
+        for name in walk.keys() - WalkOptions.__annotations__.keys():
+            # No walk knows it, so it was meant as a parameter: say what that is called here.
+            raise unknown_parameter(endpoint, name)
+        first = walk.pop("start_page", 1)
+        most = walk.pop("max_pages", None)
+        check_whole("start_page", first)
+        if most is not None:
+            check_whole("max_pages", most)
+        fixed = read_params(endpoint, params)
+
+        def listing(value: int | str) -> Listing:
+            return make_listing(endpoint, {**fixed, **read_params(endpoint, {key: value})})
+
+        def opening(value: int | str) -> Opening:
+            return Opening(listing=listing(value), first=first, max_pages=most)
+
+        source = Source(given, key)
+        source.check(listing)
+        return self.walk(
+            lambda: source.openings(opening),
+            first=lambda: PageRequest(listing(source.only()), first),
+            **walk,
+        )
