@@ -135,7 +135,7 @@ class TMAPI(Questions):
             for walk in list(self._walks):
                 stack.push_async_callback(walk.aclose)
 
-    def walk(
+    def _walk(
         self,
         openings: Callable[[], AsyncGenerator[Opening]],
         *,
@@ -144,7 +144,6 @@ class TMAPI(Questions):
         lookahead: Lookahead | None = None,
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> Walk[Any]:
-        """Walk listings described elsewhere; `category_items` is the everyday way."""
         made: Walk[Any] = Walk(
             self._opened_session,
             openings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, Unpack
 
@@ -37,7 +37,7 @@ class Questions(ABC):
     """
 
     @abstractmethod
-    def walk(
+    def _walk(
         self,
         openings: Callable[[], AsyncGenerator[Opening]],
         *,
@@ -46,7 +46,20 @@ class Questions(ABC):
         lookahead: Lookahead | None = None,
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> Walk[Any]:
-        """Walk listings described elsewhere."""
+        """The walk over openings."""
+
+    def walk(
+        self,
+        listings: Listing | Iterable[Listing] | AsyncIterable[Listing],
+        **options: Unpack[WalkOptions],
+    ) -> Walk[Any]:
+        """Walk listings that were described elsewhere, of one endpoint or of several.
+
+        Args:
+            listings: One, or many; see [`describe`][tmapi_async.listings.describe].
+            **options: As for every walk.
+        """
+        return self._over(Source(listings, "listing"), lambda listing: listing, options)
 
     def category_items(
         self,
@@ -293,27 +306,35 @@ class Questions(ABC):
         options: WalkOptions | Mapping[str, Any],
     ) -> Walk[Any]:
         """The walk over the listings that differ in the parameter `key` alone."""
-        walk: dict[str, Any] = dict(options)
-        for name in walk.keys() - WalkOptions.__annotations__.keys():
+        for name in options.keys() - WalkOptions.__annotations__.keys():
             # No walk knows it, so it was meant as a parameter: say what that is called here.
             raise unknown_parameter(endpoint, name)
-        first = walk.pop("start_page", 1)
-        most = walk.pop("max_pages", None)
-        check_whole("start_page", first)
-        if most is not None:
-            check_whole("max_pages", most)
         fixed = read_params(endpoint, params)
 
         def listing(value: int | str) -> Listing:
             return make_listing(endpoint, {**fixed, **read_params(endpoint, {key: value})})
 
-        def opening(value: int | str) -> Opening:
+        return self._over(Source(given, key), listing, options)
+
+    def _over(
+        self,
+        source: Source,
+        listing: Callable[[Any], Listing],
+        options: WalkOptions | Mapping[str, Any],
+    ) -> Walk[Any]:
+        rest: dict[str, Any] = dict(options)
+        first = rest.pop("start_page", 1)
+        most = rest.pop("max_pages", None)
+        check_whole("start_page", first)
+        if most is not None:
+            check_whole("max_pages", most)
+
+        def opening(value: object) -> Opening:
             return Opening(listing=listing(value), first=first, max_pages=most)
 
-        source = Source(given, key)
         source.check(listing)
-        return self.walk(
+        return self._walk(
             lambda: source.openings(opening),
             first=lambda: PageRequest(listing(source.only()), first),
-            **walk,
+            **rest,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from .errors import InvalidRequestError
 from .listings import Listing
@@ -38,7 +38,7 @@ class WalkOptions(TypedDict, total=False):
 
 
 class Source:
-    """The IDs, keywords or shops a caller gave, in whichever form.
+    """The IDs, keywords, shops or listings a caller gave, in whichever form.
 
     Args:
         given: One, or an iterable or async iterable of them.
@@ -47,7 +47,7 @@ class Source:
 
     def __init__(self, given: object, what: str) -> None:
         self._what = what
-        self._one = isinstance(given, int | str)
+        self._one = isinstance(given, int | str | Listing)
         self._given: Any = [given] if self._one else given
         iterable = isinstance(given, Iterable | AsyncIterable)
         # Bytes are iterable too, but nobody means the numbers of their characters.
@@ -56,21 +56,21 @@ class Source:
                 f"give a {what} or an iterable of them, not {type(given).__name__}"
             )
 
-    def check(self, listing: Callable[[int | str], Listing]) -> None:
+    def check(self, listing: Callable[[Any], object]) -> None:
         """Refuse bad ones at once where looking at them does not use them up."""
         if isinstance(self._given, list | tuple | set | frozenset):
             for one in self._given:
                 listing(one)
 
-    def only(self) -> int | str:
+    def only(self) -> Any:
         """The one given."""
         if not self._one:
             raise InvalidRequestError(
                 f"awaiting gives the first page of one {self._what}; for many, use `async for`"
             )
-        return cast("int | str", self._given[0])
+        return self._given[0]
 
-    async def openings(self, opening: Callable[[int | str], Opening]) -> AsyncGenerator[Opening]:
+    async def openings(self, opening: Callable[[Any], Opening]) -> AsyncGenerator[Opening]:
         """The listings, one at a time."""
         if isinstance(self._given, AsyncGenerator):
             # Nobody else is going to: it was handed over.
