@@ -3,93 +3,55 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import typer
 
 from ..errors import InvalidRequestError
 from . import console, options
 from .app import app
+from .asked import FILTERS, Asked, Wanted
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_NUMBER = (int, float)
+_IN_JOB_FILES: dict[str, Any] = {
+    "max_pages": int,
+    "max_requests": int,
+    "concurrency": (int, str),
+    "rate": _NUMBER,
+    "timeout": _NUMBER,
+    "lookahead": (int, str),
+    "auth": str,
+    "base_url": str,
+    "token_file": str,
+}
+"""Options that a job file may set for every command, with the types of their values."""
 
 
-# An ID below 0 looks like an option; `read_ids` tells the two apart.
-@app.command("items", context_settings={"ignore_unknown_options": True})
-def _items(  # noqa: PLR0917 - Typer passes them by name
-    cats: options.CatArgument,
-    super_factory: options.SuperFactoryOption = False,
-    support_dropshipping: options.DropshippingOption = False,
-    free_shipping: options.FreeShippingOption = False,
+class Streaming(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi items` alone."""
+
     unique: Annotated[
         bool, typer.Option("--unique", help="Drop items that their listing has shown before.")
-    ] = False,
-    max_pages: options.MaxPagesOption = None,
-    max_requests: options.MaxRequestsOption = None,
-    concurrency: options.ConcurrencyOption = "auto",
-    rate: options.RateOption = None,
-    timeout: options.TimeoutOption = options.DEFAULT_SECONDS,
-    lookahead: options.LookaheadOption = "auto",
-    token: options.TokenOption = None,
-    token_file: options.TokenFileOption = None,
-    auth: options.AuthOption = options.DEFAULT_AUTH,
-    base_url: options.BaseUrlOption = None,
-    sandbox: options.SandboxOption = False,
-    json: options.JsonOption = False,
-    quiet: options.QuietOption = False,
-    verbose: options.VerboseOption = 0,
-) -> None:
-    """Stream every item of the categories as JSON lines to standard output.
-
-    Keeps no state: for long jobs that must survive an interruption, use harvest.
-    """
-    from .ids import read_ids  # noqa: PLC0415 - --help need not load it
-    from .items import Job, items  # noqa: PLC0415 - as above
-
-    console.set_up(verbose)
-    connection = options.Connection(
-        token=token,
-        token_file=token_file,
-        auth=auth,
-        base_url=base_url,
-        sandbox=sandbox,
-        concurrency=concurrency,
-        rate=rate,
-        timeout=timeout,
-        lookahead=lookahead,
-        max_requests=max_requests,
-    )
-    given = read_ids(cats, sys.stdin.buffer)
-    connection.check()
-    if max_pages is not None and max_pages < 1:
-        raise InvalidRequestError(f"--max-pages must be at least 1, not {max_pages}")
-    if given.repeated and not quiet:
-        console.tell(f"{given.repeated} repeated IDs are left out: each is walked once")
-    filters = {
-        "super_factory": super_factory,
-        "support_dropshipping": support_dropshipping,
-        "free_shipping": free_shipping,
-    }
-    job = Job(
-        ids=given.ids,
-        filters={name: True for name, wanted in filters.items() if wanted},
-        max_pages=max_pages,
-        unique=unique,
-        connection=connection,
-        json=json,
-        quiet=quiet,
-    )
-    raise typer.Exit(items(job))
+    ] = False
 
 
-@app.command("harvest", context_settings={"ignore_unknown_options": True})
-def _harvest(  # noqa: PLR0917 - Typer passes them by name
-    cats: options.CatArgument,
+class Keeping(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi harvest` alone."""
+
     journal: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--journal", metavar="FILE", help="Where every page is kept; made if there is none."
+            "--journal",
+            metavar="FILE",
+            help="Where every page is kept; made if there is none; needed.",
+            show_default=False,
         ),
-    ],
+    ] = None
     to: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,19 +59,14 @@ def _harvest(  # noqa: PLR0917 - Typer passes them by name
             metavar="DEST",
             help="Export the run when it has ended, as tmapi export does; may be repeated.",
         ),
-    ] = None,
+    ] = None
     refresh: Annotated[
         bool,
         typer.Option(
             "--refresh",
             help="Go on with an unfinished run; start a new one, keeping the old, if all is done.",
         ),
-    ] = False,
-    super_factory: options.SuperFactoryOption = False,
-    support_dropshipping: options.DropshippingOption = False,
-    free_shipping: options.FreeShippingOption = False,
-    max_pages: options.MaxPagesOption = None,
-    max_requests: options.MaxRequestsOption = None,
+    ] = False
     most_rejects: Annotated[
         float,
         typer.Option(
@@ -117,67 +74,150 @@ def _harvest(  # noqa: PLR0917 - Typer passes them by name
             metavar="SHARE",
             help="Share of a page's rows that may be undecodable before its listing fails.",
         ),
-    ] = 0.5,
-    concurrency: options.ConcurrencyOption = "auto",
-    rate: options.RateOption = None,
-    timeout: options.TimeoutOption = options.DEFAULT_SECONDS,
-    lookahead: options.LookaheadOption = "auto",
-    token: options.TokenOption = None,
-    token_file: options.TokenFileOption = None,
-    auth: options.AuthOption = options.DEFAULT_AUTH,
-    base_url: options.BaseUrlOption = None,
-    sandbox: options.SandboxOption = False,
-    json: options.JsonOption = False,
-    quiet: options.QuietOption = False,
-    verbose: options.VerboseOption = 0,
+    ] = 0.5
+
+
+# An ID below 0 looks like an option; `read_ids` tells the two apart.
+@app.command("items", context_settings={"ignore_unknown_options": True})
+@options.takes
+def _items(
+    context: typer.Context,
+    asked: Asked,
+    streaming: Streaming,
+    connection: options.Connection,
+    telling: options.Telling,
+) -> None:
+    """Stream every item of the categories as JSON lines to standard output.
+
+    Keeps no state: for long jobs that must survive an interruption, use harvest.
+    """
+    from .items import Job, items  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(telling.verbose)
+    given = _Given(context, asked, {"unique": bool})
+    asked, streaming = given.fill(asked), given.fill(streaming)
+    connection = given.fill(connection)
+    asked.check()
+    connection.check()
+    job = Job(
+        wanted=given.wanted(quiet=telling.quiet),
+        max_pages=asked.max_pages,
+        unique=streaming.unique,
+        connection=connection,
+        json=telling.json,
+        quiet=telling.quiet,
+    )
+    raise typer.Exit(items(job))
+
+
+@app.command("harvest", context_settings={"ignore_unknown_options": True})
+@options.takes
+def _harvest(
+    context: typer.Context,
+    asked: Asked,
+    keeping: Keeping,
+    connection: options.Connection,
+    telling: options.Telling,
 ) -> None:
     """Walk the categories into a journal that no interruption can hurt.
 
     The same command again goes on where the journal stands; when all is complete it sends nothing.
     """
     from .harvest import Job, harvest  # noqa: PLC0415 - --help need not load it
-    from .ids import read_ids  # noqa: PLC0415 - as above
 
-    console.set_up(verbose)
-    connection = options.Connection(
-        token=token,
-        token_file=token_file,
-        auth=auth,
-        base_url=base_url,
-        sandbox=sandbox,
-        concurrency=concurrency,
-        rate=rate,
-        timeout=timeout,
-        lookahead=lookahead,
-        max_requests=max_requests,
+    console.set_up(telling.verbose)
+    given = _Given(
+        context, asked, {"journal": str, "to": list, "refresh": bool, "most_rejects": _NUMBER}
     )
-    given = read_ids(cats, sys.stdin.buffer)
+    asked, keeping = given.fill(asked), given.fill(keeping)
+    connection = given.fill(connection)
+    asked.check()
     connection.check()
-    if max_pages is not None and max_pages < 1:
-        raise InvalidRequestError(f"--max-pages must be at least 1, not {max_pages}")
-    if not 0 <= most_rejects <= 1:
-        raise InvalidRequestError(f"--most-rejects is a share from 0 to 1, not {most_rejects:g}")
-    if given.repeated and not quiet:
-        console.tell(f"{given.repeated} repeated IDs are left out: each is walked once")
-    filters = {
-        "super_factory": super_factory,
-        "support_dropshipping": support_dropshipping,
-        "free_shipping": free_shipping,
-    }
+    if keeping.journal is None:
+        raise InvalidRequestError("harvest needs --journal FILE, where every page is kept")
+    if not 0 <= keeping.most_rejects <= 1:
+        raise InvalidRequestError(
+            f"--most-rejects is a share from 0 to 1, not {keeping.most_rejects:g}"
+        )
     job = Job(
-        ids=given.ids,
-        filters={name: True for name, wanted in filters.items() if wanted},
-        journal=journal,
-        refresh=refresh,
-        max_pages=max_pages,
-        most_rejects=most_rejects,
-        to=to or [],
+        wanted=given.wanted(quiet=telling.quiet),
+        journal=keeping.journal,
+        refresh=keeping.refresh,
+        max_pages=asked.max_pages,
+        most_rejects=keeping.most_rejects,
+        to=keeping.to or [],
         connection=connection,
-        json=json,
-        quiet=quiet,
+        json=telling.json,
+        quiet=telling.quiet,
         arguments=sys.argv[1:],
     )
     raise typer.Exit(harvest(job))
+
+
+class _Given:
+    """What a command was given: by its options, or by a job file that those win over."""
+
+    def __init__(self, context: typer.Context, asked: Asked, more: Mapping[str, Any]) -> None:
+        self._context = context
+        self._asked = asked
+        self._options: dict[str, Any] = {}
+        if asked.job is None:
+            self._groups = [asked.group(sys.stdin.buffer)]
+            return
+        from .jobfile import read_job  # noqa: PLC0415 - only where there is one
+
+        for name in ("cats", "keyword", "shop", "endpoint", *FILTERS):
+            if self._typed(name):
+                raise InvalidRequestError(
+                    f"the job file says what is walked: leave out {_shown(name)}"
+                )
+        job = read_job(asked.job, {**_IN_JOB_FILES, **more})
+        self._groups, self._options = job.groups, job.options
+        self._resolve(asked.job.parent)
+
+    def _typed(self, name: str) -> bool:
+        source = self._context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    def _resolve(self, folder: Path) -> None:
+        """A job is often run from elsewhere: its paths count from its own folder."""
+        found = self._options
+        for name in ("journal", "token_file"):
+            if name in found:
+                found[name] = folder / found[name]
+        for name in ("concurrency", "lookahead"):
+            if name in found:
+                found[name] = str(found[name])
+        if "to" in found:
+            found["to"] = [
+                str(one) if one == "-" or "://" in str(one) else str(folder / str(one))
+                for one in found["to"]
+            ]
+
+    def fill(self, struct: S) -> S:
+        """The struct with what the job file says and was not typed."""
+        told = {
+            name: value
+            for name, value in self._options.items()
+            if name in struct.__struct_fields__ and not self._typed(name)
+        }
+        return msgspec.structs.replace(struct, **told)
+
+    def wanted(self, *, quiet: bool) -> Wanted:
+        """The listings."""
+        found = Wanted(self._groups)
+        if found.repeated and not quiet:
+            console.tell(f"{found.repeated} repeated {_what(self._asked)} left out: "
+                         "each is walked once")  # fmt: skip
+        return found
+
+
+def _shown(name: str) -> str:
+    return "CAT" if name == "cats" else f"--{name.replace('_', '-')}"
+
+
+def _what(asked: Asked) -> str:
+    return "IDs are" if asked.cats else "listings are"
 
 
 @app.command(

@@ -13,8 +13,8 @@ from ..errors import TMAPIError
 from ..harvest import Harvest, HarvestResult, JournalError, JournalReader
 from ..harvest.errors import DiskError
 from ..harvest.stored import VisitInfo
-from ..listings import category_items
 from . import console, display, listings, running
+from .asked import Wanted
 from .export import Request, export
 from .options import Connection
 from .summary import OK, PARTIAL, USAGE, Summary
@@ -26,8 +26,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What `tmapi harvest` is asked to do.
 
     Attributes:
-        ids: Category IDs, each once.
-        filters: Filters that are set.
+        wanted: The listings, each once.
         journal: The journal's file.
         refresh: Make a new run if everything is complete.
         max_pages: Most pages of each listing, or None.
@@ -39,8 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         arguments: The command as typed, to be shown again.
     """
 
-    ids: list[int]
-    filters: dict[str, bool]
+    wanted: Wanted
     journal: Path
     refresh: bool
     max_pages: int | None
@@ -69,7 +67,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """The harvest, over an open client."""
         return Harvest(
             api,
-            [category_items(cat_id, **self.filters) for cat_id in self.ids],
+            self.wanted,
             journal=self.journal,
             refresh=self.refresh,
             max_pages=self.max_pages,

@@ -7,7 +7,7 @@ import errno
 import sys
 import time
 from contextlib import aclosing
-from typing import TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -17,21 +17,19 @@ from ..outcomes import ListingOutcome
 from ..rows import json_lines
 from ..walk import Walk
 from . import console, running
+from .asked import Wanted
 from .options import Connection
 from .output import Output, ReaderGoneError
 from .summary import OK, PARTIAL, StoppedBy, Summary, stopped_by
 
 _MOST_TOLD = 20
 
-Filters: TypeAlias = dict[str, bool]
-
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What `tmapi items` is asked to do.
 
     Attributes:
-        ids: Category IDs, each once.
-        filters: Filters that are set.
+        wanted: The listings, each once.
         max_pages: Most pages of each listing, or None.
         unique: Drop items that their listing has shown before.
         connection: How the API is reached.
@@ -39,8 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         quiet: No progress, no summary.
     """
 
-    ids: list[int]
-    filters: Filters
+    wanted: Wanted
     max_pages: int | None
     unique: bool
     connection: Connection
@@ -56,7 +53,7 @@ class _Run:
         self._output = Output()
         self._began = time.monotonic()
         self._told = 0
-        self._walk: Walk | None = None
+        self._walk: Walk[Any] | None = None
         self._api: TMAPI | None = None
         self.stopped_by: StoppedBy | None = None
         self.broken = False
@@ -91,12 +88,11 @@ class _Run:
         job = self._job
         show = not job.quiet and not (sys.stdout.isatty() and sys.stderr.isatty())
         async with running.client(job.connection) as self._api:
-            self._walk = self._api.category_items(
-                job.ids,
+            self._walk = self._api.walk(
+                job.wanted,
                 max_pages=job.max_pages,
                 unique=job.unique,
                 on_end=self._ended,
-                **job.filters,
             )
             async with (
                 self._walk,
@@ -136,10 +132,11 @@ class _Run:
     def _line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
         now, gate = self._walk.statistics(), self._api.statistics()
+        count = len(self._job.wanted)
         ended = now.complete + now.capped + now.failed
         refused = now.codes.get("503", 0)
         return (
-            f"{ended:,}/{len(self._job.ids):,} listings, {now.pages:,} pages, {now.items:,} items, "
+            f"{ended:,}/{count:,} listings, {now.pages:,} pages, {now.items:,} items, "
             f"{now.requests:,} requests, {refused:,} x 503, gate {gate.in_flight}/{gate.width}, "
             f"{time.monotonic() - self._began:.0f} s"
         )
@@ -150,7 +147,7 @@ class _Run:
             return PARTIAL
         summary = Summary.of(
             self._walk.statistics(),
-            listings=len(self._job.ids),
+            listings=len(self._job.wanted),
             seconds=time.monotonic() - self._began,
             stopped_by=self.stopped_by,
         )

@@ -1,8 +1,16 @@
-"""The options that every command which sends requests has, and the client they ask for."""
+"""The options that every command which sends requests has, and the client they ask for.
+
+Options are fields of structs: their annotations are what Typer shows and reads, and a command that
+takes such a struct (`takes`) has them all.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
+import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 from urllib.request import getproxies_environment
@@ -16,17 +24,8 @@ from ..errors import InvalidRequestError
 
 _ACCOUNT = "Account and server"
 _PACE = "Speed and limits"
-_FILTERS = "Filters"
 _OUTPUT = "What is told"
 
-CatArgument: TypeAlias = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="CAT...",
-        help="Category IDs; - reads them from standard input, @FILE from a file, one a line.",
-        show_default=False,
-    ),
-]
 TokenOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -105,26 +104,6 @@ MaxRequestsOption: TypeAlias = Annotated[
         metavar="N",
     ),
 ]
-MaxPagesOption: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--max-pages", help="Most pages of each listing.", rich_help_panel=_PACE, metavar="N"
-    ),
-]
-SuperFactoryOption: TypeAlias = Annotated[
-    bool, typer.Option("--super-factory", help="Only super factories.", rich_help_panel=_FILTERS)
-]
-DropshippingOption: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--support-dropshipping",
-        help="Only items that can be drop-shipped.",
-        rich_help_panel=_FILTERS,
-    ),
-]
-FreeShippingOption: TypeAlias = Annotated[
-    bool, typer.Option("--free-shipping", help="Only items shipped free.", rich_help_panel=_FILTERS)
-]
 JsonOption: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -150,22 +129,29 @@ VerboseOption: TypeAlias = Annotated[
 SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox's public token
 SANDBOX_LIMIT = 8
 DEFAULT_AUTH = "query"
-DEFAULT_SECONDS = DEFAULT_TIMEOUT
+
+
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command tells: options of every command that sends requests."""
+
+    json: JsonOption = False
+    quiet: QuietOption = False
+    verbose: VerboseOption = 0
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command reaches the API: the parsed options of every command that sends requests."""
+    """How a command reaches the API: options of every command that sends requests."""
 
-    token: str | None = None
-    token_file: Path | None = None
-    auth: str = DEFAULT_AUTH
-    base_url: str | None = None
-    sandbox: bool = False
-    concurrency: str = "auto"
-    rate: float | None = None
-    timeout: float = DEFAULT_TIMEOUT
-    lookahead: str = "auto"
-    max_requests: int | None = None
+    max_requests: MaxRequestsOption = None
+    concurrency: ConcurrencyOption = "auto"
+    rate: RateOption = None
+    timeout: TimeoutOption = DEFAULT_TIMEOUT
+    lookahead: LookaheadOption = "auto"
+    token: TokenOption = None
+    token_file: TokenFileOption = None
+    auth: AuthOption = DEFAULT_AUTH
+    base_url: BaseUrlOption = None
+    sandbox: SandboxOption = False
 
     def check(self) -> None:
         """Refuse options that make no sense, before anything is sent or started.
@@ -243,3 +229,43 @@ def _word_or_number(option: str, value: str, *words: str) -> str | int:
         raise InvalidRequestError(
             f"{option} must be {choices} or a number, not {value!r}"
         ) from None
+
+
+def takes(command: Callable[..., None]) -> Callable[..., None]:
+    """Let Typer see the fields of a command's struct parameters as options of the command."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    structs = {name: kind for name, kind in hints.items() if _is_struct(kind)}
+    params: list[inspect.Parameter] = []
+    for param in inspect.signature(command).parameters.values():
+        if param.name in structs:
+            params += _params(structs[param.name])
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            params.append(param.replace(kind=kind, annotation=hints[param.name]))
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        for name, kind in structs.items():
+            given[name] = kind(**{field: given.pop(field) for field in kind.__struct_fields__})
+        command(**given)
+
+    called.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
+    called.__annotations__ = {param.name: param.annotation for param in params}
+    return called
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _params(kind: type[msgspec.Struct]) -> list[inspect.Parameter]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in msgspec.structs.fields(kind)
+    ]
