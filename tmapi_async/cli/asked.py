@@ -138,6 +138,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             if values and name:
                 keys[name] = list(dict.fromkeys(values))
                 repeated += len(values) - len(keys[name])
+        if not keys:
+            words = " or ".join(_TYPED_AS[name] for name in endpoint.required)
+            raise InvalidRequestError(f"--endpoint {endpoint.short} needs {words}")
         return Group(endpoint, given, keys, repeated)
 
 
@@ -147,6 +150,12 @@ FILTERS = (
 )  # fmt: skip
 """The options that are parameters of endpoints."""
 
+_TYPED_AS = {
+    "cat_id": "category IDs",
+    "keyword": "--keyword TEXT",
+    "member_id": "--shop MEMBER_ID",
+    "shop_url": "--shop ADDRESS",
+}
 _OTHER_NAMES = {"super_factory": "is_super_factory"}
 _SHOP_CATS = {"shop": "shop_cat_id", "shop-v2": "cat"}
 
@@ -232,8 +241,7 @@ class Group:
             for value in values if name != "cat_id" else ():  # IDs were read by `read_ids`
                 read_params(endpoint, {name: value})
         if not keys:
-            make_listing(endpoint, self._fixed)
-            raise InvalidRequestError(f"{endpoint.short} is asked for nothing")
+            make_listing(endpoint, self._fixed)  # says what is missing
         next(iter(self))  # whatever they have in common is wrong for all of them
 
     def __len__(self) -> int:
