@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import replies
 from .catalogue import Catalogue
-from .endpoints import GENERATED, Endpoint, ParameterError
+from .endpoints import CATEGORY_INFO, GENERATED, ITEM_DETAIL, ParameterError
 from .faults import KINDS, Attempt
 from .hashing import chance, normal
 from .pages import Pages
+from .ranking import Ranking
 from .recorded import Recordings
 from .stats import Listing, Stats
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from .replies import Reply
 
 
-_SHOWN_BY = ("seed", "drift", "repeats", "short_pages", "endless")  # what pages depend on
+# What pages depend on.
+_SHOWN_BY = (
+    *("seed", "drift", "repeats", "short_pages", "endless"),
+    *("ceiling", "v1_ceiling", "root", "shift", "shift_ties"),
+)
 
 
 class Visit(NamedTuple):
@@ -60,22 +65,29 @@ class Backend:
             mean=config.mean,
             skew=config.skew,
             page_size=config.page_size,
+            false_excludes=config.false_excludes,
+            prices=config.prices,
+            price_bounds=config.price_bounds,
+            words=config.words,
+            shops=config.shops,
+            tree=config.tree,
         )
         self.recordings: Recordings | None = None
         if config.bodies is not None:
             self.recordings = Recordings(config.bodies, verbatim=config.verbatim)
-        self._recorded = self.recordings.endpoints if self.recordings else {}
-        self._endpoints: dict[str, Endpoint] = {**self._recorded, **GENERATED}
+        self._recorded = self.recordings.paths if self.recordings else frozenset()
         self._check_faults(config.faults)
         self.config = config
-        self._pages = Pages(config, self.catalogue)
+        self._ranking = Ranking(config.seed, config.shift)
+        self._pages = Pages(config, self.catalogue, self._ranking)
 
     def change(self, **options: Any) -> None:
         """Change options; `ValueError` if one is bad, and then nothing changes."""
         changed = replace(self.config, **options)
         self._check_faults(changed.faults)
         if any(getattr(changed, name) != getattr(self.config, name) for name in _SHOWN_BY):
-            self._pages = Pages(changed, self.catalogue)
+            self._ranking.shift = changed.shift
+            self._pages = Pages(changed, self.catalogue, self._ranking)
         self.config = changed
 
     def admit(self, method: str, path: str, query: dict[str, str], key: str) -> Visit | Reply:
@@ -92,7 +104,7 @@ class Backend:
         config, seen = self.config, self.stats
         seen.requests += 1
         sent = query.pop("apiToken", key)
-        if path not in self._endpoints or method != "GET":
+        if path not in GENERATED or method != "GET":
             return replies.error(config, 404)
         if sent not in config.tokens:
             text = "Invalid authentication credentials" if sent else None
@@ -100,7 +112,7 @@ class Backend:
         if config.limit is not None and seen.in_flight >= config.limit:
             return replies.error(config, 503, seen.requests)
         try:
-            listing, page = self._endpoints[path].read(query)
+            listing, page = GENERATED[path].read(query)
         except ParameterError as problem:
             return replies.error(config, 422, path, text=str(problem))
         nth = seen.enter(listing, page)
@@ -123,8 +135,9 @@ class Backend:
         if self.recordings is not None and name in self.recordings.errors:
             status, body = self.recordings.errors[name]
             return replies.Reply(status, body, name)
-        if name is None and self._is_unknown(attempt):
-            return replies.error(config, 422, attempt, text="parameter error: no such category")
+        unknown = self._unknown(attempt)
+        if unknown and (name is None or not GENERATED[attempt.path].paged):
+            return replies.error(config, 422, attempt, text=f"parameter error: no such {unknown}")
         right = self._page(visit)
         return replies.page(right) if name is None else replies.fault(config, name, right, attempt)
 
@@ -133,10 +146,19 @@ class Backend:
             return self.recordings.body(visit.attempt.path, visit.query, visit.attempt.page)
         return self._pages.body(visit.listing, visit.attempt.page)
 
-    def _is_unknown(self, attempt: Attempt) -> bool:
-        if self.config.unknown == "empty" or attempt.path in self._recorded:
-            return False
-        return attempt.cat_id not in self.catalogue
+    def _unknown(self, attempt: Attempt) -> str:
+        """What is asked about and does not exist, if that is an error; else `""`."""
+        path, cat_id = attempt.path, attempt.cat_id
+        if path in self._recorded:
+            return ""
+        if path == ITEM_DETAIL.path:
+            return "" if self.catalogue.locate(int(dict(attempt.params)["item_id"])) else "item"
+        if cat_id is None:
+            return ""
+        if path == CATEGORY_INFO.path:
+            return "" if cat_id in self.catalogue.tree else "category"
+        refused = self.config.unknown == "422" and cat_id not in self.catalogue
+        return "category" if refused else ""
 
     def _check_faults(self, faults: Faults) -> None:
         known = set(KINDS) | set(self.recordings.errors if self.recordings else ())

@@ -10,13 +10,28 @@ from __future__ import annotations
 import random
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Literal
 
 import msgspec
 
-from .hashing import mix
-from .products import DOCUMENTED, DOCUMENTED_CATEGORY, Product, flags, product, row_v1
+from .choice import ALL, EVERYTHING, Choice, Filters
+from .hashing import coin, mix
+from .ordering import Facts, Orders
+from .prices import Prices
+from .products import (
+    DOCUMENTED,
+    DOCUMENTED_CATEGORY,
+    Product,
+    amounts_of,
+    flags,
+    product,
+    row_v1,
+)
+from .traits import is_new, shop_of
+from .tree import Tree
 
 LARGEST = 1 << 20
 """No category holds more items than this."""
@@ -28,16 +43,7 @@ _FIRST_ID = 100_000_000_000  # so that an ID has 12 digits; the documented rows'
 _KEPT_SELECTIONS = 64
 
 
-class Filters(NamedTuple):
-    """The boolean filters of `GET /1688/category/items`; None means that it was not sent."""
-
-    super_factory: bool | None = None
-    support_dropshipping: bool | None = None
-    free_shipping: bool | None = None
-
-
-ALL = Filters()
-"""No filter."""
+PriceBounds = Literal["inclusive", "exclusive", "half-open", "seed"]
 
 
 class Catalogue:
@@ -56,6 +62,18 @@ class Catalogue:
         page_size: Items on a page.
         false_excludes: What sending a filter as `false` means, which is not documented: False
             (default), it filters nothing; True, only rows without the property are shown.
+        prices: Category ID -> how its prices are distributed, where the usual ones will not do.
+        price_bounds: Whether a row whose price is exactly `price_start` or `price_end` is shown,
+            which is not documented: both (`"inclusive"`, the default), neither (`"exclusive"`),
+            the lower alone (`"half-open"`), or as the seed decides for each.
+        words: Keyword -> the category whose items a search for it finds. Any other keyword finds
+            those of a category that follows from the seed.
+        shops: Member ID or address of a shop -> the category whose items it sells, likewise.
+        tree: Number of categories in the tree; by default as many as its leaves need, which are
+            the catalogue's own categories.
+
+    Attributes:
+        bounds: Whether a price that is exactly `price_start` is shown, and exactly `price_end`.
 
     Raises:
         ValueError: A size or a number is out of range.
@@ -70,9 +88,16 @@ class Catalogue:
         skew: float = 1.1,
         page_size: int = 20,
         false_excludes: bool = False,
+        prices: Mapping[int, Prices] | None = None,
+        price_bounds: PriceBounds = "inclusive",
+        words: Mapping[str, int] | None = None,
+        shops: Mapping[str, int] | None = None,
+        tree: int | None = None,
     ) -> None:
         if page_size < 1:
             raise ValueError(f"page_size must be at least 1, not {page_size}")
+        if tree is not None and tree < 1:
+            raise ValueError(f"a tree has 1 category or more, not {tree}")
         self.seed = seed
         self.page_size = page_size
         self.false_excludes = false_excludes
@@ -85,6 +110,12 @@ class Catalogue:
         self._numbers = {cat_id: number for number, cat_id in enumerate(sizes)}
         self._factors = (mix(seed, "id", 1) | 1, mix(seed, "id", 2) | 1)
         self._selections: OrderedDict[tuple[int, Filters], array[int]] = OrderedDict()
+        self._prices = dict(prices or {})
+        self._words = dict(words or {})
+        self._shops = {shop_of(seed, name): cat_id for name, cat_id in (shops or {}).items()}
+        self.bounds = _bounds(seed, price_bounds)
+        self._orders = Orders(self)
+        self._tree_size = tree
 
     @property
     def category_ids(self) -> tuple[int, ...]:
@@ -101,6 +132,11 @@ class Catalogue:
         """Page requests that walking every category takes (an empty one takes one)."""
         return sum(self.pages(cat_id) for cat_id in self._sizes)
 
+    @cached_property
+    def tree(self) -> Tree:
+        """The tree of categories, of which those of the catalogue are leaves."""
+        return Tree(self.seed, self.category_ids, self._tree_size)
+
     def __iter__(self) -> Iterator[int]:
         return iter(self._sizes)
 
@@ -112,9 +148,7 @@ class Catalogue:
 
     def size(self, cat_id: int, filters: Filters = ALL) -> int:
         """Items of a category that pass the filters; 0 for an unknown category."""
-        if self._passes_all(filters):
-            return self._sizes.get(cat_id, 0)
-        return len(self._selection(cat_id, filters))
+        return len(self.passing(cat_id, filters))
 
     def pages(self, cat_id: int, filters: Filters = ALL) -> int:
         """Page requests that a complete walk takes: at least 1, for an empty page is one too."""
@@ -137,7 +171,11 @@ class Catalogue:
         item_id = self.item_id(cat_id, index)
         if cat_id == DOCUMENTED_CATEGORY and index < len(DOCUMENTED):
             return DOCUMENTED[index]
-        return product(self.seed, self._position(cat_id, index), item_id)
+        made = product(self.seed, self._position(cat_id, index), item_id)
+        if cat_id not in self._prices:
+            return made
+        price = self._fen(cat_id, index)
+        return made._replace(sale_price=price, origin_price=max(price, made.origin_price))
 
     def item(self, cat_id: int, index: int) -> dict[str, Any]:
         """An item as a clean row of `GET /1688/category/items`. Raises as `item_id` does."""
@@ -150,15 +188,50 @@ class Catalogue:
 
     def indices(self, cat_id: int, start: int, stop: int, filters: Filters = ALL) -> list[int]:
         """Indices of the items at positions [start, stop) of the filtered listing."""
-        if self._passes_all(filters):
-            size = self._sizes.get(cat_id, 0)
-            return list(range(min(max(start, 0), size), min(stop, size)))
-        return list(self._selection(cat_id, filters)[max(start, 0) : stop])
+        return list(self.passing(cat_id, filters)[max(start, 0) : stop])
 
     def item_ids(self, cat_id: int, filters: Filters = ALL) -> list[int]:
         """IDs of all items of a filtered listing, in its order."""
         indices = self.indices(cat_id, 0, LARGEST, filters)
         return [self.item_id(cat_id, index) for index in indices]
+
+    def choose(self, cat_id: int, choice: Choice = EVERYTHING) -> Sequence[int]:
+        """Indices of the items that a choice shows, in its order, whatever ceiling there is."""
+        return self._orders.choose(cat_id, choice)
+
+    def chosen_ids(self, cat_id: int, choice: Choice = EVERYTHING) -> list[int]:
+        """IDs of the items that a choice shows, in its order, whatever ceiling there is."""
+        return [self.item_id(cat_id, index) for index in self.choose(cat_id, choice)]
+
+    def price(self, cat_id: int, index: int) -> Decimal:
+        """Price of an item in yuan, to two decimals. Raises `IndexError` as `item_id` does."""
+        return Decimal(self.product(cat_id, index).sale_price).scaleb(-2)
+
+    def category_of_word(self, keyword: str) -> int:
+        """The category whose items a search for a keyword finds."""
+        return self._words.get(keyword) or self._any_category("word", keyword)
+
+    def category_of_shop(self, shop: str) -> int:
+        """The category whose items a shop sells, by its member ID or its address."""
+        name = shop_of(self.seed, shop)
+        return self._shops.get(name) or self._any_category("shop", name)
+
+    def passing(self, cat_id: int, filters: Filters = ALL) -> Sequence[int]:
+        """Indices of all items that pass the filters, in the catalogue's order."""
+        if self._passes_all(filters):
+            return range(self._sizes.get(cat_id, 0))
+        return self._selection(cat_id, filters)
+
+    def facts(self, cat_id: int) -> Facts:
+        """What the items of a category are chosen and ordered by."""
+        size = self._sizes.get(cat_id, 0)
+        rows = [self._amounts(cat_id, index) for index in range(size)]
+        prices, sales, quantities = (array("q", (row[n] for row in rows)) for n in range(3))
+        return Facts(prices, sales, quantities, array("q", self.item_ids(cat_id)))
+
+    def prices_of(self, cat_id: int, order: Iterable[int]) -> Sequence[int]:
+        """Prices in fen of the items at some indices."""
+        return self._orders.prices(cat_id, order)
 
     def locate(self, item_id: int) -> tuple[int, int] | None:
         """`(cat_id, index)` of an item ID, or None if the catalogue does not hold it."""
@@ -179,10 +252,35 @@ class Catalogue:
             has = (row.shop.super_factory, row.dropshipping, row.free_shipping)
         else:
             has = flags(self.seed, self._position(cat_id, index))
+        # Most are asked without this one, and the ID takes longer than the rest.
+        new = filters.new_arrival is not None and is_new(self.item_id(cat_id, index))
         return all(
             wanted is None or wanted == held or (not wanted and not self.false_excludes)
-            for wanted, held in zip(filters, has, strict=True)
+            for wanted, held in zip(filters, (*has, new), strict=True)
         )
+
+    def _amounts(self, cat_id: int, index: int) -> tuple[int, int, int]:
+        """`(price in fen, sales, least number)` of an item, quicker than its whole product."""
+        if cat_id == DOCUMENTED_CATEGORY and index < len(DOCUMENTED):
+            made = DOCUMENTED[index]
+            return made.sale_price, made.sales, made.quantity_begin
+        price, sales, quantity = amounts_of(self.seed, self._position(cat_id, index))
+        return self._fen(cat_id, index) if cat_id in self._prices else price, sales, quantity
+
+    def _fen(self, cat_id: int, index: int) -> int:
+        """Price of an item whose category has chosen ones; the documented rows keep their own."""
+        first = len(DOCUMENTED) if cat_id == DOCUMENTED_CATEGORY else 0
+        size = self._sizes[cat_id] - first
+        return self._prices[cat_id].price(self.seed, cat_id, index - first, size)
+
+    def _any_category(self, *about: str) -> int:
+        """A category with items, if there is one."""
+        ids = self._stocked
+        return ids[mix(self.seed, *about) % len(ids)]
+
+    @cached_property
+    def _stocked(self) -> tuple[int, ...]:
+        return tuple(cat_id for cat_id, size in self._sizes.items() if size) or self.category_ids
 
     def _passes_all(self, filters: Filters) -> bool:
         if self.false_excludes:
@@ -216,6 +314,15 @@ class Catalogue:
         value = value * pow(second, -1, _SPACE) % _SPACE
         value ^= value >> 20
         return value * pow(first, -1, _SPACE) % _SPACE
+
+
+def _bounds(seed: int, price_bounds: PriceBounds) -> tuple[bool, bool]:
+    known = {"inclusive": (True, True), "exclusive": (False, False), "half-open": (True, False)}
+    if price_bounds == "seed":
+        return coin(seed, "price_start"), coin(seed, "price_end")
+    if price_bounds not in known:
+        raise ValueError(f"price_bounds must be seed, {', '.join(known)}, not {price_bounds!r}")
+    return known[price_bounds]
 
 
 def _check_sizes(sizes: Mapping[int, int]) -> None:

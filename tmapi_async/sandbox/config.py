@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, get_args
 
+from .catalogue import PriceBounds
 from .drift import Drift
 from .faults import Faults
+from .tree import Root
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .catalogue import Catalogue
+    from .prices import Prices
 
 _LARGEST_PORT = 65535
 
@@ -32,12 +35,30 @@ class Config:
     Attributes:
         seed: Seed of the catalogue and of every decision by chance.
         catalogue: The catalogue to serve; by default one is made from `seed`, `categories`,
-            `mean`, `skew` and `page_size`.
+            `mean`, `skew`, `page_size`, `false_excludes`, `prices`, `price_bounds`, `words`,
+            `shops` and `tree`.
         categories: Number of categories, or a mapping of category ID to number of items.
         mean: Mean number of items of a category.
         skew: Exponent of their sizes; 0 makes all equal.
         page_size: Items on a page.
-        unknown: What an unknown category gets: an empty page (`"empty"`) or code 422.
+        false_excludes: What sending a filter as `false` means: False, it filters nothing; True,
+            only rows without the property are shown.
+        prices: Category ID -> [`Prices`][tmapi_async.sandbox.Prices] that its items have.
+        price_bounds: Whether rows at `price_start` and `price_end` themselves are shown:
+            `"inclusive"`, `"exclusive"`, `"half-open"` (the lower alone) or `"seed"` (each as
+            the seed decides).
+        words: Keyword -> category whose items a search finds; any other finds some category.
+        shops: Member ID or address of a shop -> category whose items it sells, likewise.
+        tree: Categories in the tree; None for as many as the catalogue's need.
+        root: Shape of the reply about the root of the tree: `"list"` or `"object"`.
+        ceiling: Rows after which the site's search ends: `category/items/v2`, `search/items` and
+            `global/search/items` show no more and count no more. None for no end.
+        v1_ceiling: The same for `category/items`.
+        shift: Rows that move in the live ranking with each reply, on average. Orders by price
+            and by time do not move.
+        shift_ties: Whether rows of one price change places in orders by price too.
+        unknown: What a listing of an unknown category gets: an empty page (`"empty"`) or code
+            422.
         token: The accepted token or tokens, in query or header. Never shown.
         style: Where an error's code goes: the HTTP status and the body (`"status"`), the body of
             an HTTP 200 (`"body"`), or now one and now the other (`"mixed"`).
@@ -77,6 +98,17 @@ class Config:
     mean: float = 60.0
     skew: float = 1.1
     page_size: int = 20
+    false_excludes: bool = False
+    prices: Mapping[int, Prices] = field(default_factory=dict)
+    price_bounds: PriceBounds = "inclusive"
+    words: Mapping[str, int] = field(default_factory=dict)
+    shops: Mapping[str, int] = field(default_factory=dict)
+    tree: int | None = None
+    root: Root = "list"
+    ceiling: int | None = 2000
+    v1_ceiling: int | None = None
+    shift: float = 0.0
+    shift_ties: bool = False
     unknown: Unknown = "empty"
     token: str | Collection[str] = field(default="sandbox", repr=False)
     style: Style = "status"
@@ -125,16 +157,16 @@ class Config:
                 raise ValueError(f"endless[{cat_id}] must be one of {known}, not {kind!r}")
 
     def _check_numbers(self) -> None:
-        for name in ("latency", "latency_sigma", "slow", "hang"):
+        for name in ("latency", "latency_sigma", "slow", "hang", "shift"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("repeats", "short_pages"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability, not {getattr(self, name)}")
-        if self.limit is not None and self.limit < 0:
-            raise ValueError(f"limit must be 0 or more, or None, not {self.limit}")
-        if self.quota is not None and self.quota < 0:
-            raise ValueError(f"quota must be 0 or more, or None, not {self.quota}")
+        for name in ("limit", "quota", "ceiling", "v1_ceiling"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name} must be 0 or more, or None, not {value}")
         if not 0 <= self.port <= _LARGEST_PORT:
             raise ValueError(f"port must be 0 to 65535, not {self.port}")
 
@@ -144,6 +176,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "text": get_args(Text),
     "balance": get_args(Balance),
     "unknown": get_args(Unknown),
+    "root": get_args(Root),
 }
 
 

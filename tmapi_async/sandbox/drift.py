@@ -42,9 +42,14 @@ def _id_as_text(row: Row) -> None:
     row["item_id"] = str(row["item_id"])
 
 
+_PRICES = ("sale_price", "price", "wholesale_price")
+
+
 def _price_in_row(row: Row) -> None:
     inner = row.get("price_info")
-    price = str(inner.get("sale_price") or "56") if isinstance(inner, dict) else "0.60"
+    price = "0.60"
+    if isinstance(inner, dict):
+        price = str(next((inner[name] for name in _PRICES if inner.get(name)), "56"))
     row["price"] = price.rstrip("0").rstrip(".") or "0"
 
 
@@ -128,6 +133,26 @@ SHAPES: Mapping[str, Callable[[Row], None]] = {
 """Name -> change of a row in place; each is listed in the API's table of drifting types."""
 
 
+_FIELDS: Mapping[str, str] = {
+    **dict.fromkeys(("price", "price-two-decimals", "price-null", "price-absent"), "price"),
+    **dict.fromkeys(("prices-empty", "prices-null", "price-keys", "price-info-null"), "price_info"),
+    **dict.fromkeys(("price-info-absent", "origin-price-literal-null"), "price_info"),
+    **dict.fromkeys(("quantity-text", "quantity-null", "quantity-absent"), "quantity_begin"),
+    "moq": "quantity_begin",
+    **dict.fromkeys(
+        ("sales-int", "sales-plus", "sales-sold", "sales-ten-thousands", "sales-null"),
+        "sales_count",
+    ),
+    **dict.fromkeys(
+        (name for name in SHAPES if name.startswith(("sale-quantity-", "sale-info-"))), "sale_info"
+    ),
+    **dict.fromkeys((name for name in SHAPES if name.startswith(("rate-", "shop-"))), "shop_info"),
+    **dict.fromkeys(("score-info", "sore-info", "new-nested-field"), "shop_info"),
+    **dict.fromkeys(("image-four-slashes", "image-no-scheme"), "img"),
+}
+"""Name of a shape -> the field of a row that it changes; the others change any row."""
+
+
 def _bad(**values: Any) -> Callable[[Row], Any]:
     return lambda row: row | values
 
@@ -143,6 +168,16 @@ BAD_SHAPES: Mapping[str, Callable[[Row], Any]] = {
 }
 """Name -> what stands in the place of a row that no model can take."""
 
+
+def _without_filters(reply: Row, instead: Row) -> Row:
+    """A reply whose filters are replaced, if it has any: not every endpoint echoes them."""
+    data = reply["data"]
+    if not isinstance(data, dict) or "filters" not in data:
+        return reply
+    rest = {name: value for name, value in data.items() if name != "filters"}
+    return reply | {"data": rest | instead}
+
+
 ENVELOPES: Mapping[str, Callable[[Row], Row]] = {
     "code-text": lambda reply: reply | {"code": "200"},
     "message": lambda reply: {
@@ -151,10 +186,8 @@ ENVELOPES: Mapping[str, Callable[[Row], Row]] = {
         "data": reply["data"],
     },
     "new-field": lambda reply: reply | {"request_id": "0a1b2c", "cost": None},
-    "filters-null": lambda reply: reply | {"data": reply["data"] | {"filters": None}},
-    "filters-absent": lambda reply: (
-        reply | {"data": {k: v for k, v in reply["data"].items() if k != "filters"}}
-    ),
+    "filters-null": lambda reply: _without_filters(reply, {"filters": None}),
+    "filters-absent": lambda reply: _without_filters(reply, {}),
 }
 """Name -> change of a whole reply that stays a success."""
 
@@ -208,12 +241,18 @@ class Drift:
 
     def row(self, seed: int, row: Row) -> Any:
         """The row as the server sends it: unchanged, drifted or bad."""
-        item_id = row["item_id"]
-        bad = self.bad_shape_of(seed, item_id)
-        if bad is not None:
-            return BAD_SHAPES[bad](row)
+        bad = self.bad_shape_of(seed, int(row["item_id"]))
+        return self.shaped(seed, row) if bad is None else BAD_SHAPES[bad](row)
+
+    def shaped(self, seed: int, row: Row) -> Row:
+        """The row unchanged or drifted, never bad.
+
+        Of an item's shapes those are left out that change a field which the endpoint's rows do
+        not have.
+        """
         if self.rows:
-            for name in self.shapes_of(seed, item_id):
+            names = self.shapes_of(seed, int(row["item_id"]))
+            for name in [name for name in names if _FIELDS.get(name, "item_id") in row]:
                 SHAPES[name](row)
         return row
 

@@ -33,7 +33,7 @@ KINDS: Mapping[str, str] = {
     "data-null": "code 200 with data null",
     "data-absent": "code 200 with no data",
     "items-object": "code 200 with items that are not a list",
-    "no-paging": "code 200 with items and no has_next_page",
+    "no-paging": "code 200 with items and neither has_next_page nor total_count",
     "cut": "connection closed before any byte of the reply",
     "reset": "connection reset (RST) before any byte of the reply",
     "truncated": "connection closed in the middle of the body",

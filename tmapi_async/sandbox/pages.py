@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from .catalogue import Filters
-from .endpoints import filters_of
+from .detail import detail
+from .endpoints import CATEGORY_INFO, CATEGORY_ITEMS, GENERATED, filters_sent
 from .hashing import chance, mix
+from .ranking import Ranking
+from .rows import ROWS, Place
+from .views import View, Views
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
@@ -33,86 +36,152 @@ class Contents(NamedTuple):
 
 
 class Pages:
-    """Renders pages, a pure function of the catalogue and the configuration.
+    """Renders replies, a pure function of the catalogue, the configuration and the live ranking.
 
     Args:
-        config: Supplies seed, drift, repeats, short pages and endless listings.
+        config: Supplies seed, drift, ceilings, repeats, short pages and endless listings.
         catalogue: The items.
+        ranking: The live ranking; by default one that begins now.
     """
 
-    def __init__(self, config: Config, catalogue: Catalogue) -> None:
+    def __init__(
+        self, config: Config, catalogue: Catalogue, ranking: Ranking | None = None
+    ) -> None:
         self._config = config
         self._catalogue = catalogue
+        self._ranking = ranking or Ranking(config.seed, config.shift)
+        self._views = Views(config, catalogue, self._ranking)
         self._kept: OrderedDict[tuple[Listing, int], bytes] = OrderedDict()
         self._kept_bytes = 0
 
     def body(self, listing: Listing, page: int) -> bytes:
-        """The reply's body for a page request."""
+        """The reply's body for a page request, or for a request that has no pages.
+
+        Raises:
+            KeyError: It asks about a category or an item that does not exist, and has no pages.
+        """
+        self._ranking.answered += 1
         key = (listing, page)
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
-        made = self._drifted(listing, page, self._clean(listing, page))
-        self._keep(key, made)
+        if not GENERATED[listing.path].paged:
+            return self._single(listing)
+        view = self._views.of(listing)
+        if listing.path == CATEGORY_ITEMS.path:
+            made = self._drifted(listing, page, self._clean(view, listing, page))
+        else:
+            made = self._encoded(self._whole(view, listing, page), listing, page)
+        if not self._views.moves(view):
+            self._keep(key, made)
         return made
 
-    def _clean(self, listing: Listing, page: int) -> bytes:
-        """The body as the API's document shows it."""
-        shown, cat_id = self.contents(listing, page), listing.cat_id or 0
+    def contents(self, listing: Listing, page: int) -> Contents:
+        """Which items a page shows, and whether it says that there is a next page."""
+        return self._contents(self._views.of(listing), listing, page)
+
+    # Bodies
+
+    def _clean(self, view: View, listing: Listing, page: int) -> bytes:
+        """The body of a v1 page as the API's document shows it."""
+        shown, cat_id = self._contents(view, listing, page), view.cat_id
         rows = ",".join([self._catalogue.row(cat_id, index) for index in shown.indices])
-        sent = ",".join(f'"{k}":{v}' for k, v in listing.params if k in Filters._fields)
+        flags = filters_sent(listing).items()
+        sent = ",".join(f'"{name}":{"true" if flag else "false"}' for name, flag in flags)
         has_next = "true" if shown.has_next else "false"
         return (
             f'{{"code":200,"msg":"success","data":{{"page":{page},'
-            f'"page_size":{self._catalogue.page_size},"has_next_page":{has_next},'
+            f'"page_size":{view.page_size},"has_next_page":{has_next},'
             f'"filters":{{{sent}}},"items":[{rows}]}}}}'
         ).encode()
 
     def _drifted(self, listing: Listing, page: int, body: bytes) -> bytes:
-        drift, seed = self._config.drift, self._config.seed
+        drift = self._config.drift
         if not (drift.rows or drift.bad_rows or drift.envelopes):
             return body
-        whole = msgspec.json.decode(body)
-        whole["data"]["items"] = [drift.row(seed, row) for row in whole["data"]["items"]]
+        return self._encoded(msgspec.json.decode(body), listing, page)
+
+    def _encoded(self, whole: dict[str, Any], listing: Listing, page: int) -> bytes:
+        """A whole reply to a page request as bytes, drifted if so configured."""
+        drift, seed = self._config.drift, self._config.seed
+        if drift.rows or drift.bad_rows:
+            whole["data"]["items"] = [drift.row(seed, row) for row in whole["data"]["items"]]
         return msgspec.json.encode(drift.reply(seed, whole, listing, page))
 
-    def contents(self, listing: Listing, page: int) -> Contents:
-        """Which items a page shows, and whether it says that there is a next page."""
-        cat_id, filters = listing.cat_id or 0, filters_of(listing)
-        last = self._catalogue.pages(cat_id, filters)
-        endless = self._config.endless.get(cat_id)
-        if page > last:
-            return Contents(self._beyond(listing, page, last), endless is not None)
-        indices = self._own(listing, page, last)
+    def _whole(self, view: View, listing: Listing, page: int) -> dict[str, Any]:
+        """The reply to a page request of a sibling of v1."""
+        shown, endpoint, given = self._contents(view, listing, page), view.endpoint, view.given
+        make = ROWS[listing.path]
+        place = self._place(view.cat_id, given.get("language") or _LANGUAGE.get(listing.path, "zh"))
+        product, cat_id = self._catalogue.product, view.cat_id
+        values: dict[str, Any] = {
+            "page": page,
+            "page_size": view.page_size,
+            "total_count": str(view.size) if endpoint.total == "text" else view.size,
+            "has_next_page": shown.has_next,
+            "sort": view.choice.sort,
+            "cat_id": _cat_id(view),
+            "filters": filters_sent(listing),
+            "items": [make(product(cat_id, index), place) for index in shown.indices],
+        }
+        data = {name: values.get(name, given.get(name, "")) for name in endpoint.fields}
+        return {"code": 200, "msg": "success", "data": data}
+
+    def _single(self, listing: Listing) -> bytes:
+        """The reply to a request that has no pages."""
+        given, config = dict(listing.params), self._config
+        if listing.path == CATEGORY_INFO.path:
+            data = self._catalogue.tree.info(listing.cat_id, config.root)
+        else:
+            located = self._catalogue.locate(int(given["item_id"]))
+            if located is None:
+                raise KeyError(given["item_id"])
+            place = self._place(located[0], given.get("language", "zh"))
+            product = self._catalogue.product(*located)
+            data = config.drift.shaped(config.seed, detail(product, place))
+        whole = {"code": 200, "msg": "success", "data": data}
+        return msgspec.json.encode(config.drift.reply(config.seed, whole, listing))
+
+    def _place(self, cat_id: int, language: str) -> Place:
+        tree = self._catalogue.tree
+        name = tree[cat_id].name if cat_id in tree else ""
+        return Place(tuple(map(str, tree.path(cat_id))), name, language)
+
+    # Contents
+
+    def _contents(self, view: View, listing: Listing, page: int) -> Contents:
+        endless = self._config.endless.get(view.cat_id)
+        if page > view.pages:
+            return Contents(self._beyond(view, listing, page), endless is not None)
+        indices = self._own(view, listing, page)
         if page > 1 and self._by_chance(self._config.repeats, "repeat", listing, page):
             count = 1 + mix(self._config.seed, "repeats", listing, page) % _MOST_REPEATS
-            indices = self._own(listing, page - 1, last)[:count] + indices
-        return Contents(indices, page < last or endless is not None)
+            indices = self._own(view, listing, page - 1)[:count] + indices
+        return Contents(indices, page < view.pages or endless is not None)
 
-    def _own(self, listing: Listing, page: int, last: int) -> list[int]:
-        start, stop = self._bound(listing, page - 1, last), self._bound(listing, page, last)
-        cat_id = listing.cat_id or 0
-        return self._catalogue.indices(cat_id, start, stop, filters_of(listing))
+    def _own(self, view: View, listing: Listing, page: int) -> list[int]:
+        start, stop = self._bound(view, listing, page - 1), self._bound(view, listing, page)
+        return list(self._views.indices(view, start, stop))
 
-    def _bound(self, listing: Listing, page: int, last: int) -> int:
+    def _bound(self, view: View, listing: Listing, page: int) -> int:
         """Position after the last row of a page; a short page leaves rows to the next."""
-        size = self._catalogue.page_size
-        if 0 < page < last and self._by_chance(self._config.short_pages, "short", listing, page):
+        size = view.page_size
+        if 0 < page < view.pages and self._by_chance(
+            self._config.short_pages, "short", listing, page
+        ):
             most = max(1, size // 2)
             missing = 1 + mix(self._config.seed, "missing", listing, page) % most
             return page * size - min(missing, size - 1)
-        if page >= last:
-            return self._catalogue.size(listing.cat_id or 0, filters_of(listing))
-        return page * size
+        return view.size if page >= view.pages else page * size
 
-    def _beyond(self, listing: Listing, page: int, last: int) -> list[int]:
-        kind = self._config.endless.get(listing.cat_id or 0)
+    def _beyond(self, view: View, listing: Listing, page: int) -> list[int]:
+        kind = self._config.endless.get(view.cat_id)
         if kind == "same":
-            return self._own(listing, last, last)
+            return self._own(view, listing, view.pages)
         if kind == "no-new":
-            cat_id, size = listing.cat_id or 0, self._catalogue.page_size
-            known = self._catalogue.indices(cat_id, 0, 10 * size, filters_of(listing))
+            size = view.page_size
+            known = self._views.indices(view, 0, 10 * size)
             turn = mix(self._config.seed, "turn", listing, page)
             count = min(len(known), size)
             return [known[(turn + 7 * i) % len(known)] for i in range(count)]
@@ -126,3 +195,14 @@ class Pages:
         self._kept_bytes += len(body)
         while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
             self._kept_bytes -= len(self._kept.popitem(last=False)[1])
+
+
+_LANGUAGE = {"/1688/global/search/items": "en"}
+"""Path -> language of an endpoint that does not speak Chinese unless asked to."""
+
+
+def _cat_id(view: View) -> Any:
+    """What `cat_id` echoes: a number, null where a search has none, a shop's own as text."""
+    if "cat_id" in view.endpoint.required:
+        return view.cat_id
+    return view.given.get("cat", "") if "cat" in view.endpoint.optional else None

@@ -34,7 +34,9 @@ _NAMES = _words("衣耘 祥通 昀晟 喜字 泉森 爱昌 淘圣 悦装 春霞 
 _TRADES = _words(
     "服装厂 电子科技有限公司 商贸有限公司 制衣有限公司 饰品商行 箱包厂 鞋业有限公司 家居用品厂"
 )
-_SHOPS = 4093
+SHOPS = 4093
+"""How many sellers there are."""
+
 _SUPER_FACTORIES = 52  # of 256: one shop in five
 _DROPSHIPPERS = 5  # of 8
 _QUANTITIES = (1, 1, 1, 1, 1, 2, 2, 2, 3, 5, 10, 20, 30, 50, 100, 200)
@@ -117,7 +119,7 @@ DOCUMENTED = (
 """The two rows of the API document's example, the first rows of its category."""
 
 
-@lru_cache(maxsize=_SHOPS)
+@lru_cache(maxsize=SHOPS)
 def shop(seed: int, number: int) -> Shop:
     """The shop of a number, a pure function of the seed."""
     chosen = mix(seed, "shop", number)
@@ -137,15 +139,20 @@ def shop(seed: int, number: int) -> Shop:
 def flags(seed: int, position: int) -> tuple[bool, bool, bool]:
     """`(super_factory, support_dropshipping, free_shipping)` of a position, without the rest."""
     _, _, chosen = bits(seed, position)
-    super_factory = shop(seed, chosen % _SHOPS).super_factory
+    super_factory = shop(seed, chosen % SHOPS).super_factory
     return super_factory, chosen >> 40 & 7 < _DROPSHIPPERS, chosen >> 43 & 1 == 1
+
+
+def amounts_of(seed: int, position: int) -> tuple[int, int, int]:
+    """`(sale_price, sales, quantity_begin)` of a position, without the rest."""
+    _, amounts, _ = bits(seed, position)
+    return _price(amounts), _sales(amounts), _QUANTITIES[amounts >> 46 & 15]
 
 
 def product(seed: int, position: int, item_id: int) -> Product:
     """The product at a position of the catalogue, a pure function of the seed."""
     words, amounts, chosen = bits(seed, position)
-    sale = _price(amounts)
-    sales = int(2 ** ((amounts >> 24 & 0xFFFF) / 0x10000 * 18)) - 1
+    sale, sales = _price(amounts), _sales(amounts)
     return Product(
         item_id,
         _title(words),
@@ -155,7 +162,7 @@ def product(seed: int, position: int, item_id: int) -> Product:
         _QUANTITIES[amounts >> 46 & 15],
         sales,
         sales * (amounts >> 54 & 0xFF) // 256,
-        shop(seed, chosen % _SHOPS),
+        shop(seed, chosen % SHOPS),
         chosen >> 40 & 7 < _DROPSHIPPERS,
         chosen >> 43 & 1 == 1,
     )
@@ -190,7 +197,7 @@ _ROW_V1 = (
 )
 
 
-@lru_cache(maxsize=_SHOPS)
+@lru_cache(maxsize=SHOPS)
 def _shop_v1(shop: Shop) -> str:
     super_factory = "true" if shop.super_factory else "false"
     return (
@@ -203,6 +210,10 @@ def _price(amounts: int) -> int:
     if amounts & 7 == 0:
         return _SHELF_PRICES[amounts >> 3 & 7]
     return int(50 * 2 ** ((amounts >> 6 & 0xFFFF) / 0x10000 * 10))
+
+
+def _sales(amounts: int) -> int:
+    return int(2 ** ((amounts >> 24 & 0xFFFF) / 0x10000 * 18)) - 1
 
 
 def _title(words: int) -> str:

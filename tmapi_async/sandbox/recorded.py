@@ -9,27 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .endpoints import Endpoint
+from .endpoints import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PAGED: Mapping[str, str] = {
-    "category-items": "/1688/category/items",
-    "category-items-v2": "/1688/category/items/v2",
-    "search-items": "/1688/search/items",
-    "shop-items": "/1688/shop/items",
-    "shop-items-v2": "/1688/shop/items/v2",
-    "global-search-items": "/1688/global/search/items",
-}
-SINGLE: Mapping[str, str] = {
-    "category-info": "/1688/category/info",
-    "item-detail": "/1688/item_detail",
-}
+PATHS: Mapping[str, str] = {endpoint.name: path for path, endpoint in GENERATED.items()}
+"""Name of an endpoint in a file's name -> its path."""
+
 _KEYS = ("cat_id", "item_id")
 _NAME = re.compile(
     r"(?:.+?-)??(?P<name>"
-    + "|".join(sorted(map(re.escape, (*PAGED, *SINGLE)), key=len, reverse=True))
+    + "|".join(sorted(map(re.escape, PATHS), key=len, reverse=True))
     + r")(?:-v1)?(?:-(?P<key>\d+))?(?:-p(?P<page>\d+))?"
 )
 _ERROR = re.compile(r"error-(?:(?P<status>[1-5]\d\d)-)?.+")
@@ -90,16 +81,16 @@ class Recordings:
                     _close(listing)
 
     @property
-    def endpoints(self) -> dict[str, Endpoint]:
-        """Path -> endpoint, of those that have a recording."""
-        return {path: Endpoint(name=path, path=path, others=True) for path in self._listings}
+    def paths(self) -> frozenset[str]:
+        """Paths of the endpoints that have a recording."""
+        return frozenset(self._listings)
 
     def body(self, path: str, query: Mapping[str, str], page: int) -> bytes:
-        """The body for a request to a path of `endpoints`."""
+        """The body for a request to one of `paths`."""
         listings = self._listings[path]
         key = next((query[name] for name in _KEYS if name in query), "")
         listing = listings.get(key) or listings.get("") or _Listing()
-        if path in SINGLE.values():
+        if not GENERATED[path].paged:
             return next(iter(listing.pages.values()), _nothing(page, None))
         return listing.pages.get(page) or _nothing(page, next(iter(listing.pages.values()), None))
 
@@ -120,7 +111,7 @@ class Recordings:
         elif name is None:
             self.ignored.append(file.name)
         else:
-            path = PAGED.get(name["name"]) or SINGLE[name["name"]]
+            path = PATHS[name["name"]]
             listings = self._listings.setdefault(path, {})
             listing = listings.setdefault(name["key"] or "", _Listing())
             listing.pages[int(name["page"] or _data(whole).get("page", 1))] = body

@@ -124,7 +124,9 @@ def _altered(config: Config, name: str, reply: Reply) -> Reply:
         return reply._replace(content_type=HTML)
     if name == "no-paging":
         whole = msgspec.json.decode(reply.body)
-        whole["data"].pop("has_next_page", None)
+        if isinstance(whole["data"], dict):
+            for signal in ("has_next_page", "total_count"):
+                whole["data"].pop(signal, None)
         return reply._replace(body=msgspec.json.encode(whole))
     body = reply.body if name == "bad-gzip" else gzip.compress(reply.body, 1)
     if name == "oversized-gzip":
