@@ -7,10 +7,13 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, get_args
 
+from .catalogue import PriceBounds
 from .config import Balance, Config, Endless, Style, Text, Unknown
 from .drift import Drift
 from .faults import KINDS, Faults
+from .prices import Prices
 from .process import serve
+from .tree import Root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +59,8 @@ def _config(given: dict[str, Any]) -> Config:
         bad_rows=given.pop("bad_rows"),
         envelopes=given.pop("drift_envelopes"),
     )
-    given["endless"] = dict(given["endless"])
+    for name in ("endless", "prices", "words", "shops"):
+        given[name] = dict(given[name])
     if sizes := dict(given.pop("size")):
         given["categories"] = sizes
     if not given["token"]:
@@ -67,6 +71,23 @@ def _config(given: dict[str, Any]) -> Config:
 def _endless(text: str) -> tuple[int, str]:
     cat_id, _, kind = text.partition("=")
     return int(cat_id), kind
+
+
+def _prices(text: str) -> tuple[int, Prices]:
+    cat_id, _, spec = text.partition("=")
+    try:
+        return int(cat_id), Prices.parse(spec)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def _named(text: str) -> tuple[str, int]:
+    name, _, cat_id = text.rpartition("=")  # an address may hold a `=` of its own
+    return name, int(cat_id)
+
+
+def _ceiling(text: str) -> int | None:
+    return None if text == "none" else int(text)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -85,6 +106,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--skew", type=float, default=usual.skew, help="exponent of the sizes")
     add("--mean", type=float, default=usual.mean, help="mean items of a category")
     add("--page-size", type=int, default=usual.page_size)
+    _add_listings(parser, usual)
     add("--unknown", choices=get_args(Unknown), default=usual.unknown)
     add("--token", action="append", default=[], help="accepted token; may be repeated")
     add("--style", choices=get_args(Style), default=usual.style)
@@ -110,6 +132,27 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--verbatim", action="store_true")
     add("--exit-with-parent", action="store_true")
     return parser
+
+
+def _add_listings(parser: argparse.ArgumentParser, usual: Config) -> None:
+    """Options about what the listings show, and in which order."""
+    add = parser.add_argument_group("listings").add_argument
+    end = "rows after which the site's search ends, or none"
+    add("--ceiling", type=_ceiling, default=usual.ceiling, metavar="N", help=end)
+    add("--v1-ceiling", type=_ceiling, metavar="N", help="the same for category/items")
+    spec = "CAT=MEDIAN[,SIGMA[,PRICE:COUNT]...]"
+    add("--prices", action="append", type=_prices, default=[], metavar=spec)
+    bounds = "whether rows at the bounds themselves are shown"
+    known = get_args(PriceBounds)
+    add("--price-bounds", choices=known, default=usual.price_bounds, help=bounds)
+    add("--false-excludes", action="store_true", help="what a filter sent as false means")
+    add("--word", action="append", type=_named, default=[], dest="words", metavar="KEYWORD=CAT")
+    add("--shop", action="append", type=_named, default=[], dest="shops", metavar="SHOP=CAT")
+    add("--tree", type=int, metavar="N", help="categories in the tree")
+    add("--root", choices=get_args(Root), default=usual.root, help="shape of the tree's root")
+    add("--shift", type=float, default=usual.shift, help="rows that move with each reply")
+    add("--shift-ties", action="store_true", help="also among rows of one price, sorted by price")
+    add("--adverts", type=int, default=usual.adverts, help="rows that each page shows in addition")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What pages depend on.
 _SHOWN_BY = (
     *("seed", "drift", "repeats", "short_pages", "endless"),
-    *("ceiling", "v1_ceiling", "root", "shift", "shift_ties"),
+    *("ceiling", "v1_ceiling", "root", "shift", "shift_ties", "adverts"),
 )
 
 

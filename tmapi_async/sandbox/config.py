@@ -57,6 +57,7 @@ class Config:
         shift: Rows that move in the live ranking with each reply, on average. Orders by price
             and by time do not move.
         shift_ties: Whether rows of one price change places in orders by price too.
+        adverts: Rows of a listing that each of its pages shows in addition to its own.
         unknown: What a listing of an unknown category gets: an empty page (`"empty"`) or code
             422.
         token: The accepted token or tokens, in query or header. Never shown.
@@ -109,6 +110,7 @@ class Config:
     v1_ceiling: int | None = None
     shift: float = 0.0
     shift_ties: bool = False
+    adverts: int = 0
     unknown: Unknown = "empty"
     token: str | Collection[str] = field(default="sandbox", repr=False)
     style: Style = "status"
@@ -163,7 +165,7 @@ class Config:
         for name in ("repeats", "short_pages"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability, not {getattr(self, name)}")
-        for name in ("limit", "quota", "ceiling", "v1_ceiling"):
+        for name in ("limit", "quota", "ceiling", "v1_ceiling", "adverts"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"{name} must be 0 or more, or None, not {value}")
@@ -177,6 +179,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "balance": get_args(Balance),
     "unknown": get_args(Unknown),
     "root": get_args(Root),
+    "price_bounds": get_args(PriceBounds),
 }
 
 

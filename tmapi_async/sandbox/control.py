@@ -24,6 +24,8 @@ class _Changes(msgspec.Struct, forbid_unknown_fields=True):
     latency_sigma: float | UnsetType = UNSET
     quota: int | UnsetType | None = UNSET
     retry_after: float | str | UnsetType | None = UNSET
+    shift: float | UnsetType = UNSET
+    ceiling: int | UnsetType | None = UNSET
 
 
 def is_control(path: str) -> bool:

@@ -115,6 +115,9 @@ class Pages:
         make = ROWS[listing.path]
         place = self._place(view.cat_id, given.get("language") or _LANGUAGE.get(listing.path, "zh"))
         product, cat_id = self._catalogue.product, view.cat_id
+        rows = [make(product(cat_id, index), place) for index in shown.indices]
+        for row in rows[: self._adverts_on(view, page)]:
+            row.update({"is_ad": True} if "is_ad" in row else {})
         values: dict[str, Any] = {
             "page": page,
             "page_size": view.page_size,
@@ -123,7 +126,7 @@ class Pages:
             "sort": view.choice.sort,
             "cat_id": _cat_id(view),
             "filters": filters_sent(listing),
-            "items": [make(product(cat_id, index), place) for index in shown.indices],
+            "items": rows,
         }
         data = {name: values.get(name, given.get(name, "")) for name in endpoint.fields}
         return {"code": 200, "msg": "success", "data": data}
@@ -158,7 +161,19 @@ class Pages:
         if page > 1 and self._by_chance(self._config.repeats, "repeat", listing, page):
             count = 1 + mix(self._config.seed, "repeats", listing, page) % _MOST_REPEATS
             indices = self._own(view, listing, page - 1)[:count] + indices
+        if adverts := self._adverts_on(view, page):
+            indices = self._adverts(view, adverts) + indices
         return Contents(indices, page < view.pages or endless is not None)
+
+    def _adverts_on(self, view: View, page: int) -> int:
+        """How many of a page's rows are adverts, which come first."""
+        return min(self._config.adverts, view.size) if page <= view.pages else 0
+
+    def _adverts(self, view: View, count: int) -> list[int]:
+        """Rows of the listing that stand on each of its pages, wherever else they are."""
+        rows = self._catalogue.choose(view.cat_id, view.choice)
+        start = mix(self._config.seed, "adverts", view.cat_id) % view.size
+        return [rows[(start + n) % view.size] for n in range(count)]
 
     def _own(self, view: View, listing: Listing, page: int) -> list[int]:
         start, stop = self._bound(view, listing, page - 1), self._bound(view, listing, page)

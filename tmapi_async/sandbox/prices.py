@@ -42,6 +42,22 @@ class Prices:
         if any(count < 0 for count in self.at.values()):
             raise ValueError(f"prices.at holds numbers of items, 0 or more, not {dict(self.at)}")
 
+    @classmethod
+    def parse(cls, text: str) -> Prices:
+        """Prices from a text such as `"15.00,1.3,9.90:3000"`: median, sigma, points.
+
+        Raises:
+            ValueError: It is no such text.
+        """
+        median, *rest = text.split(",")
+        points = (point.partition(":") for point in rest[1:])
+        try:
+            at = {price: int(count) for price, _, count in points}
+            return cls(median=median, sigma=float(rest[0]) if rest else cls.sigma, at=at)
+        except ValueError as problem:
+            message = f"prices {text!r} are not MEDIAN[,SIGMA[,PRICE:COUNT]...]: {problem}"
+            raise ValueError(message) from None
+
     @cached_property
     def _fixed(self) -> Mapping[int, int]:
         return {_fen(price): count for price, count in self.at.items()}
