@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import aiohttp
 import pytest_asyncio
 
@@ -37,6 +39,28 @@ class Asker:
             whole = await reply.json()
         assert (reply.status, whole["code"]) == (200, 200)
         return whole["data"]
+
+    async def data(self, sandbox, path, **query):
+        """The decoded data of a reply of any endpoint, which must be a success."""
+        status, _, body = await self.get(sandbox, path, **query)
+        whole = json.loads(body)
+        assert (status, whole["code"]) == (200, 200), whole
+        return whole["data"]
+
+    async def pages(self, sandbox, path, **query):
+        """All pages of a listing, by whichever paging signal its endpoint has."""
+        pages, more = [], True
+        while more:
+            data = await self.data(sandbox, path, page=len(pages) + 1, **query)
+            pages.append(data)
+            shown = len(pages) * data["page_size"]
+            more = data.get("has_next_page", shown < int(data.get("total_count", 0)))
+        return pages
+
+    async def ids(self, sandbox, path, **query):
+        """The IDs of all rows of a listing, as numbers."""
+        pages = await self.pages(sandbox, path, **query)
+        return [int(row["item_id"]) for page in pages for row in page["items"]]
 
     async def walk(self, sandbox, cat_id, **query):
         """All rows of a listing, page after page while `has_next_page` is true."""

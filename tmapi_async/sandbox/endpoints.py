@@ -71,7 +71,7 @@ class Endpoint:
                 params.append((name, check(name, value)))
             elif needed:
                 raise ParameterError(f"parameter error: {name} is required")
-            elif value is not None and name not in _MAY_BE_EMPTY:
+            elif value is not None and name not in (*_MAY_BE_EMPTY, *self.one_of):
                 check(name, value)
         if self.one_of and not any(query.get(name) for name in self.one_of):
             raise ParameterError(f"parameter error: {' or '.join(self.one_of)} is required")
