@@ -15,6 +15,13 @@ LIMITS = (4, 8, 16, 32, 64, 128, 256)
 WITHIN = 15.0
 UTILISED = 0.97
 
+FIRST, SHARE, HORIZON = 3, 0.002, 100
+"""Refusals allowed in a run: so many, and such a share of its requests, judged over so many for
+each slot."""
+
+FOLLOWS = 5.0
+"""Round trips from a probe that is answered until nine tenths of twice the limit are in use."""
+
 
 @dataclass
 class Report:
@@ -53,7 +60,25 @@ def column(rows: Sequence[Row], name: str) -> list[float]:
 
 def allowed(rows: Sequence[Row], more: float = 0.0) -> list[float]:
     """The refusals that learning may cost in each run."""
-    return [3 + 0.002 * row["requests"] + more for row in rows]
+    return [FIRST + SHARE * row["requests"] + more for row in rows]
+
+
+def findable(limit: int, latest: float) -> float:
+    """Round trips within which a limit that has doubled is found at what refusals may cost.
+
+    A client that keeps to the limit gets the same answers when the limit is twice as wide: to look
+    is to send one too many, and costs a 503 whenever the limit is what it was. So nobody looks more
+    often than refusals are allowed: in the long run once in 500 answers. Of what a run of 100
+    answers a slot allows, one refusal finds the limit and one makes sure of it; the others, and the
+    next to be granted, are spread evenly.
+    """
+    allowed = int(FIRST + SHARE * HORIZON * limit)
+    granted = (allowed + 1 - FIRST) / SHARE / limit
+    rounds = granted / (allowed - 1)
+    if latest > granted:
+        rounds = max(rounds, 1 / SHARE / limit)
+    # A tenth more: counted in answers, and those of a narrow gate come unevenly.
+    return max(WITHIN, 1.1 * rounds + FOLLOWS)
 
 
 def _share(limit: int) -> float:
@@ -107,21 +132,24 @@ def _changes(runner: Runner, factor: float, when: Sequence[tuple[float, float]])
     for earliest, latest in when:
         span = f"{earliest:.0f}-{latest:.0f}"
         for limit in LIMITS:
-            rows = runner.rows(changing, Case("auto", limit), factor, earliest, latest)
+            within = WITHIN if factor < 1 else findable(limit, latest)
+            share = 1.0 if latest <= HORIZON else 0.2
+            case = Case("auto", limit)
+            rows = runner.rows(changing, case, factor, earliest, latest, share=share)
             rise, used, refused = (column(rows, k) for k in ("rise", "utilisation", "refusals"))
             bounds = allowed(rows, limit / 2 if factor < 1 else 0)
             inside = sum(r <= WITHIN for r in rise) / len(rise)
             lines.append(
-                (f"{limit} at {span}", median(rise), max(rise), inside, median(used),
+                (f"{limit} at {span}", median(rise), max(rise), within, inside, median(used),
                  min(used), max(refused), min(bounds))
             )  # fmt: skip
             report.checks += [
-                Check(f"C={limit} {word} at {span}: back to 90 % within", rise, WITHIN),
+                Check(f"C={limit} {word} at {span}: back to 90 % within", rise, within),
                 Check(f"C={limit} {word} at {span}: utilisation then", used, UTILISED, True),
                 Check(f"C={limit} {word} at {span}: 503s of the run", refused, bounds),
             ]
-    header = ("C", "90 % after", "worst", "within 15", "utilisation", "worst", "most 503s",
-              "allowed")  # fmt: skip
+    header = ("C", "90 % after", "worst", "bound", "within 15", "utilisation", "worst",
+              "most 503s", "allowed")  # fmt: skip
     report.tables.append(table(header, lines))
     return report
 
@@ -133,7 +161,7 @@ def halves(runner: Runner) -> Report:
 
 def doubles(runner: Runner) -> Report:
     """Another job on the account ends."""
-    return _changes(runner, 2.0, [(10, 30), (30, 90)])
+    return _changes(runner, 2.0, [(10, 30), (30, 90), (150, 400)])
 
 
 def clients(runner: Runner) -> Report:

@@ -66,6 +66,9 @@ class ClosedLoop:
                 self.controller.answered(self.now, sent_at, self.in_flight)
                 self.running -= 1
                 self.in_flight -= 1
+            elif kind == "refusal":
+                self.controller.refused(self.now, sent_at, self.in_flight, None)
+                self.in_flight -= 1
         self._events.clear()
         self.now += seconds
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from closed_loop import ClosedLoop
 
@@ -112,12 +114,32 @@ def test_unused_width_does_not_grow() -> None:
 
 
 def test_no_third_of_the_width_is_untried() -> None:
-    """Answers to attempts sent at an earlier width widen it by half at most."""
+    """Answers to attempts sent at an earlier width widen it by half at most, at first by less."""
     controller = LearningController(start=20)
-    for _ in range(500):
-        controller.answered(1.0, 0.5, 20)
-        controller.answered(1.0, 0.5, controller.statistics().width)
-    assert controller.statistics().width == 30
+    widths = []
+    for i in range(4):
+        began = now = 100.0 * i
+        controller.sent(now, controller.statistics().width)
+        for _ in range(100):
+            now += 0.1
+            controller.answered(now, began, controller.statistics().width)
+        widths.append(controller.statistics().width)
+    assert widths == [21, 25, 37, 55]
+
+
+def test_growth_waits_for_a_refusal_to_be_heard() -> None:
+    """Once it is known how long a refusal takes, answers in that time widen by one slot only."""
+    controller = LearningController()
+    loop = ClosedLoop(controller, 4)
+    loop.run(30)
+    loop.limit = 100
+    while controller.statistics().width < 8:
+        loop.run(1)
+    before = controller.statistics().width
+    loop.now += 1.0
+    for _ in range(8):
+        controller.answered(loop.now, loop.now - 0.5, loop.in_flight)
+    assert controller.statistics().width == before + 1
 
 
 def test_probe_risks_one_attempt() -> None:
@@ -131,6 +153,31 @@ def test_probe_risks_one_attempt() -> None:
     assert after.probes > probes
     assert loop.refusals - before == after.probes - probes
     assert loop.most <= 18
+
+
+def test_limit_met_once_is_looked_into_soon() -> None:
+    """A chance refusal at the start does not keep the gate narrow until an allowance is granted."""
+    controller = LearningController()
+    burst(controller, 1, sent_at=0.0, now=0.02)
+    assert controller.statistics().limit == 3
+    loop = ClosedLoop(controller, 16)
+    while controller.statistics().width < 16:
+        loop.run(1)
+    assert loop.now < 15.0
+
+
+def test_limit_met_twice_is_looked_into_evenly() -> None:
+    """Between the second refusal and the first 500 answers, what is allowed is spread evenly."""
+    controller = LearningController()
+    loop = ClosedLoop(controller, 8)
+    looked: list[int] = []
+    while loop.answers < 1_000:
+        loop.run(1)
+        if loop.refusals > len(looked):
+            looked.append(loop.answers)
+    assert len(looked) == 4
+    pauses = [after - before for before, after in pairwise(looked[1:])]
+    assert pauses == pytest.approx([300, 300], abs=60)
 
 
 def test_wider_limit_is_found() -> None:

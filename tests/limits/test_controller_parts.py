@@ -12,7 +12,7 @@ def test_three_refusals_are_allowed_and_two_of_a_thousand_answers() -> None:
     allowance = Allowance()
     assert allowance.left(0, 0) == 3
     assert allowance.left(1_000, 4) == 1
-    allowance.probed(4)
+    allowance.probed(0, 4)
     assert allowance.affords(1_000, 4, 0)
     assert not allowance.affords(999, 4, 0)
 
@@ -29,10 +29,32 @@ def test_share_of_the_horizon_may_be_spent_first() -> None:
 def test_probe_must_pay_what_the_last_one_cost() -> None:
     """A probe that cost three refusals is tried again only when three are left."""
     allowance = Allowance()
-    allowance.probed(0)
+    allowance.probed(0, 0)
     assert not allowance.affords(1_499, 3, 0)
     assert allowance.affords(1_500, 3, 0)
     assert not allowance.affords(1_500, 3, 1), "and what is spared is not spent"
+
+
+def test_probes_are_spread_until_the_next_is_granted() -> None:
+    """Two in hand and the one granted after 500 answers come after 167, 333 and 500 of them."""
+    allowance = Allowance()
+    allowance.found(4, 1)
+    allowance.probed(0, 1)
+    for earlier, refusals, turn in ((0, 1, 167), (167, 2, 334), (334, 3, 500), (500, 4, 1_000)):
+        allowance.probed(earlier, refusals - 1)
+        assert not allowance.due(turn - 1, refusals, 0)
+        assert allowance.due(turn, refusals, 0)
+        assert allowance.affords(turn, refusals, 0)
+
+
+def test_savings_are_spent_before_more_are_granted() -> None:
+    """What a fallen limit excused, and was not spent, is looked about with soon."""
+    allowance = Allowance()
+    allowance.fell(9)
+    allowance.probed(10_000, 23)
+    assert allowance.left(10_000, 23) == 9
+    assert not allowance.due(10_049, 23, 0)
+    assert allowance.due(10_050, 23, 0)
 
 
 def test_fallen_limit_excuses_refusals() -> None:
@@ -48,7 +70,7 @@ def test_old_debt_is_forgiven() -> None:
     """Hundreds of refusals, of a wrong ceiling, do not stop probes for ever."""
     allowance = Allowance()
     assert not allowance.affords(0, 300, 0)
-    allowance.probed(300)
+    allowance.probed(0, 300)
     assert allowance.left(0, 300) == -3
     assert allowance.affords(2_000, 300, 0)
 

@@ -11,7 +11,7 @@ from tmapi_async.limits.controller import LearningController
 def settled(limit: int = 16, ceiling: int | None = None) -> ClosedLoop:
     """A controller that knows its limit, with the gate full."""
     loop = ClosedLoop(LearningController(ceiling), limit)
-    loop.run(limit * 12)
+    loop.run(limit * 11)
     return loop
 
 

@@ -48,6 +48,22 @@ def test_limit_that_changes(factor: float, seed: int) -> None:
     assert row["refusals"] <= 3 + 0.002 * row["requests"] + (24 if factor < 1 else 0)
 
 
+@pytest.mark.parametrize("limit", [4, 8, 16, 32])
+def test_narrow_limit_that_doubles_late(limit: int) -> None:
+    """It is found as soon as the refusals allowed can be spread, and they are not exceeded."""
+    for seed in SEEDS:
+        row = changing(Case("auto", limit), seed, 2.0, 30, 90)
+        assert row["rise"] <= scenarios.findable(limit, 90)
+        assert row["refusals"] <= 3 + 0.002 * row["requests"]
+
+
+def test_promise_of_a_doubled_limit_follows_from_the_refusals_allowed() -> None:
+    """15 round trips from 64 slots on; below that 500 answers in the long run, and sooner early."""
+    assert [scenarios.findable(limit, 400) for limit in (64, 256)] == [15, 15]
+    assert scenarios.findable(4, 400) == pytest.approx(1.1 * 125 + 5)
+    assert scenarios.findable(4, 90) == pytest.approx(1.1 * 125 / 2 + 5)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_skewed_harvest(seed: int) -> None:
     """300 listings with a giant among them end within 1.10 times what any client needs."""

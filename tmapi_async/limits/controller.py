@@ -140,7 +140,7 @@ class LearningController:
             ceiling=self._ceiling,
             state="reopening" if self._reopening.active else state,
             limit=learner.limit,
-            latency=learner.latency,
+            latency=learner.timing.latency,
             answered=learner.answers,
             refused=learner.refusals,
             abandoned=self._abandoned,
@@ -151,7 +151,7 @@ class LearningController:
 
     @property
     def _round_trip(self) -> float:
-        return max(self._learner.round_trip, ROUND_TRIP_LEAST)
+        return max(self._learner.timing.round_trip, ROUND_TRIP_LEAST)
 
     def _cool_down(self, now: float) -> float:
         """Seconds to wait when everything in flight was refused; longer each time in a row."""
@@ -168,7 +168,7 @@ class LearningController:
         learner = self._learner
         if self._running > 0 or learner.width == learner.ceiling or self._last_sent == -math.inf:
             return False
-        return now - self._last_sent > 4 * learner.latency
+        return now - self._last_sent > 4 * learner.timing.latency
 
     def _after_gap(self, now: float) -> None:
         """The first attempt of all, one after a long silence, or the clock went back."""

@@ -6,6 +6,7 @@ import math
 
 from .allowance import Allowance
 from .history import History
+from .timing import MEMORY, Timing
 
 PROBE_ROUNDS = 8.5
 """Round trips at a width that was refused one slot further, before that slot is tried again."""
@@ -22,22 +23,7 @@ SHRINK = (1 / 16, 1 / 8, 1 / 4)
 CLOSED_SHARE = 1 / 30
 """Share of the time that probes may keep the gate closed, where a refusal says `Retry-After`."""
 
-CROWDED = 3.0
-"""A server that answers this many times slower than at its best is not asked for more at once."""
-
-FORGET = 1.005
-"""The best latency seen is forgotten by this factor a round trip while it keeps the gate."""
-
-SEASONED = 64
-"""Answers before the mean latency is taken for the server's."""
-
-UNKNOWN_ROUND_TRIP = 0.5
-"""Assumed before the first answer, in seconds."""
-
 UNBOUNDED = 1 << 30
-MEMORY = 32
-LATENCY_GAIN = 1 / MEMORY
-TRIP_GAIN = 1 / 4
 
 
 class Learner:
@@ -59,12 +45,12 @@ class Learner:
         width: Slots.
         ceiling: Never wider than this.
         growing: Whether it grows; else it holds.
-        latency: Mean latency of answers in seconds, 0.0 before the first.
         answers: Answers so far.
         refusals: Refusals so far.
         cuts: Cuts so far.
         probes: Probes so far.
         watching: Whether `sent` must be told.
+        timing: How long answers and refusals take.
         closed: Seconds for which the last refusal asked to send nothing.
         history: Changes of the width.
     """
@@ -74,7 +60,6 @@ class Learner:
         "_anchor",
         "_arming",
         "_back_to",
-        "_best",
         "_epoch_end",
         "_fallen_from",
         "_first",
@@ -82,25 +67,26 @@ class Learner:
         "_goal",
         "_near",
         "_plateau",
+        "_proven",
         "_since",
         "_stride",
         "_strikes",
         "_surprises",
         "_tolerant",
-        "_trip",
         "_trusted",
         "_wait",
         "_wait_from",
         "_wall",
+        "_widened_at",
         "answers",
         "ceiling",
         "closed",
         "cuts",
         "growing",
         "history",
-        "latency",
         "probes",
         "refusals",
+        "timing",
         "watching",
         "width",
     )
@@ -108,14 +94,16 @@ class Learner:
     def __init__(self, width: int, ceiling: int) -> None:
         self.ceiling = ceiling
         self.answers = self.refusals = self.cuts = self.probes = 0
-        self.latency = self._trip = self.closed = 0.0
+        self.closed = 0.0
+        self.timing = Timing()
         self.history = History()
         self._allowance = Allowance()
         self._wall = UNBOUNDED  # the level last refused; unbounded once it was passed
         self._anchor = width  # the width that surprises are measured against
-        self._plateau = width  # where growth last ended
+        self._plateau = width  # the last width that was held for a while
         self._fallen_from = 0  # the plateau before the limit fell, until the next one is found
         self._back_to = 0  # the width to come back to after a surprise, or 0
+        self._proven = False  # whether the limit was met there more than once
         self._trusted = True  # whether a surprise may be tried again soon
         self._tolerant = False  # whether single surprises are none of the width's doing
         self._surprises = 0  # since the last probe
@@ -123,9 +111,9 @@ class Learner:
         self._strikes = 0  # cuts in a row
         self._floor = 1  # what the rest of a burst may narrow to
         self._wait_from = 0
-        self._best = math.inf  # the lowest mean latency, slowly forgotten
+        self._widened_at = -math.inf
         self._set(width)
-        self._grow(ceiling, UNBOUNDED)
+        self._grow(ceiling, 1)
         # The first answers need no proof that the first width was in full use.
         self._arming, self._since = False, -math.inf
 
@@ -138,17 +126,9 @@ class Learner:
         return self._wall - 1 if self.growing else max(self._wall - 1, self.width)
 
     @property
-    def round_trip(self) -> float:
-        """Seconds from an attempt to its answer, as far as known."""
-        return self.latency or UNKNOWN_ROUND_TRIP
-
-    @property
-    def _blur(self) -> float:
-        """Slots by which the level of a refusal may mislead.
-
-        The server counts what is with it, we count also what is on the way to and from it.
-        """
-        return 2 * self.width * self._trip / self.round_trip
+    def _steady(self) -> bool:
+        """Whether the width has been held, and in full use, for a round trip."""
+        return not self.growing and self._wait_from - self._wait >= self.width
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -165,11 +145,9 @@ class Learner:
         """An attempt was answered; `in_flight` still includes it."""
         self.answers += 1
         full = in_flight >= self._near
-        latency = now - sent_at
         # When work runs out the slow ones come last: they are no measure of the round trip.
-        if latency > 0.0 and (full or self.answers <= MEMORY):
-            gain = LATENCY_GAIN if self.answers > MEMORY else 1 / self.answers
-            self.latency += (latency - self.latency) * gain
+        if now > sent_at and (full or self.answers <= MEMORY):
+            self.timing.answered(now - sent_at, self.answers)
         # An attempt sent before the last change of the width says nothing about that width, and a
         # gate that is not full says nothing about its last slot.
         if full and sent_at >= self._since:
@@ -180,8 +158,7 @@ class Learner:
     def refused(self, now: float, sent_at: float, in_flight: int) -> None:
         """An attempt was refused; `in_flight` still includes it."""
         self.refusals += 1
-        trip = max(0.0, now - sent_at)
-        self._trip += (trip - self._trip) * (TRIP_GAIN if self._trip else 1.0)
+        self.timing.refused(max(0.0, now - sent_at))
         if self._first is not None and sent_at >= self._first:
             # Refusals come in the order of sending: if the first attempt after the last cut was
             # not refused before this one, it was taken.
@@ -196,6 +173,7 @@ class Learner:
             self._first = min(self._first, now)
         if not self._arming:
             self._since = min(self._since, now)
+        self._widened_at = min(self._widened_at, now)
 
     # -- widening -------------------------------------------------------------------------------
 
@@ -223,7 +201,7 @@ class Learner:
     def _hold(self, rounds: float) -> None:
         self.growing = False
         if rounds > 1 and self.closed:
-            rounds = max(rounds, int(self.closed / CLOSED_SHARE / self.round_trip))
+            rounds = max(rounds, int(self.closed / CLOSED_SHARE / self.timing.round_trip))
         self._wait = self._wait_from = int(rounds * self.width)
 
     def _settle(self) -> None:
@@ -231,7 +209,7 @@ class Learner:
         if self._fallen_from:
             self._allowance.fell(self._fallen_from - self.width - self._surprises)
             self._fallen_from = 0
-        self._anchor = self._plateau = self.width
+        self._anchor = self.width
         self._hold(PROBE_ROUNDS)
 
     def _step(self, now: float) -> None:
@@ -244,48 +222,54 @@ class Learner:
             self._widen(now)
 
     def _widen(self, now: float) -> None:
-        if self.width > self._wall + self._blur:
+        # A refusal takes its time to come: not much is added before it would have been heard.
+        if now - self._widened_at < self.timing.pause(self.width):
+            return
+        self._widened_at = now
+        if self.width > self._wall + self.timing.blur(self.width):
             self._wall = UNBOUNDED  # what was refused then is taken now
         self._set(self.width + 1)
         self._floor = self.width  # stragglers of an old burst know nothing of this width
         if self.width < self._epoch_end:
             return
-        crowded = self._crowded()
+        crowded = self.timing.crowded(self.answers)
         self.history.add(now, self.width, "hold" if crowded else "grow")
         if crowded:
             self._settle()
         else:
             self._new_epoch()
 
-    def _crowded(self) -> bool:
-        """Whether the server takes all it is given, but gets slower: then more is of no use."""
-        if self.answers < SEASONED:
-            return False
-        self._best = min(self._best * FORGET, self.latency)
-        return self.latency > CROWDED * self._best
-
     def _probe(self, now: float) -> None:
-        if self.width >= self.ceiling or not (self._back_to or self._affordable()):
-            self._wait = self.width
+        wait = 0 if self._back_to else self._not_yet()
+        if wait:
+            self._wait = wait
             return
         if not self._back_to:
             self._trusted = True
             self._tolerant = self._tolerant and self._surprises > 0
             self._surprises = 0
         self.probes += 1
-        self._allowance.probed(self.refusals)
+        self._allowance.probed(self.answers, self.refusals)
         self._set(self.width + 1)
         self._grow(self._back_to or self.ceiling, 1)
         self._back_to = 0
         self.history.add(now, self.width, "probe")
 
-    def _affordable(self) -> bool:
+    def _not_yet(self) -> int:
+        """How many answers later to ask again whether a probe may be tried; 0 if it may."""
         self._allowance.found(self.width, self.refusals)
-        if self._crowded():
-            return False
+        if self.width >= self.ceiling:
+            return self.width
         # Where refusals come anyhow, the allowance is no measure.
-        allowance, spare = self._allowance, int(self._blur)
-        return self._tolerant or allowance.affords(self.answers, self.refusals, spare)
+        if not (self._tolerant or self._affordable()):
+            return max(1, self.width // 8)
+        return self.width if self.timing.crowded(self.answers) else 0
+
+    def _affordable(self) -> bool:
+        state = self.answers, self.refusals, int(self.timing.blur(self.width))
+        allowance = self._allowance
+        # A limit met for the first time may have been bad luck: that is looked into soon.
+        return allowance.affords(*state) and (not self._proven or allowance.due(*state))
 
     # -- narrowing ------------------------------------------------------------------------------
 
@@ -294,6 +278,8 @@ class Learner:
         self._first = None
         self.watching = True
         before = self.width
+        if self._strikes == 1 and self._steady:
+            self._plateau = before
         if level == 1:
             self._refused_alone()
         elif self._strikes >= ALARM:
@@ -332,6 +318,7 @@ class Learner:
 
     def _limit_met(self, level: int) -> None:
         """Growth, or a probe, ends at the level that was refused."""
+        self._proven = abs(level - self._wall) <= 1 + self.timing.blur(self.width)
         self._wall = level
         self._narrow(level - 1)
         self._back_to = 0
@@ -340,10 +327,11 @@ class Learner:
     def _limit_fell(self, level: int) -> None:
         """Nothing is taken any more: let the server finish some, then try again."""
         self._fallen_from = self._fallen_from or self._plateau
+        self._proven = False
         share = SHRINK[min(self._strikes - ALARM, len(SHRINK) - 1)]
         self._wall = level
         self._narrow(level - max(2 if level > FEW else 1, int(level * share)))
-        self._allowance.probed(self.refusals)
+        self._allowance.probed(self.answers, self.refusals)
         self._anchor = max(self.width, level - 1)
         self._back_to = 0
         self._grow(self._anchor, UNBOUNDED)
@@ -360,8 +348,7 @@ class Learner:
         """A level was refused that was taken before."""
         self._surprises += 1
         single = self._strikes == 1
-        steady = self._wait_from - self._wait >= self.width
-        if single and steady and self._anchor - level > self._blur:
+        if single and self._steady and self._anchor - level > self.timing.blur(self.width):
             # Refused so far below what was good, and yet not always: it is not the width.
             self._tolerant = True
             self._allowance.excuse(self._anchor - self.width + 1)
