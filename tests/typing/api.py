@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, assert_type
 from tmapi_async import (
     TMAPI,
     BalanceError,
+    CategoryItemV2,
     GateStatistics,
+    GlobalSearchItem,
     Item,
+    ItemDetail,
     Listing,
     ListingOutcome,
     ListingsFailedError,
@@ -22,14 +25,18 @@ from tmapi_async import (
     Progress,
     Reject,
     RetryPolicy,
+    SearchItem,
+    ShopItem,
+    ShopItemV2,
     TMAPIError,
     Walk,
     WalkStatistics,
     money,
 )
+from tmapi_async.endpoints import CATEGORY_ITEMS_V2
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.harvest import Harvest, HarvestProgress, HarvestResult, JournalReader
-from tmapi_async.listings import category_items
+from tmapi_async.listings import category_items, describe
 from tmapi_async.sandbox import Faults, Sandbox
 
 if TYPE_CHECKING:
@@ -60,12 +67,12 @@ async def numbers_in_time() -> AsyncIterator[int]:
 
 async def walks(api: TMAPI) -> None:
     """A walk is awaited for a page, iterated for items, and asked for pages."""
-    assert_type(api.category_items(1031910), Walk)
+    assert_type(api.category_items(1031910), Walk[Item])
     assert_type(await api.category_items("1031910"), Page)
     async for item in api.category_items(1031910, free_shipping=True, max_pages=2, unique=True):
         assert_type(item, Item)
     async with api.category_items([1031910, 1031922]) as walk:
-        assert_type(walk, Walk)
+        assert_type(walk, Walk[Item])
         async for page in walk.pages():
             assert_type(page, Page)
         assert_type(walk.statistics(), WalkStatistics)
@@ -73,6 +80,27 @@ async def walks(api: TMAPI) -> None:
     api.category_items(numbers_in_time())
     api.category_items([1.5])  # type: ignore[list-item]  # an ID is an int, or its digits
     api.category_items(1, on_end=ended)
+
+
+async def listings(api: TMAPI) -> None:
+    """Every endpoint is a method whose walk has items of its own type."""
+    assert_type(
+        api.category_items_v2([7], sort="price_up", price_start="9.90"), Walk[CategoryItemV2]
+    )
+    assert_type(api.search_items("连衣裙", moq=2, price_end=Decimal(5)), Walk[SearchItem])
+    assert_type(api.shop_items(["b2b-1"], sort="time_down"), Walk[ShopItem])
+    assert_type(api.shop_items_v2("https://shop1.1688.com", cat_type="0"), Walk[ShopItemV2])
+    assert_type(api.global_search_items("bag", cat_id=7, language="en"), Walk[GlobalSearchItem])
+    assert_type(await api.item_detail("859086919394"), ItemDetail)
+    api.category_items_v2(7, sort="cheap")  # type: ignore[arg-type]  # a documented order
+    api.category_items_v2(7, super_factory=True)  # type: ignore[call-arg]  # is_super_factory
+    api.search_items(7)  # type: ignore[arg-type]  # a keyword is text
+    async for page in api.search_items("连衣裙").pages():
+        assert_type(page, Page[SearchItem])
+        assert_type(page.items[0].sale_price, Decimal | None)
+    described = describe(CATEGORY_ITEMS_V2, {"cat_id": 7})
+    assert_type(described, Listing)
+    assert_type(api.walk([described], max_pages=2), Walk[Any])
 
 
 def ended(outcome: ListingOutcome) -> None:
