@@ -21,6 +21,7 @@ from .outcomes import ListingOutcome, Opening
 from .questions import Questions
 from .retry import RetryPolicy
 from .session import Auth, Connector, Session
+from .settings import Settings
 from .sources import Lookahead, check_above_zero, check_whole, read_lookahead
 from .walk import Walk
 
@@ -45,12 +46,18 @@ class TMAPI(Questions):
         timeout: Seconds for one request, from when it is let through the gate until its reply is
             read.
         lookahead: "auto" asks ahead where slots would idle, "off" never, N keeps N pages ahead.
-        max_requests: Most requests sent by this client in all, retries included; or None.
+        max_requests: Most requests sent by this client in all, retries included; or None. A
+            [`Budget`][tmapi_async.limits.gate.Budget] is shared by the clients it is given to.
         retry: How often and how long to try.
         guard: When a listing counts as endless.
         max_body: Longest reply accepted, in bytes, decompressed.
         connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
         trust_env: Take proxies from the environment.
+
+    Attributes:
+        settings: How it reaches the API; the token is not among them.
+        gate: What its requests pass.
+        portable: Whether another process can do as it does: not with a connector of yours.
 
     Raises:
         InvalidRequestError: An argument makes no sense; the message says which and why.
@@ -66,7 +73,7 @@ class TMAPI(Questions):
         rate: float | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         lookahead: Lookahead = "auto",
-        max_requests: int | None = None,
+        max_requests: int | Budget | None = None,
         retry: RetryPolicy | None = None,
         guard: GuardPolicy | None = None,
         max_body: int = DEFAULT_MAX_BODY,
@@ -82,22 +89,25 @@ class TMAPI(Questions):
         check_above_zero("max_body", max_body)
         self._lookahead = read_lookahead(lookahead)
         self._guard = guard or GuardPolicy()
-        gate = Gate(
-            LearningController(_ceiling(concurrency, connector)),
-            pace=None if rate is None else Pace(rate),
-            budget=Budget(max_requests),
-        )
-        self._session = Session(
-            token,
-            gate=gate,
+        self.settings = Settings(
             base_url=base_url,
             auth=auth,
             timeout=timeout,
             max_body=max_body,
-            policy=retry or RetryPolicy(),
-            connector=connector,
+            retry=retry or RetryPolicy(),
+            guard=self._guard,
+            lookahead=self._lookahead,
             trust_env=trust_env,
         )
+        gate = Gate(
+            LearningController(_ceiling(concurrency, connector)),
+            pace=None if rate is None else Pace(rate),
+            budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
+        )
+        self.gate = gate
+        self.portable = connector is None
+        self._token = token
+        self._session = self.settings.session(token, gate, connector)
         self._is_open = False
         self._walks: WeakSet[Walk[Any]] = WeakSet()
 
@@ -174,6 +184,10 @@ class TMAPI(Questions):
     def host(self) -> str:
         """Host and port of the API."""
         return self._host
+
+    def reveal_token(self) -> str:
+        """The token, for those who must send it; keep it out of whatever is shown or stored."""
+        return self._token
 
     def statistics(self) -> GateStatistics:
         """A snapshot of the gate: width, slots in use, requests sent, budget left."""

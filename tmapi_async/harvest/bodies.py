@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import zstandard
 
 from .errors import BodyError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
     from pathlib import Path
 
 LEVEL = 3
@@ -28,24 +30,38 @@ _MOST_BYTES = SAMPLES * _SAMPLE_BYTES
 _LONGEST_LEARNING = 50 * SAMPLES
 
 
+class Dictionary(msgspec.Struct, frozen=True, gc=False):
+    """What the bodies of an endpoint are compressed with.
+
+    Attributes:
+        number: Its number in the journal, or None for no dictionary.
+        content: The dictionary, or None.
+    """
+
+    number: int | None = None
+    content: bytes | None = None
+
+    def compressor(self) -> Callable[[bytes], bytes]:
+        """What makes a frame of a body, as the journal keeps it."""
+        data = zstandard.ZstdCompressionDict(self.content) if self.content is not None else None
+        # The checksum costs 4 bytes and finds damage that SQLite cannot see.
+        return zstandard.ZstdCompressor(LEVEL, dict_data=data, write_checksum=True).compress
+
+
 class _Endpoint:
     """What is known of one endpoint's bodies."""
 
-    def __init__(self, dictionary: int | None, content: bytes | None) -> None:
-        self.dictionary = dictionary
-        data = zstandard.ZstdCompressionDict(content) if content is not None else None
-        # The checksum costs 4 bytes and finds damage that SQLite cannot see.
-        self._compress = zstandard.ZstdCompressor(
-            LEVEL, dict_data=data, write_checksum=True
-        ).compress
-        self.samples: list[bytes] | None = [] if data is None else None
+    def __init__(self, dictionary: Dictionary | None) -> None:
+        self.dictionary = dictionary or Dictionary()
+        self._compress = self.dictionary.compressor()
+        self.samples: list[bytes] | None = [] if dictionary is None else None
         self._sampled = 0
         self._seen = 0
 
     def encode(self, body: bytes) -> tuple[int | None, bytes]:
         if self.samples is not None:
             self._learn(body)
-        return self.dictionary, self._compress(body)
+        return self.dictionary.number, self._compress(body)
 
     def _learn(self, body: bytes) -> None:
         samples = self.samples
@@ -68,14 +84,18 @@ class Encoder:
 
     Args:
         connection: The journal; dictionaries found there are used again.
+
+    Attributes:
+        settled: How bodies are compressed from now on, by endpoint; those learned are not in it.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self.settled: dict[str, Dictionary] = {}
         self._endpoints: dict[str, _Endpoint] = {}
         self._last = 0
         rows = connection.execute("SELECT id, endpoint, content FROM dictionary ORDER BY id")
         for number, endpoint, content in rows:
-            self._endpoints[endpoint] = _Endpoint(number, zstandard.decompress(content))
+            self._settle(endpoint, Dictionary(number, zstandard.decompress(content)))
             self._last = number
 
     def encode(self, endpoint: str, body: bytes) -> tuple[int | None, bytes]:
@@ -90,8 +110,15 @@ class Encoder:
         """
         known = self._endpoints.get(endpoint)
         if known is None:
-            known = self._endpoints[endpoint] = _Endpoint(None, None)
-        return known.encode(body)
+            known = self._endpoints[endpoint] = _Endpoint(None)
+        frame = known.encode(body)
+        if known.samples is None and endpoint not in self.settled:
+            self.settled[endpoint] = known.dictionary  # given up: there is none
+        return frame
+
+    def _settle(self, endpoint: str, dictionary: Dictionary) -> None:
+        self._endpoints[endpoint] = _Endpoint(dictionary)
+        self.settled[endpoint] = dictionary
 
     def trained(self) -> list[tuple[int, str, bytes]]:
         """Train the dictionaries that can be.
@@ -118,7 +145,7 @@ class Encoder:
             return None  # samples too alike or too few: go on without
         content = trained.as_bytes()
         self._last += 1
-        self._endpoints[endpoint] = _Endpoint(self._last, content)
+        self._settle(endpoint, Dictionary(self._last, content))
         return self._last, endpoint, zstandard.ZstdCompressor(level=9).compress(content)
 
 

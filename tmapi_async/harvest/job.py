@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
 from ..client import TMAPI
-from ..crawl import Crawl
 from ..errors import (
     AuthenticationError,
     BalanceError,
@@ -24,6 +23,8 @@ from ..errors import (
 from ..guard import GuardPolicy
 from ..listings import Listing
 from ..sources import Lookahead, check_whole
+from .engine import Driver
+from .engines import make_engine
 from .errors import DiskError, JournalError
 from .journal import Journal
 from .keeper import Keeper
@@ -49,7 +50,8 @@ class Harvest:
     """Walks listings into a journal. Run again with the same journal, it goes on where that stands.
 
     Args:
-        api: An open client; its gate, budget and look-ahead are used.
+        api: An open client; its gate, budget and look-ahead are used. Several, each for an account
+            of its own, share the listings out: one that is refused or spent stops alone.
         listings: What is asked for; repeated ones count once.
         journal: The journal's file; made if there is none.
         refresh: Make a new run if all that is asked for is finished; else the same as without.
@@ -61,6 +63,9 @@ class Harvest:
         guard: When a listing counts as endless; None takes the client's.
         host: What is noted as the API's host, and warned of when it changes; None takes the
             client's host and port.
+        cluster: A `distributed.Client` of yours, or the address of a scheduler
+            (`"tcp://10.0.0.1:8786"`): its workers ask, this process keeps the journal.
+        tokens: With `cluster`, where the workers find the tokens; None sends them.
 
     Raises:
         InvalidRequestError: An option makes no sense.
@@ -68,7 +73,7 @@ class Harvest:
 
     def __init__(
         self,
-        api: TMAPI,
+        api: TMAPI | Sequence[TMAPI],
         listings: Iterable[Listing],
         *,
         journal: str | Path,
@@ -78,12 +83,15 @@ class Harvest:
         most_rejects: float = MOST_REJECTS,
         guard: GuardPolicy | None = None,
         host: str | None = None,
+        cluster: object | str | None = None,
+        tokens: TokenPlace | None = None,
     ) -> None:
         if max_pages is not None:
             check_whole("max_pages", max_pages)
         if not 0 <= most_rejects <= 1:
             raise InvalidRequestError(f"most_rejects is a share from 0 to 1, not {most_rejects!r}")
-        self._api = api
+        clients = [api] if isinstance(api, TMAPI) else [*api]
+        self._engine = make_engine(clients, cluster=cluster, tokens=tokens)
         self._listings = listings
         self._path = journal
         self._refresh = refresh
@@ -91,10 +99,10 @@ class Harvest:
         self._lookahead = lookahead
         self._most_rejects = most_rejects
         self._guard = guard
-        self._host = host or api.host
+        self._host = host or self._engine.host
         self._journal: Journal | None = None
         self._keeper: Keeper | None = None
-        self._crawl: Crawl | None = None
+        self._driver: Driver | None = None
         self._tally = RunTally()
         self._result = HarvestResult(run=0, tally=self._tally, visits=frozenset())
         self._began = time.monotonic()
@@ -138,8 +146,8 @@ class Harvest:
         To end at once, cancel the task of `run`; what was handed over is committed all the same.
         """
         self._stopped_by = self._stopped_by or "signal"
-        if self._crawl is not None:
-            self._crawl.stop()
+        if self._driver is not None:
+            self._driver.stop()
 
     def result(self) -> HarvestResult:
         """What it has come to so far; what `run` returns, also after `run` was cancelled."""
@@ -160,7 +168,7 @@ class Harvest:
     def progress(self) -> HarvestProgress:
         """A snapshot of how far it is."""
         now = time.monotonic()
-        counted, gate, keeper = self._counters(), self._api.statistics(), self._keeper
+        counted, gates, keeper = self._counters(), self._engine.gates(), self._keeper
         rate, eta = (0.0, None) if keeper is None else keeper.outlook(now)
         return HarvestProgress(
             tally=msgspec.structs.replace(self._tally),
@@ -168,12 +176,12 @@ class Harvest:
             pages=keeper.pages if keeper else 0,
             failed_pages=keeper.failed_pages if keeper else 0,
             requests=counted.requests,
-            budget=None if gate.budget_left is None else gate.budget_left + gate.requests,
+            budget=gates.budget,
             retries=counted.retries,
             wasted=counted.wasted,
             codes=counted.codes,
-            width=gate.width,
-            in_flight=gate.in_flight,
+            width=gates.width,
+            in_flight=gates.in_flight,
             waiting=self._journal.waiting if self._journal is not None else 0,
             seconds=now - self._began,
             rate=rate,
@@ -199,14 +207,8 @@ class Harvest:
             broken=self._broken,
         )
         # Before the start is recorded: it raises where the client is not open.
-        crawl = self._crawl = self._api.crawl(
-            keeper.openings(),
-            lookahead=self._lookahead,
-            guard=self._guard,
-            on_page=keeper.page,
-            on_failed=keeper.failed,
-            on_end=keeper.ended,
-            pending=lambda: journal.waiting,
+        driver = self._driver = self._engine.drive(
+            keeper, journal, lookahead=self._lookahead, guard=self._guard
         )
         start = journal.begin(
             plan,
@@ -219,13 +221,13 @@ class Harvest:
         visits = self._result.visits.union(visit.id for visit in start.visits)
         self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         try:
-            await crawl.next()  # pages go to the keeper; it returns at the end
+            await driver.next()  # pages go to the keeper; it returns at the end
         except TMAPIError as error:
             # Failed listings are in the journal; what halts is told in the result.
             if error.halts:
                 self._ended_by(error)
         finally:
-            await crawl.close()
+            await driver.close()
         keeper.count_the_rest()
 
     async def _close(self, journal: Journal) -> None:
@@ -256,33 +258,24 @@ class Harvest:
         self._tally = tally
 
     def _counters(self) -> Counters:
-        if self._crawl is None:
-            return Counters()
-        tally = self._crawl.tally
-        return Counters(
-            tally.requests,
-            tally.retries,
-            self._crawl.frontier.statistics().wasted,
-            dict(tally.codes),
-            self._api.statistics().width,
-        )
+        return Counters() if self._driver is None else self._engine.counters()
 
     def _fail_soon(self, listing: Listing, error: TMAPIError) -> None:
-        if self._crawl is not None:
+        if self._driver is not None:
             # Not at once: the crawl is in the middle of a page.
-            asyncio.get_running_loop().call_soon(self._crawl.fail, listing, error)
+            asyncio.get_running_loop().call_soon(self._driver.fail, listing, error)
 
     def _on_durable(self) -> None:
-        journal, crawl = self._journal, self._crawl
+        journal, driver = self._journal, self._driver
         if journal is not None and journal.error is not None:
             self._broken(journal.error)
-        elif crawl is not None:
-            crawl.pump()
+        elif driver is not None:
+            driver.pump()
 
     def _broken(self, error: JournalError) -> None:
         self._ended_by(error)
-        if self._crawl is not None:
-            self._crawl.stop()
+        if self._driver is not None:
+            self._driver.stop()
 
     def _ended_by(self, error: TMAPIError) -> None:
         if self._error is None:

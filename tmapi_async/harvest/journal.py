@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, TMAPIError
-from .bodies import Decoder
+from .bodies import Decoder, Dictionary
 from .changes import Statement, start_ended
 from .errors import JournalError
 from .files import WriteLock
@@ -96,6 +96,11 @@ class Journal:
     def waiting(self) -> int:
         """Pages handed over whose commit has not returned."""
         return self._waiting
+
+    @property
+    def dictionaries(self) -> Mapping[str, Dictionary]:
+        """What bodies are compressed with from now on, by endpoint; some may still be learned."""
+        return {} if self._writer is None else self._writer.dictionaries
 
     @property
     def error(self) -> JournalError | None:

@@ -24,19 +24,22 @@ _MOST_LEFT = 256
 class _Open:
     """A listing being walked, with what it holds, pages of earlier starts included."""
 
-    __slots__ = ("error", "items", "last", "more", "pages", "rejects", "total", "unique", "visit")
+    __slots__ = (
+        "brought", "error", "items", "last", "more", "pages", "rejects", "total", "unique", "visit",
+    )  # fmt: skip
 
     def __init__(self, visit: Visit, before: Totals, *, more: bool = False) -> None:
         self.visit = visit
         self.pages, self.items, self.unique = before.pages, before.items, before.unique_items
         self.rejects, self.last, self.total = before.rejects, before.last_page, before.total_count
-        self.more = more
+        self.more, self.brought = more, False
         self.error: TMAPIError | None = None
 
-    def add(self, page: Page) -> None:
+    def add(self, page: PageRecord) -> None:
         """Count a page."""
+        self.brought = True
         self.pages += 1
-        self.items += len(page.items)
+        self.items += page.items
         self.rejects += len(page.rejects)
         self.total = page.total_count or self.total
         if page.number > self.last:
@@ -95,6 +98,11 @@ class Keeper:
         """Take the start as recorded; before anything else."""
         self._start = start
 
+    def visit(self, listing: Listing) -> Visit | None:
+        """The visit that pages of a listing belong to, or None if it is not being walked."""
+        entry = self._open.get(listing)
+        return entry.visit if entry is not None else None
+
     @property
     def open(self) -> int:
         """Listings begun and not ended."""
@@ -117,14 +125,65 @@ class Keeper:
             if visit.begun:
                 self._journal.apply(failures_forgotten(visit))
             self._open[visit.listing] = _Open(visit, held.totals, more=held.more)
-            yield Opening(
-                listing=visit.listing,
-                max_pages=self._max_pages,
-                hint=visit.expected,
-                held=held.pages,
-                seen=held.seen,
-                rows=held.items + held.rejects,
-            )
+            yield self._opening(visit, held)
+
+    async def reopen(self, listing: Listing) -> Opening | None:
+        """A listing again that was begun and given back, with all that is held of it by now.
+
+        Returns:
+            How to go on with it; None if it has ended, or what is held fails it.
+
+        Raises:
+            JournalError: The journal can take no more.
+        """
+        entry = self._open.get(listing)
+        if entry is None or entry.error is not None:
+            self._end_failed(listing)
+            return None
+        await self._journal.flush()
+        visit = entry.visit
+        try:
+            held = decode_held(self._journal.held(visit), listing, self._most_rejects)
+        except BodyError as damaged:
+            entry.error = damaged
+            self._end_failed(listing)
+            return None
+        self._journal.apply(failures_forgotten(visit))
+        return self._opening(visit, held)
+
+    def _end_failed(self, listing: Listing) -> None:
+        entry = self._open.pop(listing, None)
+        if entry is not None:
+            self._fail_entry(entry, entry.error)
+
+    async def leave(self, listing: Listing) -> None:
+        """A listing that was begun and given back is not gone on with: note what it holds.
+
+        Raises:
+            JournalError: The journal can take no more.
+        """
+        entry = self._open.pop(listing, None)
+        if entry is None or not entry.brought:
+            return  # what an earlier start noted still holds
+        if entry.error is not None:
+            self._fail_entry(entry, entry.error)
+            return
+        await self._journal.flush()
+        with contextlib.suppress(BodyError):
+            held = decode_held(self._journal.held(entry.visit), listing)
+            self.tally.unique_items += len(held.seen) - entry.unique
+            entry.unique = len(held.seen)
+            self._note(visit_ended(entry.visit, "open", entry.totals, now=time.time()))
+
+    def _opening(self, visit: Visit, held: Held) -> Opening:
+        return Opening(
+            listing=visit.listing,
+            max_pages=self._max_pages,
+            hint=visit.expected,
+            held=held.pages,
+            seen=held.seen,
+            rows=held.items + held.rejects,
+        )
 
     def _read(self, visit: Visit) -> Held | None:
         """What is held of a visit; None if that fails it before anything is asked of it."""
@@ -155,27 +214,36 @@ class Keeper:
         """Keep a page."""
         listing = page.request.listing
         entry = self._open.get(listing) or self._left.get(listing)
-        if entry is None:
-            return
+        if entry is not None:
+            self._keep(entry, _record(entry.visit, page))
+
+    def keep(self, record: PageRecord) -> bool:
+        """Keep a page that was decoded elsewhere; says whether it was handed to the journal."""
+        listing = record.visit.listing
+        entry = self._open.get(listing) or self._left.get(listing)
+        return entry is not None and self._keep(entry, record)
+
+    def _keep(self, entry: _Open, page: PageRecord) -> bool:
         try:
-            self._journal.give(_record(entry.visit, page))
+            self._journal.give(page)
         except JournalError as error:
             self._broken(error)
-            return
+            return False
         entry.add(page)
         self.pages += 1
-        self.tally.add(Totals(1, len(page.items), 0, len(page.rejects), 0))
-        if listing in self._left:
+        self.tally.add(Totals(1, page.items, 0, len(page.rejects), 0))
+        if entry.visit.listing in self._left:
             self._note(_failed(entry))
-            return
+            return True
         self._held += 1
         if entry.error is None and page.rejects:
             self._judge(entry, page)
+        return True
 
-    def _judge(self, entry: _Open, page: Page) -> None:
-        changed = changed_shape(page, self._most_rejects)
+    def _judge(self, entry: _Open, page: PageRecord) -> None:
+        changed = changed_shape(page.items, page.rejects, self._most_rejects)
         if changed is not None:
-            listing = page.request.listing
+            listing = entry.visit.listing
             entry.error = ChangedShapeError(changed)
             entry.error.locate(listing.endpoint, listing.identity, page.number, page.attempts)
             self._fail(listing, entry.error)

@@ -107,13 +107,25 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     totals: Totals = NOTHING
 
 
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """Says that a body comes as the frame the journal keeps, compressed elsewhere.
+
+    Attributes:
+        dictionary: Number of the dictionary its frame needs, or None.
+        size: Bytes of the body.
+    """
+
+    dictionary: int | None
+    size: int
+
+
 class PageRecord(msgspec.Struct, frozen=True, gc=False):
     """One page as the journal keeps it.
 
     Attributes:
         visit: The visit it belongs to.
         number: 1-based page number.
-        body: The reply's body.
+        body: The reply's body, or its frame.
         fetched_at: When the body had been read, seconds since 1970, UTC.
         attempts: Attempts made for it, the successful one included.
         latency: Seconds of the successful attempt.
@@ -123,6 +135,7 @@ class PageRecord(msgspec.Struct, frozen=True, gc=False):
         total_count: Rows of the whole listing as told, or None.
         items: Rows that could be decoded.
         rejects: Rows that could not.
+        packed: What the frame is, if it is one.
     """
 
     visit: Visit
@@ -137,6 +150,7 @@ class PageRecord(msgspec.Struct, frozen=True, gc=False):
     total_count: int | None
     items: int
     rejects: Sequence[Reject] = ()
+    packed: Packed | None = None
 
 
 class Counters(msgspec.Struct, frozen=True):

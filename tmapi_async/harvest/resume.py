@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from ..listings import Listing, PageRequest
+from ..models import Reject
 from ..replies import Page, Reply, read_reply
 from .records import Totals
 
@@ -72,7 +73,9 @@ def decode_held(
             held.items += len(page.items)
             held.rejects += len(page.rejects)
             held.total_count = page.total_count or held.total_count
-            held.changed = held.changed or changed_shape(page, most_rejects)
+            held.changed = held.changed or changed_shape(
+                len(page.items), page.rejects, most_rejects
+            )
     return held
 
 
@@ -80,14 +83,15 @@ LEAST_ROWS = 10
 """A page with fewer rows says nothing about the API: a few bad rows may be its half."""
 
 
-def changed_shape(page: Page, most_rejects: float) -> str | None:
+def changed_shape(items: int, rejects: Sequence[Reject], most_rejects: float) -> str | None:
     """Say why a page looks like one of a changed API, or None if it does not.
 
     Args:
-        page: The page.
+        items: Its rows that could be decoded.
+        rejects: Those that could not.
         most_rejects: Share of its rows, from 0 to 1, that may be rejects.
     """
-    rows = len(page.items) + len(page.rejects)
-    if rows < LEAST_ROWS or len(page.rejects) <= most_rejects * rows:
+    rows = items + len(rejects)
+    if rows < LEAST_ROWS or len(rejects) <= most_rejects * rows:
         return None
-    return f"{len(page.rejects)} of {rows} rows cannot be decoded: {page.rejects[0].reason}"
+    return f"{len(rejects)} of {rows} rows cannot be decoded: {rejects[0].reason}"

@@ -14,12 +14,12 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .bodies import Encoder
+from .bodies import Dictionary, Encoder
 from .changes import Statement
 from .errors import JournalError, journal_error
 from .records import Counters, PageRecord
@@ -120,6 +120,15 @@ class Writer(threading.Thread):
         self._start = start
         self._ticks = _Ticks(start, clock)
 
+    @property
+    def dictionaries(self) -> Mapping[str, Dictionary]:
+        """How bodies are compressed from now on, by endpoint; those still learned are missing.
+
+        Filled in the thread. Whatever is seen there may be used for pages handed over afterwards:
+        they are committed after the dictionary, or not at all.
+        """
+        return self._encoder.settled
+
     def hand_over(self, batch: Batch) -> None:
         """Take a batch; returns at once."""
         self._queue.put(batch)
@@ -168,9 +177,13 @@ class Writer(threading.Thread):
         seq, encode, start = self._seq, self._encoder.encode, self._start
         for page in batch.pages:
             seq += 1
-            body = page.body
-            dictionary, frame = encode(page.visit.listing.endpoint, body)
-            group.body_bytes += len(body)
+            packed, frame = page.packed, page.body
+            if packed is None:
+                size = len(frame)
+                dictionary, frame = encode(page.visit.listing.endpoint, frame)
+            else:
+                dictionary, size = packed.dictionary, packed.size
+            group.body_bytes += size
             group.stored_bytes += len(frame)
             group.items += page.items
             group.pages.append(

@@ -120,6 +120,20 @@ class Gate:
         """Slots open now; at least 1, also while the gate cools down."""
         return max(1, self.controller.width(self.clock()))
 
+    @property
+    def at_server(self) -> int:
+        """Attempts that the server works on as far as we know, abandoned ones included."""
+        return self._at_server
+
+    @property
+    def in_use(self) -> int:
+        """Slots taken: attempts at the server, and those that wait for the pace."""
+        return self._slots.in_use
+
+    def widened(self) -> None:
+        """Let waiting attempts in: the controller opened by another's doing, not by an answer."""
+        self._slots.look()
+
     async def enter(self, still_wanted: Callable[[], None]) -> float:
         """Pass the gate.
 

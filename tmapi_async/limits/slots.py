@@ -71,6 +71,10 @@ class Slots:
         self.in_use -= 1
         self._hand_over()
 
+    def look(self) -> None:
+        """Hand out what has come free by a change of the width."""
+        self._hand_over()
+
     def haunt(self, until: float, lay: Callable[[], None]) -> None:
         """Keep a slot taken until a clock time: the server is still busy with what was abandoned.
 

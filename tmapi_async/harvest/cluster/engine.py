@@ -1,0 +1,99 @@
+"""The workers of a cluster as what drives a harvest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from ...client import TMAPI
+from ...errors import InvalidRequestError
+from ...guard import GuardPolicy
+from ...settings import Settings
+from ...sources import Lookahead, read_lookahead
+from ..accounts import same_host
+from ..engine import Driver, Gates, total_budget
+from ..journal import Journal
+from ..keeper import Keeper
+from ..records import Counters
+from .connecting import address_of
+from .coordinator import Coordinator
+from .ledger import make_accounts
+from .places import TokenPlace
+
+
+class ClusterEngine:
+    """A cluster, as an engine.
+
+    Args:
+        clients: One for each account; they say how the API is reached, and send nothing.
+        cluster: A `distributed.Client`, or a scheduler's address.
+        place: Where workers find the tokens; None sends them.
+
+    Raises:
+        InvalidRequestError: Something of it makes no sense.
+    """
+
+    def __init__(self, clients: Sequence[TMAPI], cluster: object, place: TokenPlace | None) -> None:
+        self.host = same_host(clients)
+        if not all(client.portable for client in clients):
+            raise InvalidRequestError("a connector of yours cannot be sent to workers")
+        self._address, self._security = address_of(cluster)
+        self._clients = clients
+        self._place = place
+        self._accounts = make_accounts(clients)
+        self._coordinator: Coordinator | None = None
+
+    def drive(
+        self,
+        keeper: Keeper,
+        journal: Journal,
+        *,
+        lookahead: Lookahead | None,
+        guard: GuardPolicy | None,
+    ) -> Driver:
+        """A coordinator of the cluster's workers."""
+        settings = [_with(client.settings, lookahead, guard) for client in self._clients]
+        self._coordinator = Coordinator(
+            self._address,
+            self._security,
+            self._accounts,
+            self._place,
+            settings,
+            keeper,
+            journal,
+        )
+        return self._coordinator
+
+    def gates(self) -> Gates:
+        """How wide the accounts' gates stand now, over all workers."""
+        now, driver = time.monotonic(), self._coordinator
+        return Gates(
+            sum(account.open_width(now) for account in self._accounts),
+            sum(line.in_use for line in driver.lines.values()) if driver else 0,
+            total_budget(client.gate.budget for client in self._clients),
+        )
+
+    def counters(self) -> Counters:
+        """What the seats have reported so far."""
+        driver = self._coordinator
+        if driver is None:
+            return Counters()
+        lines = driver.lines.values()
+        counts = [*driver.gone, *(line.counts for line in lines)]
+        codes: dict[str, int] = {}
+        for known in [*driver.gone_codes, *(line.codes for line in lines)]:
+            for code, times in known.items():
+                codes[code] = codes.get(code, 0) + times
+        requests, retries, wasted = (sum(column) for column in zip(*counts, strict=True))
+        return Counters(requests, retries, wasted, codes, self.gates().width)
+
+
+def _with(settings: Settings, lookahead: Lookahead | None, guard: GuardPolicy | None) -> Settings:
+    """A client's settings, with what the harvest has of its own."""
+    return msgspec.structs.replace(
+        settings,
+        lookahead=settings.lookahead if lookahead is None else read_lookahead(lookahead),
+        guard=guard or settings.guard,
+    )

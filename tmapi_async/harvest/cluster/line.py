@@ -1,0 +1,178 @@
+"""The coordinator's end of a line to one seat."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from distributed.comm import connect
+
+from ...listings import Listing
+from . import messages as say
+from .errors import WorkerRefusedError
+from .hands import OPERATION, PYTHON, VERSION
+from .seat import BEAT, LEASE
+
+if TYPE_CHECKING:
+    from distributed.comm import Comm
+
+_RATE_WINDOW = 1.0
+_CONNECT = "10s"
+
+
+class Line:
+    """A seat as the coordinator knows it.
+
+    Attributes:
+        name: Name of the seat.
+        worker: Address of the worker.
+        account: Number of the account, from 0.
+        out: Listings sent to it that have not ended, by visit.
+        stretches: Stretches sent to it.
+        tasks: What waits for the tasks of those stretches.
+        received: Pages received.
+        in_use: Slots in use by its last report.
+        counts: Attempts, retries and wasted pages by its last report.
+        codes: Code to how often it came.
+        offset: What the worker's clock is behind ours, at most.
+        retiring: Whether it was told to stop.
+        silent: Whether it was given up because nothing was heard of it.
+    """
+
+    def __init__(self, name: str, worker: str, account: int, comm: Comm) -> None:
+        self.name, self.worker, self.account = name, worker, account
+        self.out: dict[int, Listing] = {}
+        self.stretches = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.received = self.in_use = 0
+        self.counts = (0, 0, 0)
+        self.codes: dict[str, int] = {}
+        self.offset = math.inf
+        self.retiring = self.silent = False
+        self._comm = comm
+        self._outgoing: list[say.ToSeat] = []
+        self._durable = 0
+        self._due = asyncio.Event()
+        self._ended = self._ended_before = 0
+        self._window = time.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<Line to {self.name}: {len(self.out)} listings, {self.in_use} slots in use>"
+
+    # -- what is said
+
+    def say(self, message: say.ToSeat) -> None:
+        """Send a message soon; in order."""
+        self._outgoing.append(message)
+        self._due.set()
+
+    def acknowledge(self, pages: int) -> None:
+        """So many of its pages are durable."""
+        self._durable = pages
+        self._due.set()
+
+    async def talk(self) -> None:
+        """Send what is to be sent, until the line breaks."""
+        while True:
+            try:
+                async with asyncio.timeout(BEAT):
+                    await self._due.wait()
+            except TimeoutError:
+                pass  # then the lease is renewed
+            self._due.clear()
+            messages, self._outgoing = self._outgoing, []
+            messages.append(say.Durable(self._durable))
+            await self._comm.write(say.encode(messages))
+
+    # -- what is heard
+
+    async def listen(self, heard: Callable[[Line, say.Report], None]) -> say.Bye | None:
+        """Take in reports until the seat says good-bye; None if the line breaks before."""
+        while True:
+            try:
+                async with asyncio.timeout(LEASE):
+                    message = say.read_from_seat(await self._comm.read())
+            except TimeoutError:
+                self.silent = True
+                return None
+            except OSError:
+                return None
+            if isinstance(message, say.Bye):
+                return message
+            if isinstance(message, say.Report):
+                self.offset = min(self.offset, time.monotonic() - message.clock)
+                self.in_use = message.in_use
+                self.counts = message.counts
+                self.codes = message.codes if message.codes is not None else self.codes
+                heard(self, message)
+
+    def cut(self) -> None:
+        """Break the line: the seat ends at once."""
+        for task in self.tasks:
+            task.cancel()
+        self._comm.abort()
+
+    # -- how fast listings end on it
+
+    def note_ended(self) -> None:
+        """A listing has ended."""
+        self._ended += 1
+
+    def ended_a_second(self, now: float) -> float:
+        """Listings that end, each second, in the last window or this one."""
+        elapsed = now - self._window
+        if elapsed >= _RATE_WINDOW:
+            self._window, self._ended_before, self._ended = now, round(self._ended / elapsed), 0
+            elapsed = 0.0
+        this = self._ended / max(elapsed, _RATE_WINDOW / 4)
+        return max(this, float(self._ended_before))
+
+
+async def call(
+    worker: str, hello: say.Hello, token: str | None, **connection: Any
+) -> tuple[Comm, int]:
+    """Call a worker and take a seat.
+
+    Args:
+        worker: Its address.
+        hello: What the seat is for.
+        token: The token, or None if the worker finds it.
+        **connection: What the cluster's security asks for.
+
+    Returns:
+        The open line, and the slots that earlier seats left at the server.
+
+    Raises:
+        WorkerRefusedError: The worker cannot take part; the message says why.
+        OSError: It cannot be reached.
+    """
+    comm = await connect(worker, timeout=_CONNECT, **connection)
+    try:
+        # Logged by distributed's debug level, so without the token; what follows is not.
+        await comm.write({"op": OPERATION, "hello": say.encode(hello)})
+        if token is not None:
+            await comm.write(say.encode([say.Secret(token)]))
+        async with asyncio.timeout(LEASE):
+            haunted = _welcome(worker, await comm.read())
+    except BaseException:
+        comm.abort()
+        raise
+    return comm, haunted
+
+
+def _welcome(worker: str, answer: object) -> int:
+    if not isinstance(answer, bytes):
+        raise WorkerRefusedError(f"{worker} does not have tmapi_async {VERSION}")
+    message = say.read_from_seat(answer)
+    if isinstance(message, say.Refused):
+        raise WorkerRefusedError(f"{worker}: {message.reason}")
+    if not isinstance(message, say.Welcome) or message.version != VERSION:
+        raise WorkerRefusedError(f"{worker} does not have tmapi_async {VERSION}")
+    if message.python != PYTHON:
+        raise WorkerRefusedError(
+            f"{worker} runs Python {message.python}, and this is Python {PYTHON}"
+        )
+    return message.haunted
