@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from ..errors import InvalidRequestError
-from . import console, options
+from . import clustering, console, options
 from .app import app
 from .asked import FILTERS, Asked, Wanted
 
@@ -81,6 +81,7 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
 @app.command("items", context_settings={"ignore_unknown_options": True})
 @options.takes
 def _items(
+    *,
     context: typer.Context,
     asked: Asked,
     streaming: Streaming,
@@ -113,10 +114,12 @@ def _items(
 @app.command("harvest", context_settings={"ignore_unknown_options": True})
 @options.takes
 def _harvest(
+    *,
     context: typer.Context,
     asked: Asked,
     keeping: Keeping,
     connection: options.Connection,
+    clusters: clustering.Clustering,
     telling: options.Telling,
 ) -> None:
     """Walk the categories into a journal that no interruption can hurt.
@@ -132,7 +135,9 @@ def _harvest(
     asked, keeping = given.fill(asked), given.fill(keeping)
     connection = given.fill(connection)
     asked.check()
-    connection.check()
+    connection.check(several=True)
+    clusters = given.fill(clusters)
+    clusters.check()
     if keeping.journal is None:
         raise InvalidRequestError("harvest needs --journal FILE, where every page is kept")
     if not 0 <= keeping.most_rejects <= 1:
@@ -150,6 +155,7 @@ def _harvest(
         json=telling.json,
         quiet=telling.quiet,
         arguments=sys.argv[1:],
+        clustering=clusters,
     )
     raise typer.Exit(harvest(job))
 

@@ -44,6 +44,11 @@ def set_up(verbose: int) -> None:
     warnings.showwarning = lambda message, *_args, **_more: tell(f"warning: {message}")
 
 
+def quieten(logger: str) -> None:
+    """Leave out what another package says while it shuts down: it is told in our own words."""
+    logging.getLogger(logger).setLevel(logging.CRITICAL)
+
+
 @asynccontextmanager
 async def progress(line: Callable[[], str], *, shown: bool) -> AsyncIterator[None]:
     """Show how far a command is: a line that is redrawn on a terminal, one an interval elsewhere.

@@ -15,6 +15,7 @@ from ..harvest.errors import DiskError
 from ..harvest.stored import VisitInfo
 from . import console, display, listings, running
 from .asked import Wanted
+from .clustering import Clustering
 from .export import Request, export
 from .options import Connection
 from .summary import OK, PARTIAL, USAGE, Summary
@@ -36,6 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         json: End with the summary as JSON.
         quiet: No progress, no summary.
         arguments: The command as typed, to be shown again.
+        clustering: Who asks.
     """
 
     wanted: Wanted
@@ -48,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     quiet: bool
     arguments: list[str]
+    clustering: Clustering = Clustering()
 
     def export(self) -> Request:
         """What is exported in the end."""
@@ -63,10 +66,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             quiet=self.quiet,
         )
 
-    def harvest(self, api: TMAPI) -> Harvest:
-        """The harvest, over an open client."""
+    def harvest(self, clients: list[TMAPI], cluster: str | None = None) -> Harvest:
+        """The harvest, over open clients; `cluster` is the scheduler, if workers ask."""
         return Harvest(
-            api,
+            clients,
             self.wanted,
             journal=self.journal,
             refresh=self.refresh,
@@ -74,6 +77,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             most_rejects=self.most_rejects,
             # Each sandbox has a port of its own; it is still the same one.
             host="sandbox" if self.connection.sandbox else None,
+            cluster=cluster,
+            tokens=self.clustering.place(),
         )
 
 
@@ -111,8 +116,11 @@ def _export(job: Job, result: HarvestResult) -> int:
 
 
 async def _run(job: Job) -> HarvestResult:
-    async with running.client(job.connection) as api:
-        work = job.harvest(api)
+    async with (
+        running.clients(job.connection) as clients,
+        job.clustering.address() as cluster,
+    ):
+        work = job.harvest(clients, cluster)
         task = asyncio.create_task(work.run(), name="tmapi harvest")
 
         def stop_now() -> None:

@@ -21,6 +21,7 @@ import typer
 from ..address import DEFAULT_BASE_URL
 from ..client import DEFAULT_TIMEOUT, TMAPI
 from ..errors import InvalidRequestError
+from ..limits.gate import Budget
 
 _ACCOUNT = "Account and server"
 _PACE = "Speed and limits"
@@ -39,7 +40,10 @@ TokenOption: TypeAlias = Annotated[
 TokenFileOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--token-file", help="File that holds the token.", rich_help_panel=_ACCOUNT, metavar="FILE"
+        "--token-file",
+        help="File that holds the token; for harvest, of several accounts, one a line.",
+        rich_help_panel=_ACCOUNT,
+        metavar="FILE",
     ),
 ]
 AuthOption: TypeAlias = Annotated[
@@ -153,8 +157,11 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     base_url: BaseUrlOption = None
     sandbox: SandboxOption = False
 
-    def check(self) -> None:
+    def check(self, *, several: bool = False) -> None:
         """Refuse options that make no sense, before anything is sent or started.
+
+        Args:
+            several: Whether there may be several accounts.
 
         Raises:
             InvalidRequestError: The message says which and why.
@@ -163,10 +170,15 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(
                 "--sandbox brings its own server and token: leave out --base-url and --token"
             )
-        self.client("http://127.0.0.1" if self.sandbox else None)
+        clients = self.clients("http://127.0.0.1" if self.sandbox else None)
+        if len(clients) > 1 and not several:
+            raise InvalidRequestError(
+                f"{self.token_file} must hold one token on one line, not {len(clients)} lines: "
+                "several accounts are for tmapi harvest"
+            )
 
-    def client(self, sandbox_url: str | None = None) -> TMAPI:
-        """The client these options ask for.
+    def clients(self, sandbox_url: str | None = None) -> list[TMAPI]:
+        """The clients these options ask for, one for each account; they share the budget.
 
         Args:
             sandbox_url: Where the sandbox of this command is served, if it has one.
@@ -174,11 +186,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvalidRequestError: An option makes no sense.
         """
-        return TMAPI(
-            SANDBOX_TOKEN if sandbox_url else self._token(),
-            base_url=sandbox_url or self._base_url(),
-            **self._limits(),
-        )
+        tokens = [SANDBOX_TOKEN] if sandbox_url else self._tokens()
+        base_url, limits = sandbox_url or self._base_url(), self._limits()
+        return [TMAPI(token, base_url=base_url, **limits) for token in tokens]
 
     def _base_url(self) -> str:
         # Given but empty, as by an unset variable of a script, is refused: no other host is meant.
@@ -193,27 +203,32 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
             "lookahead": _word_or_number("--lookahead", self.lookahead, "auto", "off"),
             "rate": self.rate,
             "timeout": self.timeout,
-            "max_requests": self.max_requests,
+            "max_requests": None if self.max_requests is None else Budget(self.max_requests),
             # Looking for a proxy costs a thread for each request: only where one is named.
             "trust_env": not self.sandbox and bool(getproxies_environment()),
         }
 
-    def _token(self) -> str:
+    def _tokens(self) -> list[str]:
         if self.token is not None:
-            return self.token
+            return [self.token]
         if self.token_file is None:
-            return os.environ.get("TMAPI_TOKEN", "")
+            return [os.environ.get("TMAPI_TOKEN", "")]
         try:
             text = self.token_file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise InvalidRequestError(f"cannot read {self.token_file}: {reason}") from None
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if len(lines) != 1:
+        if not lines:
             raise InvalidRequestError(
-                f"{self.token_file} must hold one token on one line, not {len(lines)} lines"
+                f"{self.token_file} must hold one token on one line, not 0 lines"
             )
-        return lines[0]
+        if len({*lines}) < len(lines):
+            raise InvalidRequestError(
+                f"{self.token_file} holds a token twice: an account has one limit, however often "
+                "it is named"
+            )
+        return lines
 
     def __repr__(self) -> str:
         return "Connection()"  # the token is a field

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from ..client import TMAPI
+from .claims import claimed
 from .options import SANDBOX_LIMIT, SANDBOX_TOKEN, Connection
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -72,9 +73,19 @@ async def on_signal(first: Callable[[], None]) -> AsyncIterator[None]:
 @asynccontextmanager
 async def client(connection: Connection) -> AsyncIterator[TMAPI]:
     """Open the client that the options ask for, with a sandbox if they ask for one."""
+    async with clients(connection) as opened:
+        yield opened[0]
+
+
+@asynccontextmanager
+async def clients(connection: Connection) -> AsyncIterator[list[TMAPI]]:
+    """Open the clients that the options ask for, one for each account."""
     if not connection.sandbox:
-        async with connection.client() as api:
-            yield api
+        async with AsyncExitStack() as stack:
+            opened = [await stack.enter_async_context(api) for api in connection.clients()]
+            for api in opened:
+                stack.enter_context(claimed(api.reveal_token()))
+            yield opened
         return
     from ..sandbox import Sandbox  # noqa: PLC0415 - only where it is used
 
@@ -82,6 +93,6 @@ async def client(connection: Connection) -> AsyncIterator[TMAPI]:
         Sandbox(
             token=SANDBOX_TOKEN, limit=SANDBOX_LIMIT, latency=0.05, latency_sigma=0.5
         ) as sandbox,
-        connection.client(sandbox.url) as api,
+        connection.clients(sandbox.url)[0] as api,
     ):
-        yield api
+        yield [api]
