@@ -56,6 +56,52 @@ def test_sandbox_process_serves_what_its_arguments_say():
         _ = process.pid
 
 
+def test_sandbox_process_shows_listings_as_its_arguments_say():
+    """Ceiling, prices, bounds, words, shops, tree, shift and adverts come from the command line."""
+    arguments = ["--size", "7=60", "--ceiling", "30", "--v1-ceiling", "none", "--adverts", "1"]
+    arguments += ["--prices", "7=5.00,0.5,9.90:12", "--price-bounds", "half-open"]
+    arguments += ["--word", "T恤=7", "--shop", "https://a.1688.com/?id=1=7", "--tree", "1"]
+    arguments += ["--root", "object", "--false-excludes", "--shift", "0.5", "--shift-ties"]
+    with SandboxProcess(*arguments) as process:
+
+        def data(path, query):
+            return fetch(process.url, f"/1688/{path}?apiToken=sandbox&{query}")["data"]
+
+        assert data("search/items", "keyword=T%E6%81%A4")["total_count"] == 30
+        band = "keyword=T%E6%81%A4&price_start=9.90&price_end="
+        assert data("search/items", f"{band}9.91")["total_count"] == 12
+        assert data("search/items", f"{band}9.90")["total_count"] == 0
+        shop = data("shop/items/v2", "shop_url=a.1688.com/?id=1")
+        assert (shop["total_count"], len(shop["items"])) == (60, 21)
+        assert [child["id"] for child in data("category/info", "")["children"]] == ["7"]
+        flags = [f"free_shipping={flag}&is_super_factory={flag}" for flag in ("true", "false")]
+        counts = [data("category/items/v2", f"cat_id=7&{flag}")["total_count"] for flag in flags]
+        assert max(counts) < 30
+        changes = fetch(process.url, "/__set__", b'{"ceiling":null,"shift":0}')
+        assert (changes["ceiling"], changes["shift"]) == (None, 0)
+        assert data("category/items/v2", "cat_id=7")["total_count"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--prices", "7=cheap"], "'cheap' is no price"),
+        (["--shift", "-1"], "shift must be 0 or more"),
+        (["--ceiling", "-1"], "ceiling must be 0 or more"),
+        (["--tree", "0"], "a tree has 1 category or more"),
+        (["--root", "forest"], "invalid choice"),
+    ],
+)
+def test_sandbox_command_refuses_bad_listing_options(capsys, arguments, said):
+    """A bad value ends the command with exit 2 and is named, before anything is served."""
+    try:
+        code = main([*arguments, "--port", "0"])
+    except SystemExit as exit_:
+        code = exit_.code
+    assert code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_sandbox_process_that_does_not_start_says_so():
     """Bad arguments end the process, and entering fails."""
     with pytest.raises(RuntimeError, match="did not start"), SandboxProcess("--limit", "-1"):

@@ -13,7 +13,8 @@ from .choice import Choice, Filters, Sort
 from .stats import Listing
 
 _LARGEST_ID = 2**63 - 1
-_PRICE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+# No longer than decimal arithmetic is exact.
+_PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 V2_SORTS: tuple[Sort, ...] = ("default", "sales", "price_up", "price_down")
 SHOP_SORTS: tuple[Sort, ...] = (*V2_SORTS, "time_up", "time_down")

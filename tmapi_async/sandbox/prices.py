@@ -90,9 +90,9 @@ def _shuffle(seed: int, cat_id: int, size: int) -> tuple[int, int]:
 
 def _fen(price: str | Decimal) -> int:
     try:
-        fen = Decimal(price) * 100
+        fen = Decimal(price).scaleb(2)
     except InvalidOperation:
         raise ValueError(f"{price!r} is no price in yuan") from None
-    if not 0 < fen <= _DEAREST or fen != int(fen):
+    if not fen.is_finite() or not 0 < fen <= _DEAREST or fen != int(fen):
         raise ValueError(f"{price!r} is no positive price of whole fen")
     return int(fen)
