@@ -86,7 +86,8 @@ class Backend:
         changed = replace(self.config, **options)
         self._check_faults(changed.faults)
         if any(getattr(changed, name) != getattr(self.config, name) for name in _SHOWN_BY):
-            self._ranking.shift = changed.shift
+            if (changed.seed, changed.shift) != (self.config.seed, self.config.shift):
+                self._ranking = Ranking(changed.seed, changed.shift)
             self._pages = Pages(changed, self.catalogue, self._ranking)
         self.config = changed
 

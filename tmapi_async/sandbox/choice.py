@@ -49,7 +49,7 @@ class Choice(NamedTuple):
     @property
     def narrows(self) -> bool:
         """Whether anything but the boolean filters keeps rows away."""
-        return self[1:5] != (None, None, None, None)
+        return self._replace(filters=ALL, sort="default") != EVERYTHING
 
 
 EVERYTHING = Choice()
