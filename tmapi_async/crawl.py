@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from . import errors
+from .flight import Flight, StoppedError, Tally
 from .frontier import Answer, Frontier
 from .guard import GuardPolicy
 from .ledger import Entry, Ledger
@@ -22,7 +23,7 @@ from .listings import Listing, PageRequest
 from .outbox import Outbox
 from .outcomes import Ending, ListingOutcome, Opening, WalkStatistics
 from .replies import Page
-from .session import Flight, Session, StoppedError, Tally
+from .session import Session
 
 
 class Crawl:

@@ -9,12 +9,13 @@ from typing import Any, Generic, Self
 
 from .crawl import Crawl
 from .errors import ClosedError
+from .flight import Flight, Tally
 from .frontier import Frontier
 from .guard import GuardPolicy
 from .listings import PageRequest
 from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import I, Page
-from .session import Flight, Session, Tally
+from .session import Session
 
 
 class Walk(Generic[I]):

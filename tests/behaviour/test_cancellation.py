@@ -118,7 +118,7 @@ async def _headers(tmapi_sandboxes):
     async with client(sandbox) as api:
         await api.category_items(1)
         sandbox.hold()
-        yield Stuck(sandbox, api, "ClientResponse.start")
+        yield Stuck(sandbox, api, "DataQueue.read")
 
 
 @asynccontextmanager

@@ -15,8 +15,9 @@ from tmapi_async import Page, TMAPIError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from tmapi_async.flight import Flight
     from tmapi_async.limits.gate import Gate
-    from tmapi_async.session import Flight, Session
+    from tmapi_async.session import Session
 
 
 @contextlib.asynccontextmanager

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 from making import dumped, row
 
 from tmapi_async import RetryPolicy
+from tmapi_async.flight import Flight, Tally
 from tmapi_async.limits.controller import LearningController
 from tmapi_async.limits.gate import Budget, Gate, Pace
 from tmapi_async.listings import PageRequest, category_items
-from tmapi_async.session import Flight, Session, Tally
+from tmapi_async.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

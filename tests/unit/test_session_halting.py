@@ -9,7 +9,7 @@ from sessions import failure, flight, gate_of, page, request
 from virtual_time import run, settle, virtual_loop
 
 from tmapi_async import AuthenticationError, BalanceError, Page, RetryPolicy, TMAPIError
-from tmapi_async.session import StoppedError
+from tmapi_async.flight import StoppedError
 
 HALTING = (failure(439, 439), failure(439), (200, b'{"message": "Insufficient API balance"}'))
 REFUSED = (failure(4011, 401), (401, b""), failure(403))
