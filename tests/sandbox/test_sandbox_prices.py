@@ -95,9 +95,9 @@ def test_sandbox_orders_kept_in_memory_are_bounded():
     for cents in range(120):
         catalogue.choose(7, Choice(price_start=Decimal(cents) / 100))
     kept = catalogue._orders._chosen
-    assert kept._rows <= 4_000_000
-    assert kept._rows == sum(rows for _, rows in kept._values.values())
-    assert len(kept._values) < 120
+    assert kept.rows <= 4_000_000
+    assert kept.rows == sum(rows for _, rows in kept._values.values())
+    assert len(kept) < 120
 
 
 @pytest.mark.parametrize(

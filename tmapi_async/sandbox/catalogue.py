@@ -42,7 +42,6 @@ _SPACE = 1 << _BITS
 _FIRST_ID = 100_000_000_000  # so that an ID has 12 digits; the documented rows' IDs lie above
 _KEPT_SELECTIONS = 64
 
-
 PriceBounds = Literal["inclusive", "exclusive", "half-open", "seed"]
 
 

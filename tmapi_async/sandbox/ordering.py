@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from .choice import ALL, Choice, Sort
+from .kept import Kept
 from .traits import created, shop_category, stamp
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
 
-_KEPT_ROWS = 4_000_000
 _REVERSED: dict[Sort, Sort] = {"price_down": "price_up", "time_up": "time_down"}
-
-T = TypeVar("T")
 
 
 class Facts(NamedTuple):
@@ -50,8 +47,8 @@ class Orders:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._facts: _Kept[Facts] = _Kept()
-        self._chosen: _Kept[Sequence[int]] = _Kept()
+        self._facts: Kept[Facts] = Kept()
+        self._chosen: Kept[Sequence[int]] = Kept()
 
     def choose(self, cat_id: int, choice: Choice) -> Sequence[int]:
         """Indices of the rows that pass, in the order of the choice."""
@@ -79,8 +76,7 @@ class Orders:
 
     def _filtered(self, cat_id: int, choice: Choice) -> Sequence[int]:
         """What no price and no order but the catalogue's own plays a part in: no facts needed."""
-        held = self._catalogue
-        return held.passing(cat_id, choice.filters)
+        return self._catalogue.passing(cat_id, choice.filters)
 
     def _made(self, cat_id: int, choice: Choice) -> Sequence[int]:
         if choice.sort in _REVERSED:
@@ -144,27 +140,3 @@ class Orders:
             keys = [-created(item_id) for item_id in item_ids]
         stamps = [stamp(item_id) for item_id in item_ids]
         return array("l", sorted(range(len(keys)), key=lambda index: (keys[index], stamps[index])))
-
-
-class _Kept(Generic[T]):
-    """What was asked for last, up to a number of rows in all."""
-
-    def __init__(self) -> None:
-        self._values: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
-        self._rows = 0
-
-    def get(self, key: Hashable) -> T | None:
-        """The value kept under a key, or None."""
-        held = self._values.get(key)
-        if held is None:
-            return None
-        self._values.move_to_end(key)
-        return held[0]
-
-    def put(self, key: Hashable, value: T, rows: int) -> None:
-        """Keep a value, and let go of those that were not asked for longest."""
-        rows += 16  # an empty one takes room too
-        self._values[key] = (value, rows)
-        self._rows += rows
-        while self._rows > _KEPT_ROWS and len(self._values) > 1:
-            self._rows -= self._values.popitem(last=False)[1][1]

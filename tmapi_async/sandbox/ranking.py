@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .choice import Choice
 from .hashing import bits, mix
+from .kept import Kept
 
-_KEPT_ORDERS = 256
 _UNIT = 2.0**64
 
 Key = tuple[int, Choice]
@@ -32,7 +31,8 @@ class Ranking:
     looks. A row moves to another rank, and those between close up; most moves are short and a few
     go from one end to the other. So a row can be seen on two pages of one walk, and another on
     none. Which rows move where is a pure function of the seed and of the number of the reply. An
-    order begins to move when it is first looked at.
+    order begins to move when it is first looked at; one of very many that was not looked at for
+    long begins anew.
 
     Args:
         seed: Seed of the moves.
@@ -43,7 +43,7 @@ class Ranking:
         self._seed = seed
         self.shift = shift
         self.answered = 0
-        self._orders: OrderedDict[Key, _Order] = OrderedDict()
+        self._orders: Kept[_Order] = Kept()
 
     def order(
         self, key: Key, rows: Sequence[int], band_of: Callable[[], Band] | None = None
@@ -59,10 +59,8 @@ class Ranking:
         kept = self._orders.get(key)
         if kept is None:
             band = band_of() if band_of else None
-            kept = self._orders[key] = _Order(array("l", rows), band, self.answered)
-            if len(self._orders) > _KEPT_ORDERS:
-                self._orders.popitem(last=False)
-        self._orders.move_to_end(key)
+            kept = _Order(array("l", rows), band, self.answered)
+            self._orders.put(key, kept, len(rows))
         for number in range(kept.moved_until, self.answered):
             for turn in range(self._moves(number)):
                 self._move(kept.rows, mix(self._seed, "move", number, turn), kept.band)

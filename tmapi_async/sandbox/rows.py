@@ -16,10 +16,23 @@ from .traits import EPOCH, created, is_new, seller, shop_category, stamp
 Row = dict[str, Any]
 _IMAGES = "https://cbu01.alicdn.com/img/ibank/"
 _ABROAD = "https://cbu01-overseas.1688.com/img/ibank/"
+_SCORES = ("composite", "consultation", "dispute", "logistics", "return")
+_LONG = 10  # years on the site that make a seller a powerful one
 _MANY = 100_000
 _TEN_THOUSAND = 10_000
 _UNITS = ("件", "条", "PCS", "套", "个", "双")
 _STARS = ("2.33", "2.67", "3.0", "3.5", "4.0", "4.33", "4.67", "5.0")
+
+_ENGLISH = tuple(
+    tuple(group.split("|"))
+    for group in (
+        "Cross Border|New Summer|European Style|Korean Style|French Retro|Casual|Vacation|Street",
+        "Floral|Plain|Striped|Plaid|Printed|Lace|Denim|Knitted",
+        "Large Capacity|Loose|Slim|Long|Short|High Waist|Round Neck|V-Neck",
+        "Dress|T-Shirt|Shirt|Skirt|Tote Bag|Necklace|Sunglasses|Storage Box",
+        "Wholesale|Factory Direct|In Stock|Custom|Dropshipping|Best Seller|Commuter|Gift",
+    )
+)
 
 
 class Place(NamedTuple):
@@ -50,7 +63,9 @@ def row_v2(product: Product, place: Place) -> Row:
         "price_info": {
             "price": price,
             "sale_price": price,
-            "origin_price": "" if product.origin_price == product.sale_price else _origin(product),
+            "origin_price": ""
+            if product.origin_price == product.sale_price
+            else money(product.origin_price),
         },
         "currency": "CNY",
         "moq": str(least),
@@ -73,10 +88,6 @@ def row_v2(product: Product, place: Place) -> Row:
         "ship_in_48h": in_48h,
         "one_piece_min_order": least == 1 and own >> 26 & 1 == 1,
     }
-
-
-_LONG = 10
-_SCORES = ("composite", "consultation", "dispute", "logistics", "return")
 
 
 def row_search(product: Product, place: Place) -> Row:
@@ -134,8 +145,7 @@ def _shop_searched(product: Product) -> Row:
 
 def row_shop(product: Product, place: Place) -> Row:
     """A row of `GET /1688/shop/items`."""
-    own, price, short = stamp(product.item_id), money(product.sale_price), product.origin_price
-    recent, month = product.sales, product.sales // 4
+    own, price, month = stamp(product.item_id), money(product.sale_price), product.sales // 4
     return {
         "item_id": str(product.item_id),
         "title": product.title,
@@ -148,16 +158,16 @@ def row_shop(product: Product, place: Place) -> Row:
         "price_info": {
             "drop_ship_price": money(product.sale_price + 400 * (own >> 1 & 1)),
             "wholesale_price": price,
-            "origin_price": trimmed(short),
+            "origin_price": trimmed(product.origin_price),
             "agent_price": trimmed(product.sale_price),
         },
         "quantity_begin": str(product.quantity_begin),
         "new_product": is_new(product.item_id),
         "sale_info": {
             "gmv_30days": trimmed(month * product.sale_price),
-            "gmv_90days": trimmed(recent * product.sale_price),
+            "gmv_90days": trimmed(product.sales * product.sale_price),
             "sale_quantity_30days": str(month),
-            "sale_quantity_90days": str(recent),
+            "sale_quantity_90days": str(product.sales),
             "orders_count_30days": str(product.buyers // 4),
         },
         "primary_rank_score": "0",
@@ -229,8 +239,7 @@ def trimmed(fen: int) -> str:
 
 def pointed(fen: int) -> str:
     """Yuan with at least one decimal: `"35.0"`, `"8.95"`."""
-    text = money(fen)
-    return text.removesuffix("0")
+    return money(fen).removesuffix("0")
 
 
 def url(product: Product) -> str:
@@ -262,22 +271,6 @@ def title(product: Product, language: str) -> str:
     own = stamp(product.item_id)
     words = (_ENGLISH[n][own >> 6 * n & 7] for n in range(len(_ENGLISH)))
     return f"{' '.join(words)} {product.item_id % 10_000:04}"
-
-
-_ENGLISH = tuple(
-    tuple(group.split("|"))
-    for group in (
-        "Cross Border|New Summer|European Style|Korean Style|French Retro|Casual|Vacation|Street",
-        "Floral|Plain|Striped|Plaid|Printed|Lace|Denim|Knitted",
-        "Large Capacity|Loose|Slim|Long|Short|High Waist|Round Neck|V-Neck",
-        "Dress|T-Shirt|Shirt|Skirt|Tote Bag|Necklace|Sunglasses|Storage Box",
-        "Wholesale|Factory Direct|In Stock|Custom|Dropshipping|Best Seller|Commuter|Gift",
-    )
-)
-
-
-def _origin(product: Product) -> str:
-    return money(product.origin_price)
 
 
 def _rounded(count: int) -> str:
