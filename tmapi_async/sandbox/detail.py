@@ -16,11 +16,14 @@ _FIRST_SKU = 5_000_000_000_000
 
 
 def detail(product: Product, place: Place) -> Row:
-    """The `data` of a reply about one product."""
-    sells = seller(product.shop)
+    """The `data` of a reply about one product.
+
+    The price of the rows is what the least number costs, so it is the highest here; `price` is
+    the lowest, as in the documented example.
+    """
     skus = _skus(product)
     stock = sum(sku["stock"] for sku in skus)
-    top, low = money(product.sale_price), money(tiers(product)[-1][2])
+    prices = _price_info(product)
     return {
         "item_id": product.item_id,
         "product_url": url(product),
@@ -29,20 +32,13 @@ def detail(product: Product, place: Place) -> Row:
         "root_category_id": int(place.path[0]),
         "currency": "CNY",
         "offer_unit": unit(product),
-        "product_props": _props(product, place, sells.place[1]),
+        "product_props": _props(product, place),
         "main_imgs": images(product, 8),
-        "video_url": f"https://cloud.video.taobao.com/play/u/{sells.user_id}/p/2/e/6/t/1/0.mp4",
+        "video_url": "https://cloud.video.taobao.com/play/u/0/p/2/e/6/t/1/0.mp4",
         "detail_url": f"https://itemcdn.tmall.com/1688offer/icoss{stamp(product.item_id):020x}",
         "sale_count": str(product.sales),
         "sale_info": {"sale_quantity_90days": product.sales},
-        "price_info": {
-            "price": low,
-            "price_min": low,
-            "price_max": top,
-            "origin_price_min": None,
-            "origin_price_max": None,
-            "discount_price": "",
-        },
+        "price_info": prices,
         "tiered_price_info": {"begin_num": product.quantity_begin, "prices": _tiered(product)},
         "mixed_batch": {
             "mix_amount": 10000,
@@ -50,22 +46,10 @@ def detail(product: Product, place: Place) -> Row:
             "mix_num": 1000,
             "shop_mix_num": _ANY_NUMBER,
         },
-        "shop_info": {
-            "shop_name": product.shop.company,
-            "shop_url": f"https://winport.m.1688.com/page/index.html?memberId={sells.member_id}",
-            "seller_login_id": product.shop.login_id,
-            "seller_user_id": sells.user_id,
-            "seller_member_id": sells.member_id,
-        },
-        "delivery_info": {
-            "location": f"{sells.place[0]}省{sells.place[1]}",
-            "location_code": str(stamp(product.item_id) % 10**8),
-            "delivery_fee": 0 if product.free_shipping else 4,
-            "unit_weight": 0,
-            "template_id": str(stamp(product.item_id) >> 40),
-        },
+        "shop_info": _shop_info(product),
+        "delivery_info": _delivery_info(product),
         "service_tags": ["7天无理由退货", "晚发必赔"],
-        "sku_price_scale": f"{low}-{top}",
+        "sku_price_scale": f"{prices['price_min']}-{prices['price_max']}",
         "sku_price_scale_original": "null",
         "sku_price_range": _range(product, stock),
         "sku_props": _sku_props(product),
@@ -76,12 +60,46 @@ def detail(product: Product, place: Place) -> Row:
     }
 
 
-def _props(product: Product, place: Place, town: str) -> list[Row]:
+def _price_info(product: Product) -> Row:
+    low = money(tiers(product)[-1][2])
+    return {
+        "price": low,
+        "price_min": low,
+        "price_max": money(product.sale_price),
+        "origin_price_min": None,
+        "origin_price_max": None,
+        "discount_price": "",
+    }
+
+
+def _shop_info(product: Product) -> Row:
+    sells = seller(product.shop)
+    return {
+        "shop_name": product.shop.company,
+        "shop_url": f"https://winport.m.1688.com/page/index.html?memberId={sells.member_id}",
+        "seller_login_id": product.shop.login_id,
+        "seller_user_id": sells.user_id,
+        "seller_member_id": sells.member_id,
+    }
+
+
+def _delivery_info(product: Product) -> Row:
+    province, town = seller(product.shop).place
+    return {
+        "location": f"{province}省{town}",
+        "location_code": str(stamp(product.item_id) % 10**8),
+        "delivery_fee": 0 if product.free_shipping else 4,
+        "unit_weight": 0,
+        "template_id": str(stamp(product.item_id) >> 40),
+    }
+
+
+def _props(product: Product, place: Place) -> list[Row]:
     pairs = {
         "产品类别": place.category,
         "颜色": ",".join(_colours(product)),
         "尺码": ",".join(_sizes(product)),
-        "产地": town,
+        "产地": seller(product.shop).place[1],
         "货号": f"Y{product.item_id % 10_000}",
         "是否跨境出口专供货源": "是" if product.dropshipping else "否",
     }

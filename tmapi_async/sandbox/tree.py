@@ -139,6 +139,8 @@ class Tree:
     def info(self, cat_id: int | None, root: Root = "list") -> Any:
         """The `data` of a reply: a category with one level of children.
 
+        What stands for the parent of a first-level category is not documented; here it is `"0"`.
+
         Args:
             cat_id: The category; None for the root, which has no documented shape.
             root: Shape of the root: a list of the first-level categories, or an object that has
