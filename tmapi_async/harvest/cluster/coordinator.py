@@ -155,9 +155,10 @@ class Coordinator:
         waiting = self._unacknowledged
         while waiting and waiting[0][0] <= durable:
             _, line, received = waiting.popleft()
-            told[line.name] = line, received
+            if line.name in self.lines:
+                told[line.name] = line, received
         for line, received in told.values():
-            line.acknowledge(received)
+            line.acknowledge(received, self._accounts[line.account].slots(line.name))
         known = self._journal.dictionaries
         if len(known) != self._dictionaries:
             self._dictionaries = len(known)

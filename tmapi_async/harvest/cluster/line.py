@@ -54,7 +54,7 @@ class Line:
         self.retiring = self.silent = False
         self._comm = comm
         self._outgoing: list[say.ToSeat] = []
-        self._durable = 0
+        self._durable = self._told = 0
         self._due = asyncio.Event()
         self._ended = self._ended_before = 0
         self._window = time.monotonic()
@@ -69,10 +69,12 @@ class Line:
         self._outgoing.append(message)
         self._due.set()
 
-    def acknowledge(self, pages: int) -> None:
-        """So many of its pages are durable."""
+    def acknowledge(self, pages: int, slots: int) -> None:
+        """So many of its pages are durable; told at once only if the seat may wait for it."""
         self._durable = pages
-        self._due.set()
+        # A seat keeps what it has on the wire, and what is not durable, within twice its slots.
+        if pages - self._told >= slots // 2:
+            self._due.set()
 
     async def talk(self) -> None:
         """Send what is to be sent, until the line breaks."""
@@ -84,6 +86,7 @@ class Line:
                 pass  # then the lease is renewed
             self._due.clear()
             messages, self._outgoing = self._outgoing, []
+            self._told = self._durable
             messages.append(say.Durable(self._durable))
             await self._comm.write(say.encode(messages))
 

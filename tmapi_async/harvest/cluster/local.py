@@ -9,6 +9,8 @@ from importlib.util import find_spec
 import dask.config
 from distributed import LocalCluster
 
+from . import deaf
+
 
 @asynccontextmanager
 async def local_workers(count: int) -> AsyncIterator[str]:
@@ -29,6 +31,7 @@ async def local_workers(count: int) -> AsyncIterator[str]:
             protocol="tcp",
             host="127.0.0.1",
             dashboard_address=None,
+            preload=[deaf.__name__],
             memory_limit=0,  # they hold next to nothing, and must not be killed for what others hold
         ) as cluster:
             yield cluster.scheduler_address

@@ -7,13 +7,13 @@ that every gate with requests at the server has told of.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from bisect import bisect_right
+from collections.abc import Callable
 from itertools import count
 
 from ...limits.protocol import Controller
 
-SENT, ANSWERED, REFUSED, ABANDONED = range(4)
+SENT, ANSWERED, REFUSED, ABANDONED = 0.0, 1.0, 2.0, 3.0
 _FIELDS = 5
 _NEVER = -1.0
 
@@ -24,12 +24,9 @@ class Recorder:
     def __init__(self) -> None:
         self._events = array("d")
 
-    def __len__(self) -> int:
-        return len(self._events) // _FIELDS
-
     def add(
         self,
-        kind: int,
+        kind: float,
         now: float,
         sent_at: float,
         in_flight: int,
@@ -37,7 +34,7 @@ class Recorder:
     ) -> None:
         """Write down an event."""
         after = _NEVER if retry_after is None else retry_after
-        self._events.extend((kind, now, sent_at, in_flight, after))
+        self._events.extend((now, kind, sent_at, in_flight, after))
 
     def take(self) -> bytes:
         """All events since the last call, packed."""
@@ -46,11 +43,7 @@ class Recorder:
         return packed
 
 
-def _unpack(packed: bytes) -> Iterator[tuple[float, ...]]:
-    fields = array("d")
-    fields.frombytes(packed)
-    each = iter(fields)
-    return zip(*[each] * _FIELDS, strict=True)
+_Event = tuple[float, int, str, float, float, float, float]
 
 
 class Replay:
@@ -64,13 +57,17 @@ class Replay:
     def __init__(self, controller: Controller, on_latency: Callable[[float], None]) -> None:
         self._controller = controller
         self._on_latency = on_latency
-        self._waiting: list[tuple[float, int, str, tuple[float, ...], float]] = []
+        self._waiting: list[_Event] = []
         self._order = count()
         self._told: dict[str, float] = {}  # up to when each gate has told
-        self._busy: dict[str, int] = {}  # attempts at the server, by what was played
+        self._busy: dict[str, float] = {}  # attempts at the server, by what was played
         self._standing: dict[str, int] = {}  # and by what was last told
-        self._in_flight = 0
         self._now = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts at the server, by what was played."""
+        return int(sum(self._busy.values()))
 
     def report(self, name: str, packed: bytes, *, offset: float, clock: float, busy: int) -> None:
         """Take in what a gate tells.
@@ -82,49 +79,59 @@ class Replay:
             clock: Its clock when it told.
             busy: Attempts at the server then.
         """
-        for event in _unpack(packed):
-            heappush(self._waiting, (event[1] + offset, next(self._order), name, event, offset))
+        fields = array("d")
+        fields.frombytes(packed)
+        values, order = iter(fields), self._order
+        for at, kind, sent_at, left, after in zip(*[values] * _FIELDS, strict=True):
+            event = (at + offset, next(order), name, kind, sent_at + offset, left, after)
+            self._waiting.append(event)
         self._told[name] = clock + offset
         self._standing[name] = busy
+        self._busy.setdefault(name, 0.0)
 
     def forget(self, name: str) -> None:
         """A gate is gone; what it had at the server is nobody's business any more."""
-        self._told.pop(name, None)
-        self._standing.pop(name, None)
-        self._set(name, 0)
-        self._busy.pop(name, None)
+        for known in (self._told, self._standing, self._busy):
+            known.pop(name, None)
+        self._waiting = [event for event in self._waiting if event[2] != name]
 
     def play(self, now: float) -> None:
         """Play what is known to be complete."""
-        known = [at for name, at in self._told.items() if self._standing[name]]
-        until = min(known, default=now)
-        while self._waiting and self._waiting[0][0] <= until:
-            at, _, name, event, offset = heappop(self._waiting)
-            self._now = max(self._now, at)  # a clock of another machine may be off by a little
-            if name in self._told:
-                self._tell(name, event, offset)
-        if not self._waiting:
-            for name, busy in self._standing.items():
-                self._set(name, busy)  # a ghost is laid without an event
+        waiting = self._waiting
+        if waiting:
+            until = min(
+                (at for name, at in self._told.items() if self._standing[name]), default=now
+            )
+            waiting.sort()
+            ripe = bisect_right(waiting, until, key=_time)
+            self._play(waiting[:ripe])
+            del waiting[:ripe]
+        if not waiting:
+            self._busy.update(self._standing)  # a ghost is laid without an event
 
-    def _set(self, name: str, busy: int) -> None:
-        self._in_flight += busy - self._busy.get(name, 0)
-        self._busy[name] = busy
+    def _play(self, events: list[_Event]) -> None:
+        controller, busy, now = self._controller, self._busy, self._now
+        others = sum(busy.values())
+        for at, _, name, kind, sent_at, mine, after in events:
+            now = max(now, at)  # a clock of another machine may be off by a little
+            others += mine - busy[name]
+            busy[name] = mine
+            sent = min(now, sent_at)
+            if kind == SENT:
+                controller.sent(now, int(others))
+                continue
+            if kind == ABANDONED:
+                controller.abandoned(now, sent)
+                continue  # its ghost is still at the server
+            if kind == ANSWERED:
+                controller.answered(now, sent, int(others))
+                self._on_latency(at - sent_at)
+            else:
+                controller.refused(now, sent, int(others), None if after == _NEVER else after)
+            busy[name] -= 1
+            others -= 1
+        self._now = now
 
-    def _tell(self, name: str, event: tuple[float, ...], offset: float) -> None:
-        kind, at, sent_at, busy, retry_after = event
-        self._set(name, int(busy))
-        now, sent = self._now, min(self._now, sent_at + offset)
-        if kind == SENT:
-            self._controller.sent(now, self._in_flight)
-            return
-        if kind == ANSWERED:
-            self._controller.answered(now, sent, self._in_flight)
-            self._on_latency(at - sent_at)
-        elif kind == REFUSED:
-            after = None if retry_after == _NEVER else retry_after
-            self._controller.refused(now, sent, self._in_flight, after)
-        else:
-            self._controller.abandoned(now, sent)
-            return  # its ghost is still at the server
-        self._set(name, int(busy) - 1)
+
+def _time(event: _Event) -> float:
+    return event[0]

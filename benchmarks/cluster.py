@@ -1,0 +1,188 @@
+"""Processor time a page of a harvest on a cluster, beside the same harvest in one process.
+
+    python -m benchmarks.cluster [--quick] [--pairs 5] [--workers 2]
+
+The server (pages rendered beforehand, no latency, no limit) keeps processor 0. The harvest in one
+process has processor 1; of the cluster, whose processes are one more than there are processors on a
+small machine, all that is not the server has processor 1: what counts is processor time, not how
+long it took. The scheduler runs in a process of its own, so that its part is seen. A full run writes
+`benchmarks/results/cluster.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tmapi_async import TMAPI
+from tmapi_async.harvest import Harvest
+from tmapi_async.harvest.cluster.local import local_workers
+from tmapi_async.listings import category_items
+
+from . import rivals
+from .common import CLIENT_CORE, Server, has_uvloop, pin, run_alone, runner, table, write
+
+COLUMNS = {
+    "who": "who",
+    "cpu_us": "CPU a page, us|.1f",
+    "ratio": "of one process|.2f",
+    "least": "least|.2f",
+    "most": "most|.2f",
+}
+PARTS = ("cluster", "coordinator", "workers", "scheduler")
+
+
+def used(processes: list[psutil.Process]) -> float:
+    """Seconds of processor time that some processes have used so far."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+async def harvest(url: str, listings: range, width: int, path: Path, cluster: str | None) -> int:
+    """One harvest; returns its pages."""
+    asked = [category_items(number) for number in listings]
+    async with TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api:
+        result = await Harvest(api, asked, journal=path, cluster=cluster).run()
+    assert result.complete, result.error
+    return result.pages
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """A short harvest to warm up, then the one that counts."""
+
+    async def once(many: int) -> int:
+        path = folder / f"{time.monotonic_ns()}.journal"
+        return await harvest(options.url, range(1, many + 1), options.width, path, options.cluster)
+
+    own = psutil.Process()
+    others = [psutil.Process(pid) for pid in options.pids]
+    scheduler = [psutil.Process(options.scheduler)] if options.scheduler else []
+    await once(options.width * 2)
+    groups = {"coordinator": [own], "workers": others, "scheduler": scheduler}
+    before = {name: used(group) for name, group in groups.items()}
+    began = time.perf_counter()
+    pages = await once(options.listings)
+    wall = time.perf_counter() - began
+    found = {name: (used(group) - before[name]) / pages * 1e6 for name, group in groups.items()}
+    return {**found, "cpu_us": sum(found.values()), "pages_per_second": pages / wall}
+
+
+def alone(options: argparse.Namespace) -> None:
+    """One harvest in this process, or with this process as its coordinator."""
+    pin(CLIENT_CORE)
+    with tempfile.TemporaryDirectory() as folder, runner(uvloop=True) as run:
+        print(json.dumps(run.run(measure(options, Path(folder)))))
+
+
+def serve(workers: int) -> None:
+    """A scheduler and its workers, until standard input is closed."""
+    pin(CLIENT_CORE)
+
+    async def main() -> None:
+        async with local_workers(workers) as address:
+            pids = [child.pid for child in psutil.Process().children(recursive=True)]
+            print(json.dumps({"cluster": address, "pids": pids, "own": os.getpid()}), flush=True)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+    with runner(uvloop=True) as run:
+        run.run(main())
+
+
+class Cluster:
+    """Scheduler and workers in processes of their own."""
+
+    def __init__(self, workers: int) -> None:
+        self._command = [sys.executable, "-m", "benchmarks.cluster", "--serve", str(workers)]
+
+    def __enter__(self) -> dict[str, Any]:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - our own module
+        assert self._process.stdout is not None
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return told
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=20)  # closes its standard input, which ends it
+
+
+def turns(options: argparse.Namespace) -> None:
+    """Run both in turns, print the table, keep the figures of a full run."""
+    workload = (
+        f"{options.listings} listings of {options.each} pages, 20 items (12.7 KB) each, "
+        f"{options.width} in flight, {options.workers} workers, no latency, {options.pairs} turns, "
+        f"{'uvloop' if has_uvloop() else 'the loop of asyncio'} everywhere"
+    )
+    print(workload)
+    one: list[dict[str, float]] = []
+    many: list[dict[str, float]] = []
+    with Server("--pages", str(options.each)) as server, Cluster(options.workers) as cluster:
+        sizes = ("--listings", str(options.listings), "--width", str(options.width))
+        base = ("--alone", "--url", server.url, *sizes)
+        pids = [text for pid in cluster["pids"] for text in ("--pids", str(pid))]
+        where = ("--cluster", cluster["cluster"], "--scheduler", str(cluster["own"]), *pids)
+        for _ in range(options.pairs):
+            one.append(run_alone("benchmarks.cluster", *base))
+            many.append(run_alone("benchmarks.cluster", *base, *where))
+    rows = rows_of(one, many)
+    print(table(rows, COLUMNS))
+    if not options.quick:
+        print(f"written: {write('cluster', workload, {'rows': rows, 'one': one, 'many': many})}")
+
+
+def rows_of(one: list[dict[str, float]], many: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """The median of each part, and its ratio to the one process of the same turn."""
+    base = [run["cpu_us"] for run in one]
+    rows: list[dict[str, Any]] = [{"who": "one process", "cpu_us": statistics.median(base)}]
+    for part in PARTS:
+        values = [run["cpu_us" if part == "cluster" else part] for run in many]
+        ratios = [value / of for value, of in zip(values, base, strict=True)]
+        rows.append(
+            {
+                "who": part,
+                "cpu_us": statistics.median(values),
+                "ratio": statistics.median(ratios),
+                "least": min(ratios),
+                "most": max(ratios),
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark, or one of its parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
+    parser.add_argument("--pairs", type=int, default=None, help="turns (5; with --quick 2)")
+    parser.add_argument("--listings", type=int, default=None, help="listings to walk")
+    parser.add_argument("--each", type=int, default=20, help="pages of each")
+    parser.add_argument("--width", type=int, default=64, help="requests in flight in all")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes")
+    parser.add_argument("--alone", action="store_true", help="one harvest, in this process")
+    parser.add_argument("--serve", type=int, help="only a scheduler with so many workers")
+    parser.add_argument("--url", help="with --alone: the server to use")
+    parser.add_argument("--cluster", help="with --alone: the scheduler")
+    parser.add_argument("--scheduler", type=int, help="its process")
+    parser.add_argument("--pids", type=int, action="append", default=[], help="the workers'")
+    options = parser.parse_args()
+    options.pairs = options.pairs or (2 if options.quick else 5)
+    options.listings = options.listings or (250 if options.quick else 1000)
+    if options.serve:
+        serve(options.serve)
+    elif options.alone:
+        alone(options)
+    else:
+        turns(options)
+
+
+if __name__ == "__main__":
+    main()
