@@ -1,0 +1,57 @@
+"""The coordinator killed: its workers stop, and the same command goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+
+from clustered import LIMIT, held, truth
+
+from tmapi_async.harvest import JournalReader
+from tmapi_async.sandbox import Sandbox
+
+KILLS = 3
+
+
+def pages(path):
+    """Pages in the journal."""
+    if not path.exists():
+        return 0
+    with JournalReader(path) as reader:
+        return sum(1 for _ in reader.pages())
+
+
+async def test_a_coordinator_that_is_killed_is_resumed_by_the_same_command(workers, path):
+    """A kill costs two widths of pages at most; seats end at once, and their slots are kept back."""
+    dice = random.Random(5)  # noqa: S311 - no secret
+    script = Path(__file__).with_name("coordinating.py")
+    async with Sandbox(limit=LIMIT, latency=0.02, categories=60, mean=150, ghosts=True) as sandbox:
+        stats = sandbox.stats
+
+        async def start():
+            ids = map(str, sandbox.catalogue.category_ids)
+            return await asyncio.create_subprocess_exec(
+                sys.executable, script, sandbox.url, path, workers.address, str(LIMIT), *ids
+            )
+
+        lost = 0
+        for _ in range(KILLS):
+            process, target = await start(), stats.requests + dice.randrange(20, 90)
+            while stats.requests < target:
+                assert process.returncode is None
+                await asyncio.sleep(0.001)
+            process.kill()
+            await process.wait()
+            asked = stats.requests
+            while stats.in_flight:
+                await asyncio.sleep(0.01)
+            assert stats.requests <= asked + LIMIT  # the workers stopped, too
+            before, lost = lost, stats.billed - await asyncio.to_thread(pages, path)
+            assert lost - before <= 2 * LIMIT + 8  # and pages past the end, which nobody keeps
+        process = await start()
+        assert await process.wait() == 0
+        assert held(path) == truth(sandbox)
+        assert stats.peak_in_flight == LIMIT
+        assert stats.codes["503"] == 0
