@@ -1,6 +1,7 @@
 """asyncio client and bulk category harvester for TMAPI's 1688.com product API."""
 
 from .address import DEFAULT_BASE_URL, InsecureTransportWarning
+from .categories import CategoryNode, CategoryTree, CategoryWalk
 from .client import TMAPI
 from .details import Category, CategoryChild, ItemDetail
 from .errors import (
@@ -63,6 +64,9 @@ __all__ = [
     "Category",
     "CategoryChild",
     "CategoryItemV2",
+    "CategoryNode",
+    "CategoryTree",
+    "CategoryWalk",
     "CertificateError",
     "ClosedError",
     "ConcurrencyError",

@@ -10,13 +10,14 @@ from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakSet
 
 from .address import DEFAULT_BASE_URL, check_base_url, check_token
+from .categories import CategoryCache, CategoryWalk
 from .crawl import Crawl
 from .errors import ClosedError, InvalidRequestError
 from .frontier import Frontier
 from .guard import GuardPolicy
 from .limits.controller import LearningController
 from .limits.gate import Budget, Gate, GateStatistics, Pace
-from .listings import PageRequest
+from .listings import PageRequest, parse_id
 from .outcomes import ListingOutcome, Opening
 from .questions import Questions
 from .retry import RetryPolicy
@@ -109,7 +110,7 @@ class TMAPI(Questions):
         self._token = token
         self._session = self.settings.session(token, gate, connector)
         self._is_open = False
-        self._walks: WeakSet[Walk[Any]] = WeakSet()
+        self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -163,6 +164,36 @@ class TMAPI(Questions):
             guard=self._guard,
             on_end=on_end,
         )
+        self._walks.add(made)
+        return made
+
+    def categories(
+        self,
+        root: int | str | None = None,
+        *,
+        depth: int | None = None,
+        cache: CategoryCache | None = None,
+    ) -> CategoryWalk:
+        """Walk the tree of categories (API document: `GET /1688/category/info`).
+
+        One request for each category that has others below it.
+
+        Args:
+            root: Category to begin at, or None for those of the first level.
+            depth: Levels to look below it, from 1; None for all.
+            cache: Where answers are kept, so that each is paid for once: a
+                [`JournalCategories`][tmapi_async.harvest.categories.JournalCategories].
+
+        Returns:
+            The walk: await it for the whole tree, iterate over it for categories as they come.
+
+        Raises:
+            InvalidRequestError: The ID or the depth makes no sense.
+        """
+        if depth is not None:
+            check_whole("depth", depth)
+        number = None if root is None else parse_id(root)
+        made = CategoryWalk(self.crawl, number, depth, cache)
         self._walks.add(made)
         return made
 

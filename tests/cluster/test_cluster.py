@@ -102,7 +102,9 @@ async def test_a_budget_is_dealt_out_and_never_exceeded(workers, path):
     """Start after start, each sends as many as it may; the last one ends the work."""
     async with Sandbox(limit=LIMIT, latency=0.002, categories=30) as sandbox:
         starts = 0
-        while not (result := await harvest(sandbox, path, workers.address, max_requests=40)).complete:
+        while not (
+            result := await harvest(sandbox, path, workers.address, max_requests=40)
+        ).complete:
             starts += 1
             assert result.stopped_by == "budget"
             assert isinstance(result.error, BudgetSpentError)
@@ -190,7 +192,7 @@ async def test_an_account_that_is_spent_stops_alone(workers, path):
         ({"quota": 30}, ["sandbox"], BalanceError, "balance"),
     ],
 )
-async def test_when_no_account_can_go_on_the_harvest_says_why(  # noqa: PLR0913 - fixtures
+async def test_when_no_account_can_go_on_the_harvest_says_why(
     workers, path, options, tokens, error, stopped_by
 ):
     """With the last account the whole stops, for its reason."""

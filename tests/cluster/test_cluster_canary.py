@@ -26,9 +26,7 @@ def log_all(folder):
             logging.getLogger(name).setLevel(logging.DEBUG)
 
 
-async def test_the_token_is_in_no_task_key_log_or_event(
-    workers, path, canary, tmp_path_factory
-):
+async def test_the_token_is_in_no_task_key_log_or_event(workers, path, canary, tmp_path_factory):
     """With all logging on, everything the cluster keeps and tells is searched for the token."""
     scheduler, seen = workers.cluster.scheduler, []
     logs = tmp_path_factory.mktemp("logs")
@@ -83,7 +81,10 @@ async def test_workers_find_the_token_where_they_are_told(workers, path, tmp_pat
         Sandbox(token=["right", "other"], limit=LIMIT, categories=20) as sandbox,
     ):
         await client.run(set_variable, "TMAPI_TEST_TOKENS", "right")
-        places = {"env:TMAPI_TEST_TOKENS": ["right"], f"file:{tmp_path / 'tokens'}": ["other", "right"]}
+        places = {
+            "env:TMAPI_TEST_TOKENS": ["right"],
+            f"file:{tmp_path / 'tokens'}": ["other", "right"],
+        }
         for number, (place, tokens) in enumerate(places.items()):
             most = {"tokens": TokenPlace.parse(place)}
             file = path.with_suffix(f".{number}")

@@ -220,7 +220,8 @@ async def test_a_journal_of_a_newer_version_is_refused(path):
 async def test_an_older_journal_is_brought_up_to_date_by_a_writer(path, monkeypatch):
     """A new version adds its tables in one go and keeps all that was there; readers say to wait."""
     visit = await filled(path)
-    monkeypatch.setattr(schema, "MIGRATIONS", ("CREATE TABLE extra (x);\nCREATE TABLE more (y);",))
+    added = "CREATE TABLE extra (x);\nCREATE TABLE more (y);"
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
     with pytest.raises(OlderJournalError, match="tmapi harvest"):
         JournalReader(path)
     await Journal.open(path).close()
@@ -234,7 +235,8 @@ async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
     """Half a migration is none: the file stays at its version and opens as before."""
     await filled(path)
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", ("CREATE TABLE extra (x);\nCREATE TABLE page (y);",))
+        added = "CREATE TABLE extra (x);\nCREATE TABLE page (y);"
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
         with pytest.raises(JournalError, match="already exists"):
             Journal.open(path)
     with JournalReader(path) as reader:

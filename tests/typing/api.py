@@ -12,6 +12,8 @@ from tmapi_async import (
     TMAPI,
     BalanceError,
     CategoryItemV2,
+    CategoryNode,
+    CategoryTree,
     GateStatistics,
     GlobalSearchItem,
     Item,
@@ -98,6 +100,9 @@ async def listings(api: TMAPI) -> None:
     async for page in api.search_items("连衣裙").pages():
         assert_type(page, Page[SearchItem])
         assert_type(page.items[0].sale_price, Decimal | None)
+    assert_type(await api.categories(1031910, depth=2), CategoryTree)
+    async for node in api.categories():
+        assert_type(node, CategoryNode)
     described = describe(CATEGORY_ITEMS_V2, {"cat_id": 7})
     assert_type(described, Listing)
     assert_type(api.walk([described], max_pages=2), Walk[Any])

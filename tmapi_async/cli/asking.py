@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from ..errors import InvalidRequestError
+from ..listings import parse_id
 from . import clustering, console, options
 from .app import app
 from .asked import FILTERS, Asked, Wanted
@@ -77,6 +78,31 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.5
 
 
+class Looking(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi categories` alone."""
+
+    cat: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CAT]", help="Category to begin at; all if left out.", show_default=False
+        ),
+    ] = None
+    leaves: Annotated[
+        bool,
+        typer.Option("--leaves", help="Only the IDs that have nothing below, for `harvest -`."),
+    ] = False
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="N", help="Levels to look below it.")
+    ] = None
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal", metavar="FILE", help="Keep the tree in a journal: it is paid for once."
+        ),
+    ] = None
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask for all of it anew.")] = False
+
+
 # An ID below 0 looks like an option; `read_ids` tells the two apart.
 @app.command("items", context_settings={"ignore_unknown_options": True})
 @options.takes
@@ -109,6 +135,37 @@ def _items(
         quiet=telling.quiet,
     )
     raise typer.Exit(items(job))
+
+
+@app.command("categories", context_settings={"ignore_unknown_options": True})
+@options.takes
+def _categories(
+    *,
+    looking: Looking,
+    connection: options.Connection,
+    telling: options.Telling,
+) -> None:
+    """Show the tree of categories."""
+    from .categories import Job, categories  # noqa: PLC0415 - --help need not load it
+
+    console.set_up(telling.verbose)
+    root = None if looking.cat is None else parse_id(looking.cat)
+    if looking.depth is not None and looking.depth < 1:
+        raise InvalidRequestError(f"--depth must be at least 1, not {looking.depth}")
+    if looking.refresh and looking.journal is None:
+        raise InvalidRequestError("--refresh is for what a journal keeps: it needs --journal")
+    connection.check()
+    job = Job(
+        root=root,
+        depth=looking.depth,
+        leaves=looking.leaves,
+        journal=looking.journal,
+        refresh=looking.refresh,
+        connection=connection,
+        json=telling.json,
+        quiet=telling.quiet,
+    )
+    raise typer.Exit(categories(job))
 
 
 @app.command("harvest", context_settings={"ignore_unknown_options": True})

@@ -46,7 +46,12 @@ def _print(journal: JournalReader, *, every: bool, json: bool) -> None:
         sys.stdout.write(f"{summary.json()}\n")
         return
     running = journal.writer is not None
-    text = [*_head(journal), "", *tables.lines(_RUN_HEADS, [_run(run) for run in runs])]
+    text = [
+        *_head(journal),
+        *_trees(journal),
+        "",
+        *tables.lines(_RUN_HEADS, [_run(run) for run in runs]),
+    ]
     text += ["", *_starts(starts, running=running, every=every)]
     if runs:
         text += ["", f"Run {latest}:", *listings.table(visits, running=running, every=every)]
@@ -62,6 +67,14 @@ def _head(journal: JournalReader) -> list[str]:
         return [f"{journal.path}: {size:.1f} MB, nobody writes to it"]
     by = f"process {pid} writes" if pid else "a process writes"
     return [f"{journal.path}: {size:.1f} MB, {by} to it now"]
+
+
+def _trees(journal: JournalReader) -> list[str]:
+    return [
+        f"category tree: {tree.answers:,} answers, "
+        + (f"whole since {_time(tree.ended_at)}" if tree.ended_at else "some are missing")
+        for tree in journal.trees()
+    ]
 
 
 def _run(run: RunInfo) -> tuple[object, ...]:

@@ -191,3 +191,15 @@ class Decoder:
         data = zstandard.ZstdCompressionDict(zstandard.decompress(row[0]))
         known = self._known[dictionary] = zstandard.ZstdDecompressor(dict_data=data)
         return known
+
+
+def answer(path: Path, cat_id: int, frame: bytes) -> bytes:
+    """The body of an answer about a category; it is compressed without a dictionary.
+
+    Raises:
+        BodyError: It is damaged.
+    """
+    try:
+        return zstandard.ZstdDecompressor().decompress(frame)
+    except zstandard.ZstdError:
+        raise BodyError(path, f"category {cat_id}") from None

@@ -15,14 +15,23 @@ from typing import Any, Self
 import msgspec
 
 from ..listings import Listing
-from .bodies import Decoder
+from .bodies import Decoder, answer
 from .errors import BodyError
 from .files import writer_pid
 from .planning import sums
 from .records import NOTHING, Totals
 from .resume import decode_held
 from .schema import connect, translated, verify
-from .stored import FailedPage, RunInfo, StartInfo, StoredPage, StoredReject, Tick, VisitInfo
+from .stored import (
+    FailedPage,
+    RunInfo,
+    StartInfo,
+    StoredPage,
+    StoredReject,
+    Tick,
+    TreeInfo,
+    VisitInfo,
+)
 
 _CHUNK = 256
 _MOST_KNOWN = 10_000
@@ -69,6 +78,11 @@ FROM failed_page JOIN visit ON visit.id = failed_page.visit
 WHERE ? IN (0, visit.run) AND NOT EXISTS (
     SELECT 1 FROM page WHERE page.visit = visit.id AND page.number = failed_page.number)
 ORDER BY failed_page.visit, number
+"""
+
+_TREES = """
+SELECT id, started_at, ended_at, count(cat_id) FROM tree LEFT JOIN category ON tree = id
+GROUP BY id ORDER BY id
 """
 
 _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
@@ -275,6 +289,13 @@ class JournalReader:
             for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
         ]
 
+    def trees(self) -> list[TreeInfo]:
+        """The looks at the tree of categories that it holds, oldest first."""
+        return [
+            TreeInfo(number, started / 1000, None if ended is None else ended / 1000, answers)
+            for number, started, ended, answers in self._query(_TREES)
+        ]
+
     def verify(self) -> None:
         """Read the whole file, every body included, and check it.
 
@@ -284,6 +305,8 @@ class JournalReader:
         verify(self._connection, self.path)
         for _ in self.pages():
             pass
+        for cat_id, frame in self._query("SELECT cat_id, body FROM category"):
+            answer(self.path, cat_id, frame)
 
     def _distinct(self, visit: int, listing: Listing) -> int:
         try:

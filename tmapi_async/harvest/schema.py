@@ -130,7 +130,22 @@ CREATE TABLE dictionary (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = ()
+_CATEGORIES = """
+CREATE TABLE tree (                     -- one look at the tree of categories
+    id INTEGER PRIMARY KEY,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER                    -- null: something of it is missing
+);
+CREATE TABLE category (                 -- what the API answered about a category
+    tree INTEGER NOT NULL REFERENCES tree,
+    cat_id INTEGER NOT NULL,            -- 0: the first level
+    fetched_at INTEGER NOT NULL,
+    body BLOB NOT NULL,                 -- one zstd frame
+    PRIMARY KEY (tree, cat_id)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_CATEGORIES,)
 """Each takes the tables from version n+1 to n+2, in one transaction with the new version."""
 
 

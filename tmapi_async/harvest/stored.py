@@ -29,6 +29,22 @@ class RunInfo(msgspec.Struct, frozen=True):
         return not self.states.get("open") and not self.states.get("failed")
 
 
+class TreeInfo(msgspec.Struct, frozen=True):
+    """A look at the tree of categories.
+
+    Attributes:
+        id: Its number, from 1.
+        started_at: When it was begun, seconds since 1970, UTC.
+        ended_at: When nothing of it was missing any more, or None.
+        answers: Answers held: one for each category that has others below it.
+    """
+
+    id: int
+    started_at: float
+    ended_at: float | None
+    answers: int
+
+
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """What a start had counted at one moment; every figure but the width only grows.
 

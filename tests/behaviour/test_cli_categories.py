@@ -1,0 +1,97 @@
+"""`tmapi categories`: a tree for people, IDs for pipes, lines for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+from commands import environment, finish, spawn
+
+from tmapi_async.harvest import JournalReader
+from tmapi_async.harvest.errors import JournalError
+from tmapi_async.sandbox.process import SandboxThread
+
+
+def test_the_command_prints_a_tree(tmapi, tmp_path):
+    """Indented lines in a pipe; leaves that harvest accepts; JSON lines, the summary last."""
+    done = tmapi("categories", "--sandbox")
+    lines = done.out.decode().splitlines()
+    assert done.code == 0
+    assert any(line.startswith("  ") for line in lines)
+    leaves = tmapi("categories", "--sandbox", "--leaves", "-q").out.decode().splitlines()
+    assert all("  # " in line for line in leaves)
+    listed = tmp_path / "ids.txt"
+    listed.write_text("\n".join(leaves[:2]), "utf-8")
+    done = tmapi("items", f"@{listed}", "--sandbox", "--max-pages", "1", "--json")
+    assert json.loads(done.err.splitlines()[-1])["listings"] == 2
+    *nodes, summary = map(json.loads, tmapi("categories", "--sandbox", "--json").out.splitlines())
+    assert len(nodes) == len(lines) == summary["items"]
+    assert sum(node["has_children"] is False for node in nodes) == len(leaves)
+
+
+def test_the_command_keeps_the_tree_and_tells_of_it(tmapi, tmp_path):
+    """With a journal the same again sends nothing; status tells of the tree."""
+    journal = str(tmp_path / "tree.journal")
+    first = tmapi("categories", "--sandbox", "--journal", journal)
+    again = tmapi("categories", "--sandbox", "--journal", journal, "--json")
+    assert first.code == again.code == 0
+    assert json.loads(again.out.splitlines()[-1])["requests"] == 0
+    assert again.out.splitlines()[:-1] != []
+    status = tmapi("status", journal).out.decode()
+    assert "category tree: 7 answers, whole since" in status
+
+
+def test_a_list_of_ids_with_holes_is_not_printed(tmapi, tmp_path):
+    """A pipe into harvest must not take a part for the whole: nothing is printed, exit 3."""
+    journal = str(tmp_path / "j")
+    done = tmapi("categories", "--sandbox", "--leaves", "--journal", journal, "--max-requests", "2")
+    assert (done.code, done.out) == (3, b"")
+    assert "the IDs are not printed" in done.err
+    assert "run the same again to go on" in done.err
+    done = tmapi("categories", "--sandbox", "--leaves", "--journal", journal)
+    assert done.code == 0
+    assert done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["x"], "'x' is not a category ID"),
+        (["-5"], "'-5' is not a category ID"),
+        (["--depth", "0"], "--depth must be at least 1"),
+        (["--refresh"], "it needs --journal"),
+        (["--concurrency", "0"], "concurrency"),
+    ],
+)
+def test_bad_input_is_refused(tmapi, arguments, told):
+    """Bad input is refused with exit 2 and a line that says what is wrong."""
+    done = tmapi("categories", *arguments, "--sandbox")
+    assert (done.code, done.out) == (2, b"")
+    assert told in done.err
+
+
+def test_an_interrupt_keeps_what_was_paid_for(tmp_path):
+    """Ctrl-C in the middle ends with exit 3, says how to go on, and the rest costs the rest."""
+    journal = str(tmp_path / "j")
+    with SandboxThread(tree=400, latency=0.02, latency_sigma=0.0, limit=4) as sandbox:
+        env = environment(sandbox.url)
+        running = spawn("categories", "--journal", journal, env=env)
+        while running.poll() is None:
+            with suppress(JournalError), JournalReader(journal) as reader:
+                if reader.trees() and reader.trees()[0].answers > 5:
+                    break
+        os.kill(running.pid, signal.SIGINT)
+        done = finish(running)
+        assert done.code == 3
+        assert "run the same again to go on" in done.err
+        kept = sandbox.sandbox.stats.pages_served
+        done = finish(spawn("categories", "--journal", journal, "--json", env=env))
+    assert done.code == 0
+    # What was on the wire is asked for again, and nothing else.
+    every = 1 + sum(
+        1 for line in done.out.splitlines()[:-1] if json.loads(line)["has_children"] is not False
+    )
+    assert json.loads(done.out.splitlines()[-1])["requests"] <= every - kept + 8
