@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from .category_answers import ROOT, first_level, wrong_with
 from .crawl import Crawl
 from .details import Category, CategoryChild
 from .endpoints import CATEGORY_INFO
@@ -31,9 +32,6 @@ from .replies import Page, Reply, read_reply
 
 DEEPEST = 12
 """Levels after which a tree counts as endless: the site's own has three or four."""
-
-ROOT = 0
-"""Stands for the category above the first level, which has no ID."""
 
 _MOST_ERRORS = 100
 
@@ -111,6 +109,11 @@ class CategoryCache(Protocol):
     @property
     def waiting(self) -> int:
         """Answers that were given and are not durable yet."""
+        ...
+
+    @property
+    def error(self) -> TMAPIError | None:
+        """Why nothing can be kept any more, or None; `end` raises it."""
         ...
 
     def begin(self, on_durable: Callable[[], None]) -> None:
@@ -207,15 +210,21 @@ class CategoryWalk:
                     break
                 self._take(page)
             self._raise_failures()
-            complete = not self._bounded
+            # A part, or what was left when the cache broke, is not the tree.
+            broken = self._cache is not None and self._cache.error is not None
+            complete = self._root is None and not self._bounded and not broken
         finally:
             await self.aclose()
             if self._cache is not None:
                 await self._cache.end(complete=complete)
 
     def _pump(self) -> None:
-        if self._crawl is not None and not self._closed:
-            self._crawl.pump()
+        if self._crawl is None or self._closed:
+            return
+        if self._cache is not None and self._cache.error is not None:
+            self._crawl.stop()  # what cannot be kept is not paid for
+            return
+        self._crawl.pump()
 
     def _raise_failures(self) -> None:
         if self._failed == 1 and self._answered == 0:
@@ -271,7 +280,7 @@ class CategoryWalk:
             if body is not None:
                 request, now = PageRequest(_question(one), 1), datetime.now(UTC)
                 page = read_reply(Reply(200, {}, body), request, now=now)
-                if isinstance(page, Page):
+                if isinstance(page, Page) and wrong_with(one, page) is None:
                     todo += reversed(self._read(one, page))
                     continue
             self._open += 1
@@ -293,27 +302,28 @@ class CategoryWalk:
 
     def _take(self, page: Page[Category]) -> None:
         cat_id = page.request.listing.cat_id or ROOT
-        children = self._read(cat_id, page)
-        if self._cache is not None and not page.rejects:
-            self._cache.put(cat_id, page)
-        for child in children:
-            self._ask(child)
-
-    def _read(self, cat_id: int, page: Page[Category]) -> list[int]:
-        """Take in an answer; returns the categories whose children are to be asked for."""
-        wrong = _wrong(cat_id, page)
+        wrong = wrong_with(cat_id, page)
         if wrong is not None:
+            # Not kept: the next look would read the same again, and never ask.
             error = MalformedReplyError(wrong)
             listing = page.request.listing
             error.locate(listing.endpoint, listing.identity, 1, page.attempts)
             self._note(error)
-            return []
+            return
+        if self._cache is not None and self._cache.error is None:
+            self._cache.put(cat_id, page)
+        for child in self._read(cat_id, page):
+            self._ask(child)
+
+    def _read(self, cat_id: int, page: Page[Category]) -> list[int]:
+        """Take in an answer; returns the categories whose children are to be asked for."""
         self._answered += 1
         if cat_id == ROOT:
-            return self._place(None, 0, _first_level(page.items))
+            return self._place(None, 0, first_level(page.items))
         answer = page.items[0]
         if cat_id not in self._nodes:
-            self._enter(_node(answer, None, 0))
+            # Its own ID may not be sent.
+            self._enter(_node(msgspec.structs.replace(answer, id=cat_id), None, 0))
             self._tops = (cat_id,)
         return self._place(cat_id, self._nodes[cat_id].depth, answer.children or [])
 
@@ -348,37 +358,6 @@ class CategoryWalk:
 
 def _question(cat_id: int) -> Listing:
     return describe(CATEGORY_INFO, {"cat_id": cat_id or None})
-
-
-def _wrong(cat_id: int, page: Page[Category]) -> str | None:
-    """What is wrong with an answer, or None."""
-    if page.rejects:
-        return f"it cannot be decoded: {page.rejects[0].reason}"
-    if cat_id == ROOT:
-        return None
-    if len(page.items) != 1:
-        return f"{len(page.items)} categories came in place of one"
-    found = page.items[0].id
-    if page.items[0].has_children and page.items[0].children is None:
-        return "it has children, and none were sent"
-    # Taken for the other one, what is below it would hang in a wrong place.
-    return None if found in (cat_id, ROOT) else f"the answer is about category {found}"
-
-
-def _first_level(items: list[Category]) -> list[CategoryChild]:
-    """The categories of the first level, sent as a list or below an object without an ID."""
-    if len(items) == 1 and items[0].id == ROOT:
-        return items[0].children or []
-    return [
-        CategoryChild(
-            id=item.id,
-            name=item.name,
-            name_en=item.name_en,
-            level=item.level,
-            has_children=item.has_children,
-        )
-        for item in items
-    ]
 
 
 def _node(category: Category | CategoryChild, parent: int | None, depth: int) -> CategoryNode:

@@ -14,6 +14,7 @@ import zstandard
 from ..details import Category
 from ..replies import Page
 from .bodies import LEVEL, answer
+from .errors import JournalError, journal_error
 from .files import WriteLock
 from .records import milliseconds
 from .schema import connect, finish, translated
@@ -58,6 +59,7 @@ class JournalCategories:
         self._committing: asyncio.Task[None] | None = None
         self._on_durable: Callable[[], None] = lambda: None
         self.waiting = 0
+        self.error: JournalError | None = None
         with translated(self.path):
             self._tree, self._ended = self._open(refresh=refresh)
 
@@ -97,6 +99,9 @@ class JournalCategories:
                 await asyncio.to_thread(self._write, rows)
                 self.waiting -= len(rows)
                 self._on_durable()
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the walk must hear
+            self.error = journal_error(self.path, failure)
+            self._on_durable()
         finally:
             self._committing = None
 
@@ -128,6 +133,8 @@ class JournalCategories:
         """
         while (task := self._committing) is not None:
             await task
+        if self.error is not None:
+            raise self.error
         if complete and not self._ended:
             ended = (_END, (milliseconds(time.time()), self._tree))
             self._transaction([ended, *((sql, (self._tree,)) for sql in _FORGET)])
