@@ -17,7 +17,9 @@ import typer
 import tmapi_async
 from tmapi_async import cli, errors, rows
 from tmapi_async.cli.summary import Summary
+from tmapi_async.columns import columns
 from tmapi_async.harvest import schema
+from tmapi_async.items import Item
 from tmapi_async.sandbox.process import SandboxThread
 
 if TYPE_CHECKING:
@@ -179,8 +181,8 @@ def test_the_row_table_is_the_schema() -> None:
     tables = (ROOT / "docs" / "reference" / "rows.md").read_text(encoding="utf-8")
     above_types = tables[: tables.index("## Types")]
     listed = re.findall(r"^\| `(\w+)` \|", above_types, re.MULTILINE)
-    names = [column.name for column in rows.ITEM_COLUMNS]
-    texts = [column.text for column in rows.ITEM_COLUMNS if column.text]
+    names = [column.name for column in columns(Item)]
+    texts = [column.text for column in columns(Item) if column.text]
     assert listed == [*rows.PROVENANCE, *names, *texts, "extra"]
 
 

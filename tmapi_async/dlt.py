@@ -74,9 +74,9 @@ def _hints() -> Any:
 def _tables(path: str | Path, selection: Selection) -> Iterator[pa.Table]:
     conversions = Conversions()
     with JournalReader(path) as reader:
-        empty = True
-        for chunk in chunks(reader, scope(reader, selection)):
+        empty, found = True, scope(reader, selection)
+        for chunk in chunks(reader, found):
             empty = False
             yield pa.Table.from_batches([record_batch(chunk, conversions)])
         if empty:
-            yield item_schema().empty_table()
+            yield item_schema(found.endpoint).empty_table()

@@ -8,76 +8,16 @@ fields that no column knows. So nothing is lost.
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
-from .items import Item
-from .listings import Listing
+from .columns import Kind, Layout, layout
+from .listings import Listing, endpoint_of
 from .models import count, money, percent
 from .replies import Page
-
-Kind: TypeAlias = Literal["id", "text", "money", "count", "percent", "flag"]
-
-_KINDS: dict[str, Kind] = {
-    "item_id": "id",
-    "price": "money",
-    "sale_price": "money",
-    "show_price": "money",
-    "origin_price": "money",
-    "quantity_begin": "count",
-    "sales_count": "count",
-    "sale_quantity_int": "count",
-    "buyer_count": "count",
-    "is_super_factory": "flag",
-    "shop_repurchase_rate": "percent",
-}
-
-
-class Column(msgspec.Struct, frozen=True):
-    """One column of an item.
-
-    Attributes:
-        name: Name in a row (`"price_info_sale_price"`).
-        path: Where it is in the item (`("price_info", "sale_price")`).
-        kind: How it is read: an ID, text, money in yuan (exact), a count, a rate in percent, a
-            flag.
-        text: Name of the column for what the number does not say; None where the column itself
-            holds all there is.
-    """
-
-    name: str
-    path: tuple[str, ...]
-    kind: Kind
-    text: str | None = None
-
-
-def _columns(struct: type[msgspec.Struct], above: tuple[str, ...] = ()) -> Iterator[Column]:
-    for field in msgspec.structs.fields(struct):
-        path = (*above, field.encode_name)
-        inner = nested(field.type)
-        if inner is not None:
-            yield from _columns(inner, path)
-        else:
-            name, kind = "_".join(path), _KINDS.get(field.name, "text")
-            yield Column(name, path, kind, None if kind in ("id", "text") else f"{name}_text")
-
-
-def nested(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct that a field of this type holds, or None."""
-    members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    for member in members:
-        if isinstance(member, type) and issubclass(member, msgspec.Struct):
-            return member
-    return None
-
-
-ITEM_COLUMNS = tuple(_columns(Item))
-"""The columns of an item of `category/items`, in the order of a row."""
 
 PROVENANCE = ("listing", "cat_id", "page", "position", "fetched_at")
 """Where a row comes from: the columns before the item's own."""
@@ -95,36 +35,45 @@ def _flag(value: Any) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
 
 
+def _json(value: Any) -> Any:
+    # Blocks that have structs inside are lists of them: as they were sent, but for null.
+    return None if value == "null" else msgspec.to_builtins(value)
+
+
 READERS: dict[Kind, Callable[[Any], Any]] = {
     "id": lambda value: value,
     "text": _text,
     "money": money,
     "count": count,
     "percent": percent,
+    "number": money,
     "flag": _flag,
+    "json": _json,
 }
 """How a value is read, by the kind of its column; never raises."""
 
 _NOTHING = (None, "", "null")
 
 
-def read(item: Item) -> tuple[dict[str, Any], dict[str, Any]]:
+def read(item: Any, found: Layout) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read an item into its columns.
 
+    Args:
+        item: The item.
+        found: The layout of its struct.
+
     Returns:
-        The columns by name, with Python's own types (money and percent as `Decimal`), and the
-        fields that no column holds, nested as they were sent.
+        The columns by name, with Python's own types (money, percent and other numbers as
+        `Decimal`), and the fields that no column holds, nested as they were sent.
     """
     values: dict[str, Any] = {}
     texts: dict[str, str | None] = {}
-    blocks: dict[str, Any] = {}
-    for column in ITEM_COLUMNS:
-        holder: Any = item
-        if len(column.path) > 1:
-            block = column.path[0]
-            if block not in blocks:
-                blocks[block] = getattr(item, block)
-            holder = blocks[block]
+    holders: list[Any] = [item]
+    for block in found.blocks[1:]:
+        above = holders[block.above]
+        holders.append(None if above is None else getattr(above, block.name))
+    for column in found.columns:
+        holder = holders[column.block]
         sent = None if holder is None else getattr(holder, column.path[-1])
         value = None if sent is None else READERS[column.kind](sent)
         values[column.name] = value
@@ -145,11 +94,12 @@ def says_more(kind: Kind, sent: Any, value: Any) -> bool:
     return value is None
 
 
-def rows(page: Page) -> Iterator[dict[str, Any]]:
+def rows(page: Page[Any]) -> Iterator[dict[str, Any]]:
     """The rows of a page, as Python's own types (money and percent as `Decimal`).
 
     Yields:
-        A dict with the columns of `PROVENANCE`, of `ITEM_COLUMNS`, and `extra` (null if empty).
+        A dict with the columns of `PROVENANCE`, those of the listing's endpoint, and `extra` (null
+        if empty).
     """
     origin = Origin(page.request.listing, page.number, page.fetched_at)
     return item_rows(origin, page.items, page.positions())
@@ -172,7 +122,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
 
 def item_rows(
-    origin: Origin, items: Iterable[Item], positions: Iterable[int]
+    origin: Origin, items: Iterable[Any], positions: Iterable[int]
 ) -> Iterator[dict[str, Any]]:
     """The rows of items of one page; `run` stands before `fetched_at` where there is one.
 
@@ -183,8 +133,9 @@ def item_rows(
     """
     listing, cat_id = origin.listing.identity, origin.listing.cat_id
     run = {} if origin.run is None else {"run": origin.run}
+    found = layout(endpoint_of(origin.listing).item)
     for position, item in zip(positions, items, strict=True):
-        values, extra = read(item)
+        values, extra = read(item, found)
         yield {
             "listing": listing,
             "cat_id": cat_id,
@@ -200,7 +151,7 @@ def item_rows(
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
-def json_lines(page: Page) -> bytes:
+def json_lines(page: Page[Any]) -> bytes:
     r"""The rows of a page as JSON lines: one object a line, UTF-8, each ended by `\n` alone."""
     return encode(rows(page))
 

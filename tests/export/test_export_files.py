@@ -18,6 +18,7 @@ import pytest
 import zstandard
 from journals import body, of_catalogue, of_rows, row, write
 
+from tmapi_async.endpoints import CATEGORY_ITEMS
 from tmapi_async.export import ExportError, ExportRefusedError, destinations, export_journal
 from tmapi_async.export.files import FileSink
 from tmapi_async.export.place import Place
@@ -62,7 +63,7 @@ def test_json_lines_are_the_rows_of_items_with_their_run(tmp_path: Path) -> None
     text = (tmp_path / "a.jsonl").read_bytes()
     assert text.count(b"\n") == 2
     first, second = map(json.loads, text.split(b"\n")[:2])
-    assert list(first) == item_schema().names
+    assert list(first) == item_schema(CATEGORY_ITEMS).names
     assert (first["title"], first["price"], first["run"]) == ("a\u2028b\nc", "0.60", 1)
     assert (first["sales_count"], first["sales_count_text"]) == (100000, "100000+")
     assert first["fetched_at"] == "2026-01-05T09:30:00.250000Z"
@@ -111,7 +112,7 @@ def test_csv_reads_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     export_journal(of_rows(tmp_path / "a.journal", *rows), [str(path)])
     found = read_csv(path)
-    assert list(found[0]) == item_schema().names
+    assert list(found[0]) == item_schema(CATEGORY_ITEMS).names
     assert [one["title"] for one in found] == HARD
     assert {one["fetched_at"] for one in found} == {"2026-01-05T09:30:00.250000Z"}
     query = f"SELECT title FROM read_csv('{path}', all_varchar = true)"  # noqa: S608 - our own path

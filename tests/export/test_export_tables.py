@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import body, of_catalogue, of_rows, row, write
 
+from tmapi_async.columns import layout
 from tmapi_async.decoding import decoder
+from tmapi_async.endpoints import CATEGORY_ITEMS
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.export.postgres_table import columns
 from tmapi_async.export.reading import Chunk
@@ -21,7 +23,7 @@ from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.export.tables import item_schema, record_batch
 from tmapi_async.harvest.stored import StoredPage
 from tmapi_async.listings import category_items
-from tmapi_async.rows import ITEM_COLUMNS, PROVENANCE, Origin, item_rows
+from tmapi_async.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.sandbox.drift import SHAPES, Drift
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "api" / "samples"
@@ -64,7 +66,7 @@ TYPES = {
     "extra": "string",
 }
 NEVER_NULL = {"listing", "page", "position", "run", "fetched_at", "item_id"}
-PRICES = [column.name for column in ITEM_COLUMNS if column.kind == "money"]
+PRICES = [column.name for column in layout(CATEGORY_ITEMS.item).columns if column.kind == "money"]
 
 
 def parquet(journal: Path, selection: Selection | None = None) -> tuple[pa.Table, ExportSummary]:
@@ -278,17 +280,17 @@ def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
     gaps = {reject.position for reject in rejects}
     positions = [n for n in range(len(rows)) if n not in gaps]
     page = StoredPage(1, 1, 3, category_items(7), 2, 1.5, 1, 0.1, False, 0, 0, text)
-    chunk = Chunk([page], [items], [positions], len(rejects))
+    chunk = Chunk(CATEGORY_ITEMS, [page], [items], [positions], len(rejects))
     conversions, counted = Conversions(), Conversions()
     found = record_batch(chunk, conversions).to_pylist()
     (origin, *_), *_ = chunk.origins()
     assert isinstance(origin, Origin)
     expected = list(item_rows(origin, items, positions))
-    assert [list(one) for one in found] == [item_schema().names] * len(expected)
+    assert [list(one) for one in found] == [item_schema(CATEGORY_ITEMS).names] * len(expected)
     held = True
     for one, other in zip(found, expected, strict=True):
         assert list(one) == list(other)
-        for column in ITEM_COLUMNS:
+        for column in layout(CATEGORY_ITEMS.item).columns:
             value, told = one[column.name], other[column.name]
             if value != told:
                 held = False
@@ -311,7 +313,7 @@ def test_the_schema_page_is_the_schema() -> None:
             TYPES[column.name] + (", never null" if column.name in NEVER_NULL else ""),
             column.type,
         )
-        for column in columns()
+        for column in columns(CATEGORY_ITEMS)
         if not column.name.endswith("_text")
     }
     expected["extra"] = ("string (a JSON object)", "jsonb")

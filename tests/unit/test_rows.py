@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import ROW, dumped, page_of, row, success, with_data
 
-from tmapi_async.rows import ITEM_COLUMNS, PROVENANCE, json_lines, read, rows
+from tmapi_async.columns import columns, layout
+from tmapi_async.items import Item
+from tmapi_async.rows import PROVENANCE, json_lines, read, rows
 
 
 def lines(page: Any) -> list[dict[str, Any]]:
@@ -60,8 +62,8 @@ TEXTS = [
 
 def test_columns_are_one_schema() -> None:
     """Every row has provenance, the documented fields, the texts of its numbers, and extra."""
-    assert [column.name for column in ITEM_COLUMNS] == COLUMNS
-    assert [column.text for column in ITEM_COLUMNS if column.text] == TEXTS
+    assert [column.name for column in columns(Item)] == COLUMNS
+    assert [column.text for column in columns(Item) if column.text] == TEXTS
     assert PROVENANCE == ("listing", "cat_id", "page", "position", "fetched_at")
     for fields in ({}, {"badge": 1}, {"price_info": None, "shop_info": None}):
         assert list(only_line(**fields)) == [*PROVENANCE, *COLUMNS, *TEXTS, "extra"]
@@ -203,7 +205,7 @@ def test_money_is_exact_in_a_line(amount: Decimal) -> None:
 def test_reading_gives_python_types() -> None:
     """Read for tables, money and percent are decimals, counts integers, the ID an integer."""
     (item,) = page_of(with_data(items=[row(1)])).items
-    values, extra = read(item)
+    values, extra = read(item, layout(Item))
     assert values["price_info_sale_price"] == Decimal("4.50")
     assert values["shop_info_shop_repurchase_rate"] == Decimal("38.46")
     assert (values["item_id"], values["sales_count"]) == (600000000001, 100)

@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         to: Destinations; empty for the table alone.
         top: How many of the largest changes of each kind are shown.
         json: End with the summary as JSON.
+        endpoint: Short or full name of the endpoint whose rows are meant, or None.
         quiet: No table.
     """
 
@@ -43,6 +44,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     top: int
     json: bool
     quiet: bool
+    endpoint: str | None = None
 
 
 class Summary(msgspec.Struct):
@@ -76,6 +78,7 @@ def changes(request: Request) -> int:
             before=request.before,
             after=request.after,
             cats=[parse_id(cat) for cat in request.cats],
+            endpoint=request.endpoint,
         )
     except (InvalidRequestError, ExportRefusedError, JournalError) as error:
         console.tell(str(error))

@@ -47,6 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         cats: Category IDs; empty for all.
         unique: Only the latest sighting of each item.
         json: End with the summary as JSON.
+        endpoint: Short or full name of the endpoint whose rows are meant, or None.
         quiet: No progress, no summary.
     """
 
@@ -59,6 +60,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     unique: bool
     json: bool
     quiet: bool
+    endpoint: str | None = None
 
     def export(self) -> Export:
         """The export, checked.
@@ -71,6 +73,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             since=_time(self.since) if self.since else None,
             cats=frozenset(parse_id(cat) for cat in self.cats),
             unique=self.unique,
+            endpoint=self.endpoint,
         )
         return Export(self.journal, self.to, selection, table=self.table)
 

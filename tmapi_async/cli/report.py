@@ -12,13 +12,15 @@ from . import console
 from .summary import OK, PARTIAL, USAGE
 
 
-def report(journal: Path, output: Path, run: int | None, *, quiet: bool) -> int:
+def report(
+    journal: Path, output: Path, run: int | None, endpoint: str | None = None, *, quiet: bool
+) -> int:
     """Write a report; returns the exit code."""
     try:
         _check(output, journal)
         from ..report import write_report  # noqa: PLC0415 - an extra
 
-        size = write_report(journal, output, run=run)
+        size = write_report(journal, output, run=run, endpoint=endpoint)
     except (InvalidRequestError, JournalError) as error:
         console.tell(str(error))
         return USAGE

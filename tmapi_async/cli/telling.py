@@ -10,6 +10,15 @@ import typer
 from . import console, options
 from .app import app
 
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        metavar="NAME",
+        help="Whose rows (category-v2, search, ...); needed where a journal holds several.",
+    ),
+]
+
 
 @app.command("status")
 def _status(
@@ -69,6 +78,7 @@ def _export(  # noqa: PLR0917 - Typer passes them by name
         list[str] | None,
         typer.Option("--cat", metavar="CAT", help="Only this category; may be repeated."),
     ] = None,
+    endpoint: EndpointOption = None,
     unique: Annotated[
         bool, typer.Option("--unique", help="Only the latest sighting of each item.")
     ] = False,
@@ -88,6 +98,7 @@ def _export(  # noqa: PLR0917 - Typer passes them by name
         since=since,
         cats=cat or [],
         unique=unique,
+        endpoint=endpoint,
         json=json,
         quiet=quiet,
     )
@@ -116,6 +127,7 @@ def _changes(  # noqa: PLR0917 - Typer passes them by name
             help="Also to a .jsonl, .csv or .parquet file, or - (JSON lines).",
         ),
     ] = None,
+    endpoint: EndpointOption = None,
     top: Annotated[
         int, typer.Option("--top", metavar="N", help="How many of the largest are shown.", min=0)
     ] = 5,
@@ -133,6 +145,7 @@ def _changes(  # noqa: PLR0917 - Typer passes them by name
         cats=cat or [],
         to=to or [],
         top=top,
+        endpoint=endpoint,
         json=json,
         quiet=quiet,
     )
@@ -148,10 +161,11 @@ def _report(
     run: Annotated[
         int | None, typer.Option("--run", metavar="N", help="Which run (the latest).")
     ] = None,
+    endpoint: EndpointOption = None,
     quiet: options.QuietOption = False,
 ) -> None:
     """Write one self-contained page with charts: what was harvested, and how sure that is."""
     from .report import report  # noqa: PLC0415 - --help need not load it
 
     console.set_up(0)
-    raise typer.Exit(report(journal, output, run, quiet=quiet))
+    raise typer.Exit(report(journal, output, run, endpoint, quiet=quiet))

@@ -10,11 +10,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..endpoints import Endpoint
 from ..harvest.reader import JournalReader
 from ..harvest.stored import RunInfo
 from .changes import SIGHTING, Tally, compare, latest, tallies
+from .choosing import choose
 from .errors import ExportRefusedError
-from .reading import Selection, chunks, scope
+from .meaning import meant
+from .reading import chunks, everything
 from .tables import Conversions, record_batch
 
 
@@ -53,6 +56,7 @@ def compare_runs(
     before: int | None = None,
     after: int | None = None,
     cats: Collection[int] = (),
+    endpoint: str | None = None,
 ) -> Comparison:
     """Say what changed between two runs of a journal. Holds one row for each item of both.
 
@@ -61,16 +65,19 @@ def compare_runs(
         before: Number of the earlier run; None for the one before `after`.
         after: Number of the later run; None for the latest.
         cats: Only these categories; empty for all.
+        endpoint: Short or full name of the endpoint whose rows are compared; None for the only one.
 
     Raises:
         JournalError: The journal cannot be read.
-        ExportRefusedError: It does not have two such runs, or nothing of a category.
+        ExportRefusedError: It does not have two such runs, or nothing
+            of a category or endpoint, or rows of several endpoints of which none was chosen.
     """
     with JournalReader(journal) as reader:
         earlier, later = _two_runs(reader, before, after)
         wanted = frozenset(cats)
-        old, new = (_sightings(reader, run, wanted) for run in (earlier, later))
-        walked = [_walked(reader, run, wanted) for run in (earlier, later)]
+        of = _endpoint(reader, (earlier, later), wanted, endpoint)
+        old, new = (_sightings(reader, run, wanted, of) for run in (earlier, later))
+        walked = [_walked(reader, run, wanted, of) for run in (earlier, later)]
     ends = [{name for name, state in run.items() if state == "complete"} for run in walked]
     changes, unsure = compare(old, new, walked_before=ends[0], walked_both=ends[0] & ends[1])
     every = walked[0].keys() | walked[1].keys()
@@ -106,9 +113,28 @@ def _two_runs(
     return runs[earlier], runs[later]
 
 
-def _sightings(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> pa.Table:
+def _endpoint(
+    reader: JournalReader, runs: tuple[RunInfo, RunInfo], cats: frozenset[int], wanted: str | None
+) -> Endpoint:
+    """The endpoint whose rows are compared; one of the runs may have none of them."""
+    held = {
+        visit.listing.endpoint
+        for run in runs
+        for visit in reader.visits(run.id)
+        if not cats or visit.listing.cat_id in cats
+    }
+    where = f"runs {runs[0].id} and {runs[1].id}"
+    if cats and not held:
+        names = ", ".join(map(str, sorted(cats)[:10]))
+        raise ExportRefusedError(f"there is nothing of category {names} in {where}")
+    return choose(held, wanted, where)
+
+
+def _sightings(
+    reader: JournalReader, run: RunInfo, cats: frozenset[int], endpoint: Endpoint
+) -> pa.Table:
     """The latest sighting of each item of a run; a run may lack a category that the other has."""
-    found = scope(reader, Selection(run=run.id))
+    found = everything(run, endpoint)
     conversions, parts = Conversions(), list[pa.RecordBatch]()
     only = pa.array(sorted(cats), pa.int64())
     for chunk in chunks(reader, found):
@@ -119,18 +145,19 @@ def _sightings(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> pa.
 
 
 def _compared(batch: pa.RecordBatch) -> pa.RecordBatch:
-    price = pc.coalesce(batch["price_info_sale_price"], batch["price"])
-    sold = pc.coalesce(batch["sales_count"], batch["sale_info_sale_quantity_int"])
-    same = [batch[name] for name in ("listing", "cat_id", "item_id", "title")]
-    return pa.RecordBatch.from_arrays([*same, price, sold], schema=SIGHTING)
+    same = [batch[name] for name in ("listing", "cat_id", "item_id")]
+    told = [meant(batch, name) for name in ("title", "price", "sold")]
+    return pa.RecordBatch.from_arrays([*same, *told], schema=SIGHTING)
 
 
-def _walked(reader: JournalReader, run: RunInfo, cats: frozenset[int]) -> dict[str, str]:
+def _walked(
+    reader: JournalReader, run: RunInfo, cats: frozenset[int], endpoint: Endpoint
+) -> dict[str, str]:
     """Identity to state, of the listings of a run; a row that could not be read may be any item."""
     return {
         visit.listing.identity: "rejects" if visit.rejects else visit.state
         for visit in reader.visits(run.id)
-        if not cats or visit.listing.cat_id in cats
+        if visit.listing.endpoint == endpoint.name and (not cats or visit.listing.cat_id in cats)
     }
 
 

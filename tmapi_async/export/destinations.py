@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from ..endpoints import Endpoint
 from .errors import ExportRefusedError
 from .files import FILES, StandardOutput
 from .place import overwrites
@@ -50,8 +51,11 @@ class Destination(msgspec.Struct, frozen=True):
         """Whether it takes record batches, not JSON lines."""
         return self.kind in _NEEDED
 
-    def open(self) -> Sink:
+    def open(self, endpoint: Endpoint) -> Sink:
         """Open it; nothing of it is seen by others before it is finished.
+
+        Args:
+            endpoint: The endpoint whose rows it will get.
 
         Raises:
             ExportRefusedError: It does not fit.
@@ -61,14 +65,14 @@ class Destination(msgspec.Struct, frozen=True):
         if self.kind == "postgresql":
             from .postgres import PostgresTable  # noqa: PLC0415 - an extra
 
-            return PostgresTable(self.url, self.table)
+            return PostgresTable(self.url, self.table, endpoint)
         if self.path is None:
             return StandardOutput()
         if self.kind == _DUCKDB:
             from .duckdb import DuckDBFile  # noqa: PLC0415 - an extra
 
-            return DuckDBFile(self.path, self.table)
-        return FILES[self.kind](self.path)
+            return DuckDBFile(self.path, self.table, endpoint)
+        return FILES[self.kind](self.path, endpoint)
 
     def __repr__(self) -> str:
         return f"Destination({self.kind!r}, {self.path!r}, table={self.table!r})"  # no URL

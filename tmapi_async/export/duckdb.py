@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from ..endpoints import Endpoint
 from .errors import ExportError
 from .place import Place
 from .sinks import Landed, Rows
-from .tables import item_schema
+from .tables import item_schema, json_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,16 +24,19 @@ _GROUP_ROWS = 122_880
 class DuckDBFile:
     """A database file that is put in place whole."""
 
-    def __init__(self, path: Path, table: str) -> None:
+    def __init__(self, path: Path, table: str, endpoint: Endpoint) -> None:
         self.to = str(path)
         self._table = _quoted(table)
+        self._json = ", ".join(
+            f"{_quoted(name)}::JSON AS {_quoted(name)}" for name in json_columns(endpoint)
+        )
         self._rows = 0
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._place = Place(path)
         try:
             self._connection = duckdb.connect(str(self._place.part))
-            self._insert(item_schema().empty_table(), "CREATE TABLE {table} AS {rows}")
+            self._insert(item_schema(endpoint).empty_table(), "CREATE TABLE {table} AS {rows}")
         except BaseException:
             self._place.remove()
             raise
@@ -55,8 +59,8 @@ class DuckDBFile:
 
     def _insert(self, rows: Any, statement: str) -> None:
         self._connection.register("tmapi_rows", rows)
-        # The one value that is not its Arrow type: DuckDB can look inside JSON.
-        select = "SELECT * REPLACE (extra::JSON AS extra) FROM tmapi_rows"
+        # What is not its Arrow type: DuckDB can look inside JSON.
+        select = f"SELECT * REPLACE ({self._json}) FROM tmapi_rows"  # noqa: S608 - our own names
         try:
             self._connection.execute(statement.format(table=self._table, rows=select))
         except duckdb.Error as error:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
+from ..endpoints import Endpoint
 from .place import Place
 from .sinks import Landed, Rows
 
@@ -20,10 +21,11 @@ _ZSTD_LEVEL = 3
 
 
 class FileSink:
-    """A file that is put in place whole."""
+    """A file that is put in place whole, of the rows of one endpoint."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, endpoint: Endpoint) -> None:
         self.to = str(path)
+        self.endpoint = endpoint
         self._rows = 0
         self._place = Place(path)
         self._file: BinaryIO = self._place.part.open("wb")
@@ -64,8 +66,8 @@ class JsonLinesFile(FileSink):
 class JsonLinesZstdFile(FileSink):
     """JSON lines, compressed as one zstd frame."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, endpoint: Endpoint) -> None:
+        super().__init__(path, endpoint)
         compressor = zstandard.ZstdCompressor(_ZSTD_LEVEL, write_checksum=True)
         self._frame = compressor.stream_writer(self._file, closefd=False)
 
@@ -79,15 +81,15 @@ class JsonLinesZstdFile(FileSink):
 class ParquetFile(FileSink):
     """Parquet, compressed with zstd."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, endpoint: Endpoint) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra, and slow to import
 
         from .tables import item_schema  # noqa: PLC0415 - as above
 
-        super().__init__(path)
+        super().__init__(path, endpoint)
         self._waiting: list[Any] = []
         self._waiting_rows = 0
-        self._writer = pq.ParquetWriter(self._file, item_schema(), compression="zstd")
+        self._writer = pq.ParquetWriter(self._file, item_schema(endpoint), compression="zstd")
 
     def _write(self, rows: Rows) -> None:
         self._waiting.append(rows.batch)
@@ -116,14 +118,15 @@ class ParquetFile(FileSink):
 class CsvFile(FileSink):
     """CSV that a spreadsheet can open without running anything of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, endpoint: Endpoint) -> None:
         from pyarrow import csv  # noqa: PLC0415 - an extra, and slow to import
 
+        from .tables import item_schema  # noqa: PLC0415 - as above
         from .text import csv_schema, for_spreadsheets  # noqa: PLC0415 - as above
 
-        super().__init__(path)
+        super().__init__(path, endpoint)
         self._harmless = for_spreadsheets
-        self._writer = csv.CSVWriter(self._file, csv_schema())
+        self._writer = csv.CSVWriter(self._file, csv_schema(item_schema(endpoint)))
 
     def _write(self, rows: Rows) -> None:
         self._writer.write_batch(self._harmless(rows.batch))

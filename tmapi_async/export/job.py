@@ -45,6 +45,7 @@ class ExportSummary(msgspec.Struct, kw_only=True):
     Attributes:
         journal: The journal.
         run: The run that was read, or None for all.
+        endpoint: Name of the endpoint whose rows were read; empty before that is known.
         listings_unfinished: Listings selected that have not been walked to their end: there is
             more to come.
         listings_failed: Listings selected that failed: some of their pages are missing.
@@ -64,6 +65,7 @@ class ExportSummary(msgspec.Struct, kw_only=True):
 
     journal: str
     run: int | None = None
+    endpoint: str = ""
     listings_unfinished: int = 0
     listings_failed: int = 0
     pages: int = 0
@@ -133,7 +135,7 @@ class Export:
                 self._scope = scope(reader, self._selection)
                 self._about(self._scope)
                 for one in self._to:
-                    open_sinks.append(one.open())  # noqa: PERF401 - one that fails leaves the others open
+                    open_sinks.append(one.open(self._scope.endpoint))  # noqa: PERF401 - one that fails leaves the others open
                 self._write(reader, self._scope, open_sinks, on_progress)
             while open_sinks:
                 self.summary.destinations.append(open_sinks[0].finish())
@@ -151,6 +153,7 @@ class Export:
 
     def _about(self, found: Scope) -> None:
         self.summary.run = found.run.id if found.run else None
+        self.summary.endpoint = found.endpoint.name
         self.summary.listings_unfinished = found.unfinished
         self.summary.listings_failed = found.failed
 

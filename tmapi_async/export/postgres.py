@@ -24,9 +24,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pyarrow import csv
 
+from ..endpoints import Endpoint
 from .errors import ExportError, ExportRefusedError
 from .postgres_table import KEY, columns, create_or_check, definition, identifier
 from .sinks import Landed, Rows
+from .tables import json_columns
 from .text import without_nul
 
 _CONNECT_SECONDS = 15
@@ -77,17 +79,19 @@ class PostgresTable:
     Args:
         url: A URL as libpq takes it.
         table: The table, with its schema if it is not in the search path.
+        endpoint: The endpoint whose rows it gets.
 
     Raises:
         ExportRefusedError: The table does not fit.
         ExportError: The server cannot be reached, or refuses.
     """
 
-    def __init__(self, url: str, table: str) -> None:
+    def __init__(self, url: str, table: str, endpoint: Endpoint) -> None:
         self.to = f"{describe(url)} table {table}"
         given = conninfo_to_dict(url)
         self._secret = str(given.get("password") or "")
         self._table = table
+        self._endpoint = endpoint
         self._rows = 0
         with ExitStack() as stack, self._told("nothing was written"):
             self._connection = psycopg.connect(
@@ -98,7 +102,7 @@ class PostgresTable:
             )
             stack.callback(self._connection.close)
             self._cursor = self._connection.cursor()
-            create_or_check(self._cursor, table)
+            create_or_check(self._cursor, table, endpoint)
             self._cursor.execute(self._sql(_STAGE))
             self._copying = ExitStack()
             self._copy = self._copying.enter_context(self._cursor.copy(self._sql(_COPY)))
@@ -108,7 +112,7 @@ class PostgresTable:
         """Copy rows into the temporary table."""
         self._rows += rows.chunk.rows
         with self._told("the table is as it was; run the same again"):
-            self._copy.write(_csv(rows.batch))
+            self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 
     def finish(self) -> Landed:
         """Merge and commit."""
@@ -134,7 +138,7 @@ class PostgresTable:
             self._connection.close()
 
     def _sql(self, text: str) -> sql.Composed:
-        names = [sql.Identifier(column.name) for column in columns()]
+        names = [sql.Identifier(column.name) for column in columns(self._endpoint)]
 
         def listed(prefix: str) -> sql.Composed:
             return sql.SQL(", ").join(sql.SQL(prefix) + name for name in names)
@@ -142,7 +146,7 @@ class PostgresTable:
         return sql.SQL(text).format(
             stage=sql.Identifier("pg_temp", "tmapi_stage"),
             table=identifier(self._table),
-            columns=definition(required=False),
+            columns=definition(self._endpoint, required=False),
             names=listed(""),
             old=listed("held."),
             new=listed("EXCLUDED."),
@@ -160,13 +164,14 @@ class PostgresTable:
             raise ExportError(f"{self.to}: {said}; {state}") from None
 
 
-def _csv(batch: pa.RecordBatch) -> bytes:
+def _csv(batch: pa.RecordBatch, json_names: tuple[str, ...]) -> bytes:
     arrays = [
         without_nul(column) if pa.types.is_string(column.type) else column
         for column in batch.columns
     ]
-    place = batch.schema.get_field_index("extra")
-    arrays[place] = _storable(batch.column(place))
+    for name in json_names:
+        place = batch.schema.get_field_index(name)
+        arrays[place] = _storable(batch.column(place))
     text = io.BytesIO()
     csv.write_csv(pa.RecordBatch.from_arrays(arrays, schema=batch.schema), text, _TEXT)
     return text.getvalue()

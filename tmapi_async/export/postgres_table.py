@@ -12,8 +12,9 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from ..endpoints import Endpoint
 from .errors import ExportRefusedError
-from .tables import item_schema
+from .tables import item_schema, json_columns
 
 KEY = ("listing", "item_id")
 
@@ -53,15 +54,16 @@ _WIDER = {
 
 
 @functools.cache
-def columns() -> tuple[PostgresColumn, ...]:
+def columns(endpoint: Endpoint) -> tuple[PostgresColumn, ...]:
     """The columns of an item table, in the order of a row."""
     return tuple(
-        PostgresColumn(field.name, _type(field), not field.nullable) for field in item_schema()
+        PostgresColumn(field.name, _type(field, endpoint), not field.nullable)
+        for field in item_schema(endpoint)
     )
 
 
-def _type(field: pa.Field) -> str:
-    if field.name == "extra":
+def _type(field: pa.Field, endpoint: Endpoint) -> str:
+    if field.name in json_columns(endpoint):
         return "jsonb"
     if pa.types.is_decimal(field.type):
         return f"numeric({field.type.precision},{field.type.scale})"
@@ -84,7 +86,7 @@ def identifier(table: str) -> sql.Identifier:
     return sql.Identifier(*parts)
 
 
-def definition(*, required: bool = True) -> sql.Composable:
+def definition(endpoint: Endpoint, *, required: bool = True) -> sql.Composable:
     """The columns as `CREATE TABLE` takes them."""
     return sql.SQL(", ").join(
         sql.SQL("{} {} {}").format(
@@ -92,7 +94,7 @@ def definition(*, required: bool = True) -> sql.Composable:
             sql.SQL(column.type),
             sql.SQL("NOT NULL" if required and column.required else ""),
         )
-        for column in columns()
+        for column in columns(endpoint)
     )
 
 
@@ -110,7 +112,7 @@ GROUP BY indexrelid
 """
 
 
-def create_or_check(cursor: psycopg.Cursor[Any], table: str) -> None:
+def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint) -> None:
     """Create the table if there is none; otherwise check that rows fit it.
 
     Raises:
@@ -124,13 +126,13 @@ def create_or_check(cursor: psycopg.Cursor[Any], table: str) -> None:
     if found is None:
         key = sql.SQL(", ").join(map(sql.Identifier, KEY))
         create = "CREATE TABLE {} ({}, PRIMARY KEY ({}))"
-        cursor.execute(sql.SQL(create).format(name, definition(), key))
+        cursor.execute(sql.SQL(create).format(name, definition(endpoint), key))
         return
     cursor.execute(_COLUMNS, [found])
     held = {column: rest for column, *rest in cursor.fetchall()}
     cursor.execute(_KEYS, [found])
     keys = [sorted(names) for (names,) in cursor.fetchall()]
-    wrong = next(misfits(held, keys), None)
+    wrong = next(misfits(endpoint, held, keys), None)
     if wrong:
         raise ExportRefusedError(
             f"the table {table} does not fit: {wrong}. Mend that, or name another table (--table); "
@@ -138,10 +140,11 @@ def create_or_check(cursor: psycopg.Cursor[Any], table: str) -> None:
         )
 
 
-def misfits(held: dict[str, Any], keys: list[list[str]]) -> Iterator[str]:
+def misfits(endpoint: Endpoint, held: dict[str, Any], keys: list[list[str]]) -> Iterator[str]:
     """What is wrong with a table.
 
     Args:
+        endpoint: The endpoint whose rows it is to hold.
         held: Name of each of its columns to type, whether it is never null, whether it has a
             default.
         keys: Columns of each of its unique keys, sorted.
@@ -149,7 +152,7 @@ def misfits(held: dict[str, Any], keys: list[list[str]]) -> Iterator[str]:
     Yields:
         One sentence for each column that does not fit.
     """
-    for column in columns():
+    for column in columns(endpoint):
         if column.name not in held:
             yield (
                 f"it has no column {column.name} "
@@ -161,7 +164,7 @@ def misfits(held: dict[str, Any], keys: list[list[str]]) -> Iterator[str]:
             yield f"its column {column.name} is {kind}, and must be {column.type}"
         elif required and not column.required:
             yield f"its column {column.name} is NOT NULL, and items may have none"
-    ours = {column.name for column in columns()}
+    ours = {column.name for column in columns(endpoint)}
     for name, (_, required, default) in held.items():
         if name not in ours and required and not default:
             yield f"its column {name} is NOT NULL without a default, and items have no such column"

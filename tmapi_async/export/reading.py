@@ -10,15 +10,17 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from ..decoding import decoder
+from ..endpoints import Endpoint
 from ..harvest.errors import BodyError
 from ..harvest.reader import JournalReader
-from ..harvest.stored import RunInfo, StoredPage
-from ..items import Item
+from ..harvest.stored import RunInfo, StoredPage, VisitInfo
 from ..rows import Origin
+from .choosing import choose, named
 from .errors import ExportRefusedError
 
 CHUNK_PAGES = 128
@@ -35,16 +37,20 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         since: Only pages fetched at this time or later, aware; None for all.
         cats: Only listings of these categories; empty for all.
         unique: Only the latest sighting of each item ID, over all listings and runs selected.
+        endpoint: Short or full name of the endpoint whose rows are wanted; None for the only one.
     """
 
     run: int | None = None
     since: datetime | None = None
     cats: frozenset[int] = frozenset()
     unique: bool = False
+    endpoint: str | None = None
 
     def __post_init__(self) -> None:
         if self.since is not None and self.since.tzinfo is None:
             raise ExportRefusedError(f"since must have a time zone: {self.since}")
+        if self.endpoint is not None:
+            named(self.endpoint)
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +61,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         since: Seconds since 1970.
         cats: As selected.
         unique: As selected.
+        endpoint: The one whose rows are read.
         pages: Pages of the listings selected when reading began; those before `since` too.
         unfinished: Listings among them that have not been walked to their end.
         failed: Listings among them that failed.
@@ -64,6 +71,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     cats: frozenset[int]
     unique: bool
+    endpoint: Endpoint
     pages: int
     unfinished: int
     failed: int
@@ -78,14 +86,16 @@ class Chunk(msgspec.Struct):
     """Some pages, decoded.
 
     Attributes:
+        endpoint: The endpoint of all of them.
         pages: The pages.
         items: The items of each that are wanted.
         positions: The 0-based position of each of those items among the rows as sent.
         rejects: Rows of these pages that today's models cannot decode.
     """
 
+    endpoint: Endpoint
     pages: list[StoredPage]
-    items: list[list[Item]]
+    items: list[list[Any]]
     positions: list[Sequence[int]]
     rejects: int = 0
 
@@ -94,7 +104,7 @@ class Chunk(msgspec.Struct):
         """How many items there are."""
         return sum(map(len, self.items))
 
-    def origins(self) -> Iterator[tuple[Origin, list[Item], Sequence[int]]]:
+    def origins(self) -> Iterator[tuple[Origin, list[Any], Sequence[int]]]:
         """Each page's provenance, items and their positions."""
         for page, items, positions in zip(self.pages, self.items, self.positions, strict=True):
             fetched = datetime.fromtimestamp(page.fetched_at, UTC)
@@ -105,27 +115,43 @@ def scope(reader: JournalReader, selection: Selection) -> Scope:
     """Hold a selection against a journal.
 
     Raises:
-        ExportRefusedError: The journal has no such run, or no such category in it.
+        ExportRefusedError: The journal has no such run, or no such category or endpoint in it, or
+            rows of several endpoints of which none was chosen.
     """
     run = _run(reader, selection)
-    known: set[int | None] = set()
-    pages = unfinished = failed = 0
+    held: dict[str, list[VisitInfo]] = {}
     for visit in reader.visits(run.id if run else ALL_RUNS):
-        cat_id = visit.listing.cat_id
-        if not selection.cats or cat_id in selection.cats:
-            known.add(cat_id)
-            pages += visit.pages
-            unfinished += visit.state == "open"
-            failed += visit.state == "failed"
-    _check_cats(selection.cats - known, run)
+        if not selection.cats or visit.listing.cat_id in selection.cats:
+            held.setdefault(visit.listing.endpoint, []).append(visit)
+    where = f"run {run.id} of the journal" if run else "the journal"
+    if not held:
+        _check_cats(selection.cats, where)
+    endpoint = choose(held, selection.endpoint, where)
+    visits = held.get(endpoint.name, [])
+    _check_cats(selection.cats - {visit.listing.cat_id for visit in visits}, where)
     return Scope(
         run=run,
         since=selection.since.timestamp() if selection.since else 0.0,
         cats=selection.cats,
         unique=selection.unique,
-        pages=pages,
-        unfinished=unfinished,
-        failed=failed,
+        endpoint=endpoint,
+        pages=sum(visit.pages for visit in visits),
+        unfinished=sum(visit.state == "open" for visit in visits),
+        failed=sum(visit.state == "failed" for visit in visits),
+    )
+
+
+def everything(run: RunInfo, endpoint: Endpoint) -> Scope:
+    """All pages of an endpoint that a run has, which may be none."""
+    return Scope(
+        run=run,
+        since=0.0,
+        cats=frozenset(),
+        unique=False,
+        endpoint=endpoint,
+        pages=0,
+        unfinished=0,
+        failed=0,
     )
 
 
@@ -142,10 +168,9 @@ def _run(reader: JournalReader, selection: Selection) -> RunInfo | None:
     raise ExportRefusedError(f"{reader.path} has no run {selection.run}: its latest are {held}")
 
 
-def _check_cats(missing: Iterable[int | None], run: RunInfo | None) -> None:
+def _check_cats(missing: Iterable[int | None], where: str) -> None:
     names = ", ".join(str(cat_id) for cat_id in sorted(missing, key=str)[:10])
     if names:
-        where = f"run {run.id} of the journal" if run else "the journal"
         raise ExportRefusedError(f"there is nothing of category {names} in {where}")
 
 
@@ -188,23 +213,25 @@ def _chunks(reader: JournalReader, found: Scope, until: int | None = None) -> It
             break  # committed since the latest sightings were looked for
         waiting.append(page)
         if len(waiting) >= CHUNK_PAGES:
-            yield _decoded(waiting, reader)
+            yield _decoded(waiting, reader, found.endpoint)
             waiting = []
     if waiting:
-        yield _decoded(waiting, reader)
+        yield _decoded(waiting, reader, found.endpoint)
 
 
 def _pages(reader: JournalReader, found: Scope) -> Iterator[StoredPage]:
     run = found.run.id if found.run else ALL_RUNS
     only = next(iter(found.cats)) if len(found.cats) == 1 else None
     for page in reader.pages(run=run, since=found.since, cat_id=only):
-        if len(found.cats) < 2 or page.listing.cat_id in found.cats:  # noqa: PLR2004 - see above
+        if page.listing.endpoint == found.endpoint.name and (
+            len(found.cats) < 2 or page.listing.cat_id in found.cats  # noqa: PLR2004 - see above
+        ):
             yield page
 
 
-def _decoded(pages: list[StoredPage], reader: JournalReader) -> Chunk:
-    chunk = Chunk(pages, [], [])
-    decode = decoder("category/items").decode
+def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint) -> Chunk:
+    chunk = Chunk(endpoint, pages, [], [])
+    decode = decoder(endpoint.name).decode
     for page in pages:
         try:
             success, rejects = decode(page.body)

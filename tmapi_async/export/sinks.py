@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ..rows import ITEM_COLUMNS, encode, item_rows
+from ..columns import columns
+from ..rows import encode, item_rows
 from .reading import Chunk
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_NUMBERS = [(column.name, column.text) for column in ITEM_COLUMNS if column.text is not None]
 
 
 class Conversions(msgspec.Struct):
@@ -49,12 +48,14 @@ class Rows:
         self.chunk = chunk
         self._conversions = conversions
         self._tables = tables
+        found = columns(chunk.endpoint.item)
+        self._numbers = [(one.name, one.text) for one in found if one.text is not None]
         self._batch: pa.RecordBatch | None = None
         self._lines: bytes | None = None
 
     @property
     def batch(self) -> pa.RecordBatch:
-        """As an Arrow record batch of `item_schema()`."""
+        """As an Arrow record batch of its endpoint's `item_schema`."""
         if self._batch is None:
             from .tables import record_batch  # noqa: PLC0415 - pyarrow is an extra
 
@@ -76,7 +77,7 @@ class Rows:
                 yield row
 
     def _count(self, row: dict[str, Any]) -> None:
-        for name, text in _NUMBERS:
+        for name, text in self._numbers:
             if row[text] is not None:
                 unread = row[name] is None
                 self._conversions.add(name, unread=int(unread), bounds=int(not unread))

@@ -8,6 +8,7 @@ structs, and Arrow turns the whole list into numbers at once. Only the values th
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Iterator
 from itertools import chain
 from operator import attrgetter
@@ -17,12 +18,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..items import Item
-from ..rows import ITEM_COLUMNS, READERS, Column, Kind, nested, says_more
+from ..columns import Column, Kind, layout
+from ..endpoints import Endpoint
+from ..rows import READERS, says_more
 from .reading import Chunk
 from .sinks import Conversions
 
-__all__ = ["MONEY", "PERCENT", "Conversions", "item_schema", "record_batch"]
+__all__ = ["MONEY", "PERCENT", "Conversions", "item_schema", "json_columns", "record_batch"]
 
 MONEY = pa.decimal128(20, 4)
 """Yuan. Holds all that decimal128(18, 2) does and, so that a file keeps one schema, four decimals:
@@ -36,7 +38,9 @@ _TYPES: dict[Kind, pa.DataType] = {
     "money": MONEY,
     "count": pa.int64(),
     "percent": PERCENT,
+    "number": PERCENT,
     "flag": pa.bool_(),
+    "json": pa.string(),
 }
 # Digits that surely fit the type; what does not match is read one by one. A rate below 1 may be a
 # fraction, so none of those is plain.
@@ -44,6 +48,7 @@ _PLAIN = {
     "money": r"^-?\d{1,16}(\.\d{1,4})?$",
     "count": r"^\d{1,18}$",
     "percent": r"^[1-9]\d{0,9}(\.\d{1,6})?$",
+    "number": r"^-?\d{1,12}(\.\d{1,6})?$",
 }
 
 _PROVENANCE = (
@@ -55,26 +60,28 @@ _PROVENANCE = (
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
 
-_EMPTY = {
-    field.name: inner()
-    for field in msgspec.structs.fields(Item)
-    if (inner := nested(field.type)) is not None
-}
 # What Arrow can take as it was sent.
 _READY: dict[str, set[type]] = {"id": {int}, "count": {int, type(None)}, "flag": {bool, type(None)}}
 _NULL = pa.scalar(None, pa.string())
 
 
 @functools.cache
-def item_schema() -> pa.Schema:
+def item_schema(endpoint: Endpoint) -> pa.Schema:
     """The schema of an item table, the same for every export of an endpoint."""
-    columns = [pa.field(c.name, _TYPES[c.kind], nullable=c.kind != "id") for c in ITEM_COLUMNS]
-    texts = [pa.field(c.text, pa.string()) for c in ITEM_COLUMNS if c.text is not None]
+    found = layout(endpoint.item).columns
+    columns = [pa.field(c.name, _TYPES[c.kind], nullable=c.kind != "id") for c in found]
+    texts = [pa.field(c.text, pa.string()) for c in found if c.text is not None]
     return pa.schema([*_PROVENANCE, *columns, *texts, pa.field("extra", pa.string())])
 
 
+def json_columns(endpoint: Endpoint) -> tuple[str, ...]:
+    """The text columns that hold JSON: databases can look inside."""
+    found = layout(endpoint.item).columns
+    return (*(column.name for column in found if column.kind == "json"), "extra")
+
+
 def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
-    """Turn decoded pages into a record batch of `item_schema()`.
+    """Turn decoded pages into a record batch of `item_schema` of their endpoint.
 
     Args:
         chunk: Decoded pages.
@@ -83,12 +90,15 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
     items = list(chain.from_iterable(chunk.items))
     arrays = _provenance(chunk)
     texts: list[pa.Array] = []
-    for column, sent in _columns(items):
+    schema = item_schema(chunk.endpoint)
+    for column, sent in _columns(items, chunk.endpoint):
         values, more = _array(column, sent, conversions)
         arrays.append(values)
         if column.text is not None:
             texts.append(more)
-    return pa.RecordBatch.from_arrays([*arrays, *texts, _extra(items)], schema=item_schema())
+    return pa.RecordBatch.from_arrays(
+        [*arrays, *texts, _extra(items, chunk.endpoint)], schema=schema
+    )
 
 
 def _provenance(chunk: Chunk) -> list[pa.Array]:
@@ -114,23 +124,18 @@ def _repeated(counts: list[int]) -> list[int]:
     return [n for n, count in enumerate(counts) for _ in range(count)]
 
 
-def _columns(items: list[Item]) -> Iterator[tuple[Column, list[Any]]]:
+def _columns(items: list[Any], endpoint: Endpoint) -> Iterator[tuple[Column, list[Any]]]:
     """Each column with what was sent for it."""
-    blocks: dict[str, list[Any]] = {}
-    for column in ITEM_COLUMNS:
-        *above, name = column.path
-        if not above:
-            yield column, list(map(attrgetter(name), items))
-            continue
-        block = blocks.get(above[0])
-        if block is None:
-            block = blocks[above[0]] = list(map(attrgetter(above[0]), items))
-        try:
-            yield column, list(map(attrgetter(name), block))
-        except AttributeError:  # a block that is null or absent
-            empty = _EMPTY[above[0]]
-            block = blocks[above[0]] = [empty if part is None else part for part in block]
-            yield column, list(map(attrgetter(name), block))
+    found = layout(endpoint.item)
+    blocks = [items]
+    for block in found.blocks[1:]:
+        parts = list(map(attrgetter(block.name), blocks[block.above]))
+        if types.NoneType in set(map(type, parts)):
+            empty = block.kind()  # for a block that is null or absent
+            parts = [empty if part is None else part for part in parts]
+        blocks.append(parts)
+    for column in found.columns:
+        yield column, list(map(attrgetter(column.path[-1]), blocks[column.block]))
 
 
 def _array(
@@ -139,6 +144,8 @@ def _array(
     """A column of its type, and beside it what the values do not say."""
     if column.kind == "text":
         return _texts(sent), None
+    if column.kind == "json":
+        return _json(sent), None
     # Arrow would take a float for a whole number, though its text says another one.
     if set(map(type, sent)) <= _READY.get(column.kind, set()):
         try:
@@ -160,6 +167,14 @@ def _texts(sent: list[Any]) -> pa.Array:
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         values = pa.array([READERS["text"](value) for value in sent], pa.string())
     return pc.if_else(pc.equal(values, "null"), _NULL, values)
+
+
+def _json(sent: list[Any]) -> pa.Array:
+    read = READERS["json"]
+    values = [None if value is None else read(value) for value in sent]
+    return pa.array(
+        [None if v is None else msgspec.json.encode(v).decode() for v in values], pa.string()
+    )
 
 
 def _numbers(
@@ -220,8 +235,8 @@ def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
     return fits
 
 
-def _extra(items: list[Item]) -> pa.Array:
-    if set(map(type, items)) <= {Item}:
+def _extra(items: list[Any], endpoint: Endpoint) -> pa.Array:
+    if set(map(type, items)) <= {endpoint.item}:
         return pa.nulls(len(items), pa.string())  # no field that the struct does not know
     return pa.array([json_text(item.extra) for item in items], pa.string())
 

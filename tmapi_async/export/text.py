@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from .tables import item_schema
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -16,13 +12,12 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _FORMULA = r"""^(?:[\t\r\n]|[\s"']*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"""
 
 
-@functools.cache
-def csv_schema() -> pa.Schema:
-    """The schema of an item table with its times as text."""
+def csv_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of a table with its times as text."""
     return pa.schema(
         [
             pa.field(field.name, pa.string() if pa.types.is_timestamp(field.type) else field.type)
-            for field in item_schema()
+            for field in schema
         ]
     )
 
@@ -30,7 +25,7 @@ def csv_schema() -> pa.Schema:
 def for_spreadsheets(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Times in RFC 3339, and a `'` before each text that would be taken for a formula."""
     return pa.RecordBatch.from_arrays(
-        [harmless(column) for column in batch.columns], schema=csv_schema()
+        [harmless(column) for column in batch.columns], schema=csv_schema(batch.schema)
     )
 
 

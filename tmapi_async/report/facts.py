@@ -124,16 +124,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return set(self.states) <= {"complete"}
 
 
-def gather(journal: str | Path, *, run: int | None = None) -> Facts:
+def gather(journal: str | Path, *, run: int | None = None, endpoint: str | None = None) -> Facts:
     """Gather what a report tells.
 
     Args:
         journal: The journal's file; it may be written meanwhile.
         run: Number of the run; None for the latest.
+        endpoint: Short or full name of the endpoint whose items are told of; None for the only one.
 
     Raises:
         JournalError: The journal cannot be read.
-        InvalidRequestError: It has no such run.
+        InvalidRequestError: It has no such run, or rows of several endpoints of which none was
+            chosen.
     """
     with JournalReader(journal) as reader:
         runs = reader.runs()
@@ -159,8 +161,8 @@ def gather(journal: str | Path, *, run: int | None = None) -> Facts:
             starts=len(starts),
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
-            goods=goods(reader, chosen.id),
-            changes=_changes(journal, runs, chosen),
+            goods=goods(reader, chosen.id, endpoint),
+            changes=_changes(journal, runs, chosen, endpoint),
             reject_rows=list(islice(_rejects(reader, chosen.id), MOST_REJECTS)),
         )
 
@@ -234,14 +236,16 @@ def _rejects(reader: JournalReader, run: int) -> Iterator[RejectFact]:
         )
 
 
-def _changes(journal: str | Path, runs: list[RunInfo], run: RunInfo) -> ChangeFacts | None:
+def _changes(
+    journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str | None
+) -> ChangeFacts | None:
     from ..export.changes import KINDS  # noqa: PLC0415 - only where there are two runs
     from ..export.comparing import compare_runs, largest  # noqa: PLC0415 - as above
 
     if not any(one.id < run.id for one in runs):
         return None
     try:
-        found = compare_runs(journal, after=run.id)
+        found = compare_runs(journal, after=run.id, endpoint=endpoint)
     except ExportRefusedError:
         return None
     return ChangeFacts(

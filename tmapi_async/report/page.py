@@ -28,24 +28,32 @@ TITLES = {
     "speed": "Pages a second and gate width",
     "codes": "Failures a second, by code",
     "prices": "Prices by category",
-    "rates": "Items by the repurchase rate of their shop",
+    "rates": "Items by repurchase rate, of the item or else of its shop",
 }
 
 
-def write_report(journal: str | Path, output: str | Path, *, run: int | None = None) -> int:
+def write_report(
+    journal: str | Path,
+    output: str | Path,
+    *,
+    run: int | None = None,
+    endpoint: str | None = None,
+) -> int:
     """Write a report of a run to a file, whole or not at all; returns its size in bytes.
 
     Args:
         journal: The journal's file.
         output: The HTML file.
         run: Number of the run; None for the latest.
+        endpoint: Short or full name of the endpoint whose items are told of; None for the only one.
 
     Raises:
         JournalError: The journal cannot be read.
-        InvalidRequestError: It has no such run.
+        InvalidRequestError: It has no such run, or rows of several endpoints of which none was
+            chosen.
         OSError: The file cannot be written; what was there before still is.
     """
-    page = render(gather(journal, run=run)).encode()
+    page = render(gather(journal, run=run, endpoint=endpoint)).encode()
     place = Place(Path(output).expanduser())
     try:
         place.part.write_bytes(page)

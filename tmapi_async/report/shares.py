@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..export.changes import latest
+from ..export.meaning import COLUMNS, meant
 from ..export.reading import Selection, chunks, scope
 from ..export.sinks import Conversions
 from ..export.tables import record_batch
@@ -78,16 +79,22 @@ class Goods(msgspec.Struct, frozen=True):
     rated: int
 
 
-def goods(reader: JournalReader, run: int) -> Goods:
+def goods(reader: JournalReader, run: int, endpoint: str | None = None) -> Goods:
     """Aggregate the items of a run; holds six narrow columns of all of them.
+
+    Args:
+        reader: The journal.
+        run: Number of the run.
+        endpoint: Short or full name of the endpoint whose items are meant; None for the only one.
 
     Raises:
         JournalError: A page cannot be read.
+        ExportRefusedError: The run has several endpoints and none was chosen, or nothing of it.
     """
     conversions = Conversions()
     parts: list[pa.RecordBatch] = []
     sellers = _table([], _SELLER)
-    for chunk in chunks(reader, scope(reader, Selection(run=run))):
+    for chunk in chunks(reader, scope(reader, Selection(run=run, endpoint=endpoint))):
         batch = _named(record_batch(chunk, conversions))
         parts.append(batch.select(_WANTED))
         sellers = _best(sellers, batch.select(_SELLER))
@@ -126,14 +133,11 @@ _TYPES: dict[str, pa.DataType] = {
 
 
 def _named(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {name: batch[name] for name in ("listing", "cat_id", "item_id", "title", "img")}
+    columns = {name: batch[name] for name in ("listing", "cat_id", "item_id")}
     columns["listing"] = columns["listing"].dictionary_encode()
-    columns["product_url"] = batch["product_url"]
-    columns["company"] = batch["shop_info_company_name"]
-    price = pc.coalesce(batch["price_info_sale_price"], batch["price"])
-    columns["price"] = pc.cast(price, pa.float64())  # for drawing; amounts are never summed
-    columns["sold"] = pc.coalesce(batch["sales_count"], batch["sale_info_sale_quantity_int"])
-    columns["rate"] = pc.cast(batch["shop_info_shop_repurchase_rate"], pa.float32())
+    columns |= {name: meant(batch, name) for name in COLUMNS}
+    columns["price"] = pc.cast(columns["price"], pa.float64())  # for drawing; never summed
+    columns["rate"] = pc.cast(columns["rate"], pa.float32())
     return pa.RecordBatch.from_pydict(columns)
 
 
