@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export.choosing import EXPORTED, choose
 from tmapi_async.export.comparing import compare_runs
 from tmapi_async.export.meaning import meant
+from tmapi_async.export.postgres_table import columns as sql_columns
 from tmapi_async.export.reading import Chunk
 from tmapi_async.export.sinks import Conversions
 from tmapi_async.export.tables import item_schema, json_columns, record_batch
@@ -127,9 +129,7 @@ def test_every_value_of_the_samples_is_in_every_form(
     lines = [json.loads(line) for line in Path(files[0]).read_bytes().splitlines()]
     table = pq.read_table(files[2]).to_pylist()
     with duckdb.connect(files[3]) as database:
-        tabled = (
-            database.sql("SELECT * FROM items ORDER BY position").to_arrow_table().to_pylist()
-        )
+        tabled = database.sql("SELECT * FROM items ORDER BY position").to_arrow_table().to_pylist()
     query = "SELECT * FROM items ORDER BY position"
     with psycopg.connect(postgres, row_factory=psycopg.rows.dict_row) as connection:
         served = connection.execute(query).fetchall()
@@ -261,3 +261,17 @@ def test_an_endpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         export_journal(journal, [str(tmp_path / "a.jsonl")])
     chosen = Selection(endpoint="category-v1")
     assert export_journal(journal, [str(tmp_path / "a.jsonl")], chosen).rows == 1
+
+
+@pytest.mark.parametrize("endpoint", list(EXPORTED.values())[1:], ids=lambda one: one.name)
+def test_the_schema_page_has_a_table_for_each_endpoint(endpoint: Endpoint) -> None:
+    """The page names every column of the item with its types, in the order of a row."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "item-schema.md").read_text("utf-8")
+    section = page.partition(f"\n### {endpoint.name}\n")[2].partition("\n#")[0]
+    listed = re.findall(
+        r"^\| `(\w+)` \| ([^|]+?)(?:, never null| \(JSON\))? \| (.+?) \|", section, re.MULTILINE
+    )
+    served = {column.name: column.type for column in sql_columns(endpoint)}
+    kinds = {field.name: str(field.type) for field in item_schema(endpoint)}
+    names = [column.name for column in columns(endpoint.item)]
+    assert listed == [(name, kinds[name], served[name]) for name in names]

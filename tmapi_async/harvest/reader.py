@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import msgspec
 
+from ..endpoints import ENDPOINTS
 from ..listings import Listing
 from .bodies import Decoder, answer
 from .errors import BodyError
@@ -309,6 +310,8 @@ class JournalReader:
             answer(self.path, cat_id, frame)
 
     def _distinct(self, visit: int, listing: Listing) -> int:
+        if listing.endpoint not in ENDPOINTS:
+            return 0  # a newer version wrote it
         try:
             with translated(self.path):
                 pages = held(self._connection, self._decoder, visit)
