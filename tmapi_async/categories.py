@@ -71,11 +71,13 @@ class CategoryTree(msgspec.Struct, frozen=True):
         nodes: Category ID to node.
         repeated: Times that a category was shown below another one again; it stays in its first
             place, and is not asked for twice.
+        cut: The depth below which nothing was asked for, or None.
     """
 
     tops: tuple[int, ...]
     nodes: dict[int, CategoryNode]
     repeated: int = 0
+    cut: int | None = None
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -99,8 +101,11 @@ class CategoryTree(msgspec.Struct, frozen=True):
         return self.nodes.get(cat_id)
 
     def leaves(self) -> Iterator[CategoryNode]:
-        """The nodes with nothing below them: what there is to harvest."""
-        return (node for node in self if node.is_leaf)
+        """The nodes with nothing below them: what there is to harvest.
+
+        In a tree that was cut at a depth, those at the cut too: what is below them was not asked.
+        """
+        return (node for node in self if node.is_leaf or node.depth == self.cut)
 
 
 class CategoryCache(Protocol):
@@ -129,7 +134,7 @@ class CategoryCache(Protocol):
         ...
 
     async def end(self, *, complete: bool) -> None:
-        """Make all of it durable; `complete`: nothing of the tree is missing."""
+        """Make all of it durable; `complete`: nothing of what was asked for is missing."""
         ...
 
 
@@ -210,9 +215,7 @@ class CategoryWalk:
                     break
                 self._take(page)
             self._raise_failures()
-            # A part, or what was left when the cache broke, is not the tree.
-            broken = self._cache is not None and self._cache.error is not None
-            complete = self._root is None and not self._bounded and not broken
+            complete = self._cache is None or self._cache.error is None
         finally:
             await self.aclose()
             if self._cache is not None:
@@ -251,7 +254,8 @@ class CategoryWalk:
 
     def tree(self) -> CategoryTree:
         """What is known so far."""
-        return CategoryTree(self._tops, dict(self._nodes), self._repeated)
+        cut = self._most if self._bounded else None
+        return CategoryTree(self._tops, dict(self._nodes), self._repeated, cut)
 
     def statistics(self) -> WalkStatistics:
         """A snapshot; a listing is a category whose children were asked for."""

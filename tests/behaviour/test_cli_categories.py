@@ -41,7 +41,24 @@ def test_the_command_keeps_the_tree_and_tells_of_it(tmapi, tmp_path):
     assert json.loads(again.out.splitlines()[-1])["requests"] == 0
     assert again.out.splitlines()[:-1] != []
     status = tmapi("status", journal).out.decode()
-    assert "category tree: 7 answers, whole since" in status
+    assert "category tree: 7 answers, fetched from" in status
+
+
+def test_another_host_is_warned_of(tmapi, tmp_path):
+    """A tree that was filled from one server is not served for another without a word."""
+    journal = str(tmp_path / "j")
+    assert tmapi("categories", "--sandbox", "--journal", journal).code == 0
+    with SandboxThread(tree=5) as sandbox:
+        done = tmapi("categories", "--journal", journal, url=sandbox.url)
+    assert done.code == 0
+    assert "was filled from sandbox, and now from 127.0.0.1:" in done.err
+
+
+def test_leaves_of_a_cut_tree_are_those_at_the_cut(tmapi):
+    """With a depth, the IDs at it are leaves too: none is left out in silence."""
+    every = tmapi("categories", "--sandbox", "--depth", "1", "-q").out.splitlines()
+    leaves = tmapi("categories", "--sandbox", "--depth", "1", "--leaves", "-q").out.splitlines()
+    assert len(leaves) == len(every) > 1
 
 
 def test_a_list_of_ids_with_holes_is_not_printed(tmapi, tmp_path):
@@ -81,7 +98,7 @@ def test_an_interrupt_keeps_what_was_paid_for(tmp_path):
         running = spawn("categories", "--journal", journal, env=env)
         while running.poll() is None:
             with suppress(JournalError), JournalReader(journal) as reader:
-                if reader.trees() and reader.trees()[0].answers > 5:
+                if (tree := reader.tree()) is not None and tree.answers > 5:
                     break
         os.kill(running.pid, signal.SIGINT)
         done = finish(running)

@@ -92,7 +92,7 @@ class _Run:
         cache = (
             nullcontext(None)
             if job.journal is None
-            else JournalCategories(job.journal, refresh=job.refresh)
+            else JournalCategories(job.journal, refresh=job.refresh, host=job.connection.host)
         )
         with cache as kept:
             async with running.client(job.connection) as self._api:

@@ -18,7 +18,7 @@ from urllib.request import getproxies_environment
 import msgspec
 import typer
 
-from ..address import DEFAULT_BASE_URL
+from ..address import DEFAULT_BASE_URL, check_base_url
 from ..client import DEFAULT_TIMEOUT, TMAPI
 from ..errors import InvalidRequestError
 from ..limits.gate import Budget
@@ -189,6 +189,11 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         tokens = [SANDBOX_TOKEN] if sandbox_url else self._tokens()
         base_url, limits = sandbox_url or self._base_url(), self._limits()
         return [TMAPI(token, base_url=base_url, **limits) for token in tokens]
+
+    @property
+    def host(self) -> str:
+        """What a journal notes as the API's host; each sandbox is the same one."""
+        return "sandbox" if self.sandbox else check_base_url(self._base_url())
 
     def _base_url(self) -> str:
         # Given but empty, as by an unset variable of a script, is refused: no other host is meant.

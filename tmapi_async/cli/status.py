@@ -48,7 +48,7 @@ def _print(journal: JournalReader, *, every: bool, json: bool) -> None:
     running = journal.writer is not None
     text = [
         *_head(journal),
-        *_trees(journal),
+        *_tree(journal),
         "",
         *tables.lines(_RUN_HEADS, [_run(run) for run in runs]),
     ]
@@ -69,12 +69,13 @@ def _head(journal: JournalReader) -> list[str]:
     return [f"{journal.path}: {size:.1f} MB, {by} to it now"]
 
 
-def _trees(journal: JournalReader) -> list[str]:
-    return [
-        f"category tree: {tree.answers:,} answers, "
-        + (f"whole since {_time(tree.ended_at)}" if tree.ended_at else "some are missing")
-        for tree in journal.trees()
-    ]
+def _tree(journal: JournalReader) -> list[str]:
+    tree = journal.tree()
+    if tree is None:
+        return []
+    missing = "; the last look was broken off" if tree.broken_off else ""
+    when = f"fetched from {_time(tree.oldest)} to {_time(tree.latest)}"
+    return [f"category tree: {tree.answers:,} answers, {when}{missing}"]
 
 
 def _run(run: RunInfo) -> tuple[object, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import zstandard
 
@@ -19,13 +20,14 @@ from .files import WriteLock
 from .records import milliseconds
 from .schema import connect, finish, translated
 
-_LATEST = "SELECT id, ended_at FROM tree ORDER BY id DESC LIMIT 1"
-_BEGIN = "INSERT INTO tree (started_at) VALUES (?)"
-_REOPEN = "UPDATE tree SET ended_at = NULL WHERE id = ?"
-_END = "UPDATE tree SET ended_at = ? WHERE id = ?"
-_FORGET = ("DELETE FROM category WHERE tree < ?", "DELETE FROM tree WHERE id < ?")
-_BODY = "SELECT body FROM category WHERE tree = ? AND cat_id = ?"
+_LATEST = "SELECT id, ended_at FROM look ORDER BY id DESC LIMIT 1"
+_BEGIN = "INSERT INTO look (host, started_at) VALUES (?, ?)"
+_END = "UPDATE look SET ended_at = ? WHERE id = ?"
+_BODY = "SELECT body FROM category WHERE cat_id = ? AND look >= ?"
 _KEEP = "INSERT OR REPLACE INTO category VALUES (?, ?, ?, ?)"
+_HOSTS = "SELECT DISTINCT host FROM category JOIN look ON look.id = category.look"
+
+log = logging.getLogger("tmapi_async")
 
 Row = tuple[int, int, int, bytes]
 
@@ -40,12 +42,16 @@ class JournalCategories:
     Args:
         journal: The journal's file; made if there is none.
         refresh: Ask for everything anew; a look that was broken off is gone on with.
+        host: Host and port of the API, to be noted and, where what is kept came from another one,
+            warned of; None for neither.
 
     Raises:
         JournalError: The journal cannot be used; nothing was sent.
     """
 
-    def __init__(self, journal: str | Path, *, refresh: bool = False) -> None:
+    def __init__(
+        self, journal: str | Path, *, refresh: bool = False, host: str | None = None
+    ) -> None:
         self.path = Path(journal).expanduser().resolve()
         self._lock = WriteLock(self.path)
         self._lock.acquire()
@@ -61,14 +67,23 @@ class JournalCategories:
         self.waiting = 0
         self.error: JournalError | None = None
         with translated(self.path):
-            self._tree, self._ended = self._open(refresh=refresh)
+            self._warn(host)
+            self._look = self._open(host)
+        # Asked anew, only what this look was answered counts.
+        self._oldest = self._look if refresh else 0
 
-    def _open(self, *, refresh: bool) -> tuple[int, bool]:
+    def _warn(self, host: str | None) -> None:
+        others = {other for (other,) in self._connection.execute(_HOSTS)} - {host, None}
+        if host is not None and others:
+            message = "the tree in %s was filled from %s, and now from %s: is it the same API?"
+            log.warning(message, self.path, ", ".join(sorted(others)), host)
+
+    def _open(self, host: str | None) -> int:
         found = self._connection.execute(_LATEST).fetchone()
-        if found is None or (refresh and found[1] is not None):
-            started = self._connection.execute(_BEGIN, (milliseconds(time.time()),))
-            return int(started.lastrowid or 0), False
-        return int(found[0]), found[1] is not None
+        if found is not None and found[1] is None:
+            return int(found[0])
+        begun = self._connection.execute(_BEGIN, (host, milliseconds(time.time())))
+        return int(begun.lastrowid or 0)
 
     def begin(self, on_durable: Callable[[], None]) -> None:
         """Get ready; `on_durable` is called in the event loop when fewer answers wait."""
@@ -81,13 +96,13 @@ class JournalCategories:
             JournalError: It cannot be read.
         """
         with translated(self.path):
-            found = self._connection.execute(_BODY, (self._tree, cat_id)).fetchone()
+            found = self._connection.execute(_BODY, (cat_id, self._oldest)).fetchone()
         return None if found is None else answer(self.path, cat_id, found[0])
 
     def put(self, cat_id: int, page: Page[Category]) -> None:
         """Keep an answer; it is durable when it is not `waiting` any more."""
         fetched_at = milliseconds(page.fetched_at.timestamp())
-        self._rows.append((self._tree, cat_id, fetched_at, self._compress(page.body)))
+        self._rows.append((cat_id, self._look, fetched_at, self._compress(page.body)))
         self.waiting += 1
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit(), name="tmapi categories")
@@ -106,19 +121,12 @@ class JournalCategories:
             self._committing = None
 
     def _write(self, rows: list[Row]) -> None:
-        statements: list[tuple[str, Any]] = [(_KEEP, row) for row in rows]
-        if self._ended:
-            statements.insert(0, (_REOPEN, (self._tree,)))
-        self._transaction(statements)
-        self._ended = False
-
-    def _transaction(self, statements: list[tuple[str, Any]]) -> None:
         execute = self._connection.execute
         with translated(self.path):
             execute("BEGIN IMMEDIATE")
             try:
-                for sql, values in statements:
-                    execute(sql, values)
+                for row in rows:
+                    execute(_KEEP, row)
                 execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(Exception):
@@ -126,7 +134,7 @@ class JournalCategories:
                 raise
 
     async def end(self, *, complete: bool) -> None:
-        """Make all of it durable; a complete look replaces those before it.
+        """Make all of it durable; a complete look is not gone on with.
 
         Raises:
             JournalError: It cannot be committed.
@@ -135,10 +143,9 @@ class JournalCategories:
             await task
         if self.error is not None:
             raise self.error
-        if complete and not self._ended:
-            ended = (_END, (milliseconds(time.time()), self._tree))
-            self._transaction([ended, *((sql, (self._tree,)) for sql in _FORGET)])
-            self._ended = True
+        if complete:
+            with translated(self.path):
+                self._connection.execute(_END, (milliseconds(time.time()), self._look))
 
     def close(self) -> None:
         """Close the journal."""
@@ -152,4 +159,4 @@ class JournalCategories:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<JournalCategories {self.path}: tree {self._tree}, {self.waiting} waiting>"
+        return f"<JournalCategories {self.path}: look {self._look}, {self.waiting} waiting>"

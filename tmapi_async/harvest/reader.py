@@ -81,10 +81,8 @@ WHERE ? IN (0, visit.run) AND NOT EXISTS (
 ORDER BY failed_page.visit, number
 """
 
-_TREES = """
-SELECT id, started_at, ended_at, count(cat_id) FROM tree LEFT JOIN category ON tree = id
-GROUP BY id ORDER BY id
-"""
+_TREE = "SELECT count(*), min(fetched_at), max(fetched_at) FROM category"
+_BROKEN_OFF = "SELECT count(*) FROM look WHERE ended_at IS NULL"
 
 _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _CODES = msgspec.json.Decoder(dict[str, int])
@@ -290,12 +288,13 @@ class JournalReader:
             for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
         ]
 
-    def trees(self) -> list[TreeInfo]:
-        """The looks at the tree of categories that it holds, oldest first."""
-        return [
-            TreeInfo(number, started / 1000, None if ended is None else ended / 1000, answers)
-            for number, started, ended, answers in self._query(_TREES)
-        ]
+    def tree(self) -> TreeInfo | None:
+        """What it holds of the tree of categories, or None if that is nothing."""
+        answers, oldest, latest = self._query(_TREE)[0]
+        if not answers:
+            return None
+        broken_off = self._query(_BROKEN_OFF)[0][0] > 0
+        return TreeInfo(answers, oldest / 1000, latest / 1000, broken_off)
 
     def verify(self) -> None:
         """Read the whole file, every body included, and check it.

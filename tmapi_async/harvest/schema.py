@@ -131,18 +131,18 @@ CREATE TABLE dictionary (
 """
 
 _CATEGORIES = """
-CREATE TABLE tree (                     -- one look at the tree of categories
+CREATE TABLE look (                     -- a look at the tree of categories, or at a part of it
     id INTEGER PRIMARY KEY,
+    host TEXT,                          -- as that of a start; null: not told
     started_at INTEGER NOT NULL,
-    ended_at INTEGER                    -- null: something of it is missing
+    ended_at INTEGER                    -- null: it was broken off
 );
-CREATE TABLE category (                 -- what the API answered about a category
-    tree INTEGER NOT NULL REFERENCES tree,
-    cat_id INTEGER NOT NULL,            -- 0: the first level
+CREATE TABLE category (                 -- what the API answered about a category, last
+    cat_id INTEGER PRIMARY KEY,         -- 0: the first level
+    look INTEGER NOT NULL REFERENCES look,
     fetched_at INTEGER NOT NULL,
-    body BLOB NOT NULL,                 -- one zstd frame
-    PRIMARY KEY (tree, cat_id)
-) WITHOUT ROWID;
+    body BLOB NOT NULL                  -- one zstd frame
+);
 """
 
 MIGRATIONS: tuple[str, ...] = (_CATEGORIES,)

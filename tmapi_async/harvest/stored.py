@@ -30,19 +30,19 @@ class RunInfo(msgspec.Struct, frozen=True):
 
 
 class TreeInfo(msgspec.Struct, frozen=True):
-    """A look at the tree of categories.
+    """What a journal holds of the tree of categories.
 
     Attributes:
-        id: Its number, from 1.
-        started_at: When it was begun, seconds since 1970, UTC.
-        ended_at: When nothing of it was missing any more, or None.
         answers: Answers held: one for each category that has others below it.
+        oldest: When the oldest of them was fetched, seconds since 1970, UTC.
+        latest: When the latest was.
+        broken_off: Whether the last look was broken off: something of it is missing.
     """
 
-    id: int
-    started_at: float
-    ended_at: float | None
     answers: int
+    oldest: float
+    latest: float
+    broken_off: bool
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
