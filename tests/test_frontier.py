@@ -78,16 +78,16 @@ def test_hungry_until_as_many_listings_wait_as_the_gate_is_wide() -> None:
 
 
 def test_a_page_far_behind_holds_the_listing_back() -> None:
-    """A listing runs at most 16 gate widths ahead of its first unsettled page."""
+    """A listing runs at most 24 gate widths ahead of its first unsettled page."""
     frontier = Frontier()
     frontier.open(A, expected=1000)
     first, *rest = take(frontier, 2)
-    assert numbers(rest) == list(range(2, 34))
+    assert numbers(rest) == list(range(2, 50))
     for request in rest:
         assert frontier.answered(request, has_next=True, items=20).deliver == ()
     assert take(frontier, 2) == []
-    assert frontier.answered(first, has_next=True, items=20).deliver == tuple(range(1, 34))
-    assert numbers(take(frontier, 2))[:2] == [34, 35]
+    assert frontier.answered(first, has_next=True, items=20).deliver == tuple(range(1, 50))
+    assert numbers(take(frontier, 2))[:2] == [50, 51]
 
 
 # -- evidence and endings

@@ -166,9 +166,9 @@ def test_below_a_page_past_the_end_the_search_goes_half_way() -> None:
 
 
 def test_guesses_keep_within_reach() -> None:
-    """A guess is at most 16 gate widths ahead of the first unsettled page."""
+    """A guess is at most 24 gate widths ahead of the first unsettled page."""
     frontier = proven(5000, 4)
-    assert max(take(frontier, 4)) <= 5001 + 64
+    assert 5001 + 64 < max(take(frontier, 4)) <= 5001 + 96
 
 
 def test_a_guess_that_fails_is_forgotten_until_it_is_needed() -> None:
@@ -289,12 +289,29 @@ def test_the_allowance_is_shared_by_proven_length() -> None:
     guessed = []
     while (request := frontier.take(16)) is not None:
         guessed.append(request)
-    assert {request.listing for request in guessed} == {A}
-    for request in (PageRequest(A, 97), *guessed):
-        frontier.answered(request, has_next=False, items=20 * (request.number == 97))
+    assert [request.listing for request in guessed].count(B) == 1, "while half is left"
+    assert [request.listing for request in guessed].count(A) >= 5
+    frontier.answered(PageRequest(A, 97), has_next=False, items=20)
+    for request in guessed:
+        frontier.given_back(request, sent=False)
     frontier.answered(PageRequest(B, 5), has_next=True, items=20)
     assert frontier.take(16) == PageRequest(B, 6)
     assert frontier.take(16) is not None, "alone, it may guess"
+
+
+def test_a_short_listing_that_missed_keeps_to_its_part() -> None:
+    """The guess beyond its part, of the first half of the allowance, is for those that hit."""
+    frontier = proven(96, 64)
+    frontier.open(B, held=dict.fromkeys(range(1, 5), True))
+    assert frontier.take(64) == PageRequest(B, 5)
+    guessed: list[PageRequest] = []
+    while not guessed or guessed[-1].listing != B:
+        request = frontier.take(64)
+        assert request is not None
+        guessed.append(request)
+    frontier.answered(guessed[-1], has_next=False, items=0)
+    while (request := frontier.take(64)) is not None:
+        assert request.listing == A
 
 
 def test_what_a_listing_wasted_counts_against_its_share() -> None:

@@ -8,6 +8,8 @@ long ones that would run alone at the end:
 * A listing may use a part of what is left that is proportional to its proven length among those
   whose end is unknown, and what it has wasted counts against that part. Without this, hundreds of
   middling listings spent everything on finding their ends, and a giant was walked page by page.
+  Only of the first half of the allowance each listing may have one guess more than its part, until
+  it misses: when the listings of one or two pages have ended, slots idle and little is proven.
 * The number of its guesses in flight grows with the logarithm of its proven length only: one far
   guess that hits makes more pages certain than a row of near ones, at the price of one miss.
 """
@@ -70,16 +72,17 @@ class Lookahead:
             else:
                 del self._line[trail]
 
-    def choose(self, left: float, reach: int) -> tuple[Trail, int] | None:
+    def choose(self, left: float, allowed: float, reach: int) -> tuple[Trail, int] | None:
         """The guess to make next.
 
         Args:
             left: How much of the allowance is not wasted yet.
+            allowed: The allowance.
             reach: How far past its first unsettled page a walk may run.
         """
         while self._line:
             trail, _ = self._line.popitem(last=False)
-            number = self._guess(trail, left, reach)
+            number = self._guess(trail, left, allowed, reach)
             if number:
                 self._line[trail] = None
                 return trail, number
@@ -87,12 +90,14 @@ class Lookahead:
             trail.listed = False
         return None
 
-    def _guess(self, trail: Trail, left: float, reach: int) -> int:
+    def _guess(self, trail: Trail, left: float, allowed: float, reach: int) -> int:
         if self._window is not None:
             return trail.beyond(self._window, reach)
         if trail.speculative > trail.weight.bit_length():
             return 0
         share = (left + trail.missed) * trail.weight / self._total
         if trail.missed + trail.speculative + 1 > share:
-            return 0
+            plenty = left - self.speculative - 1 >= allowed / 2
+            if trail.missed or trail.speculative or not plenty:
+                return 0
         return trail.leap(left / (left + _CAUTION), reach)

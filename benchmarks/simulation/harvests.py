@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from statistics import median
 from typing import Any
@@ -25,6 +25,23 @@ LATENCIES: dict[str, dict[str, Any]] = {
 }
 """How latencies are spread: the last is what the scenarios of the gate use."""
 
+HEAVY = "heavy tail"
+
+SHORT = ((16, 1500, HEAVY), (256, 24_000, HEAVY), (256, 24_000, "log-normal"))
+"""Work for less than a hundred round trips, shown without a promise. A page that takes twenty of
+them is begun too late by everybody, who cannot know which it is: lengths told help little. And a
+giant among 300 listings shows itself to 256 slots only when the others have ended."""
+
+SKEWED = (
+    (4, 6000, HEAVY),
+    (16, 6000, HEAVY),
+    (64, 24_000, HEAVY),
+    (256, 96_000, HEAVY),
+    (16, 1500, "log-normal"),
+    *SHORT,
+)
+"""Limit, pages and spread of the skewed harvests."""
+
 
 @dataclass(frozen=True)
 class Harvest:
@@ -45,7 +62,7 @@ class Harvest:
     lookahead: int | None
     auto: bool = False
     pages: int = 6000
-    latency: str = "heavy tail"
+    latency: str = HEAVY
     told: bool = False
 
 
@@ -89,22 +106,24 @@ def skewed(runner: Runner) -> Report:
     """300 listings, one of them with 30 % of all pages."""
     report = Report("Makespan of 300 listings, Zipf 1.1, one giant with 30 % of all pages")
     lines = []
-    for limit, pages in ((4, 6000), (16, 6000), (64, 24_000)):
-        at = f"C={limit}, {pages} pages"
+    for limit, pages, latency in SKEWED:
+        at = f"C={limit}, {pages} pages" + (f", {latency}" if latency != HEAVY else "")
+        base = Harvest("skewed", limit, None, pages=pages, latency=latency)
         cases = {
-            "look-ahead auto": Harvest("skewed", limit, None, pages=pages),
-            "C unknown": Harvest("skewed", limit, None, pages=pages, auto=True),
-            "lengths told": Harvest("skewed", limit, 0, pages=pages, told=True),
-            "look-ahead off": Harvest("skewed", limit, 0, pages=pages),
+            "look-ahead auto": base,
+            "C unknown": replace(base, auto=True),
+            "lengths told": replace(base, lookahead=0, told=True),
+            "look-ahead off": replace(base, lookahead=0),
         }
         for name, harvest in cases.items():
-            rows = runner.rows(run, harvest, share=0.5)
+            rows = runner.rows(run, harvest, share=0.5 if limit <= 64 else 0.1)
             times, waste = column(rows, "times"), column(rows, "waste")
             lines.append((f"{at}, {name}", median(times), max(times), median(waste), max(waste),
                           max(column(rows, "refusals"))))  # fmt: skip
             if name == "look-ahead auto":
+                if (limit, pages, latency) not in SHORT:
+                    report.checks.append(Check(f"{at}: makespan / bound", times, 1.10))
                 report.checks += [
-                    Check(f"{at}: makespan / bound", times, 1.10),
                     Check(f"{at}: waste, share of requests", waste, 0.02),
                 ]
         sequential = pages * (1 + RTT) * limit / pages
