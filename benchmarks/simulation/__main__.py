@@ -34,7 +34,12 @@ def main() -> int:
     parser.add_argument("scenario", nargs="*", help="default: all")
     parser.add_argument("--seeds", type=int, default=200, help="runs of each case (200)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the checks there as well")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="keep it there as well, in place of earlier runs of the same scenarios",
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there, no more")
     arguments = parser.parse_args()
     if arguments.plots:
@@ -47,11 +52,23 @@ def main() -> int:
             report = reports[name] = SCENARIOS[name](Runner(pool, arguments.seeds))
             show(name, report, time.perf_counter() - began)
     if arguments.json:
-        found = {name: [check.summary() for check in r.checks] for name, r in reports.items()}
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+        keep(arguments.json, reports, arguments.seeds)
     failed = sum(not check.passed for report in reports.values() for check in report.checks)
     print(f"{failed} promises not kept for every seed" if failed else "every promise kept")
     return 1 if failed else 0
+
+
+def keep(path: Path, reports: dict[str, Report], seeds: int) -> None:
+    """Put reports in a file, beside those of other scenarios."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name, report in reports.items():
+        found[name] = {
+            "title": report.title,
+            "seeds": seeds,
+            "tables": [text.splitlines() for text in report.tables],
+            "checks": [check.summary() for check in report.checks],
+        }
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def show(name: str, report: Report, seconds: float) -> None:

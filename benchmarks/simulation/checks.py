@@ -53,10 +53,11 @@ class Check:
         )
 
     def summary(self) -> dict[str, object]:
-        """The check as data."""
+        """The check as data; a bound that depends on the run as its least and its most."""
+        single = isinstance(self.bound, (int, float))
         return {
             "name": self.name,
-            "bound": self.bound if isinstance(self.bound, (int, float)) else list(self.bound),
+            "bound": self.bound if single else [min(self.bound), max(self.bound)],
             "at_least": self.at_least,
             "median": median(self.values),
             "worst": min(self.values) if self.at_least else max(self.values),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tmapi_async.limits.allowance import Allowance
 from tmapi_async.limits.history import History
 from tmapi_async.limits.reopening import Reopening
+from tmapi_async.limits.timing import Timing
 
 
 def test_three_refusals_are_allowed_and_two_of_a_thousand_answers() -> None:
@@ -73,6 +76,21 @@ def test_old_debt_is_forgiven() -> None:
     allowance.probed(0, 300)
     assert allowance.left(0, 300) == -3
     assert allowance.affords(2_000, 300, 0)
+
+
+def test_pause_between_slots_is_that_of_a_refusal() -> None:
+    """As long as a refusal takes, or a guess at that, and never long; wide gates share it."""
+    timing = Timing()
+    assert timing.pause(4) == 0.0
+    timing.answered(3.2, 1)
+    assert timing.pause(4) == pytest.approx(0.1)
+    timing.refused(0.2)
+    assert timing.pause(4) == timing.pause(16) == pytest.approx(0.2)
+    assert timing.pause(64) == pytest.approx(0.05)
+    for _ in range(50):
+        timing.refused(3.0)
+    assert timing.pause(4) == pytest.approx(0.4)
+    assert repr(timing) == "<Timing: answers take 3.2 s, refusals 3 s>"
 
 
 def test_history_thins_out() -> None:

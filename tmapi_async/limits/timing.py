@@ -10,6 +10,9 @@ UNKNOWN_ROUND_TRIP = 0.5
 QUICK = 1 / 32
 """Share of the latency that a refusal is taken to need, before the first came."""
 
+SLOW = 1 / 8
+"""Share of the latency that a refusal is waited for at most: an answer says as much soon after."""
+
 UNHEARD = 1 / 16
 """Share of the width that may be added while a refusal would be on its way; one slot at least."""
 
@@ -65,7 +68,8 @@ class Timing:
 
     def pause(self, width: int) -> float:
         """Seconds between one slot more and the next, so that a refusal of the first is heard."""
-        return (self.trip or self.latency * QUICK) / max(1.0, width * UNHEARD)
+        trip = min(self.trip, self.latency * SLOW) or self.latency * QUICK
+        return trip / max(1.0, width * UNHEARD)
 
     def crowded(self, answers: int) -> bool:
         """Whether the server takes all it is given, but gets slower: then more is of no use."""
