@@ -8,9 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # installed can be installed again without a network.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
 TESTS :=
+BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs bench-smoke wheel-check test-all test-lowest clean
+.PHONY: help demo test lint types docs bench bench-check wheel-check test-all test-lowest clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +38,12 @@ docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link f
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "built: site/index.html"
 
-bench-smoke: $(VENV)/.dev ## Run one short benchmark, to see that it runs
-	@echo "==> benchmark smoke"
-	@$(BIN)/python -m benchmarks.client --quick
+bench: $(VENV)/.dev ## Run the benchmarks (BENCH="client peers --quick" for some of them)
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-check: $(VENV)/.dev ## Hold the ratios of short benchmarks to the committed ones
+	@echo "==> benchmarks"
+	@$(BIN)/python -m benchmarks --quick --check
 
 wheel-check: $(VENV)/.dev ## Build the wheel, install it alone, and run its command
 	@sh scripts/wheel-check $(BIN)/python

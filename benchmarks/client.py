@@ -15,6 +15,10 @@ import asyncio
 import cProfile
 import json
 import pstats
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tmapi_async import TMAPI
 
@@ -25,16 +29,19 @@ from .common import (
     Server,
     compare,
     has_uvloop,
+    hold,
+    keep_ratios,
     pin,
     run_alone,
     runner,
     table,
     take_turns,
+    told,
     write,
 )
 
 PAGES_EACH = 20
-BASELINE = "semaphore loop"
+BASELINE, FLOOR = "semaphore loop", "raw sockets"
 
 
 async def pages(url: str, listings: int, width: int) -> int:
@@ -56,7 +63,7 @@ CLIENTS = {
     ON_UVLOOP: pages,
     BASELINE: others.semaphore_loop,
     "worker loop": others.worker_loop,
-    "raw sockets": others.raw_sockets,
+    FLOOR: others.raw_sockets,
 }
 COLUMNS = {
     "client": "client",
@@ -99,7 +106,22 @@ def alone(options: argparse.Namespace) -> None:
     print(json.dumps(figures))
 
 
-def turns(options: argparse.Namespace) -> None:
+def ratio(found: Mapping[str, Sequence[Mapping[str, float]]], client: str, to: str) -> float:
+    """Median of the ratios between two clients, turn by turn."""
+    pairs = zip(found[client], found[to], strict=True)
+    return statistics.median(one["cpu_us"] / other["cpu_us"] for one, other in pairs)
+
+
+def promises(found: Mapping[str, Sequence[Mapping[str, float]]]) -> list[dict[str, Any]]:
+    """What must hold of `pages()`, uvloop allowed."""
+    ours = [name for name in (ON_UVLOOP, "pages()") if name in found]
+    return [
+        hold(f"pages() beside the {to}, CPU", min(ratio(found, name, to) for name in ours), most)
+        for to, most in ((BASELINE, 0.85), (FLOOR, 3.0))
+    ]
+
+
+def turns(options: argparse.Namespace) -> int:
     """Run every client in turns, print the table, keep the figures of a full run."""
     workload = (
         f"{options.listings} listings of {PAGES_EACH} pages, 20 items (12.7 KB) each, "
@@ -121,16 +143,23 @@ def turns(options: argparse.Namespace) -> None:
         found = take_turns(rivals, options.pairs, run)
     rows = compare(found, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
-    if not options.quick:
+    musts = promises(found)
+    if options.quick:
+        ours = [name for name in (ON_UVLOOP, "pages()") if name in found]
+        kept = {f"{name}/{to}": ratio(found, name, to) for name in ours for to in (BASELINE, FLOOR)}
+        keep_ratios("client", kept)
+    else:
         name = "client-uvloop" if options.uvloop else "client"
-        print(f"written: {write(name, workload, {'rows': rows, 'runs': found})}")
+        content = {"rows": rows, "runs": found, "musts": musts}
+        print(f"written: {write(name, workload, content)}")
+    return told(musts)
 
 
-def main() -> None:
-    """Run the benchmark, or one of its runs."""
+def main() -> int:
+    """Run the benchmark, or one of its runs; 1 if what must hold does not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
-    parser.add_argument("--pairs", type=int, default=None, help="turns (9; with --quick 3)")
+    parser.add_argument("--pairs", type=int, default=None, help="turns (9; with --quick 5)")
     parser.add_argument("--listings", type=int, default=None, help=f"of {PAGES_EACH} pages")
     parser.add_argument("--width", type=int, default=32, help="requests in flight")
     parser.add_argument("--uvloop", action="store_true", help="uvloop for every client")
@@ -138,13 +167,13 @@ def main() -> None:
     parser.add_argument("--alone", choices=CLIENTS, help="one run, in this process")
     parser.add_argument("--url", help="with --alone: the server to use")
     options = parser.parse_args()
-    options.pairs = options.pairs or (3 if options.quick else 9)
-    options.listings = options.listings or (100 if options.quick else 250)
+    options.pairs = options.pairs or (5 if options.quick else 9)
+    options.listings = options.listings or (80 if options.quick else 250)
     if options.alone:
         alone(options)
-    else:
-        turns(options)
+        return 0
+    return turns(options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -25,6 +25,9 @@ from typing import Any, Self
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 RESULTS = Path(__file__).parent / "results"
+LOCAL = RESULTS / "local"
+"""Figures of this machine alone; not committed."""
+
 MEGABYTE = 2**20
 
 Row = Mapping[str, Any]
@@ -176,6 +179,26 @@ def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
         + " |"
         for line in lines
     )
+
+
+def hold(what: str, found: float, most: float) -> dict[str, Any]:
+    """A promise: what was found, and the most it may be."""
+    return {"what": what, "found": found, "most": most, "holds": found <= most}
+
+
+def told(musts: Sequence[Row]) -> int:
+    """Print which promises hold; the exit status, 1 if one does not."""
+    for must in musts:
+        verdict = "holds" if must["holds"] else "MISSED"
+        print(f"{verdict}: {must['what']}: {must['found']:.3g}, at most {must['most']:.3g}")
+    return 0 if all(must["holds"] for must in musts) else 1
+
+
+def keep_ratios(name: str, ratios: Mapping[str, float]) -> None:
+    """Keep the ratios of a short run, for `python -m benchmarks --quick` to compare."""
+    LOCAL.mkdir(parents=True, exist_ok=True)
+    path = LOCAL / f"{name}-quick.json"
+    path.write_text(json.dumps(dict(ratios), indent=1) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:

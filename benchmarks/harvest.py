@@ -1,28 +1,23 @@
-"""What the journal costs: a harvest beside the same walk without one, and its memory over time.
+"""What the journal costs: a harvest beside the same walk without one, and beside a loop by hand.
 
     python -m benchmarks.harvest [--quick] [--pairs 9] [--uvloop] [--profile]
-    python -m benchmarks.harvest --memory [--pages 100000]
 
-The first prints the processor time a page of both and of their difference, turn by turn, and (a
-full run) writes `benchmarks/results/harvest.json`. The second harvests 5,000 listings with the
-display on and prints the memory in use in the second tenth and in the last.
+Prints the processor time a page of each, and of the difference that the journal makes, turn by
+turn; a full run writes `benchmarks/results/harvest.json`. The loop is that of `benchmarks.client`:
+default aiohttp, a semaphore, the same structs, nothing kept; always on the loop of asyncio.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import cProfile
-import io
 import json
-import os
 import pstats
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
-
-from rich.console import Console
 
 from tmapi_async import TMAPI
 from tmapi_async.harvest import Harvest
@@ -31,15 +26,17 @@ from tmapi_async.listings import category_items
 from . import rivals
 from .common import (
     CLIENT_CORE,
-    MEGABYTE,
     Meter,
     Server,
     compare,
+    hold,
+    keep_ratios,
     pin,
     run_alone,
     runner,
     table,
     take_turns,
+    told,
     write,
 )
 
@@ -48,6 +45,7 @@ COLUMNS = {
     "cpu_us": "CPU a page, us|.1f",
     "from": "1st quartile|.1f",
     "to": "3rd quartile|.1f",
+    "ratio": "of the loop|.3f",
     "pages_per_second": "pages/s|.0f",
 }
 
@@ -76,13 +74,22 @@ async def harvest(url: str, listings: int, width: int, folder: Path) -> int:
     return result.pages
 
 
-CLIENTS = {"pages()": pages, "harvest": harvest}
+async def by_hand(url: str, listings: int, width: int, folder: Path) -> int:
+    """The loop that a good engineer writes, which keeps nothing."""
+    del folder
+    return await rivals.semaphore_loop(url, listings, width)
+
+
+BASELINE = "semaphore loop"
+CLIENTS = {"pages()": pages, "harvest": harvest, BASELINE: by_hand}
+MOST = 1.25
+"""A harvest, uvloop allowed, may cost so many times the loop."""
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Run one client in this process: a short walk to warm up, then the walk that counts."""
     walk, meter = CLIENTS[options.alone], Meter()
-    with runner(uvloop=options.uvloop) as run:
+    with runner(uvloop=options.uvloop and options.alone != BASELINE) as run:
         run.run(walk(options.url, 1, options.width, folder))
         meter.start()
         seen = run.run(walk(options.url, options.listings, options.width, folder))
@@ -103,12 +110,12 @@ def alone(options: argparse.Namespace) -> None:
     print(json.dumps(figures))
 
 
-def turns(options: argparse.Namespace) -> None:
-    """Run both in turns, print the table, keep the figures of a full run."""
+def turns(options: argparse.Namespace) -> int:
+    """Run all in turns, print the table, keep the figures of a full run."""
     workload = (
         f"{options.listings} listings of {options.each} pages, 20 items (12.7 KB) each, "
         f"{options.width} in flight, keep-alive, no latency, {options.pairs} turns; "
-        f"{'uvloop' if options.uvloop else 'the loop of asyncio'} for both"
+        f"{'uvloop' if options.uvloop else 'the loop of asyncio'} for ours"
     )
     print(workload)
     flags = ["--uvloop"] * options.uvloop + ["--pin"] * options.pin
@@ -121,7 +128,7 @@ def turns(options: argparse.Namespace) -> None:
             return run_alone("benchmarks.harvest", *own, *sizes, *flags)
 
         found = take_turns(list(CLIENTS), options.pairs, run)
-    rows = compare(found, "cpu_us", "pages()")
+    rows = compare(found, "cpu_us", BASELINE)
     costs = [
         kept["cpu_us"] - walked["cpu_us"]
         for kept, walked in zip(found["harvest"], found["pages()"], strict=True)
@@ -129,73 +136,41 @@ def turns(options: argparse.Namespace) -> None:
     print(table(rows, COLUMNS))
     cost = statistics.median(costs)
     print(f"the journal: {cost:.1f} us of CPU a page (median of the differences)")
-    if not options.quick:
-        result = {"rows": rows, "runs": found, "journal_us": cost}
-        print(f"written: {write('harvest', workload, result)}")
+    by_name = {row["client"]: row for row in rows}
+    musts = [hold("harvest beside the semaphore loop, CPU", by_name["harvest"]["ratio"], MOST)]
+    if options.quick:
+        keep_ratios("harvest", {"harvest/semaphore loop": by_name["harvest"]["ratio"]})
+    else:
+        result = {"rows": rows, "runs": found, "journal_us": cost, "musts": musts}
+        name = "harvest-uvloop" if options.uvloop else "harvest"
+        print(f"written: {write(name, workload, result)}")
+    return told(musts)
 
 
-def memory(options: argparse.Namespace) -> None:
-    """Harvest many listings in this process, the display on, and print the memory in use."""
-    with Server("--pages", str(options.each)) as server, tempfile.TemporaryDirectory() as folder:
-        samples = asyncio.run(_sampled(server.url, options, Path(folder)))
-    tenth = len(samples) // 10
-    early, late = max(samples[tenth : 2 * tenth]), max(samples[-tenth:])
-    print(f"pages {options.listings * options.each:,}, listings {options.listings:,}")
-    print(f"most in the second tenth {early:.1f} MB, in the last {late:.1f} MB")
-
-
-async def _sampled(url: str, options: argparse.Namespace, folder: Path) -> list[float]:
-    from tmapi_async.cli.display import Display  # noqa: PLC0415 - only here
-
-    asked = [category_items(number) for number in range(1, options.listings + 1)]
-    samples: list[float] = []
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    async with TMAPI(rivals.TOKEN, base_url=url, concurrency=options.width) as api:
-        job = Harvest(api, asked, journal=folder / "memory.journal")
-        work = asyncio.create_task(job.run())
-        with Display(console, job.progress) as display:
-            while not work.done():
-                display.refresh()
-                console.file.seek(0)
-                samples.append(resident())
-                await asyncio.sleep(0.05)
-        assert (await work).complete
-    return samples
-
-
-def resident() -> float:
-    """Megabytes of this process in memory."""
-    pages_in_memory = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages_in_memory * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
-
-
-def main() -> None:
-    """Run the benchmark, or one of its runs."""
+def main() -> int:
+    """Run the benchmark, or one of its runs; 1 if what must hold does not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
     parser.add_argument("--pairs", type=int, default=None, help="turns (9; with --quick 3)")
     parser.add_argument("--listings", type=int, default=None)
     parser.add_argument("--each", type=int, default=None, help="pages of each listing")
     parser.add_argument("--width", type=int, default=32, help="requests in flight")
-    parser.add_argument("--uvloop", action="store_true", help="uvloop for both")
+    parser.add_argument("--uvloop", action="store_true", help="uvloop for ours")
     parser.add_argument("--pin", action="store_true", help="the client on one processor alone")
     parser.add_argument("--folder", type=Path, default=None, help="where journals are written")
-    parser.add_argument("--memory", action="store_true", help="memory in place of time")
     parser.add_argument("--profile", action="store_true", help="with --alone: print a profile")
     parser.add_argument("--alone", choices=CLIENTS, help="one run, in this process")
     parser.add_argument("--url", help="with --alone: the server to use")
     options = parser.parse_args()
     options.pairs = options.pairs or (3 if options.quick else 9)
-    default = (5000, 20) if options.memory else (64, 150) if not options.quick else (40, 100)
+    default = (40, 100) if options.quick else (64, 150)
     options.listings = options.listings or default[0]
     options.each = options.each or default[1]
-    if options.memory:
-        memory(options)
-    elif options.alone:
+    if options.alone:
         alone(options)
-    else:
-        turns(options)
+        return 0
+    return turns(options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..plots import drawing
 from .measures import Case, measure, simulate
 
 BLUE, RED, GREY, GREEN = "#2563a8", "#c0392b", "#9aa0a6", "#3a8f5c"
@@ -101,18 +102,7 @@ PLOTS: dict[str, tuple[Callable[[Any], None], tuple[float, float]]] = {
 
 def draw(folder: Path) -> None:
     """Draw all of them as SVG, the same bytes for the same code."""
-    import matplotlib as mpl  # noqa: PLC0415 - the other scenarios do without it
-
-    mpl.use("svg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice of what draws
-
-    mpl.rcParams |= {
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "font.family": "sans-serif",
-        "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
-        "svg.hashsalt": "tmapi",
-    }
+    plt = drawing()
     folder.mkdir(parents=True, exist_ok=True)
     for name, (plot, size) in PLOTS.items():
         figure = plt.figure(figsize=size, layout="constrained")

@@ -1,0 +1,139 @@
+"""From the bytes of a page to rows: what each choice of struct, and each bad row, costs.
+
+    python -m benchmarks.decode [--quick] [--turns 15]
+
+Every way decodes the same pages of 20 items (12.7 KB), in turns, in one process; the last 64 pages
+are kept, as a walk keeps what waits to be taken, so that what the garbage collector does with rows
+counts. The ratio is that to the bare typed decoder. A full run writes
+`benchmarks/results/decode.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+
+from tmapi_async import Item
+from tmapi_async.decoding import ItemDecoder
+
+from .common import CLIENT_CORE, compare, hold, keep_ratios, pin, table, take_turns, told, write
+from .server import bodies
+
+Way = Callable[[bytes], object]
+
+KEPT = 64
+BASELINE = "typed"
+OURS = "the library's decoder"
+COLUMNS = {
+    "client": "way",
+    "cpu_us": "CPU a page, us|.1f",
+    "from": "1st quartile|.1f",
+    "to": "3rd quartile|.1f",
+    "ratio": "of typed|.2f",
+}
+
+
+def like(struct: Any, **options: bool) -> Any:
+    """The same struct, and those in it, made with other options."""
+    fields = []
+    for field in msgspec.structs.fields(struct):
+        inner = [one for one in get_args(field.type) if hasattr(one, "__struct_fields__")]
+        kind = like(inner[0], **options) | None if inner else field.type
+        fields.append((field.name, kind) if field.required else (field.name, kind, field.default))
+    return msgspec.defstruct(struct.__name__, fields, kw_only=True, **options)
+
+
+def envelope(item: Any, **options: bool) -> msgspec.json.Decoder[Any]:
+    """A decoder of a page whose rows are of some type."""
+    fields: list[Any] = [("has_next_page", bool), ("items", list[item])]
+    data = msgspec.defstruct("Data", fields, **options)
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", [("data", data)], **options))
+
+
+def row_by_row() -> Way:
+    """The rows raw first, then one at a time."""
+    whole, one = envelope(msgspec.Raw, gc=False), msgspec.json.Decoder(like(Item, gc=False))
+    return lambda body: [one.decode(raw) for raw in whole.decode(body).data.items]
+
+
+def ways() -> dict[str, Way]:
+    """Every way to decode a page."""
+    narrow = msgspec.defstruct("Narrow", [("item_id", int)], gc=False)
+    return {
+        OURS: ItemDecoder(Item).decode,
+        BASELINE: envelope(like(Item, gc=False), gc=False).decode,
+        "typed, frozen": envelope(like(Item, gc=False, frozen=True), gc=False).decode,
+        "typed, tracked by the garbage collector": envelope(like(Item)).decode,
+        "typed, row by row": row_by_row(),
+        "only the IDs": envelope(narrow, gc=False).decode,
+        "rows left as bytes": envelope(msgspec.Raw, gc=False).decode,
+        "dicts (msgspec)": msgspec.json.decode,
+        "dicts (json)": json.loads,
+        "ours, a field that no struct knows": ItemDecoder(Item).decode,
+        "ours, a row that does not fit": ItemDecoder(Item).decode,
+    }
+
+
+def spoilt(body: bytes, how: str) -> bytes:
+    """A page for those ways that need another one: one row of it has drifted."""
+    if how.endswith("no struct knows"):
+        return body.replace(b'"item_id":', b'"new":1,"item_id":', 1)
+    if how.endswith("does not fit"):
+        return body.replace(b'"item_id":', b'"item_id":"x","was":', 1)
+    return body
+
+
+def measure(name: str, way: Way, pages: list[bytes], rounds: int) -> dict[str, float]:
+    """Processor time a page of one way."""
+    pages = [spoilt(body, name) for body in pages]
+    kept: deque[object] = deque(maxlen=KEPT)
+    gc.collect()
+    began = time.process_time()
+    for _ in range(rounds):
+        for body in pages:
+            kept.append(way(body))
+    cpu = time.process_time() - began
+    count = rounds * len(pages)
+    return {"cpu_us": cpu / count * 1e6, "pages_per_second": count / cpu}
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
+    parser.add_argument("--turns", type=int, default=None, help="(15; with --quick 7)")
+    options = parser.parse_args()
+    options.turns = options.turns or (7 if options.quick else 15)
+    pin(CLIENT_CORE)
+    pages, all_ways = bodies(20)[:20], ways()
+    ItemDecoder(Item).decode(pages[0])
+    rounds = 10 if options.quick else 40
+    workload = f"pages of 20 items (12.7 KB), {rounds * 20} a turn, {options.turns} turns"
+    print(workload)
+    found = take_turns(
+        list(all_ways),
+        options.turns,
+        lambda name: measure(name, all_ways[name], pages, rounds),
+    )
+    rows = compare(found, "cpu_us", BASELINE)
+    print(table(rows, COLUMNS))
+    ratio = {row["client"]: row["ratio"] for row in rows}
+    musts = [hold("the library's decoder beside the bare typed one", ratio[OURS], 1.15)]
+    if options.quick:
+        drifted = ratio["ours, a row that does not fit"] / ratio[OURS]
+        keep_ratios("decode", {"ours/typed": ratio[OURS], "bad row/ours": drifted})
+    else:
+        print(f"written: {write('decode', workload, {'rows': rows, 'musts': musts})}")
+    return told(musts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

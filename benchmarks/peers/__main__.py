@@ -1,0 +1,144 @@
+"""Processor time a page of this package beside that of other tools, on the same pages.
+
+    python -m benchmarks.peers [--quick] [--turns 5] [--only NAME...]
+
+Every client is a process of its own, on one processor; the server has the other. Counted is all
+that the process uses, by the system's own account, on its way through many listings, less what it
+uses for a few: so start-up and imports drop out, and nothing has to be measured from inside. Each
+peer does what its documents show for such a task and decodes every page; what it keeps beyond that
+is said beside it. A peer that cannot be installed is reported as absent. A full run writes
+`benchmarks/results/peers.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from ..common import CLIENT_CORE, Server, hold, pin, quartiles, table, take_turns, told, write
+from .environments import HERE, python_of, version_of
+
+PAGES_EACH = 20
+WIDTH = 32
+OURS = {"tmapi-async, harvest": "harvest", "tmapi-async, pages()": "pages"}
+KEEPS = {
+    "tmapi-async, harvest": "every body, on disk (SQLite, zstd, fsync)",
+    "tmapi-async, pages()": "nothing",
+    "aiohttp": "nothing",
+    "requests": "nothing; one request at a time",
+    "httpx": "nothing",
+    "crawlee": "its queue of requests, in memory",
+    "scrapy": "nothing; each row is an item",
+    "dlt": "every row, on disk; one request at a time",
+}
+TIMES_LESS = {"scrapy": 10.0, "dlt": 12.0}
+"""How many times less our harvest has to cost."""
+
+COLUMNS = {
+    "client": "client",
+    "version": "version",
+    "cpu_us": "CPU a page, us|.0f",
+    "from": "1st quartile|.0f",
+    "to": "3rd quartile|.0f",
+    "times": "times our harvest|.1f",
+    "keeps": "keeps",
+}
+
+
+def command_of(client: str) -> list[str] | None:
+    """How a client is run, without its workload; None if it is absent."""
+    if client in OURS:
+        return [sys.executable, "-m", "benchmarks.peers.ours", OURS[client]]
+    python = python_of(client)
+    return None if python is None else [str(python), str(HERE / f"{client}_peer.py")]
+
+
+def spent(command: list[str], url: str, listings: int) -> float:
+    """Seconds of processor time that a process and its children take for so many listings."""
+    more = ["--url", url, "--listings", str(listings), "--width", str(WIDTH)]
+    process = subprocess.Popen(  # noqa: S603 - our own programs
+        [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    lines = process.stdout.read().splitlines()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode:
+        raise RuntimeError(f"{command[-1]} ended with {process.returncode}")
+    found = json.loads(lines[-1])
+    pages = listings * PAGES_EACH
+    assert found == {"pages": pages, "items": pages * 20}, (command, found)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(commands: dict[str, list[str]], options: argparse.Namespace) -> dict[str, Any]:
+    """Every client in turns; CPU a page of each."""
+    few, many = options.few, options.listings
+    with Server("--pages", str(PAGES_EACH)) as server:
+        pin(CLIENT_CORE)  # inherited by the clients; the server has chosen its own
+
+        def run(client: str) -> dict[str, float]:
+            command = commands[client]
+            start = spent(command, server.url, few)
+            whole = spent(command, server.url, many)
+            return {"cpu_us": (whole - start) / ((many - few) * PAGES_EACH) * 1e6, "start_s": start}
+
+        return take_turns(list(commands), options.turns, run)
+
+
+def rows_of(found: dict[str, Any], absent: list[str]) -> list[dict[str, Any]]:
+    """One row a client, ours first, the absent ones last."""
+    ours = found["tmapi-async, harvest"]
+    rows: list[dict[str, Any]] = []
+    for client, runs in found.items():
+        values = [run["cpu_us"] for run in runs]
+        low, middle, high = quartiles(values)
+        times = [run["cpu_us"] / own["cpu_us"] for run, own in zip(runs, ours, strict=True)]
+        row = {"client": client, "cpu_us": middle, "from": low, "to": high, "keeps": KEEPS[client]}
+        row["version"] = "this one" if client in OURS else version_of(client)
+        rows.append({**row, "times": statistics.median(times)})
+    return rows + [{"client": name, "version": "absent", "keeps": None} for name in absent]
+
+
+def main() -> int:
+    """Run the benchmark; 1 if what must hold does not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
+    parser.add_argument("--turns", type=int, default=None, help="(5; with --quick 1)")
+    parser.add_argument("--listings", type=int, default=None, help=f"of {PAGES_EACH} pages (100)")
+    parser.add_argument("--few", type=int, default=10, help="listings that are taken off again")
+    parser.add_argument("--only", nargs="*", choices=list(KEEPS), help="these alone, and ours")
+    options = parser.parse_args()
+    options.turns = options.turns or (1 if options.quick else 5)
+    options.listings = options.listings or (40 if options.quick else 100)
+    wanted = [name for name in KEEPS if name in OURS or not options.only or name in options.only]
+    made = {name: command_of(name) for name in wanted}
+    absent = [name for name, command in made.items() if command is None]
+    workload = (
+        f"{options.listings} listings of {PAGES_EACH} pages, 20 items (12.7 KB) each, less "
+        f"{options.few} such listings; {WIDTH} in flight unless said otherwise; no latency; "
+        f"{options.turns} turns; the whole process counts"
+    )
+    print(workload, flush=True)
+    found = measure({name: made for name, made in made.items() if made}, options)
+    rows = rows_of(found, absent)
+    print(table(rows, COLUMNS))
+    by_name = {row["client"]: row for row in rows}
+    musts = [
+        hold(f"our harvest beside {name}, CPU a page", 1 / by_name[name]["times"], 1 / times)
+        for name, times in TIMES_LESS.items()
+        if "times" in by_name.get(name, {})
+    ]
+    if not options.quick:
+        print(f"written: {write('peers', workload, {'rows': rows, 'runs': found, 'musts': musts})}")
+    return told(musts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

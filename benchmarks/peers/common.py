@@ -1,0 +1,42 @@
+"""What the peers' programs share: arguments, and where to ask. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+TOKEN = "sandbox"  # noqa: S105 - the sandbox's
+
+
+class Work(NamedTuple):
+    """What is to be walked: listings 1 to `listings`, each to its end, `width` at a time."""
+
+    url: str
+    listings: int
+    width: int
+
+    @property
+    def endpoint(self) -> str:
+        """The URL without its query."""
+        return f"{self.url}/1688/category/items"
+
+    def query(self, cat_id: int, page: int) -> dict[str, str | int]:
+        """The query of one page."""
+        return {"apiToken": TOKEN, "cat_id": cat_id, "page": page}
+
+    def page(self, cat_id: int, page: int) -> str:
+        """The whole URL of one page."""
+        return f"{self.endpoint}?apiToken={TOKEN}&cat_id={cat_id}&page={page}"
+
+
+def main(walk: Callable[[Work], tuple[int, int]]) -> None:
+    """Walk, and print as the last line how many pages and items were seen."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--listings", type=int, required=True)
+    parser.add_argument("--width", type=int, required=True)
+    options = parser.parse_args()
+    pages, items = walk(Work(options.url, options.listings, options.width))
+    print(json.dumps({"pages": pages, "items": items}), flush=True)
