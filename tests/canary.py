@@ -21,4 +21,7 @@ class Canary:
     def loggers_leaking(self, records: list[logging.LogRecord]) -> set[str]:
         """Name the loggers whose records show the token, tracebacks included."""
         formatter = logging.Formatter()
-        return {r.name for r in records if not self.absent_from(formatter.format(r))}
+        # What a record carries beside its text (`extra=`) ends up in structured logs.
+        return {
+            r.name for r in records if not self.absent_from(f"{formatter.format(r)} {vars(r)!r}")
+        }

@@ -16,10 +16,13 @@ def test_the_canary_is_found_where_it_leaks(canary: Canary) -> None:
 
 
 def test_the_canary_is_found_in_log_records(canary: Canary) -> None:
-    """A token in a log message, in its arguments or in a logged traceback is noticed."""
+    """A token in a log message, in its arguments, in a logged traceback or beside is noticed."""
     trace = (RuntimeError, RuntimeError(canary.token), None)
     make = logging.LogRecord
     clean = make("clean", logging.DEBUG, "", 1, "attempt %s", ("1 of 8",), None)
     args = make("args", logging.DEBUG, "", 1, "GET %s", (canary.token,), None)
     traceback = make("traceback", logging.DEBUG, "", 1, "failed", (), trace)
-    assert canary.loggers_leaking([clean, args, traceback]) == {"args", "traceback"}
+    extra = make("extra", logging.DEBUG, "", 1, "attempt", (), None)
+    extra.tmapi_listing = f"?apiToken={canary.token}"
+    leaking = canary.loggers_leaking([clean, args, traceback, extra])
+    assert leaking == {"args", "traceback", "extra"}

@@ -47,6 +47,7 @@ from .items import (
 from .limits.gate import GateStatistics
 from .listings import Listing, PageRequest
 from .models import Reject, count, money, percent
+from .observing import AttemptReport, Observer, PageReport
 from .outcomes import ListingOutcome, WalkStatistics
 from .replies import Page
 from .retry import RetryPolicy
@@ -58,6 +59,7 @@ __all__ = [
     "DEFAULT_BASE_URL",
     "TMAPI",
     "AccountError",
+    "AttemptReport",
     "AuthenticationError",
     "BalanceError",
     "BudgetSpentError",
@@ -84,7 +86,9 @@ __all__ = [
     "ListingOutcome",
     "ListingsFailedError",
     "MalformedReplyError",
+    "Observer",
     "Page",
+    "PageReport",
     "PageRequest",
     "ParameterError",
     "PriceInfo",

@@ -11,6 +11,7 @@ import copy
 import logging
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from . import errors
 from .flight import Flight, StoppedError, Tally
 from .limits.gate import Gate
 from .listings import PageRequest
+from .observing import Observer, Watch, fields_of, label_of
 from .replies import Page, Reply, read_reply
 from .retry import RetryBudget, RetryPolicy, Trial, judge
 
@@ -33,14 +35,22 @@ class Attempts(ABC):
         gate: What every attempt passes.
         policy: How often and how long to try.
         redact: Takes the token out of a text.
+        observer: Told of every attempt and page, or None.
 
     Attributes:
         gate: The gate.
         epoch: Goes up when an error ends all work; a walk begun before does not go on.
     """
 
-    def __init__(self, gate: Gate, policy: RetryPolicy, redact: errors.Redactor) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        policy: RetryPolicy,
+        redact: errors.Redactor,
+        observer: Observer | None = None,
+    ) -> None:
         self.gate = gate
+        self._observer = observer
         self.epoch = 0
         self._policy = policy
         self._redact = redact
@@ -57,7 +67,7 @@ class Attempts(ABC):
     async def _exchange(self, request: PageRequest) -> Reply | errors.TransportError:
         """Send one request, once, and read the whole reply. Returns failures, raises none."""
 
-    async def fetch(self, request: PageRequest, flight: Flight) -> Page[Any]:
+    def fetch(self, request: PageRequest, flight: Flight) -> Coroutine[Any, Any, Page[Any]]:
         """Ask for one page until it comes or cannot be had.
 
         Args:
@@ -71,10 +81,28 @@ class Attempts(ABC):
             TMAPIError: It could not be had; located, free of URL and token, without a cause.
             StoppedError: The walk stopped it before it was answered.
         """
+        if self._observer is None:
+            return self._fetch(request, flight)
+        return self._watched(request, flight, Watch(self._observer, request, self.gate))
+
+    async def _watched(self, request: PageRequest, flight: Flight, watch: Watch) -> Page[Any]:
+        outcome: Page[Any] | errors.TMAPIError | None = None
+        try:
+            outcome = await self._fetch(request, flight, watch)
+        except errors.TMAPIError as error:
+            outcome = error
+            raise
+        finally:
+            watch.page(outcome)
+        return outcome
+
+    async def _fetch(
+        self, request: PageRequest, flight: Flight, watch: Watch | None = None
+    ) -> Page[Any]:
         trial = Trial()
         self._retries.first()
         while True:
-            outcome = await self._attempt(request, flight, trial)
+            outcome = await self._attempt(request, flight, trial, watch)
             if isinstance(outcome, Page):
                 return outcome
             delay = self._judge(outcome, request, flight, trial)
@@ -84,7 +112,7 @@ class Attempts(ABC):
             await _rest(delay, flight.tally)
 
     async def _attempt(
-        self, request: PageRequest, flight: Flight, trial: Trial
+        self, request: PageRequest, flight: Flight, trial: Trial, watch: Watch | None
     ) -> Page[Any] | errors.TMAPIError:
         def still_wanted() -> None:
             self._check(flight)
@@ -101,10 +129,13 @@ class Attempts(ABC):
         finally:
             flight.on_wire = False
             self._leave(sent_at, outcome)
-        label = "200" if isinstance(outcome, Page) else outcome.label
+            if watch is not None:
+                watch.attempt(sent_at, outcome)
+        label = label_of(outcome)
         flight.tally.code(label)
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s attempt %d: %s", request, trial.attempts, label)
+            more = fields_of(request, trial.attempts, label)
+            log.debug("%s attempt %d: %s", request, trial.attempts, label, extra=more)
         return outcome
 
     def _check(self, flight: Flight) -> None:
@@ -184,7 +215,9 @@ class Attempts(ABC):
             error.message = f"not retried, since too many requests are failing; {error.message}"
             error.message = self._redact(error.message)  # keeps to its length
             return None
-        log.info("%s: %s, again in %.2f s", request, error.label, delay)
+        if log.isEnabledFor(logging.INFO):
+            more = fields_of(request, trial.attempts, error.label)
+            log.info("%s: %s, again in %.2f s", request, error.label, delay, extra=more)
         return delay
 
 

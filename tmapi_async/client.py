@@ -18,6 +18,7 @@ from .guard import GuardPolicy
 from .limits.controller import LearningController
 from .limits.gate import Budget, Gate, GateStatistics, Pace
 from .listings import PageRequest, parse_id
+from .observing import Observer
 from .outcomes import ListingOutcome, Opening
 from .questions import Questions
 from .retry import RetryPolicy
@@ -54,11 +55,14 @@ class TMAPI(Questions):
         max_body: Longest reply accepted, in bytes, decompressed.
         connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
         trust_env: Take proxies from the environment.
+        observer: Is told of every attempt and page; see
+            [`Observer`][tmapi_async.observing.Observer].
 
     Attributes:
         settings: How it reaches the API; the token is not among them.
         gate: What its requests pass.
-        portable: Whether another process can do as it does: not with a connector of yours.
+        portable: Whether another process can do as it does: not with a connector or an observer
+            of yours.
 
     Raises:
         InvalidRequestError: An argument makes no sense; the message says which and why.
@@ -80,6 +84,7 @@ class TMAPI(Questions):
         max_body: int = DEFAULT_MAX_BODY,
         connector: Connector | None = None,
         trust_env: bool = False,
+        observer: Observer | None = None,
     ) -> None:
         check_token(token)
         self.base_url = base_url
@@ -106,9 +111,9 @@ class TMAPI(Questions):
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
         self.gate = gate
-        self.portable = connector is None
+        self.portable = connector is None and observer is None
         self._token = token
-        self._session = self.settings.session(token, gate, connector)
+        self._session = self.settings.session(token, gate, connector, observer)
         self._is_open = False
         self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
 

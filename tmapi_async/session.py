@@ -24,6 +24,7 @@ from .attempts import Attempts
 from .deadlines import Deadlines
 from .limits.gate import Gate
 from .listings import PageRequest, endpoint_of
+from .observing import Observer
 from .replies import Reply
 from .retry import RetryPolicy
 from .sockets import make_socket
@@ -45,6 +46,7 @@ class Session(Attempts):
         policy: How often and how long to try.
         connector: A connector of the caller's, who closes it.
         trust_env: Take proxies from the environment.
+        observer: Told of every attempt and page, or None.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class Session(Attempts):
         policy: RetryPolicy,
         connector: Connector | None = None,
         trust_env: bool = False,
+        observer: Observer | None = None,
     ) -> None:
-        super().__init__(gate, policy, errors.Redactor(check_token(token)))
+        super().__init__(gate, policy, errors.Redactor(check_token(token)), observer)
         self.host = check_base_url(base_url)
         self._prefix = urlsplit(base_url.rstrip("/"))
         self._suffix = f"&apiToken={quote(token, safe='')}" if auth == "query" else ""

@@ -6,6 +6,7 @@ import msgspec
 
 from .guard import GuardPolicy
 from .limits.gate import Gate
+from .observing import Observer
 from .retry import RetryPolicy
 from .session import Auth, Connector, Session
 
@@ -33,7 +34,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lookahead: int | None
     trust_env: bool
 
-    def session(self, token: str, gate: Gate, connector: Connector | None = None) -> Session:
+    def session(
+        self,
+        token: str,
+        gate: Gate,
+        connector: Connector | None = None,
+        observer: Observer | None = None,
+    ) -> Session:
         """A session of these settings; open it."""
         return Session(
             token,
@@ -45,4 +52,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             policy=self.retry,
             connector=connector,
             trust_env=self.trust_env,
+            observer=observer,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 from tmapi_async import (
     TMAPI,
+    AttemptReport,
     BalanceError,
     CategoryItemV2,
     CategoryNode,
@@ -21,7 +22,9 @@ from tmapi_async import (
     Listing,
     ListingOutcome,
     ListingsFailedError,
+    Observer,
     Page,
+    PageReport,
     PageRequest,
     PriceInfo,
     Progress,
@@ -45,10 +48,26 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
+class Watching(Observer):
+    """An observer of one's own."""
+
+    def on_attempt(self, attempt: AttemptReport) -> None:
+        """What is told of an attempt."""
+        assert_type(attempt.outcome, str)
+        assert_type(attempt.status, int | None)
+        assert_type(attempt.request, PageRequest)
+
+    def on_page(self, page: PageReport) -> None:
+        """What is told of a page."""
+        assert_type(page.attempts, tuple[AttemptReport, ...])
+        assert_type(page.items, int)
+
+
 async def clients() -> None:
     """A client is made with a token or from the environment, and used in a block."""
     TMAPI("token", concurrency=8, rate=2.5, lookahead="off", max_requests=100)
     TMAPI("token", concurrency="auto", auth="header", lookahead=3, retry=RetryPolicy(base=0))
+    TMAPI("token", observer=Watching())
     TMAPI("token", concurrency="all")  # type: ignore[arg-type]  # a number, or "auto"
     TMAPI("token", auth="cookie")  # type: ignore[arg-type]  # query or header
     TMAPI("token", "https://api.tmapi.top")  # type: ignore[call-arg]  # only the token by position

@@ -38,7 +38,9 @@ class ClusterEngine:
     def __init__(self, clients: Sequence[TMAPI], cluster: object, place: TokenPlace | None) -> None:
         self.host = same_host(clients)
         if not all(client.portable for client in clients):
-            raise InvalidRequestError("a connector of yours cannot be sent to workers")
+            raise InvalidRequestError(
+                "a connector or an observer of yours cannot be sent to workers"
+            )
         self._address, self._security = address_of(cluster)
         self._clients = clients
         self._place = place
