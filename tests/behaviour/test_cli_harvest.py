@@ -418,10 +418,10 @@ def test_on_a_terminal_it_is_drawn(journal):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 700 KB, where this machine lets us have one."""
+    """A disk of 1.2 MB, where this machine lets us have one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=700k", "tmpfs", str(folder)]
+    options = ["-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(folder)]
     mounted = subprocess.run(["mount", *options], capture_output=True, check=False)  # noqa: S603, S607
     if mounted.returncode:
         pytest.skip("only root may mount a small disk")
