@@ -2,10 +2,9 @@
 
     python -m benchmarks.cluster [--quick] [--pairs 5] [--workers 2]
 
-The server (pages rendered beforehand, no latency, no limit) keeps processor 0. The harvest in one
-process has processor 1; of the cluster, whose processes are one more than there are processors on a
-small machine, all that is not the server has processor 1: what counts is processor time, not how
-long it took. The scheduler runs in a process of its own, so that its part is seen. A full run writes
+The server (pages rendered beforehand, no latency, no limit) keeps processor 0; all that is measured
+has processor 1, be it one process or several: what counts is processor time, not how long it took.
+The scheduler runs in a process of its own, so that its part is seen. A full run writes
 `benchmarks/results/cluster.json`.
 """
 

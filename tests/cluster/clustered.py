@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from tmapi_async.limits.gate import Budget
 from tmapi_async.listings import Listing, category_items
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tmapi_async.sandbox import Sandbox
@@ -81,3 +82,16 @@ def paid_twice(sandbox: Sandbox) -> int:
         for number, count in pages.items()
         if number <= catalogue.pages(listing.cat_id or 0)
     )
+
+
+async def until(holds: Callable[[], object], within: float = 30.0) -> None:
+    """Let the loop run until a condition holds; `TimeoutError` if it never does."""
+    async with asyncio.timeout(within):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.002)
+
+
+def lines(work: Harvest) -> list[Any]:
+    """The seats that are taken now."""
+    coordinator = work._engine._coordinator
+    return [] if coordinator is None else [*coordinator.lines.values()]

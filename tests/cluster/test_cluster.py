@@ -6,7 +6,7 @@ import asyncio
 import random
 
 import pytest
-from clustered import LIMIT, harvest, held, job, paid_twice, truth
+from clustered import LIMIT, harvest, held, job, lines, paid_twice, truth, until
 from distributed import Client
 
 from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError
@@ -44,9 +44,8 @@ async def test_one_giant_listing_is_walked_in_bounded_pieces(workers, path):
     async with Sandbox(limit=LIMIT, latency=0.005, categories={7: 6000}) as sandbox:
         work = job(sandbox, path, workers.address, lookahead=LIMIT)
         running = asyncio.create_task(work.run())
-        while work.progress().pages < 100:
-            await asyncio.sleep(0.01)
-        (line,) = (one for one in work._engine._coordinator.lines.values() if one.out)
+        await until(lambda: work.progress().pages >= 100)
+        (line,) = (one for one in lines(work) if one.out)
         assert work._engine._accounts[0].slots(line.name) == LIMIT
         assert len(line.tasks) == 1  # its stretch is still seen
         assert (await running).complete
@@ -61,10 +60,9 @@ async def test_workers_killed_cost_at_most_their_slots(workers, path, seed):
         work = job(sandbox, path, workers.address)
         running = asyncio.create_task(work.run())
         for target in (60, 160, 260):
-            while sandbox.stats.requests < target + dice.randrange(20):
-                await asyncio.sleep(0.001)
-            lines = work._engine._coordinator.lines
-            line = dice.choice([*lines.values()])
+            moment = target + dice.randrange(20)
+            await until(lambda moment=moment: sandbox.stats.requests >= moment)
+            line = dice.choice(lines(work))
             pids = await asyncio.to_thread(workers.pids)
             seat = work._engine._accounts[0]._dealer._seats.get(line.name)
             if seat is not None and line.worker in pids:
@@ -84,12 +82,10 @@ async def test_a_worker_that_joins_gets_its_share(workers, path):
     async with Sandbox(limit=LIMIT + 2, latency=0.02, categories=90, mean=100) as sandbox:
         work = job(sandbox, path, workers.address, concurrency=LIMIT + 2)
         running = asyncio.create_task(work.run())
-        while len(work._engine._coordinator.lines if work._engine._coordinator else ()) < 4:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(lines(work)) == 4)
         workers.cluster.scale(5)
         try:
-            while len(work._engine._coordinator.lines) < 5 and not running.done():
-                await asyncio.sleep(0.01)
+            await until(lambda: len(lines(work)) == 5 or running.done())
             assert not running.done()
             assert (await running).complete
             assert held(path) == truth(sandbox)
@@ -130,8 +126,7 @@ async def test_what_is_on_the_wire_is_kept_when_it_is_stopped(workers, path):
     async with Sandbox(limit=LIMIT, latency=0.02, categories=60) as sandbox:
         work = job(sandbox, path, workers.address)
         running = asyncio.create_task(work.run())
-        while work.progress().pages < 50:
-            await asyncio.sleep(0.005)
+        await until(lambda: work.progress().pages >= 50)
         work.stop()
         result = await running
         assert result.stopped_by == "signal"
@@ -150,8 +145,7 @@ async def test_a_start_that_is_cancelled_leaves_the_workers_free(workers, path):
     async with Sandbox(limit=LIMIT, latency=0.02, categories=60) as sandbox:
         work = job(sandbox, path, workers.address)
         running = asyncio.create_task(work.run())
-        while work.progress().pages < 50:
-            await asyncio.sleep(0.005)
+        await until(lambda: work.progress().pages >= 50)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -186,16 +180,15 @@ async def test_an_account_that_is_spent_stops_alone(workers, path):
 
 
 @pytest.mark.parametrize(
-    ("options", "tokens", "error", "stopped_by"),
+    "case",
     [
         ({"token": "right"}, ["wrong"], AuthenticationError, "auth"),
         ({"quota": 30}, ["sandbox"], BalanceError, "balance"),
     ],
 )
-async def test_when_no_account_can_go_on_the_harvest_says_why(
-    workers, path, options, tokens, error, stopped_by
-):
+async def test_when_no_account_can_go_on_the_harvest_says_why(workers, path, case):
     """With the last account the whole stops, for its reason."""
+    options, tokens, error, stopped_by = case
     async with Sandbox(limit=LIMIT, categories=30, **options) as sandbox:
         result = await harvest(sandbox, path, workers.address, tokens=tokens)
         assert result.stopped_by == stopped_by

@@ -7,7 +7,7 @@ import random
 import sys
 from pathlib import Path
 
-from clustered import LIMIT, held, truth
+from clustered import LIMIT, held, truth, until
 
 from tmapi_async.harvest import JournalReader
 from tmapi_async.sandbox import Sandbox
@@ -24,7 +24,7 @@ def pages(path):
 
 
 async def test_a_coordinator_that_is_killed_is_resumed_by_the_same_command(workers, path):
-    """A kill costs two widths of pages at most; seats end at once, and their slots are kept back."""
+    """A kill costs two widths of pages at most, and the next start waits for what it left."""
     dice = random.Random(5)  # noqa: S311 - no secret
     script = Path(__file__).with_name("coordinating.py")
     async with Sandbox(limit=LIMIT, latency=0.02, categories=60, mean=150, ghosts=True) as sandbox:
@@ -45,8 +45,7 @@ async def test_a_coordinator_that_is_killed_is_resumed_by_the_same_command(worke
             process.kill()
             await process.wait()
             asked = stats.requests
-            while stats.in_flight:
-                await asyncio.sleep(0.01)
+            await until(lambda: not stats.in_flight)
             assert stats.requests <= asked + LIMIT  # the workers stopped, too
             before, lost = lost, stats.billed - await asyncio.to_thread(pages, path)
             assert lost - before <= 2 * LIMIT + 8  # and pages past the end, which nobody keeps

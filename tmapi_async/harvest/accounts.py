@@ -56,7 +56,7 @@ class SeveralAccounts:
 
     def counters(self) -> Counters:
         """What the crawls have counted so far."""
-        return count(self._spread and self._spread.crawls, self.gates())
+        return count([] if self._spread is None else self._spread.crawls, self.gates())
 
 
 def same_host(clients: Sequence[TMAPI]) -> str:

@@ -131,7 +131,7 @@ class OneClient:
 
     def counters(self) -> Counters:
         """What the crawl has counted so far."""
-        return count(self._crawl and [self._crawl], self.gates())
+        return count([] if self._crawl is None else [self._crawl], self.gates())
 
 
 def gates_of(clients: Iterable[TMAPI]) -> Gates:
@@ -150,11 +150,11 @@ def total_budget(budgets: Iterable[Budget]) -> int | None:
     return None if None in limits else sum(most for most in limits if most is not None)
 
 
-def count(crawls: Iterable[Crawl] | None, gates: Gates) -> Counters:
+def count(crawls: Iterable[Crawl], gates: Gates) -> Counters:
     """What some crawls have counted, together."""
     requests = retries = wasted = 0
     codes: dict[str, int] = {}
-    for crawl in crawls or ():
+    for crawl in crawls:
         requests += crawl.tally.requests
         retries += crawl.tally.retries
         wasted += crawl.frontier.statistics().wasted

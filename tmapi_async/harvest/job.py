@@ -23,6 +23,7 @@ from ..errors import (
 from ..guard import GuardPolicy
 from ..listings import Listing
 from ..sources import Lookahead, check_whole
+from .cluster.places import TokenPlace
 from .engine import Driver
 from .engines import make_engine
 from .errors import DiskError, JournalError
@@ -83,7 +84,7 @@ class Harvest:
         most_rejects: float = MOST_REJECTS,
         guard: GuardPolicy | None = None,
         host: str | None = None,
-        cluster: object | str | None = None,
+        cluster: object | None = None,
         tokens: TokenPlace | None = None,
     ) -> None:
         if max_pages is not None:

@@ -91,10 +91,8 @@ def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]
         wrong.append(f"Python {python}")
     if there.get("tmapi-async") != VERSION:
         wrong.append(f"tmapi-async {there.get('tmapi-async') or 'missing'}")
-    for package in ("distributed", *_PACKAGES[1:]):
-        if there.get(package) is None and here.get(package) is not None:
-            wrong.append(f"{package} missing")
-    return wrong
+    needed = [package for package in ("distributed", *_PACKAGES[1:]) if here.get(package)]
+    return wrong + [f"{package} missing" for package in needed if there.get(package) is None]
 
 
 async def addresses(client: Client) -> set[str]:

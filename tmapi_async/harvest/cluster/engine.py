@@ -56,15 +56,15 @@ class ClusterEngine:
         guard: GuardPolicy | None,
     ) -> Driver:
         """A coordinator of the cluster's workers."""
-        settings = [_with(client.settings, lookahead, guard) for client in self._clients]
+        for account in self._accounts:
+            account.settings = _with(account.settings, lookahead, guard)
         self._coordinator = Coordinator(
             self._address,
             self._security,
-            self._accounts,
-            self._place,
-            settings,
-            keeper,
-            journal,
+            accounts=self._accounts,
+            place=self._place,
+            keeper=keeper,
+            journal=journal,
         )
         return self._coordinator
 
@@ -82,14 +82,12 @@ class ClusterEngine:
         driver = self._coordinator
         if driver is None:
             return Counters()
-        lines = driver.lines.values()
-        counts = [*driver.gone, *(line.counts for line in lines)]
-        codes: dict[str, int] = {}
-        for known in [*driver.gone_codes, *(line.codes for line in lines)]:
-            for code, times in known.items():
-                codes[code] = codes.get(code, 0) + times
-        requests, retries, wasted = (sum(column) for column in zip(*counts, strict=True))
-        return Counters(requests, retries, wasted, codes, self.gates().width)
+        counted = driver.gone
+        for line in driver.lines.values():
+            counted = counted.plus(line.counted)
+        return Counters(
+            counted.requests, counted.retries, counted.wasted, counted.codes, self.gates().width
+        )
 
 
 def _with(settings: Settings, lookahead: Lookahead | None, guard: GuardPolicy | None) -> Settings:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from ...accounts import digest
 from ...client import TMAPI
 from ...errors import TMAPIError
 from ...limits.ghosts import Ghosts
 from . import messages as say
+from .places import TokenPlace
 from .purse import Purse
 from .replay import Replay
 from .seat import LEASE
@@ -25,6 +27,7 @@ class Account:
         purse: Its budget, perhaps shared with others; or None.
 
     Attributes:
+        settings: How its seats reach the API.
         stopped: What stopped it, or None.
     """
 
@@ -32,6 +35,7 @@ class Account:
         self.number = number
         self.api = api
         self.purse = purse
+        self.settings = api.settings
         self.stopped: TMAPIError | None = None
         pace = api.gate.pace
         self._controller = api.gate.controller
@@ -53,6 +57,13 @@ class Account:
     def open_width(self, now: float) -> int:
         """Slots open now."""
         return self._controller.width(now)
+
+    def hello(self, seat: str, place: TokenPlace | None) -> tuple[say.Hello, str | None]:
+        """What to say to a worker that is to take a seat, and the token if it has to be sent."""
+        token = self.api.reveal_token()
+        paced = self.api.gate.pace is not None
+        hello = say.Hello(seat, self.number, digest(token), place, self.settings, paced)
+        return hello, token if place is None else None
 
     def join(self, name: str, haunted: int) -> None:
         """A seat is taken; earlier ones of its worker left `haunted` slots at the server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -32,13 +33,13 @@ class Line:
         account: Number of the account, from 0.
         out: Listings sent to it that have not ended, by visit.
         stretches: Stretches sent to it.
-        tasks: What waits for the tasks of those stretches.
+        tasks: What follows the tasks of those stretches.
         received: Pages received.
         in_use: Slots in use by its last report.
-        counts: Attempts, retries and wasted pages by its last report.
-        codes: Code to how often it came.
+        counted: What it had counted by its last report.
         offset: What the worker's clock is behind ours, at most.
-        retiring: Whether it was told to stop.
+        retiring: Whether it was told to stop or to finish.
+        over: Whether it is cut.
         silent: Whether it was given up because nothing was heard of it.
     """
 
@@ -48,10 +49,9 @@ class Line:
         self.stretches = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.received = self.in_use = 0
-        self.counts = (0, 0, 0)
-        self.codes: dict[str, int] = {}
+        self.counted = say.Counted()
         self.offset = math.inf
-        self.retiring = self.silent = False
+        self.retiring = self.silent = self.over = False
         self._comm = comm
         self._outgoing: list[say.ToSeat] = []
         self._durable = self._told = 0
@@ -64,7 +64,7 @@ class Line:
 
     # -- what is said
 
-    def say(self, message: say.ToSeat) -> None:
+    def send(self, message: say.ToSeat) -> None:
         """Send a message soon; in order."""
         self._outgoing.append(message)
         self._due.set()
@@ -77,7 +77,11 @@ class Line:
             self._due.set()
 
     async def talk(self) -> None:
-        """Send what is to be sent, until the line breaks."""
+        """Send what is to be sent, until the line breaks; who listens notices that."""
+        with contextlib.suppress(OSError):
+            await self._talk()
+
+    async def _talk(self) -> None:
         while True:
             try:
                 async with asyncio.timeout(BEAT):
@@ -89,6 +93,11 @@ class Line:
             self._told = self._durable
             messages.append(say.Durable(self._durable))
             await self._comm.write(say.encode(messages))
+
+    def follow(self, task: asyncio.Task[None]) -> None:
+        """A stretch was sent, and a task follows it; it ends with the line."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     # -- what is heard
 
@@ -108,12 +117,12 @@ class Line:
             if isinstance(message, say.Report):
                 self.offset = min(self.offset, time.monotonic() - message.clock)
                 self.in_use = message.in_use
-                self.counts = message.counts
-                self.codes = message.codes if message.codes is not None else self.codes
+                self.counted = message.counted
                 heard(self, message)
 
     def cut(self) -> None:
         """Break the line: the seat ends at once."""
+        self.over = True
         for task in self.tasks:
             task.cancel()
         self._comm.abort()

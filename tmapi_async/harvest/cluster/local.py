@@ -32,7 +32,7 @@ async def local_workers(count: int) -> AsyncIterator[str]:
             host="127.0.0.1",
             dashboard_address=None,
             preload=[deaf.__name__],
-            memory_limit=0,  # they hold next to nothing, and must not be killed for what others hold
+            memory_limit=0,  # they hold next to nothing; none is to be killed for it
         ) as cluster:
             yield cluster.scheduler_address
 

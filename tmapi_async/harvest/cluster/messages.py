@@ -289,6 +289,34 @@ class Missed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failure: Failure
 
 
+class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a seat, or several, have counted since they began.
+
+    Attributes:
+        requests: Attempts handed to the transport.
+        retries: Attempts beyond the first of their page.
+        wasted: Pages past the end, and look-ahead that was abandoned.
+        codes: Code, or kind of failure, to how often it came.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    wasted: int = 0
+    codes: dict[str, int] = {}
+
+    def plus(self, other: Counted) -> Counted:
+        """Both together."""
+        codes = dict(self.codes)
+        for code, times in other.codes.items():
+            codes[code] = codes.get(code, 0) + times
+        return Counted(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            self.wasted + other.wasted,
+            codes,
+        )
+
+
 class Report(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     """What happened on a seat since its last report, and how it stands.
 
@@ -299,10 +327,8 @@ class Report(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
         at_server: Attempts at the server.
         spent: Attempts sent, ever.
         allowed: Attempts allowed, as far as the seat could give some back; or None.
-        open: Listings on the seat that have not ended.
-        counts: Attempts, retries and wasted pages, ever.
+        counted: What it has counted.
         events: What its gate saw, packed (`replay`).
-        codes: Code to how often it came, ever; None if nothing has changed.
         pages: Pages, in the order they came.
         missed: Pages that could not be had.
         ended: Listings that have ended, after their pages.
@@ -314,10 +340,8 @@ class Report(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     at_server: int
     spent: int
     allowed: int | None
-    open: int
-    counts: tuple[int, int, int]
+    counted: Counted
     events: bytes = b""
-    codes: dict[str, int] | None = None
     pages: list[Brought] = []
     missed: list[Missed] = []
     ended: list[Ended] = []

@@ -94,7 +94,6 @@ class Seat:
         self._missed: list[say.Missed] = []
         self._ended: list[say.Ended] = []
         self._brought = self._durable = 0
-        self._told_codes = 0
         self._due = asyncio.Event()
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
@@ -107,7 +106,7 @@ class Seat:
     # -- its life
 
     async def run(self) -> None:
-        """Work until the coordinator has said good-bye to, or is gone."""
+        """Work until all is walked or stopped and told, or the coordinator is gone."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         self.valve.renew(time.monotonic() + LEASE)
@@ -145,7 +144,7 @@ class Seat:
 
     async def close(self) -> None:
         """Close the connections, once the server can be expected to be done with the requests."""
-        while self.valve.in_use:
+        while self.valve.in_use:  # noqa: ASYNC110 - ghosts are laid by timers, without an event
             await asyncio.sleep(0.1)
         await self._session.close()
 
@@ -342,22 +341,17 @@ class Seat:
             valve.at_server,
             valve.budget.spent,
             valve.budget.most,
-            len(self._errands),
-            (crawl.tally.requests, crawl.tally.retries, crawl.frontier.statistics().wasted),
+            self._counted(crawl),
             valve.recorder.take(),
-            self._codes(crawl),
             pages,
             missed,
             ended,
         )
 
-    def _codes(self, crawl: Crawl) -> dict[str, int] | None:
-        codes = crawl.tally.codes
-        total = sum(codes.values())
-        if total == self._told_codes:
-            return None
-        self._told_codes = total
-        return dict(codes)
+    @staticmethod
+    def _counted(crawl: Crawl) -> say.Counted:
+        tally, wasted = crawl.tally, crawl.frontier.statistics().wasted
+        return say.Counted(tally.requests, tally.retries, wasted, tally.codes)
 
     async def _send(self, message: Any) -> None:
         pages = len(message.pages) if isinstance(message, say.Report) else 0
