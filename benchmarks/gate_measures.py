@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
+from math import inf
 from random import Random
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from tmapi_async.sandbox import Attempt, Config
 from tmapi_async.sandbox.backend import _seconds as drawn
 
 from .rivals import PATH
+from .simulation.checks import Check
 
 PAGE_SIZE = 20
 FULL = 0.9
@@ -146,3 +148,31 @@ def first_full(sent: list[float], done: list[float], bench: Bench, end: float) -
         if area(after) - area(moment) >= FULL * bench.limit * bench.latency:
             return moment
     return None
+
+
+def promises(result: dict[str, list[dict[str, Any]]]) -> list[Check]:
+    """What must hold of a full run, part by part."""
+    checks = []
+    for row in result.get("gate", ()):
+        at = f"C={row['limit']}, {row['client']}"
+        if row["client"] in {"auto", "concurrency=C"}:
+            reached = inf if row["to_90"] is None else row["to_90"]
+            allowed = 3 + 0.002 * row["requests"] if row["client"] == "auto" else 0
+            checks += [
+                Check(f"{at}: mean latencies until 90 %", [reached], 15),
+                Check(f"{at}: of C / L from then on", [row["steady"] or 0.0], 0.94, at_least=True),
+                Check(f"{at}: 503s", [row["refusals"]], allowed),
+            ]
+    for row in result.get("listing", ()):
+        if row["client"] == "look-ahead auto":
+            checks += [
+                Check("one listing: median times faster", [row["times"]], 6, at_least=True),
+                Check("one listing: pages wasted", [row["wasted"]], 8),
+            ]
+    for row in result.get("set", ()):
+        if row["client"] == "look-ahead auto":
+            checks += [
+                Check("skewed set: seconds / bound", [row["times"]], 1.10),
+                Check("skewed set: waste, share of requests", [row["waste"]], 0.02),
+            ]
+    return checks

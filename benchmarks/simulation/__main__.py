@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from . import cost, harvests, plots, scenarios
+from . import cost, harvests, page, plots, scenarios
 from .scenarios import Report, Runner
 
 SCENARIOS: dict[str, Callable[[Runner], Report]] = {
@@ -41,9 +41,15 @@ def main() -> int:
         help="keep it there as well, in place of earlier runs of the same scenarios",
     )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there, no more")
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="fill it from --json, no more")
     arguments = parser.parse_args()
+    if arguments.page and not arguments.json:
+        parser.error("--page needs --json FILE, which a run wrote")
     if arguments.plots:
         plots.draw(arguments.plots)
+    if arguments.page:
+        page.fill(arguments.page, arguments.json)
+    if arguments.plots or arguments.page:
         return 0
     reports: dict[str, Report] = {}
     with ProcessPoolExecutor(arguments.jobs) as pool:
