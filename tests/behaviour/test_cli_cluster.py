@@ -1,0 +1,190 @@
+"""`tmapi harvest` with workers, with several accounts, and beside another process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import time
+
+import msgspec
+import pytest
+from commands import SUMMARY_KEYS, environment, finish, run, spawn
+
+from tmapi_async.cli import clustering
+from tmapi_async.harvest import JournalReader
+from tmapi_async.sandbox.process import SandboxThread
+
+SIZES = dict.fromkeys(range(1, 41), 60)
+TOKENS = ("first-account", "second-account")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """Where the journal of a test is to be, as typed."""
+    return str(tmp_path / "test.journal")
+
+
+@pytest.fixture
+def sandbox():
+    """Forty categories of three pages, for two accounts, at a limit of eight."""
+    with SandboxThread(categories=SIZES, limit=8, latency=0.02, token=TOKENS, ghosts=True) as made:
+        yield made
+
+
+def asked(sandbox, *arguments, token=TOKENS[0], **env):
+    """The command for everything in a sandbox, and its environment."""
+    command = ("harvest", *map(str, SIZES), *arguments, "--json")
+    return {"arguments": command, "env": environment(sandbox.url, token, **env)}
+
+
+def items(journal):
+    """Distinct items in a journal; its pages must be there once each."""
+    with JournalReader(journal) as reader:
+        reader.verify()
+        pages = [(page.listing.cat_id, page.number, page.body) for page in reader.pages()]
+    assert len({page[:2] for page in pages}) == len(pages)
+    rows = (row for _, _, body in pages for row in msgspec.json.decode(body)["data"]["items"])
+    return len({row["item_id"] for row in rows})
+
+
+def summary(done):
+    """The last line of standard output."""
+    found = msgspec.json.decode(done.out.splitlines()[-1])
+    assert list(found) == SUMMARY_KEYS
+    return found
+
+
+def test_worker_processes_bring_all_and_say_it_as_one_process_does(sandbox, journal):
+    """Summary, exit code and words are those of the contract; nothing of Dask's is shown."""
+    how = asked(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
+    done = run(*how["arguments"], env=how["env"])
+    assert (done.code, summary(done)["complete"]) == (0, 40)
+    assert summary(done)["codes"] == {"200": summary(done)["requests"]}
+    assert done.err.splitlines()[-1].startswith("tmapi: COMPLETE: all 40 listings")
+    assert not re.search("distributed|Traceback|tcp://", done.err)
+    assert items(journal) == 40 * 60
+    assert sandbox.sandbox.stats.peak_in_flight <= 8
+    again = run(*how["arguments"], env=how["env"])
+    assert (again.code, summary(again)["requests"]) == (0, 0)
+
+
+def test_ctrl_c_lets_workers_finish_what_is_on_the_wire(sandbox, journal):
+    """The whole group hears it; the workers go on until what was paid for is in the journal."""
+    how = asked(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
+    process = spawn(*how["arguments"], env=how["env"], start_new_session=True)
+    end = time.monotonic() + 20
+    while sandbox.sandbox.stats.requests < 25:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    done = finish(process)
+    assert (done.code, summary(done)["stopped_by"]) == (3, "signal")
+    assert "requests on their way are paid for and waited for" in done.err
+    assert summary(done)["requests"] == sandbox.sandbox.stats.requests
+    done = run(*how["arguments"], env=how["env"])
+    assert done.code == 0
+    assert items(journal) == 40 * 60
+    assert sandbox.sandbox.stats.pages_served_twice == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "2")])
+def test_a_token_file_may_name_several_accounts(sandbox, journal, tmp_path, more):
+    """A refused one stops alone, and is named by its number; the others do the work."""
+    file = tmp_path / "tokens"
+    file.write_text("wrong-account\n" + "\n".join(TOKENS) + "\n")
+    how = asked(sandbox, "--journal", journal, "--token-file", str(file), *more, token="")
+    done = run(*how["arguments"], env=how["env"])
+    assert done.code == 0, done.err
+    assert "account 1 of 3 stops" in done.err
+    assert items(journal) == 40 * 60
+    assert not any(token in done.err for token in (*TOKENS, "wrong-account"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--workers", "2", "--cluster", "tcp://127.0.0.1:9"), "leave out --cluster"),
+        (("--workers", "0"), "--workers must be at least 1, not 0"),
+        (("--cluster", "10.0.0.1:8786"), "such as tcp://10.0.0.1:8786, not '10.0.0.1:8786'"),
+        (("--worker-token", "env:TOKEN"), "--worker-token needs --cluster or --workers"),
+        (("--workers", "1", "--worker-token", "TOKEN"), "env:NAME or file:PATH"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(tmapi, journal, arguments, said):
+    """Exit 2, and the message names the option."""
+    done = tmapi("harvest", "7", "--journal", journal, *arguments)
+    assert (done.code, done.said[-1].endswith("; nothing was sent")) == (2, True)
+    assert said in done.err
+
+
+def test_without_the_extra_the_message_says_how_to_get_it(tmapi, journal, monkeypatch):
+    """Nothing of distributed is needed before."""
+    monkeypatch.setattr(clustering, "find_spec", lambda _: None)
+    done = tmapi("harvest", "7", "--journal", journal, "--workers", "2")
+    assert done.code == 2
+    assert 'pip install "tmapi-async[cluster]"' in done.err
+
+
+@pytest.mark.parametrize(
+    ("tokens", "command", "said"),
+    [
+        ("one\ntwo\n", ("items", "7"), "several accounts are for tmapi harvest"),
+        ("one\ntwo\none\n", ("harvest", "7", "--journal", "x"), "holds a token twice"),
+        ("\n \n", ("harvest", "7", "--journal", "x"), "must hold one token"),
+    ],
+)
+def test_tokens_that_cannot_be_meant_are_refused(tmapi, tmp_path, tokens, command, said):
+    """The message names the file, and shows no token."""
+    file = tmp_path / "tokens"
+    file.write_text(tokens)
+    done = tmapi(*command, "--token-file", str(file))
+    assert done.code == 2
+    assert said in done.err
+    assert str(file) in done.err
+
+
+def test_a_second_process_with_the_same_account_is_told_of_the_first(sandbox, journal, tmp_path):
+    """It is named with its process and since when; the work is done all the same."""
+    room = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    how = asked(sandbox, "--journal", journal, "--rate", "5", **room)
+    first = spawn(*how["arguments"], env=how["env"])
+    end = time.monotonic() + 20
+    while not sandbox.sandbox.stats.requests:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    (folder,) = tmp_path.glob("tmapi-async-*")
+    (claim,) = folder.iterdir()
+    assert stat.S_IMODE(claim.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert TOKENS[0] not in f"{claim.name}{claim.read_text()}"
+    command = ("items", "7", "-q")
+    told = run(*command, env=environment(sandbox.url, TOKENS[0], **room))
+    assert (told.code, len(told.rows)) == (0, 60)
+    assert re.search(
+        rf"warning: process {first.pid}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d, uses the same "
+        "account",
+        told.err,
+    )
+    other = run(*command, env=environment(sandbox.url, TOKENS[1], **room))
+    assert (other.code, other.err) == (0, "")
+    first.kill()
+    finish(first)
+    after = run(*command, env=environment(sandbox.url, TOKENS[0], **room))
+    assert (after.code, after.err) == (0, "")  # the lock went with its process
+
+
+def test_a_folder_of_claims_that_is_not_ours_is_left_alone(tmapi, sandbox, tmp_path):
+    """Where nothing can be claimed nothing is told, and the command works."""
+    (tmp_path / f"tmapi-async-{os.getuid()}").write_text("a file")
+    env = {"TMAPI_TOKEN": TOKENS[0], "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = tmapi("items", "7", "-q", url=sandbox.url, **env)
+    assert (done.code, len(done.rows), done.err) == (0, 60, "")
+
+
+def test_a_sandbox_of_the_command_is_no_account(tmapi, tmp_path):
+    """It has a limit of its own: there is nothing to be told."""
+    done = tmapi("items", "7", "-q", "--sandbox", XDG_RUNTIME_DIR=str(tmp_path), TMAPI_TOKEN="")
+    assert done.code == 0
+    assert not list(tmp_path.iterdir())
