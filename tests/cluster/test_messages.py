@@ -69,7 +69,7 @@ def test_what_says_the_token_does_not_show_it(canary):
 
 def node(python=f"{PYTHON}.1.final.0", version=VERSION, **packages):
     """What `Client.get_versions` tells of a process."""
-    known = {"python": python, "tmapi-async": version, "msgspec": "0.22", "zstandard": "0.23"}
+    known = {"python": python, "tmapi_async": version, "msgspec": "0.22", "zstandard": "0.23"}
     return {"packages": known | {"distributed": "2026.8"} | packages}
 
 

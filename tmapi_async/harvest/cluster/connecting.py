@@ -15,7 +15,7 @@ from .errors import ClusterError
 from .hands import PYTHON, VERSION, Hands
 
 _CONNECT = "20s"
-_PACKAGES = ("tmapi-async", "msgspec", "zstandard")
+_PACKAGES = ("tmapi_async", "msgspec", "zstandard")
 _NAMED = 3
 
 
@@ -89,8 +89,8 @@ def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]
     python = ".".join(str(there.get("python") or "?").split(".")[:2])
     if python != PYTHON:
         wrong.append(f"Python {python}")
-    if there.get("tmapi-async") != VERSION:
-        wrong.append(f"tmapi-async {there.get('tmapi-async') or 'missing'}")
+    if there.get("tmapi_async") != VERSION:
+        wrong.append(f"tmapi-async {there.get('tmapi_async') or 'missing'}")
     needed = [package for package in ("distributed", *_PACKAGES[1:]) if here.get(package)]
     return wrong + [f"{package} missing" for package in needed if there.get(package) is None]
 

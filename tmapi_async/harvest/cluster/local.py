@@ -30,7 +30,7 @@ async def local_workers(count: int) -> AsyncIterator[str]:
             asynchronous=True,
             protocol="tcp",
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             preload=[deaf.__name__],
             memory_limit=0,  # they hold next to nothing; none is to be killed for it
         ) as cluster:
