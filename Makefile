@@ -35,7 +35,7 @@ types: $(VENV)/.dev ## Check types with mypy --strict, the promised public types
 
 docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link fails)
 	@echo "==> mkdocs"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "built: site/index.html"
 
 bench: $(VENV)/.dev ## Run the benchmarks (BENCH="client peers --quick" for some of them)
