@@ -1,0 +1,130 @@
+"""What is known of the parts of a divided listing: who was seen where. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from ..listings import Listing
+from .asking import Row, Sight
+from .bands import usable
+
+
+class Part:
+    """One listing of the family.
+
+    Attributes:
+        listing: What is asked.
+        first: Its first page, or None before it has come.
+        wanted: It is to be walked if it fits.
+        walked: It is to be walked to its end.
+        ending: How its walk ended, or None.
+        error: What failed it, or "".
+        pages: Pages seen.
+        rejects: Rows that could not be decoded.
+        ids: Distinct items, until its piece has been settled.
+    """
+
+    __slots__ = (
+        "_order",
+        "ending",
+        "error",
+        "first",
+        "ids",
+        "listing",
+        "pages",
+        "rejects",
+        "walked",
+        "wanted",
+    )
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self.first: Sight | None = None
+        self.wanted = self.walked = False
+        self.ending: str | None = None
+        self.error = ""
+        self.pages: set[int] = set()
+        self.rejects = 0
+        self.ids: set[int] = set()
+        self._order: dict[int, tuple[int, ...]] = {}
+
+    @property
+    def total(self) -> int:
+        """Rows that its first page promises; 0 while that is not known."""
+        return (self.first.total if self.first else None) or 0
+
+    @property
+    def shown(self) -> frozenset[int]:
+        """Items on its first page."""
+        return self.first.ids if self.first else frozenset()
+
+    @property
+    def prices(self) -> list[Decimal]:
+        """The prices of its first page that a band can be cut at, in its order."""
+        rows = self.first.rows if self.first else ()
+        return [price for _, price in rows if price is not None and usable(price)]
+
+    def take(self, sight: Sight) -> bool:
+        """Take in a page; False if it is known already."""
+        if sight.number in self.pages:
+            return False
+        self.pages.add(sight.number)
+        if sight.number == 1:
+            self.first = sight
+        self.rejects += sight.rejects
+        self.ids.update(sight.ids)
+        self._order[sight.number] = tuple(item for item, _ in sight.rows)
+        return True
+
+    def sequence(self) -> list[int]:
+        """Its items in the order of their pages, each once."""
+        pages = self._order
+        return list(dict.fromkeys(item for number in sorted(pages) for item in pages[number]))
+
+    def forget(self) -> None:
+        """Let go of its items."""
+        self.ids, self._order = set(), {}
+
+
+def met(rising: list[int], falling: list[int]) -> bool:
+    """Whether two walks in opposite orders prove that they left nothing between them.
+
+    They do if the first item that the second has in common is the last of the first, and from there
+    on it repeats the first backwards. Having items in common alone proves nothing: ties may come in
+    any order.
+    """
+    known = set(rising)
+    start = next((n for n, item in enumerate(falling) if item in known), len(falling))
+    back = falling[start:]
+    return bool(back) and back == rising[::-1][: len(back)]
+
+
+class Census:
+    """Every item of a family, and whether a walked part has shown it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, bool] = {}
+        self._unpriced: set[int] = set()
+
+    def note(self, rows: Iterable[Row], *, walked: bool) -> None:
+        """Take in the rows of a page."""
+        for item, price in rows:
+            self._seen[item] = walked or self._seen.get(item, False)
+            if price is None:
+                self._unpriced.add(item)
+
+    @property
+    def distinct(self) -> int:
+        """Distinct items."""
+        return len(self._seen)
+
+    @property
+    def strays(self) -> int:
+        """Items that no walked part has shown."""
+        return sum(not walked for walked in self._seen.values())
+
+    @property
+    def unpriced(self) -> int:
+        """Items that had no price."""
+        return len(self._unpriced)
