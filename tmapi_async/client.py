@@ -25,6 +25,7 @@ from .retry import RetryPolicy
 from .session import Auth, Connector, Session
 from .settings import Settings
 from .sources import Lookahead, check_above_zero, check_whole, read_lookahead
+from .splitter import Split
 from .walk import Walk
 
 Concurrency: TypeAlias = int | Literal["auto"]
@@ -159,6 +160,7 @@ class TMAPI(Questions):
         unique: bool = False,
         lookahead: Lookahead | None = None,
         on_end: Callable[[ListingOutcome], None] | None = None,
+        split: Split | None = None,
     ) -> Walk[Any]:
         made: Walk[Any] = Walk(
             self._opened_session,
@@ -168,6 +170,7 @@ class TMAPI(Questions):
             unique=unique,
             guard=self._guard,
             on_end=on_end,
+            split=split,
         )
         self._walks.add(made)
         return made

@@ -128,6 +128,10 @@ class Crawl:
         self._outbox.drop()
         self._ledger.stop()
 
+    def divided(self, outcome: ListingOutcome) -> None:
+        """Count a listing whose parts were walked, once they have ended."""
+        self._ledger.divided(outcome)
+
     @property
     def open_listings(self) -> int:
         """Listings begun and not ended."""
@@ -351,10 +355,10 @@ class Crawl:
         fresh = entry.see(page)
         if self._on_page is None:
             given = page.only(fresh) if self._unique else page
-            self._outbox.put(given, len(page.items), len(fresh))
+            self._outbox.put(given, len(page.items), entry.fresh(fresh))
             self._wake()
             return
-        self._ledger.count(len(page.items), len(fresh), len(page.rejects))
+        self._ledger.count(len(page.items), entry.fresh(fresh), len(page.rejects))
         if self._ordered:
             self._on_page(page)
 

@@ -62,6 +62,10 @@ class Entry:
             self._pass_held()
         return fresh
 
+    def fresh(self, items: list[Item]) -> int:
+        """How many items are new to the listing; for a part, whoever divides counts them."""
+        return 0 if self.opening.part else len(items)
+
     def _pass_held(self) -> None:
         while self.missing in self.opening.held:
             self.missing += 1
@@ -116,7 +120,7 @@ class Ledger:
         """Enter a listing."""
         entry = Entry(opening, Guard(self._guard, opening.seen))
         self._open[opening.listing] = entry
-        self.counts.listings += 1
+        self.counts.listings += not opening.part
         return entry
 
     def count(self, items: int, fresh: int, rejects: int) -> None:
@@ -150,9 +154,20 @@ class Ledger:
             ending = "capped"
         if ending == "failed" and entry.error is not None and len(self.failures) < _MOST_ERRORS:
             self.failures.append(entry.error)
-        setattr(self.counts, ending, getattr(self.counts, ending) + 1)
+        if not entry.opening.part:
+            self._count_ending(ending)
         if self._on_end is not None:
             self._on_end(entry.outcome(ending))
+
+    def divided(self, outcome: ListingOutcome) -> None:
+        """Enter how a listing ended that was walked in parts."""
+        self.counts.listings += 1
+        self.counts.unique_items += outcome.unique
+        self.counts.duplicates -= outcome.unique
+        self._count_ending(outcome.ending)
+
+    def _count_ending(self, ending: Ending) -> None:
+        setattr(self.counts, ending, getattr(self.counts, ending) + 1)
 
     def stop(self) -> None:
         """Enter that every open listing was stopped."""

@@ -27,6 +27,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
         held: Pages that need not be asked for again, with their `has_next_page`.
         seen: Item IDs on those pages.
         rows: Rows on those pages.
+        part: It is a part of a listing that is divided: that one counts as a listing, this one
+            does not.
     """
 
     listing: Listing
@@ -36,6 +38,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     held: Mapping[int, bool] = {}
     seen: Iterable[int] = ()
     rows: int = 0
+    part: bool = False
 
 
 class ListingOutcome(msgspec.Struct, frozen=True, gc=False):

@@ -15,6 +15,8 @@ from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem,
 from .listings import Listing, PageRequest, make_listing, read_params, unknown_parameter
 from .outcomes import ListingOutcome, Opening
 from .sources import Ids, Lookahead, Source, Texts, WalkOptions, check_whole
+from .splitter import Split, read_split
+from .splitting import divisible
 from .walk import Walk
 
 Language: TypeAlias = Literal["en", "zh", "ru", "vi", "ja", "ko"]
@@ -45,6 +47,7 @@ class Questions(ABC):
         unique: bool = False,
         lookahead: Lookahead | None = None,
         on_end: Callable[[ListingOutcome], None] | None = None,
+        split: Split | None = None,
     ) -> Walk[Any]:
         """The walk over openings."""
 
@@ -328,6 +331,11 @@ class Questions(ABC):
         check_whole("start_page", first)
         if most is not None:
             check_whole("max_pages", most)
+        split = rest["split"] = read_split(rest.get("split"))
+        if split is not None:
+            if first != 1 or most is not None:
+                raise InvalidRequestError("split walks all of a listing: no start_page, max_pages")
+            listing = _divided(listing)
 
         def opening(value: object) -> Opening:
             return Opening(listing=listing(value), first=first, max_pages=most)
@@ -338,3 +346,7 @@ class Questions(ABC):
             first=lambda: PageRequest(listing(source.only()), first),
             **rest,
         )
+
+
+def _divided(listing: Callable[[Any], Listing]) -> Callable[[Any], Listing]:
+    return lambda value: divisible(listing(value))

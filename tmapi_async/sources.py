@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from .errors import InvalidRequestError
 from .listings import Listing
 from .outcomes import ListingOutcome, Opening
+from .splitter import Split
 
 Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 """One category ID, or many; an async iterable is read as the walk goes on."""
@@ -28,6 +29,9 @@ class WalkOptions(TypedDict, total=False):
         unique: Drop items whose ID the listing has shown before.
         lookahead: As for the client; None takes the client's.
         on_end: Called with the outcome of each listing when its last page was taken.
+        split: Go past the ceiling: a listing that the API cuts short is divided until every part
+            of it fits, and each item of it is given once. `category_items` is then asked of
+            `category_items_v2`. True, or a [`Split`][tmapi_async.splitter.Split] that says how.
     """
 
     start_page: int
@@ -35,6 +39,7 @@ class WalkOptions(TypedDict, total=False):
     unique: bool
     lookahead: Lookahead | None
     on_end: Callable[[ListingOutcome], None] | None
+    split: bool | Split
 
 
 class Source:

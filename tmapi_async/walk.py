@@ -16,6 +16,8 @@ from .listings import PageRequest
 from .outcomes import ListingOutcome, Opening, WalkStatistics
 from .replies import I, Page
 from .session import Session
+from .splitter import Split, Splitter
+from .splitting import Reconciliation
 
 
 class Walk(Generic[I]):
@@ -39,6 +41,7 @@ class Walk(Generic[I]):
         unique: bool,
         guard: GuardPolicy,
         on_end: Callable[[ListingOutcome], None] | None,
+        split: Split | None = None,
     ) -> None:
         self._session = session
         self._openings = openings
@@ -47,6 +50,7 @@ class Walk(Generic[I]):
         self._unique = unique
         self._guard = guard
         self._on_end = on_end
+        self._splitter = Splitter(split, divided=self._divided) if split is not None else None
         self._crawl: Crawl | None = None
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
@@ -77,7 +81,7 @@ class Walk(Generic[I]):
         """
         crawl = self._start()
         try:
-            while (page := await crawl.next()) is not None:
+            while (page := await self._next(crawl)) is not None:
                 for item in page.items:
                     yield item
         finally:
@@ -94,10 +98,19 @@ class Walk(Generic[I]):
         """
         crawl = self._start()
         try:
-            while (page := await crawl.next()) is not None:
+            while (page := await self._next(crawl)) is not None:
                 yield page
         finally:
             await self.aclose()
+
+    async def _next(self, crawl: Crawl) -> Page[I] | None:
+        page = await crawl.next()
+        return page if page is None or self._splitter is None else self._splitter.page(page)
+
+    @property
+    def reconciliations(self) -> tuple[Reconciliation, ...]:
+        """What came of the listings that were divided (`split`), as they ended."""
+        return tuple(self._splitter.accounts) if self._splitter is not None else ()
 
     def stop(self) -> None:
         """Start nothing more; the loop goes on with what is on the wire, and then ends."""
@@ -112,6 +125,8 @@ class Walk(Generic[I]):
             life.reschedule(0)
         if self._crawl is not None:
             await self._crawl.close()
+            if self._splitter is not None:
+                self._splitter.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -133,18 +148,24 @@ class Walk(Generic[I]):
     def _start(self) -> Crawl:
         if self._closed or self._crawl is not None:
             raise ClosedError("a walk can be walked once: ask the client for another one")
-        frontier = Frontier(lookahead=self._lookahead)
+        frontier, source = Frontier(lookahead=self._lookahead), self._openings()
         self._crawl = Crawl(
             self._session(),
             frontier,
-            self._openings(),
-            unique=self._unique,
+            source if self._splitter is None else self._splitter.openings(source),
+            unique=self._unique and self._splitter is None,  # a splitter sees the whole family
             guard=self._guard,
-            on_end=self._on_end,
+            on_end=self._on_end if self._splitter is None else self._splitter.ended,
         )
         if self._stopped:
             self._crawl.stop()
         return self._crawl
+
+    def _divided(self, outcome: ListingOutcome) -> None:
+        if self._crawl is not None:
+            self._crawl.divided(outcome)
+        if self._on_end is not None:
+            self._on_end(outcome)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "not begun" if self._crawl is None else "open"

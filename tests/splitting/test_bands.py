@@ -8,6 +8,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from tmapi_async.endpoints import CATEGORY_ITEMS_V2
+from tmapi_async.listings import describe
 from tmapi_async.splitting.bands import Band, Facts, Reach, choose, cut, finest, text, tightened
 
 CENT = Decimal("0.01")
@@ -118,7 +120,10 @@ def test_the_step_follows_the_finest_price() -> None:
     assert finest([Decimal("0.005"), Decimal(3)]) == Decimal("0.001")
 
 
-def test_prices_are_written_as_the_api_writes_them() -> None:
-    """Two decimals, more where needed, never an exponent."""
-    prices = [Decimal(9), Decimal("9.90"), Decimal("0.005"), Decimal("1E+3"), Decimal("7.000")]
-    assert [text(price) for price in prices] == ["9.00", "9.90", "0.005", "1000.00", "7.00"]
+def test_prices_are_written_as_listings_write_them() -> None:
+    """One text for each price, whatever its spelling: parts are listings like any other."""
+    prices = [Decimal(9), Decimal("9.90"), Decimal("0.005"), Decimal("1E+3"), Decimal("0.00")]
+    assert [text(price) for price in prices] == ["9", "9.9", "0.005", "1000", "0"]
+    for price in prices:
+        params = {"cat_id": 1031910, "price_start": price}
+        assert ("price_start", text(price)) in describe(CATEGORY_ITEMS_V2, params).params

@@ -6,7 +6,8 @@ Pure: the planner of one listing (`Family`) is fed what pages show and tells wha
 """
 
 from .asking import Sight, Step
+from .handing import divisible
 from .planner import Family
 from .reckoning import Expectation, Piece, Reconciliation
 
-__all__ = ["Expectation", "Family", "Piece", "Reconciliation", "Sight", "Step"]
+__all__ = ["Expectation", "Family", "Piece", "Reconciliation", "Sight", "Step", "divisible"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ..listings import Listing
+from ..listings import Listing, endpoint_of
+from ..replies import Page
 from .bands import Band, text
 
 Row: TypeAlias = tuple[int, Decimal | None]
@@ -34,6 +35,18 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     rejects: int = 0
     has_next: bool = True
     page_size: int | None = None
+
+    @classmethod
+    def of(cls, page: Page[Any]) -> Sight:
+        """What a page showed."""
+        return cls(
+            number=page.number,
+            total=page.total_count,
+            rows=tuple((item.item_id, item.sale_price) for item in page.items),
+            rejects=len(page.rejects),
+            has_next=page.has_next_page,
+            page_size=page.page_size,
+        )
 
     @property
     def ids(self) -> frozenset[int]:
@@ -65,6 +78,7 @@ class Asker:
     def __init__(self, root: Listing) -> None:
         given = dict(root.params)
         self._endpoint = root.endpoint
+        self.endpoint = endpoint_of(root)
         self._base = {name: value for name, value in given.items() if name not in _NARROWING}
         self._texts = (given.get("price_start"), given.get("price_end"))
         low, high = (Decimal(value) if value else None for value in self._texts)

@@ -119,9 +119,9 @@ def _decimals(price: Decimal) -> int:
 
 
 def text(price: Decimal) -> str:
-    """A price as the API writes it: plain, two decimals or, where it is finer, more."""
-    places = max(2, _decimals(price))
-    return format(_MATHS.quantize(price, Decimal(1).scaleb(-places)), "f")
+    """A price as listings write it: plain, and without zeros at the end (`"9.9"`)."""
+    plain = format(price, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def cut(band: Band, at: Decimal, facts: Facts, step: Decimal) -> tuple[Band, Band]:

@@ -71,6 +71,8 @@ def reconcile(roster: Roster, root: Listing, *, finer: bool) -> Reconciliation:
         divided=not parts[root].walked,
         parts=len(parts),
         requests=roster.requests,
+        rows=roster.rows,
+        rejects=roster.rejects,
         promised=sum(max(piece.total or 0, piece.found) for piece in pieces),
         distinct=roster.census.distinct,
         pieces=pieces,

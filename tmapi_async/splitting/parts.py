@@ -26,6 +26,8 @@ class Part:
     """
 
     __slots__ = (
+        "_high",
+        "_low",
         "_order",
         "ending",
         "error",
@@ -47,6 +49,9 @@ class Part:
         self.pages: set[int] = set()
         self.rejects = 0
         self.ids: set[int] = set()
+        params = dict(listing.params)
+        self._low = Decimal(params.get("price_start") or "-Infinity")
+        self._high = Decimal(params.get("price_end") or "Infinity")
         self._order: dict[int, tuple[int, ...]] = {}
 
     @property
@@ -73,9 +78,16 @@ class Part:
         if sight.number == 1:
             self.first = sight
         self.rejects += sight.rejects
-        self.ids.update(sight.ids)
+        self.ids.update(item for item, price in sight.rows if self._belongs(price))
         self._order[sight.number] = tuple(item for item, _ in sight.rows)
         return True
+
+    def _belongs(self, price: Decimal | None) -> bool:
+        """Whether a row counts towards the total: adverts are shown in addition, whatever is asked.
+
+        Those that happen to be of the band cannot be told from its rows.
+        """
+        return price is None or self._low <= price <= self._high
 
     def sequence(self) -> list[int]:
         """Its items in the order of their pages, each once."""
@@ -113,6 +125,9 @@ class Census:
             self._seen[item] = walked or self._seen.get(item, False)
             if price is None:
                 self._unpriced.add(item)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._seen
 
     @property
     def distinct(self) -> int:

@@ -97,6 +97,14 @@ class Family:
     def __contains__(self, listing: object) -> bool:
         return listing in self._roster.parts
 
+    def knows(self, item: int) -> bool:
+        """Whether a page of any part has shown an item."""
+        return item in self._roster.census
+
+    def walked(self, listing: Listing) -> bool:
+        """Whether a part is to be walked to its end."""
+        return self._roster.parts[listing].walked
+
     @property
     def listings(self) -> tuple[Listing, ...]:
         """Every part opened so far, the root first."""

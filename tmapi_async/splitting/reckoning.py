@@ -76,7 +76,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         root: The listing that was divided.
         divided: Whether it was; else it fitted under the ceiling.
         parts: Listings asked for, the root and those that only served to divide included.
-        requests: Pages that came.
+        requests: Pages that came; `rows` and `rejects` are what was on them.
         promised: Sum of the totals of what was walked, or what was found where that is more. Parts
             that share a price both count it.
         distinct: Distinct items found in the whole listing.
@@ -91,6 +91,8 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     divided: bool
     parts: int
     requests: int
+    rows: int
+    rejects: int
     promised: int
     distinct: int
     pieces: tuple[Piece, ...]

@@ -98,7 +98,7 @@ class Roster:
         parts: The parts, in the order in which they were opened.
         drafts: What is being walked or has been.
         census: Every item seen.
-        requests: Pages that have come.
+        requests: Pages that have come, with `rows` and `rejects` on them.
         page_size: Rows a page, as the server told with the first one.
     """
 
@@ -107,7 +107,7 @@ class Roster:
         self.parts: dict[Listing, Part] = {}
         self.drafts: list[Draft] = []
         self.census = Census()
-        self.requests = 0
+        self.requests = self.rows = self.rejects = 0
         self.page_size = USUAL_PAGE
         self._waiting: dict[tuple[Part, str], list[_Task]] = defaultdict(list)
         self._steps: list[Step] = []
@@ -157,6 +157,8 @@ class Roster:
         if not part.take(sight):
             return False
         self.requests += 1
+        self.rows += len(sight.rows)
+        self.rejects += sight.rejects
         self.census.note(sight.rows, walked=part.walked)
         return part.first is sight
 
