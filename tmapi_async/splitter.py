@@ -33,7 +33,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
         ceiling: A `total_count` of so many rows or more says that there may be more.
         on_expect: Called with what a listing is expected to cost yet: when it proves to stand at
             the ceiling, and when every part of it fits.
-        on_reconciled: Called with what came of a listing, when it has ended.
+        on_reconciled: Called with what came of a listing, when it has ended; not if it was stopped.
     """
 
     ceiling: int = USUAL_CEILING
@@ -76,15 +76,15 @@ class Held(msgspec.Struct, frozen=True):
 class Shelf(Protocol):
     """Where the caller keeps parts: they outlive the process there."""
 
-    def take(self, root: Listing, part: Listing) -> Held:
+    def take_part(self, root: Listing, part: Listing) -> Held:
         """What is held of a part, which is about to be used."""
         ...
 
-    def begin(self, root: Listing, part: Listing) -> None:
+    def begin_part(self, root: Listing, part: Listing) -> None:
         """Pages of a part are about to be asked for."""
         ...
 
-    def ended(self, outcome: ListingOutcome, *, walked: bool) -> None:
+    def part_ended(self, root: Listing, outcome: ListingOutcome, *, walked: bool) -> None:
         """What was asked of a part has come: all of it, or its first page alone."""
         ...
 
@@ -228,7 +228,7 @@ class Splitter:
             family.errors.append(outcome.error)
         wanted = probe and listing in family.first and family.plan.walked(listing)
         if self._shelf is not None and not (wanted and family.first[listing].has_next):
-            self._shelf.ended(outcome, walked=not probe or wanted)
+            self._shelf.part_ended(family.root, outcome, walked=not probe or wanted)
         if outcome.ending == "stopped" or (probe and not wanted):
             self._conclude(family)
         elif probe and outcome.ending != "failed":
@@ -261,7 +261,7 @@ class Splitter:
             raise InvalidRequestError(f"{listing} is asked for as a part of another listing too")
         self._owners[listing] = family
         family.open.add(listing)
-        held = self._shelf.take(family.root, listing) if self._shelf is not None else Held()
+        held = self._shelf.take_part(family.root, listing) if self._shelf is not None else Held()
         if held.pages:
             family.held[listing] = held
             for sight in held.pages:
@@ -293,7 +293,7 @@ class Splitter:
 
     def _queue(self, family: _Divided, opening: Opening) -> None:
         if self._shelf is not None:
-            self._shelf.begin(family.root, opening.listing)
+            self._shelf.begin_part(family.root, opening.listing)
         self._ready.append(opening)
         self._changed.set()
 
@@ -331,11 +331,12 @@ class Splitter:
             rejects=account.rejects,
             error=family.errors[0] if family.errors else None,
         )
-        self.accounts.append(account)
+        if not family.stopped:
+            self.accounts.append(account)
         if self._shelf is not None:
             self._shelf.reconciled(account, outcome)
         self._divided(outcome)
-        if self._split.on_reconciled is not None:
+        if self._split.on_reconciled is not None and not family.stopped:
             self._split.on_reconciled(account)
 
     def close(self) -> None:

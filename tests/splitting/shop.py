@@ -136,9 +136,14 @@ class Driver:
             if steps:
                 step = steps.popleft()
                 if step.do == "open":
-                    todo.append((step.listing, 1))
+                    held = sorted(n for part, n in self.held if part == step.listing)
+                    for number in held:  # all that is known of it is shown at once
+                        steps += family.page(step.listing, self.held[step.listing, number])
+                    if not held:
+                        todo.append((step.listing, 1))
                 elif step.do == "walk":
-                    steps += self._go_on(family, step.listing, 1, todo)
+                    last = max(n for part, n in self.held if part == step.listing)
+                    steps += self._go_on(family, step.listing, last, todo)
                 continue
             listing, number = todo.pop(chance.randrange(len(todo)))
             sight = self._ask(listing, number)

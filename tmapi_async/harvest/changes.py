@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ..errors import TMAPIError
+from ..splitting import Reconciliation
 from .records import State, Totals, Visit, milliseconds
 
 _BEGAN = "UPDATE visit SET state = 'open', began_at = coalesce(began_at, ?) WHERE id = ?"
@@ -18,6 +19,12 @@ UPDATE visit SET state = ?, ended_at = ?, pages = ?, items = ?, unique_items = ?
 WHERE id = ?
 """
 _CLOSED = "UPDATE start SET ended_at = ?, stopped_by = ? WHERE id = ?"
+
+
+_ADD_LISTING = "INSERT OR IGNORE INTO listing (identity, endpoint, params) VALUES (?, ?, ?)"
+_ADD_VISIT = "INSERT INTO visit (id, run, listing) SELECT ?, ?, id FROM listing WHERE identity = ?"
+_ADD_PART = "INSERT OR IGNORE INTO part VALUES (?, ?)"
+_DIVIDED = "INSERT OR REPLACE INTO division VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Statement(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +101,37 @@ def visit_ended(
         visit.id,
     )
     return Statement(_ENDED, values)
+
+
+def part_added(visit: Visit, root: int) -> tuple[Statement, ...]:
+    """A visit is made on behalf of another one, whose listing is divided.
+
+    Args:
+        visit: The visit, with a number that nobody has.
+        root: Number of the other one.
+    """
+    listing = visit.listing
+    params = msgspec.json.encode(listing.params).decode()
+    return (
+        Statement(_ADD_LISTING, (listing.identity, listing.endpoint, params)),
+        Statement(_ADD_VISIT, (visit.id, visit.run, listing.identity)),
+        Statement(_ADD_PART, (visit.id, root)),
+    )
+
+
+def divided(root: int, account: Reconciliation) -> Statement:
+    """What came of a listing that was divided; `root` is the number of its visit."""
+    values = (
+        root,
+        account.complete,
+        account.requests,
+        account.rows,
+        account.distinct,
+        account.rejects,
+        account.promised,
+        str(account),
+    )
+    return Statement(_DIVIDED, values)
 
 
 def start_ended(start: int, stopped_by: str | None, now: float) -> Statement:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +24,10 @@ from ..errors import (
 from ..guard import GuardPolicy
 from ..listings import Listing
 from ..sources import Lookahead, check_whole
+from ..splitter import Split, read_split
+from ..splitting import Divisible
 from .cluster.places import TokenPlace
+from .dividing import DividingKeeper
 from .engine import Driver
 from .engines import make_engine
 from .errors import DiskError, JournalError
@@ -67,6 +71,9 @@ class Harvest:
         cluster: A `distributed.Client` of yours, or the address of a scheduler
             (`"tcp://10.0.0.1:8786"`): its workers ask, this process keeps the journal.
         tokens: With `cluster`, where the workers find the tokens; None sends them.
+        split: Go past the ceiling: a listing that the API cuts short is divided until every part of
+            it fits; `category/items` is asked of `category/items/v2`. True, or a
+            [`Split`][tmapi_async.splitter.Split]. With one account in this process alone.
 
     Raises:
         InvalidRequestError: An option makes no sense.
@@ -86,6 +93,7 @@ class Harvest:
         host: str | None = None,
         cluster: object | None = None,
         tokens: TokenPlace | None = None,
+        split: bool | Split = False,
     ) -> None:
         if max_pages is not None:
             check_whole("max_pages", max_pages)
@@ -93,7 +101,14 @@ class Harvest:
             raise InvalidRequestError(f"most_rejects is a share from 0 to 1, not {most_rejects!r}")
         clients = [api] if isinstance(api, TMAPI) else [*api]
         self._engine = make_engine(clients, cluster=cluster, tokens=tokens)
+        self._split = read_split(split)
         self._listings = listings
+        if self._split is not None:
+            if max_pages is not None:
+                raise InvalidRequestError("split walks all of a listing: leave out max_pages")
+            if cluster is not None or len(clients) > 1:
+                raise InvalidRequestError("split needs one account in this process")
+            self._listings = Divisible(listings)
         self._path = journal
         self._refresh = refresh
         self._max_pages = max_pages
@@ -127,7 +142,12 @@ class Harvest:
         self._began = time.monotonic()
         journal = self._journal = Journal.open(self._path)
         try:
-            plan = journal.plan(self._listings, refresh=self._refresh, max_pages=self._max_pages)
+            plan = journal.plan(
+                self._listings,
+                refresh=self._refresh,
+                max_pages=self._max_pages,
+                split=self._split is not None,
+            )
             self._tally = plan.tally
             self._warn(plan)
             visits = frozenset(plan.finished)
@@ -164,6 +184,7 @@ class Harvest:
             seconds=time.monotonic() - self._began,
             stopped_by=self._stopped_by,
             error=self._error,
+            reconciliations=keeper.reconciliations if keeper else (),
         )
 
     def progress(self) -> HarvestProgress:
@@ -199,7 +220,8 @@ class Harvest:
             log.warning(message, plan.host, self._host)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
-        keeper = self._keeper = Keeper(
+        kind = Keeper if self._split is None else partial(DividingKeeper, split=self._split)
+        keeper = self._keeper = kind(
             journal,
             plan,
             max_pages=self._max_pages,

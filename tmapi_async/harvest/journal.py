@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ClosedError, TMAPIError
 from .bodies import Decoder, Dictionary
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     from ..listings import Listing
+
+T = TypeVar("T")
 
 
 class Journal:
@@ -115,6 +117,7 @@ class Journal:
         *,
         refresh: bool = False,
         max_pages: int | None = None,
+        split: bool = False,
     ) -> Plan:
         """Compare what is asked for with what is held; writes nothing.
 
@@ -122,12 +125,15 @@ class Journal:
             listings: What is asked for; repeated ones count once.
             refresh: Make a new run if everything asked for is finished.
             max_pages: Pages of a listing that this start may ask for, or None.
+            split: Go on with listings that the ceiling cut and that were not divided yet.
 
         Returns:
             What is left to do.
         """
         with translated(self.path):
-            return make_plan(self._reader(), listings, refresh=refresh, max_pages=max_pages)
+            return make_plan(
+                self._reader(), listings, refresh=refresh, max_pages=max_pages, split=split
+            )
 
     def begin(
         self,
@@ -182,6 +188,15 @@ class Journal:
         connection = self._reader()
         with translated(self.path):
             yield from held(connection, Decoder(connection, self.path), visit.id)
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Read from what is durable.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        with translated(self.path):
+            return question(self._reader())
 
     def _reader(self) -> sqlite3.Connection:
         if self._reading is None:

@@ -10,6 +10,7 @@ from ..errors import TMAPIError
 from ..listings import Listing, PageRequest
 from ..outcomes import ListingOutcome, Opening
 from ..replies import Page
+from ..splitting import Reconciliation
 from .changes import Statement, failures_forgotten, page_failed, visit_began, visit_ended
 from .errors import BodyError, ChangedShapeError, JournalError
 from .journal import Journal
@@ -21,15 +22,18 @@ from .resume import Held, changed_shape, decode_held
 _MOST_LEFT = 256
 
 
-class _Open:
+class OpenVisit:
     """A listing being walked, with what it holds, pages of earlier starts included."""
 
     __slots__ = (
-        "brought", "error", "items", "last", "more", "pages", "rejects", "total", "unique", "visit",
+        "brought", "error", "items", "last", "more", "pages", "part", "rejects", "total", "unique",
+        "visit",
     )  # fmt: skip
 
-    def __init__(self, visit: Visit, before: Totals, *, more: bool = False) -> None:
-        self.visit = visit
+    def __init__(
+        self, visit: Visit, before: Totals, *, more: bool = False, part: bool = False
+    ) -> None:
+        self.visit, self.part = visit, part
         self.pages, self.items, self.unique = before.pages, before.items, before.unique_items
         self.rejects, self.last, self.total = before.rejects, before.last_page, before.total_count
         self.more, self.brought = more, False
@@ -86,8 +90,8 @@ class Keeper:
         self._most_rejects = most_rejects
         self._fail = fail
         self._broken = broken
-        self._open: dict[Listing, _Open] = {}
-        self._left: dict[Listing, _Open] = {}  # failed lately: pages of them may be on the wire
+        self._open: dict[Listing, OpenVisit] = {}
+        self._left: dict[Listing, OpenVisit] = {}  # failed lately: pages of them may be on the wire
         self._reached = 0  # visits of the start that have had their turn
         self._pace = Pace()
         self._held = sum(visit.totals.pages for visit in plan.unfinished)
@@ -102,6 +106,11 @@ class Keeper:
         """The visit that pages of a listing belong to, or None if it is not being walked."""
         entry = self._open.get(listing)
         return entry.visit if entry is not None else None
+
+    @property
+    def reconciliations(self) -> tuple[Reconciliation, ...]:
+        """What came of the listings that this start divided."""
+        return ()
 
     @property
     def open(self) -> int:
@@ -124,7 +133,7 @@ class Keeper:
             self._journal.apply(visit_began(visit, time.time()))
             if visit.begun:
                 self._journal.apply(failures_forgotten(visit))
-            self._open[visit.listing] = _Open(visit, held.totals, more=held.more)
+            self._open[visit.listing] = OpenVisit(visit, held.totals, more=held.more)
             yield self._opening(visit, held)
 
     async def reopen(self, listing: Listing) -> Opening | None:
@@ -190,7 +199,7 @@ class Keeper:
         try:
             held = decode_held(self._journal.held(visit), visit.listing, self._most_rejects)
         except BodyError as damaged:
-            self._fail_entry(_Open(visit, visit.totals), damaged)
+            self._fail_entry(OpenVisit(visit, visit.totals), damaged)
             return None
         self.tally.add(visit.totals, -1)
         self.tally.add(held.totals)
@@ -199,7 +208,7 @@ class Keeper:
             return held
         error = ChangedShapeError(held.changed)
         error.locate(visit.listing.endpoint, visit.listing.identity, held.totals.last_page, 0)
-        self._fail_entry(_Open(visit, held.totals), error)
+        self._fail_entry(OpenVisit(visit, held.totals), error)
         return None
 
     def count_the_rest(self) -> None:
@@ -223,7 +232,7 @@ class Keeper:
         entry = self._open.get(listing) or self._left.get(listing)
         return entry is not None and self._keep(entry, record)
 
-    def _keep(self, entry: _Open, page: PageRecord) -> bool:
+    def _keep(self, entry: OpenVisit, page: PageRecord) -> bool:
         try:
             self._journal.give(page)
         except JournalError as error:
@@ -240,7 +249,7 @@ class Keeper:
             self._judge(entry, page)
         return True
 
-    def _judge(self, entry: _Open, page: PageRecord) -> None:
+    def _judge(self, entry: OpenVisit, page: PageRecord) -> None:
         changed = changed_shape(page.items, page.rejects, self._most_rejects)
         if changed is not None:
             listing = entry.visit.listing
@@ -259,7 +268,8 @@ class Keeper:
     def ended(self, outcome: ListingOutcome) -> None:
         """Note how a listing ended."""
         entry = self._open.pop(outcome.listing)
-        self.tally.unique_items += outcome.unique - entry.unique
+        if not entry.part:
+            self.tally.unique_items += outcome.unique - entry.unique
         entry.unique = outcome.unique
         if entry.error is not None or outcome.ending == "failed":
             self._fail_entry(entry, entry.error or outcome.error)
@@ -268,18 +278,19 @@ class Keeper:
         else:
             self._end(entry, outcome.ending)
 
-    def _fail_entry(self, entry: _Open, error: TMAPIError | None) -> None:
+    def _fail_entry(self, entry: OpenVisit, error: TMAPIError | None) -> None:
         entry.error = error
         self._end(entry, "failed")
         self._left[entry.visit.listing] = entry
         if len(self._left) > _MOST_LEFT:
             del self._left[next(iter(self._left))]
 
-    def _end(self, entry: _Open, state: State) -> None:
+    def _end(self, entry: OpenVisit, state: State) -> None:
         visit, totals = entry.visit, entry.totals
-        self.tally.end(state)
-        self._pace.listing_ended(totals.pages)
         self._held -= totals.pages
+        if not entry.part:
+            self.tally.end(state)
+            self._pace.listing_ended(totals.pages)
         if self._expected is not None:
             self._expected -= visit.expected or 0
         if state == "failed":
@@ -291,14 +302,14 @@ class Keeper:
         capped_at = self._max_pages if cut else None
         self._note(visit_ended(visit, state, totals, now=time.time(), capped_at=capped_at))
 
-    def _note(self, change: Statement) -> None:
+    def _note(self, *changes: Statement) -> None:
         try:
-            self._journal.apply(change)
+            self._journal.apply(*changes)
         except JournalError as error:
             self._broken(error)
 
 
-def _failed(entry: _Open) -> Statement:
+def _failed(entry: OpenVisit) -> Statement:
     return visit_ended(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)
 
 

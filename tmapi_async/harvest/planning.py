@@ -29,6 +29,13 @@ FROM listing JOIN visit ON visit.id = (
     SELECT id FROM visit WHERE listing = listing.id ORDER BY run DESC LIMIT 1)
 WHERE listing.identity IN ({marks})
 """
+_DIVISIONS = """
+SELECT root, pages, items, unique_items, rejects FROM division WHERE root IN ({marks})
+"""
+_CUT_PARTS = """
+SELECT visit FROM part WHERE visit IN ({marks}) AND coalesce(
+    (SELECT has_next_page FROM page WHERE page.visit = part.visit ORDER BY number DESC LIMIT 1), 1)
+"""
 _SUMS = """
 SELECT count(*), coalesce(sum(items), 0), coalesce(sum(rejects), 0), coalesce(max(number), 0)
 FROM page WHERE visit = ?
@@ -68,8 +75,13 @@ class _Found(msgspec.Struct, frozen=True, gc=False):
     begun: bool
     capped_at: int | None
     totals: Totals
+    divided: bool = False
+    probe: bool = False
 
-    def finished(self, max_pages: int | None) -> bool:
+    def finished(self, max_pages: int | None, *, split: bool) -> bool:
+        """Whether nothing is left to do."""
+        if self.probe or (split and self.state == "capped" and not self.divided):
+            return False  # so far it has served only to divide another one; or was not divided
         if self.state != "capped":
             return self.state == "complete"
         # Cut by an earlier --max-pages: there is more to do if this start may go further.
@@ -94,6 +106,7 @@ def make_plan(
     *,
     refresh: bool,
     max_pages: int | None,
+    split: bool = False,
 ) -> Plan:
     """Compare what is asked for with what the journal holds.
 
@@ -102,6 +115,7 @@ def make_plan(
         listings: What is asked for; repeated ones count once.
         refresh: Make a new run if everything asked for is finished.
         max_pages: Pages of a listing that this start may ask for, or None.
+        split: Go on with listings that the ceiling cut and that were not divided yet.
 
     Returns:
         The plan.
@@ -115,7 +129,7 @@ def make_plan(
         if found is None:
             plan.unfinished.append(Visit(0, run, listing))
             plan.tally.listings += 1
-        elif found.finished(max_pages):
+        elif found.finished(max_pages, split=split):
             plan.finished.append(found.visit)
             plan.tally.ended(found.state, found.totals)
             if refresh:
@@ -137,8 +151,28 @@ def _look_up(
         identities = [listing.identity for listing in chunk]
         query = _LATEST.format(marks=", ".join("?" * len(chunk)))
         found = {row[0]: _found(connection, row) for row in connection.execute(query, identities)}
+        _divisions(connection, found)
         for listing, identity in zip(chunk, identities, strict=True):
             yield listing, found.get(identity)
+
+
+def _divisions(connection: sqlite3.Connection, found: dict[str, _Found]) -> None:
+    """Note what parts of visits hold, and which visits are no more than parts."""
+    names = {one.visit: name for name, one in found.items()}
+    marks = ", ".join("?" * len(names))
+    for root, pages, items, unique, rejects in connection.execute(
+        _DIVISIONS.format(marks=marks), [*names]
+    ):
+        one = found[names[root]]
+        # What is open sums up its parts when it is gone on with.
+        totals = (
+            one.totals
+            if one.state == "open"
+            else Totals(pages, items, unique, rejects, one.totals.last_page)
+        )
+        found[names[root]] = msgspec.structs.replace(one, totals=totals, divided=True)
+    for (visit,) in connection.execute(_CUT_PARTS.format(marks=marks), [*names]):
+        found[names[visit]] = msgspec.structs.replace(found[names[visit]], probe=True)
 
 
 def _found(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Found:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from ..splitting import Reconciliation
 from .records import RunTally
 
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
@@ -73,6 +74,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
         seconds: How long it took.
         stopped_by: What ended it early, or None.
         error: The error that ended it early, or None.
+        reconciliations: What came of the listings that this start divided (`split`).
     """
 
     run: int
@@ -87,6 +89,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     stopped_by: StoppedBy | None = None
     error: Exception | None = None
+    reconciliations: tuple[Reconciliation, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -145,7 +145,23 @@ CREATE TABLE category (                 -- what the API answered about a categor
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_CATEGORIES,)
+_DIVISIONS = """
+CREATE TABLE part (                     -- a visit made on behalf of a listing that is divided
+    visit INTEGER PRIMARY KEY REFERENCES visit,
+    root INTEGER NOT NULL REFERENCES visit
+);
+CREATE INDEX part_root ON part (root);
+CREATE TABLE division (                 -- what came of a listing that was walked in parts
+    root INTEGER PRIMARY KEY REFERENCES visit,
+    complete INTEGER NOT NULL,          -- all that the totals promise is proven to be there
+    pages INTEGER NOT NULL, items INTEGER NOT NULL,     -- of the listing and of all its parts
+    unique_items INTEGER NOT NULL, rejects INTEGER NOT NULL,
+    promised INTEGER NOT NULL,          -- sum of the totals of the parts walked
+    account TEXT NOT NULL               -- for people
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_CATEGORIES, _DIVISIONS)
 """Each takes the tables from version n+1 to n+2, in one transaction with the new version."""
 
 

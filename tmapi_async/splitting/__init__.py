@@ -6,8 +6,17 @@ Pure: the planner of one listing (`Family`) is fed what pages show and tells wha
 """
 
 from .asking import Sight, Step
-from .handing import divisible
+from .handing import Divisible, divisible
 from .planner import Family
 from .reckoning import Expectation, Piece, Reconciliation
 
-__all__ = ["Expectation", "Family", "Piece", "Reconciliation", "Sight", "Step", "divisible"]
+__all__ = [
+    "Divisible",
+    "Expectation",
+    "Family",
+    "Piece",
+    "Reconciliation",
+    "Sight",
+    "Step",
+    "divisible",
+]

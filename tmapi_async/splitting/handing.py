@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ..endpoints import CATEGORY_ITEMS, CATEGORY_ITEMS_V2
 from ..errors import InvalidRequestError
 from ..listings import Listing, endpoint_of
@@ -32,3 +34,17 @@ def divisible(listing: Listing) -> Listing:
             "ask category/items/v2 or search/items"
         )
     return listing
+
+
+class Divisible:
+    """The listings to divide for those that are asked for, made anew each time.
+
+    Args:
+        listings: What is asked for.
+    """
+
+    def __init__(self, listings: Iterable[Listing]) -> None:
+        self._listings = listings
+
+    def __iter__(self) -> Iterator[Listing]:
+        return map(divisible, self._listings)

@@ -126,6 +126,10 @@ class Census:
             if price is None:
                 self._unpriced.add(item)
 
+    def walked(self, items: Iterable[int]) -> None:
+        """Of these items, seen before, it proves that their part is walked."""
+        self._seen.update(dict.fromkeys(items, True))
+
     def __contains__(self, item: object) -> bool:
         return item in self._seen
 

@@ -220,8 +220,8 @@ class Roster:
         if part.walked:
             return
         part.walked = True
+        self.census.walked(part.sequence())
         if part.first is not None:
-            self.census.note(part.first.rows, walked=True)
             self._steps.append(Step("walk", part.listing))
 
     def _run(self, task: _Task) -> None:
