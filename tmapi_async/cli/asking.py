@@ -15,6 +15,7 @@ from ..listings import parse_id
 from . import clustering, console, options
 from .app import app
 from .asked import FILTERS, Asked, Wanted
+from .dividing import Dividing
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -29,6 +30,8 @@ _IN_JOB_FILES: dict[str, Any] = {
     "auth": str,
     "base_url": str,
     "token_file": str,
+    "split": bool,
+    "ceiling": int,
 }
 """Options that a job file may set for every command, with the types of their values."""
 
@@ -111,6 +114,7 @@ def _items(
     context: typer.Context,
     asked: Asked,
     streaming: Streaming,
+    dividing: Dividing,
     connection: options.Connection,
     telling: options.Telling,
 ) -> None:
@@ -123,13 +127,15 @@ def _items(
     console.set_up(telling.verbose)
     given = _Given(context, asked, {"unique": bool})
     asked, streaming = given.fill(asked), given.fill(streaming)
-    connection = given.fill(connection)
+    connection, dividing = given.fill(connection), given.fill(dividing)
     asked.check()
+    dividing.check(max_pages=asked.max_pages)
     connection.check()
     job = Job(
         wanted=given.wanted(quiet=telling.quiet),
         max_pages=asked.max_pages,
         unique=streaming.unique,
+        dividing=dividing,
         connection=connection,
         json=telling.json,
         quiet=telling.quiet,
@@ -175,6 +181,7 @@ def _harvest(
     context: typer.Context,
     asked: Asked,
     keeping: Keeping,
+    dividing: Dividing,
     connection: options.Connection,
     clusters: clustering.Clustering,
     telling: options.Telling,
@@ -193,8 +200,11 @@ def _harvest(
     connection = given.fill(connection)
     asked.check()
     connection.check(several=True)
-    clusters = given.fill(clusters)
+    clusters, dividing = given.fill(clusters), given.fill(dividing)
     clusters.check()
+    dividing.check(max_pages=asked.max_pages)
+    if dividing.split and clusters.wanted:
+        raise InvalidRequestError("--split works in this process: leave out --cluster, --workers")
     if keeping.journal is None:
         raise InvalidRequestError("harvest needs --journal FILE, where every page is kept")
     if not 0 <= keeping.most_rejects <= 1:
@@ -207,6 +217,7 @@ def _harvest(
         refresh=keeping.refresh,
         max_pages=asked.max_pages,
         most_rejects=keeping.most_rejects,
+        dividing=dividing,
         to=keeping.to or [],
         connection=connection,
         json=telling.json,

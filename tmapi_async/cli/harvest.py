@@ -16,6 +16,7 @@ from ..harvest.stored import VisitInfo
 from . import console, display, listings, running
 from .asked import Wanted
 from .clustering import Clustering
+from .dividing import Dividing, tell_account, tell_handed_over
 from .export import Request, export
 from .options import Connection
 from .summary import OK, PARTIAL, USAGE, Summary
@@ -38,6 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         quiet: No progress, no summary.
         arguments: The command as typed, to be shown again.
         clustering: Who asks.
+        dividing: How listings that the API cuts short are divided.
     """
 
     wanted: Wanted
@@ -51,6 +53,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     quiet: bool
     arguments: list[str]
     clustering: Clustering = Clustering()
+    dividing: Dividing = Dividing()
 
     def export(self) -> Request:
         """What is exported in the end."""
@@ -79,6 +82,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             host="sandbox" if self.connection.sandbox else None,
             cluster=cluster,
             tokens=self.clustering.place(),
+            split=self.dividing.chosen(quiet=self.quiet),
         )
 
 
@@ -116,6 +120,8 @@ def _export(job: Job, result: HarvestResult) -> int:
 
 
 async def _run(job: Job) -> HarvestResult:
+    if job.dividing.split:
+        tell_handed_over(job.wanted)
     async with (
         running.clients(job.connection) as clients,
         job.clustering.address() as cluster,
@@ -153,6 +159,8 @@ def _close(job: Job, result: HarvestResult) -> int:
     if not job.quiet:
         for text in _report(job, result):
             console.tell_plainly(text)
+        for account in result.reconciliations:
+            tell_account(account)
     exported = _export(job, result)
     code = summary.exit_code() or exported
     if not job.quiet:
@@ -191,7 +199,9 @@ def summarise(result: HarvestResult) -> Summary:
 def _report(job: Job, result: HarvestResult) -> list[str]:
     """The listings of this command, and what failed."""
     with JournalReader(job.journal) as journal:
-        asked: list[VisitInfo] = [visit for visit in journal.visits() if visit.id in result.visits]
+        asked: list[VisitInfo] = [
+            visit for visit in journal.listings() if visit.id in result.visits
+        ]
         among = {visit.listing for visit in asked}
         pages = [page for page in journal.failed_pages() if page.listing in among]
     return [

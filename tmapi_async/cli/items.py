@@ -18,6 +18,7 @@ from ..rows import json_lines
 from ..walk import Walk
 from . import console, running
 from .asked import Wanted
+from .dividing import Dividing, tell_account, tell_handed_over
 from .options import Connection
 from .output import Output, ReaderGoneError
 from .summary import OK, PARTIAL, StoppedBy, Summary, stopped_by
@@ -32,6 +33,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         wanted: The listings, each once.
         max_pages: Most pages of each listing, or None.
         unique: Drop items that their listing has shown before.
+        dividing: How listings that the API cuts short are divided.
         connection: How the API is reached.
         json: End with the summary as JSON.
         quiet: No progress, no summary.
@@ -40,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wanted: Wanted
     max_pages: int | None
     unique: bool
+    dividing: Dividing
     connection: Connection
     json: bool
     quiet: bool
@@ -87,12 +90,15 @@ class _Run:
     async def _walk_all(self) -> None:
         job = self._job
         show = not job.quiet and not (sys.stdout.isatty() and sys.stderr.isatty())
+        if job.dividing.split:
+            tell_handed_over(job.wanted)
         async with running.client(job.connection) as self._api:
             self._walk = self._api.walk(
                 job.wanted,
                 max_pages=job.max_pages,
                 unique=job.unique,
                 on_end=self._ended,
+                split=job.dividing.chosen(quiet=job.quiet),
             )
             async with (
                 self._walk,
@@ -153,6 +159,8 @@ class _Run:
         )
         code = max(summary.exit_code(), PARTIAL if self._unwritten else OK)
         if not self._job.quiet and not self.broken:
+            for account in self._walk.reconciliations:
+                tell_account(account)
             for line in summary.lines():
                 console.tell(line)
             if code == PARTIAL:

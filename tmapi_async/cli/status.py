@@ -40,7 +40,7 @@ def status(path: Path, *, every: bool, json: bool) -> int:
 def _print(journal: JournalReader, *, every: bool, json: bool) -> None:
     runs, starts = journal.runs(), journal.starts()
     latest = runs[-1].id if runs else 0
-    visits = list(journal.visits(latest)) if runs else []
+    visits = list(journal.listings(latest)) if runs else []
     summary = summarise(visits, [start for start in starts if start.run == latest])
     if json:
         sys.stdout.write(f"{summary.json()}\n")
@@ -56,6 +56,8 @@ def _print(journal: JournalReader, *, every: bool, json: bool) -> None:
     if runs:
         text += ["", f"Run {latest}:", *listings.table(visits, running=running, every=every)]
         text += listings.failures(visits, journal.failed_pages(latest))
+        asked = {visit.id for visit in visits}
+        text += [one.account for one in journal.divisions() if one.root in asked]
         text += ["", *summary.lines(), _verdict(summary, running=running)]
     sys.stdout.write("\n".join(text) + "\n")
 

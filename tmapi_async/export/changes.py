@@ -86,6 +86,21 @@ def latest(sightings: pa.Table) -> pa.Table:
     return sightings.take(pc.array_take(last.combine_chunks(), pc.sort_indices(last)))
 
 
+def whole(listing: pa.Array, roots: dict[str, str]) -> pa.Array:
+    """Identities with each part of a divided listing named as the listing itself.
+
+    An item may be in another part of it the next time: the bands are cut anew.
+
+    Args:
+        listing: Identities.
+        roots: Identity of a part to that of its listing.
+    """
+    if not roots:
+        return listing
+    parts, names = pa.array(list(roots), pa.string()), pa.array(list(roots.values()), pa.string())
+    return pc.coalesce(names.take(pc.index_in(listing, value_set=parts)), listing)
+
+
 def compare(
     before: pa.Table, after: pa.Table, *, walked_before: set[str], walked_both: set[str]
 ) -> tuple[pa.Table, int]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ..endpoints import Endpoint
 from ..harvest.reader import JournalReader
 from ..harvest.stored import RunInfo
-from .changes import SIGHTING, Tally, compare, latest, tallies
+from .changes import SIGHTING, Tally, compare, latest, tallies, whole
 from .choosing import choose
 from .errors import ExportRefusedError
 from .meaning import meant
@@ -136,16 +136,16 @@ def _sightings(
     """The latest sighting of each item of a run; a run may lack a category that the other has."""
     found = everything(run, endpoint)
     conversions, parts = Conversions(), list[pa.RecordBatch]()
-    only = pa.array(sorted(cats), pa.int64())
+    only, roots = pa.array(sorted(cats), pa.int64()), reader.roots()
     for chunk in chunks(reader, found):
         batch = record_batch(chunk, conversions)
-        table = _compared(batch)
+        table = _compared(batch, roots)
         parts.append(table.filter(pc.is_in(table["cat_id"], value_set=only)) if cats else table)
     return latest(pa.Table.from_batches(parts, schema=SIGHTING))
 
 
-def _compared(batch: pa.RecordBatch) -> pa.RecordBatch:
-    same = [batch[name] for name in ("listing", "cat_id", "item_id")]
+def _compared(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
+    same = [whole(batch["listing"], roots), batch["cat_id"], batch["item_id"]]
     told = [meant(batch, name) for name in ("title", "price", "sold")]
     return pa.RecordBatch.from_arrays([*same, *told], schema=SIGHTING)
 
@@ -156,7 +156,7 @@ def _walked(
     """Identity to state, of the listings of a run; a row that could not be read may be any item."""
     return {
         visit.listing.identity: "rejects" if visit.rejects else visit.state
-        for visit in reader.visits(run.id)
+        for visit in reader.listings(run.id)
         if visit.listing.endpoint == endpoint.name and (not cats or visit.listing.cat_id in cats)
     }
 

@@ -136,8 +136,9 @@ def scope(reader: JournalReader, selection: Selection) -> Scope:
         unique=selection.unique,
         endpoint=endpoint,
         pages=sum(visit.pages for visit in visits),
-        unfinished=sum(visit.state == "open" for visit in visits),
-        failed=sum(visit.state == "failed" for visit in visits),
+        # Of what was divided the listing itself tells, not each part.
+        unfinished=sum(visit.state == "open" for visit in visits if visit.root is None),
+        failed=sum(visit.state == "failed" for visit in visits if visit.root is None),
     )
 
 

@@ -268,7 +268,7 @@ class Harvest:
         visits = {*self._result.visits}
         try:
             with JournalReader(journal.path) as reader:
-                held = [visit for visit in reader.visits() if visit.id in visits]
+                held = [visit for visit in reader.listings() if visit.id in visits]
         except JournalError:
             return  # then nothing better is known
         tally = RunTally(listings=sum(visit.state == "open" for visit in held))

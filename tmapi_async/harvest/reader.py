@@ -7,7 +7,7 @@ write-ahead log from being put back into the file, and it would grow without bou
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,12 +18,14 @@ from ..endpoints import ENDPOINTS
 from ..listings import Listing
 from .bodies import Decoder, answer
 from .errors import BodyError
+from .families import folded
 from .files import writer_pid
 from .planning import sums
 from .records import NOTHING, Totals
 from .resume import decode_held
 from .schema import connect, translated, verify
 from .stored import (
+    Division,
     FailedPage,
     RunInfo,
     StartInfo,
@@ -40,7 +42,8 @@ _MOST_KNOWN = 10_000
 
 _RUNS = """
 SELECT run.id, run.started_at, max(visit.ended_at), state, count(visit.id)
-FROM run LEFT JOIN visit ON visit.run = run.id GROUP BY run.id, state ORDER BY run.id
+FROM run LEFT JOIN visit ON visit.run = run.id AND visit.id NOT IN (SELECT visit FROM part)
+GROUP BY run.id, state ORDER BY run.id
 """
 _STARTS = "SELECT id, run, started_at, ended_at, stopped_by, host, version, pid FROM start"
 _TICKS = """
@@ -49,8 +52,8 @@ FROM tick WHERE start = ? ORDER BY n
 """
 _VISITS = """
 SELECT visit.id, visit.run, endpoint, params, state, began_at, pages, items, unique_items, rejects,
-       last_page, total_count, error_kind, error
-FROM visit JOIN listing ON listing.id = visit.listing
+       last_page, total_count, error_kind, error, part.root
+FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
 WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
 """
 _VISIT = """
@@ -83,6 +86,15 @@ ORDER BY failed_page.visit, number
 
 _TREE = "SELECT count(*), min(fetched_at), max(fetched_at) FROM category"
 _BROKEN_OFF = "SELECT count(*) FROM look WHERE ended_at IS NULL"
+
+_DIVISIONS = """
+SELECT root, complete, pages, items, unique_items, rejects, promised, account FROM division
+"""
+_ROOTS = """
+SELECT a.identity, b.identity FROM part
+JOIN visit AS x ON x.id = part.visit JOIN listing AS a ON a.id = x.listing
+JOIN visit AS y ON y.id = part.root JOIN listing AS b ON b.id = y.listing
+"""
 
 _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _CODES = msgspec.json.Decoder(dict[str, int])
@@ -196,7 +208,7 @@ class JournalReader:
 
     def _visit(self, row: tuple[Any, ...]) -> VisitInfo:
         visit, run, endpoint, params, state, began_at, *figures = row
-        pages, items, unique, rejects, last, total_count, kind, error = figures
+        pages, items, unique, rejects, last, total_count, kind, error, root = figures
         listing = _listing(endpoint, params)
         if state == "open":
             kind = error = None
@@ -205,7 +217,7 @@ class JournalReader:
                 unique = 0
             elif pages != now.pages:
                 # No clean stop has noted the distinct items since the last page came.
-                unique = self._distinct(visit, listing)
+                unique = len(self._seen(visit, listing))
             pages, items, rejects, last = now.pages, now.items, now.rejects, now.last_page
         return VisitInfo(
             id=visit,
@@ -221,7 +233,38 @@ class JournalReader:
             total_count=total_count,
             error_kind=kind,
             error=error,
+            root=root,
         )
+
+    def listings(self, run: int = 0) -> Iterator[VisitInfo]:
+        """The listings of a run (or, for 0, of all) as they were asked for.
+
+        One that was divided has the figures of all its parts, which are no listings here.
+        """
+        return folded(self, run)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether any listing was divided."""
+        return bool(self._query("SELECT 1 FROM part LIMIT 1"))
+
+    def divisions(self) -> list[Division]:
+        """What came of the listings that were divided, as far as that has ended."""
+        return [
+            Division(root, bool(complete), *figures)
+            for root, complete, *figures in self._query(_DIVISIONS)
+        ]
+
+    def roots(self) -> dict[str, str]:
+        """Identity of each part to that of the listing it is a part of."""
+        return dict(self._query(_ROOTS))
+
+    def distinct(self, visits: Iterable[VisitInfo]) -> int:
+        """How many distinct items visits hold together; reads all their pages."""
+        seen: set[int] = set()
+        for visit in visits:
+            seen |= self._seen(visit.id, visit.listing)
+        return len(seen)
 
     def pages(
         self, *, run: int = 0, cat_id: int | None = None, since: float = 0.0, after: int = 0
@@ -308,15 +351,15 @@ class JournalReader:
         for cat_id, frame in self._query("SELECT cat_id, body FROM category"):
             answer(self.path, cat_id, frame)
 
-    def _distinct(self, visit: int, listing: Listing) -> int:
+    def _seen(self, visit: int, listing: Listing) -> set[int]:
         if listing.endpoint not in ENDPOINTS:
-            return 0  # a newer version wrote it
+            return set()  # a newer version wrote it
         try:
             with translated(self.path):
                 pages = held(self._connection, self._decoder, visit)
-                return len(decode_held(pages, listing).seen)
+                return decode_held(pages, listing).seen
         except BodyError:
-            return 0  # the next start says so, and fails the listing; here the rest is wanted
+            return set()  # the next start says so, and fails the listing; here the rest is wanted
 
     def _sums(self, visit: int) -> Totals:
         with translated(self.path):

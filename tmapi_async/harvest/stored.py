@@ -112,6 +112,8 @@ class VisitInfo(msgspec.Struct, frozen=True):
         total_count: Rows in the whole listing as told, or None.
         error_kind: Short name of what failed it, or None.
         error: What failed it, or None.
+        root: Number of the visit that it is a part of, or None.
+        parts: Parts that its listing was divided into, where they are counted with it.
     """
 
     id: int
@@ -127,6 +129,8 @@ class VisitInfo(msgspec.Struct, frozen=True):
     total_count: int | None
     error_kind: str | None
     error: str | None
+    root: int | None = None
+    parts: int = 0
 
     @property
     def totals(self) -> Totals:
@@ -139,6 +143,30 @@ class VisitInfo(msgspec.Struct, frozen=True):
             self.last_page,
             self.total_count,
         )
+
+
+class Division(msgspec.Struct, frozen=True):
+    """What came of a listing that was divided.
+
+    Attributes:
+        root: Number of its visit.
+        complete: Whether all that the totals of its parts promise is proven to have been found.
+        pages: Pages of the listing and of all its parts.
+        items: Items on them.
+        unique_items: Distinct items among them.
+        rejects: Rows that could not be decoded.
+        promised: Sum of the totals of the parts that were walked.
+        account: The same for people, with what is not proven and why.
+    """
+
+    root: int
+    complete: bool
+    pages: int
+    items: int
+    unique_items: int
+    rejects: int
+    promised: int
+    account: str
 
 
 class StoredPage(msgspec.Struct, frozen=True, gc=False):

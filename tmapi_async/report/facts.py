@@ -195,7 +195,7 @@ class _Listings:
         self.states: dict[str, int] = {}
         self.pages = self.rejects = self._count = 0
         self._shown: list[ListingFact] = []
-        for visit in reader.visits(run):
+        for visit in reader.listings(run):
             state = "stopped" if visit.state == "open" else visit.state
             self.states[state] = self.states.get(state, 0) + 1
             self.pages += visit.pages

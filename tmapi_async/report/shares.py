@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..export.changes import latest
+from ..export.changes import latest, whole
 from ..export.meaning import COLUMNS, meant
 from ..export.reading import Selection, chunks, scope
 from ..export.sinks import Conversions
@@ -94,8 +94,9 @@ def goods(reader: JournalReader, run: int, endpoint: str | None = None) -> Goods
     conversions = Conversions()
     parts: list[pa.RecordBatch] = []
     sellers = _table([], _SELLER)
+    roots = reader.roots()
     for chunk in chunks(reader, scope(reader, Selection(run=run, endpoint=endpoint))):
-        batch = _named(record_batch(chunk, conversions))
+        batch = _named(record_batch(chunk, conversions), roots)
         parts.append(batch.select(_WANTED))
         sellers = _best(sellers, batch.select(_SELLER))
     table = _table(parts, _WANTED)
@@ -132,9 +133,9 @@ _TYPES: dict[str, pa.DataType] = {
 }
 
 
-def _named(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {name: batch[name] for name in ("listing", "cat_id", "item_id")}
-    columns["listing"] = columns["listing"].dictionary_encode()
+def _named(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
+    columns = {name: batch[name] for name in ("cat_id", "item_id")}
+    columns["listing"] = whole(batch["listing"], roots).dictionary_encode()
     columns |= {name: meant(batch, name) for name in COLUMNS}
     columns["price"] = pc.cast(columns["price"], pa.float64())  # for drawing; never summed
     columns["rate"] = pc.cast(columns["rate"], pa.float32())
