@@ -276,7 +276,9 @@ class Splitter:
         held = family.held.get(listing) or Held((family.first[listing],))
         family.open.add(listing)
         last = held.pages[-1]
-        if held.ending is not None or not last.has_next:
+        # Pages come side by side: where work was stopped, some before the last may be missing.
+        whole = last.number == len(held.pages) and not last.has_next
+        if held.ending is not None or whole:
             family.open.discard(listing)
             self._finish(family, listing, held.ending or "complete")
             return

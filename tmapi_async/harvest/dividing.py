@@ -106,7 +106,8 @@ class DividingKeeper(Keeper):
         visit = family.visits.get(part)
         if visit is None:
             visit = family.visits[part] = self._new_visit(family, part)
-        self._open[part] = OpenVisit(visit, family.totals.get(part, NOTHING), part=True)
+        if part not in self._open:  # it is, between its first page and the rest of it
+            self._open[part] = OpenVisit(visit, family.totals.get(part, NOTHING), part=True)
         self._note(visit_began(visit, time.time()), failures_forgotten(visit))
 
     def part_ended(self, root: Listing, outcome: ListingOutcome, *, walked: bool) -> None:
