@@ -43,7 +43,11 @@ class Dictionary(msgspec.Struct, frozen=True, gc=False):
 
     def compressor(self) -> Callable[[bytes], bytes]:
         """What makes a frame of a body, as the journal keeps it."""
-        data = zstandard.ZstdCompressionDict(self.content) if self.content is not None else None
+        data = None
+        if self.content is not None:
+            data = zstandard.ZstdCompressionDict(self.content)
+            # Else it is taken in again for every frame. The frames are the same, byte for byte.
+            data.precompute_compress(level=LEVEL)
         # The checksum costs 4 bytes and finds damage that SQLite cannot see.
         return zstandard.ZstdCompressor(LEVEL, dict_data=data, write_checksum=True).compress
 
