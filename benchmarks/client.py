@@ -112,12 +112,19 @@ def ratio(found: Mapping[str, Sequence[Mapping[str, float]]], client: str, to: s
     return statistics.median(one["cpu_us"] / other["cpu_us"] for one, other in pairs)
 
 
-def promises(found: Mapping[str, Sequence[Mapping[str, float]]]) -> list[dict[str, Any]]:
-    """What must hold of `pages()`, uvloop allowed."""
+def promises(
+    found: Mapping[str, Sequence[Mapping[str, float]]], *, quick: bool
+) -> list[dict[str, Any]]:
+    """What must hold of `pages()`, uvloop allowed.
+
+    A short run says nothing of the floor: where others use the machine's caches, what is written in
+    Python slows down far more than a tight loop does, and alike with its like.
+    """
     ours = [name for name in (ON_UVLOOP, "pages()") if name in found]
+    most = {BASELINE: 0.85} if quick else {BASELINE: 0.85, FLOOR: 3.0}
     return [
-        hold(f"pages() beside the {to}, CPU", min(ratio(found, name, to) for name in ours), most)
-        for to, most in ((BASELINE, 0.85), (FLOOR, 3.0))
+        hold(f"pages() beside the {to}, CPU", min(ratio(found, name, to) for name in ours), limit)
+        for to, limit in most.items()
     ]
 
 
@@ -143,10 +150,10 @@ def turns(options: argparse.Namespace) -> int:
         found = take_turns(rivals, options.pairs, run)
     rows = compare(found, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
-    musts = promises(found)
+    musts = promises(found, quick=options.quick)
     if options.quick:
         ours = [name for name in (ON_UVLOOP, "pages()") if name in found]
-        kept = {f"{name}/{to}": ratio(found, name, to) for name in ours for to in (BASELINE, FLOOR)}
+        kept = {f"{name}/{BASELINE}": ratio(found, name, BASELINE) for name in ours}
         keep_ratios("client", kept)
     else:
         name = "client-uvloop" if options.uvloop else "client"
