@@ -320,6 +320,8 @@ class Coordinator:
     async def _deal_always(self) -> None:
         while not self._over:
             now = time.monotonic()
+            for line in self.lines.values():
+                line.look(now)
             for account in self._accounts:
                 self._deal(account, now)
             await asyncio.sleep(TICK)

@@ -57,7 +57,7 @@ class Line:
         self._durable = self._told = 0
         self._due = asyncio.Event()
         self._ended = self._ended_before = 0
-        self._window = time.monotonic()
+        self._window = self._said_at = self._heard_at = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<Line to {self.name}: {len(self.out)} listings, {self.in_use} slots in use>"
@@ -79,20 +79,21 @@ class Line:
     async def talk(self) -> None:
         """Send what is to be sent, until the line breaks; who listens notices that."""
         with contextlib.suppress(OSError):
-            await self._talk()
+            while True:
+                await self._due.wait()
+                self._due.clear()
+                messages, self._outgoing = self._outgoing, []
+                self._told, self._said_at = self._durable, time.monotonic()
+                messages.append(say.Durable(self._durable))
+                await self._comm.write(say.encode(messages))
 
-    async def _talk(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(BEAT):
-                    await self._due.wait()
-            except TimeoutError:
-                pass  # then the lease is renewed
-            self._due.clear()
-            messages, self._outgoing = self._outgoing, []
-            self._told = self._durable
-            messages.append(say.Durable(self._durable))
-            await self._comm.write(say.encode(messages))
+    def look(self, now: float) -> None:
+        """Renew the seat's lease in time, and give up a seat that has fallen silent."""
+        if now - self._said_at >= BEAT:
+            self._due.set()
+        if now - self._heard_at > LEASE:
+            self.silent = True
+            self.cut()
 
     def follow(self, task: asyncio.Task[None]) -> None:
         """A stretch was sent, and a task follows it; it ends with the line."""
@@ -105,17 +106,14 @@ class Line:
         """Take in reports until the seat says good-bye; None if the line breaks before."""
         while True:
             try:
-                async with asyncio.timeout(LEASE):
-                    message = say.read_from_seat(await self._comm.read())
-            except TimeoutError:
-                self.silent = True
-                return None
+                message = say.read_from_seat(await self._comm.read())
             except OSError:
                 return None
             if isinstance(message, say.Bye):
                 return message
             if isinstance(message, say.Report):
-                self.offset = min(self.offset, time.monotonic() - message.clock)
+                self._heard_at = now = time.monotonic()
+                self.offset = min(self.offset, now - message.clock)
                 self.in_use = message.in_use
                 self.counted = message.counted
                 heard(self, message)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ...crawl import Crawl
@@ -42,6 +42,11 @@ async def flushed(comm: Comm) -> None:
     stream = getattr(comm, "stream", None)
     if stream is not None and stream.writing():
         await stream.write(b"")
+
+
+async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(OSError):  # the coordinator is gone: the seat ends
+        await work
 
 
 class _Errand:
@@ -123,11 +128,12 @@ class Seat:
             pending=lambda: self._brought - self._durable,
         )
         tasks = [
-            asyncio.create_task(work, name=f"tmapi seat {what}")
+            asyncio.create_task(_until_gone(work), name=f"tmapi seat {what}")
             for what, work in (
                 ("walk", self._walk(self._crawl)),
                 ("listen", self._listen(self._crawl)),
                 ("report", self._report_always()),
+                ("beat", self._beat()),
             )
         ]
         try:
@@ -169,17 +175,20 @@ class Seat:
     async def _listen(self, crawl: Crawl) -> None:
         try:
             while True:
-                async with asyncio.timeout(LEASE):
-                    messages = say.read_for_seat(await self._comm.read())
+                messages = say.read_for_seat(await self._comm.read())
                 self.valve.renew(time.monotonic() + LEASE)
                 for message in messages:
                     self._obey(message, crawl)
-        except TimeoutError:
-            log.warning("seat %s: nothing heard for %g s: it ends", self.name, LEASE)
-        except OSError:
-            pass  # the coordinator is gone
         finally:
             self._end()
+
+    async def _beat(self) -> None:
+        """Be heard every second, and end when nothing is heard."""
+        while time.monotonic() <= self.valve.shared.lease:
+            await asyncio.sleep(BEAT)
+            self._due.set()
+        log.warning("%s: nothing heard for %g s: it ends", self.name, LEASE)
+        self._end()
 
     def _obey(self, message: say.ToSeat, crawl: Crawl) -> None:
         match message:
@@ -317,11 +326,9 @@ class Seat:
     async def _report_always(self) -> None:
         try:
             while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(BEAT):
-                        await self._due.wait()
+                await self._due.wait()
                 await self._send(self._report())
-        except OSError:
+        finally:
             self._end()
 
     def _report(self) -> say.Report:

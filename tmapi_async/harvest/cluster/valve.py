@@ -74,9 +74,9 @@ class ShareController:
         if now > self.lease:
             return 0
         slots = self.share.slots - self.held
-        left = self._budget.left
-        if left is None or self.gate is None:
+        if self._budget.most is None or self.gate is None:
             return slots
+        left = self._budget.most - self._budget.spent
         # A slot is given to nobody who could not pay: nothing fails for want of budget here.
         return min(slots, self.gate.at_server + left)
 
