@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--pids", type=int, action="append", default=[], help="the workers'")
     options = parser.parse_args()
     options.pairs = options.pairs or (2 if options.quick else 5)
-    options.listings = options.listings or (250 if options.quick else 1000)
+    options.listings = options.listings or (250 if options.quick else 2000)
     if options.serve:
         serve(options.serve)
     elif options.alone:

@@ -7,9 +7,10 @@ import random
 import sys
 from pathlib import Path
 
-from clustered import LIMIT, held, truth, until
+from clustered import LIMIT, held, job, truth, until
 
 from tmapi_async.harvest import JournalReader
+from tmapi_async.harvest.cluster.errors import ClusterError
 from tmapi_async.sandbox import Sandbox
 
 KILLS = 3
@@ -54,3 +55,30 @@ async def test_a_coordinator_that_is_killed_is_resumed_by_the_same_command(worke
         assert held(path) == truth(sandbox)
         assert stats.peak_in_flight == LIMIT
         assert stats.codes["503"] == 0
+
+
+async def test_when_the_scheduler_is_killed_the_harvest_ends_and_says_so(path, monkeypatch):
+    """What was received is in the journal; the same again, on another cluster, goes on."""
+    monkeypatch.setattr("tmapi_async.harvest.cluster.connecting.ANSWER", 2.0)
+    script = Path(__file__).with_name("serving.py")
+    async with Sandbox(limit=LIMIT, latency=0.02, categories=40, mean=150, ghosts=True) as sandbox:
+        results = []
+        for last in (False, True):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, script, "2", stdout=asyncio.subprocess.PIPE
+            )
+            address = (await process.stdout.readline()).decode().strip()
+            work = job(sandbox, path, address)
+            running = asyncio.create_task(work.run())
+            if not last:
+                await until(lambda work=work: work.progress().pages > 60)
+                process.kill()
+            results.append(await running)
+            if last:
+                process.kill()
+            await process.wait()
+        first, second = results
+        assert isinstance(first.error, ClusterError)
+        assert first.tally.left
+        assert second.complete
+        assert held(path) == truth(sandbox)

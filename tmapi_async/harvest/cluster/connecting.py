@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,10 @@ from .errors import ClusterError
 from .hands import PYTHON, VERSION, Hands
 
 _CONNECT = "20s"
+_CLOSE = 2
+ANSWER = 10.0
+"""Seconds in which a scheduler says which workers it has; one that does not is gone."""
+
 _PACKAGES = ("tmapi_async", "msgspec", "zstandard")
 _NAMED = 3
 
@@ -57,7 +62,7 @@ async def connected(address: str, security: Any) -> AsyncIterator[Client]:
         await client.register_plugin(Hands())
         yield client
     finally:
-        await client.close()
+        await client.close(timeout=_CLOSE)
 
 
 def check_versions(versions: Mapping[str, Any]) -> None:
@@ -102,7 +107,8 @@ async def addresses(client: Client) -> set[str]:
         ClusterError: The scheduler is gone.
     """
     try:
-        identity = await client.scheduler.identity()
-    except OSError:
+        async with asyncio.timeout(ANSWER):
+            identity = await client.scheduler.identity()
+    except (OSError, TimeoutError):
         raise ClusterError("the scheduler is gone") from None
     return set(identity["workers"])

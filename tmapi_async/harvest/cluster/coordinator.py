@@ -22,7 +22,7 @@ from .errors import ClusterError, WorkerRefusedError
 from .feeder import Feeder
 from .giving import staff, surplus
 from .intake import Intake
-from .ledger import Account
+from .ledger import Account, settle_budgets
 from .line import Line, call
 from .places import TokenPlace
 
@@ -97,6 +97,7 @@ class Coordinator:
                 await self._work(client)
         finally:
             await self._end_tasks()
+            settle_budgets(self._accounts)
         await self._openings.leave()
         if self._crash is not None:
             raise self._crash

@@ -145,3 +145,11 @@ def make_accounts(clients: Iterable[TMAPI]) -> list[Account]:
             purse = purses.setdefault(id(budget), Purse(budget.left))
         accounts.append(Account(number, api, purse))
     return accounts
+
+
+def settle_budgets(accounts: Iterable[Account]) -> None:
+    """Note in the clients' own budgets what their seats have spent."""
+    purses = {id(one.purse): one for one in accounts if one.purse is not None}
+    for account in purses.values():
+        if account.purse is not None:
+            account.api.gate.budget.spent += account.purse.spent
