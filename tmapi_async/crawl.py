@@ -111,7 +111,7 @@ class Crawl:
         self.stopping = True
         current = asyncio.current_task()
         for task, flight in self._workers.items():
-            self._recall(task, flight)
+            flight.recall(task)
         if self._feeder is not None and self._feeder is not current:
             self._feeder.cancel()
         self._wake()
@@ -374,18 +374,11 @@ class Crawl:
         if self._consumer is not None and not self._consumer.done():
             self._consumer.set_result(None)
 
-    @staticmethod
-    def _recall(task: asyncio.Task[None], flight: Flight) -> None:
-        """No new attempt of this page request; one on the wire was paid for and may finish."""
-        flight.stopping = True
-        if not flight.on_wire and task is not asyncio.current_task():
-            task.cancel()
-
     def _recall_page(self, request: PageRequest) -> None:
         """The listing has ended below this page: it needs no retry."""
         for task, flight in self._workers.items():
             if flight.request == request:
-                self._recall(task, flight)
+                flight.recall(task)
 
     # -- endings
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from .listings import PageRequest
@@ -53,3 +55,12 @@ class Flight:
         self.on_wire = False
         self.stopping = False
         self.request: PageRequest | None = None
+
+    def recall(self, task: asyncio.Task[None]) -> None:
+        """Start no new attempt; one on the wire was paid for and may finish.
+
+        `task` works on this flight. It is cancelled if it only waits, and is not the caller.
+        """
+        self.stopping = True
+        if not self.on_wire and task is not asyncio.current_task():
+            task.cancel()
