@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeAlias
 
@@ -283,6 +284,10 @@ class Wanted:
 
     def __len__(self) -> int:
         return self._count
+
+    def samples(self) -> list[Listing]:
+        """A listing of each group: the others have the same endpoint and filters."""
+        return [listing for group in self._groups for listing in islice(group, 1)]
 
     def __iter__(self) -> Iterator[Listing]:
         if len(self._groups) == 1:

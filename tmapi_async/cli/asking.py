@@ -132,7 +132,7 @@ def _items(
     dividing.check(max_pages=asked.max_pages)
     connection.check()
     job = Job(
-        wanted=given.wanted(quiet=telling.quiet),
+        wanted=dividing.checked(given.wanted(quiet=telling.quiet)),
         max_pages=asked.max_pages,
         unique=streaming.unique,
         dividing=dividing,
@@ -212,7 +212,7 @@ def _harvest(
             f"--most-rejects is a share from 0 to 1, not {keeping.most_rejects:g}"
         )
     job = Job(
-        wanted=given.wanted(quiet=telling.quiet),
+        wanted=dividing.checked(given.wanted(quiet=telling.quiet)),
         journal=keeping.journal,
         refresh=keeping.refresh,
         max_pages=asked.max_pages,

@@ -13,8 +13,9 @@ from ..errors import InvalidRequestError
 from ..listings import Listing
 from ..outcomes import USUAL_CEILING
 from ..splitter import Split
-from ..splitting import Expectation, Reconciliation
+from ..splitting import Expectation, Reconciliation, divisible
 from . import console
+from .asked import Wanted
 
 _PANEL = "Past the ceiling"
 
@@ -54,6 +55,16 @@ class Dividing(msgspec.Struct, frozen=True, kw_only=True):
         if self.split and max_pages is not None:
             raise InvalidRequestError("--split walks all of a listing: leave out --max-pages")
 
+    def checked(self, wanted: Wanted) -> Wanted:
+        """The listings, none of which is such that it cannot be divided if that is asked.
+
+        Raises:
+            InvalidRequestError: One is; the message says why.
+        """
+        for listing in wanted.samples() if self.split else ():
+            divisible(listing)
+        return wanted
+
     def chosen(self, *, quiet: bool) -> Split | bool:
         """What the client is asked for."""
         if not self.split:
@@ -61,6 +72,14 @@ class Dividing(msgspec.Struct, frozen=True, kw_only=True):
         return Split(
             ceiling=self.ceiling or USUAL_CEILING, on_expect=None if quiet else _tell_expected
         )
+
+    def advice(self, listing: Listing) -> str:
+        """What to do about a listing that the API has cut short; "" where nothing helps."""
+        try:
+            divisible(listing)
+        except InvalidRequestError:
+            return ""
+        return "" if self.split else "; --split divides such a listing"
 
 
 def tell_handed_over(listings: Iterable[Listing]) -> None:

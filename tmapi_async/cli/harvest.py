@@ -220,9 +220,10 @@ def _verdict(job: Job, summary: Summary) -> str:
             f"To go on: {_command(job.arguments)}"
         )
     if summary.capped:
+        advice = "" if job.max_pages else job.dividing.advice(next(iter(job.wanted)))
         return (
             f"COMPLETE, with {summary.capped:,} of {total} capped: those have more than was asked "
-            f"for, or than the API shows. All is in {job.journal}"
+            f"for, or than the API shows{advice}. All is in {job.journal}"
         )
     return f"COMPLETE: all {total}, to their end. All is in {job.journal}"
 

@@ -114,7 +114,8 @@ class _Run:
         if outcome.ending == "failed" and outcome.error is not None:
             self._tell(f"failed: {outcome.error}")
         elif outcome.ending == "capped":
-            reason = "there is more" if self._job.max_pages else "the API shows no more than that"
+            cut = f"the API shows no more than that{self._job.dividing.advice(outcome.listing)}"
+            reason = "there is more" if self._job.max_pages else cut
             self._tell(
                 f"capped: {outcome.listing} ended after {outcome.pages} pages, "
                 f"{outcome.items} items: {reason}"

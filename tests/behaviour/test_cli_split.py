@@ -1,0 +1,100 @@
+"""`--split` as its users meet it: told to, told what it costs, resumed, counted as one listing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tmapi_async.sandbox import Prices
+from tmapi_async.sandbox.process import SandboxThread
+
+pytestmark = pytest.mark.usefixtures("tidy")
+
+V2 = ["--endpoint", "category-v2"]
+FEW = ["--split", "--ceiling", "100"]
+
+
+@pytest.fixture(scope="module")
+def url():
+    """A sandbox that shows 100 rows of a question, and has 900 of category 7."""
+    world = {"categories": {7: 900, 8: 45}, "prices": {7: Prices.parse("20,1.0,9.90:180")}}
+    with SandboxThread(**world, ceiling=100) as sandbox:
+        yield sandbox.url
+
+
+def test_items_are_streamed_past_the_ceiling(tmapi, url):
+    """Each item is one line; what it costs is told before, what came of it after."""
+    done = tmapi("items", "7", "8", *V2, *FEW, "--json", url=url)
+    rows = [row["item_id"] for row in done.rows]
+    assert done.code == 0
+    assert len(rows) == len(set(rows)) == 945
+    told = [line for line in done.said if "is past the ceiling: " in line]
+    assert len(told) == 2
+    assert "complete, 900 distinct items" in done.err
+    assert (done.summary["listings"], done.summary["complete"]) == (2, 2)
+
+
+def test_another_endpoint_is_said_to_be_asked(tmapi, url):
+    """v1 has nothing to divide by: that v2 is asked in its place is said, not silent."""
+    done = tmapi("items", "8", *FEW, url=url)
+    assert done.code == 0
+    assert "category/items/v2 is asked in its place" in done.err
+
+
+def test_a_capped_harvest_says_how_to_go_on_and_goes_on(tmapi, url, tmp_path):
+    """The same journal divides what it held as capped; then the same again sends nothing."""
+    harvest = ["harvest", "7", "8", *V2, "--journal", str(tmp_path / "j"), "--json"]
+    few = tmapi(*harvest, "--max-pages", "3", url=url)
+    assert (few.rows[-1]["complete"], few.rows[-1]["capped"]) == (1, 1)
+    assert "--split" not in few.err
+    done = tmapi(*harvest, *FEW, url=url)
+    assert (done.code, done.rows[-1]["complete"], done.rows[-1]["capped"]) == (0, 2, 0)
+    assert done.rows[-1]["unique_items"] == 945
+    again = tmapi(*harvest, *FEW, url=url)
+    assert (again.code, again.rows[-1]["requests"]) == (0, 0)
+
+
+def test_what_divides_a_capped_listing_is_told(tmapi, tmp_path):
+    """Who meets the ceiling itself is told of the option, by items and by harvest."""
+    with SandboxThread(categories={7: 2100}) as sandbox:
+        streamed = tmapi("items", "7", *V2, url=sandbox.url)
+        kept = tmapi("harvest", "7", *V2, "--journal", str(tmp_path / "j"), url=sandbox.url)
+    assert "the API shows no more than that; --split divides such a listing" in streamed.err
+    assert "than the API shows; --split divides such a listing. All is in" in kept.err
+
+
+def test_exports_and_status_know_the_parts(tmapi, url, tmp_path):
+    """Status has one line for the listing; rows name the part they came in, unless united."""
+    journal = str(tmp_path / "j")
+    assert tmapi("harvest", "7", *FEW, "--journal", journal, url=url).code == 0
+    status = tmapi("status", journal).out.decode()
+    assert "category/items/v2?cat_id=7 " in status
+    assert "price_start" not in status
+    rows = tmapi("export", journal, "--to", "-", "--unique").rows
+    assert len({row["item_id"] for row in rows}) == len(rows) == 900
+
+
+REFUSED = [
+    (["7", "--ceiling", "50"], "--ceiling is for --split"),
+    (["7", "--split", "--ceiling", "0"], "--ceiling must be at least 1"),
+    (["7", "--split", "--max-pages", "3"], "leave out --max-pages"),
+    (["--shop", "b2b-1", "--endpoint", "shop", "--split"], "has no ceiling"),
+    (["--keyword", "x", "--endpoint", "global-search", "--split"], "tells no total"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), REFUSED)
+def test_what_makes_no_sense_is_refused(tmapi, url, tmp_path, arguments, told):
+    """Before anything is sent, by both commands."""
+    for command in (["items"], ["harvest", "--journal", str(tmp_path / "j")]):
+        done = tmapi(*command, *arguments, "--json", url=url)
+        assert done.code == 2
+        assert told in done.err
+        assert not (tmp_path / "j").exists()
+
+
+def test_many_machines_do_not_divide(tmapi, url, tmp_path):
+    """A division is planned in one process: with workers it is refused."""
+    journal = str(tmp_path / "j")
+    done = tmapi("harvest", "7", *FEW, "--workers", "2", "--journal", journal, url=url)
+    assert done.code == 2
+    assert "leave out --cluster, --workers" in done.err
