@@ -51,6 +51,8 @@ from .observing import AttemptReport, Observer, PageReport
 from .outcomes import ListingOutcome, WalkStatistics
 from .replies import Page
 from .retry import RetryPolicy
+from .splitter import Split
+from .splitting import Expectation, Reconciliation
 from .walk import Walk
 
 __version__ = "0.1.0"
@@ -75,6 +77,7 @@ __all__ = [
     "ConnectionFailedError",
     "DeadlineError",
     "EndlessListingError",
+    "Expectation",
     "GateStatistics",
     "GlobalSearchItem",
     "GuardPolicy",
@@ -94,6 +97,7 @@ __all__ = [
     "PriceInfo",
     "Progress",
     "RateLimitError",
+    "Reconciliation",
     "Recovery",
     "RedirectError",
     "Reject",
@@ -107,6 +111,7 @@ __all__ = [
     "ShopInfo",
     "ShopItem",
     "ShopItemV2",
+    "Split",
     "TMAPIError",
     "TransportError",
     "TryAgainError",

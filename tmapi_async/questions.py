@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, Unpack
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from . import endpoints
 from .details import ItemDetail
@@ -14,7 +14,7 @@ from .errors import InvalidRequestError, MalformedReplyError
 from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
 from .listings import Listing, PageRequest, make_listing, read_params, unknown_parameter
 from .outcomes import ListingOutcome, Opening
-from .sources import Ids, Lookahead, Source, Texts, WalkOptions, check_whole
+from .sources import Ids, Lookahead, PlainWalkOptions, Source, Texts, WalkOptions, check_whole
 from .splitter import Split, read_split
 from .splitting import divisible
 from .walk import Walk
@@ -64,6 +64,7 @@ class Questions(ABC):
         """
         return self._over(Source(listings, "listing"), lambda listing: listing, options)
 
+    @overload
     def category_items(
         self,
         ids: Ids,
@@ -71,8 +72,32 @@ class Questions(ABC):
         super_factory: bool | None = None,
         support_dropshipping: bool | None = None,
         free_shipping: bool | None = None,
-        **options: Unpack[WalkOptions],
-    ) -> Walk[Item]:
+        split: Literal[False] = False,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[Item]: ...
+
+    @overload
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        split: Literal[True] | Split,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[CategoryItemV2]: ...
+
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        split: bool | Split = False,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[Item] | Walk[CategoryItemV2]:
         """Walk the products of categories (API document: `GET /1688/category/items`).
 
         Args:
@@ -80,6 +105,8 @@ class Questions(ABC):
             super_factory: Only super factories.
             support_dropshipping: Only items that can be drop-shipped.
             free_shipping: Only items shipped free.
+            split: As for every walk. This endpoint has nothing to divide by, so that then
+                `category_items_v2` is asked, with its items.
             **options: As for every walk.
         """
         params = {
@@ -87,7 +114,9 @@ class Questions(ABC):
             "support_dropshipping": support_dropshipping,
             "free_shipping": free_shipping,
         }
-        return self._ask(endpoints.CATEGORY_ITEMS, "cat_id", ids, params, options)
+        return self._ask(
+            endpoints.CATEGORY_ITEMS, "cat_id", ids, params, {**options, "split": split}
+        )
 
     def category_items_v2(
         self,

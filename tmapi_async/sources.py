@@ -20,8 +20,8 @@ Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
 Lookahead: TypeAlias = int | Literal["auto", "off"]
 
 
-class WalkOptions(TypedDict, total=False):
-    """What every walk can be told, whatever it asks for.
+class PlainWalkOptions(TypedDict, total=False):
+    """What every walk can be told, whatever it asks for and however.
 
     Attributes:
         start_page: First page, from 1.
@@ -29,9 +29,6 @@ class WalkOptions(TypedDict, total=False):
         unique: Drop items whose ID the listing has shown before.
         lookahead: As for the client; None takes the client's.
         on_end: Called with the outcome of each listing when its last page was taken.
-        split: Go past the ceiling: a listing that the API cuts short is divided until every part
-            of it fits, and each item of it is given once. `category_items` is then asked of
-            `category_items_v2`. True, or a [`Split`][tmapi_async.splitter.Split] that says how.
     """
 
     start_page: int
@@ -39,6 +36,17 @@ class WalkOptions(TypedDict, total=False):
     unique: bool
     lookahead: Lookahead | None
     on_end: Callable[[ListingOutcome], None] | None
+
+
+class WalkOptions(PlainWalkOptions, total=False):
+    """What every walk can be told, and that it goes past the ceiling.
+
+    Attributes:
+        split: Go past the ceiling: a listing that the API cuts short is divided until every part
+            of it fits, and each item of it is given once. `category_items` is then asked of
+            `category_items_v2`. True, or a [`Split`][tmapi_async.splitter.Split] that says how.
+    """
+
     split: bool | Split
 
 

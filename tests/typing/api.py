@@ -33,6 +33,7 @@ from tmapi_async import (
     SearchItem,
     ShopItem,
     ShopItemV2,
+    Split,
     TMAPIError,
     Walk,
     WalkStatistics,
@@ -113,6 +114,8 @@ async def listings(api: TMAPI) -> None:
     assert_type(api.shop_items_v2("https://shop1.1688.com", cat_type="0"), Walk[ShopItemV2])
     assert_type(api.global_search_items("bag", cat_id=7, language="en"), Walk[GlobalSearchItem])
     assert_type(await api.item_detail("859086919394"), ItemDetail)
+    assert_type(api.category_items([7], split=True), Walk[CategoryItemV2])
+    assert_type(api.category_items_v2([7], split=Split(ceiling=9)), Walk[CategoryItemV2])
     api.category_items_v2(7, sort="cheap")  # type: ignore[arg-type]  # a documented order
     api.category_items_v2(7, super_factory=True)  # type: ignore[call-arg]  # is_super_factory
     api.search_items(7)  # type: ignore[arg-type]  # a keyword is text
