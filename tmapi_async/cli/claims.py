@@ -88,5 +88,5 @@ def _warn(file: int) -> None:
         who = f"process {claim.pid}, since {since},"
     console.tell(
         f"warning: {who} uses the same account on this machine: the two share one limit, and each "
-        "takes the other's requests for refusals of its own"
+        "takes refusals that the other causes for its own"
     )

@@ -161,9 +161,9 @@ class Seat:
         except TMAPIError as error:
             if error.halts and not isinstance(error, ClosedError):
                 failure = say.Failure.of(error)
-        except Exception as error:
-            log.exception("seat %s", self.name)
-            crash = f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - told to the coordinator
+            # The class alone: a message from below may hold a URL, and that the token.
+            crash = type(error).__name__
         await self._send(self._report())
         await self._send(say.Bye(failure, crash))
         self._end()
