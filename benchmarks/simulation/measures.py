@@ -87,13 +87,17 @@ def measure(case: Case, seed: int) -> Row:
     }
 
 
-def changing(case: Case, seed: int, factor: float, earliest: float, latest: float) -> Row:
-    """Run a case whose limit is multiplied once, somewhere between two round trips."""
-    at = Random(f"{seed}/{case.limit}/{factor}").uniform(earliest, latest)  # noqa: S311
+def changing(
+    case: Case, seed: int, factor: float, span: tuple[float, float], rest: float = 60
+) -> Row:
+    """Run a case whose limit is multiplied once, somewhere in a span of round trips.
+
+    What is left after the change lasts for `rest` round trips of the new limit at least.
+    """
+    at = Random(f"{seed}/{case.limit}/{factor}").uniform(*span)  # noqa: S311
     limit = int(case.limit * factor)
     widest = max(limit, case.limit)
-    # What is left after the change lasts for 60 round trips at least.
-    needed = (at * case.limit + 60 * limit) / widest
+    needed = (at * case.limit + rest * limit) / widest
     moved = Case(
         case.client,
         case.limit,

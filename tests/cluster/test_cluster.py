@@ -36,7 +36,9 @@ async def test_the_limit_is_learned_over_all_workers(workers, path):
         assert held(path) == truth(sandbox)
         assert sandbox.stats.peak_in_flight == LIMIT
         assert 0 < sandbox.stats.codes["503"] <= 20
-        assert work._engine._clients[0].statistics().controller.limit in (LIMIT - 1, LIMIT)
+        learned = work._engine._clients[0].statistics().controller.limit
+        # A reply on its way back is in flight for us and not for the server: one more may fit.
+        assert LIMIT - 1 <= learned <= LIMIT + 1
 
 
 async def test_one_giant_listing_is_walked_in_bounded_pieces(workers, path):

@@ -42,7 +42,7 @@ def test_unknown_limit(limit: int, seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_limit_that_changes(factor: float, seed: int) -> None:
     """A limit that halves or doubles is followed within 15 round trips."""
-    row = changing(Case("auto", 48), seed, factor, 20, 30)
+    row = changing(Case("auto", 48), seed, factor, (20, 30))
     assert row["rise"] <= 15
     assert row["utilisation"] >= 0.97
     assert row["refusals"] <= 3 + 0.002 * row["requests"] + (24 if factor < 1 else 0)
@@ -52,7 +52,7 @@ def test_limit_that_changes(factor: float, seed: int) -> None:
 def test_narrow_limit_that_doubles_late(limit: int) -> None:
     """It is found as soon as the refusals allowed can be spread, and they are not exceeded."""
     for seed in SEEDS:
-        row = changing(Case("auto", limit), seed, 2.0, 30, 90)
+        row = changing(Case("auto", limit), seed, 2.0, (30, 90))
         assert row["rise"] <= scenarios.findable(limit, 90)
         assert row["refusals"] <= 3 + 0.002 * row["requests"]
 
@@ -82,7 +82,7 @@ def test_troubles_are_survived(name: str) -> None:
 def test_small_limit_that_halves_costs_little(limit: int) -> None:
     """When a small limit halves, half of it in refusals more is all that is paid."""
     for seed in range(1_000, 1_080):
-        row = changing(Case("auto", limit), seed, 0.5, 20, 60)
+        row = changing(Case("auto", limit), seed, 0.5, (20, 60))
         assert row["refusals"] <= 3 + 0.002 * row["requests"] + limit / 2
 
 
