@@ -327,9 +327,20 @@ class Seat:
         try:
             while True:
                 await self._due.wait()
+                await self._gather()
                 await self._send(self._report())
         finally:
             self._end()
+
+    async def _gather(self) -> None:
+        """Wait while each turn of the loop brings pages: a busy seat says more in one message.
+
+        Pages that wait keep their slots, so no more than half of these do.
+        """
+        before, most = -1, self.valve.shared.share.slots // 2
+        while before < len(self._pages) < most:
+            before = len(self._pages)
+            await asyncio.sleep(0)
 
     def _report(self) -> say.Report:
         self._due.clear()
