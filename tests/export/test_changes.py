@@ -151,6 +151,22 @@ def test_the_figures_of_the_categories_sum_to_the_changes():
     }
 
 
+def test_listings_without_a_category_are_counted_one_by_one():
+    """Categories come first, by their numbers; what has none is counted by its listing."""
+    before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
+    table, _ = compare(before, sightings([]), walked_before=set(), walked_both={"b", "d"})
+    found = tallies(before, sightings([]), table)
+    assert [(name, one.before, one.gone) for name, one in found.items()] == [
+        ("9", 1, 0),
+        ("10", 2, 1),
+        ("b", 1, 1),
+        ("c", 1, 0),
+    ]
+
+
+PLACES = [("c", None), ("a", 10), ("d", 10), ("e", 9), ("b", None)]
+
+
 def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
     """CSV of changes is as safe for spreadsheets as that of items."""
     after = sightings([("a", 1, 1, "=1+1", Decimal(1), 1)])

@@ -57,7 +57,7 @@ class Summary(msgspec.Struct):
         partial: Those that not both runs walked to their end.
         unsure: Items that one run alone has, without its being known why.
         total: How much changed in all.
-        categories: How much changed, category by category.
+        categories: How much changed, category by category (by listing, where it has none).
     """
 
     before: int
@@ -118,14 +118,16 @@ def summary(found: Comparison) -> Summary:
         partial=found.partial,
         unsure=found.unsure,
         total=found.total,
-        categories={str(cat_id): tally for cat_id, tally in found.tallies.items()},
+        categories=found.tallies,
     )
 
 
 def lines(found: Comparison, top: int) -> Iterator[str]:
     """The comparison for a person."""
-    heads = ("category", *(f">{name}" for name in Tally.__struct_fields__))
-    rows = [(str(cat_id or ""), *_figures(tally)) for cat_id, tally in found.tallies.items()]
+    listed = found.tallies and not any(name.isdigit() for name in found.tallies)
+    by = "listing" if listed else "category"
+    heads = (by, *(f">{name}" for name in Tally.__struct_fields__))
+    rows = [(name, *_figures(tally)) for name, tally in found.tallies.items()]
     rows.append(("all", *_figures(found.total)))
     yield f"Run {found.before.id} -> run {found.after.id}"
     yield from tables.lines(heads, rows)

@@ -7,6 +7,8 @@ nothing follows about what was not on the pages.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -201,22 +203,38 @@ def _not_zero(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(values, 0.0), None, values)
 
 
-def tallies(before: pa.Table, after: pa.Table, changes: pa.Table) -> dict[int | None, Tally]:
-    """How much changed, category by category; sums of them are the whole.
+def group(table: pa.Table) -> pa.ChunkedArray:
+    """What items are counted by: their category, or their listing where it has none."""
+    category = pc.cast(table["cat_id"], pa.string())
+    if not category.null_count:
+        return category
+    return pc.coalesce(category, pc.cast(table["listing"], pa.string()))
+
+
+def tallies(before: pa.Table, after: pa.Table, changes: pa.Table) -> dict[str, Tally]:
+    """How much changed, category by category (or listing); sums of them are the whole.
 
     Args:
         before: Latest sightings of the earlier run.
         after: The same of the later run.
         changes: What `compare` returned.
     """
-    found: dict[int | None, Tally] = {}
+    found: dict[str, Tally] = {}
     for name, table in (("before", before), ("after", after)):
-        counted = table.group_by("cat_id").aggregate([("item_id", "count")])
-        for cat_id, number in zip(
-            *(counted[c].to_pylist() for c in ("cat_id", "item_id_count")), strict=True
-        ):
-            setattr(found.setdefault(cat_id, Tally()), name, number)
-    counted = changes.group_by(["cat_id", "change"]).aggregate([("item_id", "count")])
-    for row in counted.to_pylist():
-        setattr(found.setdefault(row["cat_id"], Tally()), row["change"], row["item_id_count"])
-    return dict(sorted(found.items(), key=lambda pair: (pair[0] is None, pair[0] or 0)))
+        for row in _counted(table, "group"):
+            setattr(found.setdefault(row["group"], Tally()), name, row["item_id_count"])
+    for row in _counted(changes, "group", "change"):
+        setattr(found.setdefault(row["group"], Tally()), row["change"], row["item_id_count"])
+    return dict(sorted(found.items(), key=lambda pair: _place(pair[0])))
+
+
+def _counted(table: pa.Table, *by: str) -> list[dict[str, Any]]:
+    grouped = table.append_column("group", group(table)).group_by(list(by))
+    found: list[dict[str, Any]] = grouped.aggregate([("item_id", "count")]).to_pylist()
+    return found
+
+
+def _place(group: str) -> tuple[bool, int, str]:
+    """Categories by their numbers, then listings."""
+    number = int(group) if group.isdigit() else 0
+    return (not number, number, group)

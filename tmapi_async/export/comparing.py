@@ -28,7 +28,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         before: The earlier run.
         after: The later run.
         changes: One row for each item that changed (`CHANGE`).
-        tallies: How much changed, category by category.
+        tallies: How much changed, category by category (listing by listing, where it has none).
         unsure: Items that one run alone has, in listings that do not let us say why.
         partial: Listings that not both runs walked to the end that the server told, with every
             row read.
@@ -38,7 +38,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     before: RunInfo
     after: RunInfo
     changes: pa.Table
-    tallies: dict[int | None, Tally]
+    tallies: dict[str, Tally]
     unsure: int
     partial: int
     listings: int

@@ -1,7 +1,7 @@
 """Facts as charts: options for Apache ECharts, as plain data. Pure.
 
 Colours are left out: the page gives them, for light and for dark. No text of a stranger goes into
-a chart, only category IDs, codes and numbers.
+a chart, only category IDs, identities of listings as they were asked for, codes and numbers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ Option = dict[str, Any]
 
 _ROW = 26  # pixels for one category
 _BESIDE = 90
+_LABEL = 84  # pixels for a category's ID
+_LONG_LABEL = 180  # for what was asked of a listing; what is longer is cut
 _FAINT = {"opacity": 0.15}
 
 
@@ -100,8 +102,10 @@ def _summed(moments: list[Moment]) -> list[list[int]]:
 def _prices(prices: list[Prices]) -> Option:
     """Boxes from the 25th to the 75th percentile, whiskers from the 5th to the 95th."""
     least = min((mark for p in prices for mark in p.quantiles if mark > 0), default=0.01)
+    names = [p.group.partition("?")[2] or p.group for p in prices]
+    label = _LABEL if all(map(str.isdigit, names)) else _LONG_LABEL
     return {
-        "grid": {"left": 96, "right": 24, "top": 10, "bottom": 50},
+        "grid": {"left": label + 12, "right": 24, "top": 10, "bottom": 50},
         "tooltip": {"trigger": "item"},
         # A logarithm has no place for 0.
         "xAxis": {
@@ -114,7 +118,8 @@ def _prices(prices: list[Prices]) -> Option:
         "yAxis": {
             "type": "category",
             "inverse": True,
-            "data": [f"{p.cat_id if p.cat_id is not None else 'no category'}" for p in prices],
+            "data": names,
+            "axisLabel": {"width": label, "overflow": "truncate"},
         },
         "series": [
             {

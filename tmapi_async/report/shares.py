@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..export.changes import latest, whole
+from ..export.changes import group, latest, whole
 from ..export.meaning import COLUMNS, meant
 from ..export.reading import Selection, chunks, scope
 from ..export.sinks import Conversions
@@ -27,15 +27,15 @@ _SELLER = ("item_id", "cat_id", "title", "img", "product_url", "company", "price
 
 
 class Prices(msgspec.Struct, frozen=True):
-    """Prices of one category, in yuan.
+    """Prices of one category, or of one listing that has none, in yuan.
 
     Attributes:
-        cat_id: The category, or None.
+        group: The category's ID, or the listing's identity.
         items: Items with a price.
         quantiles: The 5th, 25th, 50th, 75th and 95th percentile.
     """
 
-    cat_id: int | None
+    group: str
     items: int
     quantiles: list[float]
 
@@ -61,8 +61,8 @@ class Goods(msgspec.Struct, frozen=True):
         sightings: Rows seen.
         priced: Items with a price.
         unread: Column to how many of its values could not be read.
-        prices: Prices of the largest categories, largest first.
-        categories: How many categories there are.
+        prices: Prices of the largest categories (or listings, without one), largest first.
+        categories: How many of these there are.
         sellers: What sells most.
         rates: Items by the repurchase rate of their shop, in steps of 5 %.
         rated: Items whose shop has a rate.
@@ -102,6 +102,7 @@ def goods(reader: JournalReader, run: int, endpoint: str | None = None) -> Goods
     table = _table(parts, _WANTED)
     # Each batch has a dictionary of its own; Arrow groups by one only.
     once = latest(table.unify_dictionaries().combine_chunks())
+    once = once.append_column("group", group(once))
     priced = once.filter(pc.is_valid(once["price"]))
     rated = once["rate"].drop_null()
     return Goods(
@@ -110,7 +111,7 @@ def goods(reader: JournalReader, run: int, endpoint: str | None = None) -> Goods
         priced=priced.num_rows,
         unread=conversions.unread,
         prices=_prices(priced),
-        categories=len(once["cat_id"].unique()),
+        categories=len(once["group"].unique()),
         sellers=_sellers(sellers),
         rates=_histogram(rated),
         rated=len(rated),
@@ -163,15 +164,13 @@ def _sellers(found: pa.Table) -> list[Seller]:
 
 
 def _prices(priced: pa.Table) -> list[Prices]:
-    counted = priced.group_by("cat_id").aggregate([("price", "count")])
+    counted = priced.group_by("group").aggregate([("price", "count")])
     largest = counted.sort_by([("price_count", "descending")]).slice(0, MOST_CATEGORIES)
     found = []
     for row in largest.to_pylist():
-        cat_id = row["cat_id"]
-        of = pc.is_null(priced["cat_id"]) if cat_id is None else pc.equal(priced["cat_id"], cat_id)
-        prices = priced["price"].filter(of)
+        prices = priced["price"].filter(pc.equal(priced["group"], row["group"]))
         marks = pc.quantile(prices, q=list(_QUANTILES)).to_pylist()
-        found.append(Prices(cat_id, row["price_count"], [round(mark, 4) for mark in marks]))
+        found.append(Prices(row["group"], row["price_count"], [round(mark, 4) for mark in marks]))
     return found
 
 
