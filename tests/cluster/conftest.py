@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,18 @@ class Workers:
     def close(self) -> None:
         """End all."""
         self._client.close()
+
+
+@pytest.fixture(autouse=True)
+def left_behind() -> Iterator[None]:
+    """Connections to processes that were killed are left to the collector by tornado, now and then.
+
+    Else they would be found in, and held against, whichever test comes later.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
