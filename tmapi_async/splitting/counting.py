@@ -29,9 +29,9 @@ def expect(roster: Roster, root: Listing) -> Expectation:
         return Expectation(least=least, likely=least, settled=True, reason=reason)
     rows = _unplaced(roster, root)
     likely = None if rows is None else max(least, left + probes + ceil(rows / size))
+    those = "1 part holds" if len(undivided) == 1 else f"{len(undivided):,} parts hold"
     reason = (
-        f"{len(undivided):,} parts hold {roster.ceiling:,} rows or more each; how many more shows "
-        "when they have been divided"
+        f"{those} {roster.ceiling:,} rows or more; how many more shows when all have been divided"
     )
     return Expectation(least=least, likely=likely, settled=False, reason=reason)
 
