@@ -111,6 +111,23 @@ class Chunk(msgspec.Struct):
             yield Origin(page.listing, page.number, fetched, page.run), items, positions
 
 
+class _Held(msgspec.Struct):
+    """What a journal holds of an endpoint, summed: there may be very many listings."""
+
+    cats: set[int | None] = msgspec.field(default_factory=set)
+    pages: int = 0
+    unfinished: int = 0
+    failed: int = 0
+
+    def add(self, visit: VisitInfo) -> None:
+        """Count a listing, or a part of one."""
+        self.cats.add(visit.listing.cat_id)
+        self.pages += visit.pages
+        if visit.root is None:  # of what was divided the listing itself tells, not each part
+            self.unfinished += visit.state == "open"
+            self.failed += visit.state == "failed"
+
+
 def scope(reader: JournalReader, selection: Selection) -> Scope:
     """Hold a selection against a journal.
 
@@ -119,26 +136,25 @@ def scope(reader: JournalReader, selection: Selection) -> Scope:
             rows of several endpoints of which none was chosen.
     """
     run = _run(reader, selection)
-    held: dict[str, list[VisitInfo]] = {}
+    held: dict[str, _Held] = {}
     for visit in reader.visits(run.id if run else ALL_RUNS):
         if not selection.cats or visit.listing.cat_id in selection.cats:
-            held.setdefault(visit.listing.endpoint, []).append(visit)
+            held.setdefault(visit.listing.endpoint, _Held()).add(visit)
     where = f"run {run.id} of the journal" if run else "the journal"
     if not held:
         _check_cats(selection.cats, where)
     endpoint = choose(held, selection.endpoint, where)
-    visits = held.get(endpoint.name, [])
-    _check_cats(selection.cats - {visit.listing.cat_id for visit in visits}, where)
+    found = held.get(endpoint.name, _Held())
+    _check_cats(selection.cats - found.cats, where)
     return Scope(
         run=run,
         since=selection.since.timestamp() if selection.since else 0.0,
         cats=selection.cats,
         unique=selection.unique,
         endpoint=endpoint,
-        pages=sum(visit.pages for visit in visits),
-        # Of what was divided the listing itself tells, not each part.
-        unfinished=sum(visit.state == "open" for visit in visits if visit.root is None),
-        failed=sum(visit.state == "failed" for visit in visits if visit.root is None),
+        pages=found.pages,
+        unfinished=found.unfinished,
+        failed=found.failed,
     )
 
 
