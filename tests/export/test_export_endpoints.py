@@ -39,7 +39,7 @@ from tmapi_async.harvest.journal import Journal
 from tmapi_async.harvest.records import Counters, PageRecord, Totals
 from tmapi_async.harvest.stored import StoredPage
 from tmapi_async.listings import Listing
-from tmapi_async.report import gather
+from tmapi_async.report import gather, render
 from tmapi_async.rows import PROVENANCE, Origin, item_rows
 
 NAMES = {
@@ -72,9 +72,10 @@ def write(path: Path, pages: Mapping[str, Sequence[bytes]], *, refresh: bool = F
             bodies = pages[visit.listing.endpoint]
             journal.apply(visit_began(visit, BEGAN))
             for number, text in enumerate(bodies, 1):
-                await journal.append(
-                    PageRecord(visit, number, text, BEGAN, 1, 0.05, 200, 20, False, None, 1)
-                )
+                known = visit.listing.endpoint in ENDPOINTS
+                bad = decoder(visit.listing.endpoint).decode(text)[1] if known else ()
+                page = (visit, number, text, BEGAN, 1, 0.05, 200, 20, False, None, 1, tuple(bad))
+                await journal.append(PageRecord(*page))
             totals = Totals(len(bodies), len(bodies), len(bodies), 0, len(bodies))
             journal.apply(visit_ended(visit, "complete", totals, now=time.time()))
         await journal.close()
@@ -237,6 +238,74 @@ def test_an_export_is_of_one_endpoint(tmp_path: Path) -> None:
         export_journal(journal, [str(target)], Selection(endpoint="shop"))
     with pytest.raises(ExportRefusedError, match="give one of category-v1, category-v2"):
         Selection(endpoint="category/info")
+
+
+def test_a_report_tells_of_one_endpoint(tmp_path: Path) -> None:
+    """Its listings, pages and rejects are of that endpoint too; what else there is, is named."""
+    pages = {
+        "category/items": [body([row(1), None]), body([row(3)])],
+        "search/items": [body([row(2, price="5")])],
+        "category/info": [TREE],
+    }
+    journal = write(tmp_path / "a.journal", pages)
+    facts = gather(journal, endpoint="search")
+    assert (facts.endpoint, facts.states, facts.pages) == ("search/items", {"complete": 1}, 1)
+    assert [one.listing for one in facts.listings] == [listing("search/items").identity]
+    assert facts.others == {"category/items": 1, "category/info": 1}
+    assert facts.reject_rows == []
+    page = render(facts)
+    assert "search/items. Run 1 of 1" in page
+    assert "1 listings of category/items, 1 listings of category/info" in page
+    facts = gather(journal, endpoint="category-v1")
+    assert (facts.pages, [one.raw for one in facts.reject_rows]) == (2, ["null"])
+
+
+def test_a_report_compares_though_the_earlier_run_held_more(tmp_path: Path) -> None:
+    """What changed is told of the report's endpoint, also where the earlier run had others."""
+    first = {"category/items": [body([row(1)])], "search/items": [body([row(2, price="5")])]}
+    journal = write(tmp_path / "a.journal", first)
+    write(journal, {"search/items": [body([row(2, price="6")])]}, refresh=True)
+    facts = gather(journal)
+    assert facts.changes is not None
+    assert facts.changes.total["dearer"] == 1
+
+
+SCORES = {
+    "4.67": (Decimal("4.67"), None),
+    4.9: (Decimal("4.9"), None),
+    "0.123456": (Decimal("0.123456"), None),
+    "0.1234567": (None, "0.1234567"),
+    "123456789012.5": (Decimal("123456789012.5"), None),
+    "1234567890123": (None, "1234567890123"),
+    "4.5/5": (None, "4.5/5"),
+    "": (None, None),
+}
+
+
+@pytest.mark.parametrize(("sent", "read"), SCORES.items())
+def test_scores_are_exact_or_null_and_counted(
+    tmp_path: Path, sent: object, read: tuple[Decimal | None, str | None]
+) -> None:
+    """A score is in its column exactly, or null with what was sent beside it, and is counted."""
+    rows = [row(1, goods_score=sent), row(2, goods_score="5.0")]
+    journal = write(tmp_path / "a.journal", {"global/search/items": [body(rows)]})
+    done = export_journal(journal, [str(tmp_path / "a.parquet")])
+    first, second = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert (first["goods_score"], first["goods_score_text"]) == read
+    assert (second["goods_score"], second["goods_score_text"]) == (5, None)
+    assert done.unread == ({"goods_score": 1} if read[1] else {})
+
+
+def test_json_that_postgres_cannot_hold_is_stored_all_the_same(
+    tmp_path: Path, postgres: str
+) -> None:
+    """U+0000 in plain JSON and in `extra` becomes U+FFFD there; nothing else is lost."""
+    sent = row(1, category_path=["a\0b", {"c\0": None}], new="\0")
+    journal = write(tmp_path / "a.journal", {"search/items": [body([sent])]})
+    export_journal(journal, [postgres])
+    with psycopg.connect(postgres) as connection:
+        (found,) = connection.execute("SELECT category_path, extra FROM items").fetchall()
+    assert found == (["a\ufffdb", {"c\ufffd": None}], {"new": "\ufffd"})
 
 
 def test_the_category_tree_is_no_row(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from ..errors import InvalidRequestError
 from ..export.errors import ExportRefusedError
+from ..export.reading import Selection, scope
 from ..harvest.reader import JournalReader
 from ..harvest.stored import RunInfo
 from .shares import Goods, goods
@@ -75,6 +76,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that a report shows.
 
     Attributes:
+        endpoint: Name of the endpoint whose listings and items are told of.
+        others: Name of each other endpoint of the run to how many listings it has.
         run: Number of the run.
         runs: How many runs the journal holds.
         began: When it began, UTC.
@@ -97,6 +100,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         reject_rows: Some of the rejects.
     """
 
+    endpoint: str
+    others: dict[str, int]
     run: int
     runs: int
     began: datetime
@@ -140,10 +145,14 @@ def gather(journal: str | Path, *, run: int | None = None, endpoint: str | None 
     with JournalReader(journal) as reader:
         runs = reader.runs()
         chosen = _chosen(reader, runs, run)
+        found = scope(reader, Selection(run=chosen.id, endpoint=endpoint))
+        of = found.endpoint.name
         starts = [start for start in reader.starts() if start.run == chosen.id]
-        listings = _Listings(reader, chosen.id)
+        listings = _Listings(reader, chosen.id, of)
         totals = [start.totals for start in starts if start.totals]
         return Facts(
+            endpoint=of,
+            others=listings.others,
             run=chosen.id,
             runs=len(runs),
             began=datetime.fromtimestamp(chosen.started_at, UTC),
@@ -161,9 +170,9 @@ def gather(journal: str | Path, *, run: int | None = None, endpoint: str | None 
             starts=len(starts),
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
-            goods=goods(reader, chosen.id, endpoint),
-            changes=_changes(journal, runs, chosen, endpoint),
-            reject_rows=list(islice(_rejects(reader, chosen.id), MOST_REJECTS)),
+            goods=goods(reader, found),
+            changes=_changes(journal, runs, chosen, of),
+            reject_rows=list(islice(_rejects(reader, chosen.id, of), MOST_REJECTS)),
         )
 
 
@@ -189,13 +198,18 @@ def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
 
 
 class _Listings:
-    """The listings of a run: their sums, and those worth showing. Bounded memory."""
+    """The listings that a run has of an endpoint: sums, and those worth showing. Bounded memory."""
 
-    def __init__(self, reader: JournalReader, run: int) -> None:
+    def __init__(self, reader: JournalReader, run: int, endpoint: str) -> None:
+        self.others: dict[str, int] = {}
         self.states: dict[str, int] = {}
         self.pages = self.rejects = self._count = 0
         self._shown: list[ListingFact] = []
         for visit in reader.listings(run):
+            name = visit.listing.endpoint
+            if name != endpoint:
+                self.others[name] = self.others.get(name, 0) + 1
+                continue
             state = "stopped" if visit.state == "open" else visit.state
             self.states[state] = self.states.get(state, 0) + 1
             self.pages += visit.pages
@@ -227,8 +241,10 @@ class _Listings:
         return max(0, self._count - MOST_LISTINGS)
 
 
-def _rejects(reader: JournalReader, run: int) -> Iterator[RejectFact]:
+def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectFact]:
     for reject in reader.rejects(run):
+        if reject.listing.endpoint != endpoint:
+            continue
         raw = reject.raw.decode("utf-8", "replace")
         cut = raw if len(raw) <= _LONGEST_REJECT else raw[:_LONGEST_REJECT] + "..."
         yield RejectFact(
@@ -237,7 +253,7 @@ def _rejects(reader: JournalReader, run: int) -> Iterator[RejectFact]:
 
 
 def _changes(
-    journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str | None
+    journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str
 ) -> ChangeFacts | None:
     from ..export.changes import KINDS  # noqa: PLC0415 - only where there are two runs
     from ..export.comparing import compare_runs, largest  # noqa: PLC0415 - as above

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ..export.changes import group, latest, whole
 from ..export.meaning import COLUMNS, meant
-from ..export.reading import Selection, chunks, scope
+from ..export.reading import Scope, chunks
 from ..export.sinks import Conversions
 from ..export.tables import record_batch
 from ..harvest.reader import JournalReader
@@ -64,8 +64,9 @@ class Goods(msgspec.Struct, frozen=True):
         prices: Prices of the largest categories (or listings, without one), largest first.
         categories: How many of these there are.
         sellers: What sells most.
-        rates: Items by the repurchase rate of their shop, in steps of 5 %.
-        rated: Items whose shop has a rate.
+        rates: Items by the share of buyers who came back (for the item, or else to its shop), in
+            steps of 5 %.
+        rated: Items with such a rate.
     """
 
     items: int
@@ -79,23 +80,17 @@ class Goods(msgspec.Struct, frozen=True):
     rated: int
 
 
-def goods(reader: JournalReader, run: int, endpoint: str | None = None) -> Goods:
-    """Aggregate the items of a run; holds six narrow columns of all of them.
-
-    Args:
-        reader: The journal.
-        run: Number of the run.
-        endpoint: Short or full name of the endpoint whose items are meant; None for the only one.
+def goods(reader: JournalReader, found: Scope) -> Goods:
+    """Aggregate the items of a run and an endpoint; holds six narrow columns of all of them.
 
     Raises:
         JournalError: A page cannot be read.
-        ExportRefusedError: The run has several endpoints and none was chosen, or nothing of it.
     """
     conversions = Conversions()
     parts: list[pa.RecordBatch] = []
     sellers = _table([], _SELLER)
     roots = reader.roots()
-    for chunk in chunks(reader, scope(reader, Selection(run=run, endpoint=endpoint))):
+    for chunk in chunks(reader, found):
         batch = _named(record_batch(chunk, conversions), roots)
         parts.append(batch.select(_WANTED))
         sellers = _best(sellers, batch.select(_SELLER))
