@@ -98,3 +98,28 @@ def test_many_machines_do_not_divide(tmapi, url, tmp_path):
     done = tmapi("harvest", "7", *FEW, "--workers", "2", "--journal", journal, url=url)
     assert done.code == 2
     assert "leave out --cluster, --workers" in done.err
+
+
+def test_rows_of_several_endpoints_are_not_exported_together(tmapi, url, tmp_path):
+    """A job of two endpoints with a destination is refused before it has spent anything."""
+    job, journal = tmp_path / "job.toml", tmp_path / "j"
+    job.write_text(
+        f'journal = "{journal}"\nto = ["items.csv"]\n'
+        '[[listings]]\nendpoint = "category-v2"\ncat_ids = [8]\n'
+        '[[listings]]\nendpoint = "search"\nkeywords = ["bag"]\n',
+        "utf-8",
+    )
+    done = tmapi("harvest", "--job", str(job), url=url)
+    assert done.code == 2
+    assert "--to takes rows of one endpoint" in done.err
+    assert not journal.exists()
+
+
+def test_a_harvest_exports_its_own_endpoint(tmapi, url, tmp_path):
+    """Also where the journal has others, and where another endpoint is asked than was named."""
+    journal, rows = str(tmp_path / "j"), tmp_path / "rows.jsonl"
+    harvest = ["harvest", "8", "--journal", journal]
+    assert tmapi(*harvest, url=url).code == 0
+    done = tmapi(*harvest, *FEW, "--to", str(rows), url=url)
+    assert done.code == 0, done.err
+    assert len(rows.read_text("utf-8").splitlines()) == 45

@@ -61,9 +61,13 @@ class Dividing(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvalidRequestError: One is; the message says why.
         """
-        for listing in wanted.samples() if self.split else ():
-            divisible(listing)
+        self.asked(wanted)
         return wanted
+
+    def asked(self, wanted: Wanted) -> list[Listing]:
+        """Of each endpoint and its filters a listing as it is asked for in the end."""
+        samples = wanted.samples()
+        return list(map(divisible, samples)) if self.split else samples
 
     def chosen(self, *, quiet: bool) -> Split | bool:
         """What the client is asked for."""

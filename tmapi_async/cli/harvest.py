@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ..client import TMAPI
-from ..errors import TMAPIError
+from ..errors import InvalidRequestError, TMAPIError
 from ..harvest import Harvest, HarvestResult, JournalError, JournalReader
 from ..harvest.errors import DiskError
 from ..harvest.stored import VisitInfo
@@ -55,8 +55,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     clustering: Clustering = Clustering()
     dividing: Dividing = Dividing()
 
-    def export(self) -> Request:
-        """What is exported in the end."""
+    def endpoints(self) -> set[str]:
+        """Names of the endpoints that are asked."""
+        return {listing.endpoint for listing in self.dividing.asked(self.wanted)}
+
+    def export(self, endpoint: str | None = None) -> Request:
+        """What is exported in the end: rows of one endpoint, since each has its own columns.
+
+        Args:
+            endpoint: Which one; None where nothing of it may be in the journal yet.
+
+        Raises:
+            InvalidRequestError: The job asks several.
+        """
+        several = sorted(self.endpoints())
+        if len(several) > 1:
+            raise InvalidRequestError(
+                f"--to takes rows of one endpoint, and this job asks {', '.join(several)}: leave "
+                "it out, and export one after the other with tmapi export --endpoint"
+            )
         return Request(
             journal=self.journal,
             to=self.to,
@@ -67,6 +84,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             unique=False,
             json=False,
             quiet=self.quiet,
+            endpoint=endpoint,
         )
 
     def harvest(self, clients: list[TMAPI], cluster: str | None = None) -> Harvest:
@@ -116,7 +134,8 @@ def _export(job: Job, result: HarvestResult) -> int:
     if result.stopped_by == "signal":
         console.tell(f"interrupted: not exported; tmapi export {job.journal} does that")
         return OK
-    return export(job.export())
+    endpoint = min(job.endpoints(), default=None) if result.tally.listings else None
+    return export(job.export(endpoint))
 
 
 async def _run(job: Job) -> HarvestResult:
