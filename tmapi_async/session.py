@@ -157,6 +157,8 @@ class _Prepared(Exception):  # noqa: N818 - no error: it carries a request out o
         self.request = request
 
 
+_MOST_STRAYS = 8
+"""Connections given up for one request; a server that speaks first would spoil any number."""
 _INTERIM = {*range(100, 200)} - {101}
 # Our own deadline runs from when the gate is passed until the body is read.
 _UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=None)
@@ -223,7 +225,7 @@ class _Wire:
             if mocked is not None:
                 return mocked
         assert self._request is not None  # noqa: S101 - for mypy
-        connection = await self._connector.connect(self._request, traces=[], timeout=_UNTIMED)
+        connection = await self._connect(self._request)
         try:
             reply = await self._over(connection, target)
         except BaseException:
@@ -233,6 +235,17 @@ class _Wire:
         # Closes it in truth if the server said that it would.
         connection.release()
         return reply
+
+    async def _connect(self, request: aiohttp.ClientRequest) -> Connection:
+        # The connector hands out again what has received something while it was idle: a reply
+        # that nobody asked for, which would be taken for the answer to this request, and each
+        # answer after it for the answer to the next. Nothing was sent, so this is no attempt.
+        for _ in range(_MOST_STRAYS):
+            connection = await self._connector.connect(request, traces=[], timeout=_UNTIMED)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ServerDisconnectedError
 
     async def _over(self, connection: Connection, target: str) -> Reply:
         protocol, transport = connection.protocol, connection.transport
