@@ -65,7 +65,7 @@ class Session(Attempts):
     ) -> None:
         super().__init__(gate, policy, errors.Redactor(check_token(token)), observer)
         self.host = check_base_url(base_url)
-        self._prefix = urlsplit(base_url.rstrip("/"))
+        self._prefix = _in_ascii(base_url.rstrip("/"))
         self._suffix = f"&apiToken={quote(token, safe='')}" if auth == "query" else ""
         self._headers = {"apikey": token} if auth == "header" else {}
         self._timeout = timeout
@@ -112,6 +112,10 @@ class Session(Attempts):
         """Send one request and read the whole reply. Returns failures instead of raising them."""
         if self._wire is None or self._deadlines is None:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
+        if self._wire.cut_off:
+            raise errors.ClosedError(
+                "the connector was closed while the client used it: close it after the client"
+            )
         try:
             with self._deadlines.begin():
                 return await self._wire.exchange(self._target(request))
@@ -135,9 +139,28 @@ class Session(Attempts):
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             reason = getattr(error.certificate_error, "verify_message", "") or name
             return errors.CertificateError(f"{self.host}: {reason}")
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return errors.ConnectionFailedError(f"{self.host}: {_reason(error.os_error)}")
-        return errors.ConnectionFailedError(f"{self.host}: {name}")
+        return errors.ConnectionFailedError(_failed(error, self.host))
+
+
+def _in_ascii(base_url: str) -> SplitResult:
+    # A request line carries nothing else; the head is not written by aiohttp, which would quote.
+    try:
+        return urlsplit(str(URL(base_url)))
+    except ValueError:
+        raise errors.InvalidRequestError(
+            "the base URL has a bad host or port; a base URL looks like https://api.tmapi.top"
+        ) from None
+
+
+def _failed(error: Exception, host: str) -> str:
+    # A proxy may be at fault, and then it is not the API's host that must be looked at.
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy {error.host}:{error.port}: {_reason(error.os_error)}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{host}: the proxy answered HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{host}: {_reason(error.os_error)}"
+    return f"{host}: {type(error).__name__}"
 
 
 def _reason(error: OSError) -> str:
@@ -209,6 +232,11 @@ class _Wire:
         self._max_body = max_body
         self._request: aiohttp.ClientRequest | None = None
         self._before = self._after = ""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the caller has closed the connector."""
+        return self._connector.closed
 
     async def close(self) -> None:
         """Close the connections."""

@@ -78,6 +78,6 @@ class _Late:
         """A connection of the real connector."""
         found = await self._real.connect(*args, **options)
         async with asyncio.timeout(20):
-            while not found.protocol.should_close:
+            while not found.protocol.should_close:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.001)
         return found
