@@ -50,7 +50,7 @@ async def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.Monke
     monkeypatch.setenv("http_proxy", "http://me:s3cret@127.0.0.1:1")
     options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
     async with opened(base_url="http://api.localhost", **options) as session:
-        with pytest.raises(ConnectionFailedError, match="the proxy 127.0.0.1:1: ") as caught:
+        with pytest.raises(ConnectionFailedError, match=r"the proxy 127\.0\.0\.1:1: ") as caught:
             await ask(session)
     assert "s3cret" not in str(caught.value)
 

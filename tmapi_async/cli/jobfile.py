@@ -32,6 +32,7 @@ from ..errors import InvalidRequestError
 from ..listings import parse_id, read_params
 from .asked import Group, find_endpoint
 from .ids import read_ids
+from .texts import read_text
 
 _KEYS = {
     "cat_ids": "cat_id",
@@ -42,7 +43,6 @@ _KEYS = {
 """List in a table of listings -> the parameter that its values are of."""
 
 _SECRETS = ("token", "apitoken", "api_token", "apikey")
-_LARGEST_FILE = 64 * 2**20
 
 
 class JobFile(msgspec.Struct, frozen=True):
@@ -73,17 +73,13 @@ def read_job(path: Path, allowed: Mapping[str, type | tuple[type, ...]]) -> JobF
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequestError(f"{path}: {_first_lower(str(error))}") from None
+    except RecursionError:
+        raise InvalidRequestError(f"{path}: it is nested too deeply") from None
     return _Reader(path, text, allowed).read(found)
 
 
 def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InvalidRequestError(f"{path} is larger than {_LARGEST_FILE:,} bytes")
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InvalidRequestError(f"cannot read the job file {path}: {reason}") from None
+    return read_text(path, f"the job file {path}")
 
 
 def _first_lower(text: str) -> str:
@@ -162,13 +158,13 @@ class _Reader:
         return values
 
     def _from_file(self, name: str, param: str, source: object) -> list[Any]:
-        if not isinstance(source, str):
+        if not isinstance(source, str) or "\0" in source:
             raise InvalidRequestError(f"{name} must be the name of a file, not {source!r}")
         # Beside the job file: a job is often run from elsewhere.
         path = self._path.parent / source
         if param == "cat_id":
             return list(read_ids([f"@{path}"], io.BytesIO()).ids)
-        lines = [line.strip() for line in _text(path).removeprefix("\ufeff").splitlines()]
+        lines = [line.strip() for line in _text(path).splitlines()]
         return [line for line in lines if line and not line.startswith("#")]
 
     @contextmanager

@@ -22,10 +22,12 @@ from ..address import DEFAULT_BASE_URL, check_base_url
 from ..client import DEFAULT_TIMEOUT, TMAPI
 from ..errors import InvalidRequestError
 from ..limits.gate import Budget
+from .texts import read_text
 
 _ACCOUNT = "Account and server"
 _PACE = "Speed and limits"
 _OUTPUT = "What is told"
+_LARGEST_TOKEN_FILE = 2**20
 
 TokenOption: TypeAlias = Annotated[
     str | None,
@@ -218,11 +220,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
             return [self.token]
         if self.token_file is None:
             return [os.environ.get("TMAPI_TOKEN", "")]
-        try:
-            text = self.token_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise InvalidRequestError(f"cannot read {self.token_file}: {reason}") from None
+        text = read_text(self.token_file, str(self.token_file), most=_LARGEST_TOKEN_FILE)
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if not lines:
             raise InvalidRequestError(
