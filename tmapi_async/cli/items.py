@@ -151,6 +151,8 @@ class _Run:
     def _close(self) -> int:
         """Tell the truth at the end; what it says, the exit code says too."""
         if self._walk is None:
+            if self.stopped_by == "signal":
+                console.tell("interrupted; nothing was sent")
             return PARTIAL
         summary = Summary.of(
             self._walk.statistics(),
