@@ -416,6 +416,20 @@ def test_on_a_terminal_it_is_drawn(journal):
 # -- a full disk
 
 
+@pytest.mark.skipif(os.name == "nt", reason="limits there are others")
+@pytest.mark.parametrize("command", [("harvest", "7"), ("categories",)])
+def test_a_disk_that_is_full_before_the_journal_is_made_is_told_as_that(tmp_path, command):
+    """SQLite has rolled back by itself then: not that, but the disk, is what a person must hear."""
+    limited = ("sh", "-c", 'ulimit -f 8; exec "$@"', "sh")
+    with SandboxThread(categories={7: 40}) as sandbox:
+        arguments = (*command, "--journal", str(tmp_path / "j"))
+        process = spawn(*arguments, env=environment(sandbox.url), before=limited)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert b"the journal's disk fails" in said
+    assert b"roll" not in said
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 1.2 MB, where this machine lets us have one."""

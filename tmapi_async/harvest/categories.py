@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from .bodies import LEVEL, answer
 from .errors import JournalError, journal_error
 from .files import WriteLock
 from .records import milliseconds
-from .schema import connect, finish, translated
+from .schema import connect, finish, transaction, translated
 
 _LATEST = "SELECT id, ended_at FROM look ORDER BY id DESC LIMIT 1"
 _BEGIN = "INSERT INTO look (host, started_at) VALUES (?, ?)"
@@ -122,16 +121,9 @@ class JournalCategories:
 
     def _write(self, rows: list[Row]) -> None:
         execute = self._connection.execute
-        with translated(self.path):
-            execute("BEGIN IMMEDIATE")
-            try:
-                for row in rows:
-                    execute(_KEEP, row)
-                execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    execute("ROLLBACK")
-                raise
+        with translated(self.path), transaction(self._connection):
+            for row in rows:
+                execute(_KEEP, row)
 
     async def end(self, *, complete: bool) -> None:
         """Make all of it durable; a complete look is not gone on with.

@@ -19,6 +19,7 @@ import msgspec
 
 from ..listings import Listing
 from .records import NOTHING, RunTally, State, Totals, Visit, milliseconds
+from .schema import transaction
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
 
@@ -224,8 +225,7 @@ def record_start(
     """
     at = milliseconds(now)
     execute = connection.execute
-    execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         run = plan.run
         if plan.new_run:
             run = _next(connection, "run")
@@ -234,11 +234,6 @@ def record_start(
         row = (start, run, at, None, None, host, version, os.getpid())
         execute("INSERT INTO start VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         visits = list(_recorded(connection, plan.unfinished, run))
-        execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            execute("ROLLBACK")
-        raise
     return Start(start, run, visits)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from ..listings import Listing, PageRequest
 from ..replies import Page, Reply, read_reply
 from .bodies import Decoder
 from .files import WriteLock
-from .schema import connect, finish, translated
+from .schema import connect, finish, transaction, translated
 
 _PAGES = """
 SELECT seq, visit, number, endpoint, params, dictionary, body
@@ -92,7 +90,7 @@ class _Replay:
         after = 0
         while rows := self._connection.execute(_PAGES, (after,)).fetchall():
             after = rows[-1][0]
-            with _transaction(self._connection):
+            with transaction(self._connection):
                 for seq, visit, number, endpoint, params, *body in rows:
                     listing = Listing(endpoint, _PARAMS.decode(params))
                     page = self._decode(listing, number, *body)
@@ -135,17 +133,5 @@ class _Replay:
                 seen.update(item.item_id for item in page.items)
                 items += len(page.items)
                 rejects += len(page.rejects)
-        with _transaction(self._connection):
+        with transaction(self._connection):
             self._connection.execute(_MEND_VISIT, (items, len(seen), rejects, visit))
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

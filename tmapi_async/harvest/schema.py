@@ -179,6 +179,21 @@ def translated(path: Path) -> Iterator[None]:
         raise journal_error(path, error) from None
 
 
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written in it, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back already after some errors, a full disk among them: to do it again
+        # would be an error that hides the first.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     """Open a journal and check that it is one this package can use.
 
@@ -246,13 +261,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA secure_delete = OFF")
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {2 * WAL_PAGES * PAGE_SIZE}")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         _upgrade(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:

@@ -23,7 +23,7 @@ from .bodies import Dictionary, Encoder
 from .changes import Statement
 from .errors import JournalError, journal_error
 from .records import Counters, PageRecord
-from .schema import finish
+from .schema import finish, transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,7 +157,7 @@ class Writer(threading.Thread):
             # While these are compressed others come: they join, as long as the group is not large.
             self._add(group, fresh)
             fresh, more = self._take(len(group.pages))
-        self._transaction(group)
+        self._write(group)
         self._committed(
             Committed(len(group.pages), len(group.statements), group.body_bytes, group.stored_bytes)
         )
@@ -211,10 +211,9 @@ class Writer(threading.Thread):
         group.statements += batch.statements
         group.counters = batch.counters or group.counters
 
-    def _transaction(self, group: _Group) -> None:
+    def _write(self, group: _Group) -> None:
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             self._insert(group)
             for statement in group.statements:
                 execute(statement.sql, statement.values)
@@ -222,12 +221,6 @@ class Writer(threading.Thread):
                 self._ticks.note(self._connection, group.counters)
             for row in self._encoder.trained():
                 execute(_INSERT_DICTIONARY, row)
-            execute("COMMIT")
-        except BaseException:
-            # SQLite has rolled back already after some errors, a full disk among them.
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
 
     def _insert(self, group: _Group) -> None:
         if not group.pages:
