@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tmapi_async import TMAPI, RetryPolicy
-from tmapi_async.harvest import Harvest, HarvestResult
+from tmapi_async.harvest import Harvest, HarvestResult, writer
 from tmapi_async.harvest.journal import Journal
 from tmapi_async.harvest.planning import Start
 from tmapi_async.harvest.records import Counters, PageRecord, Totals, Visit
@@ -83,6 +87,29 @@ def stored(path: Path) -> list[tuple[int, int]]:
         return connection.execute("SELECT visit, number FROM page ORDER BY seq").fetchall()
     finally:
         connection.close()
+
+
+def hold_commits(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    until: threading.Event,
+    inside: threading.Event | None = None,
+) -> None:
+    """Let the disk stand still at each commit of pages until an event; `inside` tells of the first.
+
+    A commit that is held for longer than 20 seconds fails.
+    """
+    real = writer.transaction
+
+    @contextlib.contextmanager
+    def held(connection: sqlite3.Connection) -> Iterator[None]:
+        if inside is not None:
+            inside.set()
+        assert until.wait(20)
+        with real(connection):
+            yield
+
+    monkeypatch.setattr(writer, "transaction", held)
 
 
 def client(sandbox: Sandbox, **options: Any) -> TMAPI:

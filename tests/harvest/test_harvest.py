@@ -9,10 +9,10 @@ import threading
 
 import msgspec
 import pytest
-from harvesting import client, harvest, listings, stored, until
+from harvesting import client, harvest, hold_commits, listings, stored, until
 
 from tmapi_async.errors import BudgetSpentError, ClosedError, InvalidRequestError
-from tmapi_async.harvest import Harvest, JournalReader, job
+from tmapi_async.harvest import Harvest, JournalReader
 from tmapi_async.harvest.errors import DiskFullError, JournalInUseError
 from tmapi_async.harvest.journal import Journal
 from tmapi_async.sandbox import Drift, Faults
@@ -207,20 +207,7 @@ async def test_what_awaits_its_commit_and_what_is_on_the_wire_stay_within_two_wi
     """With the disk standing still, no more is sent than a kill may cost."""
     sandbox = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 60), 60))
     stuck = threading.Event()
-    commit = job.Journal.begin
-
-    def begin(journal, *given, **more):
-        start = commit(journal, *given, **more)
-        real = journal._writer._transaction
-
-        def transaction(*group):
-            assert stuck.wait(20)
-            real(*group)
-
-        journal._writer._transaction = transaction
-        return start
-
-    monkeypatch.setattr(job.Journal, "begin", begin)
+    hold_commits(monkeypatch, until=stuck)
     async with client(sandbox, concurrency=4) as api:
         work = Harvest(api, listings(*range(1, 60)), journal=path)
         running = asyncio.create_task(work.run())

@@ -8,7 +8,7 @@ import random
 import threading
 
 import pytest
-from harvesting import begin, body, listings, record, reject, stored, totals
+from harvesting import begin, body, hold_commits, listings, record, reject, stored, totals
 
 from tmapi_async.errors import ClosedError
 from tmapi_async.harvest import JournalReader
@@ -51,14 +51,7 @@ async def test_pages_that_come_during_a_commit_are_the_next_group(path, monkeypa
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     slow, inside = threading.Event(), threading.Event()
-    commit = journal._writer._transaction
-
-    def transaction(*given):
-        inside.set()
-        assert slow.wait(20)
-        commit(*given)
-
-    monkeypatch.setattr(journal._writer, "_transaction", transaction)
+    hold_commits(monkeypatch, until=slow, inside=inside)
     first = asyncio.ensure_future(journal.append(record(visit, 1)))
     await asyncio.to_thread(inside.wait, 20)
     for number in range(2, 9):
