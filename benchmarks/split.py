@@ -35,7 +35,7 @@ STILL: dict[str, dict[str, Any]] = {
 }
 MOVING: dict[str, dict[str, Any]] = {
     f"ranking moves, shift={shift}": {"shift": float(shift), "shift_ties": True}
-    for shift in (2, 5, 10)
+    for shift in (0.05, 2, 5, 10)
 }
 ADVERTS: dict[str, dict[str, Any]] = {"an advert a page": {"adverts": 1}}
 
@@ -74,12 +74,12 @@ def case(name: str, world: dict[str, Any], seeds: int) -> dict[str, Any]:
 
 
 def promises(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What must hold: nothing is promised of the cost where rows move or adverts are shown."""
+    """What must hold: nothing is promised of the cost where rows move."""
     musts = []
     for row in rows:
         lost = 1 - row["found"] / PRODUCTS
         musts.append(hold(f"{row['case']}: share lost", lost, LOST if row["case"] in MOVING else 0))
-        if row["case"] in STILL:
+        if row["case"] not in MOVING:
             musts.append(hold(f"{row['case']}: requests over pages", row["ratio"], MOST))
             musts.append(
                 hold(f"{row['case']}: runs not complete", row["runs"] - row["complete"], 0)

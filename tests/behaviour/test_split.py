@@ -94,12 +94,46 @@ async def test_a_shifting_ranking_costs_half_a_percent_at_most(tmapi_sandboxes, 
     assert found <= truth
     assert len(found) >= 0.995 * len(truth)
     assert account.distinct == len(found)
+    assert account.promised < 15_100  # what was walked within a price adds nothing to it
     if found != truth:
         # How many cost 9.90, past the ceiling both ways, no total tells; the rest is counted.
         told = [id_ for id_ in truth - found if price(sandbox, id_) != Decimal("9.90")]
         assert not account.complete
         assert account.missing >= len(told)
         assert "uncertain" in str(account)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_adverts_cost_neither_requests_nor_the_proof(tmapi_sandboxes, seed):
+    """An advert on each page is told from the page's own rows where both orders have to meet."""
+    sandbox = await tmapi_sandboxes(**LARGE, seed=seed, adverts=1, limit=16)
+    async with (
+        TMAPI("sandbox", base_url=sandbox.url, concurrency=16) as api,
+        api.category_items_v2(7, split=True) as walk,
+    ):
+        found = {item.item_id async for item in walk}
+        (account,) = walk.reconciliations
+    assert found == set(sandbox.catalogue.item_ids(7))
+    assert account.complete
+    assert account.missing == 0
+    assert sandbox.stats.billed <= 15_000 / 20 * 1.25
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_a_row_that_moves_now_and_then_costs_no_second_look(tmapi_sandboxes, seed):
+    """Both orders of a price meet about: that tells how many rows it has, and no more is asked."""
+    sandbox = await tmapi_sandboxes(**LARGE, seed=seed, shift=0.05, shift_ties=True, limit=16)
+    async with (
+        TMAPI("sandbox", base_url=sandbox.url, concurrency=16) as api,
+        api.category_items_v2(7, split=True) as walk,
+    ):
+        found = {item.item_id async for item in walk}
+        (account,) = walk.reconciliations
+    assert len(found) >= 0.995 * 15_000
+    assert sandbox.stats.billed <= 15_000 / 20 * 1.25
+    assert not account.short
+    assert account.complete <= (len(found) == 15_000)
+    assert abs(account.promised - 15_000) < 100
 
 
 async def test_searches_are_divided_too(tmapi_sandboxes):

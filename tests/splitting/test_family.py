@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given, settings
 from shop import ROOT, BudgetSpentError, Driver, Product, Shop
@@ -196,6 +197,26 @@ def test_more_of_one_price_than_both_orders_show(start: bool) -> None:
     assert "4,000 found" in str(account)
     bound = "9.9" if start else "9.89"  # where bounds are seen to show, the band is narrowed
     assert f"price_start={bound}&" in str(piece)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_orders_walked_at_different_times_prove_nothing(late: bool) -> None:
+    """Between the walks a row may have moved from what neither had read to what one had."""
+    shop = Shop(crowd(3, heavy=3000))
+
+    class Interrupted(Shop):
+        def page(self, listing, number):
+            resumed = late and number > 50 and dict(listing.params).get("sort") == "price_down"
+            at = number + 1_000_000 * resumed
+            return msgspec.structs.replace(shop.page(listing, number), at=at)
+
+    driver = Driver(Interrupted(shop.products))
+    account = driver.run(family(shop)).reconcile()
+    assert len(driver.found) == 15_000
+    assert account.missing == 0
+    assert account.complete == (not late)
+    heavy = sum(one.price == NINE for one in shop.products)
+    assert (f"{heavy:,} of about {heavy:,} found" in str(account)) == late
 
 
 @pytest.mark.parametrize("false_filters", [True, False])

@@ -10,20 +10,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ..errors import InvalidRequestError
-from ..listings import Listing, PageRequest
+from ..listings import Listing
 from ..outcomes import ListingOutcome, Opening
-from ..replies import Page, Reply, read_reply
+from ..replies import Page
 from ..splitter import Held, Split, Splitter
 from ..splitting import Reconciliation, Sight
 from .changes import divided, failures_forgotten, part_added, visit_began
 from .keeper import Keeper, OpenVisit
 from .records import NOTHING, State, Totals, Visit
+from .resume import read_held
 
 _PARTS = """
 SELECT listing.identity, visit.id, visit.state FROM part JOIN visit ON visit.id = part.visit
@@ -149,13 +149,8 @@ class DividingKeeper(Keeper):
         return visit
 
     def _sights(self, visit: Visit) -> list[Sight]:
-        now = datetime.now(UTC)
-        requests = (
-            (PageRequest(visit.listing, number), body)
-            for number, _, body in self._journal.held(visit)
-        )
-        pages = (read_reply(Reply(200, {}, body), request, now=now) for request, body in requests)
-        return [Sight.of(page) for page in pages if isinstance(page, Page)]
+        pages = (read_held(held, visit.listing) for held in self._journal.held(visit))
+        return [Sight.of(page) for page in pages if page is not None]
 
 
 class _Family:

@@ -23,7 +23,7 @@ from .errors import JournalError
 from .files import WriteLock
 from .planning import Plan, Start, make_plan, record_start
 from .reader import held
-from .records import Counters, JournalStatistics, PageRecord, Visit
+from .records import Counters, HeldPage, JournalStatistics, PageRecord, Visit
 from .schema import connect, finish, translated
 from .writer import Batch, Committed, Writer
 
@@ -179,8 +179,8 @@ class Journal:
         self._writer.start()
         return start
 
-    def held(self, visit: Visit) -> Iterator[tuple[int, bool, bytes]]:
-        """The pages of a visit that are durable: number, `has_next_page`, body; in page order.
+    def held(self, visit: Visit) -> Iterator[HeldPage]:
+        """The pages of a visit that are durable, in page order.
 
         Raises:
             BodyError: A body is damaged.

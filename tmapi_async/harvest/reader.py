@@ -21,7 +21,7 @@ from .errors import BodyError
 from .families import folded
 from .files import writer_pid
 from .planning import sums
-from .records import NOTHING, Totals
+from .records import NOTHING, HeldPage, Totals
 from .resume import decode_held
 from .schema import connect, translated, verify
 from .stored import (
@@ -66,7 +66,7 @@ SELECT seq, visit, number, fetched_at, attempts, latency_us, has_next_page, item
 FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
 """
 _HELD = """
-SELECT number, has_next_page, dictionary, body FROM page WHERE visit = ? ORDER BY number
+SELECT number, has_next_page, fetched_at, dictionary, body FROM page WHERE visit = ? ORDER BY number
 """
 _REJECTS = """
 SELECT reject.seq, position, endpoint, params, number, reason, raw
@@ -104,16 +104,14 @@ def _listing(endpoint: str, params: str) -> Listing:
     return Listing(endpoint, _PARAMS.decode(params))
 
 
-def held(
-    connection: sqlite3.Connection, decoder: Decoder, visit: int
-) -> Iterator[tuple[int, bool, bytes]]:
-    """The pages of a visit: number, `has_next_page`, body; in page order.
+def held(connection: sqlite3.Connection, decoder: Decoder, visit: int) -> Iterator[HeldPage]:
+    """The pages of a visit, in page order.
 
     Raises:
         BodyError: A body is damaged.
     """
-    for number, has_next, *body in connection.execute(_HELD, (visit,)):
-        yield number, bool(has_next), decoder.decode(*body)
+    for number, has_next, fetched_at, *body in connection.execute(_HELD, (visit,)):
+        yield HeldPage(number, bool(has_next), decoder.decode(*body), fetched_at / 1000)
 
 
 def _tick(elapsed: int, *rest: Any) -> Tick:

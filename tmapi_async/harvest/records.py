@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -36,6 +36,22 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING = Totals(0, 0, 0, 0, 0)
 """What a visit holds before its first page."""
+
+
+class HeldPage(NamedTuple):
+    """A page that is durable.
+
+    Attributes:
+        number: 1-based page number.
+        has_next: Its `has_next_page`.
+        body: As the server sent it.
+        fetched_at: When it had been read, seconds since 1970, UTC, to the millisecond.
+    """
+
+    number: int
+    has_next: bool
+    body: bytes
+    fetched_at: float
 
 
 class RunTally(msgspec.Struct):

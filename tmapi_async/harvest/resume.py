@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from ..listings import Listing, PageRequest
 from ..models import Reject
 from ..replies import Page, Reply, read_reply
-from .records import Totals
+from .records import HeldPage, Totals
 
 
 class Held(msgspec.Struct, gc=False):
@@ -50,25 +51,22 @@ class Held(msgspec.Struct, gc=False):
         )
 
 
-def decode_held(
-    pages: Iterable[tuple[int, bool, bytes]], listing: Listing, most_rejects: float = 1.0
-) -> Held:
+def decode_held(pages: Iterable[HeldPage], listing: Listing, most_rejects: float = 1.0) -> Held:
     """Decode the pages of a visit that are durable.
 
     The rows are needed: a listing that goes on must know which items it has shown. Today's models
     may read what an earlier version could not, and the other way round.
 
     Args:
-        pages: Number, `has_next_page` and body of each.
+        pages: The pages.
         listing: What they are pages of.
         most_rejects: Share of rejects above which a page counts as changed.
     """
     held = Held()
-    now = datetime.now(UTC)
-    for number, has_next, body in pages:
-        held.pages[number] = has_next
-        page = read_reply(Reply(200, {}, body), PageRequest(listing, number), now=now)
-        if isinstance(page, Page):
+    for one in pages:
+        held.pages[one.number] = one.has_next
+        page = read_held(one, listing)
+        if page is not None:
             held.seen.update(item.item_id for item in page.items)
             held.items += len(page.items)
             held.rejects += len(page.rejects)
@@ -77,6 +75,14 @@ def decode_held(
                 len(page.items), page.rejects, most_rejects
             )
     return held
+
+
+def read_held(held: HeldPage, listing: Listing) -> Page[Any] | None:
+    """Decode a page that is durable; None if it is no page to today's eyes."""
+    fetched_at = datetime.fromtimestamp(held.fetched_at, UTC)
+    request = PageRequest(listing, held.number)
+    page = read_reply(Reply(200, {}, held.body), request, now=fetched_at)
+    return page if isinstance(page, Page) else None
 
 
 LEAST_ROWS = 10

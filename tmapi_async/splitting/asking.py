@@ -27,6 +27,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         rejects: Rows that could not be decoded.
         has_next: Its `has_next_page`.
         page_size: Page size as echoed, or None.
+        at: When it had been read, milliseconds since 1970, UTC; 0 if not known.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     rejects: int = 0
     has_next: bool = True
     page_size: int | None = None
+    at: int = 0
 
     @classmethod
     def of(cls, page: Page[Any]) -> Sight:
@@ -46,6 +48,8 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
             rejects=len(page.rejects),
             has_next=page.has_next_page,
             page_size=page.page_size,
+            # To the millisecond, as journals keep it: what is shown again must decide the same.
+            at=round(page.fetched_at.timestamp() * 1000),
         )
 
     @property

@@ -73,7 +73,7 @@ def reconcile(roster: Roster, root: Listing, *, finer: bool) -> Reconciliation:
         requests=roster.requests,
         rows=roster.rows,
         rejects=roster.rejects,
-        promised=sum(max(piece.total or 0, piece.found) for piece in pieces),
+        promised=sum(max(piece.total or 0, piece.found) for piece in pieces if not piece.inner),
         distinct=roster.census.distinct,
         pieces=pieces,
         unanswered=tuple(listing for listing, part in parts.items() if part.first is None),

@@ -9,6 +9,8 @@ from ..listings import Listing
 from .asking import Row, Sight
 from .bands import usable
 
+_APART = 60_000  # milliseconds; so far one of two walks may lag behind the other
+
 
 class Part:
     """One listing of the family.
@@ -23,15 +25,19 @@ class Part:
         pages: Pages seen.
         rejects: Rows that could not be decoded.
         ids: Distinct items, until its piece has been settled.
+        foreign: Items of prices that it does not ask for, until then: adverts, as a rule.
     """
 
     __slots__ = (
+        "_at",
+        "_gathered",
         "_high",
         "_low",
         "_order",
         "ending",
         "error",
         "first",
+        "foreign",
         "ids",
         "listing",
         "pages",
@@ -49,10 +55,13 @@ class Part:
         self.pages: set[int] = set()
         self.rejects = 0
         self.ids: set[int] = set()
+        self.foreign: set[int] = set()
         params = dict(listing.params)
         self._low = Decimal(params.get("price_start") or "-Infinity")
         self._high = Decimal(params.get("price_end") or "Infinity")
         self._order: dict[int, tuple[int, ...]] = {}
+        self._at: dict[int, int] = {}
+        self._gathered: list[set[int]] = []
 
     @property
     def total(self) -> int:
@@ -78,8 +87,12 @@ class Part:
         if sight.number == 1:
             self.first = sight
         self.rejects += sight.rejects
-        self.ids.update(item for item, price in sight.rows if self._belongs(price))
+        own = {item for item, price in sight.rows if self._belongs(price)}
+        for items in (self.ids, *self._gathered):
+            items.update(own)
+        self.foreign.update(item for item, price in sight.rows if not self._belongs(price))
         self._order[sight.number] = tuple(item for item, _ in sight.rows)
+        self._at[sight.number] = sight.at
         return True
 
     def _belongs(self, price: Decimal | None) -> bool:
@@ -89,27 +102,37 @@ class Part:
         """
         return price is None or self._low <= price <= self._high
 
-    def sequence(self) -> list[int]:
-        """Its items in the order of their pages, each once."""
-        pages = self._order
-        return list(dict.fromkeys(item for number in sorted(pages) for item in pages[number]))
+    @property
+    def items(self) -> set[int]:
+        """Every item that its pages have shown, adverts from elsewhere too."""
+        return self.ids | self.foreign
+
+    def by_page(self) -> list[tuple[int, ...]]:
+        """Its items by their pages, in order."""
+        return [self._order[number] for number in sorted(self._order)]
+
+    def ended_within(self, other: Part) -> bool:
+        """Whether all that it showed long after another walk's end had been shown by that one.
+
+        If not, a row may have slipped past both: from what neither had read to what one had.
+        """
+        end = max(other._at.values(), default=0) + _APART
+        late = {item for n, page in self._order.items() if self._at[n] > end for item in page}
+        return late - self.foreign <= other.ids
+
+    def share(self, items: set[int]) -> None:
+        """Add its items to others, and from now on those of each page."""
+        items |= self.ids
+        self._gathered.append(items)
+
+    def share_likewise(self, other: Part) -> None:
+        """Let another part share its items with whom this one does."""
+        for items in self._gathered:
+            other.share(items)
 
     def forget(self) -> None:
         """Let go of its items."""
-        self.ids, self._order = set(), {}
-
-
-def met(rising: list[int], falling: list[int]) -> bool:
-    """Whether two walks in opposite orders prove that they left nothing between them.
-
-    They do if the first item that the second has in common is the last of the first, and from there
-    on it repeats the first backwards. Having items in common alone proves nothing: ties may come in
-    any order.
-    """
-    known = set(rising)
-    start = next((n for n, item in enumerate(falling) if item in known), len(falling))
-    back = falling[start:]
-    return bool(back) and back == rising[::-1][: len(back)]
+        self.ids, self._order, self._at, self.foreign = set(), {}, {}, set()
 
 
 class Census:

@@ -13,6 +13,9 @@ Verdict: TypeAlias = Literal["proven", "uncertain", "short", "failed", "open"]
 it has not ended."""
 
 
+_SILENT = {False: ("proven",), True: ("proven", "uncertain", "short")}
+
+
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """What the rest of a division is expected to spend, in requests, retries aside.
 
@@ -41,10 +44,14 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         parts: The listings that were walked for it.
-        total: Its `total_count`; at the ceiling, it has so many at least. None: not told.
+        total: Its `total_count`; at the ceiling, it has so many at least, or as many as follow from
+            where both orders of prices meet. None: not told.
         found: Distinct items, and rows that could not be decoded.
         verdict: What that proves.
         error: Why it failed, or "".
+        estimated: `total` is an estimate: rows moved while both orders were walked.
+        inner: It lies within another piece, and was walked for what that one had not shown. What
+            it brought is found in that one too, so that sums leave it out.
     """
 
     parts: tuple[Listing, ...]
@@ -52,18 +59,22 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     found: int
     verdict: Verdict
     error: str = ""
+    estimated: bool = False
+    inner: bool = False
 
     def __str__(self) -> str:
         name = self.parts[0].identity
         total = "an unknown number" if self.total is None else f"{self.total:,}"
+        total = f"about {total}" if self.estimated else total
         if self.verdict == "proven":
             return f"{name}: complete, {self.found:,} items"
         if self.verdict == "uncertain":
             return f"{name}: uncertain, {self.found:,} of {total} found"
         if self.verdict == "short":
+            least = max(self.total or 0, self.found)
             return (
-                f"{name}: {self.found:,} found, which is all that the API shows of it in either "
-                f"order of prices; it has at least {total}, and how many more no answer tells"
+                f"{name}: {self.found:,} found; its two orders of prices do not meet, so that it "
+                f"has at least {least:,} rows, and no answer tells how many"
             )
         why = f" ({self.error})" if self.error else ""
         return f"{name}: {self.verdict}{why}, {self.found:,} of {total} found"
@@ -109,11 +120,14 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def missing(self) -> int:
-        """Rows that totals promised and no walk has shown; those that nobody told not counted."""
+        """Rows that totals promised and no walk has shown; those that nobody told not counted.
+
+        An estimate where a piece's total is one.
+        """
         return sum(
             max(0, (piece.total or 0) - piece.found)
             for piece in self.pieces
-            if piece.verdict != "proven"
+            if piece.verdict != "proven" and not piece.inner
         )
 
     @property
@@ -138,7 +152,9 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _reasons(self) -> list[str]:
-        reasons = [f"  {piece}" for piece in self.pieces if piece.verdict != "proven"]
+        # What of an inner piece was not found in it may have been found outside of it.
+        told = (piece for piece in self.pieces if piece.verdict not in _SILENT[piece.inner])
+        reasons = [f"  {piece}" for piece in told]
         reasons += [f"  {listing}: its first page could not be had" for listing in self.unanswered]
         if self.strays:
             reasons.append(

@@ -15,6 +15,7 @@ import msgspec
 
 from ..listings import Listing
 from .asking import Sight, Step, turned
+from .meeting import Meeting
 from .parts import Census, Part
 from .reckoning import Piece, Verdict
 
@@ -50,19 +51,28 @@ class _Task:
         self.parts: tuple[Part, ...] = ()
 
 
-class Draft(msgspec.Struct):
+class Draft:
     """A piece of the listing while it is walked; see `Piece`."""
 
-    parts: list[Part]
-    total: int | None
-    found: int = 0
-    verdict: Verdict = "open"
-    error: str = ""
+    __slots__ = (
+        "_ids", "error", "estimated", "found", "inner", "parts", "rejects", "total", "verdict",
+    )  # fmt: skip
+
+    def __init__(self, parts: list[Part], *, inner: bool = False) -> None:
+        self.parts = parts
+        self.inner = inner
+        self.total = parts[0].first.total if parts[0].first else None
+        self.estimated = False
+        self.found = self.rejects = 0
+        self.verdict: Verdict = "open"
+        self.error = ""
+        self._ids: set[int] = set()
 
     def settle(self) -> bool:
         """Note what it has come to; True if all its walks have reached their ends."""
-        self.found = len(set().union(*(part.ids for part in self.parts)))
-        self.found += max(part.rejects for part in self.parts)
+        self._ids = set().union(*(part.ids for part in self.parts))
+        self.rejects = max(part.rejects for part in self.parts)
+        self.found = len(self._ids) + self.rejects
         self.error = next((part.error for part in self.parts if part.error), "")
         endings = {part.ending for part in self.parts}
         if endings <= {"complete", "capped"}:
@@ -72,19 +82,41 @@ class Draft(msgspec.Struct):
         self.verdict = "failed" if "failed" in endings else "open"
         return False
 
-    def done(self) -> None:
-        """Let go of what only counting needed."""
+    def judge(self, meeting: Meeting | None) -> None:
+        """Say what a price is that fills the ceiling, once both its orders have been walked."""
+        if meeting is None:
+            self.verdict = "short" if self.verdict == "proven" else self.verdict
+            return
+        self.total, self.estimated = meeting.rows, not meeting.exact
+        self.verdict = "proven" if meeting.exact else "uncertain"
+
+    @property
+    def lacking(self) -> bool:
+        """Whether so few rows were found that it is worth to look again."""
+        return self.found < (self.total or 0) * (1 - LOOK_AGAIN)
+
+    def gather(self, part: Part) -> None:
+        """Take what a part within it shows, from now on too, for found in it."""
+        part.share(self._ids)
+
+    def done(self, *, gathers: bool = False) -> None:
+        """Let go of what only counting needed; of its items too, unless it goes on to gather."""
         for part in self.parts:
             part.forget()
+        if not gathers:
+            self._ids = set()
 
     def piece(self) -> Piece:
         """It as told to the caller."""
+        ids = self._ids or set().union(*(part.ids for part in self.parts))
         return Piece(
             parts=tuple(part.listing for part in self.parts),
             total=self.total,
-            found=self.found or len(set().union(*(part.ids for part in self.parts))),
+            found=len(ids) + self.rejects if ids else self.found,
             verdict=self.verdict,
             error=self.error,
+            estimated=self.estimated,
+            inner=self.inner,
         )
 
 
@@ -133,14 +165,19 @@ class Roster:
         """Whether a part's first page promises fewer rows than the ceiling."""
         return part.first is not None and part.total < self.ceiling
 
-    def walk(self, part: Part) -> None:
+    def walk(self, part: Part, *, inner: bool = False) -> None:
         """Walk a part that fits to its end, if that was not asked for before."""
         if not part.walked:
-            self.spawn(self._alone(self.draft([part])))
+            self.spawn(self._alone(self.draft([part], inner=inner)))
 
-    def draft(self, parts: list[Part]) -> Draft:
-        """Walk parts, whether they fit or not, as one piece; its total is the first one's."""
-        draft = Draft(parts, parts[0].first.total if parts[0].first else None)
+    def draft(self, parts: list[Part], *, inner: bool = False) -> Draft:
+        """Walk parts, whether they fit or not, as one piece; its total is the first one's.
+
+        Args:
+            parts: The parts.
+            inner: They lie within another piece.
+        """
+        draft = Draft(parts, inner=inner)
         self.drafts.append(draft)
         for part in parts:
             self._set_walking(part)
@@ -202,10 +239,11 @@ class Roster:
     def _alone(self, draft: Draft) -> Plan:
         """See a part to its end; and once more the other way round if it brought too little."""
         yield Wait((draft.parts[0],), "end")
-        if draft.settle() and draft.found < (draft.total or 0) * (1 - LOOK_AGAIN):
+        if draft.settle() and draft.lacking:
             again = self.open(turned(draft.parts[0].listing))
             if not again.walked:
                 draft.parts.append(again)
+                draft.parts[0].share_likewise(again)
                 draft.verdict = "open"
                 self._set_walking(again)
                 yield Wait((again,), "end")
@@ -220,7 +258,7 @@ class Roster:
         if part.walked:
             return
         part.walked = True
-        self.census.walked(part.sequence())
+        self.census.walked(part.items)
         if part.first is not None:
             self._steps.append(Step("walk", part.listing))
 

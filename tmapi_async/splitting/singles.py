@@ -4,8 +4,8 @@ A band of one price that still stands at the ceiling goes, in this order, by
 
 1. a boolean filter of which both values fit, and together promise no less than the ceiling;
 2. a filter whose `false` has been seen to leave out what `true` shows: each value is divided on;
-3. both orders of prices: where they meet, they have shown everything;
-4. and, where they do not meet, each value of a filter that has been seen to leave something out.
+3. both orders of prices: where they meet, they have shown everything, or nearly (see `meeting`);
+4. and, where they do not, each value of a filter that has been seen to leave something out.
 
 What `false` means is not documented. So nothing rests on it but what an answer has shown, and 3
 comes before 4, whose parts are those of 3 again where `false` filters nothing.
@@ -20,16 +20,30 @@ import msgspec
 
 from .asking import Asker, Flags, opposite
 from .bands import Band
-from .parts import Part, met
+from .meeting import Meeting, meet
+from .parts import Part
 from .roster import Draft, Plan, Roster, Wait
 
 
 class Single(msgspec.Struct, frozen=True):
-    """A band that prices do not divide, with the filters set in it."""
+    """A band that prices do not divide, with the filters set in it.
+
+    Attributes:
+        band: The band.
+        flags: The filters.
+        sort: An order of prices.
+        outer: The pieces that it lies within.
+    """
 
     band: Band
     flags: Flags
     sort: str
+    outer: tuple[Draft, ...] = ()
+
+    def narrowed(self, flag: tuple[str, bool], *outer: Draft) -> Single:
+        """It with one more filter."""
+        flags = (*self.flags, flag)
+        return msgspec.structs.replace(self, flags=flags, outer=(*self.outer, *outer))
 
 
 _Probes: TypeAlias = dict[str, tuple[Part, Part]]
@@ -61,17 +75,19 @@ class Singles:
         halves = [pair for pair in probes.values() if self._halves(*pair)]
         if halves:
             for half in min(halves, key=lambda pair: max(pair[0].total, pair[1].total)):
-                self._roster.walk(half)
+                self._walk(single, half)
             return
         excluding = [name for name, pair in probes.items() if _excludes(part, *pair)]
         if excluding:
             best = max(excluding, key=lambda name: min(probe.total for probe in probes[name]))
             for value, probe in zip((True, False), probes[best], strict=True):
-                self._go_on(single, (best, value), probe)
+                self._go_on(single.narrowed((best, value)), probe)
             return
         draft = yield from self._both_orders(single, part)
-        if draft.verdict == "short":
-            yield from self._what_filters_add(single, part, probes)
+        more = draft.verdict == "short" or (draft.verdict == "uncertain" and draft.lacking)
+        draft.done(gathers=more)
+        if more:
+            yield from self._what_filters_add(single, part, probes, draft)
 
     def _both_orders(self, single: Single, part: Part) -> Generator[Wait, None, Draft]:
         other = self._roster.open(
@@ -80,27 +96,34 @@ class Singles:
         yield Wait((other,), "first")
         # Where ties come in the same order both ways, the other way shows nothing else.
         both = other.walked or other.shown != part.shown
-        draft = self._roster.draft([part, other] if both else [part])
+        draft = self._roster.draft([part, other] if both else [part], inner=bool(single.outer))
+        self._gather(single, *draft.parts)
         yield Wait(tuple(draft.parts), "end")
-        if draft.settle() and not (both and met(part.sequence(), other.sequence())):
-            draft.verdict = "short" if draft.verdict == "proven" else draft.verdict
-        draft.done()
+        if draft.settle():
+            draft.judge(self._meeting(part, other) if both else None)
         return draft
 
-    def _what_filters_add(self, single: Single, part: Part, probes: _Probes) -> Plan:
+    def _meeting(self, part: Part, other: Part) -> Meeting | None:
+        size, foreign = self._roster.page_size, part.foreign | other.foreign
+        meeting = meet(part.by_page(), other.by_page(), size, foreign=foreign)
+        if meeting is None or (part.ended_within(other) and other.ended_within(part)):
+            return meeting
+        return msgspec.structs.replace(meeting, exact=False)
+
+    def _what_filters_add(self, single: Single, part: Part, probes: _Probes, draft: Draft) -> Plan:
         """Go on with each value of each filter that has been seen to leave something out."""
         doubtful = []
         for name, pair in probes.items():
             for value, probe in zip((True, False), pair, strict=True):
                 if probe.shown and (self._roster.fits(probe) or probe.shown != part.shown):
-                    self._go_on(single, (name, value), probe)
+                    self._go_on(single.narrowed((name, value), draft), probe)
                 elif probe.shown and not (not value and probe.shown & pair[0].shown):
                     doubtful.append((name, value, probe))
         checks = [self._check(single, name, probes, value=value) for name, value, _ in doubtful]
         yield Wait(tuple(check[0] for check in checks if check), "first")
         for (name, value, probe), check in zip(doubtful, checks, strict=True):
             if check is not None and check[0].total < check[1].total:
-                self._go_on(single, (name, value), probe)
+                self._go_on(single.narrowed((name, value), draft), probe)
 
     def _check(
         self, single: Single, name: str, probes: _Probes, *, value: bool
@@ -115,20 +138,27 @@ class Singles:
         if not fitting:
             return None
         other = max(fitting)[1]
-        flags = (*single.flags, (other, True))
-        within = self._probe(Single(single.band, flags, single.sort), name, value=value)
+        within = self._probe(single.narrowed((other, True)), name, value=value)
         return within, probes[other][0]
 
     def _probe(self, single: Single, name: str, *, value: bool) -> Part:
         flags = (*single.flags, (name, value))
         return self._roster.open(self._asker.part(single.band, flags, single.sort))
 
-    def _go_on(self, single: Single, flag: tuple[str, bool], part: Part) -> None:
+    def _go_on(self, single: Single, part: Part) -> None:
         if self._roster.fits(part):
-            self._roster.walk(part)
+            self._walk(single, part)
         else:
-            narrower = Single(single.band, (*single.flags, flag), single.sort)
-            self._roster.spawn(self.divide(narrower, part), capped=True)
+            self._roster.spawn(self.divide(single, part), capped=True)
+
+    def _walk(self, single: Single, part: Part) -> None:
+        self._gather(single, part)
+        self._roster.walk(part, inner=bool(single.outer))
+
+    def _gather(self, single: Single, *parts: Part) -> None:
+        for draft in single.outer:
+            for part in parts:
+                draft.gather(part)
 
     def _halves(self, yes: Part, no: Part) -> bool:
         both_fit = self._roster.fits(yes) and self._roster.fits(no)
