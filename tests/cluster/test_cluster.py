@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 
 import pytest
 from clustered import LIMIT, harvest, held, job, lines, paid_twice, truth, until
@@ -77,6 +79,30 @@ async def test_workers_killed_cost_at_most_their_slots(workers, path, seed):
         assert paid_twice(sandbox) <= lost
         assert (sandbox.stats.peak_in_flight, sandbox.stats.codes["503"]) == (LIMIT, 0)
     await asyncio.to_thread(workers.wait_for, 4)
+
+
+async def test_a_worker_that_stands_still_sends_nothing_when_it_wakes(workers, path, monkeypatch):
+    """Its slots go to others, and what it then finds on its line gives it none: no 503 comes."""
+    monkeypatch.setattr("tmapi_async.harvest.cluster.ledger.LEASE", 2.0)
+    async with Sandbox(limit=LIMIT, latency=0.05, categories=200, mean=100, ghosts=True) as sandbox:
+        work = job(sandbox, path, workers.address)
+        running = asyncio.create_task(work.run())
+        await until(lambda: sandbox.stats.requests >= 60)
+        account, pids = work._engine._accounts[0], await asyncio.to_thread(workers.pids)
+        line = max(lines(work), key=lambda one: account.slots(one.name))
+        pid, lost = pids[line.worker], account.slots(line.name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await until(lambda: line not in lines(work))
+            await until(lambda: sum(account.slots(one.name) for one in lines(work)) == LIMIT)
+            await until(lambda: sandbox.stats.in_flight == LIMIT)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert not running.done()
+        assert (await running).complete
+        assert held(path) == truth(sandbox)
+        assert paid_twice(sandbox) <= lost
+        assert (sandbox.stats.peak_in_flight, sandbox.stats.codes["503"]) == (LIMIT, 0)
 
 
 async def test_a_worker_that_joins_gets_its_share(workers, path):

@@ -60,7 +60,7 @@ def test_a_listing_arrives_with_all_that_is_held_of_it():
 def test_what_says_the_token_does_not_show_it(canary):
     """Neither the message that holds it, nor the first one, nor the plugin."""
     api = TMAPI(canary.token)
-    hello = say.Hello("seat 1", 0, "digest", None, api.settings, False)
+    hello = say.Hello("seat 1", 0, "digest", None, api.settings, False, 30.0)
     shown = [repr(say.Secret(canary.token)), repr(hello), repr(Hands()), repr(api)]
     assert all(canary.absent_from(text) for text in shown)
     assert canary.absent_from(say.encode(hello))

@@ -258,7 +258,7 @@ class Coordinator:
         except (OSError, TimeoutError) as error:
             log.info("%s cannot be reached: %s", worker, error)
             return
-        line = Line(seat, worker, account.number, comm)
+        line = Line(seat, worker, account.number, comm, hello.lease)
         self._not_before.pop((account.number, worker), None)
         if self._ending or account.stopped is not None:
             line.cut()
@@ -279,7 +279,7 @@ class Coordinator:
             line.cut()
             del self.lines[line.name]
             in_use = line.in_use if bye is not None else None
-            account.leave(line.name, time.monotonic(), in_use=in_use, silent=line.silent)
+            account.leave(line.name, time.monotonic(), in_use=in_use)
             self.gone = self.gone.plus(line.counted)
             self._left(line, account, bye)
         await asyncio.wait([talk])

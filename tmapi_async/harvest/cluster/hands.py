@@ -64,9 +64,10 @@ class Hands(WorkerPlugin):  # type: ignore[misc] # distributed has no types
         except InvalidRequestError as error:
             await comm.write(say.encode(say.Refused(str(error))))
             return Status.dont_reply
-        await comm.write(say.encode(say.Welcome(VERSION, PYTHON, self._ghosts(asked.digest))))
+        # Made before the answer is sent, so that its lease begins before the coordinator's.
         seat = Seat(asked, token, comm, lambda: self._ghosts(asked.digest))
         del token
+        await comm.write(say.encode(say.Welcome(VERSION, PYTHON, self._ghosts(asked.digest))))
         self.seats[seat.name] = seat
         try:
             await seat.run()

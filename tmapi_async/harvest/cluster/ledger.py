@@ -14,8 +14,10 @@ from . import messages as say
 from .places import TokenPlace
 from .purse import Purse
 from .replay import Replay
-from .seat import LEASE
 from .sharing import Dealer
+
+LEASE = 30.0
+"""Seconds that a seat goes on after what the coordinator last heard of it."""
 
 
 class Account:
@@ -62,7 +64,7 @@ class Account:
         """What to say to a worker that is to take a seat, and the token if it has to be sent."""
         token = self.api.reveal_token()
         paced = self.api.gate.pace is not None
-        hello = say.Hello(seat, self.number, digest(token), place, self.settings, paced)
+        hello = say.Hello(seat, self.number, digest(token), place, self.settings, paced, LEASE)
         return hello, token if place is None else None
 
     def join(self, name: str, haunted: int) -> None:
@@ -71,17 +73,15 @@ class Account:
         if self.purse is not None:
             self.purse.join(name)
 
-    def leave(self, name: str, now: float, *, in_use: int | None, silent: bool) -> None:
+    def leave(self, name: str, now: float, *, in_use: int | None) -> None:
         """A seat is gone.
 
         Args:
             name: The seat.
             now: Clock time.
             in_use: Slots it had left when it said good-bye; None if it was lost.
-            silent: Whether nothing was heard of it: then it goes on until its lease is over.
         """
-        gone = now + LEASE if silent else now
-        self._dealer.leave(name, self._ghosts.done_at(gone, gone), in_use=in_use)
+        self._dealer.leave(name, self._ghosts.done_at(now, now), in_use=in_use)
         self._replay.forget(name)
         if self.purse is not None:
             self.purse.leave(name, lost=in_use is None)

@@ -15,7 +15,7 @@ from ...listings import Listing
 from . import messages as say
 from .errors import WorkerRefusedError
 from .hands import OPERATION, PYTHON, VERSION
-from .seat import BEAT, LEASE
+from .seat import BEAT
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
@@ -40,10 +40,13 @@ class Line:
         offset: What the worker's clock is behind ours, at most.
         retiring: Whether it was told to stop or to finish.
         over: Whether it is cut.
-        silent: Whether it was given up because nothing was heard of it.
+
+    Args:
+        lease: Seconds without a word from the seat after which it is given up. Its own lease is
+            over by then: that runs from when it sent the last word that was heard.
     """
 
-    def __init__(self, name: str, worker: str, account: int, comm: Comm) -> None:
+    def __init__(self, name: str, worker: str, account: int, comm: Comm, lease: float) -> None:
         self.name, self.worker, self.account = name, worker, account
         self.out: dict[int, Listing] = {}
         self.stretches = 0
@@ -51,7 +54,8 @@ class Line:
         self.received = self.in_use = 0
         self.counted = say.Counted()
         self.offset = math.inf
-        self.retiring = self.silent = self.over = False
+        self.retiring = self.over = False
+        self._lease, self._clock = lease, 0.0
         self._comm = comm
         self._outgoing: list[say.ToSeat] = []
         self._durable = self._told = 0
@@ -84,15 +88,14 @@ class Line:
                 self._due.clear()
                 messages, self._outgoing = self._outgoing, []
                 self._told, self._said_at = self._durable, time.monotonic()
-                messages.append(say.Durable(self._durable))
+                messages.append(say.Durable(self._durable, self._clock))
                 await self._comm.write(say.encode(messages))
 
     def look(self, now: float) -> None:
         """Renew the seat's lease in time, and give up a seat that has fallen silent."""
         if now - self._said_at >= BEAT:
             self._due.set()
-        if now - self._heard_at > LEASE:
-            self.silent = True
+        if now - self._heard_at > self._lease:
             self.cut()
 
     def follow(self, task: asyncio.Task[None]) -> None:
@@ -113,6 +116,7 @@ class Line:
                 return message
             if isinstance(message, say.Report):
                 self._heard_at = now = time.monotonic()
+                self._clock = message.clock
                 self.offset = min(self.offset, now - message.clock)
                 self.in_use = message.in_use
                 self.counted = message.counted
@@ -165,7 +169,7 @@ async def call(
         await comm.write({"op": OPERATION, "hello": say.encode(hello)})
         if token is not None:
             await comm.write(say.encode([say.Secret(token)]))
-        async with asyncio.timeout(LEASE):
+        async with asyncio.timeout(hello.lease):
             haunted = _welcome(worker, await comm.read())
     except BaseException:
         comm.abort()

@@ -150,6 +150,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True, array_like=True):
         place: Where the worker finds the token; None if it is sent next.
         settings: How the API is reached.
         paced: Whether the account has a pace.
+        lease: Seconds that the seat may go on after what the coordinator last heard of it.
     """
 
     seat: str
@@ -158,6 +159,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True, array_like=True):
     place: TokenPlace | None
     settings: Settings
     paced: bool
+    lease: float
 
 
 class Secret(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -186,9 +188,16 @@ class Share(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Durable(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """So many pages of the seat are durable, since it began; also keeps its lease alive."""
+    """What the coordinator has of the seat; also keeps its lease alive.
+
+    Attributes:
+        pages: So many of its pages are durable, since it began.
+        heard: The seat's own clock in the last report that has come. The lease runs from there, and
+            not from when this is read: a seat that stood still for long finds old messages first.
+    """
 
     pages: int
+    heard: float
 
 
 class Dictionary(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tmapi_async")
 
-LEASE = 30.0
-"""Seconds without a word from the coordinator after which a seat ends."""
-
 BEAT = 1.0
 """Seconds without anything to say after which either end says so."""
 
@@ -89,6 +86,8 @@ class Seat:
         self._session = hello.settings.session(token, self.valve)
         self._queue: asyncio.Queue[tuple[Opening, _Task] | None] = asyncio.Queue()
         self._settings = hello.settings
+        self._lease = hello.lease
+        self._renew(time.monotonic())
         self._crawl: Crawl | None = None
         self._errands: dict[Listing, _Errand] = {}
         self._late: dict[Listing, int] = {}
@@ -114,7 +113,6 @@ class Seat:
         """Work until all is walked or stopped and told, or the coordinator is gone."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
-        self.valve.renew(time.monotonic() + LEASE)
         await self._session.open()
         self._crawl = Crawl(
             self._session,
@@ -176,19 +174,22 @@ class Seat:
         try:
             while True:
                 messages = say.read_for_seat(await self._comm.read())
-                self.valve.renew(time.monotonic() + LEASE)
                 for message in messages:
                     self._obey(message, crawl)
         finally:
             self._end()
 
     async def _beat(self) -> None:
-        """Be heard every second, and end when nothing is heard."""
+        """Be heard every second, and end when that is not confirmed."""
         while time.monotonic() <= self.valve.shared.lease:
             await asyncio.sleep(BEAT)
             self._due.set()
-        log.warning("%s: nothing heard for %g s: it ends", self.name, LEASE)
+        log.warning("%s: nothing heard for %g s: it ends", self.name, self._lease)
         self._end()
+
+    def _renew(self, heard: float) -> None:
+        """Go on for a lease from when the coordinator heard of this seat, at the earliest."""
+        self.valve.renew(max(self.valve.shared.lease, heard + self._lease))
 
     def _obey(self, message: say.ToSeat, crawl: Crawl) -> None:
         match message:
@@ -196,8 +197,9 @@ class Seat:
                 self.valve.take(message)
                 crawl.pump()
                 self._due.set()
-            case say.Durable(pages):
+            case say.Durable(pages, heard):
                 self._durable = pages
+                self._renew(heard)
                 crawl.pump()
             case say.Dictionary():
                 made = Dictionary(message.number, message.content)
