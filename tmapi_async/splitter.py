@@ -32,7 +32,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ceiling: A `total_count` of so many rows or more says that there may be more.
         on_expect: Called with what a listing is expected to cost yet: when it proves to stand at
-            the ceiling, and when every part of it fits.
+            the ceiling, when every part of it fits, and again with each second look at a part that
+            has brought too little.
         on_reconciled: Called with what came of a listing, when it has ended; not if it was stopped.
     """
 
@@ -106,7 +107,8 @@ class _Divided:
         self.errors: list[TMAPIError] = []
         self.steps: deque[Step] = deque()
         self.busy = False
-        self.told = self.settled = False
+        self.told = False
+        self.second = -1  # second looks told of; none of a settled plan yet
         self.stopped = False
 
 
@@ -236,6 +238,7 @@ class Splitter:
             self._conclude(family)
         else:
             self._finish(family, listing, outcome.ending, str(outcome.error or ""))
+            self._tell(family)
 
     def _finish(self, family: _Divided, listing: Listing, ending: Ending, error: str = "") -> None:
         self._follow(family, family.plan.ended(listing, ending, error))
@@ -302,11 +305,13 @@ class Splitter:
     # -- what is told
 
     def _tell(self, family: _Divided) -> None:
-        if family.settled or family.plan.walked(family.root) or self._split.on_expect is None:
+        if family.plan.walked(family.root) or self._split.on_expect is None:
             return
         expected = family.plan.expectation()
-        if expected.settled or not family.told:
-            family.told, family.settled = True, expected.settled
+        news = expected.second > family.second if expected.settled else not family.told
+        if news:
+            family.told = True
+            family.second = expected.second if expected.settled else family.second
             self._split.on_expect(family.root, expected)
 
     def _conclude(self, family: _Divided) -> None:

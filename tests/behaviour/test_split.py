@@ -84,9 +84,11 @@ async def test_a_category_of_v1_is_handed_to_v2(tmapi_sandboxes):
 async def test_a_shifting_ranking_costs_half_a_percent_at_most(tmapi_sandboxes, seed):
     """With rows that move, 99.5 % are found in one go; what is missing is named, not complete."""
     sandbox = await tmapi_sandboxes(**LARGE, seed=seed, shift=5.0, shift_ties=True, limit=16)
+    told = []
+    split = Split(on_expect=lambda _, expected: told.append((sandbox.stats.requests, expected)))
     async with (
         TMAPI("sandbox", base_url=sandbox.url, concurrency=16) as api,
-        api.category_items_v2(7, split=True) as walk,
+        api.category_items_v2(7, split=split) as walk,
     ):
         found = {item.item_id async for item in walk}
         (account,) = walk.reconciliations
@@ -95,6 +97,12 @@ async def test_a_shifting_ranking_costs_half_a_percent_at_most(tmapi_sandboxes, 
     assert len(found) >= 0.995 * len(truth)
     assert account.distinct == len(found)
     assert account.promised < 15_100  # what was walked within a price adds nothing to it
+    # Second looks cost requests: they are told of, too.
+    looks = [expected.second for _, expected in told if expected.settled]
+    assert looks == sorted(set(looks))
+    assert looks[-1] > 0
+    spent, last = told[-1]
+    assert abs(spent + last.least - sandbox.stats.billed) <= 16 + len(account.pieces)
     if found != truth:
         # How many cost 9.90, past the ceiling both ways, no total tells; the rest is counted.
         told = [id_ for id_ in truth - found if price(sandbox, id_) != Decimal("9.90")]

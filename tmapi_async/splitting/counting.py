@@ -18,15 +18,19 @@ def expect(roster: Roster, root: Listing) -> Expectation:
     """What is to be spent from here on."""
     size = roster.page_size
     parts = roster.parts.values()
-    left = sum(_left(part, roster) for part in parts if part.walked and part.ending is None)
+    # A second look begins before its first page has come: it has as many rows as the first look.
+    promised = {part: draft.parts[0].total for draft in roster.drafts for part in draft.parts}
+    left = sum(
+        _left(part, promised.get(part, roster.ceiling), roster)
+        for part in parts
+        if part.walked and part.ending is None
+    )
     probes = sum(part.first is None and part.ending is None for part in parts if not part.walked)
     undivided = roster.undivided()
     # The probes are first pages of what the undivided parts hold.
     least = left + max(probes, sum(ceil(rows / size) for rows in undivided))
     if not undivided and not probes:
-        walks = sum(part.walked for part in parts)
-        reason = f"every part fits under {roster.ceiling:,} rows ({walks:,} to walk)"
-        return Expectation(least=least, likely=least, settled=True, reason=reason)
+        return _settled(roster, least)
     rows = _unplaced(roster, root)
     likely = None if rows is None else max(least, left + probes + ceil(rows / size))
     those = "1 part holds" if len(undivided) == 1 else f"{len(undivided):,} parts hold"
@@ -36,9 +40,17 @@ def expect(roster: Roster, root: Listing) -> Expectation:
     return Expectation(least=least, likely=likely, settled=False, reason=reason)
 
 
-def _left(part: Part, roster: Roster) -> int:
+def _settled(roster: Roster, least: int) -> Expectation:
+    walks = sum(part.walked for part in roster.parts.values())
+    second = sum(len(draft.parts) if draft.inner else draft.again for draft in roster.drafts)
+    again = f", {second:,} of them again for what brought too little" if second else ""
+    reason = f"every part fits under {roster.ceiling:,} rows ({walks:,} to walk{again})"
+    return Expectation(least=least, likely=least, settled=True, reason=reason, second=second)
+
+
+def _left(part: Part, promised: int, roster: Roster) -> int:
     """Pages that a walk has still to bring; what fills the ceiling shows no more than that."""
-    rows = roster.ceiling if part.first is None else min(part.total, roster.ceiling)
+    rows = min(promised if part.first is None else part.total, roster.ceiling)
     return max(1, ceil(rows / roster.page_size)) - len(part.pages)
 
 

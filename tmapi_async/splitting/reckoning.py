@@ -25,12 +25,14 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         settled: Every part is known to fit: `least` is all that is to come, apart from second
             looks at parts that bring less than their total.
         reason: What it rests on.
+        second: Parts that were or are walked for such a second look.
     """
 
     least: int
     likely: int | None
     settled: bool
     reason: str
+    second: int = 0
 
     def __str__(self) -> str:
         if self.settled:

@@ -55,7 +55,8 @@ class Draft:
     """A piece of the listing while it is walked; see `Piece`."""
 
     __slots__ = (
-        "_ids", "error", "estimated", "found", "inner", "parts", "rejects", "total", "verdict",
+        "_ids", "again", "error", "estimated", "found", "inner", "parts", "rejects", "total",
+        "verdict",
     )  # fmt: skip
 
     def __init__(self, parts: list[Part], *, inner: bool = False) -> None:
@@ -63,7 +64,7 @@ class Draft:
         self.inner = inner
         self.total = parts[0].first.total if parts[0].first else None
         self.estimated = False
-        self.found = self.rejects = 0
+        self.found = self.rejects = self.again = 0
         self.verdict: Verdict = "open"
         self.error = ""
         self._ids: set[int] = set()
@@ -243,6 +244,7 @@ class Roster:
             again = self.open(turned(draft.parts[0].listing))
             if not again.walked:
                 draft.parts.append(again)
+                draft.again += 1
                 draft.parts[0].share_likewise(again)
                 draft.verdict = "open"
                 self._set_walking(again)
