@@ -9,7 +9,7 @@ from ..listings import Listing
 from .asking import Row, Sight
 from .bands import usable
 
-_APART = 60_000  # milliseconds; so far one of two walks may lag behind the other
+_APART = 2_000  # milliseconds that one of two walks may end after the other, whatever it shows
 
 
 class Part:
