@@ -38,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Postgres server here (initdb)"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_claims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whoever uses the sandbox's token elsewhere on this machine is not heard of in the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("claims")))
+        yield
+
+
 @pytest.fixture
 def canary(caplog: pytest.LogCaptureFixture) -> Iterator[Canary]:
     """Lend a token; no log record of the test, at any level, may show it."""
