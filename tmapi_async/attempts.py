@@ -57,6 +57,7 @@ class Attempts(ABC):
         self._retries = RetryBudget()
         self._halted: errors.TMAPIError | None = None
         self._understood = False
+        self._echoing: set[str] = set()  # endpoints that have told the number of a later page
 
     @property
     @abstractmethod
@@ -165,7 +166,11 @@ class Attempts(ABC):
             )
         if isinstance(outcome, Page):
             self._understood = True
-            return outcome
+            if self._in_place(outcome):
+                return outcome
+            outcome = errors.MalformedReplyError(
+                f"page {outcome.echoed_page} came in its place", code=200, status=200
+            )
         self._understood |= not isinstance(outcome, errors.TransportError)
         outcome.message = self._redact(outcome.message)
         outcome.args = (outcome.message,)
@@ -174,6 +179,21 @@ class Attempts(ABC):
         if isinstance(outcome, errors.AccountError):
             self._halt(outcome)
         return outcome
+
+    def _in_place(self, page: Page[Any]) -> bool:
+        """Whether a page is the one that was asked for, as far as that can be told.
+
+        A reply that a proxy or a connection mixed up would be kept as this page, and this one be
+        lost. That replies tell their own number is not documented: an endpoint is held to it once
+        it has done so. A last page in the place of one past the end is no mix-up.
+        """
+        asked, endpoint = page.request.number, page.request.listing.endpoint
+        if page.echoed_page == asked:
+            if asked > 1:
+                self._echoing.add(endpoint)
+            return True
+        known = page.echoed_page is not None and endpoint in self._echoing
+        return not (known and page.has_next_page)
 
     def _halt(self, error: errors.TMAPIError) -> None:
         """End the work of every walk begun so far; a walk begun later tries again."""

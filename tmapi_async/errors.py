@@ -273,7 +273,11 @@ class DeadlineError(TransportError):
 
 
 class MalformedReplyError(TransportError):
-    """The reply is not JSON, has no code, or is a success without the expected shape."""
+    """The reply is not JSON, has no code, is a success without the expected shape, or another page.
+
+    Another page in the place of the one asked for is told where the endpoint's replies have shown
+    that they tell their own number.
+    """
 
     kind = "malformed"
     meaning = "the reply cannot be understood"
