@@ -5,12 +5,12 @@ If the one order is the other reversed, a row stands as far from the start of th
 end of the other, so that the two places of any row that both show tell how many rows there are.
 
 Adverts stand in addition to a page's own rows, and rows move while walks last. So two answers are
-told apart: that they met exactly, which is a proof, and that they met roughly, which is none but
-says how many rows there are about, and that hardly any lie between.
+told apart: that they met exactly, which counts as a proof, and that they met roughly, which does
+not but says how many rows there are about, and that hardly any lie between.
 
-The proof holds for walks made at the same time, page by page: a row that slips past both then
-pushes another back over what has been read, which is shown twice. It rests on a page in common at
-least, since the rows that one walk is ahead of the other are not held to that.
+It is a proof for walks made side by side, as long as no row moves twice and none leaves: a row that
+slips past both then pushes another back over what has been read, which is shown twice. A walk that
+ends more pages before the other than they have in common is not held to that.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ Pages: TypeAlias = Sequence[Sequence[int]]
 """The items of a walk, page by page."""
 
 _LEAST = 20  # rows in common from which on a meeting is more than chance
+_OFTEN = 3  # times that an advert of the price stands in a walk
 _AGREEING = 0.6  # share of the rows in common, and of those there should be, that tell the same
 _STRAYING = 0.1  # of all rows: so far may a row have moved
 # Where ties come in one order both ways, or in any, a tenth to a fifth would agree by chance.
@@ -76,9 +77,9 @@ def _own(pages: Pages, size: int, foreign: AbstractSet[int]) -> Iterator[list[in
     known: set[int] = set()
     for page in full:
         surplus = max(0, len(page) - size)
-        adverts = (
-            {item for item in page if times[item] > 1 or item in foreign} if surplus else set()
-        )
+        # What is shown twice has moved: an advert is shown more often, or is of another price.
+        adverts = {one for one in page if times[one] >= _OFTEN or one in foreign}
+        adverts = adverts if surplus else set()
         if len(adverts) != surplus:
             return
         known |= adverts

@@ -106,7 +106,9 @@ class Singles:
     def _meeting(self, part: Part, other: Part) -> Meeting | None:
         size, foreign = self._roster.page_size, part.foreign | other.foreign
         meeting = meet(part.by_page(), other.by_page(), size, foreign=foreign)
-        if meeting is None or (part.ended_within(other) and other.ended_within(part)):
+        # A row that cannot be decoded cannot be known again where it is shown a second time.
+        read = not (part.rejects or other.rejects)
+        if meeting is None or (read and part.ended_within(other) and other.ended_within(part)):
             return meeting
         return msgspec.structs.replace(meeting, exact=False)
 
