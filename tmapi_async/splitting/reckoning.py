@@ -25,7 +25,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         settled: Every part is known to fit: `least` is all that is to come, apart from second
             looks at parts that bring less than their total.
         reason: What it rests on.
-        second: Parts that were or are walked for such a second look.
+        second: Walks made or to be made for such second looks.
     """
 
     least: int
@@ -51,7 +51,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         found: Distinct items, and rows that could not be decoded.
         verdict: What that proves.
         error: Why it failed, or "".
-        estimated: `total` is an estimate: rows moved while both orders were walked.
+        estimated: `total` is an estimate: both orders of prices meet, and not row for row, or were
+            walked too far apart in time, or with rows that could not be decoded.
         inner: It lies within another piece, and was walked for what that one had not shown. What
             it brought is found in that one too, so that sums leave it out.
     """

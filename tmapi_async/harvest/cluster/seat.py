@@ -184,7 +184,8 @@ class Seat:
         while time.monotonic() <= self.valve.shared.lease:
             await asyncio.sleep(BEAT)
             self._due.set()
-        log.warning("%s: nothing heard for %g s: it ends", self.name, self._lease)
+        text = "%s: the coordinator has confirmed nothing of it for %g s: it ends, and others go on"
+        log.warning(text, self.name, self._lease)
         self._end()
 
     def _renew(self, heard: float) -> None:
