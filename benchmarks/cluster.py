@@ -25,9 +25,9 @@ from typing import Any
 import psutil
 
 from tmapi_async import TMAPI
+from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
 from tmapi_async.harvest.cluster.local import local_workers
-from tmapi_async.listings import category_items
 
 from . import rivals
 from .common import CLIENT_CORE, Server, has_uvloop, pin, run_alone, runner, table, write

@@ -22,7 +22,7 @@ from typing import Any, get_args
 import msgspec
 
 from tmapi_async import Item
-from tmapi_async.decoding import ItemDecoder
+from tmapi_async.api.decoding import ItemDecoder
 
 from .common import CLIENT_CORE, compare, hold, keep_ratios, pin, table, take_turns, told, write
 from .server import bodies

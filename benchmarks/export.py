@@ -26,15 +26,15 @@ from typing import Any
 import msgspec
 
 from benchmarks.common import CLIENT_CORE, MEGABYTE, pin, quartiles, run_alone, table, write
-from tmapi_async.endpoints import CATEGORY_ITEMS
-from tmapi_async.harvest.changes import visit_began, visit_ended
-from tmapi_async.harvest.journal import Journal
-from tmapi_async.harvest.records import Counters, PageRecord, Totals, Visit
-from tmapi_async.listings import category_items
+from tmapi_async.api.endpoints import CATEGORY_ITEMS
+from tmapi_async.api.listings import category_items
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
-from tmapi_async.sandbox.drift import Drift
-from tmapi_async.sandbox.pages import Pages
+from tmapi_async.sandbox.responses.drift import Drift
+from tmapi_async.sandbox.responses.pages import Pages
 
 PAGE, EACH = 20, 2000
 TARGET_SPEED, TARGET_MEMORY = 150_000, 400
@@ -89,7 +89,8 @@ def one(journal: str, target: str) -> None:
     pin(CLIENT_CORE)
     import pyarrow as pa  # noqa: PLC0415 - counted in the memory of this process alone
 
-    from tmapi_async.export import export_journal, files, tables  # noqa: PLC0415 - as above
+    from tmapi_async.export import arrow as tables  # noqa: PLC0415 - as above
+    from tmapi_async.export import export_journal, files  # noqa: PLC0415 - as above
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)

@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from tmapi_async import TMAPI
+from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
-from tmapi_async.listings import category_items
 
 from . import rivals
 from .common import (

@@ -22,13 +22,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tmapi_async.harvest.changes import visit_began, visit_ended
-from tmapi_async.harvest.journal import Journal
-from tmapi_async.harvest.records import Counters, PageRecord, Totals, Visit
-from tmapi_async.listings import Listing, category_items
+from tmapi_async.api.listings import Listing, category_items
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
-from tmapi_async.sandbox.pages import Pages
+from tmapi_async.sandbox.responses.pages import Pages
 
 MEGABYTE = 2**20
 
@@ -109,9 +109,9 @@ def commits(folder: Path, pages: int, width: int) -> None:
 PLAN = """
 import sys, time, json
 from pathlib import Path
-from tmapi_async.listings import category_items
+from tmapi_async.api.listings import category_items
 listings = [category_items(n) for n in range(1, int(sys.argv[2]) + 1)]
-from tmapi_async.harvest.journal import Journal
+from tmapi_async.journal.journal import Journal
 began = time.perf_counter()
 journal = Journal.open(sys.argv[1])
 plan = journal.plan(listings)

@@ -26,9 +26,9 @@ from typing import Any
 from rich.console import Console
 
 from tmapi_async import TMAPI
-from tmapi_async.cli.display import Display
+from tmapi_async.api.listings import category_items
+from tmapi_async.cli.progress_display import Display
 from tmapi_async.harvest import Harvest
-from tmapi_async.listings import category_items
 
 from .common import (
     CLIENT_CORE,

@@ -29,7 +29,7 @@ TARGET_BYTES = 5_000_000
 def one(journal: str, target: str, what: str) -> None:
     """Do it once, in this process; prints the figures as JSON."""
     pin(CLIENT_CORE)
-    from tmapi_async.export.reading import Selection, chunks, scope  # noqa: PLC0415 - not counted
+    from tmapi_async.export.selection import Selection, chunks, scope  # noqa: PLC0415 - not counted
     from tmapi_async.harvest import JournalReader  # noqa: PLC0415 - as above
     from tmapi_async.report import write_report  # noqa: PLC0415 - as above
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from tmapi_async.items import Item
+from tmapi_async.api.items import Item
 
 PATH = "/1688/category/items"
 TOKEN = "sandbox"  # noqa: S105 - the sandbox's

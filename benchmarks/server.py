@@ -17,8 +17,8 @@ import sys
 from typing import cast
 
 from tmapi_async.sandbox import Catalogue, Config, Listing
-from tmapi_async.sandbox.pages import Pages
-from tmapi_async.sandbox.process import serve as serve_sandbox
+from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.server.process import serve as serve_sandbox
 
 from .common import pin, runner
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tmapi_async import TMAPI
 from tmapi_async.sandbox import Prices
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 from .common import hold, table, told, write
 

@@ -1,20 +1,26 @@
-"""What every test may use: mocked replies that work, a canary token, sandboxes."""
+"""Fixtures that every test may use."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aioresponses.core
 import pytest
+import pytest_asyncio
 from aiohttp import ClientResponse
-from aioresponses_shim import shimmed
-from canary import Canary
 from hypothesis import HealthCheck, settings
 
+from tests.support.aioresponses_shim import shimmed
+from tests.support.canary import Canary
+from tests.support.commands import InProcess
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 pytest_plugins = ["tmapi_async.sandbox.fixtures"]
 
@@ -54,3 +60,63 @@ def canary(caplog: pytest.LogCaptureFixture) -> Iterator[Canary]:
     yield planted
     records = [*caplog.get_records("setup"), *caplog.get_records("call")]
     assert not planted.loggers_leaking(records), "the token was logged"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Lend the path of a journal that does not exist yet."""
+    return tmp_path / "test.journal"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_was_there_before() -> Iterator[None]:
+    """Collections look at what the tests make, not at every module each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest_asyncio.fixture
+async def tidy() -> AsyncIterator[list[dict[str, Any]]]:
+    """Nothing may reach the loop's exception handler, and no task may outlive the test.
+
+    "Task exception was never retrieved", "Unclosed connection" and their kin arrive there.
+    """
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    yield told
+    gc.collect()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    loop.set_exception_handler(None)
+    assert told == []
+    assert left == set()
+
+
+@pytest.fixture
+def tmapi(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> InProcess:
+    """`tmapi` as a function: arguments in, exit code, standard output and error out."""
+    return InProcess(monkeypatch, capfdbinary)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Run a server for all tests of this process."""
+    from tests.support.clusters import cluster  # noqa: PLC0415 - an extra; most tests need no server
+
+    with cluster() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """Lend the URL of a database without tables."""
+    import psycopg  # noqa: PLC0415 - an extra; most tests need no server
+
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY tester CASCADE")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS public")
+    return postgres_server

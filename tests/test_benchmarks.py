@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not in this distribution", allow_module_level=True)
-sys.path.append(str(ROOT))
 
-from benchmarks import __main__ as suite  # noqa: E402 - needs the path above
+from benchmarks import __main__ as suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,69 +1,103 @@
-"""asyncio client and bulk category harvester for TMAPI's 1688.com product API."""
+"""asyncio client and bulk category harvester for TMAPI's 1688.com product API.
 
-from .address import DEFAULT_BASE_URL, InsecureTransportWarning
-from .categories import CategoryNode, CategoryTree, CategoryWalk
-from .client import TMAPI
-from .details import Category, CategoryChild, ItemDetail
-from .errors import (
-    AccountError,
-    AuthenticationError,
-    BalanceError,
-    BudgetSpentError,
-    CertificateError,
-    ClosedError,
-    ConcurrencyError,
-    ConnectionFailedError,
-    DeadlineError,
-    EndlessListingError,
-    InvalidRequestError,
-    ListingsFailedError,
-    MalformedReplyError,
-    ParameterError,
-    Progress,
-    RateLimitError,
-    Recovery,
-    RedirectError,
-    ReplyTooLargeError,
-    RetrievalError,
-    RouteError,
-    ServerError,
-    TMAPIError,
-    TransportError,
-    TryAgainError,
-    UnexpectedCodeError,
-)
-from .guard import GuardPolicy
-from .items import (
-    CategoryItemV2,
-    GlobalSearchItem,
-    Item,
-    PriceInfo,
-    SaleInfo,
-    SearchItem,
-    ShopInfo,
-    ShopItem,
-    ShopItemV2,
-)
-from .limits.gate import GateStatistics
-from .listings import Listing, PageRequest
-from .models import Reject, count, money, percent
-from .observing import AttemptReport, Observer, PageReport
-from .outcomes import ListingOutcome, WalkStatistics
-from .replies import Page
-from .retry import RetryPolicy
-from .splitter import Split
-from .splitting import Expectation, Reconciliation
-from .walk import Walk
+Names are imported when they are first used (PEP 562), so that `import tmapi_async.export` loads no
+HTTP client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tmapi_async.api.details import Category, CategoryChild, ItemDetail
+    from tmapi_async.api.endpoints import (
+        CATEGORY_INFO,
+        CATEGORY_ITEMS,
+        CATEGORY_ITEMS_V2,
+        ENDPOINTS,
+        GLOBAL_SEARCH_ITEMS,
+        ITEM_DETAIL,
+        SEARCH_ITEMS,
+        SHOP_ITEMS,
+        SHOP_ITEMS_V2,
+        Endpoint,
+    )
+    from tmapi_async.api.items import (
+        CategoryItemV2,
+        GlobalSearchItem,
+        Item,
+        PriceInfo,
+        SaleInfo,
+        SearchItem,
+        ShopInfo,
+        ShopItem,
+        ShopItemV2,
+    )
+    from tmapi_async.api.listings import Listing, PageRequest, category_items, describe
+    from tmapi_async.api.replies import Page
+    from tmapi_async.api.values import Reject, count, money, percent
+    from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
+    from tmapi_async.client.client import TMAPI
+    from tmapi_async.client.inputs import WalkOptions
+    from tmapi_async.client.walk import Walk
+    from tmapi_async.crawl.loop_guard import GuardPolicy
+    from tmapi_async.crawl.outcomes import ListingOutcome, WalkStatistics
+    from tmapi_async.crawl.splitting import Expectation, Reconciliation
+    from tmapi_async.crawl.splitting.driver import Split
+    from tmapi_async.errors import (
+        AccountError,
+        AuthenticationError,
+        BalanceError,
+        BudgetSpentError,
+        CertificateError,
+        ClosedError,
+        ConcurrencyError,
+        ConnectionFailedError,
+        DeadlineError,
+        EndlessListingError,
+        InvalidRequestError,
+        ListingsFailedError,
+        MalformedReplyError,
+        ParameterError,
+        Progress,
+        RateLimitError,
+        Recovery,
+        RedirectError,
+        ReplyTooLargeError,
+        RetrievalError,
+        RouteError,
+        ServerError,
+        TMAPIError,
+        TransportError,
+        TryAgainError,
+        UnexpectedCodeError,
+    )
+    from tmapi_async.limits.budget import Budget
+    from tmapi_async.limits.gate import GateStatistics
+    from tmapi_async.transport.credentials import DEFAULT_BASE_URL, InsecureTransportWarning
+    from tmapi_async.transport.observers import AttemptReport, Observer, PageReport
+    from tmapi_async.transport.retry import RetryPolicy
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CATEGORY_INFO",
+    "CATEGORY_ITEMS",
+    "CATEGORY_ITEMS_V2",
     "DEFAULT_BASE_URL",
+    "ENDPOINTS",
+    "GLOBAL_SEARCH_ITEMS",
+    "ITEM_DETAIL",
+    "SEARCH_ITEMS",
+    "SHOP_ITEMS",
+    "SHOP_ITEMS_V2",
     "TMAPI",
     "AccountError",
     "AttemptReport",
     "AuthenticationError",
     "BalanceError",
+    "Budget",
     "BudgetSpentError",
     "Category",
     "CategoryChild",
@@ -77,6 +111,7 @@ __all__ = [
     "ConnectionFailedError",
     "DeadlineError",
     "EndlessListingError",
+    "Endpoint",
     "Expectation",
     "GateStatistics",
     "GlobalSearchItem",
@@ -117,8 +152,96 @@ __all__ = [
     "TryAgainError",
     "UnexpectedCodeError",
     "Walk",
+    "WalkOptions",
     "WalkStatistics",
+    "category_items",
     "count",
+    "describe",
     "money",
     "percent",
 ]
+
+_MODULES = {
+    "tmapi_async.api.details": ("Category", "CategoryChild", "ItemDetail"),
+    "tmapi_async.api.endpoints": (
+        "CATEGORY_INFO",
+        "CATEGORY_ITEMS",
+        "CATEGORY_ITEMS_V2",
+        "ENDPOINTS",
+        "Endpoint",
+        "GLOBAL_SEARCH_ITEMS",
+        "ITEM_DETAIL",
+        "SEARCH_ITEMS",
+        "SHOP_ITEMS",
+        "SHOP_ITEMS_V2",
+    ),
+    "tmapi_async.api.items": (
+        "CategoryItemV2",
+        "GlobalSearchItem",
+        "Item",
+        "PriceInfo",
+        "SaleInfo",
+        "SearchItem",
+        "ShopInfo",
+        "ShopItem",
+        "ShopItemV2",
+    ),
+    "tmapi_async.api.listings": ("Listing", "PageRequest", "category_items", "describe"),
+    "tmapi_async.api.replies": ("Page",),
+    "tmapi_async.api.values": ("Reject", "count", "money", "percent"),
+    "tmapi_async.client.category_tree": ("CategoryNode", "CategoryTree", "CategoryWalk"),
+    "tmapi_async.client.client": ("TMAPI",),
+    "tmapi_async.client.inputs": ("WalkOptions",),
+    "tmapi_async.client.walk": ("Walk",),
+    "tmapi_async.crawl.loop_guard": ("GuardPolicy",),
+    "tmapi_async.crawl.outcomes": ("ListingOutcome", "WalkStatistics"),
+    "tmapi_async.crawl.splitting": ("Expectation", "Reconciliation"),
+    "tmapi_async.crawl.splitting.driver": ("Split",),
+    "tmapi_async.errors": (
+        "AccountError",
+        "AuthenticationError",
+        "BalanceError",
+        "BudgetSpentError",
+        "CertificateError",
+        "ClosedError",
+        "ConcurrencyError",
+        "ConnectionFailedError",
+        "DeadlineError",
+        "EndlessListingError",
+        "InvalidRequestError",
+        "ListingsFailedError",
+        "MalformedReplyError",
+        "ParameterError",
+        "Progress",
+        "RateLimitError",
+        "Recovery",
+        "RedirectError",
+        "ReplyTooLargeError",
+        "RetrievalError",
+        "RouteError",
+        "ServerError",
+        "TMAPIError",
+        "TransportError",
+        "TryAgainError",
+        "UnexpectedCodeError",
+    ),
+    "tmapi_async.limits.budget": ("Budget",),
+    "tmapi_async.limits.gate": ("GateStatistics",),
+    "tmapi_async.transport.credentials": ("DEFAULT_BASE_URL", "InsecureTransportWarning"),
+    "tmapi_async.transport.observers": ("AttemptReport", "Observer", "PageReport"),
+    "tmapi_async.transport.retry": ("RetryPolicy",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

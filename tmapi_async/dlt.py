@@ -15,10 +15,10 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from .export.reading import Selection, chunks, scope
-from .export.sinks import Conversions
-from .export.tables import item_schema, record_batch
-from .harvest.reader import JournalReader
+from tmapi_async.export.arrow import item_schema, record_batch
+from tmapi_async.export.conversions import Conversions
+from tmapi_async.export.selection import Selection, chunks, scope
+from tmapi_async.journal.reader import JournalReader
 
 PRIMARY_KEY = ("listing", "item_id")
 

@@ -10,7 +10,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from .observing import UNANSWERED, AttemptReport, Observer, PageReport
+from tmapi_async.transport.observers import UNANSWERED, AttemptReport, Observer, PageReport
 
 NAME = "tmapi_async"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.common import runner
 from tmapi_async import TMAPI
+from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
-from tmapi_async.listings import category_items
 
 
 async def pages(url: str, listings: int, width: int) -> tuple[int, int]:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from random import Random
 
-from tmapi_async.frontier import Answer, Frontier
-from tmapi_async.listings import CATEGORY_ITEMS, Listing, PageRequest
+from tmapi_async.api.listings import CATEGORY_ITEMS, Listing, PageRequest
+from tmapi_async.crawl.frontier import Answer, Frontier
 
 ITEMS = 20
 

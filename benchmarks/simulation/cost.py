@@ -6,9 +6,9 @@ import time
 from collections import deque
 from statistics import median
 
-from tmapi_async.frontier import Frontier
-from tmapi_async.limits.controller import LearningController
-from tmapi_async.listings import CATEGORY_ITEMS, Listing, PageRequest
+from tmapi_async.api.listings import CATEGORY_ITEMS, Listing, PageRequest
+from tmapi_async.crawl.frontier import Frontier
+from tmapi_async.limits.learning import LearningController
 
 from .checks import Check, table
 from .scenarios import Report, Runner

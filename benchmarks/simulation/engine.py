@@ -9,8 +9,8 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Protocol
 
+from tmapi_async.limits.abandoned import Ghosts
 from tmapi_async.limits.controller import Controller
-from tmapi_async.limits.ghosts import Ghosts
 
 from .latency import sampler
 from .phases import Meter, Phase

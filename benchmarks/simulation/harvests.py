@@ -7,7 +7,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from tmapi_async.limits.controller import LearningController
+from tmapi_async.limits.learning import LearningController
 
 from .catalogue import Catalogue, geometric, zipf
 from .checks import Check, table

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tmapi_async.limits.controller import Controller, LearningController
+from tmapi_async.limits.controller import Controller
+from tmapi_async.limits.learning import LearningController
 
 from .baselines import Additive, FixedRate, Semaphore
 from .engine import Result, Simulation, World

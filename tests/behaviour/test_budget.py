@@ -6,8 +6,8 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from watching import all_slots_back, client, ids_by_category, tasks_of_walks, truth
 
+from tests.support.watching import all_slots_back, client, ids_by_category, tasks_of_walks, truth
 from tmapi_async import BudgetSpentError, InvalidRequestError, RetryPolicy, TMAPIError
 from tmapi_async.sandbox import Faults
 

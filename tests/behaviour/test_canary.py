@@ -15,8 +15,8 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 import pytest
 from aiohttp.connector import Connection
-from watching import all_slots_back, client, ids_by_category, tasks_of_walks, until
 
+from tests.support.watching import all_slots_back, client, ids_by_category, tasks_of_walks, until
 from tmapi_async import (
     TMAPI,
     BalanceError,
@@ -26,7 +26,7 @@ from tmapi_async import (
     TransportError,
 )
 from tmapi_async.sandbox import KINDS, Drift, Faults
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver
-from watching import (
+
+from tests.support.watching import (
     FAST,
     all_slots_back,
     client,
@@ -18,7 +19,6 @@ from watching import (
     truth,
     until,
 )
-
 from tmapi_async import ClosedError, RetryPolicy
 from tmapi_async.sandbox import Faults
 

@@ -19,8 +19,8 @@ from tmapi_async import (
     ListingsFailedError,
     ParameterError,
 )
+from tmapi_async.errors import JournalInUseError
 from tmapi_async.harvest import JournalCategories, JournalReader
-from tmapi_async.harvest.errors import JournalInUseError
 from tmapi_async.sandbox import Faults
 
 pytestmark = pytest.mark.usefixtures("tidy")

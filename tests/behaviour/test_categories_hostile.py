@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from tmapi_async import TMAPI, ListingsFailedError, MalformedReplyError
+from tmapi_async.errors import DiskFullError
 from tmapi_async.harvest import JournalCategories, JournalReader
-from tmapi_async.harvest.errors import DiskFullError
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

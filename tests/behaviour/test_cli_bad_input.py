@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 import trustme
-from commands import environment, finish, run, spawn
 
-from tmapi_async.sandbox.process import SandboxThread
+from tests.support.commands import environment, finish, run, spawn
+from tmapi_async.sandbox.server.process import SandboxThread
 
 
 @pytest.fixture(scope="module")

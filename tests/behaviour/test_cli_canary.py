@@ -7,10 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
-from commands import environment, finish, spawn
 
+from tests.support.commands import environment, finish, spawn
 from tmapi_async.sandbox import KINDS, Faults
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_an_unexpected_failure_is_told_without_it(tmapi, canary, monkeypatch):
     def breaks(*_, **__):
         raise ZeroDivisionError(f"http://x/?apiToken={canary.token}")
 
-    monkeypatch.setattr("tmapi_async.attempts.read_reply", breaks)
+    monkeypatch.setattr("tmapi_async.transport.fetcher.read_reply", breaks)
     with SandboxThread(token=canary.token) as sandbox:
         done = tmapi("items", "7", "-vv", url=sandbox.url, token=canary.token)
     assert (done.code, done.out) == (1, b"")

@@ -8,11 +8,11 @@ import signal
 from contextlib import suppress
 
 import pytest
-from commands import environment, finish, spawn
 
+from tests.support.commands import environment, finish, spawn
+from tmapi_async.errors import JournalError
 from tmapi_async.harvest import JournalReader
-from tmapi_async.harvest.errors import JournalError
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 
 def test_the_command_prints_a_tree(tmapi, tmp_path):

@@ -10,11 +10,11 @@ import time
 
 import msgspec
 import pytest
-from commands import SUMMARY_KEYS, environment, finish, run, spawn
 
-from tmapi_async.cli import clustering
+from tests.support.commands import SUMMARY_KEYS, environment, finish, run, spawn
+from tmapi_async.cli.options import cluster_options as clustering
 from tmapi_async.harvest import JournalReader
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 SIZES = dict.fromkeys(range(1, 41), 60)
 TOKENS = ("first-account", "second-account")

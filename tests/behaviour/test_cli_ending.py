@@ -9,10 +9,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import Done, environment, finish, run, spawn
 
+from tests.support.commands import Done, environment, finish, run, spawn
 from tmapi_async.sandbox import Faults
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 MANY = dict.fromkeys(range(1, 60), 200)
 ALL = [str(cat_id) for cat_id in MANY]

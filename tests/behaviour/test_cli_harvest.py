@@ -14,12 +14,12 @@ import time
 
 import msgspec
 import pytest
-from commands import SUMMARY_KEYS, environment, finish, run, spawn
 
-from tmapi_async.cli import display
+from tests.support.commands import SUMMARY_KEYS, environment, finish, run, spawn
+from tmapi_async.cli import progress_display as display
 from tmapi_async.harvest import JournalReader
 from tmapi_async.sandbox import Drift, Faults
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 SIZES = {7: 95, 1031910: 20, 9: 0}
 IDS = [str(cat_id) for cat_id in SIZES]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
-from commands import SUMMARY_KEYS
 
+from tests.support.commands import SUMMARY_KEYS
+from tests.support.paths import SAMPLES
 from tmapi_async.sandbox import Drift, Faults, Filters
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 SIZES = {7: 45, 1031910: 20, 9: 0}
-SAMPLES = Path(__file__).parents[3] / "shared" / "api" / "samples"
 
 TITLED = """{"code":200,"msg":"success","data":{"page":1,"page_size":20,"has_next_page":false,
 "filters":{},"items":[

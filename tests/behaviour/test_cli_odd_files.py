@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tmapi_async.cli import options
-from tmapi_async.cli.jobfile import read_job
-from tmapi_async.cli.texts import read_text
+from tmapi_async.cli.options import connection_options as options
+from tmapi_async.cli.options.job_file import read_job
+from tmapi_async.cli.textfiles import read_text
 from tmapi_async.errors import InvalidRequestError
 
 JOB = "[[listings]]\ncat_ids = [7]\n"

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import environment, finish, run, spawn
+
+from tests.support.commands import environment, finish, run, spawn
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tmapi_async.sandbox import Prices
-from tmapi_async.sandbox.process import SandboxThread
+from tmapi_async.sandbox.server.process import SandboxThread
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

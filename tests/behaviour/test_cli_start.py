@@ -7,17 +7,18 @@ import subprocess
 import sys
 
 import pytest
-from commands import environment
+
+from tests.support.commands import environment
 
 EARLY = """
 import asyncio, contextlib, os, signal, sys
-from tmapi_async.cli import main, running
+from tmapi_async.cli import main, runner
 @contextlib.asynccontextmanager
 async def client(_):
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.sleep(60)
     yield
-running.client = client
+runner.client = client
 sys.argv = ["tmapi", "items", "--sandbox", "7"]
 main()
 """

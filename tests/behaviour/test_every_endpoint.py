@@ -20,8 +20,8 @@ from tmapi_async import (
     ShopItem,
     ShopItemV2,
 )
-from tmapi_async.endpoints import SEARCH_ITEMS
-from tmapi_async.listings import category_items, describe
+from tmapi_async.api.endpoints import SEARCH_ITEMS
+from tmapi_async.api.listings import category_items, describe
 from tmapi_async.sandbox import Faults
 
 pytestmark = pytest.mark.usefixtures("tidy")

@@ -6,8 +6,8 @@ import asyncio
 
 import aiohttp
 import pytest
-from watching import FAST, all_slots_back, client, ids_by_category, truth, until
 
+from tests.support.watching import FAST, all_slots_back, client, ids_by_category, truth, until
 from tmapi_async import (
     TMAPI,
     ConcurrencyError,

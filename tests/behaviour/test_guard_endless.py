@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from watching import all_slots_back, client, ids_by_category, truth
 
+from tests.support.watching import all_slots_back, client, ids_by_category, truth
 from tmapi_async import EndlessListingError, GuardPolicy, ListingsFailedError
 
 pytestmark = pytest.mark.usefixtures("tidy")

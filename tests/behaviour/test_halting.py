@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from watching import all_slots_back, client, ids_by_category, tasks_of_walks, truth, until
 
-from tmapi_async import (
-    AccountError,
-    AuthenticationError,
-    BalanceError,
-    RouteError,
+from tests.support.watching import (
+    all_slots_back,
+    client,
+    ids_by_category,
+    tasks_of_walks,
+    truth,
+    until,
 )
+from tmapi_async import AccountError, AuthenticationError, BalanceError, RouteError
 from tmapi_async.sandbox import Faults
 
 pytestmark = pytest.mark.usefixtures("tidy")

@@ -11,11 +11,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from watching import client, ids_by_category, truth
 
+from tests.support.watching import client, ids_by_category, truth
 from tmapi_async import ParameterError
+from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
-from tmapi_async.listings import category_items
 from tmapi_async.otel import OpenTelemetryObserver
 from tmapi_async.sandbox import Faults
 

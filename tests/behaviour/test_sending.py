@@ -7,8 +7,8 @@ import re
 import aiohttp
 import pytest
 from aioresponses import aioresponses as mocked_aiohttp
-from watching import all_slots_back, client, ids_by_category, truth
 
+from tests.support.watching import all_slots_back, client, ids_by_category, truth
 from tmapi_async import TMAPI
 from tmapi_async.sandbox import Faults
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from tmapi_async import TMAPI, CategoryItemV2, InvalidRequestError
+from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.sandbox import Prices
-from tmapi_async.splitter import Split
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

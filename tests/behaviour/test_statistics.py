@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from watching import all_slots_back, client, ids_by_category, truth, until
 
+from tests.support.watching import all_slots_back, client, ids_by_category, truth, until
 from tmapi_async import (
     BalanceError,
     ClosedError,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from watching import all_slots_back, client, ids_by_category, truth
 
+from tests.support.watching import all_slots_back, client, ids_by_category, truth
 from tmapi_async import DeadlineError, RetryPolicy
 from tmapi_async.sandbox import Faults
 

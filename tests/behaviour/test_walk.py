@@ -7,7 +7,8 @@ import itertools
 from contextlib import suppress
 
 import pytest
-from watching import (
+
+from tests.support.watching import (
     FAST,
     all_slots_back,
     client,
@@ -18,7 +19,6 @@ from watching import (
     until,
     workers,
 )
-
 from tmapi_async import InvalidRequestError, ListingsFailedError
 from tmapi_async.sandbox import Faults
 

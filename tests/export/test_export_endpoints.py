@@ -18,29 +18,30 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journals import BEGAN, body, row
-from test_export_tables import NUMBERS, SAMPLES
 
-from tmapi_async.cli.export import Request, export
-from tmapi_async.columns import columns
-from tmapi_async.decoding import decoder
+from tests.export.test_arrow import NUMBERS, SAMPLES
+from tests.support.journals import BEGAN, body, row
+from tests.support.paths import ROOT
+from tmapi_async.api.columns import columns
+from tmapi_async.api.decoding import decoder
+from tmapi_async.api.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
+from tmapi_async.api.listings import Listing
+from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
+from tmapi_async.cli.commands.export import Request, export
 from tmapi_async.dlt import items as dlt_items
-from tmapi_async.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
 from tmapi_async.export import ExportRefusedError, Selection, export_journal
-from tmapi_async.export.choosing import EXPORTED, choose
-from tmapi_async.export.comparing import compare_runs
-from tmapi_async.export.meaning import meant
+from tmapi_async.export.arrow import item_schema, json_columns, record_batch
+from tmapi_async.export.changes.comparison import compare_runs
+from tmapi_async.export.endpoint_choice import EXPORTED, choose
 from tmapi_async.export.postgres_table import columns as sql_columns
-from tmapi_async.export.reading import Chunk
+from tmapi_async.export.selection import Chunk
+from tmapi_async.export.semantics import meant
 from tmapi_async.export.sinks import Conversions
-from tmapi_async.export.tables import item_schema, json_columns, record_batch
-from tmapi_async.harvest.changes import visit_began, visit_ended
-from tmapi_async.harvest.journal import Journal
-from tmapi_async.harvest.records import Counters, PageRecord, Totals
-from tmapi_async.harvest.stored import StoredPage
-from tmapi_async.listings import Listing
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters, PageRecord, Totals
+from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.views import StoredPage
 from tmapi_async.report import gather, render
-from tmapi_async.rows import PROVENANCE, Origin, item_rows
 
 NAMES = {
     "category/items": "doc-category-items-v1",
@@ -335,7 +336,7 @@ def test_an_endpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("endpoint", list(EXPORTED.values())[1:], ids=lambda one: one.name)
 def test_the_schema_page_has_a_table_for_each_endpoint(endpoint: Endpoint) -> None:
     """The page names every column of the item with its types, in the order of a row."""
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "item-schema.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "item-schema.md").read_text("utf-8")
     section = page.partition(f"\n### {endpoint.name}\n")[2].partition("\n#")[0]
     listed = re.findall(
         r"^\| `(\w+)` \| ([^|]+?)(?:, never null| \(JSON\))? \| (.+?) \|", section, re.MULTILINE

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 if not (ROOT / "benchmarks" / "simulation").is_dir():
     pytest.skip("the simulator is not part of the installed package", allow_module_level=True)
-sys.path.append(str(ROOT))
 
-from benchmarks.gate_measures import promises  # noqa: E402 - needs the path above
-from benchmarks.simulation.page import BLOCK, filled  # noqa: E402
+from benchmarks.gate_measures import promises
+from benchmarks.simulation.page import BLOCK, filled
 
 PAGE = ROOT / "docs" / "gate.md"
 KEPT = ROOT / "benchmarks" / "results" / "simulation.json"

@@ -39,11 +39,11 @@ from tmapi_async import (
     WalkStatistics,
     money,
 )
-from tmapi_async.endpoints import CATEGORY_ITEMS_V2
+from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2
+from tmapi_async.api.listings import category_items, describe
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.harvest import Harvest, HarvestProgress, HarvestResult, JournalReader
-from tmapi_async.harvest.cluster.places import TokenPlace
-from tmapi_async.listings import category_items, describe
+from tmapi_async.harvest.cluster.token_source import TokenPlace
 from tmapi_async.sandbox import Faults, Sandbox
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ import os
 import sys
 from typing import NoReturn
 
-from ..errors import InvalidRequestError
-from . import asking, console, telling
+from tmapi_async.errors import InvalidRequestError
+
+from . import console
 from .app import app
+from .commands import asking, telling
 from .summary import PARTIAL, UNEXPECTED, USAGE
 
 __all__ = ["app", "asking", "main", "telling"]

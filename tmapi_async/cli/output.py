@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from typing import TypeAlias
 
-from ..errors import InvalidRequestError
+from tmapi_async.errors import InvalidRequestError
 
 GRACE_SECONDS = 1.0
 """How long an interrupted command waits for its last rows to be taken, so that no line is cut."""

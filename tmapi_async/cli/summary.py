@@ -6,13 +6,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from ..errors import (
-    AuthenticationError,
-    BalanceError,
-    BudgetSpentError,
-    TMAPIError,
-)
-from ..outcomes import WalkStatistics
+from tmapi_async.crawl.outcomes import WalkStatistics
+from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, TMAPIError
 
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
 

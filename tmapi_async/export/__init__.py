@@ -1,8 +1,9 @@
 """From a journal to tables, files and databases."""
 
-from .errors import ExportError, ExportRefusedError
-from .job import Export, ExportProgress, ExportSummary, export_journal
-from .reading import Selection
+from tmapi_async.errors import ExportError, ExportRefusedError
+
+from .export_job import Export, ExportProgress, ExportSummary, export_journal
+from .selection import Selection
 
 __all__ = [
     "Export",

@@ -10,10 +10,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..endpoints import Endpoint
-from .errors import ExportRefusedError
+from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.errors import ExportRefusedError
+
+from .atomic_file import overwrites
 from .files import FILES, StandardOutput
-from .place import overwrites
 from .sinks import Sink
 
 DEFAULT_TABLE = "items"
@@ -69,7 +70,7 @@ class Destination(msgspec.Struct, frozen=True):
         if self.path is None:
             return StandardOutput()
         if self.kind == _DUCKDB:
-            from .duckdb import DuckDBFile  # noqa: PLC0415 - an extra
+            from .duckdb_file import DuckDBFile  # noqa: PLC0415 - an extra
 
             return DuckDBFile(self.path, self.table, endpoint)
         return FILES[self.kind](self.path, endpoint)

@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from ..endpoints import Endpoint
-from .place import Place
+from tmapi_async.api.endpoints import Endpoint
+
+from .atomic_file import Place
 from .sinks import Landed, Rows
 
 GROUP_ROWS = 65_536
@@ -84,7 +85,7 @@ class ParquetFile(FileSink):
     def __init__(self, path: Path, endpoint: Endpoint) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra, and slow to import
 
-        from .tables import item_schema  # noqa: PLC0415 - as above
+        from .arrow import item_schema  # noqa: PLC0415 - as above
 
         super().__init__(path, endpoint)
         self._waiting: list[Any] = []
@@ -121,8 +122,8 @@ class CsvFile(FileSink):
     def __init__(self, path: Path, endpoint: Endpoint) -> None:
         from pyarrow import csv  # noqa: PLC0415 - an extra, and slow to import
 
-        from .tables import item_schema  # noqa: PLC0415 - as above
-        from .text import csv_schema, for_spreadsheets  # noqa: PLC0415 - as above
+        from .arrow import item_schema  # noqa: PLC0415 - as above
+        from .csv_safety import csv_schema, for_spreadsheets  # noqa: PLC0415 - as above
 
         super().__init__(path, endpoint)
         self._harmless = for_spreadsheets

@@ -24,12 +24,13 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pyarrow import csv
 
-from ..endpoints import Endpoint
-from .errors import ExportError, ExportRefusedError
+from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.errors import ExportError, ExportRefusedError
+
+from .arrow import json_columns
+from .csv_safety import without_nul
 from .postgres_table import KEY, columns, create_or_check, definition, identifier
 from .sinks import Landed, Rows
-from .tables import json_columns
-from .text import without_nul
 
 _CONNECT_SECONDS = 15
 _HIDDEN = "[password]"

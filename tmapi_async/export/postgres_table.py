@@ -12,9 +12,10 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from ..endpoints import Endpoint
-from .errors import ExportRefusedError
-from .tables import item_schema, json_columns
+from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.errors import ExportRefusedError
+
+from .arrow import item_schema, json_columns
 
 KEY = ("listing", "item_id")
 

@@ -7,32 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ..columns import columns
-from ..rows import encode, item_rows
-from .reading import Chunk
+from tmapi_async.api.columns import columns
+from tmapi_async.api.rows import encode, item_rows
+
+from .conversions import Conversions
+from .selection import Chunk
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class Conversions(msgspec.Struct):
-    """What a number or a flag does not hold of what was sent for it.
-
-    Attributes:
-        unread: Column to how many of its values are null although something was sent; what was
-            sent stands in the column's `..._text`.
-        bounds: Column to how many of its values are read, but were sent as something that says
-            more (`"100000+"`), which stands there too.
-    """
-
-    unread: dict[str, int] = {}
-    bounds: dict[str, int] = {}
-
-    def add(self, column: str, *, unread: int, bounds: int) -> None:
-        """Count some values of a column."""
-        for counted, number in ((self.unread, unread), (self.bounds, bounds)):
-            if number:
-                counted[column] = counted.get(column, 0) + number
 
 
 class Rows:
@@ -57,7 +39,7 @@ class Rows:
     def batch(self) -> pa.RecordBatch:
         """As an Arrow record batch of its endpoint's `item_schema`."""
         if self._batch is None:
-            from .tables import record_batch  # noqa: PLC0415 - pyarrow is an extra
+            from .arrow import record_batch  # noqa: PLC0415 - pyarrow is an extra
 
             self._batch = record_batch(self.chunk, self._conversions)
         return self._batch

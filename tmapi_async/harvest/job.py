@@ -12,31 +12,33 @@ from pathlib import Path
 
 import msgspec
 
-from ..client import TMAPI
-from ..errors import (
+from tmapi_async.api.listings import Listing
+from tmapi_async.client.client import TMAPI
+from tmapi_async.client.inputs import Lookahead, check_whole
+from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.crawl.splitting import Divisible
+from tmapi_async.crawl.splitting.driver import Split, read_split
+from tmapi_async.errors import (
     AuthenticationError,
     BalanceError,
     BudgetSpentError,
     ClosedError,
+    DiskError,
     InvalidRequestError,
+    JournalError,
     TMAPIError,
 )
-from ..guard import GuardPolicy
-from ..listings import Listing
-from ..sources import Lookahead, check_whole
-from ..splitter import Split, read_split
-from ..splitting import Divisible
-from .cluster.places import TokenPlace
-from .dividing import DividingKeeper
-from .engine import Driver
-from .engines import make_engine
-from .errors import DiskError, JournalError
-from .journal import Journal
-from .keeper import Keeper
-from .planning import Plan
+from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.engines.base import Driver
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.plan import Plan
+from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.records import Counters, RunTally
+
+from .engine_factory import make_engine
 from .progress import HarvestProgress, HarvestResult, StoppedBy
-from .reader import JournalReader
-from .records import Counters, RunTally
+from .recorder import Keeper
+from .split_recorder import DividingKeeper
 
 log = logging.getLogger("tmapi_async")
 
@@ -73,7 +75,7 @@ class Harvest:
         tokens: With `cluster`, where the workers find the tokens; None sends them.
         split: Go past the ceiling: a listing that the API cuts short is divided until every part of
             it fits; `category/items` is asked of `category/items/v2`. True, or a
-            [`Split`][tmapi_async.splitter.Split]. With one account in this process alone.
+            [`Split`][tmapi_async.Split]. With one account in this process alone.
 
     Raises:
         InvalidRequestError: An option makes no sense.

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from ..splitting import Reconciliation
-from .records import RunTally
+from tmapi_async.crawl.splitting import Reconciliation
+from tmapi_async.journal.records import RunTally
 
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
 

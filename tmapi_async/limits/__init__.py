@@ -1,1 +1,1 @@
-"""The gate that every attempt passes: slot, then pace, then budget."""
+"""How fast requests may be sent: slots, rate, budget. Decisions take the clock as an argument."""

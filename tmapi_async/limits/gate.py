@@ -6,61 +6,12 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from aiolimiter import AsyncLimiter
 
-from ..errors import BudgetSpentError, InvalidRequestError
+from .abandoned import Ghosts
+from .budget import Budget
 from .controller import Controller, ControllerStatistics
-from .ghosts import Ghosts
-from .slots import Slots
-
-
-class Budget:
-    """How many attempts may be sent. Synchronous: nothing waits with a reservation."""
-
-    def __init__(self, most: int | None = None) -> None:
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            raise InvalidRequestError(f"max_requests must be at least 1, not {most!r}")
-        self.most = most
-        self.spent = 0
-
-    @property
-    def left(self) -> int | None:
-        """Attempts left, or None without a limit."""
-        return None if self.most is None else self.most - self.spent
-
-    def reserve(self) -> None:
-        """Count an attempt before it is sent.
-
-        Raises:
-            BudgetSpentError: None is left; nothing was counted.
-        """
-        if self.most is not None and self.spent >= self.most:
-            raise BudgetSpentError(f"{self.spent} of {self.most} requests sent")
-        self.spent += 1
-
-    def __repr__(self) -> str:
-        return f"<Budget: {self.spent} of {self.most or 'unlimited'} spent>"
-
-
-SLOWEST = 1e-9
-"""Attempts a second; slower is never, and cannot be reckoned with."""
-
-
-class Pace:
-    """At most `rate` attempts a second, evenly: a small bucket that stores no burst."""
-
-    def __init__(self, rate: float) -> None:
-        number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if not number or not SLOWEST <= rate < float("inf"):
-            raise InvalidRequestError(f"rate must be above 0 requests a second, not {rate!r}")
-        self.rate = rate
-        # AsyncLimiter lets a full bucket go at once: hold at most 50 ms worth, and at least one.
-        size = max(1.0, rate / 20)
-        self._limiter = AsyncLimiter(size, size / rate)
-
-    async def wait(self) -> None:
-        """Wait until the next attempt may start."""
-        await self._limiter.acquire()
+from .rate import Pace
+from .semaphore import Slots
 
 
 class GateStatistics(msgspec.Struct, frozen=True):

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .facts import Facts, gather
-from .page import render, write_report
+from .html import render, write_report
 
 __all__ = ["Facts", "gather", "render", "write_report"]

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from ..errors import InvalidRequestError
-from ..export.errors import ExportRefusedError
-from ..export.reading import Selection, scope
-from ..harvest.reader import JournalReader
-from ..harvest.stored import RunInfo
+from tmapi_async.errors import ExportRefusedError, InvalidRequestError
+from tmapi_async.export.selection import Selection, scope
+from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.views import RunInfo
+
 from .shares import Goods, goods
 from .timeline import Moment, timeline
 
@@ -255,8 +255,8 @@ def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectF
 def _changes(
     journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str
 ) -> ChangeFacts | None:
-    from ..export.changes import KINDS  # noqa: PLC0415 - only where there are two runs
-    from ..export.comparing import compare_runs, largest  # noqa: PLC0415 - as above
+    from tmapi_async.export.changes.comparison import compare_runs, largest  # noqa: PLC0415 - as above
+    from tmapi_async.export.changes.kinds import KINDS  # noqa: PLC0415 - only where there are two runs
 
     if not any(one.id < run.id for one in runs):
         return None

@@ -8,12 +8,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..export.changes import group, latest, whole
-from ..export.meaning import COLUMNS, meant
-from ..export.reading import Scope, chunks
-from ..export.sinks import Conversions
-from ..export.tables import record_batch
-from ..harvest.reader import JournalReader
+from tmapi_async.export.arrow import record_batch
+from tmapi_async.export.changes.kinds import group, latest, whole
+from tmapi_async.export.conversions import Conversions
+from tmapi_async.export.selection import Scope, chunks
+from tmapi_async.export.semantics import COLUMNS, meant
+from tmapi_async.journal.reader import JournalReader
 
 MOST_CATEGORIES = 30
 MOST_SELLERS = 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..harvest.stored import Tick
+from tmapi_async.journal.views import Tick
 
 MOST_MOMENTS = 600
 """Points of a chart; more cannot be told apart on a screen."""

@@ -5,18 +5,18 @@ It imports nothing of the client, so that tests against it are honest.
 
 from __future__ import annotations
 
-from .catalogue import Catalogue
-from .choice import ALL, EVERYTHING, Choice, Filters
-from .config import Config
-from .drift import Drift
-from .faults import KINDS, Attempt, Faults
-from .prices import Prices
-from .process import SandboxProcess, SandboxThread, serve
-from .products import DOCUMENTED_CATEGORY
-from .recorded import Recordings
-from .server import Sandbox
-from .stats import Listing, Stats
-from .tree import Node, Tree
+from tmapi_async.sandbox.catalogue.catalogue import Catalogue
+from tmapi_async.sandbox.catalogue.choice import ALL, EVERYTHING, Choice, Filters
+from tmapi_async.sandbox.catalogue.prices import Prices
+from tmapi_async.sandbox.catalogue.products import DOCUMENTED_CATEGORY
+from tmapi_async.sandbox.catalogue.tree import Node, Tree
+from tmapi_async.sandbox.responses.config import Config
+from tmapi_async.sandbox.responses.drift import Drift
+from tmapi_async.sandbox.responses.faults import KINDS, Attempt, Faults
+from tmapi_async.sandbox.responses.recordings import Recordings
+from tmapi_async.sandbox.responses.stats import Listing, Stats
+from tmapi_async.sandbox.server.process import SandboxProcess, SandboxThread, serve
+from tmapi_async.sandbox.server.server import Sandbox
 
 __all__ = [
     "ALL",

@@ -7,18 +7,18 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, get_args
 
-from .catalogue import PriceBounds
-from .config import Balance, Config, Endless, Style, Text, Unknown
-from .drift import Drift
-from .faults import KINDS, Faults
-from .prices import Prices
-from .process import serve
-from .tree import Root
+from tmapi_async.sandbox.catalogue.catalogue import PriceBounds
+from tmapi_async.sandbox.catalogue.prices import Prices
+from tmapi_async.sandbox.catalogue.tree import Root
+from tmapi_async.sandbox.responses.config import Balance, Config, Endless, Style, Text, Unknown
+from tmapi_async.sandbox.responses.drift import Drift
+from tmapi_async.sandbox.responses.faults import KINDS, Faults
+from tmapi_async.sandbox.server.process import serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .server import Sandbox
+    from tmapi_async.sandbox.server.server import Sandbox
 
 
 def main(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest_asyncio
 
-from .server import Sandbox
+from tmapi_async.sandbox.server.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

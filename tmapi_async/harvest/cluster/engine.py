@@ -7,20 +7,21 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ...client import TMAPI
-from ...errors import InvalidRequestError
-from ...guard import GuardPolicy
-from ...settings import Settings
-from ...sources import Lookahead, read_lookahead
-from ..accounts import same_host
-from ..engine import Driver, Gates, total_budget
-from ..journal import Journal
-from ..keeper import Keeper
-from ..records import Counters
-from .connecting import address_of
-from .coordinator import Coordinator
-from .ledger import make_accounts
-from .places import TokenPlace
+from tmapi_async.client.client import TMAPI
+from tmapi_async.client.inputs import Lookahead, read_lookahead
+from tmapi_async.client.settings import Settings
+from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.harvest.cluster.coordinator.account import make_accounts
+from tmapi_async.harvest.cluster.coordinator.connections import address_of
+from tmapi_async.harvest.cluster.coordinator.coordinator import Coordinator
+from tmapi_async.harvest.engines.base import Driver, Gates, total_budget
+from tmapi_async.harvest.engines.multi import same_host
+from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters
+
+from .token_source import TokenPlace
 
 
 class ClusterEngine:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import dask.config
 from distributed import LocalCluster
 
-from . import deaf
+from .worker import preload as deaf
 
 
 @asynccontextmanager

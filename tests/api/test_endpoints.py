@@ -1,0 +1,358 @@
+"""Every endpoint as described: what it takes, what it refuses, what its recorded bodies hold."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.making import dumped, sample
+from tmapi_async import InvalidRequestError, MalformedReplyError, Page, TMAPIError
+from tmapi_async.api.endpoints import (
+    BY_SHORT_NAME,
+    CATEGORY_INFO,
+    CATEGORY_ITEMS,
+    CATEGORY_ITEMS_V2,
+    ENDPOINTS,
+    GLOBAL_SEARCH_ITEMS,
+    ITEM_DETAIL,
+    SEARCH_ITEMS,
+    SHOP_ITEMS,
+    SHOP_ITEMS_V2,
+    Endpoint,
+)
+from tmapi_async.api.listings import Listing, PageRequest, describe, endpoint_of
+from tmapi_async.api.replies import Reply, read_reply
+
+if TYPE_CHECKING:
+    from tmapi_async.api.values import Wire
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+
+ASKED: dict[str, tuple[Endpoint, dict[str, Any]]] = {
+    "doc-category-items-v1": (CATEGORY_ITEMS, {"cat_id": 1031910}),
+    "doc-category-items-v2": (CATEGORY_ITEMS_V2, {"cat_id": 1031922}),
+    "doc-search-items": (SEARCH_ITEMS, {"keyword": "男士T恤"}),
+    "doc-shop-items": (SHOP_ITEMS, {"member_id": "b2b-1"}),
+    "doc-shop-items-v2": (SHOP_ITEMS_V2, {"shop_url": "https://shop1.1688.com"}),
+    "doc-global-search-items": (GLOBAL_SEARCH_ITEMS, {"keyword": "bag", "sort": "price_up"}),
+    "doc-category-info": (CATEGORY_INFO, {"cat_id": 201149004}),
+    "doc-item-detail": (ITEM_DETAIL, {"item_id": 859086919394}),
+}
+"""Recorded body -> the question it answers."""
+
+
+def answer(endpoint: Endpoint, body: Any, *, number: int = 1, **params: Any) -> Page[Any]:
+    """The page that a body is read as."""
+    found = reading(endpoint, body, number=number, **params)
+    assert isinstance(found, Page), found
+    return found
+
+
+def reading(
+    endpoint: Endpoint, body: Any, *, number: int = 1, **params: Any
+) -> Page[Any] | TMAPIError:
+    """What a body is read as."""
+    sent = body if isinstance(body, bytes) else dumped(body)
+    request = PageRequest(describe(endpoint, params), number)
+    return read_reply(Reply(200, {}, sent), request, now=NOW)
+
+
+def same(kept: Any, sent: Any) -> bool:
+    """Whether a value that was decoded still says what was sent; IDs may have become numbers."""
+    if isinstance(sent, dict):
+        return all(name in kept and same(kept[name], value) for name, value in sent.items())
+    if isinstance(sent, list):
+        return len(kept) == len(sent) and all(map(same, kept, sent))
+    return bool(kept == sent or (isinstance(kept, int) and str(kept) == sent))
+
+
+def everything(item: Wire) -> dict[str, Any]:
+    """A row re-encoded, with what no struct knows put back."""
+    row: dict[str, Any] = json.loads(msgspec.json.encode(item))
+
+    def put_back(into: dict[str, Any], more: dict[str, Any]) -> None:
+        for name, value in more.items():
+            if isinstance(value, dict) and isinstance(into.get(name), dict):
+                put_back(into[name], value)
+            elif isinstance(value, list) and isinstance(into.get(name), list):
+                for one, rest in zip(into[name], value, strict=True):
+                    put_back(one, rest)
+            else:
+                into[name] = value
+
+    put_back(row, item.extra)  # type: ignore[attr-defined]
+    return row
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_recorded_body_loses_no_field(name: str) -> None:
+    """Re-encoded, every known value is there; there is nothing unknown in the recorded bodies."""
+    endpoint, params = ASKED[name]
+    body = sample(name)
+    page = answer(endpoint, body, **params)
+    data = json.loads(body)["data"]
+    sent = data["items"] if endpoint.paged else [data]
+    assert page.rejects == []
+    assert len(page.items) == len(sent)
+    for item, row in zip(page.items, sent, strict=True):
+        assert item.extra == {}
+        assert same(json.loads(msgspec.json.encode(item)), row), row
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_unknown_fields_are_kept_at_any_depth(name: str) -> None:
+    """A field that no struct knows is in `extra`, where it was sent; nothing else is lost."""
+    endpoint, params = ASKED[name]
+    body = json.loads(sample(name))
+    rows = body["data"]["items"] if endpoint.paged else [body["data"]]
+    for row in rows:
+        row["badge"] = {"level": 3}
+        for value in row.values():
+            if isinstance(value, dict) and value is not row["badge"]:
+                value["brand_new"] = ["x", None]
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                value[0]["brand_new"] = 1
+    page = answer(endpoint, body, **params)
+    assert page.rejects == []
+    for item, row in zip(page.items, rows, strict=True):
+        assert item.extra["badge"] == {"level": 3}
+        assert same(everything(item), row)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_row_that_does_not_fit_is_a_reject(name: str) -> None:
+    """A row whose ID is none is kept with its bytes, and costs no other row."""
+    endpoint, params = ASKED[name]
+    body = json.loads(sample(name))
+    rows = body["data"]["items"] if endpoint.paged else [body["data"]]
+    key = "id" if endpoint is CATEGORY_INFO else "item_id"
+    rows[0][key] = {"value": 1}
+    page = answer(endpoint, body, **params)
+    assert [reject.position for reject in page.rejects] == [0]
+    assert json.loads(page.rejects[0].raw) == rows[0]
+    assert len(page.items) == len(rows) - 1
+
+
+PRICES = {
+    "doc-category-items-v1": ["4.59", "44.00"],
+    "doc-category-items-v2": ["0.60", "0.60", "0.65"],
+    "doc-search-items": ["56", "8.9", "6"],
+    "doc-shop-items": ["3.90", "4.80", None],
+    "doc-shop-items-v2": ["298.00", "155.00", "105.00"],
+    "doc-global-search-items": ["35.0", "54.0"],
+    "doc-item-detail": ["25.90"],
+}
+
+
+@pytest.mark.parametrize("name", PRICES)
+def test_the_same_accessors_read_every_kind_of_product(name: str) -> None:
+    """Price, smallest order and pieces sold are read from whatever an endpoint sends."""
+    endpoint, params = ASKED[name]
+    items = answer(endpoint, sample(name), **params).items
+    for item, price in zip(items, PRICES[name], strict=True):
+        assert price is None or item.sale_price == Decimal(price)
+        assert item.sale_price is not None
+        assert item.sold is not None
+        assert item.sold >= 0
+
+
+def test_bounds_of_pieces_sold_are_read_from_every_spelling() -> None:
+    """The lower bound of 已售300+件, 全网4.1万+件 and 100000+ is the count."""
+    found = {}
+    for name in ("doc-search-items", "doc-category-items-v2"):
+        endpoint, params = ASKED[name]
+        found[name] = [item.sold for item in answer(endpoint, sample(name), **params).items]
+    assert found["doc-search-items"] == [300, 200, 41000]
+    assert found["doc-category-items-v2"][0] == 100_000
+
+
+# -- paging
+
+
+def envelope(rows: int, **data: Any) -> dict[str, Any]:
+    """A success of so many rows."""
+    items = [{"item_id": 600000000001 + n} for n in range(rows)]
+    return {"code": 200, "msg": "success", "data": {**data, "items": items}}
+
+
+TOTALS = [
+    # total, echoed size, rows, page number, more
+    (41, 20, 20, 2, True),
+    (40, 20, 20, 2, False),
+    ("2465", 20, 20, 123, True),
+    ("2465", 20, 5, 124, False),
+    (0, 20, 0, 1, False),
+    (7, None, 3, 2, True),
+    (6, None, 3, 2, False),
+    (5, None, 0, 1, True),  # an empty page that claims five rows is no end
+]
+
+
+@pytest.mark.parametrize("endpoint", [SHOP_ITEMS, SHOP_ITEMS_V2])
+@pytest.mark.parametrize(("total", "size", "rows", "number", "more"), TOTALS)
+def test_the_total_tells_the_end_where_nothing_else_does(
+    endpoint: Endpoint, total: object, size: int | None, rows: int, number: int, *, more: bool
+) -> None:
+    """Without `has_next_page` a listing goes on while its pages, as echoed, lie below the total."""
+    asked = {endpoint.required[0]: "x", "page_size": 10}
+    page = answer(
+        endpoint, envelope(rows, total_count=total, page_size=size), number=number, **asked
+    )
+    assert page.has_next_page is more
+
+
+def test_has_next_page_is_believed_where_it_is_sent() -> None:
+    """The server's word on the next page wins over a total, which may be a ceiling."""
+    for word in (True, False):
+        body = envelope(20, has_next_page=word, total_count=2000, page_size=20)
+        page = answer(CATEGORY_ITEMS_V2, body, number=100, cat_id=5)
+        assert page.has_next_page is word
+        assert page.last_page == 100
+
+
+@pytest.mark.parametrize("endpoint", list(BY_SHORT_NAME.values()))
+def test_a_page_that_says_nothing_of_the_next_is_a_failure(endpoint: Endpoint) -> None:
+    """Where nothing tells whether there is more, nothing is assumed."""
+    value = 5 if endpoint.required[0] == "cat_id" else "x"
+    found = reading(endpoint, envelope(3), **{endpoint.required[0]: value})
+    assert isinstance(found, MalformedReplyError)
+    assert "next page" in str(found)
+
+
+def test_v1_ends_by_nothing_but_has_next_page() -> None:
+    """A total ends no listing of an endpoint that does not document one."""
+    found = reading(CATEGORY_ITEMS, envelope(3, total_count=3, page_size=20), cat_id=5)
+    assert isinstance(found, MalformedReplyError)
+
+
+# -- what is not paged
+
+
+def test_a_root_comes_as_a_list_or_as_an_object() -> None:
+    """The first level is read in either shape, since its shape is not documented."""
+    child = {"id": "54", "name": "服饰", "name_en": "Apparel", "level": 1, "has_children": True}
+    for data, count in ((({"children": [child]}), 1), ([child, child | {"id": "80"}], 2)):
+        page = answer(CATEGORY_INFO, {"code": 200, "data": data})
+        assert not page.has_next_page
+        assert len(page.items) == count
+    assert [item.id for item in page.items] == [54, 80]
+
+
+@pytest.mark.parametrize("data", [None, "x", 5, True, [5], [None], "absent"])
+def test_what_is_no_object_is_a_failure(data: object) -> None:
+    """A success without the object it should hold is a failure to be retried, never an answer."""
+    body = {"code": 200} if data == "absent" else {"code": 200, "data": data}
+    assert isinstance(reading(ITEM_DETAIL, body, item_id=5), MalformedReplyError)
+
+
+# -- what is refused
+
+REFUSED = [
+    (CATEGORY_ITEMS, {"cat_id": 5, "is_super_factory": True}, "called super_factory there"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "super_factory": True}, "called is_super_factory there"),
+    (CATEGORY_ITEMS, {"cat_id": 5, "sort": "sales"}, "category/items/v2, search/items"),
+    (CATEGORY_ITEMS, {"cat_id": 5, "price_start": 1}, "has it. It takes cat_id"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "sort": "price"}, "one of default, sales, price_up"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "sort": "price_upp"}, "did you mean 'price_up'"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "sort": "time_up"}, "not 'time_up'"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "language": "de"}, "one of en, zh, ru"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "price_start": "cheap"}, "price in yuan such as 9.90"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "price_start": -1}, "price in yuan"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "price_end": True}, "price in yuan"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "price_end": float("nan")}, "price in yuan"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "price_end": Decimal("Infinity")}, "price in yuan"),
+    (CATEGORY_ITEMS_V2, {"cat_id": 5, "price_start": 5, "price_end": 4}, "5 lies above"),
+    (CATEGORY_ITEMS_V2, {"sort": "sales"}, "needs cat_id"),
+    (SEARCH_ITEMS, {"keyword": ""}, "keyword must be text"),
+    (SEARCH_ITEMS, {"keyword": "a\nb"}, "printable"),
+    (SEARCH_ITEMS, {"keyword": "x" * 501}, "1 to 500"),
+    (SEARCH_ITEMS, {"keyword": "x", "page_size": 21}, "from 1 to 20"),
+    (SEARCH_ITEMS, {"keyword": "x", "page_size": 0}, "from 1 to 20"),
+    (SEARCH_ITEMS, {"keyword": "x", "moq": True}, "moq must be a whole number"),
+    (SHOP_ITEMS, {"shop_url": "https://x.1688.com"}, "called member_id there"),
+    (SHOP_ITEMS_V2, {"member_id": "b2b-1"}, "called shop_url there"),
+    (SHOP_ITEMS_V2, {"shop_url": "x", "cat_type": "2"}, "one of 0, 1"),
+    (GLOBAL_SEARCH_ITEMS, {"sort": "sales"}, "needs keyword or cat_id"),
+    (ITEM_DETAIL, {"item_id": "abc"}, "not an item ID"),
+    (ITEM_DETAIL, {"itemid": 5}, "called item_id there"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "params", "told"), REFUSED)
+def test_what_an_endpoint_does_not_take_is_refused(
+    endpoint: Endpoint, params: dict[str, Any], told: str
+) -> None:
+    """A parameter that would be ignored, or a bad value, is refused, and what is right is told."""
+    with pytest.raises(InvalidRequestError, match=told) as caught:
+        describe(endpoint, params)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 320
+
+
+def test_an_endpoint_of_a_newer_version_is_told() -> None:
+    """A listing of an endpoint that this version does not know names the way out."""
+    with pytest.raises(InvalidRequestError, match="upgrade"):
+        endpoint_of(Listing("orders", ()))
+
+
+# -- one question, one listing
+
+
+def test_what_the_server_assumes_is_not_sent() -> None:
+    """The same question asked in other words is the same listing."""
+    plain = describe(CATEGORY_ITEMS_V2, {"cat_id": 5})
+    assert plain == describe(
+        CATEGORY_ITEMS_V2, {"cat_id": "5", "sort": "default", "page_size": 20, "language": None}
+    )
+    assert describe(CATEGORY_ITEMS_V2, {"cat_id": 5, "price_start": "9.90"}) == describe(
+        CATEGORY_ITEMS_V2, {"cat_id": 5, "price_start": Decimal("9.9")}
+    )
+    ten = describe(CATEGORY_ITEMS_V2, {"cat_id": 5, "price_start": 10, "price_end": 100})
+    assert ten.query == "cat_id=5&price_end=100&price_start=10"
+
+
+TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1)
+
+
+@given(TEXT, TEXT)
+def test_any_keyword_goes_round(one: str, two: str) -> None:
+    """A keyword is quoted on the wire and readable in the identity; two never read the same."""
+    listings = []
+    for text in (one, two):
+        if not text.strip() or not text.strip().isprintable():
+            return
+        listings.append(describe(SEARCH_ITEMS, {"keyword": text}))
+    left, right = listings
+    assert left.query.isascii()
+    assert not set(" &#?+") & set(left.query.partition("=")[2])
+    assert left.identity.isprintable()
+    assert (left.identity == right.identity) == (left == right) == (left.query == right.query)
+
+
+def test_identities_are_readable() -> None:
+    """Chinese stays Chinese; what could end a parameter is quoted."""
+    assert describe(SEARCH_ITEMS, {"keyword": "男士 T&恤"}).identity == (
+        "search/items?keyword=男士%20T%26恤"
+    )
+    shop = describe(SHOP_ITEMS_V2, {"shop_url": "https://shop1.1688.com"})
+    assert shop.identity == "shop/items/v2?shop_url=https://shop1.1688.com"
+    assert shop.query == "shop_url=https%3A%2F%2Fshop1.1688.com"
+    assert describe(CATEGORY_INFO, {}).identity == "category/info"
+
+
+def test_names_and_paths_are_those_of_the_document() -> None:
+    """Each endpoint is found by its name, and by a short one where it is paged."""
+    assert len(ENDPOINTS) == 8
+    for name, endpoint in ENDPOINTS.items():
+        assert endpoint.name == name
+        assert endpoint.path == f"/1688/{name}"
+    assert set(BY_SHORT_NAME) == {
+        "category-v1", "category-v2", "search", "shop", "shop-v2", "global-search",
+    }  # fmt: skip

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import decimal
+import json
+import math
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tmapi_async import Item, PriceInfo, SaleInfo, ShopInfo, count, money, percent
+from tmapi_async.api.values import Number
+
+PLAIN_DECIMALS = st.decimals(
+    min_value=Decimal(-(10**12)), max_value=Decimal(10**12), allow_nan=False, places=4
+)
+NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=60)
+READERS = (money, count, percent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("0.60", "0.60"),
+        ("56", "56"),
+        ("298.00", "298.00"),
+        ("4.59", "4.59"),
+        (" 4.59 ", "4.59"),
+        ("0", "0"),
+        ("0.00", "0.00"),
+        ("-1.50", "-1.50"),
+        (56, "56"),
+        (0, "0"),
+        (4.59, "4.59"),
+        (0.1, "0.1"),
+        ("1e5", "100000"),
+        ("1.50E+2", "150"),
+        ("1e-3", "0.001"),
+        (1e22, "10000000000000000000000"),
+    ],
+)
+def test_money_keeps_amount_and_scale(sent: Number, read: str) -> None:
+    """Money is the exact decimal that was sent, with its scale, and never in powers of ten."""
+    assert str(money(sent)) == read
+
+
+NO_NUMBER = ("", None, "null", "1.2.3", "1,299.00", True, False, math.nan, math.inf, -math.inf)
+NO_PRICE = (*NO_NUMBER, " ", "-", ".", "¥4.59", "4.59元", "4.59-5.00", "NaN", "Infinity", "sNaN")
+ODD_PRICE = ("0x10", "1_000", "+5", "1e999", "\u0664", "\uff14", "5\n5", "9" * 41, "面议")
+HUGE = (pytest.param(10**5000, id="huge"), pytest.param(-(10**5000), id="huge-negative"))
+
+
+@pytest.mark.parametrize("sent", [*NO_PRICE, *ODD_PRICE, *HUGE])
+def test_what_is_no_price_is_none(sent: Number) -> None:
+    """Whatever is not a plain decimal number is no price: None, never 0."""
+    assert money(sent) is None
+
+
+@given(PLAIN_DECIMALS)
+def test_money_goes_round_exactly(amount: Decimal) -> None:
+    """An amount sent as plain text comes back digit for digit, trailing zeros included."""
+    text = f"{amount:f}"
+    assert str(money(text)) == text
+
+
+@given(NUMBERS)
+@example(10**5000)
+@example("\uff19" * 39)
+@example("1" * 39 + "万")
+@example("0." + "1" * 38)
+def test_no_reader_ever_raises(sent: Number) -> None:
+    """Money, count and percent return a finite number or None for anything JSON can hold."""
+    found = [reader(sent) for reader in READERS]
+    assert found[1] is None or type(found[1]) is int
+    assert all(value is None or value.is_finite() for value in (found[0], found[2]) if value)
+
+
+@given(NUMBERS)
+def test_zero_is_read_only_where_a_zero_was_sent(sent: Number) -> None:
+    """Money is 0 only where every digit that was sent before an exponent is a 0."""
+    if money(sent) == 0:
+        digits = [c for c in str(sent).lower().split("e")[0] if c.isdigit()]
+        assert digits
+        assert set(digits) == {"0"}
+
+
+def test_a_strict_decimal_context_changes_nothing() -> None:
+    """Readers are exact and silent whatever decimal context the caller has set."""
+    with decimal.localcontext() as context:
+        context.prec = 3
+        context.traps[decimal.Inexact] = True
+        context.traps[decimal.Rounded] = True
+        assert money("123456.7890") == Decimal("123456.7890")
+        assert percent("0.123456789") == Decimal("12.3456789")
+        assert count("12.34567万") == 123456
+
+
+def test_a_long_fraction_is_exact() -> None:
+    """A rate of more digits than Python's default context holds is not rounded."""
+    assert percent("0.1234567890123456789012345678901234567") == Decimal(
+        "12.34567890123456789012345678901234567"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (88, 88),
+        (0, 0),
+        (10**30, 10**30),
+        ("88", 88),
+        ("180100", 180100),
+        ("100000+", 100_000),
+        ("已售300+件", 300),
+        ("全网4.1万+件", 41_000),
+        ("4.1万", 41_000),
+        ("2 万+", 20_000),
+        ("1.5亿", 150_000_000),
+        ("3千+", 3_000),
+        ("1.2w+", 12_000),
+        ("1.2W+", 12_000),
+        ("5k+", 5_000),
+        ("300kg", 300),
+        ("88件", 88),
+        ("~300", 300),
+        (88.0, 88),
+        ("88.0", 88),
+        ("1e5", 100_000),
+    ],
+)
+def test_a_count_is_read_in_every_shape(sent: Number, read: int) -> None:
+    """Counts come as numbers, text, lower bounds and Chinese units; each is an int."""
+    assert count(sent) == read
+
+
+NO_COUNT = ("暂无", "+", "万+", "100-200", "1,000+", "-", "\uff19\uff10", "..", "3月5日")
+
+
+@pytest.mark.parametrize("sent", [*NO_NUMBER, *NO_COUNT, "9" * 41 + "件"])
+def test_what_tells_no_count_is_none(sent: Number) -> None:
+    """A text without one clear number is no count: None, never a guess and never 0."""
+    assert count(sent) is None
+
+
+@given(st.integers(min_value=0, max_value=10**15))
+def test_counts_go_round(number: int) -> None:
+    """A count reads the same as a number, as text, as a bound and as units of ten thousand."""
+    assert count(number) == count(str(number)) == count(f"已售{number}+件") == number
+    assert count(f"{number}万+") == number * 10_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("38.46", "38.46"),
+        ("29.2%", "29.2"),
+        (" 29.2 % ", "29.2"),
+        ("0.3", "30.0"),
+        ("0.5", "50.0"),
+        (0.3, "30.0"),
+        ("0.3%", "0.3"),
+        ("0", "0"),
+        ("0%", "0"),
+        ("100", "100"),
+        ("1", "1"),
+        ("0.99", "99"),
+        (18.18, "18.18"),
+    ],
+)
+def test_a_rate_is_read_in_percent(sent: Number, read: str) -> None:
+    """A rate is percent, whether sent as percent, with a percent sign or as a fraction."""
+    assert percent(sent) == Decimal(read)
+
+
+@pytest.mark.parametrize("sent", ["", None, "null", "%", "high", "-%", "29.2%%", math.nan, True])
+def test_what_is_no_rate_is_none(sent: Number) -> None:
+    """A text that is no rate is None, never 0."""
+    assert percent(sent) is None
+
+
+def decode(**fields: object) -> Item:
+    """Decode a row as the client does."""
+    return msgspec.json.decode(json.dumps({"item_id": 5} | fields), type=Item, strict=False)
+
+
+@pytest.mark.parametrize("sent", [884674536008, "884674536008", 884674536008.0])
+def test_an_item_id_is_an_int(sent: object) -> None:
+    """An item ID is an int, whether it came as a number or as text."""
+    item = decode(item_id=sent)
+    assert item.item_id == 884674536008
+    assert type(item.item_id) is int
+
+
+@pytest.mark.parametrize("sent", [1, 2**63 - 1, str(2**63 - 1)])
+def test_item_ids_at_the_bounds_are_taken(sent: object) -> None:
+    """The smallest ID is 1, the largest that of a signed 64-bit integer."""
+    assert decode(item_id=sent).item_id == int(str(sent))
+
+
+NO_IDS = (0, -1, 2**63, str(2**63), 1.5, "1.5", "", " 5", "n/a", "null", None, True, "\uff15")
+
+
+@pytest.mark.parametrize("sent", [*NO_IDS, [5], {"v": 5}])
+def test_item_ids_out_of_bounds_are_refused(sent: object) -> None:
+    """What is not a positive 64-bit integer is no item ID."""
+    with pytest.raises(msgspec.ValidationError, match="item_id"):
+        decode(item_id=sent)
+
+
+def test_an_item_needs_its_id_and_nothing_else() -> None:
+    """Every field but the ID may be absent, and every accessor then tells None."""
+    item = decode()
+    assert (item.title, item.price_info, item.shop_info, item.sale_info) == (None,) * 4
+    assert (item.sale_price, item.show_price, item.origin_price) == (None,) * 3
+    assert (item.min_order, item.sold, item.repurchase_percent) == (None,) * 3
+    assert item.extra == {}
+    with pytest.raises(msgspec.ValidationError, match="item_id"):
+        msgspec.json.decode(b"{}", type=Item)
+
+
+def test_blocks_may_be_null_or_the_literal_null() -> None:
+    """A block that is null, or the text "null" where null was meant, is None."""
+    for sent in (None, "null"):
+        item = decode(price_info=sent, sale_info=sent, shop_info=sent)
+        assert (item.price_info, item.sale_info, item.shop_info) == (None, None, None)
+
+
+def test_accessors_read_the_documented_row() -> None:
+    """The accessors give the numbers of the documented row."""
+    item = Item(
+        item_id=884674536008,
+        price="",
+        price_info=PriceInfo(sale_price="4.59", show_price="4.60", origin_price="5.40"),
+        quantity_begin=200,
+        sales_count="180100",
+        sale_info=SaleInfo(sale_quantity_int=7, buyer_count=89750),
+        shop_info=ShopInfo(is_super_factory=False, shop_repurchase_rate="38.46"),
+    )
+    assert item.sale_price == Decimal("4.59")
+    assert item.show_price == Decimal("4.60")
+    assert item.origin_price == Decimal("5.40")
+    assert (item.min_order, item.sold) == (200, 180_100)
+    assert item.repurchase_percent == Decimal("38.46")
+
+
+@pytest.mark.parametrize(
+    ("price", "sale_price", "read"),
+    [
+        ("0.60", None, Decimal("0.60")),
+        ("0.60", "", Decimal("0.60")),
+        ("0.60", "0.55", Decimal("0.55")),
+        ("0.60", "0.00", Decimal("0.00")),
+        ("", "", None),
+        (None, "null", None),
+    ],
+)
+def test_the_price_is_where_one_was_sent(
+    price: Number, sale_price: Number, read: Decimal | None
+) -> None:
+    """The selling price is that of price_info, else price; a price of 0 counts as one."""
+    item = Item(item_id=1, price=price, price_info=PriceInfo(sale_price=sale_price))
+    assert item.sale_price == read
+
+
+def test_sold_falls_back_to_the_sales_figures() -> None:
+    """Where sales_count tells nothing, the sales figures do; a count of 0 is a count."""
+    figures = SaleInfo(sale_quantity_int=88)
+    assert Item(item_id=1, sales_count="", sale_info=figures).sold == 88
+    assert Item(item_id=1, sales_count=0, sale_info=figures).sold == 0
+    assert Item(item_id=1, sales_count="100000+", sale_info=figures).sold == 100_000

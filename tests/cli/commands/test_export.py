@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.journals import body, of_catalogue, of_rows, row, write
+from tmapi_async.cli.commands.export import Request, export
+
+
+def tmapi(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `tmapi export` as a user does."""
+    command = [sys.executable, "-c", "from tmapi_async.cli import main; main()", "export"]
+    return subprocess.run(  # noqa: S603 - our own command
+        [*command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        **options,
+    )
+
+
+def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
+    """Destinations may follow one --to or have their own; the summary is the last line."""
+    journal, _ = of_catalogue(tmp_path / "a.journal", {7: 25})
+    names = ("a.csv", "b.parquet", "c.jsonl", "d.jsonl.zst")
+    paths = [tmp_path / name for name in names]
+    done = tmapi(journal, "--to", *paths[:3], "--to", paths[3], "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["rows"], summary["pages"], summary["run"]) == (25, 2, 1)
+    assert summary["stopped_by"] is None
+    landed = {one["to"]: one["bytes"] for one in summary["destinations"]}
+    assert landed == {str(path): path.stat().st_size for path in paths}
+    assert "25 rows of 2 pages of run 1" in done.stderr
+
+
+def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
+    """The end says how many values were not read, in which columns, and what is not complete."""
+    rows = [row(1, price="面议", sales_count="100000+"), row(2, price="?"), None]
+    write(tmp_path / "a.journal", {7: [body(rows)]}, state="open")
+    done = tmapi(tmp_path / "a.journal", "--to", tmp_path / "a.parquet")
+    assert done.returncode == 0
+    assert "2 values could not be read" in done.stderr
+    assert "(price x 2)" in done.stderr
+    assert "(sales_count x 1)" in done.stderr
+    assert "1 rows could not be decoded" in done.stderr
+    assert "warning: 1 listings are not walked to their end" in done.stderr
+
+
+def test_rows_on_standard_output_stand_alone(tmp_path: Path) -> None:
+    """With `--to -` rows alone go to standard output, and the summary ends standard error."""
+    journal = of_rows(tmp_path / "a.journal", row(1), row(2))
+    done = tmapi(journal, "--to", "-", "--json", "-q")
+    assert done.returncode == 0
+    assert [json.loads(line)["item_id"] for line in done.stdout.splitlines()] == [1, 2]
+    assert json.loads(done.stderr.splitlines()[-1])["rows"] == 2
+
+
+def test_options_select(tmp_path: Path) -> None:
+    """Run, time, category and uniqueness select, and so does their combination."""
+    path = tmp_path / "a.journal"
+    write(path, {7: [body([row(1), row(1)])], 8: [body([row(2)])]})
+    write(path, {7: [body([row(3)])]}, refresh=True)
+
+    def ids(**fields: Any) -> list[int]:
+        target = tmp_path / "a.jsonl"
+        assert export(request_of(path, [str(target)], **fields)) == 0
+        return [json.loads(line)["item_id"] for line in target.read_bytes().splitlines()]
+
+    assert ids() == [3]
+    assert ids(run="1") == [1, 1, 2]
+    assert ids(run="all", unique=True, cats=["7"]) == [1, 3]
+    assert ids(since="2026-01-05") == [1, 1, 2, 3]
+    assert ids(since="2026-01-05T09:30:01Z") == []
+    assert ids(since="2026-01-05T17:30:00+08:00", run="1", cats=["8"]) == [2]
+
+
+def request_of(journal: Path, to: list[str], **fields: Any) -> Request:
+    """What the command makes of its options."""
+    given = {"table": None, "run": None, "since": None, "cats": [], "unique": False}
+    return Request(journal=journal, to=to, **(given | fields), json=False, quiet=False)
+
+
+@pytest.mark.parametrize(
+    ("to", "fields", "said"),
+    [
+        ("a.xlsx", {}, "told by the ending"),
+        ("nowhere/a.csv", {}, "make it first"),
+        ("a.csv", {"run": "zero"}, "--run must be latest, all or the number of a run"),
+        ("a.csv", {"run": "0"}, "--run must be"),
+        ("a.csv", {"run": "5"}, "has no run 5"),
+        ("a.csv", {"since": "yesterday"}, "--since must be a date"),
+        ("a.csv", {"cats": ["shoes"]}, "'shoes' is not a category ID"),
+        ("a.csv", {"cats": ["9"]}, "nothing of category 9"),
+        ("a.csv", {"table": "x"}, "--table is for databases"),
+    ],
+)
+def test_bad_usage_is_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    to: str,
+    fields: dict[str, Any],
+    said: str,
+) -> None:
+    """What makes no sense ends with exit 2 and a line that says why; no file is made."""
+    journal = of_rows(tmp_path / "a.journal", row(1))
+    assert export(request_of(journal, [str(tmp_path / to)], **fields)) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.journal"]
+
+
+def test_a_destination_needs_its_option(tmp_path: Path) -> None:
+    """What follows the journal without --to is refused: nobody means to write by accident."""
+    journal = of_rows(tmp_path / "a.journal", row(1))
+    done = tmapi(journal, tmp_path / "a.csv")
+    assert done.returncode == 2
+    assert "no destination: give --to" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_journal_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A journal that is not there, or is something else, ends with exit 2."""
+    (tmp_path / "b.journal").write_text("not a journal, but long enough to be read as one" * 20)
+    for name, said in (("a.journal", "no such journal"), ("b.journal", "not a journal of tmapi")):
+        assert export(request_of(tmp_path / name, [str(tmp_path / "a.jsonl")])) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_database_that_is_not_there_ends_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that cannot be reached is no bad usage: the same command may work later."""
+    journal = of_rows(tmp_path / "a.journal", row(1))
+    assert export(request_of(journal, [f"postgresql://me:s3cret@/shop?host={tmp_path}"])) == 3
+    said = capsys.readouterr().err
+    assert "nothing was written" in said
+    assert "s3cret" not in said
+
+
+def test_postgres_from_the_command_line(
+    tmp_path: Path, postgres: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command tells what was new and what was there already."""
+    journal = of_rows(tmp_path / "a.journal", row(1), row(2))
+    for told in ("2 new, 0 changed, 0 as before", "0 new, 0 changed, 2 as before"):
+        assert export(request_of(journal, [postgres], table="goods")) == 0
+        said = capsys.readouterr().err
+        assert told in said
+        assert "s3cret" not in said
+
+
+STOPPED = """
+import os, signal, sys
+from tmapi_async.cli import main
+from tmapi_async.export import selection
+
+number, decoded = getattr(signal, sys.argv.pop()), selection._decoded
+selection._decoded = lambda *pages: (os.kill(os.getpid(), number), decoded(*pages))[1]
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_leaves_what_was_there(tmp_path: Path, name: str) -> None:
+    """Ctrl-C and SIGTERM end an export with exit 3, the old file, and nothing beside it."""
+    journal = of_rows(tmp_path / "a.journal", row(1))
+    target = tmp_path / "out" / "a.csv"
+    target.parent.mkdir()
+    target.write_text("old")
+    done = subprocess.run(  # noqa: S603 - our own code
+        [
+            sys.executable,
+            "-c",
+            STOPPED,
+            "export",
+            str(journal),
+            "--to",
+            str(target),
+            "--json",
+            name,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "interrupted" in done.stderr
+    assert json.loads(done.stdout)["stopped_by"] == "signal"
+    assert [path.name for path in target.parent.iterdir()] == ["a.csv"]
+    assert target.read_text() == "old"
+
+
+def test_a_reader_that_goes_ends_it_quietly(tmp_path: Path) -> None:
+    """`| head` ends an export without a word."""
+    journal, _ = of_catalogue(tmp_path / "a.journal", {7: 2000})
+    command = [sys.executable, "-c", "from tmapi_async.cli import main; main()", "export"]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*command, str(journal), "--to", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline().startswith(b"{")
+        child.stdout.close()
+        said = child.stderr.read()
+        child.wait(60)
+    assert (child.returncode, said) == (3, b"")

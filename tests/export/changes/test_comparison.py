@@ -1,0 +1,209 @@
+"""Changes between two runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.journals import body, write
+from tests.support.journals import row as journal_row
+from tmapi_async.export.changes.change_files import amount, json_lines, write_file
+from tmapi_async.export.changes.comparison import compare_runs
+from tmapi_async.export.changes.kinds import KINDS, SIGHTING, compare, latest, tallies
+
+LISTINGS = ("a", "b", "c")
+
+
+def sightings(rows):
+    """Sightings in the order of commits, as `latest` takes them."""
+    named = [dict(zip(SIGHTING.names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(named, schema=SIGHTING)
+
+
+def changed(before, after, *, walked_before=frozenset(LISTINGS), walked_both=frozenset(LISTINGS)):
+    """The changes between two runs, as dicts, and how many are unsure."""
+    table, unsure = compare(
+        latest(sightings(before)),
+        latest(sightings(after)),
+        walked_before=set(walked_before),
+        walked_both=set(walked_both),
+    )
+    return table.to_pylist(), unsure
+
+
+def row(item, price="1.00", sold=5, listing="a"):
+    """One sighting."""
+    return (listing, 1, item, f"title {item}", None if price is None else Decimal(price), sold)
+
+
+def test_the_latest_sighting_of_an_item_is_the_one_compared():
+    """An item that was seen twice counts once, as it was seen last."""
+    found, _ = changed([row(1, "1.00"), row(1, "2.00")], [row(1, "2.00")])
+    assert found == []
+
+
+def test_a_price_that_rose_or_fell_is_told_with_its_share():
+    """Dearer and cheaper carry both prices and the change in percent of the earlier one."""
+    found, _ = changed([row(1, "2.00"), row(2, "2.00")], [row(1, "2.50"), row(2, "1.00")])
+    told = [(r["item_id"], r["change"], r["price_change_percent"]) for r in found]
+    assert sorted(told) == [(1, "dearer", Decimal(25)), (2, "cheaper", Decimal(-50))]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1.00"), ("1.00", None), (None, None)])
+def test_a_price_that_is_not_known_is_not_a_price_of_zero(before, after):
+    """No price on one side makes neither a rise nor a fall."""
+    found, _ = changed([row(1, before)], [row(1, after)])
+    assert found == []
+
+
+def test_a_price_that_was_zero_has_no_share():
+    """A rise from 0 is told without a percentage."""
+    found, _ = changed([row(1, "0")], [row(1, "1.00")])
+    assert [(r["change"], r["price_change_percent"]) for r in found] == [("dearer", None)]
+
+
+def test_gone_needs_both_runs_to_have_walked_the_listing():
+    """An item that is missing from a listing cut short is unsure, not gone."""
+    found, unsure = changed([row(1)], [], walked_both=frozenset())
+    assert (found, unsure) == ([], 1)
+    found, unsure = changed([row(1)], [])
+    assert ([r["change"] for r in found], unsure) == (["gone"], 0)
+
+
+def test_new_needs_the_earlier_run_to_have_walked_the_listing():
+    """An item that an unfinished earlier run does not have may have been there all the same."""
+    found, unsure = changed([], [row(1)], walked_before=frozenset())
+    assert (found, unsure) == ([], 1)
+    found, unsure = changed([], [row(1)], walked_both=frozenset())
+    assert ([r["change"] for r in found], unsure) == (["new"], 0)
+
+
+rows = st.lists(
+    st.builds(
+        row,
+        st.integers(1, 6),
+        st.sampled_from([None, "0", "0.5", "1.00", "7.1234"]),
+        st.one_of(st.none(), st.integers(0, 3)),
+        st.sampled_from(LISTINGS),
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None)  # Arrow's first join loads its kernels
+@given(rows, rows, st.sets(st.sampled_from(LISTINGS)), st.sets(st.sampled_from(LISTINGS)))
+def test_changes_are_what_a_plain_loop_finds(before, after, ended_before, ended_after):
+    """For any two runs Arrow and a loop over dicts agree."""
+    both = ended_before & ended_after
+    table, unsure = compare(
+        latest(sightings(before)),
+        latest(sightings(after)),
+        walked_before=ended_before,
+        walked_both=both,
+    )
+    expected = Counter(
+        kind for kind in plain(before, after, ended_before, both).values() if kind != "same"
+    )
+    assert expected.pop("unsure", 0) == unsure
+    assert Counter(table["change"].to_pylist()) == expected
+
+
+def plain(before, after, ended_before, both):
+    """Each item's kind of change, the slow way."""
+    old = {(r[0], r[2]): r for r in before}
+    new = {(r[0], r[2]): r for r in after}
+    found = {}
+    for key in old.keys() | new.keys():
+        if key not in new:
+            found[key] = "gone" if key[0] in both else "unsure"
+        elif key not in old:
+            found[key] = "new" if key[0] in ended_before else "unsure"
+        else:
+            found[key] = moved(old[key], new[key])
+    return found
+
+
+def moved(old, new):
+    """How an item that both runs have has changed."""
+    if old[4] is not None and new[4] is not None and old[4] != new[4]:
+        return "dearer" if new[4] > old[4] else "cheaper"
+    return "sales" if None not in (old[5], new[5]) and old[5] != new[5] else "same"
+
+
+def test_the_figures_of_the_categories_sum_to_the_changes():
+    """Every change is counted once, in its category, under its kind."""
+    before = latest(sightings([row(1), row(2), row(3, sold=1)]))
+    after = latest(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
+    table, _ = compare(before, after, walked_before={"a"}, walked_both={"a"})
+    (figures,) = tallies(before, after, table).values()
+    assert (figures.before, figures.after) == (3, 3)
+    assert {kind: getattr(figures, kind) for kind in KINDS} == {
+        "new": 1,
+        "gone": 1,
+        "dearer": 1,
+        "cheaper": 0,
+        "sales": 1,
+    }
+
+
+def test_listings_without_a_category_are_counted_one_by_one():
+    """Categories come first, by their numbers; what has none is counted by its listing."""
+    before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
+    table, _ = compare(before, sightings([]), walked_before=set(), walked_both={"b", "d"})
+    found = tallies(before, sightings([]), table)
+    assert [(name, one.before, one.gone) for name, one in found.items()] == [
+        ("9", 1, 0),
+        ("10", 2, 1),
+        ("b", 1, 1),
+        ("c", 1, 0),
+    ]
+
+
+PLACES = [("c", None), ("a", 10), ("d", 10), ("e", 9), ("b", None)]
+
+
+def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
+    """CSV of changes is as safe for spreadsheets as that of items."""
+    after = sightings([("a", 1, 1, "=1+1", Decimal(1), 1)])
+    table, _ = compare(sightings([]), after, walked_before={"a"}, walked_both={"a"})
+    write_file(table, tmp_path / "changes.csv")
+    assert '"\'=1+1"' in (tmp_path / "changes.csv").read_text("utf-8")
+
+
+def test_amounts_keep_every_digit_and_at_least_two_decimals():
+    """Money in JSON is exact text: no exponent, no digit lost, cents always there."""
+    texts = ["5", "0", "7.1", "0.0123", "100000"]
+    assert [amount(Decimal(text)) for text in texts] == [
+        "5.00",
+        "0.00",
+        "7.10",
+        "0.0123",
+        "100000.00",
+    ]
+
+
+def test_no_change_is_an_empty_table_in_every_form(tmp_path):
+    """Two equal runs give files with no row, not no files."""
+    table, _ = compare(sightings([]), sightings([]), walked_before=set(), walked_both=set())
+    for name in ("c.csv", "c.jsonl", "c.parquet"):
+        write_file(table, tmp_path / name)
+    assert (tmp_path / "c.csv").read_text().startswith('"change"')
+    assert (tmp_path / "c.jsonl").read_bytes() == b"" == b"".join(json_lines(table))
+
+
+def test_a_row_that_could_not_be_read_is_neither_gone_nor_new(tmp_path):
+    """A listing with rejects says nothing of what is missing in it: the item may be the reject."""
+    path = tmp_path / "j.tmapi"
+    rows = [journal_row(1, price_info={"sale_price": "1"}), journal_row(2)]
+    write(path, {7: [body(rows)]})
+    write(path, {7: [body([rows[0], {"item_id": {}}])]}, refresh=True)
+    write(path, {7: [body(rows)]}, refresh=True)
+    for before in (1, 2):
+        found = compare_runs(path, before=before, after=before + 1)
+        assert (found.total.gone, found.total.new) == (0, 0)
+        assert (found.unsure, found.partial) == (1, 1)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.journals import BEGAN, body, row, write
+from tmapi_async.api.listings import category_items
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.export import ExportRefusedError, Selection, export_journal
+from tmapi_async.export import selection as reading
+from tmapi_async.export.selection import chunks, scope
+from tmapi_async.export.sinks import Conversions, Rows
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.records import Counters, PageRecord
+
+
+def selected(path: Path, **wanted: Any) -> list[tuple[int, int, str]]:
+    """Run, item and title of what a selection has."""
+    with JournalReader(path) as reader:
+        parts = chunks(reader, scope(reader, Selection(**wanted)))
+        lines = b"".join(Rows(part, Conversions(), tables=False).lines for part in parts)
+    rows = map(json.loads, lines.splitlines())
+    return [(one["run"], one["item_id"], one["title"]) for one in rows]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Two runs of two categories, an hour apart."""
+    path = tmp_path / "a.journal"
+    write(path, {7: [body([row(1, title="a"), row(2, title="b")])], 8: [body([row(1, title="c")])]})
+    later = {7: [body([row(1, title="d"), row(1, title="e")])], 8: [body([row(3, title="f")])]}
+    return write(path, later, refresh=True, fetched_at=BEGAN + 3600)
+
+
+def test_the_latest_run_is_the_default(journal: Path) -> None:
+    """Without a word the latest run is exported, in the order of the commits."""
+    assert selected(journal) == [(2, 1, "d"), (2, 1, "e"), (2, 3, "f")]
+
+
+def test_a_run_can_be_named(journal: Path) -> None:
+    """A run is exported by its number, and 0 stands for all of them."""
+    assert selected(journal, run=1) == [(1, 1, "a"), (1, 2, "b"), (1, 1, "c")]
+    assert selected(journal, run=0) == [*selected(journal, run=1), *selected(journal, run=2)]
+
+
+def test_since_looks_at_all_runs(journal: Path) -> None:
+    """A time selects pages of any run, those of that very moment too; a run narrows it."""
+    first = datetime.fromtimestamp(BEGAN, UTC)
+    assert selected(journal, since=first) == selected(journal, run=0)
+    assert selected(journal, since=first + timedelta(seconds=1)) == selected(journal, run=2)
+    assert selected(journal, since=first + timedelta(hours=2)) == []
+    assert selected(journal, since=first, run=1) == selected(journal, run=1)
+
+
+def test_categories_can_be_named(journal: Path) -> None:
+    """One or several categories are exported alone."""
+    assert selected(journal, cats=frozenset({8})) == [(2, 3, "f")]
+    assert selected(journal, cats=frozenset({7, 8})) == selected(journal)
+
+
+@pytest.mark.parametrize("pages", [1, 2, 128])
+def test_unique_keeps_the_latest_sighting(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    """Of an item seen several times, on pages, listings and runs, the last sighting is kept."""
+    monkeypatch.setattr(reading, "CHUNK_PAGES", pages)
+    assert selected(journal, unique=True) == [(2, 1, "e"), (2, 3, "f")]
+    assert selected(journal, unique=True, run=0) == [(1, 2, "b"), (2, 1, "e"), (2, 3, "f")]
+    assert selected(journal, unique=True, run=1) == [(1, 2, "b"), (1, 1, "c")]
+
+
+def test_unique_tells_positions_and_rejects_right(tmp_path: Path) -> None:
+    """What is left out does not shift the positions of the rest."""
+    path = tmp_path / "a.journal"
+    write(path, {7: [body([row(1), None, row(2), row(1)])]})
+    with JournalReader(path) as reader:
+        (chunk,) = chunks(reader, scope(reader, Selection(unique=True)))
+    assert [list(positions) for positions in chunk.positions] == [[2, 3]]
+    assert (chunk.rows, chunk.rejects) == (2, 1)
+
+
+def test_unique_ignores_what_is_committed_meanwhile(tmp_path: Path) -> None:
+    """Pages that a harvest adds between the two readings are left for the next export."""
+    path = tmp_path / "a.journal"
+    write(path, {7: [body([row(1, title="a")])]}, state="open")
+
+    def add(_: int) -> None:
+        with_more = [body([row(1, title="a")]), body([row(1, title="late"), row(2)])]
+        write(path, {7: with_more})
+
+    with JournalReader(path) as reader:
+        found = scope(reader, Selection(unique=True))
+        parts = list(chunks(reader, found, tick=add))
+    assert [item.title for part in parts for items in part.items for item in items] == ["a"]
+    assert selected(path, unique=True) == [(1, 1, "late"), (1, 2, None)]
+
+
+def test_what_is_not_there_is_refused(journal: Path, tmp_path: Path) -> None:
+    """A run or a category that the journal does not have is refused, before anything is written."""
+    target = tmp_path / "a.jsonl"
+    for wanted, said in (
+        (Selection(run=3), "has no run 3: its latest are 1, 2"),
+        (Selection(cats=frozenset({7, 9})), "nothing of category 9 in run 2"),
+        (Selection(cats=frozenset({9}), run=0), "nothing of category 9 in the journal"),
+    ):
+        with pytest.raises(ExportRefusedError, match=said):
+            export_journal(journal, [str(target)], wanted)
+    with pytest.raises(InvalidRequestError, match="time zone"):
+        Selection(since=datetime(2026, 1, 5))  # noqa: DTZ001 - that is the mistake
+    assert not target.exists()
+
+
+def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
+    """The summary says how many listings have more to come, and how many failed."""
+    path = write(tmp_path / "a.journal", {7: [body([row(1)])]}, state="open")
+    write(path, {8: [body([row(2)])]}, state="failed")
+    done = export_journal(path, [str(tmp_path / "a.jsonl")])
+    assert (done.rows, done.listings_unfinished, done.listings_failed) == (2, 1, 1)
+
+
+async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
+    """While a harvest holds the journal, an export has every page whose commit has returned."""
+    path = tmp_path / "a.journal"
+    writing = Journal.open(path)
+    plan = writing.plan([category_items(7)])
+    start = writing.begin(plan, host="http://127.0.0.1", version="test", counters=Counters)
+    for number in (1, 2, 3):
+        text = body([row(number)], has_next=True)
+        page = PageRecord(start.visits[0], number, text, BEGAN, 1, 0.1, 200, 20, True, None, 1)
+        await writing.append(page)
+        target = tmp_path / f"{number}.jsonl"
+        done = await asyncio.to_thread(export_journal, path, [str(target)])
+        assert (done.rows, done.listings_unfinished) == (number, 1)
+    await writing.close()

@@ -1,0 +1,83 @@
+"""One cluster for all tests of a module: starting one takes longer than most of them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from distributed import Client, LocalCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Workers:
+    """Worker processes that tests may kill."""
+
+    def __init__(self, cluster: LocalCluster, log: Path) -> None:
+        self.cluster = cluster
+        self.log = log
+        self._client = Client(cluster, set_as_default=False)
+
+    @property
+    def address(self) -> str:
+        """The scheduler's address."""
+        return self.cluster.scheduler_address
+
+    def pids(self) -> dict[str, int]:
+        """Address to process of every worker there is now."""
+        found: dict[str, int] = self._client.run(os.getpid, on_error="ignore")
+        return {worker: pid for worker, pid in found.items() if isinstance(pid, int)}
+
+    def kill(self, pid: int) -> None:
+        """Kill a worker as nothing can be caught; its nanny starts another."""
+        os.kill(pid, signal.SIGKILL)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until there are so many workers."""
+        self._client.wait_for_workers(count, timeout=30)
+
+    def close(self) -> None:
+        """End all."""
+        self._client.close()
+
+
+@pytest.fixture(autouse=True)
+def left_behind() -> Iterator[None]:
+    """Connections to processes that were killed are left to the collector by tornado, now and then.
+
+    Else they would be found in, and held against, whichever test comes later.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    """Four worker processes, restarted when they are killed."""
+    log = tmp_path_factory.mktemp("cluster") / "distributed.log"
+    handler = logging.FileHandler(log)
+    logger = logging.getLogger("distributed")
+    logger.addHandler(handler)
+    with LocalCluster(
+        n_workers=4,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        silence_logs=False,
+    ) as cluster:
+        made = Workers(cluster, log)
+        made.wait_for(4)
+        yield made
+        made.close()
+    logger.removeHandler(handler)
+    handler.close()

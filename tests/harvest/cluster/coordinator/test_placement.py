@@ -1,0 +1,84 @@
+"""Who is seated where, and how many listings go to a seat."""
+
+from __future__ import annotations
+
+from dask.utils import key_split
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tmapi_async.api.listings import category_items
+from tmapi_async.harvest.cluster.coordinator.placement import (
+    name,
+    staff,
+    stretch_size,
+    surplus,
+    wanted,
+)
+
+
+@given(
+    widths=st.dictionaries(st.integers(0, 5), st.integers(1, 40), min_size=1),
+    workers=st.sets(st.sampled_from("abcdefgh"), min_size=1),
+)
+def test_every_account_is_seated_and_no_seat_is_without_slots(widths, workers):
+    """Each account has a seat, each worker too if slots suffice, and then none is added."""
+    pairs = staff(widths, sorted(workers), {})
+    assert len(set(pairs)) == len(pairs)
+    assert {account for account, _ in pairs} == set(widths)
+    for account, width in widths.items():
+        assert sum(number == account for number, _ in pairs) <= max(1, width // 2)
+    seated = {str(number): pair for number, pair in enumerate(pairs)}
+    assert staff(widths, sorted(workers), seated) == []
+    if sum(max(1, width // 2) for width in widths.values()) >= len(workers):
+        assert {worker for _, worker in pairs} == workers
+
+
+def test_one_account_is_spread_over_the_workers_as_far_as_its_slots_go():
+    """Eight slots are of use to four workers, and a fifth is left out."""
+    assert len(staff({0: 8}, list("abcde"), {})) == 4
+    assert staff({0: 1}, list("ab"), {}) == [(0, "a")]
+
+
+def test_a_worker_whose_account_has_stopped_is_seated_again():
+    """It helps an account that goes on."""
+    seated = {"x": (1, "b"), "y": (1, "c")}
+    assert staff({1: 20}, ["a", "b", "c"], seated) == [(1, "a")]
+
+
+def test_seats_without_a_slot_are_too_many():
+    """When the width falls below the seats, those with the fewest slots go."""
+    assert surplus(2, {"a": 1, "b": 0, "c": 1}) == ["b"]
+    assert surplus(8, {"a": 4, "b": 4}) == []
+    assert surplus(0, {"a": 0}) == []
+
+
+@given(
+    held=st.integers(0, 900),
+    slots=st.integers(0, 100),
+    rate=st.floats(0, 5000),
+    left=st.integers(0, 10**6),
+    seats=st.integers(1, 100),
+)
+def test_a_stretch_fills_a_seat_and_no_more(held, slots, rate, left, seats):
+    """A seat never has more than it is to have, and one that runs out of work gets some."""
+    size = stretch_size(held, slots, rate, left=left, seats=seats)
+    assert 0 <= size <= 512
+    assert not size or held + size <= wanted(slots, rate)
+    if slots and held < slots:
+        assert size >= 1
+
+
+def test_stretches_get_small_near_the_end():
+    """With little left a seat is given what keeps its slots busy, so that all end together."""
+    assert stretch_size(0, 4, 1000.0, left=100_000, seats=2) == 500
+    assert stretch_size(0, 4, 1000.0, left=40, seats=2) == 10
+    assert stretch_size(4, 4, 1000.0, left=4, seats=2) == 1
+
+
+def test_the_key_of_a_task_says_what_it_walks():
+    """A person can read it, and Dask groups all stretches under one name."""
+    first = category_items(1031910)
+    key = name(first, 16, 3, "seat 2")
+    assert key == "tmapi-stretch-3: category/items?cat_id=1031910 and 15 more (seat 2)"
+    assert name(first, 1, 3, "seat 2") == "tmapi-stretch-3: category/items?cat_id=1031910 (seat 2)"
+    assert key_split(key) == "tmapi-stretch"

@@ -1,0 +1,143 @@
+"""Bodies as they are stored: byte for byte, whatever dictionary they were written with."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.harvesting import body
+from tmapi_async.errors import BodyError
+from tmapi_async.journal import compression as bodies
+from tmapi_async.journal import schema
+from tmapi_async.journal.compression import SAMPLES, Decoder, Encoder
+from tmapi_async.sandbox import Catalogue, Config, Listing
+from tmapi_async.sandbox.responses.pages import Pages
+
+PATH = Path("test.journal")
+
+
+def pages(count):
+    """Bodies of full pages of the sandbox."""
+    sizes = {7: 20 * count}
+    made = Pages(Config(categories=sizes), Catalogue(1, sizes))
+    wire = Listing("/1688/category/items", (("cat_id", "7"),))
+    return [made.body(wire, number) for number in range(1, count + 1)]
+
+
+LONG = pages(2 * SAMPLES)
+
+
+@pytest.fixture
+def connection():
+    """The tables of a journal, in memory."""
+    made = sqlite3.connect(":memory:")
+    made.executescript(schema.TABLES)
+    yield made
+    made.close()
+
+
+def keep(connection, encoder):
+    """Store the dictionaries that have been trained; returns how many."""
+    rows = encoder.trained()
+    connection.executemany("INSERT INTO dictionary VALUES (?, ?, ?)", rows)
+    return len(rows)
+
+
+def encode(encoder, texts, endpoint="category/items"):
+    """Compress bodies; returns dictionary and frame of each."""
+    return [encoder.encode(endpoint, text) for text in texts]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=5000), min_size=1, max_size=8))
+def test_any_bytes_come_back(texts):
+    """A body need not be JSON, nor of any length, to come back byte for byte."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(schema.TABLES)
+    encoder, decoder = Encoder(connection), Decoder(connection, PATH)
+    for text in texts:
+        assert decoder.decode(*encoder.encode("category/items", text)) == text
+    connection.close()
+
+
+def test_a_dictionary_is_trained_once_enough_was_seen_and_pays(connection):
+    """After the first pages of an endpoint its bodies get smaller; earlier ones stay readable."""
+    encoder, decoder = Encoder(connection), Decoder(connection, PATH)
+    before = encode(encoder, LONG[:SAMPLES])
+    assert keep(connection, encoder) == 1
+    after = encode(encoder, LONG[SAMPLES:])
+    assert {dictionary for dictionary, _ in before} == {None}
+    assert {dictionary for dictionary, _ in after} == {1}
+    assert keep(connection, encoder) == 0
+    mean = [sum(len(frame) for _, frame in group) / len(group) for group in (before, after)]
+    assert mean[1] < 0.7 * mean[0]
+    assert [decoder.decode(*encoded) for encoded in (*before, *after)] == LONG
+
+
+def test_each_endpoint_has_a_dictionary_of_its_own(connection):
+    """Pages of another shape are learned from on their own."""
+    encoder = Encoder(connection)
+    encode(encoder, LONG[:SAMPLES])
+    encode(encoder, LONG[:SAMPLES], "search/items")
+    assert keep(connection, encoder) == 2
+    numbers = {
+        encoder.encode(endpoint, LONG[0])[0]
+        for endpoint in ("category/items", "search/items", "shop/items")
+    }
+    assert numbers == {1, 2, None}
+
+
+def test_a_later_start_uses_the_dictionary_that_is_there(connection):
+    """A journal is trained for once, not at each start."""
+    encoder = Encoder(connection)
+    encode(encoder, LONG[:SAMPLES])
+    keep(connection, encoder)
+    again = Encoder(connection)
+    dictionary, frame = again.encode("category/items", LONG[-1])
+    assert dictionary == 1
+    assert Decoder(connection, PATH).decode(1, frame) == LONG[-1]
+
+
+def test_bodies_too_small_to_learn_from_are_stored_without_a_dictionary(connection):
+    """Thousands of tiny bodies neither train anything nor are kept in memory."""
+    encoder = Encoder(connection)
+    for _ in range(60):
+        encode(encoder, [b"{}"] * SAMPLES)
+        assert keep(connection, encoder) == 0
+    assert encoder._endpoints["category/items"].samples is None
+
+
+def test_samples_that_cannot_be_trained_on_are_done_without(connection, monkeypatch):
+    """Where zstd refuses to train, bodies are stored as before."""
+
+    def refuse(*_args, **_more):
+        raise bodies.zstandard.ZstdError("nothing to learn")
+
+    monkeypatch.setattr(bodies.zstandard, "train_dictionary", refuse)
+    encoder = Encoder(connection)
+    encode(encoder, LONG[:SAMPLES])
+    assert keep(connection, encoder) == 0
+    assert encoder.encode("category/items", LONG[0])[0] is None
+
+
+def test_a_damaged_body_does_not_pass_for_a_body(connection):
+    """Every flipped byte is found, by the structure of the frame or by its checksum."""
+    _, frame = Encoder(connection).encode("category/items", body(1))
+    decoder = Decoder(connection, PATH)
+    for place in range(4, len(frame)):
+        damaged = frame[:place] + bytes([frame[place] ^ 0x10]) + frame[place + 1 :]
+        try:
+            found = decoder.decode(None, damaged)
+        except BodyError:
+            continue
+        assert found == body(1), place
+
+
+def test_a_missing_dictionary_is_told(connection):
+    """A body whose dictionary is gone is damaged, not empty."""
+    with pytest.raises(BodyError, match="dictionary 5 is missing"):
+        Decoder(connection, PATH).decode(5, b"")

@@ -1,0 +1,337 @@
+"""Opening a journal: private, one writer, refusals that leave the file as it is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.harvesting import begin, listings, record, stored
+from tmapi_async.errors import (
+    CorruptJournalError,
+    JournalError,
+    JournalInUseError,
+    NewerJournalError,
+    NoJournalError,
+    NotAJournalError,
+    OlderJournalError,
+    ReadOnlyJournalError,
+)
+from tmapi_async.harvest import JournalReader
+from tmapi_async.journal import lock as files
+from tmapi_async.journal import schema
+from tmapi_async.journal.journal import Journal
+
+HOLDER = """
+import sys
+from tmapi_async.journal.journal import Journal
+journal = Journal.open(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+async def filled(path, pages=3):
+    """A finished journal with some pages."""
+    journal = Journal.open(path)
+    (visit,) = begin(journal, listings(7)).visits
+    for number in range(1, pages + 1):
+        await journal.append(record(visit, number))
+    await journal.close()
+    return visit
+
+
+@pytest.fixture
+def holder(path):
+    """Another process that has the journal open for writing."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+async def test_no_file_of_a_journal_can_be_read_by_others(path):
+    """With an umask that hides nothing, the journal and all beside it are for the owner alone."""
+    before = os.umask(0)
+    try:
+        journal = Journal.open(path)
+        (visit,) = begin(journal, listings(7)).visits
+        await journal.append(record(visit, 1))
+        found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        await journal.close()
+    finally:
+        os.umask(before)
+    names = ["test.journal", "test.journal-lock", "test.journal-shm", "test.journal-wal"]
+    assert sorted(found) == names
+    assert set(found.values()) == {0o600}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_journal_is_private_from_its_first_moment(path, monkeypatch):
+    """The file is made with its final permissions, not made first and hidden later."""
+    made = {}
+    real = os.open
+
+    def watched(name, flags, mode=0o777, **more):
+        if flags & os.O_CREAT:
+            made[os.fspath(name)] = mode
+        return real(name, flags, mode, **more)
+
+    monkeypatch.setattr(files.os, "open", watched)
+    Journal.open(path)
+    assert made == {str(path): 0o600, f"{path}-lock": 0o600}
+
+
+def test_an_empty_file_becomes_a_private_journal(path):
+    """What mktemp made, or a start that was killed at once, is taken for a new journal."""
+    path.touch(0o644)
+    Journal.open(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_start_killed_while_it_made_the_tables_leaves_what_the_next_can_use(path):
+    """A database without tables is an unfinished journal, not somebody else's file."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    assert path.stat().st_size
+    with pytest.raises(NoJournalError, match="no start has written to it"):
+        JournalReader(path)
+    Journal.open(path)
+
+
+def test_a_second_writer_is_refused_by_name(path, holder):
+    """Another process that writes is named by its pid; reading stays possible."""
+    with pytest.raises(JournalInUseError, match=f"pid {holder.pid}") as refused:
+        Journal.open(path)
+    assert refused.value.pid == holder.pid
+    with JournalReader(path) as reader:
+        assert reader.writer == holder.pid
+        assert reader.runs() == []
+
+
+def test_a_killed_writer_leaves_no_lock(path, holder):
+    """The lock goes with its process, also after kill -9; the file it leaves is used again."""
+    holder.kill()
+    holder.wait(20)
+    assert files.lock_path(path).exists()
+    with JournalReader(path) as reader:
+        assert reader.writer is None
+    Journal.open(path)
+
+
+def test_one_process_opens_a_journal_once(path):
+    """A second writer in the same process is refused like any other."""
+    journal = Journal.open(path)
+    with pytest.raises(JournalInUseError, match=str(os.getpid())):
+        Journal.open(path)
+    assert journal.error is None
+
+
+def test_a_link_to_a_journal_is_the_same_journal(path, tmp_path):
+    """The lock is on the file, by whichever name it is reached."""
+    journal = Journal.open(path)
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(JournalInUseError):
+        Journal.open(tmp_path / "link")
+    assert journal.error is None
+
+
+def test_asking_who_writes_does_not_keep_a_writer_out(path):
+    """A reader that looks at the lock at that instant is not taken for a writer."""
+    files.lock_path(path).touch()
+    asking = os.open(files.lock_path(path), os.O_RDONLY)
+    files.fcntl.flock(asking, files.fcntl.LOCK_SH)
+    waits = []
+
+    def pause(seconds):
+        waits.append(seconds)
+        files.fcntl.flock(asking, files.fcntl.LOCK_UN)
+
+    original, files.time.sleep = files.time.sleep, pause
+    try:
+        Journal.open(path)
+    finally:
+        files.time.sleep = original
+        os.close(asking)
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"not a database at all\n" * 100, b"SQLite format 3\0" + bytes(5000), b"x\n"],
+    ids=["text", "a header alone", "two bytes"],
+)
+def test_a_file_that_is_no_journal_is_left_as_it_is(path, content):
+    """Somebody else's file is refused by name and not touched."""
+    path.write_bytes(content)
+    for opened in (Journal.open, JournalReader):
+        with pytest.raises(JournalError, match=r"is not a journal|is damaged"):
+            opened(path)
+    assert path.read_bytes() == content
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(path):
+    """An SQLite file with other tables is not a journal."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = path.read_bytes()
+    for opened in (Journal.open, JournalReader):
+        with pytest.raises(NotAJournalError, match="was left as it is"):
+            opened(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_is_no_journal(tmp_path):
+    """A folder's name is refused like any other file that is no journal."""
+    with pytest.raises(NotAJournalError):
+        Journal.open(tmp_path)
+    with pytest.raises(NoJournalError):
+        JournalReader(tmp_path)
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path):
+    """Folders are not made on the way: the path may be mistyped."""
+    with pytest.raises(NoJournalError, match="does not exist"):
+        Journal.open(tmp_path / "nowhere" / "test.journal")
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_a_journal_of_a_newer_version_is_refused(path):
+    """Tables that are not known here are not touched, and the message says to upgrade."""
+    await filled(path)
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {schema.version() + 1}")
+    connection.close()
+    before = path.read_bytes()
+    for opened in (Journal.open, JournalReader):
+        with pytest.raises(NewerJournalError, match="Upgrade tmapi-async"):
+            opened(path)
+    assert path.read_bytes() == before
+
+
+async def test_an_older_journal_is_brought_up_to_date_by_a_writer(path, monkeypatch):
+    """A new version adds its tables in one go and keeps all that was there; readers say to wait."""
+    visit = await filled(path)
+    added = "CREATE TABLE extra (x);\nCREATE TABLE more (y);"
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
+    with pytest.raises(OlderJournalError, match="tmapi harvest"):
+        JournalReader(path)
+    await Journal.open(path).close()
+    with JournalReader(path) as reader:
+        assert [page.number for page in reader.pages()] == [1, 2, 3]
+        assert [found.id for found in reader.visits()] == [visit.id]
+        assert reader._query("SELECT count(*) FROM extra, more") == [(0,)]
+
+
+async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
+    """Half a migration is none: the file stays at its version and opens as before."""
+    await filled(path)
+    with monkeypatch.context() as patch:
+        added = "CREATE TABLE extra (x);\nCREATE TABLE page (y);"
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
+        with pytest.raises(JournalError, match="already exists"):
+            Journal.open(path)
+    with JournalReader(path) as reader:
+        assert len(list(reader.pages())) == 3
+
+
+async def test_a_journal_cut_short_is_refused_at_once(path):
+    """A file that lost its end (a full disk, a broken copy) is met when it is opened."""
+    await filled(path, pages=200)
+    os.truncate(path, path.stat().st_size - schema.PAGE_SIZE)
+    for opened in (Journal.open, JournalReader):
+        with pytest.raises(CorruptJournalError, match="Keep a copy"):
+            opened(path)
+
+
+async def test_damage_inside_is_found_by_a_full_check(path):
+    """A flipped byte in a stored body does not pass for the body."""
+    await filled(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x28\xb5\x2f\xfd")  # how a zstd frame begins
+    content[place + 200] ^= 0xFF
+    path.write_bytes(content)
+    with JournalReader(path) as reader, pytest.raises(JournalError, match="damaged"):
+        reader.verify()
+
+
+async def test_a_whole_journal_passes_the_full_check(path):
+    """What was written can be read, all of it."""
+    await filled(path)
+    with JournalReader(path) as reader:
+        reader.verify()
+
+
+@pytest.mark.parametrize("locked", ["file", "folder"])
+def test_what_cannot_be_written_is_told_before_anything_is_sent(path, monkeypatch, locked):
+    """A read-only file or folder is refused by name, and nothing is left behind."""
+    Journal.open(path)._connection.close()
+    path.with_name("test.journal-lock").unlink()
+    where = path if locked == "file" else path.parent
+    # Root may write anywhere: the answer of the system is put in its place.
+    monkeypatch.setattr(schema.os, "access", lambda name, mode: name != where or mode != os.W_OK)
+    with pytest.raises(ReadOnlyJournalError, match="no permission to write"):
+        Journal.open(path)
+    assert not files.lock_path(path).exists()
+
+
+def test_a_folder_where_nothing_can_be_made_is_told(path, monkeypatch):
+    """Where the lock cannot be made the journal is not opened."""
+
+    def refuse(*_args, **_more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(files.os, "open", refuse)
+    with pytest.raises(ReadOnlyJournalError, match="must be writable"):
+        Journal.open(path)
+
+
+async def test_a_finished_journal_is_read_where_nothing_can_be_written(path):
+    """In a read-only folder a finished journal can be read."""
+    await filled(path)
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        with JournalReader(path) as reader:
+            assert len(list(reader.pages())) == 3
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+    finally:
+        path.parent.chmod(0o700)
+
+
+async def test_readers_see_what_is_committed_while_it_is_written(path):
+    """Status and export work while a harvest runs, and see whole commits."""
+    journal = Journal.open(path)
+    (visit,) = begin(journal, listings(7)).visits
+    with JournalReader(path) as reader:
+        assert list(reader.pages()) == []
+        for number in range(1, 4):
+            await journal.append(record(visit, number))
+            assert [page.number for page in reader.pages()] == list(range(1, number + 1))
+        assert [page.number for page in reader.pages(after=2)] == [3]
+    await journal.close()
+
+
+async def test_a_reader_in_the_middle_does_not_stop_a_close(path):
+    """With somebody reading, the journal still closes; the log stays until the next start."""
+    journal = Journal.open(path)
+    (visit,) = begin(journal, listings(7)).visits
+    await journal.append(record(visit, 1))
+    reading = sqlite3.connect(path)
+    reading.execute("BEGIN")
+    reading.execute("SELECT * FROM page").fetchone()
+    await journal.close()
+    reading.close()
+    assert stored(path) == [(visit.id, 1)]
+    await Journal.open(path).close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

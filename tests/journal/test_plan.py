@@ -1,0 +1,130 @@
+"""What a start has to do: never pays twice, unless told to by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.harvesting import begin, listings, record, totals
+from tmapi_async.harvest import JournalReader
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.statements import visit_began, visit_ended
+
+
+async def work(path, asked, *, refresh=False, max_pages=None, ends=None, pages=2):
+    """One start: every listing gets so many pages and ends as told ("complete" unless told)."""
+    journal = Journal.open(path)
+    plan = journal.plan(asked, refresh=refresh, max_pages=max_pages)
+    seen = (plan.run, [visit.listing.cat_id for visit in plan.unfinished], len(plan.finished))
+    if not plan.done:
+        for visit in begin(journal, asked, refresh=refresh, max_pages=max_pages).visits:
+            journal.apply(visit_began(visit, 1.0))
+            for number in range(1, pages + 1):
+                journal.give(record(visit, number))
+            state = (ends or {}).get(visit.listing.cat_id, "complete")
+            if state != "open":
+                capped_at = max_pages if state == "capped" else None
+                journal.apply(
+                    visit_ended(visit, state, totals(pages), now=2.0, capped_at=capped_at)
+                )
+    await journal.close()
+    return seen
+
+
+async def test_what_is_complete_is_left_alone(path):
+    """The same again has nothing to do, and writes nothing: no start, no run."""
+    assert await work(path, listings(1, 2)) == (0, [1, 2], 0)
+    assert await work(path, listings(1, 2)) == (1, [], 2)
+    with JournalReader(path) as reader:
+        assert (len(reader.runs()), len(reader.starts())) == (1, 1)
+
+
+async def test_what_was_begun_goes_on_in_its_run(path):
+    """Open and failed listings are taken up again, with what they hold; nothing else is."""
+    await work(path, listings(1, 2, 3, 4), ends={2: "open", 3: "failed"})
+    assert await work(path, listings(1, 2, 3, 4)) == (1, [2, 3], 2)
+    with JournalReader(path) as reader:
+        assert [run.states for run in reader.runs()] == [{"complete": 4}]
+
+
+async def test_listings_added_later_join_the_run(path):
+    """Adding categories between starts is normal use: only the new ones are walked."""
+    await work(path, listings(1))
+    assert await work(path, listings(1, 2)) == (1, [2], 1)
+    with JournalReader(path) as reader:
+        assert [run.states for run in reader.runs()] == [{"complete": 2}]
+
+
+async def test_other_filters_are_other_listings_of_the_same_file(path):
+    """A filter makes a listing of its own; both are kept apart and neither redoes the other."""
+    await work(path, listings(1))
+    assert (await work(path, listings(1, free_shipping=True)))[1] == [1]
+    with JournalReader(path) as reader:
+        found = [str(visit.listing) for visit in reader.visits(1)]
+    assert found == ["category/items?cat_id=1", "category/items?cat_id=1&free_shipping=true"]
+
+
+async def test_a_refresh_of_what_is_complete_makes_a_new_run_and_keeps_the_old(path):
+    """Both runs hold the listing with its pages, and the old length is expected of the new."""
+    await work(path, listings(1, 2))
+    journal = Journal.open(path)
+    plan = journal.plan(listings(1, 2), refresh=True)
+    assert plan.new_run
+    assert [visit.expected for visit in plan.unfinished] == [2, 2]
+    await journal.close()
+    await work(path, listings(1, 2), refresh=True)
+    with JournalReader(path) as reader:
+        assert [run.states for run in reader.runs()] == [{"complete": 2}, {"complete": 2}]
+        assert [len(list(reader.pages(run=run))) for run in (1, 2)] == [4, 4]
+
+
+async def test_a_refresh_goes_on_with_what_is_unfinished(path):
+    """A new run is made only when everything asked for is complete."""
+    await work(path, listings(1, 2), ends={2: "open"})
+    assert await work(path, listings(1, 2), refresh=True) == (1, [2], 1)
+    assert (await work(path, listings(1, 2), refresh=True))[1] == [1, 2]
+    with JournalReader(path) as reader:
+        assert len(reader.runs()) == 2
+
+
+async def test_a_refresh_of_some_leaves_the_others_their_place(path):
+    """Asking again for one listing of two does not make the other one unfinished."""
+    await work(path, listings(1, 2))
+    await work(path, listings(1), refresh=True)
+    assert (await work(path, listings(1, 2)))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "left"), [(2, []), (1, []), (3, [1]), (None, [1])], ids=str
+)  # fmt: skip
+async def test_a_listing_cut_by_a_limit_goes_on_when_the_limit_is_raised(path, limit, left):
+    """Capped by --max-pages 2, it is finished for 2 and for less, and not for more."""
+    await work(path, listings(1), ends={1: "capped"}, max_pages=2)
+    assert (await work(path, listings(1), max_pages=limit))[1] == left
+
+
+async def test_a_listing_at_a_ceiling_is_finished(path):
+    """Capped by what the API shows, there is nothing to go on with."""
+    await work(path, listings(1), ends={1: "capped"})
+    assert (await work(path, listings(1)))[1] == []
+
+
+async def test_repeated_listings_count_once(path):
+    """The same listing given twice is walked once."""
+    assert await work(path, listings(1, 2, 1)) == (0, [1, 2], 0)
+
+
+async def test_the_tally_of_a_plan_is_what_is_held(path):
+    """Pages and items of earlier starts are counted, those that a kill left unnoted too."""
+    await work(path, listings(1, 2, 3), ends={2: "open", 3: "failed"})
+    journal = Journal.open(path)
+    tally = journal.plan(listings(1, 2, 3, 4)).tally
+    await journal.close()
+    assert (tally.listings, tally.complete, tally.failed, tally.left) == (4, 1, 0, 3)
+    assert (tally.pages, tally.items, tally.unique_items) == (6, 120, 80)
+
+
+async def test_a_plan_of_thousands_asks_for_many_at_a_time(path):
+    """Hundreds of listings are looked up in one query, in the order they were given."""
+    ids = list(range(5000, 3700, -1))
+    await work(path, listings(*ids[::2]), pages=0)
+    assert (await work(path, listings(*ids), pages=0))[1] == ids[1::2]

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.gates import NOBODY_KNOWS, Fixed, balance, entering, gate_of, wanted
+from tests.support.virtual_time import run, settle, virtual_loop
+from tmapi_async.limits.budget import Budget
+from tmapi_async.limits.learning import LearningController
+from tmapi_async.limits.rate import Pace
+
+
+class Order:
+    """Writes down in which order the parts of a gate are passed."""
+
+    def __init__(self) -> None:
+        self.passed: list[str] = []
+        order = self
+
+        class NotingBudget(Budget):
+            def reserve(self) -> None:
+                order.passed.append("budget")
+                super().reserve()
+
+        class NotingPace(Pace):
+            async def wait(self) -> None:
+                order.passed.append("pace asked")
+                await super().wait()
+                order.passed.append("pace")
+
+        class NotingController(Fixed):
+            def width(self, now: float) -> int:
+                order.passed.append("slot asked")
+                return super().width(now)
+
+            def sent(self, now: float, in_flight: int) -> None:
+                order.passed.append("sent")
+                super().sent(now, in_flight)
+
+        self.gate = gate_of(NotingController(1), pace=NotingPace(0.1), budget=NotingBudget(10))
+
+    def wanted(self) -> None:
+        """The caller's own check."""
+        self.passed.append("wanted")
+
+
+def test_slot_then_pace_then_budget() -> None:
+    """An attempt passes slot, pace, the caller's check and budget, in this order, and is sent."""
+
+    async def main() -> None:
+        order = Order()
+        for _ in range(2):
+            order.passed.clear()
+            sent_at = await order.gate.enter(order.wanted)
+            assert order.passed == ["slot asked", "pace asked", "pace", "wanted", "budget", "sent"]
+            order.gate.answered(sent_at)
+        assert virtual_loop().now == 1010.0
+
+    run(main())
+
+
+def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
+    """Pace and budget are not asked before there is a slot, nor the budget before the pace."""
+
+    async def main() -> None:
+        order = Order()
+        gate = order.gate
+        sent_at = await gate.enter(order.wanted)
+        order.passed.clear()
+        second, third = entering(gate, 2)
+        await settle()
+        assert set(order.passed) == {"slot asked"}
+        gate.answered(sent_at)
+        order.passed.clear()
+        await settle()
+        assert order.passed == ["pace asked"]
+        assert balance(gate) == (1, 0, 1, 1)
+        await second
+        assert virtual_loop().now == 1010.0
+        gate.answered(1010.0)
+        await third
+        assert virtual_loop().now == 1020.0
+
+    run(main())
+
+
+@pytest.mark.parametrize("paced", [False, True], ids=["slot", "pace"])
+def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
+    """Cancelled any number of turns after slot or pace came, an attempt leaves no trace."""
+
+    async def main(turns: int) -> bool:
+        controller, loop = Fixed(1), virtual_loop()
+        gate = gate_of(controller, pace=Pace(0.1) if paced else None, budget=Budget(3))
+        first = await gate.enter(wanted)
+        if paced:
+            gate.answered(first)
+        (task,) = entering(gate, 1)
+        await settle()
+        assert not task.done()
+        if paced:
+            loop.now += 10
+        else:
+            gate.answered(first)
+        await settle(turns)
+        task.cancel()
+        await settle()
+        passed = not task.cancelled()
+        if passed:
+            gate.answered(task.result())
+        assert balance(gate) == (0, 0, 0, 1 + passed)
+        gate.answered(await asyncio.wait_for(gate.enter(wanted), 30))
+        assert gate.budget.left == 1 - passed
+        return passed
+
+    assert {run(main(turns)) for turns in range(8)} == {False, True}
+
+
+@pytest.mark.parametrize("paced", [False, True], ids=["slot", "pace"])
+def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
+    """Cancelled while neither slot nor pace has come, an attempt keeps nobody from passing."""
+
+    async def main() -> None:
+        gate = gate_of(Fixed(1), pace=Pace(0.1) if paced else None, budget=Budget(2))
+        first = await gate.enter(wanted)
+        if paced:
+            gate.answered(first)
+        tasks = entering(gate, 3)
+        await settle()
+        for task in tasks[:2]:
+            task.cancel()
+        await settle()
+        if not paced:
+            gate.answered(first)
+        assert await tasks[2] == pytest.approx(1010.0 if paced else 1000.0)
+        assert balance(gate) == (1, 0, 0, 2)
+
+    run(main())
+
+
+def test_what_is_no_longer_wanted_costs_nothing() -> None:
+    """The caller's check comes last before the budget: its refusal costs nothing and frees all."""
+
+    class UnwantedError(Exception):
+        pass
+
+    def unwanted() -> None:
+        raise UnwantedError
+
+    async def main() -> None:
+        controller = Fixed(1)
+        gate = gate_of(controller, budget=Budget(1))
+        for _ in range(3):
+            with pytest.raises(UnwantedError):
+                await gate.enter(unwanted)
+        assert balance(gate) == (0, 0, 0, 0)
+        assert controller.told == []
+        gate.answered(await gate.enter(wanted))
+
+    run(main())
+
+
+def test_the_controller_hears_of_every_attempt() -> None:
+    """The controller is told times, and the number at the server with the attempt still in it."""
+
+    async def main() -> None:
+        controller, loop = Fixed(3), virtual_loop()
+        gate = gate_of(controller)
+        sent = [await gate.enter(wanted) for _ in range(3)]
+        loop.now += 2
+        gate.answered(sent[0])
+        gate.refused(sent[1], 7.0)
+        gate.abandoned(sent[2], served=False)
+        assert controller.told == [
+            ("sent", 1000.0, 1),
+            ("sent", 1000.0, 2),
+            ("sent", 1000.0, 3),
+            ("answered", 1002.0, 1000.0, 3),
+            ("refused", 1002.0, 1000.0, 2, 7.0),
+            ("abandoned", 1002.0, 1000.0),
+        ]
+        controller.at_server -= 1
+        assert balance(gate) == (0, 0, 0, 3)
+        await gate.enter(wanted)
+        assert controller.told[-1] == ("sent", 1002.0, 1)
+
+    run(main())
+
+
+def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
+    """An attempt counts as in flight when it is sent, not while it holds a slot at the pace."""
+
+    async def main() -> None:
+        controller = Fixed(5)
+        gate = gate_of(controller, pace=Pace(1))
+        for sent_at in await asyncio.gather(*entering(gate, 5)):
+            gate.answered(sent_at)
+        assert [told[2] for told in controller.told[:5]] == [1, 2, 3, 4, 5]
+        assert [told[1] for told in controller.told[:5]] == [1000, 1001, 1002, 1003, 1004]
+
+    run(main())
+
+
+def test_an_abandoned_attempt_haunts_its_slot() -> None:
+    """After a time-out the slot stays taken as long as the server can be expected to work."""
+
+    async def main() -> None:
+        controller, loop = Fixed(1), virtual_loop()
+        gate = gate_of(controller)
+        for _ in range(5):
+            sent_at = await gate.enter(wanted)
+            loop.now += 4
+            gate.answered(sent_at)
+        sent_at = await gate.enter(wanted)
+        loop.now += 1
+        gate.abandoned(sent_at, served=True)
+        assert balance(gate) == (1, 1, 0, 6)
+        assert controller.told[-1][0] == "abandoned"
+        controller.at_server -= 1
+        await gate.enter(wanted)
+        assert loop.now == sent_at + 4
+        assert balance(gate) == (1, 0, 0, 7)
+        assert controller.told[-1] == ("sent", sent_at + 4, 1)
+
+    run(main())
+
+
+def test_a_cut_connection_frees_its_slot_at_once() -> None:
+    """An attempt that the server no longer works on leaves no ghost."""
+
+    async def main() -> None:
+        gate = gate_of(Fixed(1))
+        gate.abandoned(await gate.enter(wanted), served=False)
+        assert balance(gate) == (0, 0, 0, 1)
+
+    run(main())
+
+
+def test_a_closed_gate_keeps_nothing() -> None:
+    """Closing lays the ghosts and cancels every timer; used again, the count begins at nothing."""
+
+    async def main() -> None:
+        controller = Fixed(3)
+        gate = gate_of(controller)
+        for sent_at in [await gate.enter(wanted) for _ in range(3)]:
+            gate.abandoned(sent_at, served=True)
+        assert balance(gate) == (3, 3, 0, 3)
+        gate.close()
+        assert balance(gate) == (0, 0, 0, 3)
+        assert virtual_loop().timers == 0
+        controller.at_server = 0
+        await gate.enter(wanted)
+        assert controller.told[-1] == ("sent", 1000.0, 1)
+
+    run(main())
+
+
+def test_a_gate_tells_its_state() -> None:
+    """The snapshot and the repr of a gate tell width, slots, waiters, budget and rate."""
+
+    async def main() -> None:
+        gate = gate_of(Fixed(1), pace=Pace(2.5), budget=Budget(9))
+        await gate.enter(wanted)
+        waiters = entering(gate, 2)
+        await settle()
+        snapshot = gate.statistics()
+        assert (snapshot.width, snapshot.in_flight, snapshot.waiting) == (1, 1, 2)
+        assert (snapshot.requests, snapshot.budget_left, snapshot.rate) == (1, 8, 2.5)
+        assert snapshot.controller is NOBODY_KNOWS
+        assert repr(gate) == (
+            "<Gate: width 1, <Slots: 1 in use, 0 of them ghosts, 2 waiting>, "
+            "<Budget: 1 of 9 spent>>"
+        )
+        for task in waiters:
+            task.cancel()
+        await settle()
+
+    run(main())
+
+
+def test_a_closed_controller_shows_as_one_slot() -> None:
+    """The width that a frontier plans with is at least 1, also while the gate cools down."""
+
+    async def main() -> None:
+        assert gate_of(Fixed(0)).width == 1
+        assert gate_of(Fixed(7)).width == 7
+
+    run(main())
+
+
+def test_the_real_controller_in_its_gate() -> None:
+    """With the learning controller a gate of N keeps N in flight and never more."""
+
+    async def main() -> None:
+        gate, most = gate_of(LearningController(8)), 0
+
+        async def ask() -> None:
+            nonlocal most
+            sent_at = await gate.enter(wanted)
+            most = max(most, gate.statistics().in_flight)
+            await asyncio.sleep(0.05)
+            gate.answered(sent_at)
+
+        await asyncio.gather(*(ask() for _ in range(400)))
+        assert most == 8
+        assert balance(gate) == (0, 0, 0, 400)
+
+    run(main())
+
+
+def test_refused_for_ever_the_gate_still_opens() -> None:
+    """With every attempt refused and a long Retry-After, waiters are let in again and again."""
+
+    async def main() -> float:
+        gate = gate_of(LearningController(4))
+        for _ in range(20):
+            sent_at = await gate.enter(wanted)
+            gate.refused(sent_at, 60.0)
+        assert balance(gate) == (0, 0, 0, 20)
+        return virtual_loop().now
+
+    assert 1000 + 19 * 60 <= run(main()) <= 1000 + 19 * 130

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.gates import Fixed, balance, gate_of, wanted
+from tests.support.virtual_time import run, settle
+from tmapi_async import BudgetSpentError
+from tmapi_async.limits.budget import Budget
+from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.rate import Pace
+
+SCHEDULES = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "enter", "enter", "cancel", "answered", "refused", "lost", "cut"])
+        | st.sampled_from(["wait", "widen", "narrow"]),
+        st.integers(0, 9),
+    ),
+    max_size=50,
+)
+
+
+class Traffic:
+    """One random run of attempts through a gate."""
+
+    def __init__(self, gate: Gate, controller: Fixed) -> None:
+        self.gate, self.controller = gate, controller
+        self.tasks: list[asyncio.Task[None]] = []
+        self.sent: list[float] = []
+
+    async def enter(self) -> None:
+        """Pass the gate, if the budget allows."""
+        self.sent.append(await self.gate.enter(wanted))
+
+    async def do(self, what: str, value: int) -> None:
+        """Do one thing."""
+        if what == "enter":
+            self.tasks.append(asyncio.ensure_future(self.enter()))
+        elif what == "cancel":
+            open_ = [task for task in self.tasks if not task.done()]
+            if open_:
+                open_[value % len(open_)].cancel()
+        elif what == "wait":
+            await asyncio.sleep(value)
+        elif what in ("widen", "narrow"):
+            self.controller.open = value % 5 + 1
+        elif self.sent:
+            self.end(what, self.sent.pop(value % len(self.sent)))
+        await settle(value % 3)
+
+    def end(self, what: str, sent_at: float) -> None:
+        """End an attempt in one of the ways there are."""
+        if what == "answered":
+            self.gate.answered(sent_at)
+        elif what == "refused":
+            self.gate.refused(sent_at, None)
+        else:
+            self.gate.abandoned(sent_at, served=what == "lost")
+
+
+class Lax(Fixed):
+    """A controller that does not mind a number at the server above a width that has shrunk."""
+
+    def sent(self, now: float, in_flight: int) -> None:
+        """An attempt more is at the server."""
+        self.told.append(("sent", now, in_flight))
+        assert in_flight >= 1
+
+
+@settings(max_examples=200)
+@given(SCHEDULES, st.booleans(), st.none() | st.integers(1, 8))
+def test_random_traffic_leaves_the_gate_in_balance(
+    ops: list[tuple[str, int]],
+    slow: bool,
+    most: int | None,
+) -> None:
+    """However attempts come, end and are cancelled, in the end nothing is held or waited for."""
+
+    async def main() -> None:
+        controller = Lax(2)
+        gate = gate_of(controller, pace=Pace(0.5) if slow else None, budget=Budget(most))
+        traffic = Traffic(gate, controller)
+        for what, value in ops:
+            await traffic.do(what, value)
+        while not all(task.done() for task in traffic.tasks):
+            while traffic.sent:
+                traffic.end("answered", traffic.sent.pop())
+            await asyncio.sleep(1)
+        while traffic.sent:
+            traffic.end("answered", traffic.sent.pop())
+        gate.close()
+        sent = sum(told[0] == "sent" for told in controller.told)
+        ended = len(controller.told) - sent
+        assert balance(gate) == (0, 0, 0, sent)
+        assert (gate._at_server, ended) == (0, sent)
+        assert most is None or sent <= most
+        failures = [task for task in traffic.tasks if not task.cancelled() and task.exception()]
+        assert all(isinstance(task.exception(), BudgetSpentError) for task in failures)
+        assert not failures or sent == most
+
+    run(main())

@@ -1,0 +1,136 @@
+"""The controller under any order of events, with a clock that jumps."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tmapi_async.limits.learning import LearningController
+
+LONGEST_PAUSE = 120.0
+"""Seconds that the gate may be closed for at most, whatever was asked."""
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A gate that keeps to the controller's word, and a server that does whatever it likes."""
+
+    @initialize(ceiling=st.none() | st.integers(1, 40), start=st.none() | st.integers(1, 40))
+    def begin(self, ceiling: int | None, start: int | None) -> None:
+        """A fresh controller."""
+        self.controller = LearningController(ceiling, start=start)
+        self.ceiling = ceiling
+        self.now = 0.0
+        self.flying: list[float] = []
+        self.ghosts = 0
+        self.window_began = -1.0
+        self.cuts = 0
+
+    @property
+    def in_flight(self) -> int:
+        """What the server may be working on."""
+        return len(self.flying) + self.ghosts
+
+    @rule(most=st.integers(1, 50))
+    def send(self, most: int) -> None:
+        """Send as much as the gate lets through, or less."""
+        for _ in range(most):
+            if self.in_flight >= self.controller.width(self.now):
+                break
+            self.flying.append(self.now)
+            self.controller.sent(self.now, self.in_flight)
+
+    @rule(seconds=st.sampled_from([0.0, 0.001, 0.1, 1.0, 3.0, 1_000.0]))
+    def wait(self, seconds: float) -> None:
+        """Time passes, or jumps."""
+        self.now += seconds
+
+    @rule()
+    def jump_back(self) -> None:
+        """The clock goes back, which a monotonic one should not."""
+        self.now -= 500.0
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        """Any attempt is answered."""
+        sent_at = self._pick(data)
+        self.controller.answered(self.now, sent_at, self.in_flight + 1)
+
+    @precondition(lambda self: self.flying)
+    @rule(
+        data=st.data(),
+        burst=st.integers(1, 40),
+        retry_after=st.none() | st.sampled_from([0.0, 0.5, 2.0, 1e12, -3.0, float("nan")]),
+    )
+    def refuse(self, data: st.DataObject, burst: int, retry_after: float | None) -> None:
+        """Attempts sent together are refused together: one cut at most, of half at most."""
+        before = self.controller.statistics()
+        sent_at = self._pick(data)
+        refused = 1
+        while refused < burst and sent_at in self.flying:
+            self.flying.remove(sent_at)
+            refused += 1
+        for left in range(refused, 0, -1):
+            self.controller.refused(self.now, sent_at, self.in_flight + left, retry_after)
+        after = self.controller.statistics()
+        assert after.cuts <= before.cuts + 1
+        # The smallest gates may fall to one slot.
+        assert after.width >= (before.width // 2 if before.width > 4 else 1)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), ghost=st.booleans())
+    def abandon(self, data: st.DataObject, *, ghost: bool) -> None:
+        """An attempt ends without a reply, and may live on at the server."""
+        sent_at = self._pick(data)
+        self.ghosts += ghost
+        self.controller.abandoned(self.now, sent_at)
+
+    @precondition(lambda self: self.ghosts)
+    @rule()
+    def lay(self) -> None:
+        """A ghost is gone; nobody tells the controller."""
+        self.ghosts -= 1
+
+    @invariant()
+    def width_is_within_bounds(self) -> None:
+        """The width is never negative and never above the ceiling."""
+        width = self.controller.width(self.now)
+        assert 0 <= width <= (self.ceiling or 2_000)
+        assert self.controller.statistics().width >= 1
+
+    @invariant()
+    def closed_gate_opens_by_itself(self) -> None:
+        """A closed gate tells when it opens, at most two minutes ahead, and then is open."""
+        wake = self.controller.wake_at(self.now)
+        assert wake is None or wake > self.now
+        if self.controller.width(self.now) == 0:
+            assert wake is not None
+            assert wake <= self.now + LONGEST_PAUSE
+            assert self.controller.width(wake) >= 1
+
+    @invariant()
+    def statistics_agree(self) -> None:
+        """The snapshot shows what is so."""
+        statistics = self.controller.statistics()
+        assert statistics.ceiling == self.ceiling
+        assert statistics.limit is None or statistics.limit >= 0
+        assert len(statistics.history) <= 512
+
+    def teardown(self) -> None:
+        """Whatever happened: when time passes and the server answers, there is a way on."""
+        if not hasattr(self, "controller"):
+            return
+        self.ghosts = 0
+        for sent_at in self.flying:
+            self.controller.abandoned(self.now, sent_at)
+        self.flying.clear()
+        self.now += 2 * LONGEST_PAUSE
+        assert self.controller.width(self.now) >= 1
+
+    def _pick(self, data: st.DataObject) -> float:
+        return self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+
+
+AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder = AnyOrder.TestCase

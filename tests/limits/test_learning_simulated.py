@@ -1,0 +1,108 @@
+"""What is promised of the gate, in the simulator; `python -m benchmarks.simulation` runs more."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.paths import ROOT
+
+if not (ROOT / "benchmarks" / "simulation").is_dir():
+    pytest.skip("the simulator is not part of the installed package", allow_module_level=True)
+
+from benchmarks.simulation import harvests, scenarios
+from benchmarks.simulation.measures import Case, changing, measure
+
+SEEDS = range(1_000, 1_004)  # others than those of the published figures
+
+
+@pytest.mark.parametrize("limit", [1, 4, 16, 64])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_known_limit(limit: int, seed: int) -> None:
+    """With the limit as ceiling, 97 % of it are in use and nothing is refused."""
+    row = measure(Case("ceiling C", limit, requests=60), seed)
+    assert row["overall"] >= 0.97
+    assert row["refusals"] == 0
+
+
+@pytest.mark.parametrize("limit", [4, 8, 16, 64])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_unknown_limit(limit: int, seed: int) -> None:
+    """An unknown limit is in use within 15 round trips, to 97 % from then on, at little cost."""
+    row = measure(Case("auto", limit), seed)
+    assert row["rise"] <= 15
+    assert row["utilisation"] >= 0.97
+    assert row["refusals"] <= 3 + 0.002 * row["requests"]
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_limit_that_changes(factor: float, seed: int) -> None:
+    """A limit that halves or doubles is followed within 15 round trips."""
+    row = changing(Case("auto", 48), seed, factor, (20, 30))
+    assert row["rise"] <= 15
+    assert row["utilisation"] >= 0.97
+    assert row["refusals"] <= 3 + 0.002 * row["requests"] + (24 if factor < 1 else 0)
+
+
+@pytest.mark.parametrize("limit", [4, 8, 16, 32])
+def test_narrow_limit_that_doubles_late(limit: int) -> None:
+    """It is found as soon as the refusals allowed can be spread, and they are not exceeded."""
+    for seed in SEEDS:
+        row = changing(Case("auto", limit), seed, 2.0, (30, 90))
+        assert row["rise"] <= scenarios.findable(limit, 90)
+        assert row["refusals"] <= 3 + 0.002 * row["requests"]
+
+
+def test_promise_of_a_doubled_limit_follows_from_the_refusals_allowed() -> None:
+    """15 round trips from 64 slots on; below that 500 answers in the long run, and sooner early."""
+    assert [scenarios.findable(limit, 400) for limit in (64, 256)] == [15, 15]
+    assert scenarios.findable(4, 400) == pytest.approx(1.1 * 125 + 5)
+    assert scenarios.findable(4, 90) == pytest.approx(1.1 * 125 / 2 + 5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_skewed_harvest(seed: int) -> None:
+    """300 listings with a giant among them end within 1.10 times what any client needs."""
+    row = harvests.run(harvests.Harvest("skewed", 16, None, pages=6_000), seed)
+    assert row["times"] <= 1.10
+    assert row["waste"] <= 0.02
+
+
+@pytest.mark.parametrize("name", ["5 % refused for no reason", "everything refused for 20 trips"])
+def test_troubles_are_survived(name: str) -> None:
+    """Refusals that are none of our doing leave most of the limit in use."""
+    assert measure(scenarios.TROUBLES[name], 1_000)["overall"] > 0.6
+
+
+@pytest.mark.parametrize("limit", [4, 8])
+def test_small_limit_that_halves_costs_little(limit: int) -> None:
+    """When a small limit halves, half of it in refusals more is all that is paid."""
+    for seed in range(1_000, 1_080):
+        row = changing(Case("auto", limit), seed, 0.5, (20, 60))
+        assert row["refusals"] <= 3 + 0.002 * row["requests"] + limit / 2
+
+
+def test_creeping_limit_is_followed() -> None:
+    """A limit that loses slot after slot is followed, and not taken for bad luck for long."""
+    for seed in range(1_000, 1_010):
+        row = measure(scenarios.TROUBLES["3 slots lost one by one"], seed)
+        assert row["utilisation"] > 0.97
+        assert row["refusals"] < 25
+
+
+def test_long_way_to_the_server_costs_no_more() -> None:
+    """Where much is on the way, probes are so much rarer that refusals keep to their share."""
+    rows = [measure(Case("auto", 64, rtt=0.1), seed) for seed in range(1_000, 1_010)]
+    assert sum(row["refusals"] <= 3 + 0.002 * row["requests"] for row in rows) >= 8
+
+
+def test_report_prints_every_promise() -> None:
+    """A scenario yields a table and a line for each promise, with median and worst value."""
+    with ThreadPoolExecutor(1) as pool:
+        report = scenarios.halves(scenarios.Runner(pool, 1))
+    assert len(report.checks) == 3 * len(scenarios.LIMITS)
+    for check in report.checks:
+        assert "median" in check.line()
+        assert check.summary()["seeds"] == 1

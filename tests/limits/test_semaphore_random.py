@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.virtual_time import run, settle, virtual_loop
+from tests.support.watched_slots import Watched, slots_of
+
+OPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("acquire"), st.just(0)),
+        st.tuples(st.just("acquire"), st.just(0)),
+        st.tuples(st.sampled_from(["cancel", "release", "haunt"]), st.integers(0, 9)),
+        st.tuples(st.just("turns"), st.integers(1, 3)),
+        st.tuples(st.just("wait"), st.integers(1, 5)),
+    ),
+    max_size=60,
+)
+WIDTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 4)), max_size=8).map(
+    lambda steps: sorted(dict(steps).items())
+)
+
+
+class Schedule:
+    """One random run: callers come, are cancelled, give back and leave ghosts behind."""
+
+    def __init__(self, slots: Watched) -> None:
+        self.slots = slots
+        self.tasks: list[asyncio.Task[int]] = []
+        self.got: list[int] = []
+        self.held = 0
+        self.cancelled: set[int] = set()
+
+    async def take(self, number: int) -> int:
+        """Wait for a slot; whoever is cancelled after that gives it back like any caller."""
+        await self.slots.acquire()
+        self.got.append(number)
+        self.held += 1
+        earlier = set(range(number)) - set(self.got) - self.cancelled
+        # They have theirs too, and only have not run since.
+        assert len(earlier) <= self.slots.in_use - self.held - self.slots.ghosts
+        return number
+
+    def cancel(self, chosen: int) -> None:
+        """Cancel one of those who have not got their slot."""
+        open_ = [n for n, task in enumerate(self.tasks) if not task.done()]
+        if open_:
+            number = open_[chosen % len(open_)]
+            self.tasks[number].cancel()
+            self.cancelled.add(number)
+
+    def release(self, seconds: int | None) -> None:
+        """Give one slot back, at once or by way of a ghost."""
+        if self.held:
+            self.held -= 1
+            if seconds is None:
+                self.slots.release()
+            else:
+                self.slots.haunt(virtual_loop().now + seconds, self.slots.release)
+
+    async def do(self, what: str, value: int) -> None:
+        """Do one thing, and see that the books balance."""
+        if what == "acquire":
+            number = len(self.tasks)
+            self.tasks.append(asyncio.ensure_future(self.take(number)))
+        elif what == "cancel":
+            self.cancel(value)
+        elif what in ("release", "haunt"):
+            self.release(value if what == "haunt" else None)
+        elif what == "turns":
+            await settle(value)
+        else:
+            await asyncio.sleep(value)
+        await self.balanced()
+
+    async def balanced(self) -> None:
+        """With everybody at rest, the slots in use are those that are held and the ghosts."""
+        if not virtual_loop()._ready:  # type: ignore[attr-defined]
+            assert self.slots.in_use == self.held + self.slots.ghosts
+
+    async def finish(self) -> None:
+        """Give everything back until everybody was served."""
+        while any(not task.done() for task in self.tasks):
+            while self.held:
+                self.release(None)
+            await asyncio.sleep(1)
+        while self.held:
+            self.release(None)
+        await asyncio.sleep(10)
+
+
+@settings(max_examples=300)
+@given(OPS, WIDTHS)
+def test_random_schedules_lose_no_slot_and_no_waiter(
+    ops: list[tuple[str, int]], widths: list[tuple[int, int]]
+) -> None:
+    """However callers come, go and are cancelled: never too many, never too few, all in order."""
+
+    async def main() -> None:
+        schedule = Schedule(slots_of((0, 2), *widths, (41, 1)))
+        for what, value in ops:
+            await schedule.do(what, value)
+        await schedule.finish()
+        slots = schedule.slots
+        assert (slots.in_use, slots.ghosts, slots.waiting) == (0, 0, 0)
+        missed = set(range(len(schedule.tasks))) - set(schedule.got)
+        assert missed <= schedule.cancelled
+        slots.close()
+        assert virtual_loop().timers == 0
+
+    run(main())

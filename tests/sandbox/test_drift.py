@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import copy
+
+import msgspec
+import pytest
+
+from tmapi_async.sandbox import Catalogue, Drift
+from tmapi_async.sandbox.responses.drift import _FIELDS, BAD_SHAPES, ENVELOPES, SHAPES
+from tmapi_async.sandbox.responses.product_rows import ROWS, Place
+
+CLEAN = Catalogue(1, {5: 1}).item(5, 0)
+REPLY = {"code": 200, "msg": "success", "data": {"has_next_page": True, "filters": {}, "items": []}}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_sandbox_drifted_row_differs_and_keeps_its_item(name):
+    """Each shape changes the row and leaves its ID readable."""
+    row = copy.deepcopy(CLEAN)
+    row["shop_info"]["shop_repurchase_rate"] = "12.00"
+    before = copy.deepcopy(row)
+    drifted = Drift(rows=1.0, shapes=(name,)).row(1, row)
+    assert drifted != before
+    assert int(drifted["item_id"]) == CLEAN["item_id"]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_sandbox_shapes_stand_what_other_shapes_left(name):
+    """Shapes that fall on one row together never fail, whatever blocks are gone."""
+    for other in SHAPES:
+        row = copy.deepcopy(CLEAN)
+        SHAPES[other](row)
+        SHAPES[name](row)
+        assert msgspec.json.decode(msgspec.json.encode(row)) == row
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("path", ROWS)
+def test_sandbox_shapes_change_only_fields_that_the_endpoint_has(path, name):
+    """A row of any endpoint drifts in its own fields, gains none but new ones, and keeps its ID."""
+    for index in range(8):
+        row = ROWS[path](Catalogue(1, {5: 8}).product(5, index), Place(("5",), "鞋"))
+        before = copy.deepcopy(row)
+        drifted = Drift(rows=1.0, shapes=(name,)).row(1, row)
+        assert int(drifted["item_id"]) == int(before["item_id"])
+        gained = set(drifted) - set(before)
+        assert gained <= {"moq", "is_ad", "offer_tags", "badge"}
+        assert _FIELDS.get(name, "item_id") in before or drifted == before
+
+
+def test_sandbox_shapes_say_which_field_they_change():
+    """A shape that is not for any row names a field that v1's rows have, and changes it alone."""
+    for name, field in _FIELDS.items():
+        row = copy.deepcopy(CLEAN)
+        SHAPES[name](row)
+        changed = {key for key in {**row, **CLEAN} if row.get(key, ...) != CLEAN.get(key, ...)}
+        assert changed <= {field, "moq", "price"}
+    assert set(_FIELDS) | {"id-text", "new-field"} == set(SHAPES)
+
+
+@pytest.mark.parametrize("name", BAD_SHAPES)
+def test_sandbox_bad_row_has_no_readable_id(name):
+    """A bad row is no object, or one without an ID that is a number."""
+    bad = Drift(bad_rows=1.0, bad_shapes=(name,)).row(1, copy.deepcopy(CLEAN))
+    readable = isinstance(bad, dict) and str(bad.get("item_id")).isdigit()
+    assert not readable
+
+
+@pytest.mark.parametrize("name", ENVELOPES)
+def test_sandbox_drifted_envelope_stays_a_success(name):
+    """A reply that drifts outside its rows still has code 200 and its rows."""
+    drifted = ENVELOPES[name](copy.deepcopy(REPLY))
+    assert drifted != REPLY
+    assert int(drifted["code"]) == 200
+    assert drifted["data"]["items"] == []
+    assert drifted["data"]["has_next_page"] is True
+
+
+def test_sandbox_drift_is_a_function_of_seed_and_item():
+    """The same item drifts in the same way each time; the share is about the probability."""
+    drift = Drift(rows=0.3, bad_rows=0.1)
+    ids = Catalogue(1, {5: 2000}).item_ids(5)
+    shapes = [drift.shapes_of(1, item_id) for item_id in ids]
+    bad = [drift.bad_shape_of(1, item_id) for item_id in ids]
+    assert shapes == [drift.shapes_of(1, item_id) for item_id in ids]
+    assert 400 < sum(map(bool, shapes)) < 680
+    assert 140 < sum(map(bool, bad)) < 260
+    assert not any(shape and worse for shape, worse in zip(shapes, bad, strict=True))
+    assert {name for names in shapes for name in names} == set(SHAPES)
+
+
+def test_sandbox_no_drift_by_default():
+    """Without being asked to, nothing drifts."""
+    row = copy.deepcopy(CLEAN)
+    assert Drift().row(1, row) == CLEAN
+    assert Drift().reply(1, REPLY, "page") is REPLY
+
+
+@pytest.mark.parametrize(
+    "options", [{"rows": 1.5}, {"bad_rows": -0.1}, {"envelopes": 2}, {"shapes": ("nonsense",)}]
+)
+def test_sandbox_drift_refuses_bad_options(options):
+    """A probability out of range or an unknown shape is refused."""
+    with pytest.raises(ValueError, match="drift"):
+        Drift(**options)

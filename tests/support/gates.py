@@ -1,0 +1,88 @@
+"""What the tests of the gate share: a controller that takes notes, gates in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.support.virtual_time import virtual_loop
+from tmapi_async.limits.controller import ControllerStatistics
+from tmapi_async.limits.gate import Gate
+
+NOBODY_KNOWS = ControllerStatistics(
+    width=0,
+    ceiling=None,
+    state="holding",
+    limit=None,
+    latency=0.0,
+    answered=0,
+    refused=0,
+    abandoned=0,
+    cuts=0,
+    probes=0,
+    history=(),
+)
+
+
+class Fixed:
+    """A controller of a fixed width that writes down what it is told."""
+
+    def __init__(self, width: int = 2) -> None:
+        self.open = width
+        self.told: list[tuple[Any, ...]] = []
+        self.at_server = 0
+
+    def width(self, now: float) -> int:
+        """Always the same."""
+        del now
+        return self.open
+
+    def wake_at(self, now: float) -> float | None:
+        """Never: the width is changed by hand."""
+        del now
+
+    def sent(self, now: float, in_flight: int) -> None:
+        """An attempt more is at the server."""
+        self.at_server += 1
+        assert in_flight == self.at_server <= self.open
+        self.told.append(("sent", now, in_flight))
+
+    def answered(self, now: float, sent_at: float, in_flight: int) -> None:
+        """An attempt less is at the server."""
+        self.told.append(("answered", now, sent_at, in_flight))
+        self.at_server -= 1
+
+    def refused(
+        self, now: float, sent_at: float, in_flight: int, retry_after: float | None
+    ) -> None:
+        """An attempt less is at the server."""
+        self.told.append(("refused", now, sent_at, in_flight, retry_after))
+        self.at_server -= 1
+
+    def abandoned(self, now: float, sent_at: float) -> None:
+        """Nobody knows whether it still is at the server."""
+        self.told.append(("abandoned", now, sent_at))
+
+    def statistics(self) -> ControllerStatistics:
+        """Nothing."""
+        return NOBODY_KNOWS
+
+
+def gate_of(controller: Any, **parts: Any) -> Gate:
+    """A gate in virtual time."""
+    return Gate(controller, clock=virtual_loop().time, **parts)
+
+
+def wanted() -> None:
+    """It is still wanted."""
+
+
+def entering(gate: Gate, count: int) -> list[asyncio.Task[float]]:
+    """Tasks that enter a gate."""
+    return [asyncio.ensure_future(gate.enter(wanted)) for _ in range(count)]
+
+
+def balance(gate: Gate) -> tuple[int, int, int, int]:
+    """Slots in use, ghosts among them, waiting for a slot, requests counted."""
+    snapshot = gate.statistics()
+    return snapshot.in_flight, snapshot.ghosts, snapshot.waiting, snapshot.requests

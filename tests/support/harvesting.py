@@ -1,0 +1,141 @@
+"""What the tests of the harvest share: pages to store, journals to store them in, waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tmapi_async import TMAPI, RetryPolicy
+from tmapi_async.api.listings import Listing, category_items
+from tmapi_async.api.values import Reject
+from tmapi_async.harvest import Harvest, HarvestResult
+from tmapi_async.journal import writer
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.plan import Start
+from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
+
+if TYPE_CHECKING:
+    from tmapi_async.sandbox import Sandbox
+
+FAST = RetryPolicy(base=0)
+"""Retries at once."""
+
+
+def body(number: int, items: int = 20) -> bytes:
+    """A body that is like no other, and like every other."""
+    rows = [
+        {"item_id": number * 1000 + n + 1, "title": f"连衣裙 {number}/{n}"} for n in range(items)
+    ]
+    data = {"page": number, "page_size": 20, "has_next_page": True, "filters": {}, "items": rows}
+    return json.dumps({"code": 200, "msg": "success", "data": data}, ensure_ascii=False).encode()
+
+
+def record(visit: Visit, number: int, *, last: bool = False, **fields: Any) -> PageRecord:
+    """A page of a visit."""
+    known = {
+        "body": body(number),
+        "fetched_at": 1_767_605_400.0 + number,
+        "attempts": 1,
+        "latency": 0.05,
+        "code": 200,
+        "page_size": 20,
+        "has_next_page": not last,
+        "total_count": None,
+        "items": 20,
+    }
+    return PageRecord(visit, number, **(known | fields))
+
+
+def reject(position: int) -> Reject:
+    """A row that could not be decoded."""
+    return Reject(position, "Expected `int`, got `str`", b'{"item_id":"x"}')
+
+
+def listings(*ids: int, **filters: bool) -> list[Listing]:
+    """Listings of categories."""
+    return [category_items(cat_id, **filters) for cat_id in ids]
+
+
+def begin(
+    journal: Journal,
+    asked: Iterable[Listing],
+    *,
+    counters: Callable[[], Counters] = Counters,
+    **options: Any,
+) -> Start:
+    """Plan and begin a start."""
+    plan = journal.plan(asked, **options)
+    return journal.begin(plan, host="api.example", version="test", counters=counters)
+
+
+def totals(pages: int) -> Totals:
+    """What so many full pages hold."""
+    return Totals(pages, 20 * pages, 20 * pages, 0, pages)
+
+
+def stored(path: Path) -> list[tuple[int, int]]:
+    """What another process sees in the journal now: visit and number of each page, as committed."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT visit, number FROM page ORDER BY seq").fetchall()
+    finally:
+        connection.close()
+
+
+def hold_commits(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    until: threading.Event,
+    inside: threading.Event | None = None,
+) -> None:
+    """Let the disk stand still at each commit of pages until an event; `inside` tells of the first.
+
+    A commit that is held for longer than 20 seconds fails.
+    """
+    real = writer.transaction
+
+    @contextlib.contextmanager
+    def held(connection: sqlite3.Connection) -> Iterator[None]:
+        if inside is not None:
+            inside.set()
+        assert until.wait(20)
+        with real(connection):
+            yield
+
+    monkeypatch.setattr(writer, "transaction", held)
+
+
+def client(sandbox: Sandbox, **options: Any) -> TMAPI:
+    """A client of a sandbox: four slots and no back-off unless told otherwise."""
+    options = {"base_url": sandbox.url, "concurrency": 4, "retry": FAST, **options}
+    return TMAPI(options.pop("token", "sandbox"), **options)
+
+
+async def harvest(
+    sandbox: Sandbox,
+    path: Path,
+    ids: Sequence[int] | None = None,
+    *,
+    filters: dict[str, bool] | None = None,
+    api: dict[str, Any] | None = None,
+    **options: Any,
+) -> HarvestResult:
+    """Run a harvest of some of the sandbox's categories (all, if not told) to its end."""
+    asked = listings(*(sandbox.catalogue.category_ids if ids is None else ids), **(filters or {}))
+    async with client(sandbox, **(api or {})) as opened:
+        return await Harvest(opened, asked, journal=path, **options).run()
+
+
+async def until(holds: Callable[[], object], within: float = 20.0) -> None:
+    """Let the loop run until a condition holds; `TimeoutError` if it never does."""
+    async with asyncio.timeout(within):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.001)

@@ -1,0 +1,110 @@
+"""Journals for tests: written as a harvest writes them, from rows or from a catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tmapi_async.api.decoding import decoder
+from tmapi_async.api.listings import category_items
+from tmapi_async.api.values import Reject
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters, PageRecord, State, Totals
+from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.sandbox import Catalogue, Config
+from tmapi_async.sandbox import Listing as Wire
+from tmapi_async.sandbox.responses.drift import Drift
+from tmapi_async.sandbox.responses.pages import Pages
+
+Row = Mapping[str, Any]
+BEGAN = 1_767_605_400.25  # 2026-01-05T09:30:00.25Z
+
+
+def row(item_id: Any = 1, **fields: Any) -> dict[str, Any]:
+    """A row with some fields."""
+    return {"item_id": item_id, **fields}
+
+
+def body(rows: Sequence[Any], *, has_next: bool = False) -> bytes:
+    """A reply's body with these rows."""
+    data = {"page": 1, "page_size": 20, "has_next_page": has_next, "filters": {}, "items": rows}
+    return json.dumps({"code": 200, "msg": "success", "data": data}, ensure_ascii=False).encode()
+
+
+def write(
+    path: Path,
+    listings: Mapping[int, Sequence[bytes]],
+    *,
+    refresh: bool = False,
+    state: State = "complete",
+    fetched_at: float = BEGAN,
+) -> Path:
+    """Record one start: the bodies of the pages of each category."""
+    asyncio.run(_write(path, listings, refresh=refresh, state=state, fetched_at=fetched_at))
+    return path
+
+
+def _rejects(text: bytes) -> tuple[Reject, ...]:
+    try:
+        _, found = decoder("category/items").decode(text)
+    except msgspec.DecodeError:  # a body that is damaged on purpose
+        return ()
+    return tuple(found)
+
+
+async def _write(
+    path: Path,
+    listings: Mapping[int, Sequence[bytes]],
+    *,
+    refresh: bool,
+    state: State,
+    fetched_at: float,
+) -> None:
+    journal = Journal.open(path)
+    plan = journal.plan([category_items(cat_id) for cat_id in listings], refresh=refresh)
+    start = journal.begin(plan, host="http://127.0.0.1", version="test", counters=Counters)
+    for visit in start.visits:
+        bodies = listings[visit.listing.cat_id or 0]
+        journal.apply(visit_began(visit, fetched_at))
+        held = journal.held(visit)
+        for number, text in enumerate(bodies, 1):
+            if number in held:
+                continue
+            last = number == len(bodies)
+            bad = _rejects(text)
+            page = PageRecord(
+                visit, number, text, fetched_at, 1, 0.05, 200, 20, not last, None, 1, bad
+            )
+            await journal.append(page)
+        spoilt = sum(len(_rejects(text)) for text in bodies)
+        totals = Totals(len(bodies), len(bodies), len(bodies), spoilt, len(bodies))
+        journal.apply(visit_ended(visit, state, totals, now=time.time()))
+    await journal.close()
+
+
+def of_rows(path: Path, *rows: Row | Any, cat_id: int = 7) -> Path:
+    """A journal of one page that has these rows."""
+    return write(path, {cat_id: [body(rows)]})
+
+
+def of_catalogue(
+    path: Path, sizes: Mapping[int, int], drift: Drift | None = None
+) -> tuple[Path, Catalogue]:
+    """A journal of whole categories of the sandbox, and what is in them."""
+    config = Config(categories=dict(sizes), drift=drift or Drift())
+    catalogue = Catalogue(config.seed, dict(sizes))
+    pages = Pages(config, catalogue)
+    listings = {
+        cat_id: [
+            pages.body(Wire("/1688/category/items", (("cat_id", str(cat_id)),)), number)
+            for number in range(1, -(-size // 20) + 1)
+        ]
+        for cat_id, size in sizes.items()
+    }
+    return write(path, listings), catalogue

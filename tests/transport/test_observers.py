@@ -1,0 +1,176 @@
+"""What an observer and the log are told of attempts and pages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.mocked import outcome, scripted
+from tests.support.sessions import failure, flight, page, request
+from tests.support.virtual_time import run
+from tmapi_async import AttemptReport, Observer, PageReport, RetryPolicy
+from tmapi_async.errors import TMAPIError
+from tmapi_async.transport import observers as observing
+
+HERE = "category/items?cat_id=5"
+
+
+class Notes(Observer):
+    """Keeps what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[AttemptReport | PageReport] = []
+
+    def on_attempt(self, attempt: AttemptReport) -> None:
+        """Keep it."""
+        self.told.append(attempt)
+
+    def on_page(self, page: PageReport) -> None:
+        """Keep it."""
+        self.told.append(page)
+
+    @property
+    def attempts(self) -> list[AttemptReport]:
+        """What was told of attempts."""
+        return [one for one in self.told if isinstance(one, AttemptReport)]
+
+    @property
+    def pages(self) -> list[PageReport]:
+        """What was told of pages."""
+        return [one for one in self.told if isinstance(one, PageReport)]
+
+
+def observed(*answers: Any, **options: Any) -> tuple[Notes, Any]:
+    """Ask for one page in virtual time; what was told, and what came."""
+    notes = Notes()
+
+    async def main() -> Any:
+        async with scripted(*answers, observer=notes, **options) as (session, _):
+            return await outcome(session)
+
+    return notes, run(main())
+
+
+def test_every_attempt_is_told_then_the_page() -> None:
+    """Retries included, each attempt is told when it is over, and the page with all of them."""
+    notes, _ = observed(
+        2, failure(500, 502), 3, aiohttp.ServerDisconnectedError(), failure(503), 1, page(1)
+    )
+    assert [(one.number, one.outcome, one.status) for one in notes.attempts] == [
+        (1, "500", 502),
+        (2, "connection", None),
+        (3, "503", 200),
+        (4, "200", 200),
+    ]
+    assert [round(one.seconds, 3) for one in notes.attempts] == [2, 3, 0, 1]
+    assert {one.request for one in notes.attempts} == {request(1)}
+    (told,) = notes.pages
+    assert told is notes.told[-1]
+    assert told.attempts == tuple(notes.attempts)
+    assert (told.request, told.outcome, told.items, told.rejects) == (request(1), "200", 1, 0)
+    assert told.seconds >= 6
+    first, last = told.attempts[0], told.attempts[-1]
+    assert told.began <= first.began < last.began
+    assert last.began + last.seconds * 1e9 <= told.began + told.seconds * 1e9 + 1000
+
+
+def test_a_page_that_cannot_be_had_is_told() -> None:
+    """A failure for good is told with its code and its attempts; no item came."""
+    notes, error = observed(failure(422))
+    assert isinstance(error, TMAPIError)
+    (told,) = notes.pages
+    assert (told.outcome, told.items, len(told.attempts)) == ("422", 0, 1)
+
+
+def test_rejects_are_counted() -> None:
+    """Rows that could not be decoded are told beside the items."""
+    notes, _ = observed(page(1, title=5))
+    assert (notes.pages[0].items, notes.pages[0].rejects) == (0, 1)
+
+
+def test_slots_are_those_after_the_attempt() -> None:
+    """The gate's width is told, and the slots taken without the attempt's own."""
+    notes, _ = observed(page(1))
+    assert (notes.attempts[0].width, notes.attempts[0].in_flight) == (4, 0)
+
+
+def test_what_is_left_is_told_as_cancelled() -> None:
+    """An attempt whose task is cancelled is told, and so is its page."""
+    notes = Notes()
+
+    async def main() -> None:
+        async with scripted(9, page(1), observer=notes) as (session, _):
+            asking = asyncio.ensure_future(session.fetch(request(), flight(session)))
+            await asyncio.sleep(4)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    run(main())
+    assert [(type(one), one.outcome, round(one.seconds, 3)) for one in notes.told] == [
+        (AttemptReport, "cancelled", 4),
+        (PageReport, "cancelled", 4),
+    ]
+
+
+def test_a_page_that_is_left_at_rest_is_told_as_cancelled() -> None:
+    """Cancelled between two attempts, the page is not told as its last attempt was."""
+    notes = Notes()
+
+    async def main() -> None:
+        policy = RetryPolicy(base=1e6, cap=1e6)
+        async with scripted(failure(500), observer=notes, policy=policy) as (session, _):
+            asking = asyncio.ensure_future(session.fetch(request(), flight(session)))
+            await asyncio.sleep(4)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    run(main())
+    assert [one.outcome for one in notes.told] == ["500", "cancelled"]
+
+
+class Broken(Observer):
+    """Fails whatever it is told."""
+
+    def on_attempt(self, attempt: AttemptReport) -> None:
+        """Fail."""
+        raise ZeroDivisionError(str(attempt))
+
+    def on_page(self, page: PageReport) -> None:
+        """Fail in the same way."""
+        raise ZeroDivisionError(str(page))
+
+
+def test_an_observer_that_fails_changes_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exceptions are logged once, by class, without its words; the pages come."""
+    monkeypatch.setattr(observing, "_complained", set())
+
+    async def main() -> list[Any]:
+        async with scripted(page(1), observer=Broken()) as (session, _):
+            return [await session.fetch(request(n), flight(session)) for n in (1, 2)]
+
+    assert len(run(main())) == 2
+    errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert errors == ["the observer Broken raised ZeroDivisionError; the walk goes on"]
+
+
+def test_log_records_carry_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """Each record of an attempt or a retry has endpoint, listing, page, attempt and outcome."""
+    caplog.set_level(logging.DEBUG, "tmapi_async")
+    observed(failure(500), page(1))
+    wanted = ("endpoint", "listing", "page", "attempt", "outcome")
+    found = [
+        (one.levelname, *(vars(one).get(f"tmapi_{name}") for name in wanted))
+        for one in caplog.records
+        if one.name == "tmapi_async"
+    ]
+    assert found == [
+        ("DEBUG", "category/items", HERE, 1, 1, "500"),
+        ("INFO", "category/items", HERE, 1, 1, "500"),
+        ("DEBUG", "category/items", HERE, 1, 2, "200"),
+    ]

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tmapi_async import (
+    AuthenticationError,
+    BalanceError,
+    ConcurrencyError,
+    ConnectionFailedError,
+    DeadlineError,
+    InvalidRequestError,
+    MalformedReplyError,
+    ParameterError,
+    RateLimitError,
+    RedirectError,
+    ReplyTooLargeError,
+    RetrievalError,
+    RetryPolicy,
+    RouteError,
+    ServerError,
+    TMAPIError,
+    TryAgainError,
+    UnexpectedCodeError,
+)
+from tmapi_async.errors import BudgetSpentError, CertificateError
+from tmapi_async.transport.retry import RetryBudget, Trial, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FAILURES = (RetrievalError, TryAgainError, ServerError, DeadlineError, MalformedReplyError)
+REFUSALS = (ConcurrencyError, RateLimitError)
+ENDS = (ParameterError, UnexpectedCodeError, RedirectError, ReplyTooLargeError, CertificateError)
+HALTS = (BalanceError, AuthenticationError, RouteError, BudgetSpentError)
+DICE = st.floats(0, 1)
+STEPS = st.lists(st.sampled_from(["first", "retry"]), max_size=400)
+
+
+def tried(
+    errors: Iterable[TMAPIError],
+    policy: RetryPolicy | None = None,
+    *,
+    now: float = 0.0,
+    pace: float = 1.0,
+    dice: float = 1.0,
+    understood: bool = True,
+) -> list[float | None]:
+    """What is decided after each of these errors, one second apart, up to giving up."""
+    trial, decided = Trial(), []
+    for number, error in enumerate(errors):
+        chosen = policy or RetryPolicy()
+        at = now + number * pace
+        decided.append(judge(chosen, trial, error, now=at, dice=dice, understood=understood))
+        if decided[-1] is None:
+            break
+    return decided
+
+
+@pytest.mark.parametrize("kind", [*FAILURES, ConnectionFailedError])
+def test_a_failure_is_tried_eight_times(kind: type[TMAPIError]) -> None:
+    """417, 499, 500 and failures of transport are asked again until the eighth attempt."""
+    decided = tried(kind() for _ in range(20))
+    assert len(decided) == 8
+    assert decided[-1] is None
+    assert None not in decided[:-1]
+
+
+@given(st.lists(st.sampled_from([*FAILURES, *REFUSALS]), min_size=30), DICE)
+def test_refusals_are_not_counted_as_failures(kinds: list[type[TMAPIError]], dice: float) -> None:
+    """Whatever refusals come in between, a page is given up at its eighth failure, not before."""
+    decided = tried((kind() for kind in kinds), dice=dice)
+    failures = [kind for kind in kinds[: len(decided)] if kind in FAILURES]
+    assert len(failures) == 8 if decided[-1] is None else len(failures) < 8
+
+
+@pytest.mark.parametrize("kind", [*ENDS, *HALTS])
+def test_what_cannot_get_better_is_not_asked_again(kind: type[TMAPIError]) -> None:
+    """The caller's mistakes, and whatever ends all work, are never asked again."""
+    assert tried([kind(retry_after=1)]) == [None]
+
+
+def test_a_page_that_cannot_be_read_is_not_paid_for_eight_times() -> None:
+    """A reply of code 200 that cannot be read was probably billed: three of them are enough."""
+    assert len(tried(MalformedReplyError(code=200) for _ in range(20))) == 3
+    mixed = [MalformedReplyError(code=200), ServerError(), MalformedReplyError(code=200)]
+    assert None not in tried([*mixed, ServerError(), MalformedReplyError()])
+    assert tried([*mixed, MalformedReplyError(code=200)])[-1] is None
+
+
+def test_a_server_that_never_answered_is_given_up_early() -> None:
+    """Where no connection ever worked, three attempts are enough to say so."""
+    assert len(tried((ConnectionFailedError() for _ in range(9)), understood=False)) == 3
+    assert len(tried((DeadlineError() for _ in range(9)), understood=False)) == 8
+    few = RetryPolicy(max_attempts=2)
+    assert len(tried((ConnectionFailedError() for _ in range(9)), few, understood=False)) == 2
+
+
+@given(st.integers(1, 12), DICE, st.floats(0, 5), st.floats(0, 60), st.floats(0, 500))
+def test_back_off_is_full_jitter_below_a_doubling_ceiling(
+    attempts: int, dice: float, base: float, cap: float, asked: float
+) -> None:
+    """The wait is up to a ceiling that doubles up to the cap, or as long as was asked for."""
+    policy = RetryPolicy(max_attempts=attempts + 1, base=base, cap=cap)
+    errors = [ServerError() for _ in range(attempts - 1)]
+    delay = tried([*errors, ServerError(retry_after=asked)], policy, dice=dice)[-1]
+    assert delay is not None
+    ceiling = min(cap, base * 2 ** (attempts - 1))
+    assert delay == max(dice * ceiling, min(asked, 120.0))
+
+
+def test_the_ceiling_never_overflows() -> None:
+    """Thousands of attempts do not make the back-off overflow."""
+    decided = tried((ServerError() for _ in range(5000)), RetryPolicy(max_attempts=5001))
+    assert decided[-1] == 30.0
+
+
+@pytest.mark.parametrize("kind", [*FAILURES, *REFUSALS])
+@pytest.mark.parametrize("asked", [0.0, 7.0, 119.0, 120.0])
+def test_retry_after_is_honoured(kind: type[TMAPIError], asked: float) -> None:
+    """Nothing is asked again before the time that the server asked for."""
+    for dice in (0.0, 0.5, 1.0):
+        (delay,) = tried([kind(retry_after=asked)], dice=dice)
+        assert delay is not None
+        assert asked <= delay <= asked + 0.5
+
+
+@pytest.mark.parametrize("kind", [ServerError, ConcurrencyError])
+@pytest.mark.parametrize("asked", [121.0, 1e9, math.inf])
+def test_retry_after_is_cut(kind: type[TMAPIError], asked: float) -> None:
+    """A server that asks for ages is asked again after two minutes, or what the policy says."""
+    assert tried([kind(retry_after=asked)], dice=0.0) == [120.0]
+    assert tried([kind(retry_after=asked)], RetryPolicy(longest_retry_after=3), dice=0.0) == [3.0]
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+@given(pace=st.floats(0.1, 100), now=st.floats(-1e6, 1e6))
+def test_refusals_are_bounded_in_time(kind: type[TMAPIError], pace: float, now: float) -> None:
+    """An unbroken row of refusals is borne for the patience of the policy, not for a number."""
+    policy = RetryPolicy(patience=20)
+    decided = tried((kind() for _ in range(300)), policy, pace=pace, now=now)
+    assert decided[-1] is None
+    lasted = (len(decided) - 1) * pace
+    assert 20 - 1e-6 <= lasted <= 20 + pace + 1e-6
+
+
+def test_patience_begins_anew_after_anything_else() -> None:
+    """A failure between two refusals ends the row of refusals."""
+    policy = RetryPolicy(patience=10)
+    row = [ConcurrencyError() for _ in range(9)]
+    decided = tried([*row, ServerError(), *row, ServerError(), *row], policy)
+    assert len(decided) == 29
+    assert None not in decided
+    assert tried([*row, ConcurrencyError(), ConcurrencyError()], policy)[-1] is None
+
+
+def test_refusals_of_one_burst_come_back_apart() -> None:
+    """Refused requests wait for different times up to the base, and not longer each time."""
+    for dice in (0.0, 0.25, 1.0):
+        decided = tried((ConcurrencyError() for _ in range(50)), dice=dice)
+        assert set(decided) == {dice * 0.5}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_attempts": 0},
+        {"max_billed": 0},
+        {"max_unreachable": -1},
+        {"base": -0.1},
+        {"cap": -1},
+        {"patience": -1},
+        {"longest_retry_after": -1},
+        {"base": math.nan},
+        {"cap": math.nan},
+        {"patience": math.nan},
+        {"longest_retry_after": math.nan},
+    ],
+)
+def test_a_policy_makes_sense_or_is_refused(fields: dict[str, float]) -> None:
+    """A policy without an attempt, or with a time that is none, is refused."""
+    with pytest.raises(InvalidRequestError, match="retry policy"):
+        RetryPolicy(**fields)  # type: ignore[arg-type]
+
+
+def test_the_least_policy_is_one_attempt_without_waiting() -> None:
+    """One attempt and no time at all is a policy."""
+    policy = RetryPolicy(max_attempts=1, base=0, cap=0, patience=0, longest_retry_after=0)
+    assert tried([ServerError(retry_after=9)], policy) == [None]
+    assert tried([ConcurrencyError(retry_after=9)], policy) == [None]
+
+
+def granted(steps: list[str]) -> list[str]:
+    """The steps that happen: first attempts, and the retries that the budget allows."""
+    budget = RetryBudget()
+    happened = []
+    for step in steps:
+        if step == "first":
+            budget.first()
+            happened.append(step)
+        elif budget.take():
+            happened.append(step)
+    return happened
+
+
+def excess(steps: list[str]) -> int:
+    """The most retries beyond first attempts in any stretch of steps."""
+    most = running = 0
+    for step in steps:
+        running = max(0, running + (1 if step == "retry" else -1))
+        most = max(most, running)
+    return most
+
+
+@given(STEPS)
+def test_one_retry_for_each_first_attempt_is_always_there(steps: list[str]) -> None:
+    """Retries that exceed first attempts by no more than the reserve are never refused."""
+    if excess(steps) <= 50:
+        assert granted(steps) == steps
+    alternating = [step for step in steps for step in ("first", "retry")]
+    assert granted(alternating) == alternating
+
+
+def test_a_hundred_failures_at_once_all_get_their_retry() -> None:
+    """After any hundred first attempts there are a hundred retries, and fifty beside."""
+    for earlier in (0, 50, 1000):
+        assert (
+            granted(["retry"] * 999 + ["first"] * earlier + ["first"] * 100 + ["retry"] * 100)[
+                -100:
+            ]
+            == ["retry"] * 100
+        )
+    fresh = granted(["first"] * 100 + ["retry"] * 999)
+    assert fresh.count("retry") == 150
+    assert granted(["first"] * 5000 + ["retry"] * 999).count("retry") == 150
+
+
+@given(STEPS.map(lambda steps: ["first"] * 120 + steps + ["retry"] * 100))
+def test_retries_are_bounded(steps: list[str]) -> None:
+    """In no stretch are there more retries than first attempts, window and reserve together."""
+    happened = granted(steps)
+    assert excess(happened) <= 150
+    assert happened.count("retry") <= happened.count("first") + 50
+
+
+def test_an_outage_is_not_answered_with_a_storm() -> None:
+    """While everything fails, requests no more than double."""
+    happened = granted((["first"] + ["retry"] * 7) * 500)
+    assert happened.count("retry") <= 550
+
+
+def test_a_budget_tells_what_is_left() -> None:
+    """The repr of a retry budget says what is left of how much."""
+    budget = RetryBudget(window=10, reserve=5)
+    assert repr(budget) == "<RetryBudget: 5 of 15 left>"
+    assert [budget.take() for _ in range(6)] == [True] * 5 + [False]
+    assert budget.left == 0

@@ -1,0 +1,137 @@
+"""What a session leans on and is surrounded by: a caller's connector, proxies, odd base URLs."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from tests.support.sessions import Server, flight, opened, page, request, say
+from tmapi_async import Page, RetryPolicy
+from tmapi_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from tmapi_async.transport.session import Session
+
+ONCE = RetryPolicy(base=0, max_attempts=1)
+
+
+async def ask(session: Session) -> object:
+    """The page."""
+    return await session.fetch(request(), flight(session))
+
+
+async def answer(_: Server, __: str, writer: Any) -> None:
+    """Answer every request with a page."""
+    await say(writer, page())
+
+
+@pytest.mark.parametrize("used", [False, True])
+async def test_a_connector_that_was_closed_is_told_of(used: bool) -> None:
+    """Whoever closes his connector too early gets a typed error that says so, at once."""
+    async with Server(answer) as server:
+        connector = aiohttp.TCPConnector()
+        async with opened(base_url=server.url, connector=connector) as session:
+            if used:
+                assert isinstance(await ask(session), Page)
+            await connector.close()
+            with pytest.raises(ClosedError, match="connector") as caught:
+                await ask(session)
+        assert "after the client" in str(caught.value)
+        assert len(server.heads) == used
+
+
+async def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message blames the proxy, not the API, and tells no password."""
+    monkeypatch.setenv("http_proxy", "http://me:s3cret@127.0.0.1:1")
+    options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
+    async with opened(base_url="http://api.localhost", **options) as session:
+        with pytest.raises(ConnectionFailedError, match=r"the proxy 127\.0\.0\.1:1: ") as caught:
+            await ask(session)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_proxy_that_refuses_a_tunnel_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says that it was the proxy, and its status."""
+
+    async def deny(_: Server, __: str, writer: Any) -> None:
+        await say(writer, b"no", "407 Proxy Authentication Required")
+
+    async with Server(deny) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
+        async with opened(base_url="https://api.localhost", **options) as session:
+            with pytest.raises(ConnectionFailedError, match="the proxy answered HTTP 407"):
+                await ask(session)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [("/ä", "/%C3%A4"), ('/a"<b', "/a%22%3Cb"), ("/a%20b/", "/a%20b")]
+)
+async def test_a_prefix_is_sent_in_ascii(given: str, sent: str) -> None:
+    """What a request line cannot carry is quoted, as aiohttp's own session does."""
+    async with Server(answer) as server:
+        async with opened(base_url=server.url + given, policy=ONCE) as session:
+            assert isinstance(await ask(session), Page)
+        assert server.heads[0].startswith(f"GET {sent}/1688/")
+
+
+async def test_a_host_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name in another script is asked for by its IDNA form; seen by a proxy here."""
+    async with Server(answer) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
+        async with opened(base_url="http://bücher.localhost", **options) as session:
+            assert isinstance(await ask(session), Page)
+    assert proxy.heads[0].startswith("GET http://xn--bcher-kva.localhost/1688/")
+    assert "\r\nHost: xn--bcher-kva.localhost\r\n" in proxy.heads[0]
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + "ä", "ä..b"])
+async def test_a_host_that_is_none_is_refused(host: str) -> None:
+    """A name that has no IDNA form is bad input, not a failure of the connection."""
+    with pytest.raises(InvalidRequestError, match="bad host"):
+        async with opened(base_url=f"http://{host}"):
+            pass
+
+
+LEANT_ON = [
+    (aiohttp.BaseConnector.connect, {"req", "traces", "timeout"}),
+    (aiohttp.TCPConnector.__init__, {"limit", "socket_factory"}),
+    (ResponseHandler.set_response_params, {"read_until_eof"}),
+    (ResponseHandler.read, set[str]()),
+    (Connection.release, set[str]()),
+    (Connection.close, set[str]()),
+    (aiohttp.ClientRequest.is_ssl, set[str]()),
+]
+
+
+@pytest.mark.parametrize(("function", "names"), LEANT_ON)
+def test_the_functions_of_aiohttp_are_as_they_were(function: Any, names: set[str]) -> None:
+    """A release of aiohttp that changes what `session.py` calls below its session is noticed."""
+    missing = names - set(inspect.signature(function).parameters)
+    message = f"aiohttp {aiohttp.__version__}: {function.__qualname__} lost {missing}"
+    assert not missing, f"{message}; session.py relies on it"
+
+
+async def test_the_attributes_of_aiohttp_are_as_they_were() -> None:
+    """The same for attributes; the head that is written needs them."""
+    async with Server(answer) as server, opened(base_url=server.url) as session:
+        await ask(session)
+        wire: Any = session._wire
+        connection = await wire._connect(wire._request)
+        wanted = [
+            (wire._request, ("headers", "proxy", "connection_key")),
+            (connection, ("protocol", "transport")),
+            (connection.protocol, ("should_close",)),
+            (wire._connector, ("force_close", "closed")),
+        ]
+        lost = [
+            f"{type(a).__name__}.{n}" for a, names in wanted for n in names if not hasattr(a, n)
+        ]
+        connection.close()
+    assert not lost, f"aiohttp {aiohttp.__version__} lost {lost}; session.py relies on them"

@@ -1,0 +1,1 @@
+"""TMAPI's own data: endpoints, listings, replies, items. Pure functions and structs; no I/O."""

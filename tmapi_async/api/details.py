@@ -1,0 +1,144 @@
+"""What is not paged, as msgspec structs: one product in detail, one category and those below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .items import Flag, Product
+from .values import ItemId, Number, Wire
+
+
+class DetailPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Prices in yuan, over all variants."""
+
+    price: Number = None
+    price_min: Number = None
+    price_max: Number = None
+    origin_price_min: Number = None
+    origin_price_max: Number = None
+    discount_price: Number = None
+
+
+class DetailSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Pieces sold in 90 days."""
+
+    sale_quantity_90days: Number = None
+
+
+class MixedBatch(Wire, frozen=True, gc=False, kw_only=True):
+    """From when on items of the shop may be mixed in one order: yuan, or pieces."""
+
+    mix_amount: Number = None
+    mix_begin: Number = None
+    mix_num: Number = None
+    shop_mix_num: Number = None
+
+
+class DetailShopInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """The shop that offers the item."""
+
+    shop_name: str | None = None
+    shop_url: str | None = None
+    seller_login_id: Number = None
+    seller_user_id: Number = None
+    seller_member_id: str | None = None
+
+
+class DetailDeliveryInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Where it is sent from, what that costs in yuan, and its weight in kg."""
+
+    location: str | None = None
+    location_code: Number = None
+    delivery_fee: Number = None
+    unit_weight: Number = None
+    template_id: Number = None
+
+
+class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
+    """One product, as `GET /1688/item_detail` sends it.
+
+    Blocks whose keys differ from product to product are plain JSON: `product_props` (a list of
+    one-entry objects), `tiered_price_info`, `sku_price_range`, `sku_props`, `skus`, `promotions`.
+
+    Attributes:
+        offer_unit: What a piece is (`"件"`).
+        sku_price_scale: Prices of the variants, as text (`"25.90-29.89"`).
+        stock: Pieces in stock, over all variants.
+    """
+
+    product_url: str | None = None
+    title: str | None = None
+    category_id: Number = None
+    root_category_id: Number = None
+    currency: str | None = None
+    offer_unit: str | None = None
+    product_props: Any = None
+    main_imgs: Any = None
+    video_url: str | None = None
+    detail_url: str | None = None
+    sale_count: Number = None
+    sale_info: DetailSaleInfo | None = None
+    price_info: DetailPriceInfo | None = None
+    tiered_price_info: Any = None
+    mixed_batch: MixedBatch | None = None
+    shop_info: DetailShopInfo | None = None
+    delivery_info: DetailDeliveryInfo | None = None
+    service_tags: Any = None
+    sku_price_scale: str | None = None
+    sku_price_scale_original: str | None = None
+    sku_price_range: Any = None
+    sku_props: Any = None
+    skus: Any = None
+    is_sold_out: Flag = None
+    stock: Number = None
+    promotions: Any = None
+
+
+class CategoryChild(Wire, frozen=True, gc=False, kw_only=True):
+    """A category as its parent lists it.
+
+    Attributes:
+        id: Category ID, positive.
+        name: Chinese name; `name_en` is the English one.
+        level: 1 for the categories of the first level.
+        has_children: Whether there are categories below it; None where that is not told.
+    """
+
+    id: ItemId
+    name: str | None = None
+    name_en: str | None = None
+    level: Number = None
+    has_children: bool | None = None
+
+
+class Category(Wire, frozen=True, gc=False, kw_only=True):
+    """A category and those right below it, as `GET /1688/category/info` sends them.
+
+    Attributes:
+        id: Category ID, positive; 0 stands for the root, whose own ID is not sent.
+        name: Chinese name; `name_en` is the English one.
+        level: 1 for the categories of the first level.
+        parent_id: ID of the category above, as sent.
+        has_children: Whether there are categories below it; None where that is not told.
+        path: Categories from the first level down to this one: `id`, `name`, `name_en`.
+        children: The categories right below; None where they are not told.
+    """
+
+    id: int = 0
+    name: str | None = None
+    name_en: str | None = None
+    level: Number = None
+    children: list[CategoryChild] | None = None
+    parent_id: Number = None
+    has_children: bool | None = None
+    path: Any = None
+
+    @property
+    def item_id(self) -> int:
+        """Its ID: what a row is told apart by."""
+        return self.id
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Fields that no struct knows, nested as they were sent; usually empty."""
+        return {}

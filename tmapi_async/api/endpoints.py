@@ -1,0 +1,234 @@
+"""The endpoints of the API as data: adding one is one description here and one struct.
+
+Source: the API document of each path. What is known to differ from it is in the docs ("Drift").
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .details import Category, ItemDetail
+from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
+
+Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price"]
+"""What a parameter takes: a positive 64-bit ID, a whole number from 1, text, a bool, yuan."""
+
+Paging: TypeAlias = Literal["has_next_page", "total_count", "both", "none"]
+"""What tells that there is a next page; with both, `has_next_page` is believed if it is sent."""
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One query parameter.
+
+    Attributes:
+        name: Name as sent.
+        kind: What it takes.
+        choices: The values allowed, if not any.
+        most: Largest number allowed, or None.
+        default: Text that the server assumes where it is left out; then it is not sent, so that
+            the same question is the same listing.
+    """
+
+    name: str
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    most: int | None = None
+    default: str | None = None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One endpoint of the API.
+
+    Attributes:
+        name: Short name, used in identities and messages (`"category/items"`).
+        short: Name on the command line (`"category-v1"`).
+        path: Path below the base URL, with the leading slash.
+        item: Struct of its rows; of what it tells, where it is not paged.
+        params: Its parameters, without page and token.
+        required: Parameters of which at least one must be given.
+        paging: What tells that there is a next page.
+        ceiling: Whether its results come from the site's search, which ends after some rows.
+    """
+
+    name: str
+    short: str
+    path: str
+    item: type[Any]
+    params: tuple[Parameter, ...]
+    required: tuple[str, ...] = ()
+    paging: Paging = "has_next_page"
+    ceiling: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Names of the boolean filters."""
+        return tuple(one.name for one in self.params if one.kind == "flag")
+
+    @property
+    def paged(self) -> bool:
+        """Whether it has pages; else it is asked once."""
+        return self.paging != "none"
+
+    def param(self, name: str) -> Parameter | None:
+        """The parameter of that name, or None."""
+        return next((one for one in self.params if one.name == name), None)
+
+
+def _flags(*names: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, "flag") for name in names)
+
+
+def _sort(*more: str) -> Parameter:
+    choices = ("default", "sales", "price_up", "price_down", *more)
+    return Parameter("sort", "text", choices, default="default")
+
+
+_LANGUAGES = ("en", "zh", "ru", "vi", "ja", "ko")
+_PAGE_SIZE = Parameter("page_size", "whole", most=20, default="20")
+_PRICES = (Parameter("price_start", "price"), Parameter("price_end", "price"))
+_CAT = Parameter("cat_id", "id")
+_SEARCH_FLAGS = _flags("new_arrival", "support_dropshipping", "free_shipping", "is_super_factory")
+_BY_TIME = _sort("time_up", "time_down")
+
+CATEGORY_ITEMS = Endpoint(
+    name="category/items",
+    short="category-v1",
+    path="/1688/category/items",
+    item=Item,
+    params=(_CAT, *_flags("super_factory", "support_dropshipping", "free_shipping")),
+    required=("cat_id",),
+    ceiling=True,
+)
+"""Products of a category, version 1: no price filter, no sort order, no total."""
+
+CATEGORY_ITEMS_V2 = Endpoint(
+    name="category/items/v2",
+    short="category-v2",
+    path="/1688/category/items/v2",
+    item=CategoryItemV2,
+    params=(
+        _CAT,
+        Parameter("language", "text", _LANGUAGES),
+        _PAGE_SIZE,
+        _sort(),
+        *_PRICES,
+        *_SEARCH_FLAGS,
+    ),
+    required=("cat_id",),
+    paging="both",
+    ceiling=True,
+)
+"""Products of a category, version 2."""
+
+SEARCH_ITEMS = Endpoint(
+    name="search/items",
+    short="search",
+    path="/1688/search/items",
+    item=SearchItem,
+    params=(
+        Parameter("keyword", "text"),
+        _PAGE_SIZE,
+        _sort(),
+        Parameter("moq", "whole"),
+        *_PRICES,
+        *_SEARCH_FLAGS,
+    ),
+    required=("keyword",),
+    paging="both",
+    ceiling=True,
+)
+"""Products that a keyword finds."""
+
+SHOP_ITEMS = Endpoint(
+    name="shop/items",
+    short="shop",
+    path="/1688/shop/items",
+    item=ShopItem,
+    params=(
+        Parameter("member_id", "text"),
+        _PAGE_SIZE,
+        _BY_TIME,
+        Parameter("shop_cat_id", "text"),
+        *_PRICES,
+    ),
+    required=("member_id",),
+    paging="total_count",
+)
+"""Products of a shop, by its member ID."""
+
+SHOP_ITEMS_V2 = Endpoint(
+    name="shop/items/v2",
+    short="shop-v2",
+    path="/1688/shop/items/v2",
+    item=ShopItemV2,
+    params=(
+        Parameter("shop_url", "text"),
+        _PAGE_SIZE,
+        _BY_TIME,
+        Parameter("cat", "text"),
+        Parameter("cat_type", "text", ("0", "1")),
+    ),
+    required=("shop_url",),
+    paging="total_count",
+)
+"""Products of a shop, by its address."""
+
+GLOBAL_SEARCH_ITEMS = Endpoint(
+    name="global/search/items",
+    short="global-search",
+    path="/1688/global/search/items",
+    item=GlobalSearchItem,
+    params=(
+        Parameter("keyword", "text"),
+        _CAT,
+        _PAGE_SIZE,
+        Parameter("language", "text", _LANGUAGES),
+        _sort(),
+        *_PRICES,
+        *_SEARCH_FLAGS,
+    ),
+    required=("keyword", "cat_id"),
+    ceiling=True,
+)
+"""Products of the site for abroad, by keyword, category or both."""
+
+CATEGORY_INFO = Endpoint(
+    name="category/info",
+    short="category-info",
+    path="/1688/category/info",
+    item=Category,
+    params=(_CAT,),
+    paging="none",
+)
+"""A category and those right below it; without `cat_id` those of the first level."""
+
+ITEM_DETAIL = Endpoint(
+    name="item_detail",
+    short="item-detail",
+    path="/1688/item_detail",
+    item=ItemDetail,
+    params=(Parameter("item_id", "id"), Parameter("language", "text", default="zh")),
+    required=("item_id",),
+    paging="none",
+)
+"""One product in detail."""
+
+ENDPOINTS = {
+    endpoint.name: endpoint
+    for endpoint in (
+        CATEGORY_ITEMS,
+        CATEGORY_ITEMS_V2,
+        SEARCH_ITEMS,
+        SHOP_ITEMS,
+        SHOP_ITEMS_V2,
+        GLOBAL_SEARCH_ITEMS,
+        CATEGORY_INFO,
+        ITEM_DETAIL,
+    )
+}
+"""Every endpoint this client knows, by name."""
+
+BY_SHORT_NAME = {endpoint.short: endpoint for endpoint in ENDPOINTS.values() if endpoint.paged}
+"""The paged endpoints by their names on the command line."""

@@ -1,0 +1,370 @@
+"""The rows of each endpoint, as msgspec structs that keep the wire's spelling.
+
+Lists, and blocks whose keys are not fixed, are kept as plain JSON (`Any`), so that nothing in them
+is lost; everything else has a type. The same accessors read every kind of product: `sale_price`,
+`origin_price`, `min_order`, `sold`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from .values import ItemId, Number, Wire, count, money, percent
+
+Flag: TypeAlias = bool | str | None
+"""A flag as sent: true, false, their text, or null."""
+
+_SALE_PRICES = ("sale_price", "price", "wholesale_price", "price_min")
+_ORIGIN_PRICES = ("origin_price", "origin_price_min")
+_SALES = ("sale_quantity_int", "sale_quantity", "sale_quantity_90days")
+
+
+class Product(Wire, frozen=True, gc=False, kw_only=True):
+    """What every product row has, whichever endpoint it comes from.
+
+    Attributes:
+        item_id: Product ID, positive; an int whether it was sent as a number or as text.
+    """
+
+    item_id: ItemId
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Fields of this row that no struct knows, nested as they were sent; usually empty."""
+        return {}
+
+    @property
+    def sale_price(self) -> Decimal | None:
+        """Selling price in yuan, exact; None where none was given (never 0 for "no price")."""
+        found = _first_money(getattr(self, "price_info", None), _SALE_PRICES)
+        return money(getattr(self, "price", None)) if found is None else found
+
+    @property
+    def origin_price(self) -> Decimal | None:
+        """Price before any reduction in yuan, exact, or None."""
+        return _first_money(getattr(self, "price_info", None), _ORIGIN_PRICES)
+
+    @property
+    def min_order(self) -> int | None:
+        """Smallest order in pieces, or None."""
+        found = count(getattr(self, "quantity_begin", None))
+        return count(getattr(self, "moq", None)) if found is None else found
+
+    @property
+    def sold(self) -> int | None:
+        """Pieces sold; for texts such as "100000+" the lower bound; or None.
+
+        Over all time where the endpoint tells that, else over 90 days: `sale_info` says which.
+        """
+        for name in ("sales_count", "sale_count"):
+            if (found := count(getattr(self, name, None))) is not None:
+                return found
+        info = getattr(self, "sale_info", None)
+        for name in _SALES:
+            if (found := count(getattr(info, name, None))) is not None:
+                return found
+        return None
+
+
+def _first_money(block: object, names: tuple[str, ...]) -> Decimal | None:
+    for name in names:
+        if (found := money(getattr(block, name, None))) is not None:
+            return found
+    return None
+
+
+class PriceInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Prices in yuan as sent: decimal text, `""` or null (API document: `price_info`)."""
+
+    sale_price: Number = None
+    show_price: Number = None
+    origin_price: Number = None
+
+
+class SaleInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Sales figures (API document: `sale_info`): pieces sold, buyers."""
+
+    sale_quantity_int: Number = None
+    buyer_count: Number = None
+
+
+class ShopInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """The shop that offers the item (API document: `shop_info`)."""
+
+    login_id: Number = None
+    shop_url: str | None = None
+    company_name: str | None = None
+    is_super_factory: Flag = None
+    shop_repurchase_rate: Number = None
+
+
+class Item(Product, frozen=True, gc=False, kw_only=True):
+    """One product row of `GET /1688/category/items`, as sent.
+
+    Attributes:
+        product_url: Page of the product.
+        title: Title, usually Chinese. Comes from strangers: escape it before showing it as HTML.
+        img: URL of the main picture, as sent (`https:////` and `//` occur).
+        price: `""` in every recorded row: the price is in `price_info`.
+        price_info: Prices in yuan.
+        quantity_begin: Smallest order, in pieces.
+        sales_count: Pieces sold.
+        sale_info: Sales figures.
+        shop_info: The shop.
+    """
+
+    product_url: str | None = None
+    title: str | None = None
+    img: str | None = None
+    price: Number = None
+    price_info: PriceInfo | None = None
+    quantity_begin: Number = None
+    sales_count: Number = None
+    sale_info: SaleInfo | None = None
+    shop_info: ShopInfo | None = None
+
+    @property
+    def show_price(self) -> Decimal | None:
+        """Price shown to visitors in yuan, exact, or None."""
+        return money(self.price_info.show_price) if self.price_info else None
+
+    @property
+    def repurchase_percent(self) -> Decimal | None:
+        """Share of buyers who came back to the shop, in percent, or None."""
+        return percent(self.shop_info.shop_repurchase_rate) if self.shop_info else None
+
+
+class ScoreInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """What buyers think of a shop, out of 5 (API document: `score_info`)."""
+
+    composite_score: Number = None
+    consultation_score: Number = None
+    dispute_score: Number = None
+    logistics_score: Number = None
+    return_score: Number = None
+
+
+class DeliveryInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Delivery (API document: `delivery_info`): `area_from` is a list, province first."""
+
+    area_from: Any = None
+    free_shipping: Flag = None
+    ship_in_48h: Flag = None
+
+
+class CategoryPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Prices in yuan as sent by `category/items/v2`."""
+
+    price: Number = None
+    sale_price: Number = None
+    origin_price: Number = None
+
+
+class RecentSales(Wire, frozen=True, gc=False, kw_only=True):
+    """Pieces sold in 90 days, exact or as a bound (`"100000+"`)."""
+
+    sale_quantity_90days: Number = None
+
+
+class CategoryShopInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """The shop, as `category/items/v2` shows it."""
+
+    company_name: str | None = None
+    is_powerful_seller: Flag = None
+    is_super_factory: Flag = None
+    shop_years: Number = None
+    score_info: ScoreInfo | None = None
+
+
+class CategoryItemV2(Product, frozen=True, gc=False, kw_only=True):
+    """One product row of `GET /1688/category/items/v2`, as sent.
+
+    Attributes:
+        category_path: IDs of the categories it is in, as text, the widest first.
+        price: Price in yuan.
+        moq: Smallest order, in pieces, as is `quantity_begin`.
+        item_repurchase_rate: Share of buyers who came back for the item.
+    """
+
+    product_url: str | None = None
+    title: str | None = None
+    img: str | None = None
+    category_path: Any = None
+    price: Number = None
+    price_info: CategoryPriceInfo | None = None
+    currency: str | None = None
+    moq: Number = None
+    quantity_begin: Number = None
+    sale_info: RecentSales | None = None
+    delivery_info: DeliveryInfo | None = None
+    shop_info: CategoryShopInfo | None = None
+    item_repurchase_rate: Number = None
+    low_refund_rate: Flag = None
+    ship_in_48h: Flag = None
+    one_piece_min_order: Flag = None
+
+    @property
+    def repurchase_percent(self) -> Decimal | None:
+        """Share of buyers who came back for the item, in percent, or None."""
+        return percent(self.item_repurchase_rate)
+
+
+class SearchPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Prices in yuan as sent by `search/items`."""
+
+    sale_price: Number = None
+    origin_price: Number = None
+
+
+class SearchSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Sales figures: pieces sold as shown (`"已售300+件"`) and as a number, and orders."""
+
+    sale_quantity: Number = None
+    sale_quantity_int: Number = None
+    orders_count: Number = None
+
+
+class SearchShopInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """The shop, as `search/items` shows it."""
+
+    login_id: Number = None
+    member_id: str | None = None
+    company_name: str | None = None
+    shop_url: str | None = None
+    biz_type: str | None = None
+    is_factory: Flag = None
+    is_super_factory: Flag = None
+    location: Any = None
+    service_tags: Any = None
+    shop_years: Number = None
+    factory_inspection: Flag = None
+    score_info: ScoreInfo | None = None
+
+
+class SearchItem(Product, frozen=True, gc=False, kw_only=True):
+    """One product row of `GET /1688/search/items`, as sent.
+
+    Attributes:
+        quantity_prices: Price steps: a list of `begin_num`, `end_num` (null: no end), `price`.
+        rating_star: What buyers think of the item, out of 5.
+        is_ad: Whether the row is an advert.
+    """
+
+    product_url: str | None = None
+    title: str | None = None
+    img: str | None = None
+    category_path: Any = None
+    price: Number = None
+    price_info: SearchPriceInfo | None = None
+    moq: Number = None
+    quantity_prices: Any = None
+    sale_info: SearchSaleInfo | None = None
+    delivery_info: DeliveryInfo | None = None
+    item_repurchase_rate: Number = None
+    rating_star: Number = None
+    shop_info: SearchShopInfo | None = None
+    is_ad: Flag = None
+
+    @property
+    def repurchase_percent(self) -> Decimal | None:
+        """Share of buyers who came back for the item, in percent, or None."""
+        return percent(self.item_repurchase_rate)
+
+
+class ShopPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Prices in yuan as sent by `shop/items`."""
+
+    drop_ship_price: Number = None
+    wholesale_price: Number = None
+    origin_price: Number = None
+    agent_price: Number = None
+
+
+class ShopSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Turnover in yuan, pieces and orders of the last 30 and 90 days."""
+
+    gmv_30days: Number = None
+    gmv_90days: Number = None
+    sale_quantity_30days: Number = None
+    sale_quantity_90days: Number = None
+    orders_count_30days: Number = None
+
+
+class ShopItem(Product, frozen=True, gc=False, kw_only=True):
+    """One product row of `GET /1688/shop/items`, as sent."""
+
+    title: str | None = None
+    img: str | None = None
+    main_imgs: Any = None
+    video_id: Number = None
+    category_path: Any = None
+    category_name: str | None = None
+    price: Number = None
+    price_info: ShopPriceInfo | None = None
+    quantity_begin: Number = None
+    new_product: Flag = None
+    sale_info: ShopSaleInfo | None = None
+    primary_rank_score: Number = None
+    type: str | None = None
+    unit: str | None = None
+    created_time: str | None = None
+    status: str | None = None
+
+
+class ShopSaleInfoV2(Wire, frozen=True, gc=False, kw_only=True):
+    """Pieces sold, and their turnover in yuan."""
+
+    sale_quantity: Number = None
+    sale_amount: Number = None
+
+
+class ShopItemV2(Product, frozen=True, gc=False, kw_only=True):
+    """One product row of `GET /1688/shop/items/v2`, as sent."""
+
+    title: str | None = None
+    img: str | None = None
+    category_path: Any = None
+    category_name: str | None = None
+    price: Number = None
+    quantity: Number = None
+    sale_info: ShopSaleInfoV2 | None = None
+
+
+class GlobalPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """Prices in yuan as sent by `global/search/items`."""
+
+    price: Number = None
+    price_min: Number = None
+    price_max: Number = None
+
+
+class GlobalShopInfo(Wire, frozen=True, gc=False, kw_only=True):
+    """The shop, as `global/search/items` shows it."""
+
+    is_gold_manufacturer: Flag = None
+    is_verified: Flag = None
+
+
+class GlobalSearchItem(Product, frozen=True, gc=False, kw_only=True):
+    """One product row of `GET /1688/global/search/items`, as sent.
+
+    Attributes:
+        title: Title in the language asked for; `title_origin` is the Chinese one.
+        goods_score: What buyers think of the item, out of 5.
+    """
+
+    product_url: str | None = None
+    title: str | None = None
+    title_origin: str | None = None
+    img: str | None = None
+    price: Number = None
+    price_info: GlobalPriceInfo | None = None
+    currency: str | None = None
+    quantity_begin: Number = None
+    sale_info: RecentSales | None = None
+    goods_score: Number = None
+    shop_info: GlobalShopInfo | None = None
+    is_free_shipping: Flag = None
+    is_new_item: Flag = None
+    is_hot_item: Flag = None

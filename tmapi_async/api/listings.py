@@ -1,0 +1,307 @@
+"""What can be asked: listings, page requests, and the checks of their parameters."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from tmapi_async.errors import InvalidRequestError
+
+from .endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint, Parameter
+from .values import money
+
+MAX_ID = 2**63 - 1
+"""Largest ID accepted: IDs are positive signed 64-bit integers."""
+
+_LONGEST_TEXT = 500
+_LARGEST_NUMBER = 10**9
+
+
+class Listing(msgspec.Struct, frozen=True, cache_hash=True):
+    """One paged query: an endpoint with its canonical parameters.
+
+    Two listings are equal when they ask the same thing; neither the token nor the host is part of
+    a listing. Build one with [`describe`][tmapi_async.describe]. An endpoint that is not
+    paged is a listing of one page.
+
+    Attributes:
+        endpoint: Name of the endpoint, a key of `ENDPOINTS`.
+        params: Query parameters, without page and token, sorted by name.
+    """
+
+    endpoint: str
+    params: tuple[tuple[str, str], ...]
+
+    @property
+    def query(self) -> str:
+        """The parameters as a query string, ready for a URL (`"cat_id=1031910"`)."""
+        return _query(self)
+
+    @property
+    def identity(self) -> str:
+        """Readable identity, safe to log: `"search/items?keyword=连衣裙"`."""
+        return _identity(self)
+
+    @property
+    def cat_id(self) -> int | None:
+        """The category ID, or None for an endpoint without one."""
+        for name, value in self.params:
+            if name == "cat_id":
+                return int(value)
+        return None
+
+    def __str__(self) -> str:
+        return self.identity
+
+
+@functools.lru_cache(maxsize=1024)  # asked for with every page
+def _query(listing: Listing) -> str:
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in listing.params)
+
+
+@functools.lru_cache(maxsize=1024)
+def _identity(listing: Listing) -> str:
+    query = "&".join(f"{name}={_readable(value)}" for name, value in listing.params)
+    return f"{listing.endpoint}?{query}" if query else listing.endpoint
+
+
+def _readable(value: str) -> str:
+    """A value with only that quoted which could be taken for something else."""
+    return "".join(
+        char if char > "\x7f" and char.isprintable() else quote(char, safe=":/") for char in value
+    )
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """A listing and the 1-based number of the page asked of it."""
+
+    listing: Listing
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.listing.identity} page {self.number}"
+
+
+def endpoint_of(listing: Listing) -> Endpoint:
+    """The endpoint of a listing.
+
+    Raises:
+        InvalidRequestError: This version knows no such endpoint.
+    """
+    found = ENDPOINTS.get(listing.endpoint)
+    if found is None:
+        raise InvalidRequestError(
+            f"this version of tmapi-async knows no endpoint {_shown(listing.endpoint)}: upgrade it"
+        )
+    return found
+
+
+def describe(endpoint: Endpoint, params: Mapping[str, Any]) -> Listing:
+    """Describe a listing.
+
+    Args:
+        endpoint: What is asked.
+        params: Its parameters by their names; those that are None are left out.
+
+    Returns:
+        The listing, with canonical parameters; nothing is sent.
+
+    Raises:
+        InvalidRequestError: The endpoint has no such parameter (the right name is suggested), a
+            value does not fit, or a required one is missing.
+    """
+    return make_listing(endpoint, read_params(endpoint, params))
+
+
+def read_params(endpoint: Endpoint, params: Mapping[str, Any]) -> dict[str, str]:
+    """Check parameters and put them into canonical text.
+
+    Args:
+        endpoint: What is asked.
+        params: Some of its parameters by their names; those that are None are left out, and so is
+            what the server assumes anyhow.
+
+    Raises:
+        InvalidRequestError: As `describe`, but none need be there.
+    """
+    sent: dict[str, str] = {}
+    for name, value in params.items():
+        if value is None:
+            continue
+        known = endpoint.param(name)
+        if known is None:
+            raise unknown_parameter(endpoint, name)
+        text = _READERS[known.kind](known, value)
+        if text != known.default:
+            sent[name] = text
+    return sent
+
+
+def make_listing(endpoint: Endpoint, sent: Mapping[str, str]) -> Listing:
+    """The listing of parameters that `read_params` has checked.
+
+    Raises:
+        InvalidRequestError: A required one is missing, or the bounds of the price are the wrong
+            way round.
+    """
+    if endpoint.required and not any(name in sent for name in endpoint.required):
+        raise InvalidRequestError(f"{endpoint.name} needs {' or '.join(endpoint.required)}")
+    low, high = sent.get("price_start"), sent.get("price_end")
+    if low is not None and high is not None and Decimal(low) > Decimal(high):
+        raise InvalidRequestError(f"price_start {low} lies above price_end {high}")
+    return Listing(endpoint.name, tuple(sorted(sent.items())))
+
+
+def category_items(
+    cat_id: int | str,
+    *,
+    super_factory: bool | None = None,
+    support_dropshipping: bool | None = None,
+    free_shipping: bool | None = None,
+) -> Listing:
+    """Describe the listing of one category's products (`GET /1688/category/items`).
+
+    Args:
+        cat_id: Category ID, a positive 64-bit integer, or its decimal digits.
+        super_factory: Only (or, False, without) super factories; None leaves the filter out.
+        support_dropshipping: Only items that can be drop-shipped; None leaves the filter out.
+        free_shipping: Only items shipped free; None leaves the filter out.
+
+    Returns:
+        The listing; nothing is sent.
+
+    Raises:
+        InvalidRequestError: The ID is not a positive 64-bit integer, or a filter is not a bool.
+    """
+    params = {
+        "cat_id": parse_id(cat_id),
+        "super_factory": super_factory,
+        "support_dropshipping": support_dropshipping,
+        "free_shipping": free_shipping,
+    }
+    return describe(CATEGORY_ITEMS, params)
+
+
+def parse_id(value: object, what: str = "category") -> int:
+    """Read an ID.
+
+    Args:
+        value: An int, or a string of ASCII digits (surrounding white space is allowed).
+        what: What it is the ID of, for the message.
+
+    Returns:
+        The ID as an int from 1 to 2**63 - 1.
+
+    Raises:
+        InvalidRequestError: It is anything else.
+    """
+    number = value if isinstance(value, int) and not isinstance(value, bool) else _digits(value)
+    if number is None or not 1 <= number <= MAX_ID:
+        article = "an" if what[0] in "aeiou" else "a"
+        raise InvalidRequestError(
+            f"{_shown(value)} is not {article} {what} ID: it must be a positive 64-bit integer "
+            "such as 1031910"
+        )
+    return number
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - it is somebody else's; an int can be too long to print
+        return f"this {type(value).__name__}"
+    return text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004 - fits a line
+
+
+def _digits(value: object) -> int | None:
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    # 19 digits hold every 64-bit ID; int() of a longer text could be made slow on purpose.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None  # noqa: PLR2004
+
+
+# -- one reader for each kind of parameter
+
+
+def _id(known: Parameter, value: object) -> str:
+    return str(parse_id(value, known.name.removesuffix("_id").replace("cat", "category")))
+
+
+def _whole(known: Parameter, value: object) -> str:
+    number = value if isinstance(value, int) and not isinstance(value, bool) else _digits(value)
+    most = known.most or _LARGEST_NUMBER
+    if number is None or not 1 <= number <= most:
+        raise InvalidRequestError(
+            f"{known.name} must be a whole number from 1 to {most}, not {_shown(value)}"
+        )
+    return str(number)
+
+
+def _text(known: Parameter, value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if known.choices and text not in known.choices:
+        near = difflib.get_close_matches(text, known.choices, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidRequestError(
+            f"{known.name} must be one of {', '.join(known.choices)}, not {_shown(value)}{hint}"
+        )
+    if not text or len(text) > _LONGEST_TEXT or not text.isprintable():
+        raise InvalidRequestError(
+            f"{known.name} must be text of 1 to {_LONGEST_TEXT} printable characters, "
+            f"not {_shown(value)}"
+        )
+    return text
+
+
+def _flag(known: Parameter, value: object) -> str:
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{known.name} must be True, False or None, not {_shown(value)}")
+    return "true" if value else "false"
+
+
+def _price(known: Parameter, value: object) -> str:
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    number = value if isinstance(value, Decimal) else money(value) if plain else None  # type: ignore[arg-type]
+    if number is None or not number.is_finite() or not 0 <= number < _LARGEST_NUMBER:
+        raise InvalidRequestError(
+            f"{known.name} must be a price in yuan such as 9.90, not {_shown(value)}"
+        )
+    # One text for each price: 9.9, 9.90 and 9.900 ask the same.
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_READERS = {"id": _id, "whole": _whole, "text": _text, "flag": _flag, "price": _price}
+
+
+_ALSO_CALLED = {
+    "super_factory": "is_super_factory",
+    "is_super_factory": "super_factory",
+    "shop_url": "member_id",
+    "member_id": "shop_url",
+    "cat": "shop_cat_id",
+    "shop_cat_id": "cat",
+}
+
+
+def unknown_parameter(endpoint: Endpoint, name: str) -> InvalidRequestError:
+    """The error for a parameter that an endpoint does not have: it would be ignored in silence."""
+    names = [one.name for one in endpoint.params]
+    near = [_ALSO_CALLED[name]] if _ALSO_CALLED.get(name) in names else []
+    near = near or difflib.get_close_matches(name, names, 1)
+    if near:
+        return InvalidRequestError(
+            f"{endpoint.name} has no parameter {name}: it is called {near[0]} there"
+        )
+    elsewhere = [one.name for one in ENDPOINTS.values() if one.param(name)]
+    where = f"; {', '.join(elsewhere)} has it" if elsewhere else ""
+    return InvalidRequestError(
+        f"{endpoint.name} has no parameter {name}{where}. It takes {', '.join(names)}"
+    )

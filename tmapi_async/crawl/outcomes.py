@@ -1,0 +1,121 @@
+"""What a crawl is given and what it tells: openings, outcomes, counts. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tmapi_async.api.listings import Listing
+from tmapi_async.errors import TMAPIError
+
+Ending: TypeAlias = Literal["complete", "capped", "failed", "stopped"]
+
+USUAL_CEILING = 2000
+"""Rows after which the site's own search stops: a listing that ends exactly there is capped."""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """A listing to walk, and what is known of it from before.
+
+    Attributes:
+        listing: What to walk.
+        first: Page to start from.
+        max_pages: Pages to walk at most, or None.
+        hint: Number of the last page in an earlier run, or None; look-ahead heeds it.
+        held: Pages that need not be asked for again, with their `has_next_page`.
+        seen: Item IDs on those pages.
+        rows: Rows on those pages.
+        part: It is a part of a listing that is divided: that one counts as a listing, this one
+            does not.
+    """
+
+    listing: Listing
+    first: int = 1
+    max_pages: int | None = None
+    hint: int | None = None
+    held: Mapping[int, bool] = {}
+    seen: Iterable[int] = ()
+    rows: int = 0
+    part: bool = False
+
+
+class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
+    """How one listing ended and what it brought.
+
+    Attributes:
+        listing: The listing.
+        ending: "complete", "capped" (ended exactly at a ceiling, or at `max_pages` with more to
+            come), "failed" or "stopped".
+        pages: Pages delivered.
+        items: Items on them, duplicates included.
+        unique: Distinct item IDs, those of pages held from before included.
+        duplicates: Items whose ID the listing had shown before.
+        rejects: Rows that could not be decoded.
+        error: What failed it, or None.
+    """
+
+    listing: Listing
+    ending: Ending
+    pages: int
+    items: int
+    unique: int
+    duplicates: int
+    rejects: int
+    error: TMAPIError | None = None
+
+
+class Counts(msgspec.Struct):
+    """Running totals of a crawl; see `WalkStatistics` for their meaning."""
+
+    listings: int = 0
+    complete: int = 0
+    capped: int = 0
+    failed: int = 0
+    stopped: int = 0
+    pages: int = 0
+    items: int = 0
+    unique_items: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+
+
+class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What a walk has done so far.
+
+    Attributes:
+        listings: Listings begun.
+        complete: Walked to the end that the server told.
+        capped: Ended exactly at a result ceiling, or at `max_pages` with more to come.
+        failed: Given up.
+        stopped: Left open when the walk ended.
+        pages: Pages delivered.
+        items: Items on them.
+        unique_items: Distinct items within a listing, summed.
+        duplicates: Items that their listing had shown before.
+        rejects: Rows that could not be decoded.
+        requests: Attempts handed to the transport.
+        retries: Attempts beyond the first of their page.
+        wasted: Pages past the end, and look-ahead that was abandoned.
+        codes: Code, or kind of failure, to how often it came.
+        in_flight: Page requests on their way now.
+        waiting: Pages decoded and not yet taken by the caller.
+    """
+
+    listings: int = 0
+    complete: int = 0
+    capped: int = 0
+    failed: int = 0
+    stopped: int = 0
+    pages: int = 0
+    items: int = 0
+    unique_items: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+    requests: int = 0
+    retries: int = 0
+    wasted: int = 0
+    codes: dict[str, int] = {}
+    in_flight: int = 0
+    waiting: int = 0

@@ -1,0 +1,1 @@
+"""The coordinator: gives listings to workers, and shares out slots and budget."""

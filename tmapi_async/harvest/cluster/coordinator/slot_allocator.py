@@ -1,0 +1,193 @@
+"""How an account's slots and pace are dealt to its seats, and never dealt twice. No I/O.
+
+A share is told to a seat under an epoch, and the seat confirms the epoch once it keeps to it. Until
+then it may still use an earlier, larger share, so what was taken from it is not given to another.
+
+Invariant: the slots that all seats may be using, by any share they were told and have not confirmed
+the end of, and those kept back for lost seats, are never raised above the width. A width that falls
+takes effect as fast as seats confirm; what is on the wire then, is on the wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from tmapi_async.harvest.cluster.protocol import Share
+
+_RATE_CHANGE = 0.01
+
+
+class _Seat:
+    """What one seat was told, and what it may be using."""
+
+    __slots__ = ("confirmed", "in_use", "share", "told")
+
+    def __init__(self, in_use: int) -> None:
+        self.share = Share(0, 0)
+        self.told: deque[Share] = deque()  # not confirmed yet
+        self.confirmed = self.share
+        self.in_use = in_use
+
+    @property
+    def slots(self) -> int:
+        """Most slots it may be using now or before it confirms the last share."""
+        return max(self.in_use, self.confirmed.slots, *(share.slots for share in self.told), 0)
+
+    @property
+    def rate(self) -> float:
+        """Highest rate it may be using."""
+        return max(self.confirmed.rate, *(share.rate for share in self.told), 0.0)
+
+
+class Dealer:
+    """Deals the slots and the pace of one account.
+
+    Args:
+        rate: Attempts a second of the account, or None without a pace.
+    """
+
+    def __init__(self, rate: float | None = None) -> None:
+        self._rate = rate
+        self._seats: dict[str, _Seat] = {}
+        self._kept: dict[str, tuple[float, int, float]] = {}  # until, slots, rate
+
+    @property
+    def out(self) -> int:
+        """Slots that may be in use, and those kept back for lost seats."""
+        return sum(seat.slots for seat in self._seats.values()) + sum(
+            slots for _, slots, _ in self._kept.values()
+        )
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether slots are on their way back: to be dealt as soon as a seat confirms."""
+        return any(seat.slots > seat.share.slots for seat in self._seats.values())
+
+    def slots(self, name: str) -> int:
+        """Slots of the share that a seat was told last."""
+        return self._seats[name].share.slots
+
+    def join(self, name: str, haunted: int = 0) -> None:
+        """A seat is taken; `haunted` slots of it are still busy at the server."""
+        self._seats[name] = _Seat(haunted)
+
+    def confirm(self, name: str, epoch: int, in_use: int) -> None:
+        """A seat keeps to the share of an epoch, with so many slots in use."""
+        seat = self._seats[name]
+        seat.in_use = in_use
+        while seat.told and seat.told[0].epoch <= epoch:
+            seat.confirmed = seat.told.popleft()
+
+    def leave(self, name: str, until: float, *, in_use: int | None = None) -> None:
+        """A seat is gone.
+
+        Args:
+            name: The seat.
+            until: When the server can be expected to be done with what it sent.
+            in_use: Slots it had left when it ended in order; None if it was lost.
+        """
+        seat = self._seats.pop(name)
+        slots = seat.slots if in_use is None else in_use
+        if slots:
+            self._kept[name] = (until, slots, seat.rate if in_use is None else 0.0)
+
+    def expire(self, now: float) -> float | None:
+        """Take back what was kept until now; returns when the next is due, or None."""
+        for name, (until, _, _) in list(self._kept.items()):
+            if until <= now:
+                del self._kept[name]
+        return min((until for until, _, _ in self._kept.values()), default=None)
+
+    def deal(self, width: int, wants: Mapping[str, int]) -> dict[str, Share]:
+        """Deal anew.
+
+        Args:
+            width: Slots of the account now.
+            wants: Seats that take part, each with the slots it is certain to use. What is left
+                over goes to those that want any: look-ahead may use it.
+
+        Returns:
+            The shares to tell, of the seats whose share changes; those of no other seat change.
+        """
+        kept = sum(slots for _, slots, _ in self._kept.values())
+        wants = {name: wants.get(name, 0) for name in self._seats}
+        held = {name: seat.share.slots for name, seat in self._seats.items()}
+        targets = fill(max(0, width - kept), wants, held)
+        changed = {name for name, slots in targets.items() if slots < held[name]}
+        slots = {name: min(held[name], slots) for name, slots in targets.items()}
+        free = width - self.out
+        for name, target in targets.items():
+            if target <= slots[name]:
+                continue
+            # What it may be using anyway costs nothing; beyond that, only what nobody has.
+            known = self._seats[name].slots
+            granted = min(target, known + max(0, free))
+            free -= max(0, granted - known)
+            if granted > slots[name]:
+                slots[name] = granted
+                changed.add(name)
+        total, told = sum(targets.values()), dict[str, Share]()
+        # The pace goes with the slots; those that lose come first, so that less is out.
+        for name in sorted(slots, key=lambda name: slots[name] - held[name]):
+            seat = self._seats[name]
+            rate = self._part(seat, slots[name], total)
+            if name in changed or abs(rate - seat.share.rate) > _RATE_CHANGE * (self._rate or 0):
+                told[name] = self._tell(seat, slots[name], rate)
+        return told
+
+    def again(self, name: str) -> Share:
+        """The share of a seat under a new epoch: something else is told with it."""
+        seat = self._seats[name]
+        return self._tell(seat, seat.share.slots, seat.share.rate)
+
+    def _tell(self, seat: _Seat, slots: int, rate: float) -> Share:
+        seat.share = Share(seat.share.epoch + 1, slots, rate)
+        seat.told.append(seat.share)
+        return seat.share
+
+    def _part(self, seat: _Seat, slots: int, total: int) -> float:
+        if self._rate is None or not slots:
+            return 0.0
+        kept = sum(rate for _, _, rate in self._kept.values())
+        others = sum(other.rate for other in self._seats.values() if other is not seat)
+        return max(0.0, min(self._rate * slots / total, self._rate - kept - others))
+
+
+def fill(width: int, wants: Mapping[str, int], held: Mapping[str, int]) -> dict[str, int]:
+    """Deal slots evenly by want, and leave them where they are if it makes no difference.
+
+    Args:
+        width: Slots to deal.
+        wants: Seat to the slots it is certain to use.
+        held: Seat to the slots it has now.
+
+    Returns:
+        Seat to slots; a seat that wants nothing gets nothing.
+    """
+    dealt = dict.fromkeys(wants, 0)
+    # Those that hold more come first where one slot must go to one of several.
+    order = sorted((name for name in wants if wants[name] > 0), key=lambda name: -held[name])
+    left = _level(width, {name: wants[name] for name in order}, dealt)
+    if order and left > 0:
+        _level(left, dict.fromkeys(order, left), dealt)
+    return dealt
+
+
+def _level(width: int, wants: Mapping[str, int], dealt: dict[str, int]) -> int:
+    """Raise all to the same level, none above its want; returns what is left."""
+    open_ = dict(wants)
+    while open_ and width > 0:
+        each, odd = divmod(width, len(open_))
+        if each == 0:
+            for name in list(open_)[:odd]:
+                dealt[name] += 1
+            return 0
+        sated = [name for name, want in open_.items() if want <= each]
+        for name in sated or open_:
+            given = min(each, open_[name])
+            dealt[name] += given
+            width -= given
+            open_[name] -= given
+        open_ = {name: want for name, want in open_.items() if want > 0}
+    return width

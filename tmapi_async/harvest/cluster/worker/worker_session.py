@@ -1,0 +1,384 @@
+"""One seat: a crawl, a session and a gate on a worker, at the other end of a line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from tmapi_async.api.listings import Listing, PageRequest
+from tmapi_async.api.replies import Page
+from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.frontier import Frontier
+from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.errors import ClosedError, TMAPIError
+from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.journal.compression import Dictionary
+
+from .worker_gate import Valve
+
+if TYPE_CHECKING:
+    from distributed.comm import Comm
+
+log = logging.getLogger("tmapi_async")
+
+BEAT = 1.0
+"""Seconds without anything to say after which either end says so."""
+
+EVENTS_AFTER = 0.02
+"""Seconds that what the gate saw may wait for a page to go with."""
+
+_LATE = 1024
+"""Listings that have ended and are remembered: pages of them may still be on the wire."""
+
+
+async def flushed(comm: Comm) -> None:
+    """Wait until the operating system has all that was written: `Comm.write` does not."""
+    stream = getattr(comm, "stream", None)
+    if stream is not None and stream.writing():
+        await stream.write(b"")
+
+
+async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(OSError):  # the coordinator is gone: the seat ends
+        await work
+
+
+class _Errand:
+    """A listing of a stretch on this seat."""
+
+    __slots__ = ("stretch", "visit")
+
+    def __init__(self, visit: int, stretch: _Task) -> None:
+        self.visit = visit
+        self.stretch = stretch
+
+
+class _Task:
+    """A stretch on this seat: what of it is left."""
+
+    def __init__(self, number: int, listings: int) -> None:
+        self.number = number
+        self.unbegun = self.open = listings
+        self.changed = asyncio.Event()
+
+
+class Seat:
+    """Walks what stretches bring, and reports all of it.
+
+    Args:
+        hello: What the seat is for.
+        token: The account's token.
+        comm: The line.
+        haunted: Tells how many slots earlier seats of the account left at the server.
+    """
+
+    def __init__(
+        self, hello: say.Hello, token: str, comm: Comm, haunted: Callable[[], int]
+    ) -> None:
+        self.name = hello.seat
+        self.digest = hello.digest
+        self.valve = Valve(paced=hello.paced, on_event=self._on_event)
+        self._comm = comm
+        self._haunted = haunted
+        self._session = hello.settings.session(token, self.valve)
+        self._queue: asyncio.Queue[tuple[Opening, _Task] | None] = asyncio.Queue()
+        self._settings = hello.settings
+        self._lease = hello.lease
+        self._renew(time.monotonic())
+        self._crawl: Crawl | None = None
+        self._errands: dict[Listing, _Errand] = {}
+        self._late: dict[Listing, int] = {}
+        self._compress: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
+        self._submitted = 0
+        self._tasks: set[_Task] = set()
+        self._pages: list[say.Brought] = []
+        self._missed: list[say.Missed] = []
+        self._ended: list[say.Ended] = []
+        self._brought = self._durable = 0
+        self._due = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._over: asyncio.Future[say.Bye] | None = None
+        self._ending = False
+
+    def __repr__(self) -> str:
+        return f"<Seat {self.name}: {len(self._errands)} listings, {self.valve!r}>"
+
+    # -- its life
+
+    async def run(self) -> None:
+        """Work until all is walked or stopped and told, or the coordinator is gone."""
+        loop = asyncio.get_running_loop()
+        self._over = loop.create_future()
+        await self._session.open()
+        self._crawl = Crawl(
+            self._session,
+            Frontier(lookahead=self._settings.lookahead),
+            self._source(),
+            ordered=False,
+            guard=self._settings.guard,
+            on_end=self._on_end,
+            on_page=self._on_page,
+            on_failed=self._on_failed,
+            pending=lambda: self._brought - self._durable,
+        )
+        tasks = [
+            asyncio.create_task(_until_gone(work), name=f"tmapi seat {what}")
+            for what, work in (
+                ("walk", self._walk(self._crawl)),
+                ("listen", self._listen(self._crawl)),
+                ("report", self._report_always()),
+                ("beat", self._beat()),
+            )
+        ]
+        try:
+            await asyncio.wait([self._over])
+        finally:
+            self._ending = True
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await self._crawl.close()
+            self._leave_stretches()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def close(self) -> None:
+        """Close the connections, once the server can be expected to be done with the requests."""
+        while self.valve.in_use:  # noqa: ASYNC110 - ghosts are laid by timers, without an event
+            await asyncio.sleep(0.1)
+        await self._session.close()
+
+    async def _walk(self, crawl: Crawl) -> None:
+        failure = crash = None
+        try:
+            await crawl.next()
+        except TMAPIError as error:
+            if error.halts and not isinstance(error, ClosedError):
+                failure = say.Failure.of(error)
+        except Exception as error:  # noqa: BLE001 - told to the coordinator
+            # The class alone: a message from below may hold a URL, and that the token.
+            crash = type(error).__name__
+        await self._send(self._report())
+        await self._send(say.Bye(failure, crash))
+        self._end()
+
+    def _end(self) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_result(say.Bye())
+
+    async def _listen(self, crawl: Crawl) -> None:
+        try:
+            while True:
+                messages = say.read_for_seat(await self._comm.read())
+                for message in messages:
+                    self._obey(message, crawl)
+        finally:
+            self._end()
+
+    async def _beat(self) -> None:
+        """Be heard every second, and end when that is not confirmed."""
+        while time.monotonic() <= self.valve.shared.lease:
+            await asyncio.sleep(BEAT)
+            self._due.set()
+        text = "%s: the coordinator has confirmed nothing of it for %g s: it ends, and others go on"
+        log.warning(text, self.name, self._lease)
+        self._end()
+
+    def _renew(self, heard: float) -> None:
+        """Go on for a lease from when the coordinator heard of this seat, at the earliest."""
+        self.valve.renew(max(self.valve.shared.lease, heard + self._lease))
+
+    def _obey(self, message: say.ToSeat, crawl: Crawl) -> None:
+        match message:
+            case say.Share():
+                self.valve.take(message)
+                crawl.pump()
+                self._due.set()
+            case say.Durable(pages, heard):
+                self._durable = pages
+                self._renew(heard)
+                crawl.pump()
+            case say.Dictionary():
+                made = Dictionary(message.number, message.content)
+                self._compress[message.endpoint] = (made.number, made.compressor())
+            case say.Fail(visit, failure):
+                for listing, errand in list(self._errands.items()):
+                    if errand.visit == visit:
+                        crawl.fail(listing, failure.error())
+            case say.Submitted(stretches):
+                self._submitted = stretches
+                self._wake_stretches()
+            case say.Finish():
+                self._queue.put_nowait(None)
+            case say.Stop():
+                crawl.stop()
+
+    # -- stretches: called by the tasks of Dask, in the same loop
+
+    async def walk(self, stretch: say.Stretch) -> dict[str, int]:
+        """Walk a stretch; returns when its listings have ended, or when the next may begin."""
+        task = _Task(stretch.number, len(stretch.errands))
+        self._tasks.add(task)
+        self._submitted = max(self._submitted, stretch.number)
+        for errand in stretch.errands:
+            opening = errand.opening()
+            self._errands[opening.listing] = _Errand(errand.visit, task)
+            self._queue.put_nowait((opening, task))
+        while task.open and not self._ending:
+            if not task.unbegun and self._submitted > task.number:
+                break  # the rest goes on; another stretch waits for this place
+            task.changed.clear()
+            await task.changed.wait()
+        self._tasks.discard(task)
+        count = len(stretch.errands)
+        return {"listings": count, "ended": count - task.open, "going_on": task.open}
+
+    def _wake_stretches(self) -> None:
+        for task in self._tasks:
+            task.changed.set()
+
+    def _leave_stretches(self) -> None:
+        self._wake_stretches()
+        self._tasks.clear()
+
+    async def _source(self) -> AsyncGenerator[Opening, None]:
+        while (given := await self._queue.get()) is not None:
+            opening, task = given
+            task.unbegun -= 1
+            if not task.unbegun:
+                task.changed.set()
+            yield opening
+
+    # -- what the crawl brings
+
+    def _on_page(self, page: Page) -> None:
+        listing = page.request.listing
+        errand = self._errands.get(listing)
+        visit = errand.visit if errand is not None else self._late.get(listing)
+        if visit is None:
+            return
+        body, size, dictionary = page.body, 0, None
+        known = self._compress.get(listing.endpoint)
+        if known is not None:
+            size, dictionary = len(body), known[0]
+            body = known[1](body)
+        self._pages.append(
+            say.Brought(
+                visit,
+                page.number,
+                body,
+                page.fetched_at.timestamp(),
+                page.attempts,
+                page.latency,
+                page.page_size,
+                page.has_next_page,
+                page.total_count,
+                len(page.items),
+                dictionary,
+                size,
+                tuple(page.rejects),
+            )
+        )
+        self._brought += 1
+        self.valve.shared.held += 1
+        self._due.set()
+
+    def _on_failed(self, request: PageRequest, error: TMAPIError) -> None:
+        errand = self._errands.get(request.listing)
+        if errand is not None:
+            failure = say.Failure.of(error)
+            self._missed.append(say.Missed(errand.visit, request.number, failure))
+            self._due.set()
+
+    def _on_end(self, outcome: ListingOutcome) -> None:
+        errand = self._errands.pop(outcome.listing, None)
+        if errand is None:
+            return
+        self._late[outcome.listing] = errand.visit
+        if len(self._late) > _LATE:
+            del self._late[next(iter(self._late))]
+        failure = None if outcome.error is None else say.Failure.of(outcome.error)
+        self._ended.append(
+            say.Ended(
+                errand.visit,
+                outcome.ending,
+                outcome.pages,
+                outcome.items,
+                outcome.unique,
+                outcome.duplicates,
+                outcome.rejects,
+                failure,
+            )
+        )
+        errand.stretch.open -= 1
+        if not errand.stretch.open:
+            errand.stretch.changed.set()
+        self._due.set()
+
+    # -- reports
+
+    def _on_event(self) -> None:
+        if self._timer is None and not self._due.is_set():
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(EVENTS_AFTER, self._due.set)
+
+    async def _report_always(self) -> None:
+        try:
+            while True:
+                await self._due.wait()
+                await self._gather()
+                await self._send(self._report())
+        finally:
+            self._end()
+
+    async def _gather(self) -> None:
+        """Wait while each turn of the loop brings pages: a busy seat says more in one message.
+
+        Pages that wait keep their slots, so no more than half of these do.
+        """
+        before, most = -1, self.valve.shared.share.slots // 2
+        while before < len(self._pages) < most:
+            before = len(self._pages)
+            await asyncio.sleep(0)
+
+    def _report(self) -> say.Report:
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        pages, self._pages = self._pages, []
+        missed, self._missed = self._missed, []
+        ended, self._ended = self._ended, []
+        valve, crawl = self.valve, self._crawl
+        assert crawl is not None  # noqa: S101 - it is made before anything is reported
+        return say.Report(
+            time.monotonic(),
+            valve.shared.share.epoch,
+            valve.in_use + self._haunted(),
+            valve.at_server,
+            valve.budget.spent,
+            valve.budget.most,
+            self._counted(crawl),
+            valve.recorder.take(),
+            pages,
+            missed,
+            ended,
+        )
+
+    @staticmethod
+    def _counted(crawl: Crawl) -> say.Counted:
+        tally, wasted = crawl.tally, crawl.frontier.statistics().wasted
+        return say.Counted(tally.requests, tally.retries, wasted, tally.codes)
+
+    async def _send(self, message: Any) -> None:
+        pages = len(message.pages) if isinstance(message, say.Report) else 0
+        async with self._writing:
+            await self._comm.write(say.encode(message))
+            await flushed(self._comm)
+        if pages:
+            self.valve.hold(self.valve.shared.held - pages)

@@ -1,0 +1,36 @@
+"""Chooses what drives a harvest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tmapi_async.client.client import TMAPI
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.engines.base import Engine
+from tmapi_async.harvest.engines.multi import SeveralAccounts
+from tmapi_async.harvest.engines.single import OneClient
+
+
+def make_engine(
+    clients: Sequence[TMAPI], *, cluster: object | None, tokens: TokenPlace | None
+) -> Engine:
+    """The engine for these clients.
+
+    Args:
+        clients: One for each account.
+        cluster: A `distributed.Client`, the address of a scheduler, or None for this process.
+        tokens: Where workers find the tokens; None sends them.
+
+    Raises:
+        InvalidRequestError: There is no client, or an option makes no sense.
+    """
+    if cluster is not None:
+        from tmapi_async.harvest.cluster.engine import ClusterEngine  # noqa: PLC0415 - an extra, slow to import
+
+        return ClusterEngine(clients, cluster, tokens)
+    if tokens is not None:
+        raise InvalidRequestError("tokens says where workers find them: it needs cluster")
+    if len(clients) == 1:
+        return OneClient(clients[0])
+    return SeveralAccounts(clients)

@@ -1,0 +1,1 @@
+"""Engines in this process: one account, or several."""

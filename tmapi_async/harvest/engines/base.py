@@ -1,0 +1,122 @@
+"""What drives a harvest: one client, several accounts, or the workers of a cluster.
+
+The harvest knows only these two protocols. Whoever drives brings every page, failure and ending to
+the keeper, in this process and in one thread: the journal has one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from tmapi_async.api.listings import Listing
+from tmapi_async.client.client import TMAPI
+from tmapi_async.client.inputs import Lookahead
+from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.errors import TMAPIError
+from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters
+from tmapi_async.limits.budget import Budget
+
+
+class Gates(msgspec.Struct, frozen=True, gc=False):
+    """The gates of all accounts together.
+
+    Attributes:
+        width: Slots open now.
+        in_flight: Slots taken.
+        budget: Most requests in all, or None.
+    """
+
+    width: int = 0
+    in_flight: int = 0
+    budget: int | None = None
+
+
+class Driver(Protocol):
+    """A walk over all that is left to do; [`Crawl`][tmapi_async.crawl.crawler.Crawl] is one."""
+
+    async def next(self) -> object:
+        """Work until there is nothing left, or until it was stopped.
+
+        Raises:
+            TMAPIError: What ended it, if its `halts` is true; else listings failed.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Ask for nothing more; what is on the wire is still brought."""
+        ...
+
+    async def close(self) -> None:
+        """End every task at once."""
+        ...
+
+    def fail(self, listing: Listing, error: TMAPIError) -> None:
+        """End a listing as failed; does nothing if it has ended."""
+        ...
+
+    def pump(self) -> None:
+        """Fewer pages await their commit than before: there may be room for more."""
+        ...
+
+
+class Engine(Protocol):
+    """Makes the driver of one harvest, and counts for it."""
+
+    @property
+    def host(self) -> str:
+        """Host and port of the API."""
+        ...
+
+    def drive(
+        self,
+        keeper: Keeper,
+        journal: Journal,
+        *,
+        lookahead: Lookahead | None,
+        guard: GuardPolicy | None,
+    ) -> Driver:
+        """Get ready to walk what the keeper opens; call it once."""
+        ...
+
+    def gates(self) -> Gates:
+        """How wide the gates stand now."""
+        ...
+
+    def counters(self) -> Counters:
+        """What the driver has counted so far."""
+        ...
+
+
+def gates_of(clients: Iterable[TMAPI]) -> Gates:
+    """The gates of clients that ask for themselves."""
+    known = [client.statistics() for client in clients]
+    return Gates(
+        sum(gate.width for gate in known),
+        sum(gate.in_flight for gate in known),
+        total_budget(client.gate.budget for client in clients),
+    )
+
+
+def total_budget(budgets: Iterable[Budget]) -> int | None:
+    """Most requests in all, or None without a limit; a budget that is shared counts once."""
+    limits = [budget.most for budget in {id(budget): budget for budget in budgets}.values()]
+    return None if None in limits else sum(most for most in limits if most is not None)
+
+
+def count(crawls: Iterable[Crawl], gates: Gates) -> Counters:
+    """What some crawls have counted, together."""
+    requests = retries = wasted = 0
+    codes: dict[str, int] = {}
+    for crawl in crawls:
+        requests += crawl.tally.requests
+        retries += crawl.tally.retries
+        wasted += crawl.frontier.statistics().wasted
+        for code, times in crawl.tally.codes.items():
+            codes[code] = codes.get(code, 0) + times
+    return Counters(requests, retries, wasted, codes, gates.width)

@@ -1,0 +1,177 @@
+"""Several accounts in one process: a crawl each, over the same listings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from tmapi_async.api.listings import Listing
+from tmapi_async.client.client import TMAPI
+from tmapi_async.client.inputs import Lookahead
+from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.crawl.outcomes import ListingOutcome
+from tmapi_async.errors import ClosedError, InvalidRequestError, TMAPIError
+from tmapi_async.harvest.listing_queue import Openings
+from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters
+
+from .base import Driver, Gates, count, gates_of
+
+log = logging.getLogger("tmapi_async")
+
+
+class SeveralAccounts:
+    """Clients of several accounts in this process, as one engine.
+
+    Args:
+        clients: Open clients, one for each account, all of the same host.
+
+    Raises:
+        InvalidRequestError: They ask different hosts.
+    """
+
+    def __init__(self, clients: Sequence[TMAPI]) -> None:
+        self._clients = clients
+        self._spread: _Spread | None = None
+        self.host = same_host(clients)
+
+    def drive(
+        self,
+        keeper: Keeper,
+        journal: Journal,
+        *,
+        lookahead: Lookahead | None,
+        guard: GuardPolicy | None,
+    ) -> Driver:
+        """A crawl for each account; what one cannot walk to its end, another does."""
+        self._spread = _Spread(self._clients, keeper, journal, lookahead, guard)
+        return self._spread
+
+    def gates(self) -> Gates:
+        """How wide the gates stand now."""
+        return gates_of(self._clients)
+
+    def counters(self) -> Counters:
+        """What the crawls have counted so far."""
+        return count([] if self._spread is None else self._spread.crawls, self.gates())
+
+
+def same_host(clients: Sequence[TMAPI]) -> str:
+    """The host that all clients ask.
+
+    Raises:
+        InvalidRequestError: There is none, or more than one.
+    """
+    hosts = {client.host for client in clients}
+    if len(hosts) != 1:
+        raise InvalidRequestError(
+            f"a harvest needs clients of one host, not of {', '.join(sorted(hosts)) or 'none'}"
+        )
+    return hosts.pop()
+
+
+def tell_stopped(number: int, of: int, error: TMAPIError) -> None:
+    """Say that one account of several stops."""
+    text = "account %d of %d stops, its listings go to the others: %s"
+    log.warning(text, number, of, error)
+
+
+class _Spread:
+    """Drives one crawl for each account."""
+
+    def __init__(
+        self,
+        clients: Sequence[TMAPI],
+        keeper: Keeper,
+        journal: Journal,
+        lookahead: Lookahead | None,
+        guard: GuardPolicy | None,
+    ) -> None:
+        self._keeper = keeper
+        self._journal = journal
+        self._clients = clients
+        self._openings = Openings(keeper)
+        self._stopping = False
+        self._closed = False
+        self._left = len(clients)
+        self.crawls = [
+            client.crawl(
+                self._openings.source(),
+                lookahead=lookahead,
+                guard=guard,
+                on_page=keeper.page,
+                on_failed=keeper.failed,
+                on_end=self._ended,
+                pending=partial(self._pending, client),
+            )
+            for client in clients
+        ]
+
+    def _pending(self, client: TMAPI) -> int:
+        """A client's part of the pages that await their commit, by the widths of the gates."""
+        width = sum(other.gate.width for other in self._clients)
+        return -(-self._journal.waiting * client.gate.width // width)
+
+    def _ended(self, outcome: ListingOutcome) -> None:
+        if outcome.ending == "stopped" and not self._stopping:
+            self._openings.give_back(outcome.listing)
+        else:
+            self._keeper.ended(outcome)
+            self._openings.ended(outcome.listing)
+
+    async def next(self) -> None:
+        """Work until every listing has ended, or no account can go on."""
+        tasks = [
+            asyncio.create_task(self._walk(number, crawl), name=f"tmapi account {number}")
+            for number, crawl in enumerate(self.crawls, 1)
+        ]
+        try:
+            errors = [error for error in await asyncio.gather(*tasks) if error is not None]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if self._closed:
+            raise ClosedError("the walk was closed before its end")
+        over = self._openings.over
+        await self._openings.leave()
+        if errors and not over and not self._stopping:
+            raise errors[-1]  # the last one that could go on ends it
+
+    async def _walk(self, number: int, crawl: Crawl) -> TMAPIError | None:
+        try:
+            await crawl.next()
+        except TMAPIError as error:
+            if not error.halts:
+                return None  # failed listings are in the journal
+            self._left -= 1
+            if self._left:
+                tell_stopped(number, len(self.crawls), error)
+            return error
+        return None
+
+    def stop(self) -> None:
+        """Ask for nothing more; what is on the wire is still brought."""
+        self._stopping = True
+        for crawl in self.crawls:
+            crawl.stop()
+
+    async def close(self) -> None:
+        """End every task at once."""
+        self._closed = self._stopping = True
+        for crawl in self.crawls:
+            await crawl.close()
+
+    def fail(self, listing: Listing, error: TMAPIError) -> None:
+        """End a listing as failed, wherever it is walked."""
+        for crawl in self.crawls:
+            crawl.fail(listing, error)
+
+    def pump(self) -> None:
+        """Fewer pages await their commit than before."""
+        for crawl in self.crawls:
+            crawl.pump()

@@ -1,0 +1,54 @@
+"""One account in this process: one crawl."""
+
+from __future__ import annotations
+
+from tmapi_async.client.client import TMAPI
+from tmapi_async.client.inputs import Lookahead
+from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.records import Counters
+
+from .base import Driver, Gates, count, gates_of
+
+
+class OneClient:
+    """One account in this process."""
+
+    def __init__(self, api: TMAPI) -> None:
+        self._api = api
+        self._crawl: Crawl | None = None
+
+    @property
+    def host(self) -> str:
+        """Host and port of the API."""
+        return self._api.host
+
+    def drive(
+        self,
+        keeper: Keeper,
+        journal: Journal,
+        *,
+        lookahead: Lookahead | None,
+        guard: GuardPolicy | None,
+    ) -> Driver:
+        """A crawl that hands its pages to the keeper."""
+        self._crawl = self._api.crawl(
+            keeper.openings(),
+            lookahead=lookahead,
+            guard=guard,
+            on_page=keeper.page,
+            on_failed=keeper.failed,
+            on_end=keeper.ended,
+            pending=lambda: journal.waiting,
+        )
+        return self._crawl
+
+    def gates(self) -> Gates:
+        """How wide the gate stands now."""
+        return gates_of([self._api])
+
+    def counters(self) -> Counters:
+        """What the crawl has counted so far."""
+        return count([] if self._crawl is None else [self._crawl], self.gates())

@@ -1,0 +1,108 @@
+"""The listings still to be walked, for several who walk them side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from tmapi_async.api.listings import Listing
+from tmapi_async.crawl.outcomes import Opening
+
+from .recorder import Keeper
+
+
+class Openings:
+    """Hands each listing to one taker at a time, until all have ended.
+
+    What a taker gives back, because it can walk no more, goes to another one with everything that
+    the journal holds of it by then: no page that is durable is asked for again.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._source = keeper.openings()
+        self._returned: deque[Listing] = deque()
+        self._walked: set[Listing] = set()
+        self._exhausted = False
+        self._one_at_a_time = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether every listing has ended."""
+        return self._exhausted and not self._walked and not self._returned
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something may be left to be taken at once."""
+        return bool(self._returned) or not self._exhausted
+
+    async def take(self) -> Opening | None:
+        """The next listing to walk, or None when every one has ended; waits for the others.
+
+        Raises:
+            JournalError: The journal can take no more.
+        """
+        while True:
+            opening = await self.take_now()
+            if opening is not None or self.over:
+                return opening
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def take_now(self) -> Opening | None:
+        """The next listing to walk, or None while there is none to be given.
+
+        Raises:
+            JournalError: The journal can take no more.
+        """
+        async with self._one_at_a_time:
+            while self._returned:
+                opening = await self._keeper.reopen(self._returned.popleft())
+                if opening is not None:
+                    return self._given(opening)
+            if not self._exhausted:
+                async for opening in self._source:
+                    return self._given(opening)
+                self._exhausted = True
+        self._changed.set()
+        return None
+
+    def _given(self, opening: Opening) -> Opening:
+        self._walked.add(opening.listing)
+        return opening
+
+    def ended(self, listing: Listing) -> None:
+        """A listing has ended; how, the keeper is told."""
+        self._walked.discard(listing)
+        self._changed.set()
+
+    def give_back(self, listing: Listing) -> None:
+        """A listing that was taken is to be walked by another; does nothing if it has ended."""
+        if listing in self._walked:
+            self._walked.remove(listing)
+            self._returned.append(listing)
+            self._changed.set()
+
+    async def source(self) -> AsyncGenerator[Opening, None]:
+        """The listings for one crawl, as it takes them."""
+        while (opening := await self.take()) is not None:
+            try:
+                yield opening
+            except GeneratorExit:
+                self.give_back(opening.listing)  # in hand, and not begun
+                raise
+
+    async def leave(self) -> None:
+        """Nobody will take any more: note what those hold that were begun and given back.
+
+        Raises:
+            JournalError: The journal can take no more.
+        """
+        await self._source.aclose()
+        left = [*self._returned, *self._walked]
+        self._returned.clear()
+        self._walked.clear()
+        for listing in left:
+            await self._keeper.leave(listing)

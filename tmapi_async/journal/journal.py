@@ -1,0 +1,365 @@
+"""The durable record of every page that was paid for.
+
+A page is *handed over* (`give`), and *durable* when the commit it belongs to has returned. Between
+the two it would be paid for again after a kill; `waiting` tells how many there are, and the job
+sends nothing while they and the pages on the wire are two of the gate's widths together. `append`
+is for callers that wait for each page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tmapi_async.errors import ClosedError, JournalError, TMAPIError
+
+from .compression import Decoder, Dictionary
+from .lock import WriteLock
+from .plan import Plan, Start, make_plan, record_start
+from .reader import held
+from .records import Counters, HeldPage, JournalStatistics, PageRecord, Visit
+from .schema import connect, finish, translated
+from .statements import Statement, start_ended
+from .writer import Batch, Committed, Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from tmapi_async.api.listings import Listing
+
+T = TypeVar("T")
+
+
+class Journal:
+    """A journal open for writing; one process at a time holds it.
+
+    Open it with [`Journal.open`][tmapi_async.journal.journal.Journal.open], ask for a
+    `plan`, `begin`, hand pages over, and `close` it.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriteLock) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+        self._reading: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._start = 0
+        self._error: JournalError | None = None
+        self._closed = False
+        self._counters: Callable[[], Counters] = Counters
+        self._on_durable: Callable[[], None] = lambda: None
+        self._batch = Batch([], [])
+        self._scheduled = False
+        self._given = self._settled = 0  # pages and statements: handed over, committed
+        self._waiting = self._durable = self._commits = 0
+        self._body_bytes = self._stored_bytes = 0
+        self._for_commit: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._over: asyncio.Future[None] | None = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Journal:
+        """Open a journal for writing; make it if there is none.
+
+        Args:
+            path: Its file.
+
+        Returns:
+            The journal; close it.
+
+        Raises:
+            JournalError: It cannot be used; the subclass says why.
+        """
+        path = Path(path).expanduser().resolve()
+        lock = WriteLock(path)
+        lock.acquire()
+        try:
+            return cls(path, connect(path, writing=True), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"failed: {self._error}" if self._error else "open"
+        return f"<Journal {self.path} {state}, {self._durable} durable, {self._waiting} waiting>"
+
+    def statistics(self) -> JournalStatistics:
+        """What it has done since it was opened."""
+        return JournalStatistics(
+            self._waiting, self._durable, self._commits, self._body_bytes, self._stored_bytes
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Pages handed over whose commit has not returned."""
+        return self._waiting
+
+    @property
+    def dictionaries(self) -> Mapping[str, Dictionary]:
+        """What bodies are compressed with from now on, by endpoint; some may still be learned."""
+        return {} if self._writer is None else self._writer.dictionaries
+
+    @property
+    def error(self) -> JournalError | None:
+        """Why nothing can be committed any more, or None."""
+        return self._error
+
+    # -- before the first page
+
+    def plan(
+        self,
+        listings: Iterable[Listing],
+        *,
+        refresh: bool = False,
+        max_pages: int | None = None,
+        split: bool = False,
+    ) -> Plan:
+        """Compare what is asked for with what is held; writes nothing.
+
+        Args:
+            listings: What is asked for; repeated ones count once.
+            refresh: Make a new run if everything asked for is finished.
+            max_pages: Pages of a listing that this start may ask for, or None.
+            split: Go on with listings that the ceiling cut and that were not divided yet.
+
+        Returns:
+            What is left to do.
+        """
+        with translated(self.path):
+            return make_plan(
+                self._reader(), listings, refresh=refresh, max_pages=max_pages, split=split
+            )
+
+    def begin(
+        self,
+        plan: Plan,
+        *,
+        host: str,
+        version: str,
+        counters: Callable[[], Counters],
+        on_durable: Callable[[], None] = lambda: None,
+        now: float | None = None,
+    ) -> Start:
+        """Record a start and get ready for pages. Call it once, in the event loop.
+
+        Args:
+            plan: What is to be done.
+            host: Scheme, host and port of the API; no secret in it.
+            version: Version of this package.
+            counters: Tells what the start has counted so far; asked before each commit.
+            on_durable: Called in the event loop after each commit, when fewer pages wait, and when
+                commits end, by `close` or by a failure (`error`).
+            now: Seconds since 1970, UTC; the clock's if left out.
+
+        Returns:
+            The start, with the visits to make.
+
+        Raises:
+            JournalError: It cannot be recorded.
+        """
+        now = time.time() if now is None else now
+        self._loop = asyncio.get_running_loop()
+        self._counters, self._on_durable = counters, on_durable
+        with translated(self.path):
+            start = record_start(self._connection, plan, host=host, version=version, now=now)
+            self._writer = Writer(
+                self._connection,
+                self.path,
+                start.id,
+                committed=self._in_thread,
+                ended=self._thread_over,
+            )
+        self._start = start.id
+        self._over = self._loop.create_future()
+        self._writer.start()
+        return start
+
+    def held(self, visit: Visit) -> Iterator[HeldPage]:
+        """The pages of a visit that are durable, in page order.
+
+        Raises:
+            BodyError: A body is damaged.
+        """
+        connection = self._reader()
+        with translated(self.path):
+            yield from held(connection, Decoder(connection, self.path), visit.id)
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Read from what is durable.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        with translated(self.path):
+            return question(self._reader())
+
+    def _reader(self) -> sqlite3.Connection:
+        if self._reading is None:
+            self._reading = connect(self.path, writing=False)
+        return self._reading
+
+    # -- pages
+
+    def give(self, page: PageRecord) -> int:
+        """Hand a page over; the caller keeps the number that wait (`waiting`) in bounds.
+
+        Args:
+            page: The page. One that is held already is ignored.
+
+        Returns:
+            A ticket for `durable`.
+
+        Raises:
+            JournalError: The writer has failed; this page is not durable.
+        """
+        self._check()
+        self._waiting += 1
+        self._batch.pages.append(page)
+        return self._handed(1)
+
+    async def durable(self, ticket: int) -> None:
+        """Wait until what a ticket stands for, and all before it, is durable.
+
+        Raises:
+            JournalError: The writer has failed; it is not known to be durable.
+        """
+        if self._settled < ticket:
+            self._check()
+            waiter = self._running_loop().create_future()
+            self._for_commit.append((ticket, waiter))
+            await waiter
+
+    async def append(self, page: PageRecord) -> None:
+        """Hand a page over and wait until it is durable.
+
+        Raises:
+            JournalError: The writer has failed; the page is not known to be durable.
+        """
+        await self.durable(self.give(page))
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over so far is durable.
+
+        Raises:
+            JournalError: The writer has failed.
+        """
+        self._check()
+        await self.durable(self._given)
+
+    def _handed(self, count: int) -> int:
+        self._given += count
+        if not self._scheduled:
+            self._scheduled = True
+            self._running_loop().call_soon(self._hand_over)
+        return self._given
+
+    def _hand_over(self) -> None:
+        self._scheduled = False
+        batch, self._batch = self._batch, Batch([], [])
+        if self._writer is not None and (batch.pages or batch.statements):
+            batch.counters = self._counters()
+            self._writer.hand_over(batch)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if self._closed or self._writer is None:
+            raise ClosedError("the journal is closed, or no start has begun")
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise ClosedError("no start has begun")
+        return self._loop
+
+    def apply(self, *changes: Statement) -> int:
+        """Hand changes to the small tables over (`tmapi_async.journal.statements`).
+
+        They are applied in the order given, in the transaction of the pages given before them or
+        in a later one: a listing is never complete in the file before its pages are there.
+
+        Returns:
+            A ticket for `durable`.
+
+        Raises:
+            JournalError: The writer has failed.
+        """
+        self._check()
+        self._batch.statements += changes
+        return self._handed(len(changes))
+
+    # -- the writer's thread calls; the event loop settles
+
+    def _in_thread(self, committed: Committed) -> None:
+        self._tell(self._on_commit, committed)
+
+    def _thread_over(self, error: JournalError | None) -> None:
+        self._lock.release()
+        self._tell(self._on_over, error)
+
+    def _tell(self, callback: Callable[..., None], value: object) -> None:
+        # A loop that is closed has nobody left to be told.
+        with contextlib.suppress(RuntimeError):
+            self._running_loop().call_soon_threadsafe(callback, value)
+
+    def _on_commit(self, committed: Committed) -> None:
+        self._commits += 1
+        self._durable += committed.pages
+        self._waiting -= committed.pages
+        self._settled += committed.pages + committed.statements
+        self._body_bytes += committed.body_bytes
+        self._stored_bytes += committed.stored_bytes
+        while self._for_commit and self._for_commit[0][0] <= self._settled:
+            _wake(self._for_commit.popleft()[1])
+        self._on_durable()
+
+    def _on_over(self, error: JournalError | None) -> None:
+        self._error = error
+        for _, waiter in self._for_commit:
+            _wake(waiter, error or ClosedError("the journal was closed"))
+        self._for_commit.clear()
+        if self._over is not None:
+            _wake(self._over)
+        self._on_durable()
+
+    async def close(self, stopped_by: str | None = None) -> None:
+        """Commit what was handed over, record the end of the start, leave one file.
+
+        Safe to call twice, and after a failure. Cancelled, it still closes, in its thread.
+
+        Args:
+            stopped_by: What stopped the start, or None if it went to its end.
+
+        Raises:
+            JournalError: The last commit failed; `error` was None until then.
+        """
+        if self._closed:
+            return
+        known = self._error
+        if self._writer is not None and known is None:
+            self.apply(start_ended(self._start, stopped_by, time.time()))
+            self._hand_over()
+        self._closed = True
+        if self._reading is not None:
+            self._reading.close()
+        if self._writer is None or self._over is None:
+            finish(self._connection)
+            self._lock.release()
+            return
+        self._writer.stop()
+        await asyncio.shield(self._over)
+        if self._error is not None and known is None:
+            raise self._error
+
+
+def _wake(waiter: asyncio.Future[None], error: TMAPIError | None = None) -> None:
+    if waiter.done():
+        return  # its task was cancelled
+    if error is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(error)

@@ -1,0 +1,370 @@
+"""Reads a journal, also while another process writes to it.
+
+Pages come in the order of their commits, by short reads: a long read transaction would keep the
+write-ahead log from being put back into the file, and it would grow without bound.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from tmapi_async.api.endpoints import ENDPOINTS
+from tmapi_async.api.listings import Listing
+from tmapi_async.errors import BodyError
+
+from .compression import Decoder, answer
+from .lock import writer_pid
+from .parts import fold_parts
+from .plan import sums
+from .records import NOTHING, HeldPage, Totals
+from .resume import decode_held
+from .schema import connect, translated, verify
+from .views import (
+    Division,
+    FailedPage,
+    RunInfo,
+    StartInfo,
+    StoredPage,
+    StoredReject,
+    Tick,
+    TreeInfo,
+    VisitInfo,
+)
+
+_CHUNK = 256
+_MOST_KNOWN = 10_000
+
+
+_RUNS = """
+SELECT run.id, run.started_at, max(visit.ended_at), state, count(visit.id)
+FROM run LEFT JOIN visit ON visit.run = run.id AND visit.id NOT IN (SELECT visit FROM part)
+GROUP BY run.id, state ORDER BY run.id
+"""
+_STARTS = "SELECT id, run, started_at, ended_at, stopped_by, host, version, pid FROM start"
+_TICKS = """
+SELECT elapsed_ms, requests, retries, wasted, pages, items, width, codes
+FROM tick WHERE start = ? ORDER BY n
+"""
+_VISITS = """
+SELECT visit.id, visit.run, endpoint, params, state, began_at, pages, items, unique_items, rejects,
+       last_page, total_count, error_kind, error, part.root
+FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
+WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
+"""
+_VISIT = """
+SELECT visit.run, endpoint, params FROM visit JOIN listing ON listing.id = visit.listing
+WHERE visit.id = ?
+"""
+_PAGES = """
+SELECT seq, visit, number, fetched_at, attempts, latency_us, has_next_page, items, rejects,
+       dictionary, body
+FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
+"""
+_HELD = """
+SELECT number, has_next_page, fetched_at, dictionary, body FROM page WHERE visit = ? ORDER BY number
+"""
+_REJECTS = """
+SELECT reject.seq, position, endpoint, params, number, reason, raw
+FROM reject JOIN page USING (seq) JOIN visit ON visit.id = page.visit
+     JOIN listing ON listing.id = visit.listing
+WHERE (reject.seq, position) > (?, ?) AND ? IN (0, visit.run)
+ORDER BY reject.seq, position LIMIT ?
+"""
+_FAILED_PAGES = """
+SELECT visit.run, endpoint, params, number, attempts, kind, failed_page.error
+FROM failed_page JOIN visit ON visit.id = failed_page.visit
+     JOIN listing ON listing.id = visit.listing
+WHERE ? IN (0, visit.run) AND NOT EXISTS (
+    SELECT 1 FROM page WHERE page.visit = visit.id AND page.number = failed_page.number)
+ORDER BY failed_page.visit, number
+"""
+
+_TREE = "SELECT count(*), min(fetched_at), max(fetched_at) FROM category"
+_BROKEN_OFF = "SELECT count(*) FROM look WHERE ended_at IS NULL"
+
+_DIVISIONS = """
+SELECT root, complete, pages, items, unique_items, rejects, promised, account FROM division
+"""
+_ROOTS = """
+SELECT a.identity, b.identity FROM part
+JOIN visit AS x ON x.id = part.visit JOIN listing AS a ON a.id = x.listing
+JOIN visit AS y ON y.id = part.root JOIN listing AS b ON b.id = y.listing
+"""
+
+_PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+_CODES = msgspec.json.Decoder(dict[str, int])
+
+
+def _listing(endpoint: str, params: str) -> Listing:
+    return Listing(endpoint, _PARAMS.decode(params))
+
+
+def held(connection: sqlite3.Connection, decoder: Decoder, visit: int) -> Iterator[HeldPage]:
+    """The pages of a visit, in page order.
+
+    Raises:
+        BodyError: A body is damaged.
+    """
+    for number, has_next, fetched_at, *body in connection.execute(_HELD, (visit,)):
+        yield HeldPage(number, bool(has_next), decoder.decode(*body), fetched_at / 1000)
+
+
+def _tick(elapsed: int, *rest: Any) -> Tick:
+    requests, retries, wasted, pages, items, width, codes = rest
+    counted = _CODES.decode(codes)
+    return Tick(elapsed / 1000, requests, retries, wasted, pages, items, width, counted)
+
+
+class JournalReader:
+    """A journal open for reading. Use it in `with`, or `close` it; one thread at a time.
+
+    Args:
+        path: The journal's file.
+
+    Raises:
+        JournalError: It cannot be read; the subclass says why.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().resolve()
+        self._connection = connect(self.path, writing=False)
+        self._decoder = Decoder(self._connection, self.path)
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<JournalReader {self.path}>"
+
+    @property
+    def writer(self) -> int | None:
+        """The process that writes to it now; 0 if it cannot be told which, None if none does."""
+        return writer_pid(self.path)
+
+    def runs(self) -> list[RunInfo]:
+        """Its runs, oldest first."""
+        runs: dict[int, RunInfo] = {}
+        for number, started_at, ended_at, state, count in self._query(_RUNS):
+            run = runs.get(number) or RunInfo(number, started_at / 1000, None, {})
+            ended = max(run.ended_at or 0.0, (ended_at or 0) / 1000) or None
+            states = {**run.states, state: count} if count else run.states
+            runs[number] = msgspec.structs.replace(run, ended_at=ended, states=states)
+        return [
+            msgspec.structs.replace(run, ended_at=None) if run.states.get("open") else run
+            for run in runs.values()
+        ]
+
+    def starts(self) -> list[StartInfo]:
+        """The processes that worked on it, oldest first."""
+        starts = []
+        for number, run, started_at, ended_at, stopped_by, host, version, pid in self._query(
+            _STARTS
+        ):
+            ticks = self.ticks(number)
+            starts.append(
+                StartInfo(
+                    number,
+                    run,
+                    started_at / 1000,
+                    None if ended_at is None else ended_at / 1000,
+                    stopped_by,
+                    host,
+                    version,
+                    pid,
+                    ticks[-1] if ticks else None,
+                )
+            )
+        return starts
+
+    def ticks(self, start: int) -> list[Tick]:
+        """What a start had counted, over time: at most some 720 moments, oldest first."""
+        return [_tick(*row) for row in self._query(_TICKS, start)]
+
+    def visits(self, run: int = 0) -> Iterator[VisitInfo]:
+        """The listings of a run (or, for 0, of all), in the order they were asked for."""
+        after = 0
+        while rows := self._query(_VISITS, after, run, _CHUNK):
+            after = rows[-1][0]
+            yield from map(self._visit, rows)
+
+    def _visit(self, row: tuple[Any, ...]) -> VisitInfo:
+        visit, run, endpoint, params, state, began_at, *figures = row
+        pages, items, unique, rejects, last, total_count, kind, error, root = figures
+        listing = _listing(endpoint, params)
+        if state == "open":
+            kind = error = None
+            now = self._sums(visit) if began_at is not None else NOTHING
+            if not now.pages:
+                unique = 0
+            elif pages != now.pages:
+                # No clean stop has noted the distinct items since the last page came.
+                unique = len(self._seen(visit, listing))
+            pages, items, rejects, last = now.pages, now.items, now.rejects, now.last_page
+        return VisitInfo(
+            id=visit,
+            run=run,
+            listing=listing,
+            state=state,
+            begun=began_at is not None,
+            pages=pages,
+            items=items,
+            unique_items=unique,
+            rejects=rejects,
+            last_page=last,
+            total_count=total_count,
+            error_kind=kind,
+            error=error,
+            root=root,
+        )
+
+    def listings(self, run: int = 0) -> Iterator[VisitInfo]:
+        """The listings of a run (or, for 0, of all) as they were asked for.
+
+        One that was divided has the figures of all its parts, which are no listings here.
+        """
+        parts = self.visits(run) if self.has_parts else ()
+        return fold_parts(self.visits(run), parts, self.divisions(), self.distinct)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether any listing was divided."""
+        return bool(self._query("SELECT 1 FROM part LIMIT 1"))
+
+    def divisions(self) -> list[Division]:
+        """What came of the listings that were divided, as far as that has ended."""
+        return [
+            Division(root, bool(complete), *figures)
+            for root, complete, *figures in self._query(_DIVISIONS)
+        ]
+
+    def roots(self) -> dict[str, str]:
+        """Identity of each part to that of the listing it is a part of."""
+        return dict(self._query(_ROOTS))
+
+    def distinct(self, visits: Iterable[VisitInfo]) -> int:
+        """How many distinct items visits hold together; reads all their pages."""
+        seen: set[int] = set()
+        for visit in visits:
+            seen |= self._seen(visit.id, visit.listing)
+        return len(seen)
+
+    def pages(
+        self, *, run: int = 0, cat_id: int | None = None, since: float = 0.0, after: int = 0
+    ) -> Iterator[StoredPage]:
+        """The pages held, in the order of their commits.
+
+        Args:
+            run: Only those of this run; 0 for all.
+            cat_id: Only those of listings of this category; None for all.
+            since: Only those fetched at this time or later, seconds since 1970.
+            after: Only those with a larger `seq`: goes on where an earlier reading stopped.
+
+        Yields:
+            One page at a time; memory does not grow with their number.
+
+        Raises:
+            BodyError: A body is damaged.
+        """
+        least = round(since * 1000)
+        known: dict[int, tuple[int, Listing]] = {}
+        while rows := self._query(_PAGES, after, least, _CHUNK):
+            after = rows[-1][0]
+            for row in rows:
+                number, listing = known.get(row[1]) or self._look_up(row[1], known)
+                if run in (0, number) and cat_id in (None, listing.cat_id):
+                    yield self._page(row, number, listing)
+
+    def _look_up(self, visit: int, known: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        run, endpoint, params = self._query(_VISIT, visit)[0]
+        known[visit] = run, _listing(endpoint, params)
+        return known[visit]
+
+    def _page(self, row: tuple[Any, ...], run: int, listing: Listing) -> StoredPage:
+        seq, visit, number, fetched_at, attempts, latency, has_next, items, rejects, *body = row
+        return StoredPage(
+            seq=seq,
+            visit=visit,
+            run=run,
+            listing=listing,
+            number=number,
+            fetched_at=fetched_at / 1000,
+            attempts=attempts,
+            latency=latency / 1e6,
+            has_next_page=bool(has_next),
+            items=items,
+            rejects=rejects,
+            body=self._decoder.decode(*body),
+        )
+
+    def rejects(self, run: int = 0) -> Iterator[StoredReject]:
+        """The rows of a run (or, for 0, of all) that could not be decoded, in order of commits."""
+        after = (0, -1)
+        while rows := self._query(_REJECTS, *after, run, _CHUNK):
+            after = rows[-1][:2]
+            for seq, position, endpoint, params, number, reason, raw in rows:
+                yield StoredReject(seq, position, _listing(endpoint, params), number, reason, raw)
+
+    def failed_pages(self, run: int = 0) -> list[FailedPage]:
+        """The pages of a run (or, for 0, of all) that could not be had."""
+        return [
+            FailedPage(number, _listing(endpoint, params), *rest)
+            for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
+        ]
+
+    def tree(self) -> TreeInfo | None:
+        """What it holds of the tree of categories, or None if that is nothing."""
+        answers, oldest, latest = self._query(_TREE)[0]
+        if not answers:
+            return None
+        broken_off = self._query(_BROKEN_OFF)[0][0] > 0
+        return TreeInfo(answers, oldest / 1000, latest / 1000, broken_off)
+
+    def verify(self) -> None:
+        """Read the whole file, every body included, and check it.
+
+        Raises:
+            JournalError: `CorruptJournalError` or `BodyError`: it is damaged.
+        """
+        verify(self._connection, self.path)
+        for _ in self.pages():
+            pass
+        for cat_id, frame in self._query("SELECT cat_id, body FROM category"):
+            answer(self.path, cat_id, frame)
+
+    def _seen(self, visit: int, listing: Listing) -> set[int]:
+        if listing.endpoint not in ENDPOINTS:
+            return set()  # a newer version wrote it
+        try:
+            with translated(self.path):
+                pages = held(self._connection, self._decoder, visit)
+                return decode_held(pages, listing).seen
+        except BodyError:
+            return set()  # the next start says so, and fails the listing; here the rest is wanted
+
+    def _sums(self, visit: int) -> Totals:
+        with translated(self.path):
+            return sums(self._connection, visit)
+
+    def _query(self, sql: str, *values: object) -> list[Any]:
+        with translated(self.path):
+            return self._connection.execute(sql, values).fetchall()

@@ -1,0 +1,336 @@
+"""The journal's tables, their version, and how a file is opened.
+
+Where a page's row lies decides what a commit costs. Rows are appended in the order of their
+commits, so that however many listings are walked side by side, a small group dirties one leaf of
+the table and one or two of the index; a table ordered by listing would dirty a leaf for each page
+and leave its leaves a third empty. Measured (`benchmarks/journal.py`): 32 KiB pages hold twelve
+bodies, and lose 6 % of the file to what does not fit; 4 KiB pages lose 40 %.
+
+`page_place` is unique: no page can be stored twice. Planning reads visits, and the pages of those
+that a kill has left open; never those of a visit that has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tmapi_async.errors import (
+    CorruptJournalError,
+    JournalError,
+    NewerJournalError,
+    NoJournalError,
+    NotAJournalError,
+    OlderJournalError,
+    ReadOnlyJournalError,
+)
+
+from .lock import create_private
+from .sqlite_errors import journal_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+APPLICATION_ID = 0x544D4A4C  # "TMJL"
+PAGE_SIZE = 32768
+CACHE_PAGES = 128
+WAL_PAGES = 512
+"""Pages of write-ahead log after which it is copied into the file: 16 MiB."""
+
+TABLES = """
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    started_at INTEGER NOT NULL,        -- milliseconds since 1970, UTC, as every *_at
+    version TEXT NOT NULL               -- of this package
+);
+CREATE TABLE start (                    -- one process that worked on the journal
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,                   -- null: it runs, or was killed
+    stopped_by TEXT,                    -- null: it went to its end, or was killed
+    host TEXT NOT NULL,                 -- scheme, host and port; never a secret
+    version TEXT NOT NULL,
+    pid INTEGER NOT NULL
+);
+CREATE TABLE tick (                     -- what a start had counted, up to 720 times in its life
+    start INTEGER NOT NULL REFERENCES start,
+    n INTEGER NOT NULL,                 -- second of the start; the last row holds its totals
+    elapsed_ms INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    retries INTEGER NOT NULL,
+    wasted INTEGER NOT NULL,
+    pages INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    width INTEGER NOT NULL,             -- the gate's, at that moment
+    codes TEXT NOT NULL,                -- JSON: code -> count
+    PRIMARY KEY (start, n)
+) WITHOUT ROWID;
+CREATE TABLE listing (
+    id INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,      -- endpoint and canonical parameters; neither host nor token
+    endpoint TEXT NOT NULL,
+    params TEXT NOT NULL                -- JSON: [[name, value], ...]
+);
+CREATE TABLE visit (                    -- a listing in a run
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run,
+    listing INTEGER NOT NULL REFERENCES listing,
+    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'complete', 'capped', 'failed')),
+    began_at INTEGER,                   -- null: nothing of it was asked for yet
+    ended_at INTEGER,
+    pages INTEGER, items INTEGER, unique_items INTEGER, rejects INTEGER,    -- once it has ended
+    last_page INTEGER, total_count INTEGER,
+    capped_at INTEGER,                  -- the --max-pages that cut it; null: it was not cut
+    error_kind TEXT, error TEXT,
+    UNIQUE (listing, run)
+);
+CREATE TABLE page (
+    seq INTEGER PRIMARY KEY,            -- order of the commits; clocks may go backwards
+    visit INTEGER NOT NULL REFERENCES visit,
+    number INTEGER NOT NULL,
+    start INTEGER NOT NULL REFERENCES start,
+    fetched_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    latency_us INTEGER NOT NULL,
+    code INTEGER NOT NULL,
+    page_size INTEGER,
+    has_next_page INTEGER NOT NULL,
+    total_count INTEGER,
+    items INTEGER NOT NULL,
+    rejects INTEGER NOT NULL,
+    dictionary INTEGER REFERENCES dictionary,
+    body BLOB NOT NULL                  -- one zstd frame
+);
+CREATE UNIQUE INDEX page_place ON page (visit, number);
+CREATE TABLE reject (
+    seq INTEGER NOT NULL REFERENCES page,
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    raw BLOB NOT NULL,                  -- the row's JSON, byte for byte
+    PRIMARY KEY (seq, position)
+) WITHOUT ROWID;
+CREATE TABLE failed_page (
+    visit INTEGER NOT NULL REFERENCES visit,
+    number INTEGER NOT NULL,
+    start INTEGER NOT NULL REFERENCES start,
+    failed_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (visit, number)
+) WITHOUT ROWID;
+CREATE TABLE dictionary (
+    id INTEGER PRIMARY KEY,
+    endpoint TEXT NOT NULL,
+    content BLOB NOT NULL               -- one zstd frame
+);
+"""
+
+_CATEGORIES = """
+CREATE TABLE look (                     -- a look at the tree of categories, or at a part of it
+    id INTEGER PRIMARY KEY,
+    host TEXT,                          -- as that of a start; null: not told
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER                    -- null: it was broken off
+);
+CREATE TABLE category (                 -- what the API answered about a category, last
+    cat_id INTEGER PRIMARY KEY,         -- 0: the first level
+    look INTEGER NOT NULL REFERENCES look,
+    fetched_at INTEGER NOT NULL,
+    body BLOB NOT NULL                  -- one zstd frame
+);
+"""
+
+_DIVISIONS = """
+CREATE TABLE part (                     -- a visit made on behalf of a listing that is divided
+    visit INTEGER PRIMARY KEY REFERENCES visit,
+    root INTEGER NOT NULL REFERENCES visit
+);
+CREATE INDEX part_root ON part (root);
+CREATE TABLE division (                 -- what came of a listing that was walked in parts
+    root INTEGER PRIMARY KEY REFERENCES visit,
+    complete INTEGER NOT NULL,          -- all that the totals promise is proven to be there
+    pages INTEGER NOT NULL, items INTEGER NOT NULL,     -- of the listing and of all its parts
+    unique_items INTEGER NOT NULL, rejects INTEGER NOT NULL,
+    promised INTEGER NOT NULL,          -- sum of the totals of the parts walked
+    account TEXT NOT NULL               -- for people
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_CATEGORIES, _DIVISIONS)
+"""Each takes the tables from version n+1 to n+2, in one transaction with the new version."""
+
+
+def version() -> int:
+    """The version of the tables that this package writes."""
+    return 1 + len(MIGRATIONS)
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise a typed `JournalError` in place of what SQLite or the system raises."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise journal_error(path, error) from None
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written in it, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back already after some errors, a full disk among them: to do it again
+        # would be an error that hides the first.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
+    """Open a journal and check that it is one this package can use.
+
+    Args:
+        path: Its file, absolute.
+        writing: Make it if there is none, bring older tables up to date, prepare it for commits
+            that survive a power cut. The caller holds the write lock.
+
+    Returns:
+        A connection in autocommit mode that any thread may use, one at a time.
+
+    Raises:
+        JournalError: One of its subclasses says what is wrong.
+    """
+    if writing:
+        create_private(path)
+    elif not path.is_file():
+        raise NoJournalError(path)
+    _check_access(path, writing=writing)
+    connection = None
+    try:
+        with translated(path):
+            connection = _connect(path, writing=writing)
+            _prepare(connection, path) if writing else _check(connection, path)
+            return connection
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+
+
+def _check_access(path: Path, *, writing: bool) -> None:
+    if not os.access(path, os.R_OK):
+        raise JournalError(path, "permission denied")
+    for name in (path, path.parent) if writing else ():
+        if not os.access(name, os.W_OK):
+            raise ReadOnlyJournalError(path, f"no permission to write to {name}")
+
+
+def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path))}?mode={'rw' if writing else 'ro'}"
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
+    )
+    try:
+        # In pages: a size in KiB is reckoned with 4 KiB pages, before the file's own are known.
+        connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if not writing:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:  # the first to read the file, which may be something else
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if _is_new(connection):
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    else:
+        _check(connection, path, writing=True)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {2 * WAL_PAGES * PAGE_SIZE}")
+    with transaction(connection):
+        _upgrade(connection)
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    # A start that was killed while it made the file leaves a database without tables.
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    return (
+        empty and _pragma(connection, "application_id") == _pragma(connection, "user_version") == 0
+    )
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    found = _pragma(connection, "user_version")
+    scripts = (TABLES, *MIGRATIONS)[found:]
+    for script in scripts:
+        # executescript would commit the transaction that makes this all or nothing.
+        for statement in _statements(script):
+            connection.execute(statement)
+    if scripts:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version()}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
+    if not writing and _is_new(connection):
+        raise NoJournalError(path, "the file is empty: no start has written to it")
+    if _pragma(connection, "application_id") != APPLICATION_ID:
+        raise NotAJournalError(path)
+    found = _pragma(connection, "user_version")
+    if found > version():
+        raise NewerJournalError(path, f"version {found}; this one knows {version()}")
+    if found < version() and not writing:
+        raise OlderJournalError(path, f"version {found}; this one reads {version()}")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
+
+
+def finish(connection: sqlite3.Connection) -> None:
+    """Close a writing connection so that the journal is one file, readable on read-only media.
+
+    Where readers are in the way the log stays beside the file; nothing is lost either way.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 200")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+
+
+def verify(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the whole file and check its structure; takes as long as reading it takes.
+
+    Raises:
+        CorruptJournalError: It is damaged; the message says where, as far as SQLite can tell.
+    """
+    with translated(path):
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if found != ["ok"]:
+        raise CorruptJournalError(path, "; ".join(found))

@@ -1,0 +1,279 @@
+"""The journal's writer: one thread that compresses and commits whatever has been handed over.
+
+The event loop hands over at the end of each of its turns what was given to it in that turn; the
+thread takes all that lies there, compresses it, takes what came meanwhile, and commits the lot as
+one group. It never waits for a group to fill: while it works, the next group gathers.
+
+Nothing here touches the event loop but through the two callbacks, which are called in the thread.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tmapi_async.errors import JournalError
+
+from .compression import Dictionary, Encoder
+from .records import Counters, PageRecord
+from .schema import finish, transaction
+from .sqlite_errors import journal_error
+from .statements import Statement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST_GROUP = 256
+_STEPS = 720
+
+# A page that is held already stays as it is: whoever sent it again did so by mistake.
+_INSERT_PAGE = """
+INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (visit, number) DO NOTHING
+"""
+_INSERT_REJECT = """
+INSERT INTO reject SELECT one.* FROM (SELECT ? AS seq, ?, ?, ?) AS one JOIN page USING (seq)
+"""
+_STORED = "SELECT count(*), coalesce(sum(items), 0) FROM page WHERE seq >= ?"
+_INSERT_DICTIONARY = "INSERT INTO dictionary VALUES (?, ?, ?)"
+_INSERT_TICK = "INSERT OR REPLACE INTO tick VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_THIN_TICKS = "DELETE FROM tick WHERE start = ? AND n < ? AND (n + 1) % ? != 0"
+
+Row = tuple[Any, ...]
+
+
+class Batch(msgspec.Struct):
+    """What one turn of the event loop hands over.
+
+    Attributes:
+        pages: Pages to store.
+        statements: Changes to the small tables.
+        counters: What the start has counted by now, or None to leave the record as it is.
+    """
+
+    pages: list[PageRecord]
+    statements: list[Statement]
+    counters: Counters | None = None
+
+
+class _Group:
+    """What one commit is to make durable."""
+
+    __slots__ = (
+        "body_bytes", "counters", "items", "pages", "rejects", "statements", "stored_bytes",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.pages: list[Row] = []
+        self.rejects: list[Row] = []
+        self.statements: list[Statement] = []
+        self.counters: Counters | None = None
+        self.items = self.body_bytes = self.stored_bytes = 0
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What a commit made durable: pages, their bytes and their bytes as stored."""
+
+    pages: int
+    statements: int
+    body_bytes: int
+    stored_bytes: int
+
+
+class Writer(threading.Thread):
+    """Commits batches until it is told to stop or a commit fails.
+
+    Args:
+        connection: A writing connection; the thread owns it from now on and closes it.
+        path: The journal's file, named in errors.
+        start: Number of the start that pages and ticks belong to.
+        committed: Called in the thread after each commit.
+        ended: Called in the thread when it ends, with the error that ended it or None.
+        clock: Monotonic seconds, for the ticks.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        start: int,
+        *,
+        committed: Callable[[Committed], None],
+        ended: Callable[[JournalError | None], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # A daemon: a process that ends without closing the journal must not hang; it is then
+        # as if it had been killed, which costs nothing that was durable.
+        super().__init__(name="tmapi-journal", daemon=True)
+        self._connection = connection
+        self._path = path
+        self._committed = committed
+        self._ended = ended
+        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._encoder = Encoder(connection)
+        self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM page").fetchone()[0]
+        self._start = start
+        self._ticks = _Ticks(start, clock)
+
+    @property
+    def dictionaries(self) -> Mapping[str, Dictionary]:
+        """How bodies are compressed from now on, by endpoint; those still learned are missing.
+
+        Filled in the thread. Whatever is seen there may be used for pages handed over afterwards:
+        they are committed after the dictionary, or not at all.
+        """
+        return self._encoder.settled
+
+    def hand_over(self, batch: Batch) -> None:
+        """Take a batch; returns at once."""
+        self._queue.put(batch)
+
+    def stop(self) -> None:
+        """Commit all that has been handed over, close the file, end."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        """Work until stopped; never raises."""
+        error = None
+        try:
+            while (batch := self._queue.get()) is not None:
+                if not self._commit_group(batch):
+                    break
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the waiting callers must hear
+            error = journal_error(self._path, failure)
+        finally:
+            finish(self._connection)
+            self._ended(error)
+
+    def _commit_group(self, batch: Batch) -> bool:
+        group, more = _Group(), True
+        fresh: Batch | None = batch
+        while fresh is not None:
+            # While these are compressed others come: they join, as long as the group is not large.
+            self._add(group, fresh)
+            fresh, more = self._take(len(group.pages))
+        self._write(group)
+        self._committed(
+            Committed(len(group.pages), len(group.statements), group.body_bytes, group.stored_bytes)
+        )
+        return more
+
+    def _take(self, held: int) -> tuple[Batch | None, bool]:
+        """The next batch if one lies there, and whether there can be more after that."""
+        if held >= LARGEST_GROUP:
+            return None, True
+        try:
+            batch = self._queue.get_nowait()
+        except queue.Empty:
+            return None, True
+        return batch, batch is not None
+
+    def _add(self, group: _Group, batch: Batch) -> None:
+        seq, encode, start = self._seq, self._encoder.encode, self._start
+        for page in batch.pages:
+            seq += 1
+            packed, frame = page.packed, page.body
+            if packed is None:
+                size = len(frame)
+                dictionary, frame = encode(page.visit.listing.endpoint, frame)
+            else:
+                dictionary, size = packed.dictionary, packed.size
+            group.body_bytes += size
+            group.stored_bytes += len(frame)
+            group.items += page.items
+            group.pages.append(
+                (
+                    seq,
+                    page.visit.id,
+                    page.number,
+                    start,
+                    round(page.fetched_at * 1e3),
+                    page.attempts,
+                    round(page.latency * 1e6),
+                    page.code,
+                    page.page_size,
+                    page.has_next_page,
+                    page.total_count,
+                    page.items,
+                    len(page.rejects),
+                    dictionary,
+                    frame,
+                )
+            )
+            for reject in page.rejects:
+                group.rejects.append((seq, reject.position, reject.reason, reject.raw))
+        self._seq = seq
+        group.statements += batch.statements
+        group.counters = batch.counters or group.counters
+
+    def _write(self, group: _Group) -> None:
+        execute = self._connection.execute
+        with transaction(self._connection):
+            self._insert(group)
+            for statement in group.statements:
+                execute(statement.sql, statement.values)
+            if group.counters is not None:
+                self._ticks.note(self._connection, group.counters)
+            for row in self._encoder.trained():
+                execute(_INSERT_DICTIONARY, row)
+
+    def _insert(self, group: _Group) -> None:
+        if not group.pages:
+            return
+        many = self._connection.executemany
+        stored = many(_INSERT_PAGE, group.pages).rowcount
+        if group.rejects:
+            many(_INSERT_REJECT, group.rejects)
+        if stored == len(group.pages):
+            self._ticks.add(stored, group.items)
+        else:
+            first = group.pages[0][0]
+            self._ticks.add(*self._connection.execute(_STORED, (first,)).fetchone())
+
+
+class _Ticks:
+    """What a start had counted, by the second; ever coarser, so that a long start stays small."""
+
+    def __init__(self, start: int, clock: Callable[[], float]) -> None:
+        self._start = start
+        self._clock = clock
+        self._began = clock()
+        self._step = 1
+        self._pages = 0
+        self._items = 0
+
+    def add(self, pages: int, items: int) -> None:
+        """Count what is about to be committed."""
+        self._pages += pages
+        self._items += items
+
+    def note(self, connection: sqlite3.Connection, counters: Counters) -> None:
+        """Write the row of this moment, in place of an earlier one of the same interval."""
+        elapsed = self._clock() - self._began
+        while elapsed >= self._step * _STEPS:
+            self._step *= 2
+            thinned = (self._start, math.floor(elapsed), self._step)
+            connection.execute(_THIN_TICKS, thinned)
+        # An interval's row is named by its last second, so that thinning keeps whole intervals.
+        n = (math.floor(elapsed / self._step) + 1) * self._step - 1
+        codes = msgspec.json.encode(counters.codes).decode()
+        row = (
+            self._start,
+            n,
+            round(elapsed * 1000),
+            counters.requests,
+            counters.retries,
+            counters.wasted,
+            self._pages,
+            self._items,
+            counters.width,
+            codes,
+        )
+        connection.execute(_INSERT_TICK, row)

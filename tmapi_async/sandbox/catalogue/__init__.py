@@ -1,0 +1,1 @@
+"""Invents the products, prices and categories of the sandbox from a seed."""

@@ -1,0 +1,1 @@
+"""Serves the sandbox over HTTP, in this process, a thread or a process of its own."""

@@ -1,0 +1,1 @@
+"""Sends one request until it is answered or given up; the only place for aiohttp."""

@@ -1,0 +1,86 @@
+"""Where requests go and what they carry: checks of base URL and token, before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import warnings
+from urllib.parse import urlsplit
+
+from tmapi_async.errors import InvalidRequestError
+
+DEFAULT_BASE_URL = "https://api.tmapi.top"
+_LONGEST_TOKEN = 4096
+# The path of an endpoint is put behind: after any of these it would not be a path any more.
+_ODD = frozenset(" ?#\\")
+
+
+class InsecureTransportWarning(UserWarning):
+    """The token travels over plain http to a host that is not this machine."""
+
+
+def check_token(token: object) -> str:
+    """Refuse a token that no header or query could carry. The message never shows it.
+
+    Raises:
+        InvalidRequestError: It is empty, not text, or has characters no token has.
+    """
+    if not isinstance(token, str) or not token:
+        raise InvalidRequestError(
+            "no token: set TMAPI_TOKEN, or pass the token of your TMAPI account"
+        )
+    if not (token.isascii() and token.isprintable()) or " " in token or len(token) > _LONGEST_TOKEN:
+        raise InvalidRequestError(
+            "the token has white space or characters that no token has: was it copied whole?"
+        )
+    return token
+
+
+def check_base_url(base_url: object) -> str:
+    """Refuse a base URL that cannot be one.
+
+    Returns:
+        Host and port, for messages.
+
+    Raises:
+        InvalidRequestError: It is not http(s)://HOST[:PORT][/PREFIX].
+    """
+    advice = "a base URL looks like https://api.tmapi.top"
+    if isinstance(base_url, str) and not (base_url.isprintable() and _ODD.isdisjoint(base_url)):
+        raise InvalidRequestError(f"the base URL has white space, ?, # or \\ in it; {advice}")
+    try:
+        parts = urlsplit(base_url if isinstance(base_url, str) else "")
+        port = parts.port
+    except ValueError:
+        raise InvalidRequestError(f"the base URL has a bad host or port; {advice}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidRequestError(f"the base URL needs http:// or https:// and a host; {advice}")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise InvalidRequestError(
+            f"the base URL must not hold a user, a password, a query or a fragment; {advice}"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}" if port else host
+
+
+_warned: set[str] = set()
+
+
+def warn_if_exposed(base_url: str) -> None:
+    """Warn once for each host that plain http shows the token to the network."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or _is_loopback(host) or host in _warned:
+        return
+    _warned.add(host)
+    warnings.warn(
+        f"plain http to {host}: the token can be read on the way; use https if it is offered",
+        InsecureTransportWarning,
+        stacklevel=4,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

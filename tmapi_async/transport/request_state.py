@@ -1,0 +1,66 @@
+"""What a walk and the session share about a page request: counts, and whether it may go on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from tmapi_async.api.listings import PageRequest
+
+
+class Tally(msgspec.Struct):
+    """Counts of one walk's attempts.
+
+    Attributes:
+        requests: Attempts handed to the transport.
+        retries: Attempts beyond the first of their page.
+        codes: Code, or kind of failure, to how often it came.
+        resting: Page requests that wait before a retry now; they hold no slot.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    resting: int = 0
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def code(self, label: str) -> None:
+        """Count an outcome."""
+        self.codes[label] = self.codes.get(label, 0) + 1
+
+
+class StoppedError(Exception):
+    """A page request was given up because its walk is stopping; it was not answered."""
+
+
+class Flight:
+    """What a walk and the session share about one page request at a time.
+
+    Attributes:
+        on_wire: Whether an attempt is on the wire: it is paid for, so a walk that is stopping
+            lets it finish.
+        stopping: Set by the walk: no new attempt may start.
+        epoch: The session's epoch when the walk began (`Session.epoch`).
+        tally: Where attempts are counted.
+        request: The page request it is about now.
+        sent: Whether an attempt of it has been sent.
+    """
+
+    __slots__ = ("epoch", "on_wire", "request", "sent", "stopping", "tally")
+
+    def __init__(self, epoch: int, tally: Tally) -> None:
+        self.epoch = epoch
+        self.tally = tally
+        self.sent = False
+        self.on_wire = False
+        self.stopping = False
+        self.request: PageRequest | None = None
+
+    def recall(self, task: asyncio.Task[None]) -> None:
+        """Start no new attempt; one on the wire was paid for and may finish.
+
+        `task` works on this flight. It is cancelled if it only waits, and is not the caller.
+        """
+        self.stopping = True
+        if not self.on_wire and task is not asyncio.current_task():
+            task.cancel()
