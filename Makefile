@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # installed can be installed again without a network.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
 TESTS :=
+# Tests run side by side in so many processes.
+JOBS := 2
 BENCH :=
 
 .DEFAULT_GOAL := help
@@ -22,12 +24,14 @@ demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token need
 test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
 	@echo "==> tests"
 	@TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$(sh scripts/have chromium) \
-		$(BIN)/python -m pytest $(TESTS)
+		$(BIN)/python -m pytest --numprocesses $(JOBS) $(TESTS)
 
-lint: $(VENV)/.dev ## Check style and formatting with ruff
+lint: $(VENV)/.dev ## Check style and formatting with ruff, and who may import whom
 	@echo "==> ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@echo "==> import-linter"
+	@$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.dev ## Check types with mypy --strict, the promised public types included
 	@echo "==> mypy"

@@ -34,7 +34,7 @@ from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.responses.drift import Drift
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 
 PAGE, EACH = 20, 2000
 TARGET_SPEED, TARGET_MEMORY = 150_000, 400
@@ -54,7 +54,7 @@ async def fill(path: Path, items: int, drift: float) -> Made:
     sizes = {1000 + n: EACH for n in range(-(-items // EACH))}
     config = Config(categories=sizes, drift=Drift(rows=drift))
     catalogue = Catalogue(config.seed, sizes)
-    pages = Pages(config, catalogue)
+    pages = PageBuilder(config, catalogue)
     journal = Journal.open(path)
     plan = journal.plan([category_items(cat_id) for cat_id in sizes])
     start = journal.begin(plan, host="http://127.0.0.1", version="benchmark", counters=Counters)
@@ -65,7 +65,7 @@ async def fill(path: Path, items: int, drift: float) -> Made:
     return Made(len(sizes) * EACH, str(prices))
 
 
-async def walk(journal: Journal, visit: Visit, pages: Pages) -> Decimal:
+async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
     """Record one category; returns the sum of its prices as they were sent."""
     listing = Wire("/1688/category/items", (("cat_id", str(visit.listing.cat_id)),))
     last, prices = EACH // PAGE, Decimal(0)

@@ -28,7 +28,7 @@ from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
 from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 
 MEGABYTE = 2**20
 
@@ -38,7 +38,7 @@ def bodies(count: int) -> list[bytes]:
     per_category = 50
     sizes = {1000 + n: per_category * 20 for n in range(-(-count // per_category))}
     config = Config(categories=sizes)
-    pages = Pages(config, Catalogue(config.seed, sizes))
+    pages = PageBuilder(config, Catalogue(config.seed, sizes))
     path = "/1688/category/items"
     return [
         pages.body(Wire(path, (("cat_id", str(cat_id)),)), number)

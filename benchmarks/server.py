@@ -17,7 +17,7 @@ import sys
 from typing import cast
 
 from tmapi_async.sandbox import Catalogue, Config, Listing
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 from tmapi_async.sandbox.server.process import serve as serve_sandbox
 
 from .common import pin, runner
@@ -30,7 +30,7 @@ def bodies(pages: int) -> list[bytes]:
     """The pages of a category, in order; the last one says that there is no next."""
     sizes = {1: pages * PAGE_SIZE}
     config = Config(categories=sizes, page_size=PAGE_SIZE)
-    made = Pages(config, Catalogue(config.seed, sizes, page_size=PAGE_SIZE))
+    made = PageBuilder(config, Catalogue(config.seed, sizes, page_size=PAGE_SIZE))
     listing = Listing(PATH, (("cat_id", "1"),))
     # One more: an empty page, for those who ask past the end.
     return [made.body(listing, number) for number in range(1, pages + 2)]

@@ -20,7 +20,18 @@ import subprocess
 import sys
 from typing import Any
 
-from ..common import CLIENT_CORE, Server, hold, pin, quartiles, table, take_turns, told, write
+from benchmarks.common import (
+    CLIENT_CORE,
+    Server,
+    hold,
+    pin,
+    quartiles,
+    table,
+    take_turns,
+    told,
+    write,
+)
+
 from .environments import HERE, python_of, version_of
 
 PAGES_EACH = 20

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Protocol
 
-from tmapi_async.limits.abandoned import Ghosts
+from tmapi_async.limits.abandoned import AbandonedRequests
 from tmapi_async.limits.controller import Controller
 
 from .latency import sampler
@@ -118,7 +118,7 @@ class Simulation:
         self.result = Result()
         self.now = 0.0
         self.in_flight = 0
-        self.ghosts = Ghosts()
+        self.ghosts = AbandonedRequests()
         self.keep_trace = trace
         self.meter = Meter(world.limits[0][1])
         self._heap: list[tuple[float, int, int, float, Hashable]] = []

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..plots import drawing
+from benchmarks.plots import drawing
+
 from .measures import Case, measure, simulate
 
 BLUE, RED, GREY, GREEN = "#2563a8", "#c0392b", "#9aa0a6", "#3a8f5c"

@@ -74,7 +74,7 @@ async def _slot(tmapi_sandboxes):
         sandbox.hold()
         first = asyncio.create_task(_first(api))
         await sandbox.until(lambda seen: seen.in_flight == 1)
-        yield Stuck(sandbox, api, "Slots.acquire")
+        yield Stuck(sandbox, api, "AdaptiveSemaphore.acquire")
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
 
@@ -84,7 +84,7 @@ async def _pace(tmapi_sandboxes):
     sandbox = await tmapi_sandboxes(categories=SIZES)
     async with client(sandbox, rate=0.02) as api:
         await api.category_items(1)
-        stuck = Stuck(sandbox, api, "Pace.wait")
+        stuck = Stuck(sandbox, api, "RateLimiter.wait")
         yield stuck
 
 

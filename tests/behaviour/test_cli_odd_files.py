@@ -25,7 +25,7 @@ def test_a_token_file_may_begin_with_a_mark(tmp_path: Path) -> None:
     """The mark is no part of the first token."""
     held = tmp_path / "tokens"
     held.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
-    assert options.Connection(token_file=held)._tokens() == ["one", "two"]
+    assert options.ConnectionOptions(token_file=held)._tokens() == ["one", "two"]
 
 
 def test_a_file_without_end_is_refused() -> None:
@@ -37,7 +37,7 @@ def test_a_file_without_end_is_refused() -> None:
 def test_a_token_file_whose_name_is_none_is_refused() -> None:
     """A job file can name what the command line cannot."""
     with pytest.raises(InvalidRequestError, match="cannot read"):
-        options.Connection(token_file=Path("no\0pe"))._tokens()
+        options.ConnectionOptions(token_file=Path("no\0pe"))._tokens()
 
 
 @pytest.mark.parametrize(

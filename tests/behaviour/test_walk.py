@@ -466,7 +466,7 @@ async def test_waiting_tasks_show_where_they_are(tmapi_sandboxes):
             taking = asyncio.create_task(_first_of(walk))
             await sandbox.until(lambda seen: seen.in_flight == 1)
             await until(lambda: suspended_in("Session._exchange"))
-            assert not suspended_in("Slots.acquire")
+            assert not suspended_in("AdaptiveSemaphore.acquire")
             taking.cancel()
         await asyncio.wait([taking])
         sandbox.release()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tmapi_async import GuardPolicy, Item, Reject
-from tmapi_async.crawl.loop_guard import Guard
+from tmapi_async.crawl.loop_guard import LoopGuard
 
 POLICY = GuardPolicy(same=3, stale=5)
 PAGES = st.lists(st.lists(st.integers(1, 30), max_size=6), max_size=15)
@@ -24,7 +24,7 @@ def rejects(*rows: bytes) -> list[Reject]:
 @given(PAGES, st.sets(st.integers(1, 10)))
 def test_every_item_is_fresh_once(pages: list[list[int]], seen: set[int]) -> None:
     """An item is new to its listing once, in order; every other time it is a duplicate."""
-    guard = Guard(POLICY, seen)
+    guard = LoopGuard(POLICY, seen)
     known = set(seen)
     for page in pages:
         wanted = [n for place, n in enumerate(page) if n not in known | set(page[:place])]
@@ -37,7 +37,7 @@ def test_every_item_is_fresh_once(pages: list[list[int]], seen: set[int]) -> Non
 @given(PAGES)
 def test_a_listing_that_brings_something_new_is_not_endless(pages: list[list[int]]) -> None:
     """With a new item on each page a listing goes on, however many duplicates come along."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     for number, page in enumerate(pages):
         guard.see(items(*page, 1000 + number))
         assert guard.endless is None
@@ -45,7 +45,7 @@ def test_a_listing_that_brings_something_new_is_not_endless(pages: list[list[int
 
 def test_a_page_again_and_again_is_endless() -> None:
     """So many identical pages in a row end a listing, and the reason says how many."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     for count in range(1, 4):
         guard.see(items(1, 2))
         assert (guard.endless is not None) == (count == 3)
@@ -54,7 +54,7 @@ def test_a_page_again_and_again_is_endless() -> None:
 
 def test_a_page_that_comes_back_later_is_no_repeat() -> None:
     """Identical pages count only in a row."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     for page in ((1, 2), (1, 2), (3,), (1, 2), (1, 2), (4,)):
         guard.see(items(*page))
         assert guard.endless is None
@@ -63,7 +63,7 @@ def test_a_page_that_comes_back_later_is_no_repeat() -> None:
 @pytest.mark.parametrize("pages", [[(1, 2), (2, 1)], [()], [(1,), (2,), (1, 2)]])
 def test_pages_without_anything_new_are_endless(pages: list[tuple[int, ...]]) -> None:
     """A run of pages without a new ID ends a listing: a loop of pages, or empty ones."""
-    guard = Guard(GuardPolicy(same=99, stale=5), seen=(1, 2))
+    guard = LoopGuard(GuardPolicy(same=99, stale=5), seen=(1, 2))
     for count in range(1, 6):
         guard.see(items(*pages[count % len(pages)]))
         assert (guard.endless is not None) == (count == 5)
@@ -72,7 +72,7 @@ def test_pages_without_anything_new_are_endless(pages: list[tuple[int, ...]]) ->
 
 def test_one_new_item_begins_the_run_anew() -> None:
     """The run without anything new is broken by a single new ID."""
-    guard = Guard(GuardPolicy(same=99, stale=5), seen=(1,))
+    guard = LoopGuard(GuardPolicy(same=99, stale=5), seen=(1,))
     for number in (1, 1, 1, 1, 2, 1, 1, 1, 1):
         guard.see(items(number))
     assert guard.endless is None
@@ -82,7 +82,7 @@ def test_one_new_item_begins_the_run_anew() -> None:
 
 def test_unreadable_rows_may_be_new() -> None:
     """Pages of rows that cannot be read are not endless while their bytes are new."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     for number in range(50):
         guard.see([], rejects(b'{"item_id": "a%d"}' % number))
         assert guard.endless is None
@@ -92,7 +92,7 @@ def test_unreadable_rows_may_be_new() -> None:
 @pytest.mark.parametrize("ids", [(), (1, 2)])
 def test_the_same_unreadable_rows_are_endless(ids: tuple[int, ...]) -> None:
     """A page that comes again and again is endless also where a row of it cannot be read."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     for count in range(1, 4):
         guard.see(items(*ids), rejects(b"null", b'"x"'))
         assert (guard.endless is not None) == (count == 3)
@@ -100,7 +100,7 @@ def test_the_same_unreadable_rows_are_endless(ids: tuple[int, ...]) -> None:
 
 def test_old_unreadable_rows_are_stale() -> None:
     """Unreadable rows seen before make a page no newer than items seen before do."""
-    guard = Guard(GuardPolicy(same=99, stale=5))
+    guard = LoopGuard(GuardPolicy(same=99, stale=5))
     guard.see(items(1), rejects(b"a", b"b"))
     for count in range(1, 6):
         guard.see(items(1), rejects(b"ab"[count % 2 :][:1]))
@@ -109,7 +109,7 @@ def test_old_unreadable_rows_are_stale() -> None:
 
 def test_an_unreadable_row_makes_a_page_differ() -> None:
     """Two pages of the same items are not the same page where their unreadable rows differ."""
-    guard = Guard(GuardPolicy(same=2, stale=99))
+    guard = LoopGuard(GuardPolicy(same=2, stale=99))
     guard.see(items(1), rejects(b"a"))
     guard.see(items(1), rejects(b"b"))
     assert guard.endless is None
@@ -122,7 +122,7 @@ def test_an_unreadable_row_makes_a_page_differ() -> None:
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([b"a", b"b"])), min_size=12))
 def test_every_loop_is_found(pages: list[tuple[int, bytes]]) -> None:
     """A listing of few rows that never ends is found to be endless after a bounded run."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     for count, (number, row) in enumerate(pages, 1):
         guard.see(items(number), rejects(row))
         if guard.endless:
@@ -135,6 +135,6 @@ def test_every_loop_is_found(pages: list[tuple[int, bytes]]) -> None:
 
 def test_fresh_items_are_the_items_themselves() -> None:
     """A page where all is new is handed back as it came, without a copy."""
-    guard = Guard(POLICY)
+    guard = LoopGuard(POLICY)
     page = items(1, 2, 3)
     assert guard.see(page) is page

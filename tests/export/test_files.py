@@ -21,7 +21,7 @@ from tests.support.journals import body, of_catalogue, of_rows, row, write
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.export import ExportError, ExportRefusedError, destinations, export_journal
 from tmapi_async.export.arrow import item_schema
-from tmapi_async.export.atomic_file import Place
+from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.files import FileSink
 
 
@@ -187,7 +187,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path, name: str, wh
 def test_a_file_in_the_making_is_left_to_its_process(tmp_path: Path) -> None:
     """What another export is writing is not cleared away; the last one to finish stays."""
     target = tmp_path / "a.csv"
-    first, second = Place(target), Place(target)
+    first, second = AtomicFile(target), AtomicFile(target)
     first.part.write_text("first")
     second.part.write_text("second")
     first.put()

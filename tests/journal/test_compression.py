@@ -15,7 +15,7 @@ from tmapi_async.journal import compression as bodies
 from tmapi_async.journal import schema
 from tmapi_async.journal.compression import SAMPLES, Decoder, Encoder
 from tmapi_async.sandbox import Catalogue, Config, Listing
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 
 PATH = Path("test.journal")
 
@@ -23,7 +23,7 @@ PATH = Path("test.journal")
 def pages(count):
     """Bodies of full pages of the sandbox."""
     sizes = {7: 20 * count}
-    made = Pages(Config(categories=sizes), Catalogue(1, sizes))
+    made = PageBuilder(Config(categories=sizes), Catalogue(1, sizes))
     wire = Listing("/1688/category/items", (("cat_id", "7"),))
     return [made.body(wire, number) for number in range(1, count + 1)]
 

@@ -7,20 +7,20 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmapi_async.limits.abandoned import Ghosts
+from tmapi_async.limits.abandoned import AbandonedRequests
 
 SECONDS = st.floats(0.0, 200.0)
 
 
 def test_default_before_anything_was_seen() -> None:
     """Without a latency to go by, ten seconds from sending are assumed."""
-    assert Ghosts().done_at(100.0, 101.0) == 110.0
-    assert Ghosts().done_at(100.0, 120.0) == 125.0
+    assert AbandonedRequests().done_at(100.0, 101.0) == 110.0
+    assert AbandonedRequests().done_at(100.0, 120.0) == 125.0
 
 
 def test_steady_latency_is_expected_again() -> None:
     """Where every answer takes 2 s, an abandoned request is over 2 s after it was sent."""
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     for _ in range(50):
         ghosts.answered(2.0)
     assert ghosts.done_at(100.0, 100.5) == 102.0
@@ -29,7 +29,7 @@ def test_steady_latency_is_expected_again() -> None:
 def test_nearly_all_are_over_when_said() -> None:
     """At least 19 of 20 requests with a heavy tail are done by the time that is told."""
     random = Random(3)  # noqa: S311 - a test must be repeatable
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     for _ in range(1_000):
         ghosts.answered(random.lognormvariate(0.0, 0.8))
     done = ghosts.done_at(0.0, 0.0)
@@ -40,7 +40,7 @@ def test_nearly_all_are_over_when_said() -> None:
 
 def test_outlier_is_waited_for_in_proportion_to_its_age() -> None:
     """A request older than nearly all others goes on for another quarter of its age."""
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     for _ in range(50):
         ghosts.answered(0.1)
     assert ghosts.done_at(0.0, 8.0) == 10.0
@@ -48,7 +48,7 @@ def test_outlier_is_waited_for_in_proportion_to_its_age() -> None:
 
 def test_time_out_of_the_vendor_is_the_end() -> None:
     """Nothing is waited for longer than 60 s after it was sent."""
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     ghosts.answered(500.0)
     assert ghosts.done_at(0.0, 1.0) == 60.0
     assert ghosts.done_at(0.0, 60.0) == 60.0
@@ -57,7 +57,7 @@ def test_time_out_of_the_vendor_is_the_end() -> None:
 
 def test_recent_latencies_count() -> None:
     """When the server has become faster, what it was before is forgotten."""
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     for _ in range(600):
         ghosts.answered(20.0)
     for _ in range(600):
@@ -69,7 +69,7 @@ def test_recent_latencies_count() -> None:
 @given(st.lists(SECONDS, max_size=40), SECONDS, SECONDS)
 def test_never_in_the_past_nor_far_ahead(seen: list[float], sent_at: float, age: float) -> None:
     """The time told is not before now, and not more than 60 s ahead."""
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     for latency in seen:
         ghosts.answered(latency)
     now = sent_at + age
@@ -78,6 +78,6 @@ def test_never_in_the_past_nor_far_ahead(seen: list[float], sent_at: float, age:
 
 def test_clock_that_went_back_is_survived() -> None:
     """A request sent in the future is taken for one sent now."""
-    ghosts = Ghosts()
+    ghosts = AbandonedRequests()
     ghosts.answered(2.0)
     assert ghosts.done_at(100.0, 50.0) == 52.0

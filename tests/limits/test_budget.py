@@ -12,7 +12,7 @@ from tests.support.gates import Fixed, balance, gate_of, wanted
 from tests.support.virtual_time import run
 from tmapi_async import BudgetSpentError, InvalidRequestError
 from tmapi_async.limits.budget import Budget
-from tmapi_async.limits.rate import Pace
+from tmapi_async.limits.rate import RateLimiter
 
 
 @given(st.integers(1, 12), st.integers(1, 20), st.integers(1, 4))
@@ -75,4 +75,4 @@ def test_a_budget_is_a_whole_number_from_one(most: Any) -> None:
 def test_a_rate_is_above_zero(rate: Any) -> None:
     """A rate that is not above 0 and finite is refused."""
     with pytest.raises(InvalidRequestError, match="rate"):
-        Pace(rate)
+        RateLimiter(rate)

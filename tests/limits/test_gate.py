@@ -8,7 +8,7 @@ from tests.support.gates import NOBODY_KNOWS, Fixed, balance, entering, gate_of,
 from tests.support.virtual_time import run, settle, virtual_loop
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.learning import LearningController
-from tmapi_async.limits.rate import Pace
+from tmapi_async.limits.rate import RateLimiter
 
 
 class Order:
@@ -23,7 +23,7 @@ class Order:
                 order.passed.append("budget")
                 super().reserve()
 
-        class NotingPace(Pace):
+        class NotingPace(RateLimiter):
             async def wait(self) -> None:
                 order.passed.append("pace asked")
                 await super().wait()
@@ -91,7 +91,7 @@ def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
 
     async def main(turns: int) -> bool:
         controller, loop = Fixed(1), virtual_loop()
-        gate = gate_of(controller, pace=Pace(0.1) if paced else None, budget=Budget(3))
+        gate = gate_of(controller, pace=RateLimiter(0.1) if paced else None, budget=Budget(3))
         first = await gate.enter(wanted)
         if paced:
             gate.answered(first)
@@ -121,7 +121,7 @@ def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
     """Cancelled while neither slot nor pace has come, an attempt keeps nobody from passing."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1), pace=Pace(0.1) if paced else None, budget=Budget(2))
+        gate = gate_of(Fixed(1), pace=RateLimiter(0.1) if paced else None, budget=Budget(2))
         first = await gate.enter(wanted)
         if paced:
             gate.answered(first)
@@ -192,7 +192,7 @@ def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
 
     async def main() -> None:
         controller = Fixed(5)
-        gate = gate_of(controller, pace=Pace(1))
+        gate = gate_of(controller, pace=RateLimiter(1))
         for sent_at in await asyncio.gather(*entering(gate, 5)):
             gate.answered(sent_at)
         assert [told[2] for told in controller.told[:5]] == [1, 2, 3, 4, 5]
@@ -259,7 +259,7 @@ def test_a_gate_tells_its_state() -> None:
     """The snapshot and the repr of a gate tell width, slots, waiters, budget and rate."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1), pace=Pace(2.5), budget=Budget(9))
+        gate = gate_of(Fixed(1), pace=RateLimiter(2.5), budget=Budget(9))
         await gate.enter(wanted)
         waiters = entering(gate, 2)
         await settle()

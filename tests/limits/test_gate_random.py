@@ -10,7 +10,7 @@ from tests.support.virtual_time import run, settle
 from tmapi_async import BudgetSpentError
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
-from tmapi_async.limits.rate import Pace
+from tmapi_async.limits.rate import RateLimiter
 
 SCHEDULES = st.lists(
     st.tuples(
@@ -80,7 +80,7 @@ def test_random_traffic_leaves_the_gate_in_balance(
 
     async def main() -> None:
         controller = Lax(2)
-        gate = gate_of(controller, pace=Pace(0.5) if slow else None, budget=Budget(most))
+        gate = gate_of(controller, pace=RateLimiter(0.5) if slow else None, budget=Budget(most))
         traffic = Traffic(gate, controller)
         for what, value in ops:
             await traffic.do(what, value)

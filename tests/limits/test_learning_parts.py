@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tmapi_async.limits.history import History
-from tmapi_async.limits.latency import Timing
-from tmapi_async.limits.probe_budget import Allowance
-from tmapi_async.limits.ramp_up import Reopening
+from tmapi_async.limits.latency import LatencyEstimate
+from tmapi_async.limits.probe_budget import ProbeBudget
+from tmapi_async.limits.ramp_up import RampUp
 
 
 def test_three_refusals_are_allowed_and_two_of_a_thousand_answers() -> None:
     """Learning may cost 3 refusals, and 0.2 % of the answers."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     assert allowance.left(0, 0) == 3
     assert allowance.left(1_000, 4) == 1
     allowance.probed(0, 4)
@@ -22,7 +22,7 @@ def test_three_refusals_are_allowed_and_two_of_a_thousand_answers() -> None:
 
 def test_share_of_the_horizon_may_be_spent_first() -> None:
     """What 100 requests a slot will earn may be spent before they were sent."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     allowance.found(50, 1)
     assert allowance.left(10, 1) == 12
     allowance.found(500, 1)
@@ -31,7 +31,7 @@ def test_share_of_the_horizon_may_be_spent_first() -> None:
 
 def test_probe_must_pay_what_the_last_one_cost() -> None:
     """A probe that cost three refusals is tried again only when three are left."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     allowance.probed(0, 0)
     assert not allowance.affords(1_499, 3, 0)
     assert allowance.affords(1_500, 3, 0)
@@ -40,7 +40,7 @@ def test_probe_must_pay_what_the_last_one_cost() -> None:
 
 def test_probes_are_spread_until_the_next_is_granted() -> None:
     """Two in hand and the one granted after 500 answers come after 167, 333 and 500 of them."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     allowance.found(4, 1)
     allowance.probed(0, 1)
     for earlier, refusals, turn in ((0, 1, 167), (167, 2, 334), (334, 3, 500), (500, 4, 1_000)):
@@ -52,7 +52,7 @@ def test_probes_are_spread_until_the_next_is_granted() -> None:
 
 def test_savings_are_spent_before_more_are_granted() -> None:
     """What a fallen limit excused, and was not spent, is looked about with soon."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     allowance.fell(9)
     allowance.probed(10_000, 23)
     assert allowance.left(10_000, 23) == 9
@@ -62,7 +62,7 @@ def test_savings_are_spent_before_more_are_granted() -> None:
 
 def test_fallen_limit_excuses_refusals() -> None:
     """Each slot lost excuses one refusal; slots won do not cost any."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     allowance.fell(8)
     allowance.fell(-3)
     assert allowance.left(0, 9) == 2
@@ -71,7 +71,7 @@ def test_fallen_limit_excuses_refusals() -> None:
 
 def test_old_debt_is_forgiven() -> None:
     """Hundreds of refusals, of a wrong ceiling, do not stop probes for ever."""
-    allowance = Allowance()
+    allowance = ProbeBudget()
     assert not allowance.affords(0, 300, 0)
     allowance.probed(0, 300)
     assert allowance.left(0, 300) == -3
@@ -80,7 +80,7 @@ def test_old_debt_is_forgiven() -> None:
 
 def test_pause_between_slots_is_that_of_a_refusal() -> None:
     """As long as a refusal takes, or a guess at that, and never long; wide gates share it."""
-    timing = Timing()
+    timing = LatencyEstimate()
     assert timing.pause(4) == 0.0
     timing.answered(3.2, 1)
     assert timing.pause(4) == pytest.approx(0.1)
@@ -104,7 +104,7 @@ def test_history_thins_out() -> None:
 
 def test_reopening_starts_with_the_first_attempt() -> None:
     """The steps count from the first attempt after the pause, however late it is sent."""
-    reopening = Reopening()
+    reopening = RampUp()
     reopening.close(10.0, 1.0)
     assert reopening.width(10.5, 17, 0) == 0
     assert reopening.width(50.0, 17, 0) == 1
@@ -117,7 +117,7 @@ def test_reopening_starts_with_the_first_attempt() -> None:
 
 def test_reopening_counts_what_is_in_flight() -> None:
     """Attempts that went on during the pause keep their slots, one more is let in."""
-    reopening = Reopening()
+    reopening = RampUp()
     reopening.close(0.0, 1.0)
     assert reopening.width(1.0, 10, 6) == 7
     reopening.sent(1.0, 7, round_trip=1.0)
@@ -128,7 +128,7 @@ def test_reopening_counts_what_is_in_flight() -> None:
 
 def test_wake_up_is_always_ahead() -> None:
     """The next step is told as a time after now, also where rounding would put it at now."""
-    reopening = Reopening()
+    reopening = RampUp()
     reopening.pace()
     reopening.sent(0.1, 1, round_trip=0.3)
     now = 0.1

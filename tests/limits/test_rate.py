@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.virtual_time import run, virtual_loop
-from tmapi_async.limits.rate import Pace
+from tmapi_async.limits.rate import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def paced(rate: float, count: int, gaps: Callable[[int], float] = lambda _: 0.0)
     """When `count` attempts start that come with these gaps between them."""
 
     async def main() -> list[float]:
-        pace, starts = Pace(rate), list[float]()
+        pace, starts = RateLimiter(rate), list[float]()
 
         async def start() -> None:
             await pace.wait()

@@ -7,10 +7,10 @@ import pytest
 
 from tests.support.virtual_time import StuckError, VirtualLoop, run, settle, virtual_loop
 from tests.support.watched_slots import slots_of
-from tmapi_async.limits.semaphore import Slots
+from tmapi_async.limits.semaphore import AdaptiveSemaphore
 
 
-def taking(slots: Slots, count: int) -> list[asyncio.Task[None]]:
+def taking(slots: AdaptiveSemaphore, count: int) -> list[asyncio.Task[None]]:
     """Tasks that each wait for a slot and keep it."""
     return [asyncio.ensure_future(slots.acquire()) for _ in range(count)]
 
@@ -199,7 +199,7 @@ def test_a_wake_up_that_is_due_does_not_spin() -> None:
 
     async def main() -> None:
         eager = Eager()
-        await Slots(eager, virtual_loop().time).acquire()
+        await AdaptiveSemaphore(eager, virtual_loop().time).acquire()
         assert virtual_loop().now == pytest.approx(1001, abs=0.01)
         assert eager.asked < 1100
 
@@ -222,12 +222,12 @@ def test_a_ghost_keeps_its_slot_for_its_time() -> None:
     async def main() -> None:
         slots = slots_of((0, 1))
         await slots.acquire()
-        slots.haunt(1007.0, slots.release)
+        slots.hold(1007.0, slots.release)
         assert (slots.in_use, slots.ghosts) == (1, 1)
         await slots.acquire()
         assert virtual_loop().now == 1007
         assert (slots.in_use, slots.ghosts) == (1, 0)
-        slots.haunt(1007.0, slots.release)
+        slots.hold(1007.0, slots.release)
         assert (slots.in_use, slots.ghosts) == (0, 0)
         assert repr(slots) == "<Slots: 0 in use, 0 of them ghosts, 0 waiting>"
 
@@ -247,8 +247,8 @@ def test_closing_lets_go_of_every_timer() -> None:
             laid.append(1)
             slots.release()
 
-        slots.haunt(1010.0, lay)
-        slots.haunt(1020.0, lay)
+        slots.hold(1010.0, lay)
+        slots.hold(1020.0, lay)
         waiters[3].cancel()
         await settle()
         assert (slots.in_use, slots.ghosts) == (3, 2)

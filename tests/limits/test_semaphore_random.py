@@ -58,7 +58,7 @@ class Schedule:
             if seconds is None:
                 self.slots.release()
             else:
-                self.slots.haunt(virtual_loop().now + seconds, self.slots.release)
+                self.slots.hold(virtual_loop().now + seconds, self.slots.release)
 
     async def do(self, what: str, value: int) -> None:
         """Do one thing, and see that the books balance."""

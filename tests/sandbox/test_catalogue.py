@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tmapi_async.sandbox import ALL, DOCUMENTED_CATEGORY, Catalogue, Config, Filters, Listing
 from tmapi_async.sandbox.catalogue.catalogue import LARGEST
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 
 seeds = st.integers(0, 2**63)
 some_sizes = st.dictionaries(st.integers(1, 2**40), st.integers(0, 130), min_size=1, max_size=6)
@@ -23,7 +23,7 @@ def listing(cat_id, **params):
 
 def pages_of(catalogue, **options):
     """The pages of a catalogue under the options of a sandbox."""
-    return Pages(Config(seed=catalogue.seed, **options), catalogue)
+    return PageBuilder(Config(seed=catalogue.seed, **options), catalogue)
 
 
 def test_sandbox_documented_rows_come_first():

@@ -7,7 +7,7 @@ import pytest
 
 from tmapi_async.sandbox import Catalogue, Drift
 from tmapi_async.sandbox.responses.drift import _FIELDS, BAD_SHAPES, ENVELOPES, SHAPES
-from tmapi_async.sandbox.responses.product_rows import ROWS, Place
+from tmapi_async.sandbox.responses.product_rows import ROWS, RowPosition
 
 CLEAN = Catalogue(1, {5: 1}).item(5, 0)
 REPLY = {"code": 200, "msg": "success", "data": {"has_next_page": True, "filters": {}, "items": []}}
@@ -39,7 +39,7 @@ def test_sandbox_shapes_stand_what_other_shapes_left(name):
 def test_sandbox_shapes_change_only_fields_that_the_endpoint_has(path, name):
     """A row of any endpoint drifts in its own fields, gains none but new ones, and keeps its ID."""
     for index in range(8):
-        row = ROWS[path](Catalogue(1, {5: 8}).product(5, index), Place(("5",), "鞋"))
+        row = ROWS[path](Catalogue(1, {5: 8}).product(5, index), RowPosition(("5",), "鞋"))
         before = copy.deepcopy(row)
         drifted = Drift(rows=1.0, shapes=(name,)).row(1, row)
         assert int(drifted["item_id"]) == int(before["item_id"])

@@ -20,7 +20,7 @@ from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.responses.drift import Drift
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 
 Row = Mapping[str, Any]
 BEGAN = 1_767_605_400.25  # 2026-01-05T09:30:00.25Z
@@ -99,7 +99,7 @@ def of_catalogue(
     """A journal of whole categories of the sandbox, and what is in them."""
     config = Config(categories=dict(sizes), drift=drift or Drift())
     catalogue = Catalogue(config.seed, dict(sizes))
-    pages = Pages(config, catalogue)
+    pages = PageBuilder(config, catalogue)
     listings = {
         cat_id: [
             pages.body(Wire("/1688/category/items", (("cat_id", str(cat_id)),)), number)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tmapi_async.limits.gate import Gate
-    from tmapi_async.transport.request_state import Flight
+    from tmapi_async.transport.request_state import RequestState
     from tmapi_async.transport.session import Session
 
 
@@ -33,7 +33,7 @@ async def scripted(
 
 
 async def outcome(
-    session: Session, number: int = 1, shared: Flight | None = None
+    session: Session, number: int = 1, shared: RequestState | None = None
 ) -> Page | TMAPIError:
     """The page, or the error raised in its place."""
     try:

@@ -12,8 +12,8 @@ from tmapi_async.api.listings import PageRequest, category_items
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.learning import LearningController
-from tmapi_async.limits.rate import Pace
-from tmapi_async.transport.request_state import Flight, Tally
+from tmapi_async.limits.rate import RateLimiter
+from tmapi_async.transport.request_state import RequestCounts, RequestState
 from tmapi_async.transport.session import Session
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def gate_of(
     return Gate(
         parts.pop("controller", None) or LearningController(width),
         budget=Budget(budget),
-        pace=None if rate is None else Pace(rate),
+        pace=None if rate is None else RateLimiter(rate),
         clock=asyncio.get_running_loop().time,
     )
 
@@ -66,9 +66,9 @@ async def opened(gate: Gate | None = None, **options: Any) -> AsyncIterator[Sess
         await session.close()
 
 
-def flight(session: Session) -> Flight:
+def flight(session: Session) -> RequestState:
     """What a walk that begins now shares with the session."""
-    return Flight(session.epoch, Tally())
+    return RequestState(session.epoch, RequestCounts())
 
 
 Answer = bytes | tuple[int, bytes] | tuple[int, bytes, dict[str, str]]

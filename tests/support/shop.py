@@ -11,7 +11,7 @@ from itertools import product
 from typing import Literal
 
 from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.splitting import Family, Sight, Step
+from tmapi_async.crawl.splitting import Observation, SplitPlanner, SplitQuery
 
 ROOT = Listing("category/items/v2", (("cat_id", "1031910"),))
 
@@ -41,12 +41,12 @@ class Shop:
     filters_prices: bool = True
     _results: dict[Listing, list[Product]] = field(default_factory=dict)
 
-    def page(self, listing: Listing, number: int) -> Sight:
+    def page(self, listing: Listing, number: int) -> Observation:
         """One page of a listing."""
         found = self._found(listing)
         shown = found[: self.ceiling]
         rows = shown[(number - 1) * self.size : number * self.size]
-        return Sight(
+        return Observation(
             number=number,
             total=min(len(found), self.ceiling),
             rows=tuple((one.id, one.price) for one in rows),
@@ -122,12 +122,12 @@ class Driver:
     shop: Shop
     seed: int = 0
     budget: int | None = None
-    held: dict[tuple[Listing, int], Sight] = field(default_factory=dict)
+    held: dict[tuple[Listing, int], Observation] = field(default_factory=dict)
     requests: int = 0
     found: set[int] = field(default_factory=set)
     asked: list[tuple[Listing, int]] = field(default_factory=list)
 
-    def run(self, family: Family) -> Family:
+    def run(self, family: SplitPlanner) -> SplitPlanner:
         """Until the family has nothing left to do, or the budget is spent."""
         chance = random.Random(self.seed)  # noqa: S311 - no secrets
         steps = deque(family.begin())
@@ -154,14 +154,14 @@ class Driver:
         return family
 
     def _go_on(
-        self, family: Family, listing: Listing, number: int, todo: list[tuple[Listing, int]]
-    ) -> Sequence[Step]:
+        self, family: SplitPlanner, listing: Listing, number: int, todo: list[tuple[Listing, int]]
+    ) -> Sequence[SplitQuery]:
         if self.held[listing, number].has_next:
             todo.append((listing, number + 1))
             return ()
         return family.ended(listing, "complete")
 
-    def _ask(self, listing: Listing, number: int) -> Sight:
+    def _ask(self, listing: Listing, number: int) -> Observation:
         if (listing, number) not in self.held:
             if self.budget is not None and self.requests >= self.budget:
                 raise BudgetSpentError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.virtual_time import virtual_loop
-from tmapi_async.limits.semaphore import Slots
+from tmapi_async.limits.semaphore import AdaptiveSemaphore
 
 
 class Plan:
@@ -23,7 +23,7 @@ class Plan:
         return next((at for at, _ in self.steps if at > now), None)
 
 
-class Watched(Slots):
+class Watched(AdaptiveSemaphore):
     """Slots that see to it, at every change, that no slot too many is handed out."""
 
     _count = 0

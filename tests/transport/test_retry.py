@@ -28,7 +28,7 @@ from tmapi_async import (
     UnexpectedCodeError,
 )
 from tmapi_async.errors import BudgetSpentError, CertificateError
-from tmapi_async.transport.retry import RetryBudget, Trial, judge
+from tmapi_async.transport.retry import RetryBudget, RetryState, next_delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,11 +51,11 @@ def tried(
     understood: bool = True,
 ) -> list[float | None]:
     """What is decided after each of these errors, one second apart, up to giving up."""
-    trial, decided = Trial(), []
+    trial, decided = RetryState(), []
     for number, error in enumerate(errors):
         chosen = policy or RetryPolicy()
         at = now + number * pace
-        decided.append(judge(chosen, trial, error, now=at, dice=dice, understood=understood))
+        decided.append(next_delay(chosen, trial, error, now=at, dice=dice, understood=understood))
         if decided[-1] is None:
             break
     return decided

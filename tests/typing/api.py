@@ -43,7 +43,7 @@ from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2
 from tmapi_async.api.listings import category_items, describe
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.harvest import Harvest, HarvestProgress, HarvestResult, JournalReader
-from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.sandbox import Faults, Sandbox
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ async def harvests(api: TMAPI) -> None:
     assert_type(result.complete, bool)
     assert_type(result.tally.items, int)
     harvest.stop()
-    place = TokenPlace("env", "TMAPI_TOKENS")
+    place = TokenSource("env", "TMAPI_TOKENS")
     listings = [category_items(1)]
     Harvest([api, api], listings, journal="a.journal", cluster="tcp://scheduler:8786", tokens=place)
     Harvest(api, listings, journal="a.journal", split=Split())

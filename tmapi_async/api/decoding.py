@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from .endpoints import ENDPOINTS
-from .lenient import OpenItem, mask_half_pairs, open_variant
+from .lenient import LenientItem, lenient_variant, mask_half_pairs
 from .values import Reject, Wire
 
 # Text that is not UTF-8 inside one row must not cost the others.
@@ -54,16 +54,16 @@ class Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
     data: Data[R]
 
 
-class _OpenData(
+class _LenientData(
     Data[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
 ):
     pass
 
 
-class _OpenSuccess(
+class _LenientSuccess(
     Success[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
 ):
-    data: _OpenData[R]
+    data: _LenientData[R]
 
 
 class _Single(msgspec.Struct, gc=False):
@@ -75,11 +75,11 @@ class ItemDecoder(Generic[I]):
     """Decodes the bodies of one endpoint. Make one for each item struct and keep it."""
 
     def __init__(self, item: type[I]) -> None:
-        opened: Any = open_variant(item)
+        opened: Any = lenient_variant(item)
         # Lax mode reads "884674536008" as an int and "true" as a bool where those are expected.
         self._strict = msgspec.json.Decoder(Success[item], strict=False)  # type: ignore[valid-type]
-        self._open = msgspec.json.Decoder(_OpenSuccess[opened], strict=False)
-        self._raw = msgspec.json.Decoder(_OpenSuccess[msgspec.Raw], strict=False)
+        self._open = msgspec.json.Decoder(_LenientSuccess[opened], strict=False)
+        self._raw = msgspec.json.Decoder(_LenientSuccess[msgspec.Raw], strict=False)
         self._row = msgspec.json.Decoder(opened, strict=False)
 
     def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
@@ -131,7 +131,7 @@ class ItemDecoder(Generic[I]):
     def _row_by_row(
         self, raws: Success[msgspec.Raw], spoilt: Mapping[int, bytes] = _NONE_SPOILT
     ) -> tuple[Success[Any], list[Reject]]:
-        items: list[OpenItem] = []
+        items: list[LenientItem] = []
         rejects: list[Reject] = []
         for position, raw in enumerate(raws.data.items):
             if position in spoilt:
@@ -152,7 +152,7 @@ class SingleDecoder(Generic[I]):
     """Decodes the bodies of an endpoint that is not paged: `data` is a row, or a list of them."""
 
     def __init__(self, item: type[I]) -> None:
-        opened: Any = open_variant(item)
+        opened: Any = lenient_variant(item)
         self._envelope = msgspec.json.Decoder(_Single, strict=False)
         self._rows = msgspec.json.Decoder(list[msgspec.Raw])
         self._strict = msgspec.json.Decoder(item, strict=False)

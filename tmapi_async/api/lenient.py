@@ -16,7 +16,7 @@ _JSON = msgspec.json.Decoder()
 _LONGEST_INTEGER = 4000  # digits; Python refuses to read or show an int of more than 4,300
 
 
-class Open:
+class Lenient:
     """Mix-in of every open variant, which is made at run time and stands in for its struct.
 
     It is equal to an instance of the struct with the same fields: whether another row of the page
@@ -41,7 +41,7 @@ class Open:
         return hash(_closed(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        keeps = isinstance(self, OpenItem)
+        keeps = isinstance(self, LenientItem)
         return _made, (self.closed, keeps, _fields(self), _kept(self))
 
     def __copy__(self) -> Any:
@@ -49,7 +49,7 @@ class Open:
         return make(*arguments)
 
 
-class OpenItem(Open):
+class LenientItem(Lenient):
     """Mix-in of an item that was sent with fields its struct does not know."""
 
     __slots__ = ()
@@ -69,17 +69,17 @@ class OpenItem(Open):
         return {} if raw is None else unknown_fields(read_leniently(raw), self.closed)
 
 
-def _fields(variant: Open) -> dict[str, Any]:
+def _fields(variant: Lenient) -> dict[str, Any]:
     return {name: getattr(variant, name) for name in variant.closed.__struct_fields__}
 
 
 def _closed(value: Any) -> Any:
-    if not isinstance(value, Open):
+    if not isinstance(value, Lenient):
         return value
     return value.closed(**{name: _closed(inner) for name, inner in _fields(value).items()})
 
 
-def _kept(variant: Open) -> bytes | None:
+def _kept(variant: Lenient) -> bytes | None:
     held: dict[str, bytes] = getattr(variant, "__dict__", {})
     return held.get("raw")
 
@@ -128,14 +128,14 @@ def mask_half_pairs(body: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
 
 
-def open_variant(struct: type[msgspec.Struct]) -> type[Any]:
+def lenient_variant(struct: type[msgspec.Struct]) -> type[Any]:
     """A subclass of a struct that lets unknown fields through, nested structs included.
 
     Args:
         struct: A struct class that forbids unknown fields.
 
     Returns:
-        The subclass, always the same one; its instances are instances of `struct` and `OpenItem`.
+        Always the same subclass; its instances are instances of `struct` and `LenientItem`.
     """
     return _variant(struct, keeps=True)
 
@@ -150,7 +150,7 @@ def _variant(struct: type[msgspec.Struct], *, keeps: bool) -> type[Any]:
     return msgspec.defstruct(
         struct.__name__,
         fields,
-        bases=(OpenItem if keeps else Open, struct),
+        bases=(LenientItem if keeps else Lenient, struct),
         namespace={"closed": struct},
         module=struct.__module__,
         frozen=True,

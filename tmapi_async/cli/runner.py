@@ -8,7 +8,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
-from tmapi_async.cli.options.connection_options import SANDBOX_LIMIT, SANDBOX_TOKEN, Connection
+from tmapi_async.cli.options.connection_options import (
+    SANDBOX_LIMIT,
+    SANDBOX_TOKEN,
+    ConnectionOptions,
+)
 from tmapi_async.client.client import TMAPI
 
 from .account_lock import claimed
@@ -72,14 +76,14 @@ async def on_signal(first: Callable[[], None]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def client(connection: Connection) -> AsyncIterator[TMAPI]:
+async def client(connection: ConnectionOptions) -> AsyncIterator[TMAPI]:
     """Open the client that the options ask for, with a sandbox if they ask for one."""
     async with clients(connection) as opened:
         yield opened[0]
 
 
 @asynccontextmanager
-async def clients(connection: Connection) -> AsyncIterator[list[TMAPI]]:
+async def clients(connection: ConnectionOptions) -> AsyncIterator[list[TMAPI]]:
     """Open the clients that the options ask for, one for each account."""
     if not connection.sandbox:
         async with AsyncExitStack() as stack:

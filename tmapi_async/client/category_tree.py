@@ -20,8 +20,8 @@ from tmapi_async.api.details import Category, CategoryChild
 from tmapi_async.api.endpoints import CATEGORY_INFO
 from tmapi_async.api.listings import Listing, PageRequest, describe
 from tmapi_async.api.replies import Page, Reply, read_reply
-from tmapi_async.crawl.crawler import Crawl
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening, WalkStatistics
+from tmapi_async.crawl.crawler import Crawler
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
 from tmapi_async.errors import (
     ClosedError,
     EndlessListingError,
@@ -153,7 +153,7 @@ class CategoryWalk:
 
     def __init__(
         self,
-        crawl: Callable[..., Crawl],
+        crawl: Callable[..., Crawler],
         root: int | None,
         depth: int | None,
         cache: CategoryCache | None,
@@ -163,7 +163,7 @@ class CategoryWalk:
         self._most = DEEPEST if depth is None else depth
         self._bounded = depth is not None
         self._cache = cache
-        self._crawl: Crawl | None = None
+        self._crawl: Crawler | None = None
         self._begun = self._closed = False
         self._nodes: dict[int, CategoryNode] = {}
         self._tops: tuple[int, ...] = ()
@@ -267,10 +267,10 @@ class CategoryWalk:
 
     # -- what is asked
 
-    async def _openings(self) -> AsyncGenerator[Opening]:
+    async def _openings(self) -> AsyncGenerator[ListingTask]:
         while self._to_ask or self._open:
             if self._to_ask:
-                yield Opening(listing=_question(self._to_ask.popleft()))
+                yield ListingTask(listing=_question(self._to_ask.popleft()))
                 continue
             self._news.clear()
             await self._news.wait()

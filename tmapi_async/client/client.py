@@ -10,25 +10,25 @@ from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakSet
 
 from tmapi_async.api.listings import PageRequest, parse_id
-from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import ClosedError, InvalidRequestError
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate, GateStatistics
 from tmapi_async.limits.learning import LearningController
-from tmapi_async.limits.rate import Pace
+from tmapi_async.limits.rate import RateLimiter
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
 
 from .category_tree import CategoryCache, CategoryWalk
-from .endpoint_methods import Questions
+from .endpoint_methods import EndpointMethods
 from .inputs import Lookahead, check_above_zero, check_whole, read_lookahead
-from .settings import Settings
+from .settings import ClientSettings
 from .walk import Walk
 
 Concurrency: TypeAlias = int | Literal["auto"]
@@ -40,7 +40,7 @@ DEFAULT_MAX_BODY = 32 * 2**20
 """Bytes, decompressed."""
 
 
-class TMAPI(Questions):
+class TMAPI(EndpointMethods):
     """A client of TMAPI's 1688 endpoints. One client may serve many tasks; they share its gate.
 
     Args:
@@ -99,7 +99,7 @@ class TMAPI(Questions):
         check_above_zero("max_body", max_body)
         self._lookahead = read_lookahead(lookahead)
         self._guard = guard or GuardPolicy()
-        self.settings = Settings(
+        self.settings = ClientSettings(
             base_url=base_url,
             auth=auth,
             timeout=timeout,
@@ -111,7 +111,7 @@ class TMAPI(Questions):
         )
         gate = Gate(
             LearningController(_ceiling(concurrency, connector)),
-            pace=None if rate is None else Pace(rate),
+            pace=None if rate is None else RateLimiter(rate),
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
         self.gate = gate
@@ -157,7 +157,7 @@ class TMAPI(Questions):
 
     def _walk(
         self,
-        openings: Callable[[], AsyncGenerator[Opening]],
+        openings: Callable[[], AsyncGenerator[ListingTask]],
         *,
         first: Callable[[], PageRequest],
         unique: bool = False,
@@ -210,17 +210,17 @@ class TMAPI(Questions):
 
     def crawl(
         self,
-        source: AsyncGenerator[Opening, None],
+        source: AsyncGenerator[ListingTask, None],
         *,
         lookahead: Lookahead | None = None,
         guard: GuardPolicy | None = None,
         **hooks: Any,
-    ) -> Crawl:
-        """Walk listings for somebody who keeps every page; see `Crawl` for the hooks."""
+    ) -> Crawler:
+        """Walk listings for somebody who keeps every page; see `Crawler` for the hooks."""
         chosen = self._lookahead if lookahead is None else read_lookahead(lookahead)
         frontier = Frontier(lookahead=chosen)
         session, guard = self._opened_session(), guard or self._guard
-        return Crawl(session, frontier, source, ordered=False, guard=guard, **hooks)
+        return Crawler(session, frontier, source, ordered=False, guard=guard, **hooks)
 
     @property
     def host(self) -> str:

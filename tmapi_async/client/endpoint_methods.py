@@ -25,7 +25,7 @@ from tmapi_async.api.listings import (
     read_params,
     unknown_parameter,
 )
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting import divisible
 from tmapi_async.crawl.splitting.driver import Split, read_split
 from tmapi_async.errors import InvalidRequestError, MalformedReplyError
@@ -40,7 +40,7 @@ Price: TypeAlias = Decimal | int | float | str
 """Yuan, from 0; text is read exactly."""
 
 
-class Questions(ABC):
+class EndpointMethods(ABC):
     """The endpoints of the API, as methods that make walks.
 
     All take a single ID (or keyword, or shop), an iterable, or an async iterable of them that is
@@ -55,7 +55,7 @@ class Questions(ABC):
     @abstractmethod
     def _walk(
         self,
-        openings: Callable[[], AsyncGenerator[Opening]],
+        openings: Callable[[], AsyncGenerator[ListingTask]],
         *,
         first: Callable[[], PageRequest],
         unique: bool = False,
@@ -380,8 +380,8 @@ class Questions(ABC):
                 raise InvalidRequestError("split walks all of a listing: no start_page, max_pages")
             listing = _divided(listing)
 
-        def opening(value: object) -> Opening:
-            return Opening(listing=listing(value), first=first, max_pages=most)
+        def opening(value: object) -> ListingTask:
+            return ListingTask(listing=listing(value), first=first, max_pages=most)
 
         source.check(listing)
         return self._walk(

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
 
@@ -83,7 +83,7 @@ class Source:
             )
         return self._given[0]
 
-    async def openings(self, opening: Callable[[Any], Opening]) -> AsyncGenerator[Opening]:
+    async def openings(self, opening: Callable[[Any], ListingTask]) -> AsyncGenerator[ListingTask]:
         """The listings, one at a time."""
         if isinstance(self._given, AsyncGenerator):
             # Nobody else is going to: it was handed over.

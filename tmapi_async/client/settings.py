@@ -11,7 +11,7 @@ from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a client but its token, its gate and its connector.
 
     Attributes:

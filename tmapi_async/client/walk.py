@@ -9,14 +9,14 @@ from typing import Any, Generic, Self
 
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import I, Page
-from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening, WalkStatistics
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
 from tmapi_async.crawl.splitting import Reconciliation
-from tmapi_async.crawl.splitting.driver import Split, Splitter
+from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError
-from tmapi_async.transport.request_state import Flight, Tally
+from tmapi_async.transport.request_state import RequestCounts, RequestState
 from tmapi_async.transport.session import Session
 
 
@@ -34,7 +34,7 @@ class Walk(Generic[I]):
     def __init__(
         self,
         session: Callable[[], Session],
-        openings: Callable[[], AsyncGenerator[Opening]],
+        openings: Callable[[], AsyncGenerator[ListingTask]],
         first: Callable[[], PageRequest],
         *,
         lookahead: int | None,
@@ -50,8 +50,8 @@ class Walk(Generic[I]):
         self._unique = unique
         self._guard = guard
         self._on_end = on_end
-        self._splitter = Splitter(split, divided=self._divided) if split is not None else None
-        self._crawl: Crawl | None = None
+        self._splitter = SplitDriver(split, divided=self._divided) if split is not None else None
+        self._crawl: Crawler | None = None
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
 
@@ -64,7 +64,9 @@ class Walk(Generic[I]):
         self._awaited.add(life)
         try:
             async with life:
-                return await session.fetch(self._first(), Flight(session.epoch, Tally()))
+                return await session.fetch(
+                    self._first(), RequestState(session.epoch, RequestCounts())
+                )
         except TimeoutError:
             raise ClosedError("the client was closed before the page came") from None
         finally:
@@ -103,7 +105,7 @@ class Walk(Generic[I]):
         finally:
             await self.aclose()
 
-    async def _next(self, crawl: Crawl) -> Page[I] | None:
+    async def _next(self, crawl: Crawler) -> Page[I] | None:
         page = await crawl.next()
         return page if page is None or self._splitter is None else self._splitter.page(page)
 
@@ -145,11 +147,11 @@ class Walk(Generic[I]):
             return WalkStatistics()
         return self._crawl.statistics()
 
-    def _start(self) -> Crawl:
+    def _start(self) -> Crawler:
         if self._closed or self._crawl is not None:
             raise ClosedError("a walk can be walked once: ask the client for another one")
         frontier, source = Frontier(lookahead=self._lookahead), self._openings()
-        self._crawl = Crawl(
+        self._crawl = Crawler(
             self._session(),
             frontier,
             source if self._splitter is None else self._splitter.openings(source),

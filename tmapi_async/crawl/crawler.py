@@ -1,6 +1,6 @@
 """Drives the frontier through the session and hands out pages.
 
-One place changes the entry: the synchronous methods of `Crawl`, called from its workers and from
+One place changes the entry: the synchronous methods of `Crawler`, called from its workers and from
 the consumer. Workers are tasks that ask for one page after another; there are as many as the gate
 is wide, and more only while some rest before a retry, since those hold no slot.
 """
@@ -17,17 +17,17 @@ import msgspec
 from tmapi_async import errors
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
-from tmapi_async.transport.request_state import Flight, StoppedError, Tally
+from tmapi_async.transport.request_state import RequestCounts, RequestState, StoppedError
 from tmapi_async.transport.session import Session
 
 from .frontier import Answer, Frontier
 from .loop_guard import GuardPolicy
-from .open_listings import Entry, Ledger
-from .outbox import Outbox
-from .outcomes import Ending, ListingOutcome, Opening, WalkStatistics
+from .open_listings import OpenListing, OpenListings
+from .outbox import DeliveryQueue
+from .outcomes import Ending, ListingOutcome, ListingTask, WalkStatistics
 
 
-class Crawl:
+class Crawler:
     """Walks listings side by side and hands out their pages.
 
     Args:
@@ -50,7 +50,7 @@ class Crawl:
         self,
         session: Session,
         frontier: Frontier,
-        source: AsyncGenerator[Opening],
+        source: AsyncGenerator[ListingTask],
         *,
         ordered: bool = True,
         unique: bool = False,
@@ -60,7 +60,7 @@ class Crawl:
         on_failed: Callable[[PageRequest, errors.TMAPIError], None] | None = None,
         pending: Callable[[], int] | None = None,
     ) -> None:
-        self.tally = Tally()
+        self.tally = RequestCounts()
         self.frontier = frontier
         self._session = session
         self._source = source
@@ -70,9 +70,9 @@ class Crawl:
         self._on_failed = on_failed
         self._pending = pending
         self._epoch = session.epoch
-        self._ledger = Ledger(guard or GuardPolicy(), on_end)
-        self._outbox = Outbox(self._ledger)
-        self._workers: dict[asyncio.Task[None], Flight] = {}
+        self._ledger = OpenListings(guard or GuardPolicy(), on_end)
+        self._outbox = DeliveryQueue(self._ledger)
+        self._workers: dict[asyncio.Task[None], RequestState] = {}
         self._feeder: asyncio.Task[None] | None = None
         self._fed = False
         self._hungry = asyncio.Event()
@@ -212,7 +212,7 @@ class Crawl:
     def _frontier_hungry(self, width: int) -> bool:
         return self.frontier.hungry and self._outbox.pages <= width
 
-    def _begin(self, opening: Opening) -> None:
+    def _begin(self, opening: ListingTask) -> None:
         listing = opening.listing
         if listing in self.frontier:
             # Given again while it is being walked: walked once.
@@ -246,7 +246,7 @@ class Crawl:
     def _pump(self, width: int) -> None:
         most = self._most_workers(width)
         while len(self._workers) < most and (request := self._take(width)) is not None:
-            flight = Flight(self._epoch, self.tally)
+            flight = RequestState(self._epoch, self.tally)
             flight.request = request
             task = asyncio.create_task(self._work(request, flight), name="tmapi worker")
             self._workers[task] = flight
@@ -265,7 +265,7 @@ class Crawl:
             self.pump()
         self._wake()
 
-    async def _work(self, request: PageRequest | None, flight: Flight) -> None:
+    async def _work(self, request: PageRequest | None, flight: RequestState) -> None:
         try:
             while request is not None:
                 flight.request, flight.stopping, flight.sent = request, self.stopping, False
@@ -279,7 +279,7 @@ class Crawl:
         except Exception as error:  # noqa: BLE001 - handed to the consumer as it is
             self._fail_loudly(error)
 
-    async def _ask(self, request: PageRequest, flight: Flight) -> None:
+    async def _ask(self, request: PageRequest, flight: RequestState) -> None:
         """Ask for a page, and do what follows; whatever happens, the frontier is told."""
         outcome: Page | errors.TMAPIError | None = None
         try:
@@ -335,7 +335,7 @@ class Crawl:
         if entry is not None:
             self._settle(entry, answer)
 
-    def _settle(self, entry: Entry, answer: Answer) -> None:
+    def _settle(self, entry: OpenListing, answer: Answer) -> None:
         """Do what follows from an answer: deliver, guard, end."""
         endless: str | None = None
         for number in answer.deliver:
@@ -351,7 +351,7 @@ class Crawl:
             self._ledger.endless(entry, endless)
             self._settle(entry, self.frontier.close(entry.opening.listing))
 
-    def _deliver(self, entry: Entry, page: Page) -> None:
+    def _deliver(self, entry: OpenListing, page: Page) -> None:
         """Take in the next page of a listing, in page order."""
         fresh = entry.see(page)
         if self._on_page is None:
@@ -363,7 +363,7 @@ class Crawl:
         if self._ordered:
             self._on_page(page)
 
-    def _ended(self, entry: Entry, ending: Ending) -> None:
+    def _ended(self, entry: OpenListing, ending: Ending) -> None:
         self._ledger.forget(entry)
         if self._on_page is not None:
             self._ledger.close(entry, ending)

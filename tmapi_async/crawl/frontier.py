@@ -18,8 +18,8 @@ import msgspec
 
 from tmapi_async.api.listings import Listing, PageRequest
 
-from .lookahead import Lookahead
-from .page_tracker import Trail
+from .lookahead import LookaheadWindow
+from .page_tracker import PageTracker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,12 +107,14 @@ class Frontier:
             raise ValueError(f"lookahead must be None, 0 or a number of pages, not {lookahead}")
         if not 0 <= max_waste <= 1:
             raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
-        self._lookahead = Lookahead(lookahead, max_waste)
+        self._lookahead = LookaheadWindow(lookahead, max_waste)
         self._width = 1
-        self._trails: dict[Listing, Trail] = {}
-        self._closed: dict[Listing, Trail] = {}  # left early, with pages still in flight
-        self._new: deque[Trail] = deque()  # closed ones among them are skipped when met
-        self._ready: deque[Trail] = deque()  # walks with work that is certain, each at most once
+        self._trails: dict[Listing, PageTracker] = {}
+        self._closed: dict[Listing, PageTracker] = {}  # left early, with pages still in flight
+        self._new: deque[PageTracker] = deque()  # closed ones among them are skipped when met
+        self._ready: deque[PageTracker] = (
+            deque()
+        )  # walks with work that is certain, each at most once
         self._waiting = 0  # walks in _new that count
         self._in_flight = self._asked = self._answered = 0
         self._failed = self._given_back = self._wasted = self._speculated = 0
@@ -164,7 +166,7 @@ class Frontier:
             raise ValueError(f"{listing} is open already: open it again when it has ended")
         if first < 1 or (max_pages is not None and max_pages < 1):
             raise ValueError(f"{listing}: first ({first}) and max_pages ({max_pages}) start at 1")
-        trail = Trail(listing, first, max_pages, expected, held, hint=hint)
+        trail = PageTracker(listing, first, max_pages, expected, held, hint=hint)
         self._trails[listing] = trail
         answer = self._proceed(trail)
         if answer.ended is None:
@@ -313,7 +315,7 @@ class Frontier:
             f"{self._in_flight} in flight, {self._asked} asked, {self._wasted} wasted>"
         )
 
-    def _send(self, trail: Trail, number: int, *, speculative: bool = False) -> PageRequest:
+    def _send(self, trail: PageTracker, number: int, *, speculative: bool = False) -> PageRequest:
         trail.sent(number, speculative=speculative)
         self._asked += 1
         self._in_flight += 1
@@ -336,7 +338,7 @@ class Frontier:
         lookahead.note(trail)
         return request
 
-    def _landed(self, request: PageRequest) -> Trail:
+    def _landed(self, request: PageRequest) -> PageTracker:
         trail = self._trails.get(request.listing)
         if trail is None or request.number not in trail.flying:
             trail = self._left(request)
@@ -344,7 +346,7 @@ class Frontier:
         self._in_flight -= 1
         return trail
 
-    def _left(self, request: PageRequest) -> Trail:
+    def _left(self, request: PageRequest) -> PageTracker:
         """The closed walk that a request still belongs to."""
         trail = self._closed.get(request.listing)
         if trail is None or request.number not in trail.flying:
@@ -353,7 +355,7 @@ class Frontier:
             del self._closed[request.listing]
         return trail
 
-    def _proceed(self, trail: Trail, known: int = 0, *, wasted: bool = False) -> Answer:
+    def _proceed(self, trail: PageTracker, known: int = 0, *, wasted: bool = False) -> Answer:
         """Draw the conclusions from a change in a walk; `known`: its `stop` before an answer."""
         ready = trail.settle()
         if trail.low > trail.certain and not trail.flying and self._is_over(trail):
@@ -369,7 +371,7 @@ class Frontier:
             return _NOTHING
         return Answer(tuple(ready), wasted, None, past_end, trail.passed())
 
-    def _is_over(self, trail: Trail) -> bool:
+    def _is_over(self, trail: PageTracker) -> bool:
         if trail.upcoming(_REACH * self._width):
             return False
         hopes = self._lookahead.permits(self._asked, self._wasted, self._width) and trail.bridge()
@@ -377,7 +379,7 @@ class Frontier:
 
     def _finish(
         self,
-        trail: Trail,
+        trail: PageTracker,
         ready: list[int],
         ending: Ending,
         *,

@@ -20,12 +20,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .page_tracker import Trail
+    from .page_tracker import PageTracker
 
 _CAUTION = 2  # with so much left to waste, leaps are half as long as they could be
 
 
-class Lookahead:
+class LookaheadWindow:
     """Shares guesses among the walks whose end is unknown.
 
     Args:
@@ -44,7 +44,7 @@ class Lookahead:
         self.speculative = 0
         self._total = 0  # of the proven lengths of all walks whose end is unknown
         # Walks that may have something to guess, in turn; ordered, so that one can be taken out.
-        self._line: OrderedDict[Trail, None] = OrderedDict()
+        self._line: OrderedDict[PageTracker, None] = OrderedDict()
 
     def allowance(self, asked: int, width: int) -> float:
         """How many pages may be wasted in all, once `asked` pages have been asked for."""
@@ -56,7 +56,7 @@ class Lookahead:
             return self._window > 0
         return wasted + self.speculative + 1 <= self.allowance(asked, width)
 
-    def note(self, trail: Trail) -> None:
+    def note(self, trail: PageTracker) -> None:
         """Take account of what has changed in a walk."""
         if trail.speculative != trail.counted:
             self.speculative += trail.speculative - trail.counted
@@ -72,7 +72,7 @@ class Lookahead:
             else:
                 del self._line[trail]
 
-    def choose(self, left: float, allowed: float, reach: int) -> tuple[Trail, int] | None:
+    def choose(self, left: float, allowed: float, reach: int) -> tuple[PageTracker, int] | None:
         """The guess to make next.
 
         Args:
@@ -90,7 +90,7 @@ class Lookahead:
             trail.listed = False
         return None
 
-    def _guess(self, trail: Trail, left: float, allowed: float, reach: int) -> int:
+    def _guess(self, trail: PageTracker, left: float, allowed: float, reach: int) -> int:
         if self._window is not None:
             return trail.beyond(self._window, reach)
         if trail.speculative > trail.weight.bit_length():

@@ -28,7 +28,7 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
     stale: int = 10
 
 
-class Guard:
+class LoopGuard:
     """What a listing has shown so far. Holds its item IDs: keep it for open listings only.
 
     Args:

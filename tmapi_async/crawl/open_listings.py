@@ -9,14 +9,14 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import EndlessListingError, Progress, TMAPIError
 
-from .loop_guard import Guard, GuardPolicy
-from .outcomes import USUAL_CEILING, Counts, Ending, ListingOutcome, Opening
+from .loop_guard import GuardPolicy, LoopGuard
+from .outcomes import USUAL_CEILING, Counts, Ending, ListingOutcome, ListingTask
 
 _MOST_ERRORS = 100
 _MOST_NAMED = 10
 
 
-class Entry:
+class OpenListing:
     """An open listing.
 
     Attributes:
@@ -41,7 +41,7 @@ class Entry:
         "rejects",
     )
 
-    def __init__(self, opening: Opening, guard: Guard) -> None:
+    def __init__(self, opening: ListingTask, guard: LoopGuard) -> None:
         self.opening = opening
         self.guard = guard
         self.held: dict[int, Page] = {}
@@ -91,7 +91,7 @@ class Entry:
         )
 
 
-class Ledger:
+class OpenListings:
     """The open listings of a crawl, and the totals of all.
 
     Args:
@@ -108,18 +108,18 @@ class Ledger:
         self.failures: list[TMAPIError] = []
         self._guard = guard
         self._on_end = on_end
-        self._open: dict[Listing, Entry] = {}
+        self._open: dict[Listing, OpenListing] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def get(self, listing: Listing) -> Entry | None:
+    def get(self, listing: Listing) -> OpenListing | None:
         """The entry of an open listing, or None."""
         return self._open.get(listing)
 
-    def begin(self, opening: Opening) -> Entry:
+    def begin(self, opening: ListingTask) -> OpenListing:
         """Enter a listing."""
-        entry = Entry(opening, Guard(self._guard, opening.seen))
+        entry = OpenListing(opening, LoopGuard(self._guard, opening.seen))
         self._open[opening.listing] = entry
         self.counts.listings += not opening.part
         return entry
@@ -133,23 +133,23 @@ class Ledger:
         counts.duplicates += items - fresh
         counts.rejects += rejects
 
-    def fail(self, entry: Entry, error: TMAPIError) -> None:
+    def fail(self, entry: OpenListing, error: TMAPIError) -> None:
         """Note why a listing will fail: the error of the earliest page is the one to tell."""
         if entry.error is None or (error.page or 0) < (entry.error.page or 0):
             entry.error = error
 
-    def endless(self, entry: Entry, reason: str) -> None:
+    def endless(self, entry: OpenListing, reason: str) -> None:
         """Note that a listing never ends."""
         listing = entry.opening.listing
         error = EndlessListingError(f"{reason}; the walk of it was ended")
         error.locate(listing.endpoint, listing.identity, entry.opening.first + entry.pages - 1, 1)
         entry.error = error
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry: OpenListing) -> None:
         """The listing has ended; how, is told by `close`."""
         self._open.pop(entry.opening.listing, None)
 
-    def close(self, entry: Entry, ending: Ending) -> None:
+    def close(self, entry: OpenListing, ending: Ending) -> None:
         """Enter how a listing ended."""
         if ending == "complete" and entry.rows == USUAL_CEILING:
             ending = "capped"
@@ -176,7 +176,7 @@ class Ledger:
             self.forget(entry)
             self.close(entry, "stopped")
 
-    def open_entries(self) -> list[Entry]:
+    def open_entries(self) -> list[OpenListing]:
         """The entries of all open listings."""
         return list(self._open.values())
 

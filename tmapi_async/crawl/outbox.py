@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 
-from .open_listings import Entry, Ledger
+from .open_listings import OpenListing, OpenListings
 from .outcomes import Ending
 
 
@@ -27,14 +27,14 @@ class _Delivery(NamedTuple):
 
 
 class _End(NamedTuple):
-    entry: Entry
+    entry: OpenListing
     ending: Ending
 
 
 _Waiting: TypeAlias = _Delivery | _End
 
 
-class Outbox:
+class DeliveryQueue:
     """Pages that wait to be taken, and the endings of their listings behind them.
 
     Args:
@@ -44,7 +44,7 @@ class Outbox:
         pages: How many pages wait.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: OpenListings) -> None:
         self.pages = 0
         self._ledger = ledger
         self._queue: deque[_Waiting] = deque()
@@ -54,7 +54,7 @@ class Outbox:
         self._queue.append(_Delivery(page, items, fresh))
         self.pages += 1
 
-    def end(self, entry: Entry, ending: Ending) -> None:
+    def end(self, entry: OpenListing, ending: Ending) -> None:
         """Add the ending of a listing, behind its pages."""
         self._queue.append(_End(entry, ending))
 

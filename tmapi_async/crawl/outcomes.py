@@ -16,7 +16,7 @@ USUAL_CEILING = 2000
 """Rows after which the site's own search stops: a listing that ends exactly there is capped."""
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
+class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
     """A listing to walk, and what is known of it from before.
 
     Attributes:

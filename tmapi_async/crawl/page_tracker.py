@@ -34,7 +34,7 @@ FAR = 1 << 62
 _NEXT, _DELIVER, _HOLE = 1, 2, 4
 
 
-class Trail:
+class PageTracker:
     """Progress through one listing, in memory proportional to what is out of order.
 
     Attributes:

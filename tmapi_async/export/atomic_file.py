@@ -14,7 +14,7 @@ _SUFFIX = ".tmapi-part"
 _LONGEST_NAME = 80  # of a file name's 255 bytes, so that what is added fits
 
 
-class Place:
+class AtomicFile:
     """Where a file will be, and the hidden folder beside it that it is made in.
 
     The folder (`.NAME.xxxx.tmapi-part`) is locked while its process lives; the lock goes with the

@@ -12,8 +12,8 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportError
 
 from .arrow import item_schema, json_columns
-from .atomic_file import Place
-from .sinks import Landed, Rows
+from .atomic_file import AtomicFile
+from .sinks import DestinationResult, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ class DuckDBFile:
         self._rows = 0
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
-        self._place = Place(path)
+        self._place = AtomicFile(path)
         try:
             self._connection = duckdb.connect(str(self._place.part))
             self._insert(item_schema(endpoint).empty_table(), "CREATE TABLE {table} AS {rows}")
@@ -68,7 +68,7 @@ class DuckDBFile:
             raise ExportError(f"{self.to}: {str(error).splitlines()[0]}") from None
         self._connection.unregister("tmapi_rows")
 
-    def finish(self) -> Landed:
+    def finish(self) -> DestinationResult:
         """Make the file durable and put it in place."""
         try:
             self._write_group()
@@ -76,7 +76,7 @@ class DuckDBFile:
             self._connection.close()
         except duckdb.Error as error:
             raise ExportError(f"{self.to}: {str(error).splitlines()[0]}") from None
-        return Landed(to=self.to, rows=self._rows, bytes=self._place.put())
+        return DestinationResult(to=self.to, rows=self._rows, bytes=self._place.put())
 
     def abandon(self) -> None:
         """Leave what was there before."""

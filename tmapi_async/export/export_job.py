@@ -15,7 +15,7 @@ from tmapi_async.journal.reader import JournalReader
 from .conversions import Conversions
 from .destinations import Destination, destinations
 from .selection import Scope, Selection, chunks, scope
-from .sinks import Landed, Rows, Sink
+from .sinks import DestinationResult, Rows, Sink
 
 
 class ExportProgress(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class ExportSummary(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     rows_per_second: float = 0.0
     stopped_by: str | None = None
-    destinations: list[Landed] = []
+    destinations: list[DestinationResult] = []
 
 
 class Export:

@@ -12,8 +12,8 @@ import zstandard
 
 from tmapi_async.api.endpoints import Endpoint
 
-from .atomic_file import Place
-from .sinks import Landed, Rows
+from .atomic_file import AtomicFile
+from .sinks import DestinationResult, Rows
 
 GROUP_ROWS = 65_536
 """Rows of a Parquet row group: readers skip or share out whole groups; some 35 MB in memory."""
@@ -28,7 +28,7 @@ class FileSink:
         self.to = str(path)
         self.endpoint = endpoint
         self._rows = 0
-        self._place = Place(path)
+        self._place = AtomicFile(path)
         self._file: BinaryIO = self._place.part.open("wb")
 
     def write(self, rows: Rows) -> None:
@@ -42,11 +42,11 @@ class FileSink:
     def _end(self) -> None:
         """Write what the form ends with."""
 
-    def finish(self) -> Landed:
+    def finish(self) -> DestinationResult:
         """Make the file durable and put it in place."""
         self._end()
         self._file.close()
-        return Landed(to=self.to, rows=self._rows, bytes=self._place.put())
+        return DestinationResult(to=self.to, rows=self._rows, bytes=self._place.put())
 
     def abandon(self) -> None:
         """Leave what was there before."""
@@ -156,9 +156,9 @@ class StandardOutput:
             left = left[os.write(self._descriptor, left) :]
         self._rows += rows.chunk.rows
 
-    def finish(self) -> Landed:
+    def finish(self) -> DestinationResult:
         """Nothing is left to be done."""
-        return Landed(to=self.to, rows=self._rows)
+        return DestinationResult(to=self.to, rows=self._rows)
 
     def abandon(self) -> None:
         """Nothing can be taken back."""

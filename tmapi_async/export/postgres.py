@@ -30,7 +30,7 @@ from tmapi_async.errors import ExportError, ExportRefusedError
 from .arrow import json_columns
 from .csv_safety import without_nul
 from .postgres_table import KEY, columns, create_or_check, definition, identifier
-from .sinks import Landed, Rows
+from .sinks import DestinationResult, Rows
 
 _CONNECT_SECONDS = 15
 _HIDDEN = "[password]"
@@ -115,7 +115,7 @@ class PostgresTable:
         with self._told("the table is as it was; run the same again"):
             self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 
-    def finish(self) -> Landed:
+    def finish(self) -> DestinationResult:
         """Merge and commit."""
         with self._told("the table is as it was; run the same again"):
             self._copying.close()
@@ -124,7 +124,7 @@ class PostgresTable:
         with self._told("it cannot be told whether that was committed; run the same again"):
             self._connection.commit()
             self._connection.close()
-        return Landed(
+        return DestinationResult(
             to=self.to,
             rows=self._rows,
             inserted=inserted,

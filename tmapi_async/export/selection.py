@@ -111,7 +111,7 @@ class Chunk(msgspec.Struct):
             yield Origin(page.listing, page.number, fetched, page.run), items, positions
 
 
-class _Held(msgspec.Struct):
+class _DecodedListing(msgspec.Struct):
     """What a journal holds of an endpoint, summed: there may be very many listings."""
 
     cats: set[int | None] = msgspec.field(default_factory=set)
@@ -136,15 +136,15 @@ def scope(reader: JournalReader, selection: Selection) -> Scope:
             rows of several endpoints of which none was chosen.
     """
     run = _run(reader, selection)
-    held: dict[str, _Held] = {}
+    held: dict[str, _DecodedListing] = {}
     for visit in reader.visits(run.id if run else ALL_RUNS):
         if not selection.cats or visit.listing.cat_id in selection.cats:
-            held.setdefault(visit.listing.endpoint, _Held()).add(visit)
+            held.setdefault(visit.listing.endpoint, _DecodedListing()).add(visit)
     where = f"run {run.id} of the journal" if run else "the journal"
     if not held:
         _check_cats(selection.cats, where)
     endpoint = choose(held, selection.endpoint, where)
-    found = held.get(endpoint.name, _Held())
+    found = held.get(endpoint.name, _DecodedListing())
     _check_cats(selection.cats - found.cats, where)
     return Scope(
         run=run,

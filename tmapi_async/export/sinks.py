@@ -65,7 +65,7 @@ class Rows:
                 self._conversions.add(name, unread=int(unread), bounds=int(not unread))
 
 
-class Landed(msgspec.Struct, frozen=True, kw_only=True):
+class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a destination holds after an export.
 
     Attributes:
@@ -95,7 +95,7 @@ class Sink(Protocol):
     def write(self, rows: Rows) -> None:
         """Take rows."""
 
-    def finish(self) -> Landed:
+    def finish(self) -> DestinationResult:
         """Make what was written durable, and put it in place."""
 
     def abandon(self) -> None:

@@ -30,7 +30,7 @@ from tmapi_async.journal.views import (
     VisitInfo,
 )
 
-from .cluster.token_source import TokenPlace
+from .cluster.token_source import TokenSource
 from .job import Harvest
 from .progress import HarvestProgress, HarvestResult
 
@@ -60,7 +60,7 @@ __all__ = [
     "StoredPage",
     "StoredReject",
     "Tick",
-    "TokenPlace",
+    "TokenSource",
     "TreeInfo",
     "VisitInfo",
     "WorkerRefusedError",

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.base import Engine
-from tmapi_async.harvest.engines.multi import SeveralAccounts
-from tmapi_async.harvest.engines.single import OneClient
+from tmapi_async.harvest.engines.multi import MultiEngine
+from tmapi_async.harvest.engines.single import SingleEngine
 
 
 def make_engine(
-    clients: Sequence[TMAPI], *, cluster: object | None, tokens: TokenPlace | None
+    clients: Sequence[TMAPI], *, cluster: object | None, tokens: TokenSource | None
 ) -> Engine:
     """The engine for these clients.
 
@@ -32,5 +32,5 @@ def make_engine(
     if tokens is not None:
         raise InvalidRequestError("tokens says where workers find them: it needs cluster")
     if len(clients) == 1:
-        return OneClient(clients[0])
-    return SeveralAccounts(clients)
+        return SingleEngine(clients[0])
+    return MultiEngine(clients)

@@ -28,7 +28,7 @@ from tmapi_async.errors import (
     JournalError,
     TMAPIError,
 )
-from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.base import Driver
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan
@@ -37,8 +37,8 @@ from tmapi_async.journal.records import Counters, RunTally
 
 from .engine_factory import make_engine
 from .progress import HarvestProgress, HarvestResult, StoppedBy
-from .recorder import Keeper
-from .split_recorder import DividingKeeper
+from .recorder import Recorder
+from .split_recorder import SplitRecorder
 
 log = logging.getLogger("tmapi_async")
 
@@ -94,7 +94,7 @@ class Harvest:
         guard: GuardPolicy | None = None,
         host: str | None = None,
         cluster: object | None = None,
-        tokens: TokenPlace | None = None,
+        tokens: TokenSource | None = None,
         split: bool | Split = False,
     ) -> None:
         if max_pages is not None:
@@ -119,7 +119,7 @@ class Harvest:
         self._guard = guard
         self._host = host or self._engine.host
         self._journal: Journal | None = None
-        self._keeper: Keeper | None = None
+        self._keeper: Recorder | None = None
         self._driver: Driver | None = None
         self._tally = RunTally()
         self._result = HarvestResult(run=0, tally=self._tally, visits=frozenset())
@@ -222,7 +222,7 @@ class Harvest:
             log.warning(message, plan.host, self._host)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
-        kind = Keeper if self._split is None else partial(DividingKeeper, split=self._split)
+        kind = Recorder if self._split is None else partial(SplitRecorder, split=self._split)
         keeper = self._keeper = kind(
             journal,
             plan,

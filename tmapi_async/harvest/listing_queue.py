@@ -7,19 +7,19 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.outcomes import Opening
+from tmapi_async.crawl.outcomes import ListingTask
 
-from .recorder import Keeper
+from .recorder import Recorder
 
 
-class Openings:
+class ListingQueue:
     """Hands each listing to one taker at a time, until all have ended.
 
     What a taker gives back, because it can walk no more, goes to another one with everything that
     the journal holds of it by then: no page that is durable is asked for again.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Recorder) -> None:
         self._keeper = keeper
         self._source = keeper.openings()
         self._returned: deque[Listing] = deque()
@@ -38,7 +38,7 @@ class Openings:
         """Whether something may be left to be taken at once."""
         return bool(self._returned) or not self._exhausted
 
-    async def take(self) -> Opening | None:
+    async def take(self) -> ListingTask | None:
         """The next listing to walk, or None when every one has ended; waits for the others.
 
         Raises:
@@ -51,7 +51,7 @@ class Openings:
             self._changed.clear()
             await self._changed.wait()
 
-    async def take_now(self) -> Opening | None:
+    async def take_now(self) -> ListingTask | None:
         """The next listing to walk, or None while there is none to be given.
 
         Raises:
@@ -69,7 +69,7 @@ class Openings:
         self._changed.set()
         return None
 
-    def _given(self, opening: Opening) -> Opening:
+    def _given(self, opening: ListingTask) -> ListingTask:
         self._walked.add(opening.listing)
         return opening
 
@@ -85,7 +85,7 @@ class Openings:
             self._returned.append(listing)
             self._changed.set()
 
-    async def source(self) -> AsyncGenerator[Opening, None]:
+    async def source(self) -> AsyncGenerator[ListingTask, None]:
         """The listings for one crawl, as it takes them."""
         while (opening := await self.take()) is not None:
             try:

@@ -97,7 +97,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
         return not self.tally.left and not self.tally.failed
 
 
-class Pace:
+class Throughput:
     """Pages a second of late, and what they say about the end. The clock is passed in."""
 
     def __init__(self) -> None:

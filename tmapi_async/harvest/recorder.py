@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Callable
 
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.errors import BodyError, ChangedShapeError, JournalError, TMAPIError
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan, Start
 from tmapi_async.journal.records import PageRecord, State, Totals, Visit
-from tmapi_async.journal.resume import Held, changed_shape, decode_held
+from tmapi_async.journal.resume import DecodedPages, changed_shape, decode_held
 from tmapi_async.journal.statements import (
     Statement,
     failures_forgotten,
@@ -23,7 +23,7 @@ from tmapi_async.journal.statements import (
     visit_ended,
 )
 
-from .progress import Pace
+from .progress import Throughput
 
 _MOST_LEFT = 256
 
@@ -61,7 +61,7 @@ class OpenVisit:
         return Totals(self.pages, self.items, self.unique, self.rejects, self.last, self.total)
 
 
-class Keeper:
+class Recorder:
     """The bookkeeping of one start. Its `page`, `failed` and `ended` are hooks of the crawl.
 
     Args:
@@ -99,7 +99,7 @@ class Keeper:
         self._open: dict[Listing, OpenVisit] = {}
         self._left: dict[Listing, OpenVisit] = {}  # failed lately: pages of them may be on the wire
         self._reached = 0  # visits of the start that have had their turn
-        self._pace = Pace()
+        self._pace = Throughput()
         self._held = sum(visit.totals.pages for visit in plan.unfinished)
         known = [visit.expected for visit in plan.unfinished if visit.expected is not None]
         self._expected = sum(known) if len(known) == len(plan.unfinished) else None
@@ -129,11 +129,11 @@ class Keeper:
         left = self.tally.left
         return rate, self._pace.eta(rate, left=left, held=self._held, expected=self._expected)
 
-    async def openings(self) -> AsyncGenerator[Opening, None]:
+    async def openings(self) -> AsyncGenerator[ListingTask, None]:
         """The listings to walk, each with what is held of it, one at a time."""
         for visit in self._start.visits:
             self._reached += 1
-            held = self._read(visit) if visit.begun else Held()
+            held = self._read(visit) if visit.begun else DecodedPages()
             if held is None:
                 continue
             self._journal.apply(visit_began(visit, time.time()))
@@ -142,7 +142,7 @@ class Keeper:
             self._open[visit.listing] = OpenVisit(visit, held.totals, more=held.more)
             yield self._opening(visit, held)
 
-    async def reopen(self, listing: Listing) -> Opening | None:
+    async def reopen(self, listing: Listing) -> ListingTask | None:
         """A listing again that was begun and given back, with all that is held of it by now.
 
         Returns:
@@ -190,8 +190,8 @@ class Keeper:
             entry.unique = len(held.seen)
             self._note(visit_ended(entry.visit, "open", entry.totals, now=time.time()))
 
-    def _opening(self, visit: Visit, held: Held) -> Opening:
-        return Opening(
+    def _opening(self, visit: Visit, held: DecodedPages) -> ListingTask:
+        return ListingTask(
             listing=visit.listing,
             max_pages=self._max_pages,
             hint=visit.expected,
@@ -200,7 +200,7 @@ class Keeper:
             rows=held.items + held.rejects,
         )
 
-    def _read(self, visit: Visit) -> Held | None:
+    def _read(self, visit: Visit) -> DecodedPages | None:
         """What is held of a visit; None if that fails it before anything is asked of it."""
         try:
             held = decode_held(self._journal.held(visit), visit.listing, self._most_rejects)

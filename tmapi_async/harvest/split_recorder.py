@@ -16,16 +16,16 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
-from tmapi_async.crawl.splitting import Reconciliation, Sight
-from tmapi_async.crawl.splitting.driver import Held, Split, Splitter
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.splitting import Observation, Reconciliation
+from tmapi_async.crawl.splitting.driver import HeldPart, Split, SplitDriver
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.journal.records import NOTHING, State, Totals, Visit
 from tmapi_async.journal.resume import read_held
 from tmapi_async.journal.statements import divided, failures_forgotten, part_added, visit_began
 from tmapi_async.journal.views import Division
 
-from .recorder import Keeper, OpenVisit
+from .recorder import OpenVisit, Recorder
 
 _PARTS = """
 SELECT listing.identity, visit.id, visit.state FROM part JOIN visit ON visit.id = part.visit
@@ -37,8 +37,8 @@ SELECT 1 FROM visit JOIN listing ON listing.id = visit.listing WHERE identity = 
 """
 
 
-class DividingKeeper(Keeper):
-    """A keeper that lets listings be divided; see `Keeper` for the rest.
+class SplitRecorder(Recorder):
+    """A keeper that lets listings be divided; see `Recorder` for the rest.
 
     Args:
         split: How.
@@ -49,13 +49,13 @@ class DividingKeeper(Keeper):
 
     def __init__(self, *args: Any, split: Split, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.splitter = Splitter(split, divided=lambda _: None, shelf=self)
-        self._families: dict[Listing, _Family] = {}
+        self.splitter = SplitDriver(split, divided=lambda _: None, shelf=self)
+        self._families: dict[Listing, _DividedListing] = {}
         self._last_visit = 0
 
     # -- hooks of the crawl
 
-    def openings(self) -> AsyncGenerator[Opening, None]:
+    def openings(self) -> AsyncGenerator[ListingTask, None]:
         """The listings to walk, and the parts of those that are divided."""
         return self.splitter.openings(super().openings())
 
@@ -80,25 +80,25 @@ class DividingKeeper(Keeper):
 
     # -- the shelf
 
-    def take_part(self, root: Listing, part: Listing) -> Held:
+    def take_part(self, root: Listing, part: Listing) -> HeldPart:
         """What the journal holds of a part."""
         if part == root:
             visit, state = self._open[root].visit, "open"
             known = self._journal.ask(lambda reading: _parts(reading, visit.id))
-            self._families[root] = _Family(visit, known)
-            return Held(self._sights(visit))
+            self._families[root] = _DividedListing(visit, known)
+            return HeldPart(self._sights(visit))
         family = self._families[root]
         known_as = family.known.get(part.identity)
         if known_as is None:
-            return Held()
+            return HeldPart()
         number, state = known_as
         visit = family.visits[part] = Visit(number, family.visit.run, part, begun=True)
         sights = self._sights(visit)
         family.totals[part] = _totals(sights)
         self.tally.add(family.totals[part])
         if sights and not sights[-1].has_next and state in {"complete", "capped"}:
-            return Held(sights, "capped" if state == "capped" else "complete")
-        return Held(sights)
+            return HeldPart(sights, "capped" if state == "capped" else "complete")
+        return HeldPart(sights)
 
     def begin_part(self, root: Listing, part: Listing) -> None:
         """Make the visit of a part, if there is none, and note that it is being walked."""
@@ -133,7 +133,7 @@ class DividingKeeper(Keeper):
             self._note(divided(_division(family.visit.id, account)))
         super().ended(msgspec.structs.replace(outcome, unique=entry.unique))
 
-    def _new_visit(self, family: _Family, part: Listing) -> Visit:
+    def _new_visit(self, family: _DividedListing, part: Listing) -> Visit:
         run = family.visit.run
         if self._journal.ask(
             lambda reading: reading.execute(_SAME, (part.identity, run)).fetchone()
@@ -150,12 +150,12 @@ class DividingKeeper(Keeper):
         self._note(*part_added(visit, family.visit.id))
         return visit
 
-    def _sights(self, visit: Visit) -> list[Sight]:
+    def _sights(self, visit: Visit) -> list[Observation]:
         pages = (read_held(held, visit.listing) for held in self._journal.held(visit))
-        return [Sight.of(page) for page in pages if page is not None]
+        return [Observation.of(page) for page in pages if page is not None]
 
 
-class _Family:
+class _DividedListing:
     """A listing that is being divided.
 
     Attributes:
@@ -176,7 +176,7 @@ def _parts(reading: sqlite3.Connection, root: int) -> dict[str, tuple[int, State
     return {identity: (visit, state) for identity, visit, state in reading.execute(_PARTS, (root,))}
 
 
-def _totals(sights: list[Sight]) -> Totals:
+def _totals(sights: list[Observation]) -> Totals:
     return Totals(
         pages=len(sights),
         items=sum(len(sight.rows) for sight in sights),

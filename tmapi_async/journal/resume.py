@@ -15,7 +15,7 @@ from tmapi_async.api.values import Reject
 from .records import HeldPage, Totals
 
 
-class Held(msgspec.Struct, gc=False):
+class DecodedPages(msgspec.Struct, gc=False):
     """The pages of a visit that are durable, decoded again.
 
     Attributes:
@@ -52,7 +52,9 @@ class Held(msgspec.Struct, gc=False):
         )
 
 
-def decode_held(pages: Iterable[HeldPage], listing: Listing, most_rejects: float = 1.0) -> Held:
+def decode_held(
+    pages: Iterable[HeldPage], listing: Listing, most_rejects: float = 1.0
+) -> DecodedPages:
     """Decode the pages of a visit that are durable.
 
     The rows are needed: a listing that goes on must know which items it has shown. Today's models
@@ -63,7 +65,7 @@ def decode_held(pages: Iterable[HeldPage], listing: Listing, most_rejects: float
         listing: What they are pages of.
         most_rejects: Share of rejects above which a page counts as changed.
     """
-    held = Held()
+    held = DecodedPages()
     for one in pages:
         held.pages[one.number] = one.has_next
         page = read_held(one, listing)

@@ -12,7 +12,7 @@ QUANTILE = 0.98
 REMEMBERED = 512
 
 
-class Ghosts:
+class AbandonedRequests:
     """Estimates when the server is done with a request that nobody waits for any more.
 
     A time-out or a cancellation ends our waiting, not the server's work: the request goes on

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from .history import History
-from .latency import MEMORY, Timing
-from .probe_budget import Allowance
+from .latency import MEMORY, LatencyEstimate
+from .probe_budget import ProbeBudget
 
 PROBE_ROUNDS = 8.5
 """Round trips at a width that was refused one slot further, before that slot is tried again."""
@@ -26,7 +26,7 @@ CLOSED_SHARE = 1 / 30
 UNBOUNDED = 1 << 30
 
 
-class Learner:
+class AdaptiveLimit:
     """The width of the gate, were it never closed.
 
     It *grows* by one slot for each answer until an attempt is refused. The level refused, less
@@ -95,9 +95,9 @@ class Learner:
         self.ceiling = ceiling
         self.answers = self.refusals = self.cuts = self.probes = 0
         self.closed = 0.0
-        self.timing = Timing()
+        self.timing = LatencyEstimate()
         self.history = History()
-        self._allowance = Allowance()
+        self._allowance = ProbeBudget()
         self._wall = UNBOUNDED  # the level last refused; unbounded once it was passed
         self._anchor = width  # the width that surprises are measured against
         self._plateau = width  # the last width that was held for a while

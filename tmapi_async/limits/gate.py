@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from .abandoned import Ghosts
+from .abandoned import AbandonedRequests
 from .budget import Budget
 from .controller import Controller, ControllerStatistics
-from .rate import Pace
-from .semaphore import Slots
+from .rate import RateLimiter
+from .semaphore import AdaptiveSemaphore
 
 
 class GateStatistics(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class Gate:
         self,
         controller: Controller,
         *,
-        pace: Pace | None = None,
+        pace: RateLimiter | None = None,
         budget: Budget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,11 +60,11 @@ class Gate:
         self.budget = budget or Budget()
         self.clock = clock
         self.pace = pace
-        self._ghosts = Ghosts()
+        self._ghosts = AbandonedRequests()
         # What the server works on, as far as we know; slots of attempts that still wait for the
         # pace are not among it, or the controller would take a slow pace for a full gate.
         self._at_server = 0
-        self._slots = Slots(controller, clock)
+        self._slots = AdaptiveSemaphore(controller, clock)
 
     @property
     def width(self) -> int:
@@ -137,11 +137,11 @@ class Gate:
         now = self.clock()
         self.controller.abandoned(now, sent_at)
         if served:
-            self._slots.haunt(self._ghosts.done_at(sent_at, now), self._laid)
+            self._slots.hold(self._ghosts.done_at(sent_at, now), self._released)
         else:
-            self._laid()
+            self._released()
 
-    def _laid(self) -> None:
+    def _released(self) -> None:
         self._at_server -= 1
         self._slots.release()
 

@@ -30,7 +30,7 @@ LATENCY_GAIN = 1 / MEMORY
 TRIP_GAIN = 1 / 4
 
 
-class Timing:
+class LatencyEstimate:
     """Means of what was measured, in seconds.
 
     Attributes:

@@ -6,10 +6,10 @@ import math
 
 from tmapi_async.errors import InvalidRequestError
 
-from .adaptive import Learner
+from .adaptive import AdaptiveLimit
 from .controller import Controller, ControllerStatistics
 from .history import HistoryPoint
-from .ramp_up import STEPS, Reopening
+from .ramp_up import STEPS, RampUp
 
 __all__ = ["Controller", "ControllerStatistics", "HistoryPoint", "LearningController"]
 
@@ -35,8 +35,8 @@ ROUND_TRIP_LEAST = 0.01
 class LearningController:
     """Keeps exactly as many requests in flight as the server takes.
 
-    What the limit is, it learns ([`Learner`][tmapi_async.limits.adaptive.Learner]). On top of that
-    it closes the gate for a `Retry-After`, or for a cool-down of its own when nothing of ours is
+    `AdaptiveLimit` learns the account's limit from the answers. On top of that, the controller
+    closes the gate for a `Retry-After`, or for a cool-down of its own when nothing of ours is
     left at the server, and reopens it step by step, also after a long silence. A closed gate goes
     on learning from the answers that still come.
 
@@ -65,8 +65,8 @@ class LearningController:
                 raise InvalidRequestError(f"{name} must be at least 1, not {value!r}")
         self._ceiling = ceiling
         most = MOST if ceiling is None else ceiling
-        self._learner = Learner(min(start or ceiling or START, most), most)
-        self._reopening = Reopening()
+        self._learner = AdaptiveLimit(min(start or ceiling or START, most), most)
+        self._reopening = RampUp()
         self._abandoned = 0
         self._pauses = 0  # cool-downs with no answer between
         self._answers_then = 0

@@ -15,7 +15,7 @@ DEBT = 3.0
 """Refusals overdrawn beyond this are forgiven: a wrong ceiling must not stop learning for hours."""
 
 
-class Allowance:
+class ProbeBudget:
     """Decides whether one more probe of the limit is affordable.
 
     A wider limit shows itself only to a client that tries to exceed the old one, so noticing it

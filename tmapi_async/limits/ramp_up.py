@@ -6,7 +6,7 @@ STEPS = 16
 """A gate reopens in at most this many steps, spread over one round trip."""
 
 
-class Reopening:
+class RampUp:
     """When the gate is closed, and how wide it stands while it reopens.
 
     A full burst after a pause meets whatever the limit has become in the meantime with every slot

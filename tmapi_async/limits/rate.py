@@ -10,7 +10,7 @@ SLOWEST = 1e-9
 """Attempts a second; slower is never, and cannot be reckoned with."""
 
 
-class Pace:
+class RateLimiter:
     """At most `rate` attempts a second, evenly: a small bucket that stores no burst."""
 
     def __init__(self, rate: float) -> None:

@@ -21,7 +21,7 @@ class Width(Protocol):
         ...
 
 
-class Slots:
+class AdaptiveSemaphore:
     """A first-come, first-served semaphore whose width changes.
 
     Invariant: `in_use` counts every slot handed out, to a caller or to a ghost (an abandoned
@@ -75,7 +75,7 @@ class Slots:
         """Hand out what has come free by a change of the width."""
         self._hand_over()
 
-    def haunt(self, until: float, lay: Callable[[], None]) -> None:
+    def hold(self, until: float, lay: Callable[[], None]) -> None:
         """Keep a slot taken until a clock time: the server is still busy with what was abandoned.
 
         Args:

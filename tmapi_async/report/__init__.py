@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import Facts, gather
+from .facts import ReportFacts, gather
 from .html import render, write_report
 
-__all__ = ["Facts", "gather", "render", "write_report"]
+__all__ = ["ReportFacts", "gather", "render", "write_report"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .facts import Facts
-from .shares import Prices
+from .facts import ReportFacts
+from .shares import PriceHistogram
 from .timeline import Moment
 
 Option = dict[str, Any]
@@ -21,7 +21,7 @@ _LONG_LABEL = 180  # for what was asked of a listing; what is longer is cut
 _FAINT = {"opacity": 0.15}
 
 
-def charts(facts: Facts) -> dict[str, Option]:
+def charts(facts: ReportFacts) -> dict[str, Option]:
     """Every chart of a report that has something to show, by its name on the page."""
     found: dict[str, Option] = {}
     if len(facts.timeline) > 1:
@@ -34,7 +34,7 @@ def charts(facts: Facts) -> dict[str, Option]:
     return found
 
 
-def height(facts: Facts, name: str) -> int:
+def height(facts: ReportFacts, name: str) -> int:
     """How tall a chart is, in pixels."""
     return _BESIDE + _ROW * len(facts.goods.prices) if name == "prices" else 300
 
@@ -99,7 +99,7 @@ def _summed(moments: list[Moment]) -> list[list[int]]:
     return points
 
 
-def _prices(prices: list[Prices]) -> Option:
+def _prices(prices: list[PriceHistogram]) -> Option:
     """Boxes from the 25th to the 75th percentile, whiskers from the 5th to the 95th."""
     least = min((mark for p in prices for mark in p.quantiles if mark > 0), default=0.01)
     names = [p.group.partition("?")[2] or p.group for p in prices]

@@ -72,7 +72,7 @@ class ChangeFacts(msgspec.Struct, frozen=True):
     partial: int
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     """All that a report shows.
 
     Attributes:
@@ -129,7 +129,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return set(self.states) <= {"complete"}
 
 
-def gather(journal: str | Path, *, run: int | None = None, endpoint: str | None = None) -> Facts:
+def gather(
+    journal: str | Path, *, run: int | None = None, endpoint: str | None = None
+) -> ReportFacts:
     """Gather what a report tells.
 
     Args:
@@ -150,7 +152,7 @@ def gather(journal: str | Path, *, run: int | None = None, endpoint: str | None 
         starts = [start for start in reader.starts() if start.run == chosen.id]
         listings = _Listings(reader, chosen.id, of)
         totals = [start.totals for start in starts if start.totals]
-        return Facts(
+        return ReportFacts(
             endpoint=of,
             others=listings.others,
             run=chosen.id,

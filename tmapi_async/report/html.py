@@ -17,11 +17,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tmapi_async.export.atomic_file import Place
+from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import amount
 
 from .charts import charts, height
-from .facts import Facts, gather
+from .facts import ReportFacts, gather
 
 _ASSETS = files("tmapi_async.report") / "assets"
 
@@ -55,7 +55,7 @@ def write_report(
         OSError: The file cannot be written; what was there before still is.
     """
     page = render(gather(journal, run=run, endpoint=endpoint)).encode()
-    place = Place(Path(output).expanduser())
+    place = AtomicFile(Path(output).expanduser())
     try:
         place.part.write_bytes(page)
         return place.put()
@@ -63,7 +63,7 @@ def write_report(
         place.remove()
 
 
-def render(facts: Facts) -> str:
+def render(facts: ReportFacts) -> str:
     """The report as HTML."""
     options = charts(facts)
     scripts = [_asset("echarts.min.js"), _asset("report.js")]
@@ -79,7 +79,7 @@ def render(facts: Facts) -> str:
     return page
 
 
-def verdict(facts: Facts) -> tuple[str, str]:
+def verdict(facts: ReportFacts) -> tuple[str, str]:
     """How sure one can be of what was harvested: a word for the colour, and a sentence."""
     total = sum(facts.states.values())
     missing = facts.states.get("failed", 0) + facts.states.get("stopped", 0)

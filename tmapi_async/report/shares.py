@@ -26,7 +26,7 @@ _WANTED = ("listing", "cat_id", "item_id", "price", "sold", "rate")
 _SELLER = ("item_id", "cat_id", "title", "img", "product_url", "company", "price", "sold")
 
 
-class Prices(msgspec.Struct, frozen=True):
+class PriceHistogram(msgspec.Struct, frozen=True):
     """Prices of one category, or of one listing that has none, in yuan.
 
     Attributes:
@@ -40,7 +40,7 @@ class Prices(msgspec.Struct, frozen=True):
     quantiles: list[float]
 
 
-class Seller(msgspec.Struct, frozen=True):
+class SellerShare(msgspec.Struct, frozen=True):
     """An item that sells much. Its texts come from strangers."""
 
     item_id: int
@@ -73,9 +73,9 @@ class Goods(msgspec.Struct, frozen=True):
     sightings: int
     priced: int
     unread: dict[str, int]
-    prices: list[Prices]
+    prices: list[PriceHistogram]
     categories: int
-    sellers: list[Seller]
+    sellers: list[SellerShare]
     rates: list[int]
     rated: int
 
@@ -148,24 +148,26 @@ def _best(sellers: pa.Table, batch: pa.RecordBatch) -> pa.Table:
     return both.take(keep)
 
 
-def _sellers(found: pa.Table) -> list[Seller]:
+def _sellers(found: pa.Table) -> list[SellerShare]:
     once: dict[int, dict[str, Any]] = {}
     for row in found.sort_by([("sold", "descending")]).to_pylist():
         once.setdefault(row["item_id"], row)
     return [
-        Seller(**{**row, "price": None if row["price"] is None else f"{row['price']:,.2f}"})
+        SellerShare(**{**row, "price": None if row["price"] is None else f"{row['price']:,.2f}"})
         for row in list(once.values())[:MOST_SELLERS]
     ]
 
 
-def _prices(priced: pa.Table) -> list[Prices]:
+def _prices(priced: pa.Table) -> list[PriceHistogram]:
     counted = priced.group_by("group").aggregate([("price", "count")])
     largest = counted.sort_by([("price_count", "descending")]).slice(0, MOST_CATEGORIES)
     found = []
     for row in largest.to_pylist():
         prices = priced["price"].filter(pc.equal(priced["group"], row["group"]))
         marks = pc.quantile(prices, q=list(_QUANTILES)).to_pylist()
-        found.append(Prices(row["group"], row["price_count"], [round(mark, 4) for mark in marks]))
+        found.append(
+            PriceHistogram(row["group"], row["price_count"], [round(mark, 4) for mark in marks])
+        )
     return found
 
 

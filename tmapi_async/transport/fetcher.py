@@ -1,6 +1,6 @@
 """One page request: gate, attempts, retry. No I/O of its own: how a request is sent is `Session`'s.
 
-Every attempt goes through `Attempts._attempt`: one choke point where slot, pace and budget are
+Every attempt goes through `Fetcher._attempt`: one choke point where slot, pace and budget are
 passed and where the attempt is counted.
 """
 
@@ -20,17 +20,17 @@ from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.limits.gate import Gate
 
-from .observers import Observer, Watch, fields_of, label_of
+from .observers import Observer, RequestObservation, fields_of, label_of
 from .redaction import Redactor
-from .request_state import Flight, StoppedError, Tally
-from .retry import RetryBudget, RetryPolicy, Trial, judge
+from .request_state import RequestCounts, RequestState, StoppedError
+from .retry import RetryBudget, RetryPolicy, RetryState, next_delay
 
 log = logging.getLogger("tmapi_async")
 
 _CONCURRENCY_STATUSES = (429, 503)
 
 
-class Attempts(ABC):
+class Fetcher(ABC):
     """Asks for pages: every attempt behind the gate, failures retried by policy.
 
     Args:
@@ -70,7 +70,7 @@ class Attempts(ABC):
     async def _exchange(self, request: PageRequest) -> Reply | errors.TransportError:
         """Send one request, once, and read the whole reply. Returns failures, raises none."""
 
-    def fetch(self, request: PageRequest, flight: Flight) -> Coroutine[Any, Any, Page[Any]]:
+    def fetch(self, request: PageRequest, flight: RequestState) -> Coroutine[Any, Any, Page[Any]]:
         """Ask for one page until it comes or cannot be had.
 
         Args:
@@ -86,9 +86,13 @@ class Attempts(ABC):
         """
         if self._observer is None:
             return self._fetch(request, flight)
-        return self._watched(request, flight, Watch(self._observer, request, self.gate))
+        return self._watched(
+            request, flight, RequestObservation(self._observer, request, self.gate)
+        )
 
-    async def _watched(self, request: PageRequest, flight: Flight, watch: Watch) -> Page[Any]:
+    async def _watched(
+        self, request: PageRequest, flight: RequestState, watch: RequestObservation
+    ) -> Page[Any]:
         outcome: Page[Any] | errors.TMAPIError | None = None
         try:
             outcome = await self._fetch(request, flight, watch)
@@ -100,9 +104,9 @@ class Attempts(ABC):
         return outcome
 
     async def _fetch(
-        self, request: PageRequest, flight: Flight, watch: Watch | None = None
+        self, request: PageRequest, flight: RequestState, watch: RequestObservation | None = None
     ) -> Page[Any]:
-        trial = Trial()
+        trial = RetryState()
         self._retries.first()
         while True:
             outcome = await self._attempt(request, flight, trial, watch)
@@ -115,7 +119,11 @@ class Attempts(ABC):
             await _rest(delay, flight.tally)
 
     async def _attempt(
-        self, request: PageRequest, flight: Flight, trial: Trial, watch: Watch | None
+        self,
+        request: PageRequest,
+        flight: RequestState,
+        trial: RetryState,
+        watch: RequestObservation | None,
     ) -> Page[Any] | errors.TMAPIError:
         def still_wanted() -> None:
             self._check(flight)
@@ -141,7 +149,7 @@ class Attempts(ABC):
             log.debug("%s attempt %d: %s", request, trial.attempts, label, extra=more)
         return outcome
 
-    def _check(self, flight: Flight) -> None:
+    def _check(self, flight: RequestState) -> None:
         if not self.is_open:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
         if flight.epoch != self.epoch and self._halted is not None:
@@ -153,7 +161,7 @@ class Attempts(ABC):
         self,
         reply: Reply | errors.TransportError,
         request: PageRequest,
-        trial: Trial,
+        trial: RetryState,
         sent_at: float,
     ) -> Page[Any] | errors.TMAPIError:
         if isinstance(reply, errors.TransportError):
@@ -218,9 +226,13 @@ class Attempts(ABC):
             self.gate.answered(sent_at)
 
     def _judge(
-        self, error: errors.TMAPIError, request: PageRequest, flight: Flight, trial: Trial
+        self,
+        error: errors.TMAPIError,
+        request: PageRequest,
+        flight: RequestState,
+        trial: RetryState,
     ) -> float | None:
-        delay = judge(
+        delay = next_delay(
             self._policy,
             trial,
             error,
@@ -243,7 +255,7 @@ class Attempts(ABC):
         return delay
 
 
-async def _rest(seconds: float, tally: Tally) -> None:
+async def _rest(seconds: float, tally: RequestCounts) -> None:
     tally.resting += 1
     try:
         await asyncio.sleep(seconds)

@@ -88,7 +88,7 @@ class Observer:
         """A page request is over: it brought the page, or failed for good, or was left."""
 
 
-class Watch:
+class RequestObservation:
     """Follows one page request on behalf of an observer.
 
     Args:

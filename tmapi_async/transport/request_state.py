@@ -9,7 +9,7 @@ import msgspec
 from tmapi_async.api.listings import PageRequest
 
 
-class Tally(msgspec.Struct):
+class RequestCounts(msgspec.Struct):
     """Counts of one walk's attempts.
 
     Attributes:
@@ -33,7 +33,7 @@ class StoppedError(Exception):
     """A page request was given up because its walk is stopping; it was not answered."""
 
 
-class Flight:
+class RequestState:
     """What a walk and the session share about one page request at a time.
 
     Attributes:
@@ -48,7 +48,7 @@ class Flight:
 
     __slots__ = ("epoch", "on_wire", "request", "sent", "stopping", "tally")
 
-    def __init__(self, epoch: int, tally: Tally) -> None:
+    def __init__(self, epoch: int, tally: RequestCounts) -> None:
         self.epoch = epoch
         self.tally = tally
         self.sent = False

@@ -72,7 +72,7 @@ class RetryBudget:
         return f"<RetryBudget: {self.left} of {self._most} left>"
 
 
-class Trial(msgspec.Struct):
+class RetryState(msgspec.Struct):
     """What one page request has been through.
 
     Attributes:
@@ -88,9 +88,9 @@ class Trial(msgspec.Struct):
     refused_since: float | None = None
 
 
-def judge(
+def next_delay(
     policy: RetryPolicy,
-    trial: Trial,
+    trial: RetryState,
     error: TMAPIError,
     *,
     now: float,
@@ -123,7 +123,7 @@ def judge(
 
 
 def _refused(
-    policy: RetryPolicy, trial: Trial, error: TMAPIError, now: float, dice: float
+    policy: RetryPolicy, trial: RetryState, error: TMAPIError, now: float, dice: float
 ) -> float | None:
     if trial.refused_since is None:
         trial.refused_since = now
@@ -134,7 +134,7 @@ def _refused(
     return _asked_for(policy, error) + dice * min(policy.base, policy.cap)
 
 
-def _most(policy: RetryPolicy, trial: Trial, error: TMAPIError, *, understood: bool) -> int:
+def _most(policy: RetryPolicy, trial: RetryState, error: TMAPIError, *, understood: bool) -> int:
     if not understood and isinstance(error, ConnectionFailedError):
         return min(policy.max_attempts, policy.max_unreachable)
     if trial.billed >= policy.max_billed:

@@ -1,7 +1,7 @@
 """The wire: sends one request, reads its reply. The only module of the client that imports aiohttp.
 
 aiohttp's own session sends an idempotent request a second time, unasked, when a connection drops.
-Here it prepares requests and does not send them (`_Wire`), so that what `Attempts` counts as one
+Here it prepares requests and does not send them (`_Wire`), so that what `Fetcher` counts as one
 attempt goes out exactly once.
 """
 
@@ -25,7 +25,7 @@ from tmapi_async.limits.gate import Gate
 
 from .credentials import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
-from .fetcher import Attempts
+from .fetcher import Fetcher
 from .observers import Observer
 from .redaction import Redactor
 from .retry import RetryPolicy
@@ -35,7 +35,7 @@ Auth: TypeAlias = Literal["query", "header"]
 Connector: TypeAlias = aiohttp.BaseConnector
 
 
-class Session(Attempts):
+class Session(Fetcher):
     """Asks for pages: every attempt behind the gate, failures retried by policy.
 
     Args:

@@ -13,14 +13,19 @@ from hypothesis import strategies as st
 from tmapi_async import InvalidRequestError
 from tmapi_async.api.endpoints import BY_SHORT_NAME, CATEGORY_ITEMS, GLOBAL_SEARCH_ITEMS
 from tmapi_async.cli.options.job_file import read_job
-from tmapi_async.cli.options.listing_options import FILTERS, Asked, Group, Wanted
+from tmapi_async.cli.options.listing_options import (
+    FILTERS,
+    ListingGroup,
+    ListingOptions,
+    ListingSet,
+)
 
 ALLOWED: dict[str, Any] = {"journal": str, "max_requests": int, "rate": (int, float), "to": list}
 
 
 def identities(**options: Any) -> list[str]:
     """Identities of the listings that options describe."""
-    wanted = Wanted([Asked(**options).group(io.BytesIO())])
+    wanted = ListingSet([ListingOptions(**options).group(io.BytesIO())])
     found = [listing.identity for listing in wanted]
     assert len(found) == len(wanted)
     return found
@@ -105,10 +110,12 @@ IDS = st.lists(st.integers(1, 30), min_size=1, max_size=20)
 def test_each_listing_is_wanted_once(groups: list[list[int]]) -> None:
     """Whatever was given twice, in one group or in several, is walked once, and counted."""
     made = [
-        Group(CATEGORY_ITEMS, {}, {"cat_id": list(dict.fromkeys(ids))}, len(ids) - len(set(ids)))
+        ListingGroup(
+            CATEGORY_ITEMS, {}, {"cat_id": list(dict.fromkeys(ids))}, len(ids) - len(set(ids))
+        )
         for ids in groups
     ]
-    wanted = Wanted(made)
+    wanted = ListingSet(made)
     found = [listing.cat_id for listing in wanted]
     given_ids = [cat_id for ids in groups for cat_id in ids]
     assert found == list(dict.fromkeys(given_ids))
@@ -120,7 +127,7 @@ def test_each_listing_is_wanted_once(groups: list[list[int]]) -> None:
 def test_a_group_of_nothing_is_refused() -> None:
     """A group without a key says which one it needs."""
     with pytest.raises(InvalidRequestError, match="needs keyword or cat_id"):
-        Group(GLOBAL_SEARCH_ITEMS, {}, {})
+        ListingGroup(GLOBAL_SEARCH_ITEMS, {}, {})
 
 
 # -- job files
@@ -163,7 +170,7 @@ def read(folder: Path, text: str) -> tuple[list[str], dict[str, Any], int]:
     path = folder / "job.toml"
     path.write_text(text, "utf-8")
     job = read_job(path, ALLOWED)
-    wanted = Wanted(job.groups)
+    wanted = ListingSet(job.groups)
     return [listing.identity for listing in wanted], job.options, wanted.repeated
 
 

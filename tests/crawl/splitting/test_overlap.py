@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tmapi_async.crawl.splitting.overlap import Meeting, meet
+from tmapi_async.crawl.splitting.overlap import Overlap, find_overlap
 
 SIZE = 20
 
@@ -55,8 +55,8 @@ def test_what_stands_still_meets_exactly_or_not_at_all(count: int, ceiling: int)
     rows = list(range(count))
     up, down = pages(rows[:ceiling]), pages(rows[::-1][:ceiling])
     shared = 2 * min(count, ceiling) - count
-    met = Meeting(count, exact=True) if shared >= SIZE else None
-    assert meet(up, down, SIZE) == met
+    met = Overlap(count, exact=True) if shared >= SIZE else None
+    assert find_overlap(up, down, SIZE) == met
 
 
 @given(
@@ -69,7 +69,7 @@ def test_adverts_do_not_hide_that_they_meet(count: int, ceiling: int, adverts: l
     rows = list(range(count))
     up = with_adverts(pages(rows[:ceiling]), adverts)
     down = with_adverts(pages(rows[::-1][:ceiling]), adverts)
-    met = meet(up, down, SIZE)
+    met = find_overlap(up, down, SIZE)
     if met is not None and met.exact:
         assert met.rows == count
     if len(up) > 2 and 2 * min(count, ceiling) - count >= SIZE:
@@ -87,7 +87,7 @@ def test_what_is_proven_is_all_there(count: int, share: float, moves: float, see
     """Rows that move while the walks last: no proof where one of them slipped past both."""
     order = Restless(count, round(count * share), random.Random(seed), moves)  # noqa: S311
     up, down = order.walks()
-    met = meet(up, down, SIZE)
+    met = find_overlap(up, down, SIZE)
     if met is not None and met.exact:
         assert {item for page in up + down for item in page} == set(range(count))
         assert met.rows == count
@@ -97,7 +97,7 @@ def test_what_is_proven_is_all_there(count: int, share: float, moves: float, see
 def test_where_few_rows_move_it_is_told_about_how_many_there_are(seed: int) -> None:
     """Where rows move they meet roughly, and the count is close."""
     order = Restless(3000, 2000, random.Random(seed), 0.5)  # noqa: S311 - no secrets
-    met = meet(*order.walks(), SIZE)
+    met = find_overlap(*order.walks(), SIZE)
     assert met is not None
     assert not met.exact
     assert abs(met.rows - 3000) <= 30
@@ -109,13 +109,13 @@ def test_rows_in_common_alone_prove_nothing(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secrets
     rows = list(range(5000))
     same = pages(rows[:2000])
-    assert meet(same, same, SIZE) is None
+    assert find_overlap(same, same, SIZE) is None
     any_order = [pages(chance.sample(rows[:3000], 2000)) for _ in range(2)]
-    assert meet(*any_order, SIZE) is None
+    assert find_overlap(*any_order, SIZE) is None
     apart = [pages(rows[:2000]), pages(rows[::-1][:2000])]
-    assert meet(*apart, SIZE) is None
+    assert find_overlap(*apart, SIZE) is None
     shown_by_both = [with_adverts(walk, range(2490, 2520)) for walk in apart]
-    assert meet(*shown_by_both, SIZE) is None
+    assert find_overlap(*shown_by_both, SIZE) is None
 
 
 def test_a_moved_row_is_not_taken_for_its_page_s_advert() -> None:
@@ -123,7 +123,7 @@ def test_a_moved_row_is_not_taken_for_its_page_s_advert() -> None:
     moved = [*range(5), 90, *range(5, 90), *range(91, 160)]
     up = [*pages(range(40)), [900, *moved[40:60]], *pages(moved[60:100])]
     assert moved[40] == 39  # shown again: 90 slipped past
-    met = meet(up, pages(moved[::-1][:100]), SIZE)
+    met = find_overlap(up, pages(moved[::-1][:100]), SIZE)
     assert met is None or not met.exact
 
 
@@ -132,23 +132,23 @@ def test_rows_of_other_prices_are_adverts_only_where_they_are_more_than_a_page()
     up, down = pages(range(120)), pages(range(159, 39, -1))
     foreign = frozenset({900, 901})
     adverts = [with_adverts(walk, sorted(foreign)) for walk in (up, down)]
-    assert meet(*adverts, SIZE, foreign=foreign) == Meeting(160, exact=True)
+    assert find_overlap(*adverts, SIZE, foreign=foreign) == Overlap(160, exact=True)
     among = [[[*page[:5], 900 + n % 2, *page[6:]] for n, page in enumerate(up)], down]
-    met = meet(*among, SIZE, foreign=foreign)
+    met = find_overlap(*among, SIZE, foreign=foreign)
     assert met is None or not met.exact
 
 
 @pytest.mark.parametrize("walk", [[], [[]], [[], []]])
 def test_walks_that_showed_nothing_do_not_meet(walk: list[list[int]]) -> None:
     """Nothing tells nothing."""
-    assert meet(walk, walk, SIZE) is None
-    assert meet(walk, pages(range(40)), SIZE) is None
+    assert find_overlap(walk, walk, SIZE) is None
+    assert find_overlap(walk, pages(range(40)), SIZE) is None
 
 
 def test_a_row_shown_twice_is_no_proof() -> None:
     """It moved; that another slipped past in its stead cannot be ruled out."""
     up = pages([*range(100), 99, *range(100, 119)])
     down = pages(range(159, 39, -1))
-    assert meet(pages(range(120)), down, SIZE) == Meeting(160, exact=True)
-    met = meet(up, down, SIZE)
+    assert find_overlap(pages(range(120)), down, SIZE) == Overlap(160, exact=True)
+    met = find_overlap(up, down, SIZE)
     assert met is None or not met.exact

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from tests.support.shop import ROOT, BudgetSpentError, Driver, Product, Shop
 from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.splitting import Family
+from tmapi_async.crawl.splitting import SplitPlanner
 
 FLAGS = ("free_shipping", "new_arrival")
 PRICES = st.one_of(
@@ -47,9 +47,9 @@ def shops(draw: st.DrawFn, *, prices: st.SearchStrategy[Decimal | None] = PRICES
     )
 
 
-def family(shop: Shop, root: Listing = ROOT) -> Family:
+def family(shop: Shop, root: Listing = ROOT) -> SplitPlanner:
     """A planner for a shop's endpoint."""
-    return Family(root, flags=shop.flags, ceiling=shop.ceiling)
+    return SplitPlanner(root, flags=shop.flags, ceiling=shop.ceiling)
 
 
 def priced(shop: Shop) -> set[int]:

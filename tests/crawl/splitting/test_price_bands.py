@@ -12,7 +12,7 @@ from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2
 from tmapi_async.api.listings import describe
 from tmapi_async.crawl.splitting.price_bands import (
     Band,
-    Facts,
+    PriceFacts,
     Reach,
     choose,
     cut,
@@ -55,7 +55,7 @@ def test_no_price_is_lost_between_two_bands(
     """What a band has to show, one of its sides shows, for every meaning of the bounds."""
     start, end = meaning
     high = None if width is None else (low or Decimal(0)) + width * CENT
-    proven = Facts(start and data.draw(st.booleans()), end and data.draw(st.booleans()))
+    proven = PriceFacts(start and data.draw(st.booleans()), end and data.draw(st.booleans()))
     band = Band(
         low,
         high,
@@ -110,17 +110,17 @@ def test_a_first_page_of_one_price_has_it_cut_off() -> None:
 def test_only_proven_bounds_are_tightened() -> None:
     """A bound moves in by a step where it is known to show itself and is a neighbour's."""
     band = Band(Decimal(5), Decimal(6))
-    assert tightened(band, Facts(), CENT) == band
+    assert tightened(band, PriceFacts(), CENT) == band
     narrower = Band(Decimal("5.01"), Decimal("5.99"), owns_low=True, owns_high=True)
-    assert tightened(band, Facts(start=True, end=True), CENT) == narrower
-    assert tightened(narrower, Facts(start=True, end=True), CENT) == narrower
+    assert tightened(band, PriceFacts(start=True, end=True), CENT) == narrower
+    assert tightened(narrower, PriceFacts(start=True, end=True), CENT) == narrower
 
 
 def test_a_row_at_a_bound_proves_it() -> None:
     """A bound is inclusive when a row of exactly that price was shown, in any spelling."""
     band = Band(Decimal(5), Decimal(6))
-    assert band.facts([Decimal("5.00"), Decimal("5.10")]) == Facts(start=True)
-    assert band.facts([Decimal("5.99"), Decimal("6.0")]) == Facts(end=True)
+    assert band.facts([Decimal("5.00"), Decimal("5.10")]) == PriceFacts(start=True)
+    assert band.facts([Decimal("5.99"), Decimal("6.0")]) == PriceFacts(end=True)
 
 
 def test_the_step_follows_the_finest_price() -> None:

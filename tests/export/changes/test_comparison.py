@@ -14,7 +14,7 @@ from tests.support.journals import body, write
 from tests.support.journals import row as journal_row
 from tmapi_async.export.changes.change_files import amount, json_lines, write_file
 from tmapi_async.export.changes.comparison import compare_runs
-from tmapi_async.export.changes.kinds import KINDS, SIGHTING, compare, latest, tallies
+from tmapi_async.export.changes.kinds import KINDS, SIGHTING, change_counts, compare, latest
 
 LISTINGS = ("a", "b", "c")
 
@@ -140,7 +140,7 @@ def test_the_figures_of_the_categories_sum_to_the_changes():
     before = latest(sightings([row(1), row(2), row(3, sold=1)]))
     after = latest(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
     table, _ = compare(before, after, walked_before={"a"}, walked_both={"a"})
-    (figures,) = tallies(before, after, table).values()
+    (figures,) = change_counts(before, after, table).values()
     assert (figures.before, figures.after) == (3, 3)
     assert {kind: getattr(figures, kind) for kind in KINDS} == {
         "new": 1,
@@ -155,7 +155,7 @@ def test_listings_without_a_category_are_counted_one_by_one():
     """Categories come first, by their numbers; what has none is counted by its listing."""
     before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
     table, _ = compare(before, sightings([]), walked_before=set(), walked_both={"b", "d"})
-    found = tallies(before, sightings([]), table)
+    found = change_counts(before, sightings([]), table)
     assert [(name, one.before, one.gone) for name, one in found.items()] == [
         ("9", 1, 0),
         ("10", 2, 1),

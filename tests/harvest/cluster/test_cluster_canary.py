@@ -12,7 +12,7 @@ from distributed import Client
 
 from tests.support.clustered import LIMIT, harvest, held, job, truth
 from tmapi_async.errors import WorkerRefusedError
-from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.sandbox import Sandbox
 
 
@@ -86,7 +86,7 @@ async def test_workers_find_the_token_where_they_are_told(workers, path, tmp_pat
             f"file:{tmp_path / 'tokens'}": ["other", "right"],
         }
         for number, (place, tokens) in enumerate(places.items()):
-            most = {"tokens": TokenPlace.parse(place)}
+            most = {"tokens": TokenSource.parse(place)}
             file = path.with_suffix(f".{number}")
             result = await harvest(sandbox, file, workers.address, tokens=tokens, most=most)
             assert result.complete
@@ -97,7 +97,7 @@ async def test_workers_find_the_token_where_they_are_told(workers, path, tmp_pat
             ("env:TMAPI_TEST_NOTHING", "holds 0 tokens"),
             ("file:/nowhere", "cannot be read"),
         ):
-            most = {"tokens": TokenPlace.parse(place)}
+            most = {"tokens": TokenSource.parse(place)}
             result = await harvest(sandbox, path, workers.address, tokens=["other"], most=most)
             assert isinstance(result.error, WorkerRefusedError)
             assert reason in str(result.error)
@@ -108,4 +108,4 @@ async def test_workers_find_the_token_where_they_are_told(workers, path, tmp_pat
 def test_a_place_that_is_none_is_refused(text):
     """Only env:NAME and file:PATH say where a token is."""
     with pytest.raises(ValueError, match="env:NAME or file:PATH"):
-        TokenPlace.parse(text)
+        TokenSource.parse(text)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmapi_async.harvest.cluster.event_merge import ANSWERED, REFUSED, SENT, Recorder, Replay
+from tmapi_async.harvest.cluster.event_merge import (
+    ANSWERED,
+    REFUSED,
+    SENT,
+    EventRecorder,
+    EventReplay,
+)
 
 EVENTS = st.lists(
     st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1, max_size=60
@@ -38,8 +44,8 @@ class Heard:
 @given(events=EVENTS, offsets=st.tuples(*[st.sampled_from((0.0, 64.0, -32.0))] * 3))
 def test_events_of_many_gates_are_played_as_those_of_one(events, offsets):
     """In order of time and with the requests of all in flight, whenever each gate reports."""
-    one, replay = Heard(), Replay(many := Heard(), lambda _: None)
-    recorders, open_ = [Recorder() for _ in range(3)], [[], [], []]
+    one, replay = Heard(), EventReplay(many := Heard(), lambda _: None)
+    recorders, open_ = [EventRecorder() for _ in range(3)], [[], [], []]
 
     def report(gate, now):
         offset = offsets[gate]
@@ -82,8 +88,8 @@ def test_events_of_many_gates_are_played_as_those_of_one(events, offsets):
 
 def test_a_gate_that_is_silent_holds_up_no_more_than_what_it_may_have_seen():
     """What one gate tells waits for another that has requests at the server, and for no other."""
-    replay = Replay(heard := Heard(), lambda _: None)
-    recorder = Recorder()
+    replay = EventReplay(heard := Heard(), lambda _: None)
+    recorder = EventRecorder()
     recorder.add(SENT, 1.0, 1.0, 1)
     replay.report("busy", recorder.take(), offset=0.0, clock=1.0, busy=1)
     replay.report("idle", b"", offset=0.0, clock=0.0, busy=0)
@@ -98,8 +104,8 @@ def test_a_gate_that_is_silent_holds_up_no_more_than_what_it_may_have_seen():
 
 def test_a_ghost_is_laid_without_an_event():
     """A gate that tells of fewer requests than its events left has laid ghosts."""
-    replay = Replay(Heard(), lambda _: None)
-    recorder = Recorder()
+    replay = EventReplay(Heard(), lambda _: None)
+    recorder = EventRecorder()
     recorder.add(SENT, 1.0, 1.0, 1)
     replay.report("gate", recorder.take(), offset=0.0, clock=1.0, busy=1)
     replay.play(1.0)

@@ -8,11 +8,11 @@ import pytest
 
 from tmapi_async import TMAPI, errors
 from tmapi_async.api.listings import category_items
-from tmapi_async.crawl.outcomes import Opening
+from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.errors import ClusterError, TMAPIError
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.harvest.cluster.coordinator.connections import check_versions
-from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, Hands
+from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, AccountPlugin
 
 KINDS = [
     kind
@@ -45,10 +45,10 @@ def test_an_error_of_no_class_of_ours_is_a_plain_one():
 def test_a_listing_arrives_with_all_that_is_held_of_it():
     """Its pages, which of them say that more follows, and the items seen."""
     listing = category_items(7, free_shipping=True)
-    opening = Opening(
+    opening = ListingTask(
         listing=listing, max_pages=9, hint=5, held={2: True, 1: True, 4: False}, seen={3, 2**62}
     )
-    stretch = say.Stretch("seat 1", 1, (say.Errand.of(12, opening),))
+    stretch = say.TaskBatch("seat 1", 1, (say.TaskSpec.of(12, opening),))
     made = pickle.loads(pickle.dumps(stretch)).errands[0].opening()  # noqa: S301 - our own
     assert made.listing == listing
     assert made.held == {2: True, 1: True, 4: False}
@@ -60,10 +60,10 @@ def test_what_says_the_token_does_not_show_it(canary):
     """Neither the message that holds it, nor the first one, nor the plugin."""
     api = TMAPI(canary.token)
     hello = say.Hello("seat 1", 0, "digest", None, api.settings, False, 30.0)
-    shown = [repr(say.Secret(canary.token)), repr(hello), repr(Hands()), repr(api)]
+    shown = [repr(say.Secret(canary.token)), repr(hello), repr(AccountPlugin()), repr(api)]
     assert all(canary.absent_from(text) for text in shown)
     assert canary.absent_from(say.encode(hello))
-    assert canary.absent_from(pickle.dumps(Hands()))
+    assert canary.absent_from(pickle.dumps(AccountPlugin()))
 
 
 def node(python=f"{PYTHON}.1.final.0", version=VERSION, **packages):

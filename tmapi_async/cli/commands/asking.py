@@ -15,8 +15,8 @@ from tmapi_async.cli import console
 from tmapi_async.cli.app import app
 from tmapi_async.cli.options import cluster_options as clustering
 from tmapi_async.cli.options import connection_options as options
-from tmapi_async.cli.options.listing_options import FILTERS, Asked, Wanted
-from tmapi_async.cli.options.split_options import Dividing
+from tmapi_async.cli.options.listing_options import FILTERS, ListingOptions, ListingSet
+from tmapi_async.cli.options.split_options import SplitOptions
 from tmapi_async.errors import InvalidRequestError
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -114,10 +114,10 @@ class Looking(msgspec.Struct, frozen=True, kw_only=True):
 def _items(
     *,
     context: typer.Context,
-    asked: Asked,
+    asked: ListingOptions,
     streaming: Streaming,
-    dividing: Dividing,
-    connection: options.Connection,
+    dividing: SplitOptions,
+    connection: options.ConnectionOptions,
     telling: options.Telling,
 ) -> None:
     """Stream every item of the categories as JSON lines to standard output.
@@ -150,7 +150,7 @@ def _items(
 def _categories(
     *,
     looking: Looking,
-    connection: options.Connection,
+    connection: options.ConnectionOptions,
     telling: options.Telling,
 ) -> None:
     """Show the tree of categories."""
@@ -181,11 +181,11 @@ def _categories(
 def _harvest(
     *,
     context: typer.Context,
-    asked: Asked,
+    asked: ListingOptions,
     keeping: Keeping,
-    dividing: Dividing,
-    connection: options.Connection,
-    clusters: clustering.Clustering,
+    dividing: SplitOptions,
+    connection: options.ConnectionOptions,
+    clusters: clustering.ClusterOptions,
     telling: options.Telling,
 ) -> None:
     """Walk the categories into a journal that no interruption can hurt.
@@ -233,7 +233,9 @@ def _harvest(
 class _Given:
     """What a command was given: by its options, or by a job file that those win over."""
 
-    def __init__(self, context: typer.Context, asked: Asked, more: Mapping[str, Any]) -> None:
+    def __init__(
+        self, context: typer.Context, asked: ListingOptions, more: Mapping[str, Any]
+    ) -> None:
         self._context = context
         self._asked = asked
         self._options: dict[str, Any] = {}
@@ -279,9 +281,9 @@ class _Given:
         }
         return msgspec.structs.replace(struct, **told)
 
-    def wanted(self, *, quiet: bool) -> Wanted:
+    def wanted(self, *, quiet: bool) -> ListingSet:
         """The listings."""
-        found = Wanted(self._groups)
+        found = ListingSet(self._groups)
         if found.repeated and not quiet:
             console.tell(f"{found.repeated} repeated {_what(self._asked)} left out: "
                          "each is walked once")  # fmt: skip
@@ -292,7 +294,7 @@ def _shown(name: str) -> str:
     return "CAT" if name == "cats" else f"--{name.replace('_', '-')}"
 
 
-def _what(asked: Asked) -> str:
+def _what(asked: ListingOptions) -> str:
     return "IDs are" if asked.cats else "listings are"
 
 

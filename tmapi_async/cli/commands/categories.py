@@ -16,7 +16,7 @@ from rich.tree import Tree
 
 from tmapi_async.cli import console
 from tmapi_async.cli import runner as running
-from tmapi_async.cli.options.connection_options import Connection
+from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.output import Output, ReaderGoneError
 from tmapi_async.cli.summary import OK, PARTIAL, USAGE, StoppedBy, Summary, stopped_by
 from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
@@ -47,7 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     leaves: bool
     journal: Path | None
     refresh: bool
-    connection: Connection
+    connection: ConnectionOptions
     json: bool
     quiet: bool
 

@@ -14,7 +14,7 @@ from tmapi_async.cli.summary import OK, PARTIAL, USAGE
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError, JournalError
 from tmapi_async.export.changes.change_files import amount, check_file, json_lines, write_file
 from tmapi_async.export.changes.comparison import Comparison, compare_runs, largest
-from tmapi_async.export.changes.kinds import Tally
+from tmapi_async.export.changes.kinds import ChangeCounts
 
 _STDOUT = "-"
 
@@ -63,8 +63,8 @@ class Summary(msgspec.Struct):
     listings: int
     partial: int
     unsure: int
-    total: Tally
-    categories: dict[str, Tally]
+    total: ChangeCounts
+    categories: dict[str, ChangeCounts]
 
 
 def changes(request: Request) -> int:
@@ -116,16 +116,16 @@ def summary(found: Comparison) -> Summary:
         partial=found.partial,
         unsure=found.unsure,
         total=found.total,
-        categories=found.tallies,
+        categories=found.change_counts,
     )
 
 
 def lines(found: Comparison, top: int) -> Iterator[str]:
     """The comparison for a person."""
-    listed = found.tallies and not any(name.isdigit() for name in found.tallies)
+    listed = found.change_counts and not any(name.isdigit() for name in found.change_counts)
     by = "listing" if listed else "category"
-    heads = (by, *(f">{name}" for name in Tally.__struct_fields__))
-    rows = [(name, *_figures(tally)) for name, tally in found.tallies.items()]
+    heads = (by, *(f">{name}" for name in ChangeCounts.__struct_fields__))
+    rows = [(name, *_figures(tally)) for name, tally in found.change_counts.items()]
     rows.append(("all", *_figures(found.total)))
     yield f"Run {found.before.id} -> run {found.after.id}"
     yield from tables.lines(heads, rows)
@@ -139,8 +139,8 @@ def lines(found: Comparison, top: int) -> Iterator[str]:
         )
 
 
-def _figures(tally: Tally) -> tuple[int, ...]:
-    return tuple(getattr(tally, name) for name in Tally.__struct_fields__)
+def _figures(tally: ChangeCounts) -> tuple[int, ...]:
+    return tuple(getattr(tally, name) for name in ChangeCounts.__struct_fields__)
 
 
 def _largest(found: Comparison, kind: str, top: int) -> Iterator[str]:

@@ -30,7 +30,7 @@ from tmapi_async.errors import (
 )
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS
-from tmapi_async.export.sinks import Landed
+from tmapi_async.export.sinks import DestinationResult
 
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
 
@@ -151,7 +151,7 @@ def lines(summary: ExportSummary) -> Iterator[str]:
     yield from _left_out(summary)
 
 
-def _landed(done: Landed) -> str:
+def _landed(done: DestinationResult) -> str:
     where = "standard output" if done.to == "-" else done.to
     if done.inserted is not None:
         changed = f"{done.updated:,} changed, {done.unchanged:,} as before"

@@ -12,10 +12,10 @@ from tmapi_async.cli import console
 from tmapi_async.cli import listing_table as listings
 from tmapi_async.cli import progress_display as display
 from tmapi_async.cli import runner as running
-from tmapi_async.cli.options.cluster_options import Clustering
-from tmapi_async.cli.options.connection_options import Connection
-from tmapi_async.cli.options.listing_options import Wanted
-from tmapi_async.cli.options.split_options import Dividing, tell_account, tell_handed_over
+from tmapi_async.cli.options.cluster_options import ClusterOptions
+from tmapi_async.cli.options.connection_options import ConnectionOptions
+from tmapi_async.cli.options.listing_options import ListingSet
+from tmapi_async.cli.options.split_options import SplitOptions, tell_account, tell_handed_over
 from tmapi_async.cli.summary import OK, PARTIAL, USAGE, Summary
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import DiskError, InvalidRequestError, TMAPIError
@@ -45,18 +45,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         dividing: How listings that the API cuts short are divided.
     """
 
-    wanted: Wanted
+    wanted: ListingSet
     journal: Path
     refresh: bool
     max_pages: int | None
     most_rejects: float
     to: list[str]
-    connection: Connection
+    connection: ConnectionOptions
     json: bool
     quiet: bool
     arguments: list[str]
-    clustering: Clustering = Clustering()
-    dividing: Dividing = Dividing()
+    clustering: ClusterOptions = ClusterOptions()
+    dividing: SplitOptions = SplitOptions()
 
     def endpoints(self) -> set[str]:
         """Names of the endpoints that are asked."""

@@ -14,9 +14,9 @@ import msgspec
 from tmapi_async.api.rows import json_lines
 from tmapi_async.cli import console
 from tmapi_async.cli import runner as running
-from tmapi_async.cli.options.connection_options import Connection
-from tmapi_async.cli.options.listing_options import Wanted
-from tmapi_async.cli.options.split_options import Dividing, tell_account, tell_handed_over
+from tmapi_async.cli.options.connection_options import ConnectionOptions
+from tmapi_async.cli.options.listing_options import ListingSet
+from tmapi_async.cli.options.split_options import SplitOptions, tell_account, tell_handed_over
 from tmapi_async.cli.output import Output, ReaderGoneError
 from tmapi_async.cli.summary import OK, PARTIAL, StoppedBy, Summary, stopped_by
 from tmapi_async.client.client import TMAPI
@@ -40,11 +40,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         quiet: No progress, no summary.
     """
 
-    wanted: Wanted
+    wanted: ListingSet
     max_pages: int | None
     unique: bool
-    dividing: Dividing
-    connection: Connection
+    dividing: SplitOptions
+    connection: ConnectionOptions
     json: bool
     quiet: bool
 

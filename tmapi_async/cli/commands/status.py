@@ -9,7 +9,8 @@ from pathlib import Path
 from tmapi_async.cli import console, tables
 from tmapi_async.cli import listing_table as listings
 from tmapi_async.cli.summary import OK, USAGE, StoppedBy, Summary
-from tmapi_async.harvest import JournalError, JournalReader
+from tmapi_async.errors import JournalError
+from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 _RUN_HEADS = (">run", "begun", "ended", ">complete", ">capped", ">failed", ">unfinished")

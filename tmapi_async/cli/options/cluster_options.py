@@ -12,7 +12,7 @@ import typer
 
 from tmapi_async.cli import console
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.cluster.token_source import TokenSource
 
 _PANEL = "Many machines"
 
@@ -47,7 +47,7 @@ WorkerTokenOption: TypeAlias = Annotated[
 ]
 
 
-class Clustering(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks.
 
     Attributes:
@@ -88,13 +88,13 @@ class Clustering(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a cluster is to ask."""
         return self.cluster is not None or self.workers is not None
 
-    def place(self) -> TokenPlace | None:
+    def place(self) -> TokenSource | None:
         """Where workers find the token, or None.
 
         Raises:
             InvalidRequestError: It is no such place.
         """
-        return None if self.worker_token is None else TokenPlace.parse(self.worker_token)
+        return None if self.worker_token is None else TokenSource.parse(self.worker_token)
 
     @asynccontextmanager
     async def address(self) -> AsyncIterator[str | None]:

@@ -145,7 +145,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     verbose: VerboseOption = 0
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a command reaches the API: options of every command that sends requests."""
 
     max_requests: MaxRequestsOption = None

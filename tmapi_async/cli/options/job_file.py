@@ -33,7 +33,7 @@ from tmapi_async.cli.textfiles import read_text
 from tmapi_async.errors import InvalidRequestError
 
 from .id_lists import read_ids
-from .listing_options import Group, find_endpoint
+from .listing_options import ListingGroup, find_endpoint
 
 _KEYS = {
     "cat_ids": "cat_id",
@@ -55,7 +55,7 @@ class JobFile(msgspec.Struct, frozen=True):
     """
 
     options: dict[str, Any]
-    groups: list[Group]
+    groups: list[ListingGroup]
 
 
 def read_job(path: Path, allowed: Mapping[str, type | tuple[type, ...]]) -> JobFile:
@@ -119,7 +119,7 @@ class _Reader:
     def _known(self) -> str:
         return ", ".join(self._allowed)
 
-    def _group(self, number: int, table: object) -> Group:
+    def _group(self, number: int, table: object) -> ListingGroup:
         if not isinstance(table, dict):
             self._refuse(None, "listings", "listings must be tables: [[listings]]")
         params = dict(table)
@@ -141,7 +141,7 @@ class _Reader:
                 _check(endpoint, key, value)
         first = next((key for key, param in _KEYS.items() if param in keys), "endpoint")
         with self._at(number, first):
-            return Group(endpoint, params, keys, repeated)
+            return ListingGroup(endpoint, params, keys, repeated)
 
     def _values(
         self, number: int, key: str, param: str, given: object, source: object

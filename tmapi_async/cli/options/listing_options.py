@@ -29,7 +29,7 @@ def _option(name: str, text: str, metavar: str | None = None) -> Any:
     )
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for: options of the commands that walk listings."""
 
     cats: Annotated[
@@ -116,7 +116,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_pages is not None and self.max_pages < 1:
             raise InvalidRequestError(f"--max-pages must be at least 1, not {self.max_pages}")
 
-    def group(self, stdin: BinaryIO) -> Group:
+    def group(self, stdin: BinaryIO) -> ListingGroup:
         """The listings that the options and arguments describe.
 
         Raises:
@@ -143,7 +143,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if not keys:
             words = " or ".join(_TYPED_AS[name] for name in endpoint.required)
             raise InvalidRequestError(f"--endpoint {endpoint.short} needs {words}")
-        return Group(endpoint, given, keys, repeated)
+        return ListingGroup(endpoint, given, keys, repeated)
 
 
 FILTERS = (
@@ -215,7 +215,7 @@ def _refuse_others(endpoint: Endpoint, takes: set[str], **given: list[str] | Non
             )
 
 
-class Group:
+class ListingGroup:
     """Listings that differ in their keys alone, made as they are asked for.
 
     Args:
@@ -264,7 +264,7 @@ class Group:
                 yield make_listing(self._endpoint, {**fixed, **text})
 
 
-class Wanted:
+class ListingSet:
     """Every listing that a command asks for, each once; made anew each time it is walked through.
 
     Args:
@@ -274,7 +274,7 @@ class Wanted:
         repeated: How many were left out, since they were given before.
     """
 
-    def __init__(self, groups: Iterable[Group]) -> None:
+    def __init__(self, groups: Iterable[ListingGroup]) -> None:
         self._groups = list(groups)
         self.repeated = sum(group.repeated for group in self._groups)
         self._count = sum(map(len, self._groups))

@@ -16,12 +16,12 @@ from tmapi_async.crawl.splitting import Expectation, Reconciliation, divisible
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
 
-from .listing_options import Wanted
+from .listing_options import ListingSet
 
 _PANEL = "Past the ceiling"
 
 
-class Dividing(msgspec.Struct, frozen=True, kw_only=True):
+class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the commands that walk listings: how those that are cut short are divided."""
 
     split: Annotated[
@@ -56,7 +56,7 @@ class Dividing(msgspec.Struct, frozen=True, kw_only=True):
         if self.split and max_pages is not None:
             raise InvalidRequestError("--split walks all of a listing: leave out --max-pages")
 
-    def checked(self, wanted: Wanted) -> Wanted:
+    def checked(self, wanted: ListingSet) -> ListingSet:
         """The listings, none of which is such that it cannot be divided if that is asked.
 
         Raises:
@@ -65,7 +65,7 @@ class Dividing(msgspec.Struct, frozen=True, kw_only=True):
         self.asked(wanted)
         return wanted
 
-    def asked(self, wanted: Wanted) -> list[Listing]:
+    def asked(self, wanted: ListingSet) -> list[Listing]:
         """Of each endpoint and its filters a listing as it is asked for in the end."""
         samples = wanted.samples()
         return list(map(divisible, samples)) if self.split else samples

@@ -2,8 +2,8 @@
 
 To the crawl a splitter is the source of its listings. A listing to be divided is opened for its
 first page alone, as is every part of it; what the planner then wants walked is opened again, with
-that page held. Nothing is asked twice: pages that the caller holds from before (`Shelf`) are shown
-to the planner in place of requests.
+that page held. Nothing is asked twice: pages that the caller holds from before (`HeldPages`) are
+shown to the planner in place of requests.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import msgspec
 
 from tmapi_async.api.listings import Listing, endpoint_of
 from tmapi_async.api.replies import Page
-from tmapi_async.crawl.outcomes import USUAL_CEILING, Ending, ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import USUAL_CEILING, Ending, ListingOutcome, ListingTask
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 
-from . import Expectation, Family, Reconciliation, Sight, Step
+from . import Expectation, Observation, Reconciliation, SplitPlanner, SplitQuery
 
 _MOST_FAMILIES = 8
 """Listings divided at a time: of each, all item IDs are held."""
@@ -63,7 +63,7 @@ def read_split(value: object) -> Split | None:
     return value
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldPart(msgspec.Struct, frozen=True):
     """What is known of a part from before.
 
     Attributes:
@@ -71,14 +71,14 @@ class Held(msgspec.Struct, frozen=True):
         ending: How its walk ended, if it did.
     """
 
-    pages: Sequence[Sight] = ()
+    pages: Sequence[Observation] = ()
     ending: Ending | None = None
 
 
-class Shelf(Protocol):
+class HeldPages(Protocol):
     """Where the caller keeps parts: they outlive the process there."""
 
-    def take_part(self, root: Listing, part: Listing) -> Held:
+    def take_part(self, root: Listing, part: Listing) -> HeldPart:
         """What is held of a part, which is about to be used."""
         ...
 
@@ -100,13 +100,13 @@ class _Divided:
 
     def __init__(self, root: Listing, ceiling: int) -> None:
         self.root = root
-        self.plan = Family(root, flags=endpoint_of(root).flags, ceiling=ceiling)
-        self.held: dict[Listing, Held] = {}
-        self.first: dict[Listing, Sight] = {}
+        self.plan = SplitPlanner(root, flags=endpoint_of(root).flags, ceiling=ceiling)
+        self.held: dict[Listing, HeldPart] = {}
+        self.first: dict[Listing, Observation] = {}
         self.probing: set[Listing] = set()  # opened for their first page alone
         self.open: set[Listing] = set()  # opened or waiting to be, the probes among them
         self.errors: list[TMAPIError] = []
-        self.steps: deque[Step] = deque()
+        self.steps: deque[SplitQuery] = deque()
         self.busy = False
         self.told = False
         self.second = -1  # second looks told of; none of a settled plan yet
@@ -116,10 +116,10 @@ class _Divided:
 class _Later:
     """The next listing of a source, waited for in the background: parts must not wait for it."""
 
-    def __init__(self, source: AsyncGenerator[Opening], changed: asyncio.Event) -> None:
+    def __init__(self, source: AsyncGenerator[ListingTask], changed: asyncio.Event) -> None:
         self._source = source
         self._changed = changed
-        self._task: asyncio.Task[Opening | None] | None = None
+        self._task: asyncio.Task[ListingTask | None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,7 +136,7 @@ class _Later:
             self._task.add_done_callback(lambda _: self._changed.set())
         return self._task.done()
 
-    def take(self) -> Opening | None:
+    def take(self) -> ListingTask | None:
         """The next one, or None after the last.
 
         Raises:
@@ -146,11 +146,11 @@ class _Later:
         assert task is not None  # noqa: S101 - `ask` said that it is done
         return task.result()
 
-    async def _next(self) -> Opening | None:
+    async def _next(self) -> ListingTask | None:
         return await anext(self._source, None)
 
 
-class Splitter:
+class SplitDriver:
     """Divides listings of a crawl. Its `page` and `ended` are told what the crawl brings.
 
     Args:
@@ -164,21 +164,21 @@ class Splitter:
         split: Split,
         *,
         divided: Callable[[ListingOutcome], None],
-        shelf: Shelf | None = None,
+        shelf: HeldPages | None = None,
     ) -> None:
         self._split = split
         self._divided = divided
         self._shelf = shelf
         self._families: dict[Listing, _Divided] = {}
         self._owners: dict[Listing, _Divided] = {}
-        self._ready: deque[Opening] = deque()
+        self._ready: deque[ListingTask] = deque()
         self._changed = asyncio.Event()
         self.accounts: list[Reconciliation] = []
 
     def __contains__(self, listing: object) -> bool:
         return listing in self._owners
 
-    async def openings(self, source: AsyncGenerator[Opening]) -> AsyncGenerator[Opening]:
+    async def openings(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
         """The listings of a source, each followed by the parts into which it is divided."""
         more = True
         async with aclosing(source) as roots, _Later(roots, self._changed) as later:
@@ -209,10 +209,10 @@ class Splitter:
         if family is None:
             return page
         fresh = {item.item_id: item for item in page.items if not family.plan.knows(item.item_id)}
-        self._show(family, listing, Sight.of(page))
+        self._show(family, listing, Observation.of(page))
         return page.only([*fresh.values()])
 
-    def _show(self, family: _Divided, listing: Listing, sight: Sight) -> None:
+    def _show(self, family: _Divided, listing: Listing, sight: Observation) -> None:
         if sight.number == 1:
             family.first.setdefault(listing, sight)
         self._follow(family, family.plan.page(listing, sight))
@@ -246,7 +246,7 @@ class Splitter:
 
     # -- what the planner wants
 
-    def _follow(self, family: _Divided, steps: Iterable[Step]) -> None:
+    def _follow(self, family: _Divided, steps: Iterable[SplitQuery]) -> None:
         family.steps += steps
         if family.busy:
             return  # pages held from before are shown while a step is taken: one at a time
@@ -265,7 +265,9 @@ class Splitter:
             raise InvalidRequestError(f"{listing} is asked for as a part of another listing too")
         self._owners[listing] = family
         family.open.add(listing)
-        held = self._shelf.take_part(family.root, listing) if self._shelf is not None else Held()
+        held = (
+            self._shelf.take_part(family.root, listing) if self._shelf is not None else HeldPart()
+        )
         if held.pages:
             family.held[listing] = held
             for sight in held.pages:
@@ -274,10 +276,10 @@ class Splitter:
                 family.open.discard(listing)
             return
         family.probing.add(listing)
-        self._queue(family, Opening(listing=listing, max_pages=1, part=True))
+        self._queue(family, ListingTask(listing=listing, max_pages=1, part=True))
 
     def _walk(self, family: _Divided, listing: Listing) -> None:
-        held = family.held.get(listing) or Held((family.first[listing],))
+        held = family.held.get(listing) or HeldPart((family.first[listing],))
         family.open.add(listing)
         last = held.pages[-1]
         # Pages come side by side: where work was stopped, some before the last may be missing.
@@ -288,7 +290,7 @@ class Splitter:
             return
         self._queue(
             family,
-            Opening(
+            ListingTask(
                 listing=listing,
                 held={sight.number: sight.has_next for sight in held.pages},
                 seen={item for sight in held.pages for item in sight.ids},
@@ -297,7 +299,7 @@ class Splitter:
             ),
         )
 
-    def _queue(self, family: _Divided, opening: Opening) -> None:
+    def _queue(self, family: _Divided, opening: ListingTask) -> None:
         if self._shelf is not None:
             self._shelf.begin_part(family.root, opening.listing)
         self._ready.append(opening)

@@ -7,7 +7,7 @@ from math import ceil
 
 from tmapi_async.api.listings import Listing
 
-from .plan_runner import Roster
+from .plan_runner import PlanRunner
 from .reconciliation import Expectation, Reconciliation
 from .split_parts import Part
 
@@ -15,7 +15,7 @@ _ENOUGH = 10  # prices that make a sample
 _SHARE = 0.1  # of the sample that must have been placed before it says anything
 
 
-def expect(roster: Roster, root: Listing) -> Expectation:
+def expect(roster: PlanRunner, root: Listing) -> Expectation:
     """What is to be spent from here on."""
     size = roster.page_size
     parts = roster.parts.values()
@@ -41,7 +41,7 @@ def expect(roster: Roster, root: Listing) -> Expectation:
     return Expectation(least=least, likely=likely, settled=False, reason=reason)
 
 
-def _settled(roster: Roster, least: int) -> Expectation:
+def _settled(roster: PlanRunner, least: int) -> Expectation:
     walks = sum(part.walked for part in roster.parts.values())
     second = sum(len(draft.parts) if draft.inner else draft.again for draft in roster.drafts)
     again = f", {second:,} of them again for what brought too little" if second else ""
@@ -49,13 +49,13 @@ def _settled(roster: Roster, least: int) -> Expectation:
     return Expectation(least=least, likely=least, settled=True, reason=reason, second=second)
 
 
-def _left(part: Part, promised: int, roster: Roster) -> int:
+def _left(part: Part, promised: int, roster: PlanRunner) -> int:
     """Pages that a walk has still to bring; what fills the ceiling shows no more than that."""
     rows = min(promised if part.first is None else part.total, roster.ceiling)
     return max(1, ceil(rows / roster.page_size)) - len(part.pages)
 
 
-def _unplaced(roster: Roster, root: Listing) -> float | None:
+def _unplaced(roster: PlanRunner, root: Listing) -> float | None:
     """Rows that are in no part that fits, by the share of the first page's prices there."""
     sample = roster.parts[root].prices
     placed: set[int] = set()
@@ -75,7 +75,7 @@ def _bounds(listing: Listing) -> tuple[Decimal, Decimal]:
     return Decimal(params.get("price_start") or 0), Decimal(params.get("price_end") or "inf")
 
 
-def reconcile(roster: Roster, root: Listing, *, finer: bool) -> Reconciliation:
+def reconcile(roster: PlanRunner, root: Listing, *, finer: bool) -> Reconciliation:
     """What came of it, so far."""
     pieces = tuple(draft.piece() for draft in roster.drafts)
     parts = roster.parts

@@ -34,7 +34,7 @@ _STRAYING = 0.1  # of all rows: so far may a row have moved
 # Where ties come in one order both ways, or in any, a tenth to a fifth would agree by chance.
 
 
-class Meeting(msgspec.Struct, frozen=True):
+class Overlap(msgspec.Struct, frozen=True):
     """Where two walks met.
 
     Attributes:
@@ -46,9 +46,9 @@ class Meeting(msgspec.Struct, frozen=True):
     exact: bool
 
 
-def meet(
+def find_overlap(
     rising: Pages, falling: Pages, size: int, *, foreign: AbstractSet[int] = frozenset()
-) -> Meeting | None:
+) -> Overlap | None:
     """Where two walks in opposite orders met; None if nothing says that they did.
 
     Args:
@@ -60,7 +60,7 @@ def meet(
     for up, down in product(_own(rising, size, foreign), _own(falling, size, foreign)):
         shared = _backwards(up, down)
         if shared >= max(size, _LEAST):
-            return Meeting(len(up) + len(down) - shared, exact=True)
+            return Overlap(len(up) + len(down) - shared, exact=True)
     return _roughly(_places(rising, size, foreign), _places(falling, size, foreign))
 
 
@@ -112,7 +112,7 @@ def _backwards(rising: Sequence[int], falling: Sequence[int]) -> int:
     return len(back) if back == rising[::-1][: len(back)] else 0
 
 
-def _roughly(up: dict[int, int], down: dict[int, int]) -> Meeting | None:
+def _roughly(up: dict[int, int], down: dict[int, int]) -> Overlap | None:
     """Where two walks met, by the places of what they showed; see `_places`."""
     tell = [place + down[item] + 1 for item, place in up.items() if item in down]
     if len(tell) < _LEAST:
@@ -121,7 +121,7 @@ def _roughly(up: dict[int, int], down: dict[int, int]) -> Meeting | None:
     agree = sum(abs(one - rows) <= _STRAYING * rows for one in tell)
     shared = max(up.values()) + max(down.values()) + 2 - rows
     enough = max(_LEAST, _AGREEING * max(len(tell), shared))
-    return Meeting(rows, exact=False) if agree >= enough else None
+    return Overlap(rows, exact=False) if agree >= enough else None
 
 
 def _places(pages: Pages, size: int, foreign: AbstractSet[int]) -> dict[int, int]:

@@ -15,10 +15,10 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 
-from .overlap import Meeting
-from .queries import Sight, Step, turned
+from .overlap import Overlap
+from .queries import Observation, SplitQuery, turned
 from .reconciliation import Piece, Verdict
-from .split_parts import Census, Part
+from .split_parts import Part, PartCensus
 
 USUAL_PAGE = 20
 LOOK_AGAIN = 0.005
@@ -52,7 +52,7 @@ class _Task:
         self.parts: tuple[Part, ...] = ()
 
 
-class Draft:
+class PlanDraft:
     """A piece of the listing while it is walked; see `Piece`."""
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Draft:
         self.verdict = "failed" if "failed" in endings else "open"
         return False
 
-    def judge(self, meeting: Meeting | None) -> None:
+    def judge(self, meeting: Overlap | None) -> None:
         """Say what a price is that fills the ceiling, once both its orders have been walked."""
         if meeting is None:
             self.verdict = "short" if self.verdict == "proven" else self.verdict
@@ -122,7 +122,7 @@ class Draft:
         )
 
 
-class Roster:
+class PlanRunner:
     """Every part of a family.
 
     Args:
@@ -139,12 +139,12 @@ class Roster:
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
         self.parts: dict[Listing, Part] = {}
-        self.drafts: list[Draft] = []
-        self.census = Census()
+        self.drafts: list[PlanDraft] = []
+        self.census = PartCensus()
         self.requests = self.rows = self.rejects = 0
         self.page_size = USUAL_PAGE
         self._waiting: dict[tuple[Part, str], list[_Task]] = defaultdict(list)
-        self._steps: list[Step] = []
+        self._steps: list[SplitQuery] = []
 
     # -- what plans call
 
@@ -153,7 +153,7 @@ class Roster:
         part = self.parts.get(listing)
         if part is None:
             part = self.parts[listing] = Part(listing)
-            self._steps.append(Step("open", listing))
+            self._steps.append(SplitQuery("open", listing))
         return part
 
     def open_wanted(self, listing: Listing) -> Part:
@@ -172,14 +172,14 @@ class Roster:
         if not part.walked:
             self.spawn(self._alone(self.draft([part], inner=inner)))
 
-    def draft(self, parts: list[Part], *, inner: bool = False) -> Draft:
+    def draft(self, parts: list[Part], *, inner: bool = False) -> PlanDraft:
         """Walk parts, whether they fit or not, as one piece; its total is the first one's.
 
         Args:
             parts: The parts.
             inner: They lie within another piece.
         """
-        draft = Draft(parts, inner=inner)
+        draft = PlanDraft(parts, inner=inner)
         self.drafts.append(draft)
         for part in parts:
             self._set_walking(part)
@@ -191,7 +191,7 @@ class Roster:
 
     # -- what answers call
 
-    def take(self, part: Part, sight: Sight) -> bool:
+    def take(self, part: Part, sight: Observation) -> bool:
         """Take in a page; True if it is the part's first page, and new."""
         if not part.take(sight):
             return False
@@ -204,11 +204,11 @@ class Roster:
     def answered(self, part: Part) -> None:
         """A part's first page has come: say what is to be done with it, resume who waited."""
         if part.walked:
-            self._steps.append(Step("walk", part.listing))
+            self._steps.append(SplitQuery("walk", part.listing))
         else:
             self._walk_if_wanted(part)
         if not part.walked:
-            self._steps.append(Step("leave", part.listing))
+            self._steps.append(SplitQuery("leave", part.listing))
         self._wake(part, "first")
 
     def ended(self, part: Part, ending: str, error: str) -> None:
@@ -216,7 +216,7 @@ class Roster:
         part.ending, part.error = ending, error
         self._wake(part, "end")
 
-    def told(self) -> list[Step]:
+    def told(self) -> list[SplitQuery]:
         """The steps that have come up since the last call."""
         steps, self._steps = self._steps, []
         return steps
@@ -238,7 +238,7 @@ class Roster:
                 rows.append(max(0, self.ceiling - sum(part.total for part in known)))
         return rows
 
-    def _alone(self, draft: Draft) -> Plan:
+    def _alone(self, draft: PlanDraft) -> Plan:
         """See a part to its end; and once more the other way round if it brought too little."""
         yield Wait((draft.parts[0],), "end")
         if draft.settle() and draft.lacking:
@@ -263,7 +263,7 @@ class Roster:
         part.walked = True
         self.census.walked(part.items)
         if part.first is not None:
-            self._steps.append(Step("walk", part.listing))
+            self._steps.append(SplitQuery("walk", part.listing))
 
     def _run(self, task: _Task) -> None:
         for wait in task.plan:

@@ -20,11 +20,11 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import USUAL_CEILING
 
 from .estimates import expect, reconcile
-from .plan_runner import Plan, Roster, Wait
-from .price_bands import CENT, Band, Facts, Reach, choose, cut, finest, tightened, usable
-from .queries import DOWN, UP, Asker, Sight, Step
+from .plan_runner import Plan, PlanRunner, Wait
+from .price_bands import CENT, Band, PriceFacts, Reach, choose, cut, finest, tightened, usable
+from .queries import DOWN, UP, Observation, QueryBuilder, SplitQuery
 from .reconciliation import Expectation, Reconciliation
-from .single_price import Single, Singles
+from .single_price import SinglePrice, SinglePrices
 from .split_parts import Part
 
 
@@ -33,7 +33,7 @@ class _Region(msgspec.Struct, frozen=True):
 
     band: Band
     sort: str
-    facts: Facts
+    facts: PriceFacts
     reach: Reach
 
     def side(self, band: Band, sort: str) -> _Region:
@@ -41,7 +41,7 @@ class _Region(msgspec.Struct, frozen=True):
         return _Region(band, sort, self.facts, self.reach)
 
 
-class Family:
+class SplitPlanner:
     """The planner of one listing.
 
     Call `begin`, then `page` with what every page of every part shows, and `ended` when the walk of
@@ -58,20 +58,20 @@ class Family:
     ) -> None:
         self.root = root
         given = {name for name, _ in root.params}
-        self._asker = Asker(root)
-        self._roster = Roster(ceiling)
+        self._asker = QueryBuilder(root)
+        self._roster = PlanRunner(ceiling)
         free = tuple(flag for flag in flags if flag not in given)
-        self._singles = Singles(self._roster, self._asker, free)
+        self._singles = SinglePrices(self._roster, self._asker, free)
         self._sample: tuple[Decimal, ...] = ()
         self._narrowed: list[Decimal] = []  # steps by which bands were tightened
         self._finest = CENT
 
-    def begin(self) -> list[Step]:
+    def begin(self) -> list[SplitQuery]:
         """The first step: to open the listing itself."""
         self._roster.spawn(self._whole())
         return self._roster.told()
 
-    def page(self, listing: Listing, sight: Sight) -> list[Step]:
+    def page(self, listing: Listing, sight: Observation) -> list[SplitQuery]:
         """Take in a page of a part; pages may come in any order, and again.
 
         Returns:
@@ -86,7 +86,7 @@ class Family:
             self._roster.answered(part)
         return self._roster.told()
 
-    def ended(self, listing: Listing, ending: str, error: str = "") -> list[Step]:
+    def ended(self, listing: Listing, ending: str, error: str = "") -> list[SplitQuery]:
         """Note how the walk of a part ended: "complete", "capped", "failed" or "stopped".
 
         Not for parts that were left after their first page. A part whose first page cannot be had
@@ -139,10 +139,10 @@ class Family:
         prices = [*up.prices, *down.prices, *root.prices]
         self._sample = tuple(root.prices)
         if len(set(prices)) <= 1:
-            yield from self._singles.divide(Single(whole, (), UP), up)
+            yield from self._singles.divide(SinglePrice(whole, (), UP), up)
             return
         reach = Reach(min(prices), max(prices), finest(prices))
-        yield from self._first_cut(_Region(whole, UP, Facts(), reach))
+        yield from self._first_cut(_Region(whole, UP, PriceFacts(), reach))
 
     def _first_cut(self, whole: _Region) -> Plan:
         """Cut at a price that has been seen: a row there proves the bound that shows it."""
@@ -187,7 +187,7 @@ class Family:
             yield from self._band(_Region(tight, region.sort, facts, reach))
         elif reach.single or not prices:
             # Not even its first page shows a price of the band: the filter does not filter.
-            yield from self._singles.divide(Single(band, (), region.sort), part)
+            yield from self._singles.divide(SinglePrice(band, (), region.sort), part)
         else:
             at = choose(reach, self._sample, prices)
             left, right = cut(band, at, facts, reach.step)

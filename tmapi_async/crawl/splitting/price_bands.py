@@ -27,14 +27,14 @@ _REPEATED = 3  # so many rows of a sample at one price: cut there
 _ENOUGH = 3  # prices that make a sample
 
 
-class Facts(msgspec.Struct, frozen=True):
+class PriceFacts(msgspec.Struct, frozen=True):
     """What rows have proven of the bounds: a row at exactly that price was shown."""
 
     start: bool = False
     end: bool = False
 
-    def __or__(self, other: Facts) -> Facts:
-        return Facts(self.start or other.start, self.end or other.end)
+    def __or__(self, other: PriceFacts) -> PriceFacts:
+        return PriceFacts(self.start or other.start, self.end or other.end)
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -52,10 +52,10 @@ class Band(msgspec.Struct, frozen=True):
     owns_low: bool = False
     owns_high: bool = False
 
-    def facts(self, prices: Iterable[Decimal]) -> Facts:
+    def facts(self, prices: Iterable[Decimal]) -> PriceFacts:
         """What these prices, shown by the band, prove."""
         shown = set(prices)
-        return Facts(self.low in shown, self.high in shown)
+        return PriceFacts(self.low in shown, self.high in shown)
 
     def holds(self, price: Decimal) -> bool:
         """Whether a price lies within its bounds, these included."""
@@ -124,7 +124,7 @@ def text(price: Decimal) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def cut(band: Band, at: Decimal, facts: Facts, step: Decimal) -> tuple[Band, Band]:
+def cut(band: Band, at: Decimal, facts: PriceFacts, step: Decimal) -> tuple[Band, Band]:
     """Cut a band: prices up to `at` to the left, those above to the right."""
     if facts.end:
         left, right = Band(high=at, owns_high=True), Band(low=at)
@@ -138,7 +138,7 @@ def cut(band: Band, at: Decimal, facts: Facts, step: Decimal) -> tuple[Band, Ban
     )
 
 
-def tightened(band: Band, facts: Facts, step: Decimal) -> Band:
+def tightened(band: Band, facts: PriceFacts, step: Decimal) -> Band:
     """The band without the bounds it does not own, where it is proven that they show.
 
     A price may stand at a bound that its neighbour answers for, and fill the band to the ceiling.

@@ -18,7 +18,7 @@ UP, DOWN = "price_up", "price_down"
 _NARROWING = ("sort", "price_start", "price_end")
 
 
-class Sight(msgspec.Struct, frozen=True, kw_only=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What one page showed.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     at: int = 0
 
     @classmethod
-    def of(cls, page: Page[Any]) -> Sight:
+    def of(cls, page: Page[Any]) -> Observation:
         """What a page showed."""
         return cls(
             number=page.number,
@@ -59,7 +59,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(item for item, _ in self.rows)
 
 
-class Step(msgspec.Struct, frozen=True):
+class SplitQuery(msgspec.Struct, frozen=True):
     """What to do with a part.
 
     Attributes:
@@ -72,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
     listing: Listing
 
 
-class Asker:
+class QueryBuilder:
     """Makes the parts of a listing.
 
     Args:

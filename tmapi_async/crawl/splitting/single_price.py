@@ -18,14 +18,14 @@ from typing import TypeAlias
 
 import msgspec
 
-from .overlap import Meeting, meet
-from .plan_runner import Draft, Plan, Roster, Wait
+from .overlap import Overlap, find_overlap
+from .plan_runner import Plan, PlanDraft, PlanRunner, Wait
 from .price_bands import Band
-from .queries import Asker, Flags, opposite
+from .queries import Flags, QueryBuilder, opposite
 from .split_parts import Part
 
 
-class Single(msgspec.Struct, frozen=True):
+class SinglePrice(msgspec.Struct, frozen=True):
     """A band that prices do not divide, with the filters set in it.
 
     Attributes:
@@ -38,9 +38,9 @@ class Single(msgspec.Struct, frozen=True):
     band: Band
     flags: Flags
     sort: str
-    outer: tuple[Draft, ...] = ()
+    outer: tuple[PlanDraft, ...] = ()
 
-    def narrowed(self, flag: tuple[str, bool], *outer: Draft) -> Single:
+    def narrowed(self, flag: tuple[str, bool], *outer: PlanDraft) -> SinglePrice:
         """It with one more filter."""
         flags = (*self.flags, flag)
         return msgspec.structs.replace(self, flags=flags, outer=(*self.outer, *outer))
@@ -49,7 +49,7 @@ class Single(msgspec.Struct, frozen=True):
 _Probes: TypeAlias = dict[str, tuple[Part, Part]]
 
 
-class Singles:
+class SinglePrices:
     """The plans of one family.
 
     Args:
@@ -58,12 +58,12 @@ class Singles:
         flags: Boolean filters that may be set.
     """
 
-    def __init__(self, roster: Roster, asker: Asker, flags: tuple[str, ...]) -> None:
+    def __init__(self, roster: PlanRunner, asker: QueryBuilder, flags: tuple[str, ...]) -> None:
         self._roster = roster
         self._asker = asker
         self._flags = flags
 
-    def divide(self, single: Single, part: Part) -> Plan:
+    def divide(self, single: SinglePrice, part: Part) -> Plan:
         """Divide a band of one price that stands at the ceiling; its first page has come."""
         chosen = {name for name, _ in single.flags}
         probes = {
@@ -89,7 +89,7 @@ class Singles:
         if more:
             yield from self._what_filters_add(single, part, probes, draft)
 
-    def _both_orders(self, single: Single, part: Part) -> Generator[Wait, None, Draft]:
+    def _both_orders(self, single: SinglePrice, part: Part) -> Generator[Wait, None, PlanDraft]:
         other = self._roster.open(
             self._asker.part(single.band, single.flags, opposite(single.sort))
         )
@@ -103,16 +103,18 @@ class Singles:
             draft.judge(self._meeting(part, other) if both else None)
         return draft
 
-    def _meeting(self, part: Part, other: Part) -> Meeting | None:
+    def _meeting(self, part: Part, other: Part) -> Overlap | None:
         size, foreign = self._roster.page_size, part.foreign | other.foreign
-        meeting = meet(part.by_page(), other.by_page(), size, foreign=foreign)
+        meeting = find_overlap(part.by_page(), other.by_page(), size, foreign=foreign)
         # A row that cannot be decoded cannot be known again where it is shown a second time.
         read = not (part.rejects or other.rejects)
         if meeting is None or (read and part.ended_within(other) and other.ended_within(part)):
             return meeting
         return msgspec.structs.replace(meeting, exact=False)
 
-    def _what_filters_add(self, single: Single, part: Part, probes: _Probes, draft: Draft) -> Plan:
+    def _what_filters_add(
+        self, single: SinglePrice, part: Part, probes: _Probes, draft: PlanDraft
+    ) -> Plan:
         """Go on with each value of each filter that has been seen to leave something out."""
         doubtful = []
         for name, pair in probes.items():
@@ -128,7 +130,7 @@ class Singles:
                 self._go_on(single.narrowed((name, value), draft), probe)
 
     def _check(
-        self, single: Single, name: str, probes: _Probes, *, value: bool
+        self, single: SinglePrice, name: str, probes: _Probes, *, value: bool
     ) -> tuple[Part, Part] | None:
         """What tells whether a filter filters: the same within the `true` of another, which fits.
 
@@ -143,21 +145,21 @@ class Singles:
         within = self._probe(single.narrowed((other, True)), name, value=value)
         return within, probes[other][0]
 
-    def _probe(self, single: Single, name: str, *, value: bool) -> Part:
+    def _probe(self, single: SinglePrice, name: str, *, value: bool) -> Part:
         flags = (*single.flags, (name, value))
         return self._roster.open(self._asker.part(single.band, flags, single.sort))
 
-    def _go_on(self, single: Single, part: Part) -> None:
+    def _go_on(self, single: SinglePrice, part: Part) -> None:
         if self._roster.fits(part):
             self._walk(single, part)
         else:
             self._roster.spawn(self.divide(single, part), capped=True)
 
-    def _walk(self, single: Single, part: Part) -> None:
+    def _walk(self, single: SinglePrice, part: Part) -> None:
         self._gather(single, part)
         self._roster.walk(part, inner=bool(single.outer))
 
-    def _gather(self, single: Single, *parts: Part) -> None:
+    def _gather(self, single: SinglePrice, *parts: Part) -> None:
         for draft in single.outer:
             for part in parts:
                 draft.gather(part)

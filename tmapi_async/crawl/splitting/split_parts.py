@@ -8,7 +8,7 @@ from decimal import Decimal
 from tmapi_async.api.listings import Listing
 
 from .price_bands import usable
-from .queries import Row, Sight
+from .queries import Observation, Row
 
 _APART = 2_000  # milliseconds that one of two walks may end after the other, whatever it shows
 
@@ -49,7 +49,7 @@ class Part:
 
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
-        self.first: Sight | None = None
+        self.first: Observation | None = None
         self.wanted = self.walked = False
         self.ending: str | None = None
         self.error = ""
@@ -80,7 +80,7 @@ class Part:
         rows = self.first.rows if self.first else ()
         return [price for _, price in rows if price is not None and usable(price)]
 
-    def take(self, sight: Sight) -> bool:
+    def take(self, sight: Observation) -> bool:
         """Take in a page; False if it is known already."""
         if sight.number in self.pages:
             return False
@@ -136,7 +136,7 @@ class Part:
         self.ids, self._order, self._at, self.foreign = set(), {}, {}, set()
 
 
-class Census:
+class PartCensus:
     """Every item of a family, and whether a walked part has shown it."""
 
     def __init__(self) -> None:

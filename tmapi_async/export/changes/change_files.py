@@ -13,7 +13,7 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 
 from tmapi_async.errors import ExportRefusedError
-from tmapi_async.export.atomic_file import Place, overwrites
+from tmapi_async.export.atomic_file import AtomicFile, overwrites
 from tmapi_async.export.csv_safety import harmless
 
 _SLICE = 4096
@@ -45,7 +45,7 @@ def write_file(changes: pa.Table, path: Path) -> int:
     Raises:
         OSError: It cannot be written; what was there before still is.
     """
-    place = Place(path)
+    place = AtomicFile(path)
     try:
         with place.part.open("wb") as file:
             WRITERS[path.suffix.lower()](changes, file)

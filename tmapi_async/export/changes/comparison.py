@@ -20,7 +20,7 @@ from tmapi_async.export.semantics import meant
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo
 
-from .kinds import SIGHTING, Tally, compare, latest, tallies, whole
+from .kinds import SIGHTING, ChangeCounts, change_counts, compare, latest, whole
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,16 +40,18 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     before: RunInfo
     after: RunInfo
     changes: pa.Table
-    tallies: dict[str, Tally]
+    change_counts: dict[str, ChangeCounts]
     unsure: int
     partial: int
     listings: int
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> ChangeCounts:
         """How much changed in all."""
-        names = Tally.__struct_fields__
-        return Tally(*(sum(getattr(t, name) for t in self.tallies.values()) for name in names))
+        names = ChangeCounts.__struct_fields__
+        return ChangeCounts(
+            *(sum(getattr(t, name) for t in self.change_counts.values()) for name in names)
+        )
 
 
 def compare_runs(
@@ -87,7 +89,7 @@ def compare_runs(
         before=earlier,
         after=later,
         changes=changes,
-        tallies=tallies(old, new, changes),
+        change_counts=change_counts(old, new, changes),
         unsure=unsure,
         partial=len(every - (ends[0] & ends[1])),
         listings=len(every),

@@ -54,7 +54,7 @@ site corrects its counts, less.
 KINDS = ("new", "gone", "dearer", "cheaper", "sales")
 
 
-class Tally(msgspec.Struct):
+class ChangeCounts(msgspec.Struct):
     """How much changed, of a category or of all.
 
     Attributes:
@@ -211,7 +211,7 @@ def group(table: pa.Table) -> pa.ChunkedArray:
     return pc.coalesce(category, pc.cast(table["listing"], pa.string()))
 
 
-def tallies(before: pa.Table, after: pa.Table, changes: pa.Table) -> dict[str, Tally]:
+def change_counts(before: pa.Table, after: pa.Table, changes: pa.Table) -> dict[str, ChangeCounts]:
     """How much changed, category by category (or listing); sums of them are the whole.
 
     Args:
@@ -219,12 +219,12 @@ def tallies(before: pa.Table, after: pa.Table, changes: pa.Table) -> dict[str, T
         after: The same of the later run.
         changes: What `compare` returned.
     """
-    found: dict[str, Tally] = {}
+    found: dict[str, ChangeCounts] = {}
     for name, table in (("before", before), ("after", after)):
         for row in _counted(table, "group"):
-            setattr(found.setdefault(row["group"], Tally()), name, row["item_id_count"])
+            setattr(found.setdefault(row["group"], ChangeCounts()), name, row["item_id_count"])
     for row in _counted(changes, "group", "change"):
-        setattr(found.setdefault(row["group"], Tally()), row["change"], row["item_id_count"])
+        setattr(found.setdefault(row["group"], ChangeCounts()), row["change"], row["item_id_count"])
     return dict(sorted(found.items(), key=lambda pair: _place(pair[0])))
 
 

@@ -9,19 +9,19 @@ import msgspec
 
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead, read_lookahead
-from tmapi_async.client.settings import Settings
+from tmapi_async.client.settings import ClientSettings
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.cluster.coordinator.account import make_accounts
 from tmapi_async.harvest.cluster.coordinator.connections import address_of
 from tmapi_async.harvest.cluster.coordinator.coordinator import Coordinator
-from tmapi_async.harvest.engines.base import Driver, Gates, total_budget
+from tmapi_async.harvest.engines.base import Driver, GateTotals, total_budget
 from tmapi_async.harvest.engines.multi import same_host
-from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import Counters
 
-from .token_source import TokenPlace
+from .token_source import TokenSource
 
 
 class ClusterEngine:
@@ -36,7 +36,9 @@ class ClusterEngine:
         InvalidRequestError: Something of it makes no sense.
     """
 
-    def __init__(self, clients: Sequence[TMAPI], cluster: object, place: TokenPlace | None) -> None:
+    def __init__(
+        self, clients: Sequence[TMAPI], cluster: object, place: TokenSource | None
+    ) -> None:
         self.host = same_host(clients)
         if not all(client.portable for client in clients):
             raise InvalidRequestError(
@@ -50,7 +52,7 @@ class ClusterEngine:
 
     def drive(
         self,
-        keeper: Keeper,
+        keeper: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
@@ -69,10 +71,10 @@ class ClusterEngine:
         )
         return self._coordinator
 
-    def gates(self) -> Gates:
+    def gates(self) -> GateTotals:
         """How wide the accounts' gates stand now, over all workers."""
         now, driver = time.monotonic(), self._coordinator
-        return Gates(
+        return GateTotals(
             sum(account.open_width(now) for account in self._accounts),
             sum(line.in_use for line in driver.lines.values()) if driver else 0,
             total_budget(client.gate.budget for client in self._clients),
@@ -91,7 +93,9 @@ class ClusterEngine:
         )
 
 
-def _with(settings: Settings, lookahead: Lookahead | None, guard: GuardPolicy | None) -> Settings:
+def _with(
+    settings: ClientSettings, lookahead: Lookahead | None, guard: GuardPolicy | None
+) -> ClientSettings:
     """A client's settings, with what the harvest has of its own."""
     return msgspec.structs.replace(
         settings,

@@ -18,7 +18,7 @@ _FIELDS = 5
 _NEVER = -1.0
 
 
-class Recorder:
+class EventRecorder:
     """Writes down what a gate tells its controller."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Recorder:
 _Event = tuple[float, int, str, float, float, float, float]
 
 
-class Replay:
+class EventReplay:
     """One controller behind several gates.
 
     Args:

@@ -13,11 +13,11 @@ import msgspec
 from tmapi_async import errors
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.values import Reject
-from tmapi_async.client.settings import Settings
-from tmapi_async.crawl.outcomes import Ending, Opening
+from tmapi_async.client.settings import ClientSettings
+from tmapi_async.crawl.outcomes import Ending, ListingTask
 from tmapi_async.errors import TMAPIError
 
-from .token_source import TokenPlace
+from .token_source import TokenSource
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -70,7 +70,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 # -- what a stretch holds: it goes through the scheduler, as the argument of a task
 
 
-class Errand(msgspec.Struct, frozen=True, array_like=True):
+class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     """A listing to walk.
 
     Attributes:
@@ -91,7 +91,7 @@ class Errand(msgspec.Struct, frozen=True, array_like=True):
     rows: int = 0
 
     @classmethod
-    def of(cls, visit: int, opening: Opening) -> Errand:
+    def of(cls, visit: int, opening: ListingTask) -> TaskSpec:
         """Write down an opening."""
         listing, held = opening.listing, opening.held
         return cls(
@@ -106,10 +106,10 @@ class Errand(msgspec.Struct, frozen=True, array_like=True):
             opening.rows,
         )
 
-    def opening(self) -> Opening:
+    def opening(self) -> ListingTask:
         """The opening again."""
         more = set(_numbers(self.more))
-        return Opening(
+        return ListingTask(
             listing=Listing(self.endpoint, self.params),
             max_pages=self.max_pages,
             hint=self.hint,
@@ -125,7 +125,7 @@ def _numbers(packed: bytes) -> array[int]:
     return numbers
 
 
-class Stretch(msgspec.Struct, frozen=True, array_like=True):
+class TaskBatch(msgspec.Struct, frozen=True, array_like=True):
     """Some listings for one seat: the argument of a task.
 
     Attributes:
@@ -135,7 +135,7 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
 
     seat: str
     number: int
-    errands: tuple[Errand, ...]
+    errands: tuple[TaskSpec, ...]
 
 
 # -- coordinator to seat
@@ -157,8 +157,8 @@ class Hello(msgspec.Struct, frozen=True, tag=True, array_like=True):
     seat: str
     account: int
     digest: str
-    place: TokenPlace | None
-    settings: Settings
+    place: TokenSource | None
+    settings: ClientSettings
     paced: bool
     lease: float
 
@@ -172,7 +172,7 @@ class Secret(msgspec.Struct, frozen=True, tag=True, array_like=True):
         return "Secret()"
 
 
-class Share(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class SlotShare(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """What a seat may use of its account from now on.
 
     Attributes:
@@ -201,7 +201,7 @@ class Durable(msgspec.Struct, frozen=True, tag=True, array_like=True):
     heard: float
 
 
-class Dictionary(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class DictionaryMessage(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """What the bodies of an endpoint are compressed with from now on."""
 
     endpoint: str
@@ -230,7 +230,9 @@ class Stop(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Ask for nothing more: say good-bye when what is on the wire has come."""
 
 
-ToSeat: TypeAlias = Secret | Share | Durable | Dictionary | Fail | Submitted | Finish | Stop
+ToSeat: TypeAlias = (
+    Secret | SlotShare | Durable | DictionaryMessage | Fail | Submitted | Finish | Stop
+)
 
 
 # -- seat to coordinator
@@ -327,7 +329,7 @@ class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-class Report(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
+class WorkerReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     """What happened on a seat since its last report, and how it stands.
 
     Attributes:
@@ -369,7 +371,7 @@ class Bye(msgspec.Struct, frozen=True, tag=True, array_like=True):
     crash: str | None = None
 
 
-FromSeat: TypeAlias = Welcome | Refused | Report | Bye
+FromSeat: TypeAlias = Welcome | Refused | WorkerReport | Bye
 
 encode = msgspec.msgpack.Encoder().encode
 read_hello = msgspec.msgpack.Decoder(Hello).decode

@@ -12,7 +12,7 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.transport.credentials import check_token
 
 
-class TokenPlace(msgspec.Struct, frozen=True):
+class TokenSource(msgspec.Struct, frozen=True):
     """Where workers find the tokens, one for each account, in the order of the accounts.
 
     Attributes:
@@ -24,7 +24,7 @@ class TokenPlace(msgspec.Struct, frozen=True):
     name: str
 
     @classmethod
-    def parse(cls, text: str) -> TokenPlace:
+    def parse(cls, text: str) -> TokenSource:
         """Read `env:NAME` or `file:PATH`.
 
         Raises:

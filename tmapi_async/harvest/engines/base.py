@@ -14,16 +14,16 @@ import msgspec
 from tmapi_async.api.listings import Listing
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
-from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.errors import TMAPIError
-from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import Counters
 from tmapi_async.limits.budget import Budget
 
 
-class Gates(msgspec.Struct, frozen=True, gc=False):
+class GateTotals(msgspec.Struct, frozen=True, gc=False):
     """The gates of all accounts together.
 
     Attributes:
@@ -38,7 +38,7 @@ class Gates(msgspec.Struct, frozen=True, gc=False):
 
 
 class Driver(Protocol):
-    """A walk over all that is left to do; [`Crawl`][tmapi_async.crawl.crawler.Crawl] is one."""
+    """A walk over all that is left to do; [`Crawler`][tmapi_async.crawl.crawler.Crawler] is one."""
 
     async def next(self) -> object:
         """Work until there is nothing left, or until it was stopped.
@@ -75,7 +75,7 @@ class Engine(Protocol):
 
     def drive(
         self,
-        keeper: Keeper,
+        keeper: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
@@ -84,7 +84,7 @@ class Engine(Protocol):
         """Get ready to walk what the keeper opens; call it once."""
         ...
 
-    def gates(self) -> Gates:
+    def gates(self) -> GateTotals:
         """How wide the gates stand now."""
         ...
 
@@ -93,10 +93,10 @@ class Engine(Protocol):
         ...
 
 
-def gates_of(clients: Iterable[TMAPI]) -> Gates:
+def gates_of(clients: Iterable[TMAPI]) -> GateTotals:
     """The gates of clients that ask for themselves."""
     known = [client.statistics() for client in clients]
-    return Gates(
+    return GateTotals(
         sum(gate.width for gate in known),
         sum(gate.in_flight for gate in known),
         total_budget(client.gate.budget for client in clients),
@@ -109,7 +109,7 @@ def total_budget(budgets: Iterable[Budget]) -> int | None:
     return None if None in limits else sum(most for most in limits if most is not None)
 
 
-def count(crawls: Iterable[Crawl], gates: Gates) -> Counters:
+def count(crawls: Iterable[Crawler], gates: GateTotals) -> Counters:
     """What some crawls have counted, together."""
     requests = retries = wasted = 0
     codes: dict[str, int] = {}

@@ -10,21 +10,21 @@ from functools import partial
 from tmapi_async.api.listings import Listing
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
-from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome
 from tmapi_async.errors import ClosedError, InvalidRequestError, TMAPIError
-from tmapi_async.harvest.listing_queue import Openings
-from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.harvest.listing_queue import ListingQueue
+from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import Counters
 
-from .base import Driver, Gates, count, gates_of
+from .base import Driver, GateTotals, count, gates_of
 
 log = logging.getLogger("tmapi_async")
 
 
-class SeveralAccounts:
+class MultiEngine:
     """Clients of several accounts in this process, as one engine.
 
     Args:
@@ -36,22 +36,22 @@ class SeveralAccounts:
 
     def __init__(self, clients: Sequence[TMAPI]) -> None:
         self._clients = clients
-        self._spread: _Spread | None = None
+        self._spread: MultiDriver | None = None
         self.host = same_host(clients)
 
     def drive(
         self,
-        keeper: Keeper,
+        keeper: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> Driver:
         """A crawl for each account; what one cannot walk to its end, another does."""
-        self._spread = _Spread(self._clients, keeper, journal, lookahead, guard)
+        self._spread = MultiDriver(self._clients, keeper, journal, lookahead, guard)
         return self._spread
 
-    def gates(self) -> Gates:
+    def gates(self) -> GateTotals:
         """How wide the gates stand now."""
         return gates_of(self._clients)
 
@@ -80,13 +80,13 @@ def tell_stopped(number: int, of: int, error: TMAPIError) -> None:
     log.warning(text, number, of, error)
 
 
-class _Spread:
+class MultiDriver:
     """Drives one crawl for each account."""
 
     def __init__(
         self,
         clients: Sequence[TMAPI],
-        keeper: Keeper,
+        keeper: Recorder,
         journal: Journal,
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
@@ -94,7 +94,7 @@ class _Spread:
         self._keeper = keeper
         self._journal = journal
         self._clients = clients
-        self._openings = Openings(keeper)
+        self._openings = ListingQueue(keeper)
         self._stopping = False
         self._closed = False
         self._left = len(clients)
@@ -142,7 +142,7 @@ class _Spread:
         if errors and not over and not self._stopping:
             raise errors[-1]  # the last one that could go on ends it
 
-    async def _walk(self, number: int, crawl: Crawl) -> TMAPIError | None:
+    async def _walk(self, number: int, crawl: Crawler) -> TMAPIError | None:
         try:
             await crawl.next()
         except TMAPIError as error:

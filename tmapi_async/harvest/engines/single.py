@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
-from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
-from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import Counters
 
-from .base import Driver, Gates, count, gates_of
+from .base import Driver, GateTotals, count, gates_of
 
 
-class OneClient:
+class SingleEngine:
     """One account in this process."""
 
     def __init__(self, api: TMAPI) -> None:
         self._api = api
-        self._crawl: Crawl | None = None
+        self._crawl: Crawler | None = None
 
     @property
     def host(self) -> str:
@@ -27,7 +27,7 @@ class OneClient:
 
     def drive(
         self,
-        keeper: Keeper,
+        keeper: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
@@ -45,7 +45,7 @@ class OneClient:
         )
         return self._crawl
 
-    def gates(self) -> Gates:
+    def gates(self) -> GateTotals:
         """How wide the gate stands now."""
         return gates_of([self._api])
 

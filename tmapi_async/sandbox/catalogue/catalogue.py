@@ -19,9 +19,17 @@ import msgspec
 
 from .choice import ALL, EVERYTHING, Choice, Filters
 from .hashing import coin, mix
-from .ordering import Facts, Orders
+from .ordering import ItemFacts, Orders
 from .prices import Prices
-from .products import DOCUMENTED, DOCUMENTED_CATEGORY, Product, amounts_of, flags, product, row_v1
+from .products import (
+    DOCUMENTED,
+    DOCUMENTED_CATEGORY,
+    CatalogueProduct,
+    amounts_of,
+    flags,
+    product,
+    row_v1,
+)
 from .traits import is_new, shop_of
 from .tree import Tree
 
@@ -157,7 +165,7 @@ class Catalogue:
             return DOCUMENTED[index].item_id
         return _FIRST_ID + self._scatter(self._position(cat_id, index))
 
-    def product(self, cat_id: int, index: int) -> Product:
+    def product(self, cat_id: int, index: int) -> CatalogueProduct:
         """The facts about an item. Raises `IndexError` as `item_id` does."""
         item_id = self.item_id(cat_id, index)
         if cat_id == DOCUMENTED_CATEGORY and index < len(DOCUMENTED):
@@ -213,12 +221,12 @@ class Catalogue:
             return range(self._sizes.get(cat_id, 0))
         return self._selection(cat_id, filters)
 
-    def facts(self, cat_id: int) -> Facts:
+    def facts(self, cat_id: int) -> ItemFacts:
         """What the items of a category are chosen and ordered by."""
         size = self._sizes.get(cat_id, 0)
         rows = [self._amounts(cat_id, index) for index in range(size)]
         prices, sales, quantities = (array("q", (row[n] for row in rows)) for n in range(3))
-        return Facts(prices, sales, quantities, array("q", self.item_ids(cat_id)))
+        return ItemFacts(prices, sales, quantities, array("q", self.item_ids(cat_id)))
 
     def prices_of(self, cat_id: int, order: Iterable[int]) -> Sequence[int]:
         """Prices in fen of the items at some indices."""

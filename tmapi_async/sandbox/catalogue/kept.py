@@ -11,7 +11,7 @@ _EMPTY = 16  # what an entry without rows counts, for it takes room too
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class BoundedCache(Generic[T]):
     """What was asked for last, up to a number of rows in all; at least the last entry.
 
     Args:

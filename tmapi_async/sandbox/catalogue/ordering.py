@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from .choice import ALL, Choice, Filters, Sort
-from .kept import Kept
+from .kept import BoundedCache
 from .traits import created, shop_category, stamp
 
 _REVERSED: dict[Sort, Sort] = {"price_down": "price_up", "time_up": "time_down"}
 
 
-class Facts(NamedTuple):
+class ItemFacts(NamedTuple):
     """What rows are chosen and ordered by, of each item of a category by its index.
 
     Attributes:
@@ -43,7 +43,7 @@ class FactsSource(Protocol):
         """Whether the lower and the upper bound of a price filter belong to its range."""
         ...
 
-    def facts(self, cat_id: int) -> Facts:
+    def facts(self, cat_id: int) -> ItemFacts:
         """Return the facts of a category's items."""
         ...
 
@@ -61,8 +61,8 @@ class Orders:
 
     def __init__(self, catalogue: FactsSource) -> None:
         self._catalogue = catalogue
-        self._facts: Kept[Facts] = Kept()
-        self._chosen: Kept[Sequence[int]] = Kept()
+        self._facts: BoundedCache[ItemFacts] = BoundedCache()
+        self._chosen: BoundedCache[Sequence[int]] = BoundedCache()
 
     def choose(self, cat_id: int, choice: Choice) -> Sequence[int]:
         """Indices of the rows that pass, in the order of the choice."""
@@ -75,12 +75,12 @@ class Orders:
             self._chosen.put(key, kept, len(kept))
         return kept
 
-    def facts(self, cat_id: int) -> Facts:
+    def facts(self, cat_id: int) -> ItemFacts:
         """The facts of a category."""
         kept = self._facts.get(cat_id)
         if kept is None:
             kept = self._catalogue.facts(cat_id)
-            self._facts.put(cat_id, kept, len(Facts._fields) * len(kept.prices))
+            self._facts.put(cat_id, kept, len(ItemFacts._fields) * len(kept.prices))
         return kept
 
     def prices(self, cat_id: int, order: Iterable[int]) -> array[int]:

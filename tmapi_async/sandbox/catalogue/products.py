@@ -61,7 +61,7 @@ class Shop(NamedTuple):
     repurchase_rate: str
 
 
-class Product(NamedTuple):
+class CatalogueProduct(NamedTuple):
     """The facts about one product, whatever endpoint shows them. Money is in fen (1/100 yuan)."""
 
     item_id: int
@@ -81,7 +81,7 @@ DOCUMENTED_CATEGORY = 1031910
 """The category of the API document's example for `GET /1688/category/items`."""
 
 DOCUMENTED = (
-    Product(
+    CatalogueProduct(
         item_id=884674536008,
         title="2025夏季新款温柔碎花法式连衣裙女高级感广州十三行蓬蓬裙子女装",
         image="O1CN01n7ZpIr1zyfRRHlyvV_!!2215924096783-0-cib.jpg",
@@ -96,7 +96,7 @@ DOCUMENTED = (
         dropshipping=True,
         free_shipping=True,
     ),
-    Product(
+    CatalogueProduct(
         item_id=769734131977,
         title="欧美跨境度假风蕾丝沙滩裙V领镂空开叉连体设计感连衣裙",
         image="O1CN01Zq7l8S2EzKFQjexo0_!!1022268815-0-cib.jpg",
@@ -149,11 +149,11 @@ def amounts_of(seed: int, position: int) -> tuple[int, int, int]:
     return _price(amounts), _sales(amounts), _QUANTITIES[amounts >> 46 & 15]
 
 
-def product(seed: int, position: int, item_id: int) -> Product:
+def product(seed: int, position: int, item_id: int) -> CatalogueProduct:
     """The product at a position of the catalogue, a pure function of the seed."""
     words, amounts, chosen = bits(seed, position)
     sale, sales = _price(amounts), _sales(amounts)
-    return Product(
+    return CatalogueProduct(
         item_id,
         _title(words),
         f"O1CN01{words >> 24:010X}_!!{2200000000000 + (chosen & 0xFFFFFFFF)}-0-cib.jpg",
@@ -168,7 +168,7 @@ def product(seed: int, position: int, item_id: int) -> Product:
     )
 
 
-def row_v1(product: Product) -> str:
+def row_v1(product: CatalogueProduct) -> str:
     """A product as JSON text, a row of `GET /1688/category/items` with every documented field."""
     item_id, sale, sales = product.item_id, f"{product.sale_price / 100:.2f}", product.sales
     return _ROW_V1 % (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .choice import Choice
 from .hashing import bits, mix
-from .kept import Kept
+from .kept import BoundedCache
 
 _UNIT = 2.0**64
 
@@ -43,7 +43,7 @@ class Ranking:
         self._seed = seed
         self.shift = shift
         self.answered = 0
-        self._orders: Kept[_Order] = Kept()
+        self._orders: BoundedCache[_Order] = BoundedCache()
 
     def order(
         self, key: Key, rows: Sequence[int], band_of: Callable[[], Band] | None = None

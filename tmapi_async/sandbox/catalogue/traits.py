@@ -1,4 +1,4 @@
-"""What the endpoints show beyond the facts of `Product`: derived from IDs, stored nowhere."""
+"""Product traits that the endpoints show, derived from IDs and stored nowhere."""
 
 from __future__ import annotations
 

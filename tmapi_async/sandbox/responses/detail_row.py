@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tmapi_async.sandbox.catalogue.products import Product
+from tmapi_async.sandbox.catalogue.products import CatalogueProduct
 from tmapi_async.sandbox.catalogue.traits import seller, stamp
 
-from .product_rows import Place, images, money, tiers, title, unit, url
+from .product_rows import RowPosition, images, money, tiers, title, unit, url
 
 Row = dict[str, Any]
 _COLOURS = ("黄色豹纹", "白色", "黑色", "酒红色", "藏青色", "卡其色")
@@ -16,7 +16,7 @@ _ANY_NUMBER = 2**31 - 1
 _FIRST_SKU = 5_000_000_000_000
 
 
-def detail(product: Product, place: Place) -> Row:
+def detail(product: CatalogueProduct, place: RowPosition) -> Row:
     """The `data` of a reply about one product.
 
     The price of the rows is what the least number costs, so it is the highest here; `price` is
@@ -61,7 +61,7 @@ def detail(product: Product, place: Place) -> Row:
     }
 
 
-def _price_info(product: Product) -> Row:
+def _price_info(product: CatalogueProduct) -> Row:
     low = money(tiers(product)[-1][2])
     return {
         "price": low,
@@ -73,7 +73,7 @@ def _price_info(product: Product) -> Row:
     }
 
 
-def _shop_info(product: Product) -> Row:
+def _shop_info(product: CatalogueProduct) -> Row:
     sells = seller(product.shop)
     return {
         "shop_name": product.shop.company,
@@ -84,7 +84,7 @@ def _shop_info(product: Product) -> Row:
     }
 
 
-def _delivery_info(product: Product) -> Row:
+def _delivery_info(product: CatalogueProduct) -> Row:
     province, town = seller(product.shop).place
     return {
         "location": f"{province}省{town}",
@@ -95,7 +95,7 @@ def _delivery_info(product: Product) -> Row:
     }
 
 
-def _props(product: Product, place: Place) -> list[Row]:
+def _props(product: CatalogueProduct, place: RowPosition) -> list[Row]:
     pairs = {
         "产品类别": place.category,
         "颜色": ",".join(_colours(product)),
@@ -107,13 +107,13 @@ def _props(product: Product, place: Place) -> list[Row]:
     return [{name: value} for name, value in pairs.items()]
 
 
-def _tiered(product: Product) -> list[Row]:
+def _tiered(product: CatalogueProduct) -> list[Row]:
     return [
         {"beginAmount": str(begin), "price": money(price)} for begin, _, price in tiers(product)
     ]
 
 
-def _range(product: Product, stock: int) -> Row:
+def _range(product: CatalogueProduct, stock: int) -> Row:
     return {
         "begin_num": product.quantity_begin,
         "stock": stock,
@@ -128,16 +128,16 @@ def _range(product: Product, stock: int) -> Row:
     }
 
 
-def _colours(product: Product) -> tuple[str, ...]:
+def _colours(product: CatalogueProduct) -> tuple[str, ...]:
     first = stamp(product.item_id) % 3
     return _COLOURS[first : first + 3]
 
 
-def _sizes(product: Product) -> tuple[str, ...]:
+def _sizes(product: CatalogueProduct) -> tuple[str, ...]:
     return _SIZES[: 2 + (stamp(product.item_id) >> 8) % 3]
 
 
-def _sku_props(product: Product) -> list[Row]:
+def _sku_props(product: CatalogueProduct) -> list[Row]:
     pictures = images(product, 8)
     colours = [
         {"vid": str(n), "name": name, "imageUrl": pictures[n]}
@@ -152,7 +152,7 @@ def _sku_props(product: Product) -> list[Row]:
     ]
 
 
-def _skus(product: Product) -> list[Row]:
+def _skus(product: CatalogueProduct) -> list[Row]:
     own = stamp(product.item_id)
     pairs = [
         (c, colour, s, size)

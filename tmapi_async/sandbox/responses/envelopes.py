@@ -22,7 +22,7 @@ HTML = "text/html; charset=utf-8"
 How = Literal["whole", "cut", "reset", "truncated", "slow", "padded", "hang"]
 
 
-class Reply(NamedTuple):
+class SandboxReply(NamedTuple):
     """A reply that is ready to be sent.
 
     Attributes:
@@ -68,17 +68,17 @@ _BALANCE = 439
 _PAGE = b"<!DOCTYPE html><html><head><title>%s</title></head><body><h1>%s</h1></body></html>"
 
 
-def page(body: bytes) -> Reply:
+def page(body: bytes) -> SandboxReply:
     """The page that was asked for."""
-    return Reply(200, body, "200", billed=True, whole=True)
+    return SandboxReply(200, body, "200", billed=True, whole=True)
 
 
-def json_reply(status: int, body: Any, label: str, headers: Mapping[str, str] = {}) -> Reply:
+def json_reply(status: int, body: Any, label: str, headers: Mapping[str, str] = {}) -> SandboxReply:
     """A reply with a JSON body."""
-    return Reply(status, msgspec.json.encode(body), label, headers=headers)
+    return SandboxReply(status, msgspec.json.encode(body), label, headers=headers)
 
 
-def error(config: Config, code: int, *about: object, text: str | None = None) -> Reply:
+def error(config: Config, code: int, *about: object, text: str | None = None) -> SandboxReply:
     """An error reply in the configured style.
 
     Args:
@@ -102,23 +102,23 @@ def error(config: Config, code: int, *about: object, text: str | None = None) ->
     return json_reply(code if style == "status" else 200, body, str(code), headers)
 
 
-def fault(config: Config, name: str, right: bytes, *about: object) -> Reply:
+def fault(config: Config, name: str, right: bytes, *about: object) -> SandboxReply:
     """The reply of a fault of `KINDS`, made from the body of the page that was asked for."""
     if name.isdigit():
         return error(config, int(name), *about)
     if name in _SPOILT:
-        return Reply(200, _SPOILT[name], name, billed=True)
+        return SandboxReply(200, _SPOILT[name], name, billed=True)
     if name in _FOREIGN:
         return _FOREIGN[name]
     if name not in KINDS:
         raise ValueError(f"the sandbox knows no fault {name!r}")
-    reply = Reply(200, right, name, billed=True, whole=name in RIGHT_REPLIES)
+    reply = SandboxReply(200, right, name, billed=True, whole=name in RIGHT_REPLIES)
     if reply.whole:
         reply = reply._replace(label="200")
     return _altered(config, name, reply)
 
 
-def _altered(config: Config, name: str, reply: Reply) -> Reply:
+def _altered(config: Config, name: str, reply: SandboxReply) -> SandboxReply:
     if name in _BROKEN:
         return reply._replace(how=_BROKEN[name])
     if name == "content-type":
@@ -136,7 +136,7 @@ def _altered(config: Config, name: str, reply: Reply) -> Reply:
     return reply._replace(body=body, headers={"Content-Encoding": "gzip"})
 
 
-def compressed(reply: Reply) -> Reply:
+def compressed(reply: SandboxReply) -> SandboxReply:
     """The reply with its body gzipped, if that is not done already and there is a whole one."""
     if reply.how != "whole" or not reply.body or "Content-Encoding" in reply.headers:
         return reply
@@ -173,15 +173,17 @@ _SPOILT: Mapping[str, bytes] = {
     ),
 }
 
-_FOREIGN: Mapping[str, Reply] = {
+_FOREIGN: Mapping[str, SandboxReply] = {
     "bare-balance": json_reply(200, {"message": BARE_BALANCE}, "439"),
     "no-code": json_reply(200, {"message": "the service is busy"}, "no-code"),
-    "html": Reply(200, _PAGE % (b"Please wait", b"Please wait"), "html", content_type=HTML),
-    "html-502": Reply(502, _PAGE % ((b"502 Bad Gateway",) * 2), "html-502", content_type=HTML),
-    "not-json": Reply(200, b'{"code":200,"msg":"succ', "not-json"),
-    "empty-body": Reply(200, b"", "empty-body"),
-    "cut": Reply(0, b"", "cut", how="cut"),
-    "reset": Reply(0, b"", "reset", how="reset"),
-    "hang": Reply(0, b"", "hang", how="hang"),
-    "redirect": Reply(302, b"", "redirect", headers={"Location": "/moved"}),
+    "html": SandboxReply(200, _PAGE % (b"Please wait", b"Please wait"), "html", content_type=HTML),
+    "html-502": SandboxReply(
+        502, _PAGE % ((b"502 Bad Gateway",) * 2), "html-502", content_type=HTML
+    ),
+    "not-json": SandboxReply(200, b'{"code":200,"msg":"succ', "not-json"),
+    "empty-body": SandboxReply(200, b"", "empty-body"),
+    "cut": SandboxReply(0, b"", "cut", how="cut"),
+    "reset": SandboxReply(0, b"", "reset", how="reset"),
+    "hang": SandboxReply(0, b"", "hang", how="hang"),
+    "redirect": SandboxReply(302, b"", "redirect", headers={"Location": "/moved"}),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tmapi_async.sandbox.catalogue.choice import EVERYTHING, Choice
 from tmapi_async.sandbox.catalogue.ranking import Band, Ranking, ties
 
-from .routes import CATEGORY_ITEMS, GENERATED, Endpoint, choice_of
+from .routes import CATEGORY_ITEMS, GENERATED, Route, choice_of
 
 if TYPE_CHECKING:
     from tmapi_async.sandbox.catalogue.catalogue import Catalogue
@@ -36,7 +36,7 @@ class View(NamedTuple):
         given: The listing's parameters.
     """
 
-    endpoint: Endpoint
+    endpoint: Route
     cat_id: int
     choice: Choice
     size: int
@@ -91,7 +91,7 @@ class Views:
         pages = max(1, -(-size // page_size))
         return View(endpoint, cat_id, choice, size, page_size, pages, given)
 
-    def _size(self, endpoint: Endpoint, cat_id: int, choice: Choice) -> int:
+    def _size(self, endpoint: Route, cat_id: int, choice: Choice) -> int:
         size = len(self._catalogue.choose(cat_id, choice))
         ceiling = self._config.ceiling if endpoint.searched else None
         if endpoint is CATEGORY_ITEMS:

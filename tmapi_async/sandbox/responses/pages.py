@@ -12,7 +12,7 @@ from tmapi_async.sandbox.catalogue.ranking import Ranking
 
 from .detail_row import detail
 from .listing_views import View, Views
-from .product_rows import ROWS, Place
+from .product_rows import ROWS, RowPosition
 from .routes import CATEGORY_INFO, CATEGORY_ITEMS, GENERATED, filters_sent
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Contents(NamedTuple):
     has_next: bool
 
 
-class Pages:
+class PageBuilder:
     """Renders replies, a pure function of the catalogue, the configuration and the live ranking.
 
     Args:
@@ -148,10 +148,10 @@ class Pages:
         whole = {"code": 200, "msg": "success", "data": data}
         return msgspec.json.encode(config.drift.reply(config.seed, whole, listing))
 
-    def _place(self, cat_id: int, language: str) -> Place:
+    def _place(self, cat_id: int, language: str) -> RowPosition:
         tree = self._catalogue.tree
         name = tree[cat_id].name if cat_id in tree else ""
-        return Place(tuple(map(str, tree.path(cat_id))), name, language)
+        return RowPosition(tuple(map(str, tree.path(cat_id))), name, language)
 
     # Contents
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from tmapi_async.sandbox.catalogue.products import Product
+from tmapi_async.sandbox.catalogue.products import CatalogueProduct
 from tmapi_async.sandbox.catalogue.traits import (
     EPOCH,
     created,
@@ -42,7 +42,7 @@ _ENGLISH = tuple(
 )
 
 
-class Place(NamedTuple):
+class RowPosition(NamedTuple):
     """Where and how a row is shown.
 
     Attributes:
@@ -56,7 +56,7 @@ class Place(NamedTuple):
     language: str = "zh"
 
 
-def row_v2(product: Product, place: Place) -> Row:
+def row_v2(product: CatalogueProduct, place: RowPosition) -> Row:
     """A row of `GET /1688/category/items/v2`."""
     own, price, least = stamp(product.item_id), money(product.sale_price), product.quantity_begin
     sells, in_48h = seller(product.shop), own & 3 == 0
@@ -97,7 +97,7 @@ def row_v2(product: Product, place: Place) -> Row:
     }
 
 
-def row_search(product: Product, place: Place) -> Row:
+def row_search(product: CatalogueProduct, place: RowPosition) -> Row:
     """A row of `GET /1688/search/items`."""
     own, sells, price = stamp(product.item_id), seller(product.shop), trimmed(product.sale_price)
     tiered = own & 7 != 0
@@ -130,7 +130,7 @@ def row_search(product: Product, place: Place) -> Row:
     }
 
 
-def _shop_searched(product: Product) -> Row:
+def _shop_searched(product: CatalogueProduct) -> Row:
     sold_by, sells = product.shop, seller(product.shop)
     return {
         "login_id": sold_by.login_id,
@@ -150,7 +150,7 @@ def _shop_searched(product: Product) -> Row:
     }
 
 
-def row_shop(product: Product, place: Place) -> Row:
+def row_shop(product: CatalogueProduct, place: RowPosition) -> Row:
     """A row of `GET /1688/shop/items`."""
     own, price, month = stamp(product.item_id), money(product.sale_price), product.sales // 4
     return {
@@ -185,7 +185,7 @@ def row_shop(product: Product, place: Place) -> Row:
     }
 
 
-def row_shop_v2(product: Product, _: Place) -> Row:
+def row_shop_v2(product: CatalogueProduct, _: RowPosition) -> Row:
     """A row of `GET /1688/shop/items/v2`."""
     return {
         "item_id": str(product.item_id),
@@ -199,7 +199,7 @@ def row_shop_v2(product: Product, _: Place) -> Row:
     }
 
 
-def row_global(product: Product, place: Place) -> Row:
+def row_global(product: CatalogueProduct, place: RowPosition) -> Row:
     """A row of `GET /1688/global/search/items`."""
     own, price = stamp(product.item_id), pointed(product.sale_price)
     return {
@@ -224,7 +224,7 @@ def row_global(product: Product, place: Place) -> Row:
     }
 
 
-ROWS: Mapping[str, Callable[[Product, Place], Row]] = {
+ROWS: Mapping[str, Callable[[CatalogueProduct, RowPosition], Row]] = {
     "/1688/category/items/v2": row_v2,
     "/1688/search/items": row_search,
     "/1688/shop/items": row_shop,
@@ -249,29 +249,29 @@ def pointed(fen: int) -> str:
     return money(fen).removesuffix("0")
 
 
-def url(product: Product) -> str:
+def url(product: CatalogueProduct) -> str:
     """The product's page."""
     return f"https://detail.1688.com/offer/{product.item_id}.html"
 
 
-def images(product: Product, count: int) -> list[str]:
+def images(product: CatalogueProduct, count: int) -> list[str]:
     """Addresses of a product's pictures, the one of its rows first."""
     first = _IMAGES + product.image
     return [first, *(first.replace("-0-cib", f"-{n}-cib") for n in range(1, count))]
 
 
-def unit(product: Product) -> str:
+def unit(product: CatalogueProduct) -> str:
     """What a product is counted in."""
     return _UNITS[stamp(product.item_id) % len(_UNITS)]
 
 
-def created_time(product: Product) -> str:
+def created_time(product: CatalogueProduct) -> str:
     """When a product was put on sale, as `shop/items` writes it."""
     when = datetime(*EPOCH, tzinfo=UTC) + timedelta(minutes=created(product.item_id))
     return f"{when:%Y-%m-%dT%H:%M:%S}+0800"
 
 
-def title(product: Product, language: str) -> str:
+def title(product: CatalogueProduct, language: str) -> str:
     """The title; English words stand for whatever a translation into the language would say."""
     if language == "zh":
         return product.title
@@ -298,14 +298,14 @@ def _sold(count: int) -> tuple[str, int]:
     return f"已售{shown}{'+' if step > 1 else ''}件", shown
 
 
-def _quantity_prices(product: Product) -> list[Row]:
+def _quantity_prices(product: CatalogueProduct) -> list[Row]:
     return [
         {"begin_num": begin, "end_num": end, "price": money(price)}
         for begin, end, price in tiers(product)
     ]
 
 
-def tiers(product: Product) -> list[tuple[int, int | None, int]]:
+def tiers(product: CatalogueProduct) -> list[tuple[int, int | None, int]]:
     """`(from, to, price in fen)`: the more, the cheaper, beginning at the price of the rows."""
     begin, price = product.quantity_begin, product.sale_price
     second, third = begin * 100, begin * 300

@@ -24,12 +24,12 @@ LANGUAGES = ("en", "zh", "ru", "vi", "ja", "ko")
 Total = Literal["int", "text"]
 
 
-class ParameterError(Exception):
+class RefusedParameterError(Exception):
     """A parameter is missing or has a bad value: the reply is code 422 with this text."""
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class Route:
     """What one path takes and how it answers.
 
     Attributes:
@@ -72,11 +72,11 @@ class Endpoint:
             if value:
                 params.append((name, check(name, value)))
             elif needed:
-                raise ParameterError(f"parameter error: {name} is required")
+                raise RefusedParameterError(f"parameter error: {name} is required")
             elif value is not None and name not in (*_MAY_BE_EMPTY, *self.one_of):
                 check(name, value)
         if self.one_of and not any(query.get(name) for name in self.one_of):
-            raise ParameterError(f"parameter error: {' or '.join(self.one_of)} is required")
+            raise RefusedParameterError(f"parameter error: {' or '.join(self.one_of)} is required")
         page = positive("page", query.get("page", "1")) if self.paged else 1
         return Listing(self.path, tuple(params)), page
 
@@ -96,14 +96,16 @@ class Endpoint:
     def _page_size(self, name: str, value: str) -> str:
         size = positive(name, value)
         if self.largest_page is not None and size > self.largest_page:
-            raise ParameterError(f"parameter error: {name} must be at most {self.largest_page}")
+            raise RefusedParameterError(
+                f"parameter error: {name} must be at most {self.largest_page}"
+            )
         return str(size)
 
 
 def positive(name: str, value: str) -> int:
-    """A positive 64-bit integer from its text; `ParameterError` if it is none."""
+    """A positive 64-bit integer from its text; `RefusedParameterError` if it is none."""
     if not (value.isascii() and value.isdigit()) or not 0 < int(value[:20]) <= _LARGEST_ID:
-        raise ParameterError(f"parameter error: {name} must be a positive integer")
+        raise RefusedParameterError(f"parameter error: {name} must be a positive integer")
     return int(value)
 
 
@@ -117,20 +119,22 @@ def _integer(name: str, value: str) -> str:
 
 def _flag(name: str, value: str) -> str:
     if value not in _BOOLEANS:
-        raise ParameterError(f"parameter error: {name} must be true or false")
+        raise RefusedParameterError(f"parameter error: {name} must be true or false")
     return value
 
 
 def _price(name: str, value: str) -> str:
     if not _PRICE.fullmatch(value):
-        raise ParameterError(f"parameter error: {name} must be a decimal number")
+        raise RefusedParameterError(f"parameter error: {name} must be a decimal number")
     return value
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[[str, str], str]:
     def check(name: str, value: str) -> str:
         if value not in known:
-            raise ParameterError(f"parameter error: {name} must be one of {', '.join(known)}")
+            raise RefusedParameterError(
+                f"parameter error: {name} must be one of {', '.join(known)}"
+            )
         return value
 
     return check
@@ -161,14 +165,14 @@ _CHECKS: Mapping[str, Callable[[str, str], str]] = {
 _PRICES = ("price_start", "price_end")
 _V2_FLAGS = ("new_arrival", "support_dropshipping", "free_shipping", "is_super_factory")
 
-CATEGORY_ITEMS = Endpoint(
+CATEGORY_ITEMS = Route(
     name="category-items",
     path="/1688/category/items",
     required=("cat_id",),
     optional=("super_factory", "support_dropshipping", "free_shipping"),
     fields=("page", "page_size", "has_next_page", "filters", "items"),
 )
-CATEGORY_ITEMS_V2 = Endpoint(
+CATEGORY_ITEMS_V2 = Route(
     name="category-items-v2",
     path="/1688/category/items/v2",
     required=("cat_id",),
@@ -180,7 +184,7 @@ CATEGORY_ITEMS_V2 = Endpoint(
         "has_next_page",
     ),
 )
-SEARCH_ITEMS = Endpoint(
+SEARCH_ITEMS = Route(
     name="search-items",
     path="/1688/search/items",
     required=("keyword",),
@@ -190,7 +194,7 @@ SEARCH_ITEMS = Endpoint(
     searched=True,
     fields=CATEGORY_ITEMS_V2.fields,
 )
-SHOP_ITEMS = Endpoint(
+SHOP_ITEMS = Route(
     name="shop-items",
     path="/1688/shop/items",
     required=("member_id",),
@@ -202,7 +206,7 @@ SHOP_ITEMS = Endpoint(
     ),
     total="text",
 )
-SHOP_ITEMS_V2 = Endpoint(
+SHOP_ITEMS_V2 = Route(
     name="shop-items-v2",
     path="/1688/shop/items/v2",
     required=("shop_url",),
@@ -210,7 +214,7 @@ SHOP_ITEMS_V2 = Endpoint(
     sorts=SHOP_SORTS,
     fields=("page", "page_size", "total_count", "cat_id", "sort", "items"),
 )
-GLOBAL_SEARCH_ITEMS = Endpoint(
+GLOBAL_SEARCH_ITEMS = Route(
     name="global-search-items",
     path="/1688/global/search/items",
     one_of=("keyword", "cat_id"),
@@ -219,10 +223,10 @@ GLOBAL_SEARCH_ITEMS = Endpoint(
     searched=True,
     fields=("page", "page_size", "has_next_page", "sort", "filters", "items"),
 )
-CATEGORY_INFO = Endpoint(
+CATEGORY_INFO = Route(
     name="category-info", path="/1688/category/info", optional=("cat_id",), paged=False
 )
-ITEM_DETAIL = Endpoint(
+ITEM_DETAIL = Route(
     name="item-detail",
     path="/1688/item_detail",
     required=("item_id",),
@@ -230,7 +234,7 @@ ITEM_DETAIL = Endpoint(
     paged=False,
 )
 
-GENERATED: Mapping[str, Endpoint] = {
+GENERATED: Mapping[str, Route] = {
     endpoint.path: endpoint
     for endpoint in (
         *(CATEGORY_ITEMS, CATEGORY_ITEMS_V2, SEARCH_ITEMS, SHOP_ITEMS, SHOP_ITEMS_V2),

@@ -11,13 +11,13 @@ from tmapi_async.sandbox.catalogue.hashing import chance, normal
 from tmapi_async.sandbox.catalogue.ranking import Ranking
 from tmapi_async.sandbox.responses import envelopes as replies
 from tmapi_async.sandbox.responses.faults import KINDS, Attempt
-from tmapi_async.sandbox.responses.pages import Pages
+from tmapi_async.sandbox.responses.pages import PageBuilder
 from tmapi_async.sandbox.responses.recordings import Recordings
 from tmapi_async.sandbox.responses.routes import (
     CATEGORY_INFO,
     GENERATED,
     ITEM_DETAIL,
-    ParameterError,
+    RefusedParameterError,
 )
 from tmapi_async.sandbox.responses.stats import Listing, Stats
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tmapi_async.sandbox.responses.config import Config
-    from tmapi_async.sandbox.responses.envelopes import Reply
+    from tmapi_async.sandbox.responses.envelopes import SandboxReply
     from tmapi_async.sandbox.responses.faults import Faults
 
 
@@ -36,7 +36,7 @@ _SHOWN_BY = (
 )
 
 
-class Visit(NamedTuple):
+class ServedRequest(NamedTuple):
     """A request that was let in and holds a slot.
 
     Attributes:
@@ -84,7 +84,7 @@ class Backend:
         self._check_faults(config.faults)
         self.config = config
         self._ranking = Ranking(config.seed, config.shift)
-        self._pages = Pages(config, self.catalogue, self._ranking)
+        self._pages = PageBuilder(config, self.catalogue, self._ranking)
 
     def change(self, **options: Any) -> None:
         """Change options; `ValueError` if one is bad, and then nothing changes."""
@@ -93,10 +93,12 @@ class Backend:
         if any(getattr(changed, name) != getattr(self.config, name) for name in _SHOWN_BY):
             if (changed.seed, changed.shift) != (self.config.seed, self.config.shift):
                 self._ranking = Ranking(changed.seed, changed.shift)
-            self._pages = Pages(changed, self.catalogue, self._ranking)
+            self._pages = PageBuilder(changed, self.catalogue, self._ranking)
         self.config = changed
 
-    def admit(self, method: str, path: str, query: dict[str, str], key: str) -> Visit | Reply:
+    def admit(
+        self, method: str, path: str, query: dict[str, str], key: str
+    ) -> ServedRequest | SandboxReply:
         """Let a request in, or turn it away with the reply to send.
 
         Path, token, limit, parameters: in the order in which a gateway and its API look at them.
@@ -119,13 +121,13 @@ class Backend:
             return replies.error(config, 503, seen.requests)
         try:
             listing, page = GENERATED[path].read(query)
-        except ParameterError as problem:
+        except RefusedParameterError as problem:
             return replies.error(config, 422, path, text=str(problem))
         nth = seen.enter(listing, page)
         attempt = Attempt(path, listing.params, listing.cat_id, page, nth)
-        return Visit(listing, attempt, query, _seconds(config, attempt))
+        return ServedRequest(listing, attempt, query, _seconds(config, attempt))
 
-    def answer(self, visit: Visit) -> Reply:
+    def answer(self, visit: ServedRequest) -> SandboxReply:
         """The reply to a request whose work is done, billed if it has code 200."""
         # Balance and faults are those of now: they may have changed while the work went on.
         reply = self._reply(visit)
@@ -133,21 +135,21 @@ class Backend:
             self.stats.bill(visit.listing, visit.attempt.page, whole=reply.whole)
         return reply
 
-    def _reply(self, visit: Visit) -> Reply:
+    def _reply(self, visit: ServedRequest) -> SandboxReply:
         config, attempt = self.config, visit.attempt
         if config.quota is not None and self.stats.billed >= config.quota:
             return replies.error(config, 439, attempt)
         name = config.faults.pick(config.seed, attempt)
         if self.recordings is not None and name in self.recordings.errors:
             status, body = self.recordings.errors[name]
-            return replies.Reply(status, body, name)
+            return replies.SandboxReply(status, body, name)
         unknown = self._unknown(attempt)
         if unknown and (name is None or not GENERATED[attempt.path].paged):
             return replies.error(config, 422, attempt, text=f"parameter error: no such {unknown}")
         right = self._page(visit)
         return replies.page(right) if name is None else replies.fault(config, name, right, attempt)
 
-    def _page(self, visit: Visit) -> bytes:
+    def _page(self, visit: ServedRequest) -> bytes:
         if self.recordings is not None and visit.attempt.path in self._recorded:
             return self.recordings.body(visit.attempt.path, visit.query, visit.attempt.page)
         return self._pages.body(visit.listing, visit.attempt.page)

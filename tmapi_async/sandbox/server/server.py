@@ -13,13 +13,13 @@ from tmapi_async.sandbox.responses import envelopes as replies
 from tmapi_async.sandbox.responses.config import Config, check_names
 
 from . import control, wire
-from .backend import Backend, Visit
+from .backend import Backend, ServedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tmapi_async.sandbox.catalogue.catalogue import Catalogue
-    from tmapi_async.sandbox.responses.envelopes import Reply
+    from tmapi_async.sandbox.responses.envelopes import SandboxReply
     from tmapi_async.sandbox.responses.faults import Faults
     from tmapi_async.sandbox.responses.recordings import Recordings
     from tmapi_async.sandbox.responses.stats import Stats
@@ -232,11 +232,11 @@ class Sandbox:
         key = request.headers.get("apikey", "")
         self._reap()
         admitted = self._backend.admit(request.method, path, query, key)
-        if isinstance(admitted, Visit):
+        if isinstance(admitted, ServedRequest):
             return await self._work(request, admitted)
         return await self._send(request, admitted, self._notify)
 
-    async def _work(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
+    async def _work(self, request: web.BaseRequest, visit: ServedRequest) -> web.StreamResponse:
         release, task = _Once(self._leave), request.task
         self._working[task] = (request, release)
         try:
@@ -260,7 +260,7 @@ class Sandbox:
             await held.wait()
 
     async def _send(
-        self, request: web.BaseRequest, reply: Reply, release: Callable[[], None]
+        self, request: web.BaseRequest, reply: SandboxReply, release: Callable[[], None]
     ) -> web.StreamResponse:
         self.stats.codes[reply.label] += 1
         config = self.config

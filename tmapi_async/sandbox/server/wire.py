@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from tmapi_async.sandbox.responses.config import Config
-    from tmapi_async.sandbox.responses.envelopes import Reply
+    from tmapi_async.sandbox.responses.envelopes import SandboxReply
 
 _PIECES = 10
 _WITHOUT_REPLY = ("cut", "reset", "hang")
@@ -22,7 +22,7 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 async def send(
-    request: web.BaseRequest, reply: Reply, config: Config, release: Callable[[], None]
+    request: web.BaseRequest, reply: SandboxReply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
     """Send a reply.
 
@@ -47,12 +47,12 @@ async def send(
         return web.Response()
 
 
-def _headers(reply: Reply) -> dict[str, str]:
+def _headers(reply: SandboxReply) -> dict[str, str]:
     return {"Content-Type": reply.content_type, **reply.headers}
 
 
 async def _cut(
-    request: web.BaseRequest, reply: Reply, config: Config, release: Callable[[], None]
+    request: web.BaseRequest, reply: SandboxReply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
     if reply.how == "hang":
         await asyncio.sleep(config.hang)
@@ -68,7 +68,7 @@ async def _cut(
 
 
 async def _truncated(
-    request: web.BaseRequest, reply: Reply, release: Callable[[], None]
+    request: web.BaseRequest, reply: SandboxReply, release: Callable[[], None]
 ) -> web.StreamResponse:
     response = await _begun(request, reply, len(reply.body))
     release()
@@ -79,7 +79,7 @@ async def _truncated(
 
 
 async def _streamed(
-    request: web.BaseRequest, reply: Reply, config: Config, release: Callable[[], None]
+    request: web.BaseRequest, reply: SandboxReply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
     body, size = reply.body, len(reply.body)
     if reply.how == "padded":
@@ -96,7 +96,7 @@ async def _streamed(
     return response
 
 
-async def _begun(request: web.BaseRequest, reply: Reply, size: int) -> web.StreamResponse:
+async def _begun(request: web.BaseRequest, reply: SandboxReply, size: int) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=_headers(reply))
     response.content_length = size
     await response.prepare(request)

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tmapi_async.harvest.cluster.coordinator.budget_allocator import Purse
+from tmapi_async.harvest.cluster.coordinator.budget_allocator import BudgetAllocator
 
 
 class Spender:
@@ -32,7 +32,7 @@ class Spending(RuleBasedStateMachine):
     @initialize(most=st.integers(1, 40))
     def begin(self, most):
         """A budget, and no seat."""
-        self.purse, self.most = Purse(most), most
+        self.purse, self.most = BudgetAllocator(most), most
         self.seats, self.spent, self.named = {}, 0, 0
 
     def pick(self, data):

@@ -7,8 +7,8 @@ import time
 from tmapi_async import TMAPI
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.harvest.cluster.coordinator.account import LEASE, make_accounts
-from tmapi_async.harvest.cluster.coordinator.channel import Line
-from tmapi_async.harvest.cluster.worker.worker_session import BEAT, Seat
+from tmapi_async.harvest.cluster.coordinator.channel import Channel
+from tmapi_async.harvest.cluster.worker.worker_session import BEAT, WorkerSession
 from tmapi_async.limits.budget import Budget
 
 
@@ -32,7 +32,7 @@ class Idle:
 async def test_a_seat_that_is_not_heard_of_is_given_up():
     """Not before a lease has passed; until then it is told, each second, that all is well."""
     wire = Wire()
-    line, now = Line("seat 1", "tcp://w", 0, wire, LEASE), time.monotonic()
+    line, now = Channel("seat 1", "tcp://w", 0, wire, LEASE), time.monotonic()
     line.look(now + BEAT / 2)
     assert not line._due.is_set()
     line.look(now + BEAT + 0.1)
@@ -80,7 +80,7 @@ def test_a_lost_seat_counts_as_having_spent_what_it_was_allowed():
     allowed = {seat: share.allowed for seat, share in shares.items()}
     assert 0 < sum(allowed.values()) <= 10
     made.leave("b", 0.0, in_use=None)
-    report = say.Report(0.0, 1, 0, 0, allowed["a"], allowed["a"], say.Counted(allowed["a"]))
+    report = say.WorkerReport(0.0, 1, 0, 0, allowed["a"], allowed["a"], say.Counted(allowed["a"]))
     made.take_in("a", report, 0.0, 0.0)
     assert made.purse.spent == sum(allowed.values())
 
@@ -89,9 +89,9 @@ async def test_what_was_said_long_ago_does_not_keep_a_seat_going():
     """A lease runs from the seat's own word that was heard, not from when the answer is read."""
     api = TMAPI("token")
     hello = say.Hello("seat 1", 0, "digest", None, api.settings, False, LEASE)
-    seat = Seat(hello, "token", Wire(), lambda: 0)
+    seat = WorkerSession(hello, "token", Wire(), lambda: 0)
     made, crawl = seat.valve.shared.lease, Idle()
-    seat._obey(say.Share(1, 4), crawl)
+    seat._obey(say.SlotShare(1, 4), crawl)
     seat._obey(say.Durable(0, made - LEASE - 60), crawl)
     assert seat.valve.shared.lease == made
     assert seat.valve.shared.width(made) == 4

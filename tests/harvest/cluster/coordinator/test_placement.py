@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest.cluster.coordinator.placement import (
+    batch_size,
     name,
     staff,
-    stretch_size,
     surplus,
     wanted,
 )
@@ -61,7 +61,7 @@ def test_seats_without_a_slot_are_too_many():
 )
 def test_a_stretch_fills_a_seat_and_no_more(held, slots, rate, left, seats):
     """A seat never has more than it is to have, and one that runs out of work gets some."""
-    size = stretch_size(held, slots, rate, left=left, seats=seats)
+    size = batch_size(held, slots, rate, left=left, seats=seats)
     assert 0 <= size <= 512
     assert not size or held + size <= wanted(slots, rate)
     if slots and held < slots:
@@ -70,9 +70,9 @@ def test_a_stretch_fills_a_seat_and_no_more(held, slots, rate, left, seats):
 
 def test_stretches_get_small_near_the_end():
     """With little left a seat is given what keeps its slots busy, so that all end together."""
-    assert stretch_size(0, 4, 1000.0, left=100_000, seats=2) == 500
-    assert stretch_size(0, 4, 1000.0, left=40, seats=2) == 10
-    assert stretch_size(4, 4, 1000.0, left=4, seats=2) == 1
+    assert batch_size(0, 4, 1000.0, left=100_000, seats=2) == 500
+    assert batch_size(0, 4, 1000.0, left=40, seats=2) == 10
+    assert batch_size(4, 4, 1000.0, left=4, seats=2) == 1
 
 
 def test_the_key_of_a_task_says_what_it_walks():

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tmapi_async.harvest.cluster.coordinator.slot_allocator import Dealer, fill
-from tmapi_async.harvest.cluster.protocol import Share
+from tmapi_async.harvest.cluster.coordinator.slot_allocator import SlotAllocator, fill
+from tmapi_async.harvest.cluster.protocol import SlotShare
 
 RATE = 100.0
 GONE_AFTER = 3  # steps for which the server works on what a lost seat sent
@@ -19,7 +19,7 @@ class Seat:
     """A seat as it is in truth: it hears and is heard late."""
 
     def __init__(self):
-        self.share = Share(0, 0)
+        self.share = SlotShare(0, 0)
         self.in_use = 0
         self.to_seat = deque()
         self.to_dealer = deque()
@@ -31,7 +31,7 @@ class Sharing(RuleBasedStateMachine):
     @initialize(width=st.integers(1, 12))
     def begin(self, width):
         """One account, no seat."""
-        self.dealer, self.width = Dealer(RATE), width
+        self.dealer, self.width = SlotAllocator(RATE), width
         self.seats, self.ghosts = {}, []
         self.now = self.named = 0
 
@@ -183,7 +183,7 @@ def test_an_odd_slot_stays_where_it_is():
 
 def test_a_width_that_falls_takes_slots_away():
     """Shares that are told after it fit into it, and nothing is raised while more is in use."""
-    dealer = Dealer()
+    dealer = SlotAllocator()
     for name in ("a", "b"):
         dealer.join(name)
     dealer.deal(8, {"a": 8, "b": 8})
@@ -192,4 +192,4 @@ def test_a_width_that_falls_takes_slots_away():
     told = dealer.deal(4, {"a": 1, "b": 8})
     assert {name: share.slots for name, share in told.items()} == {"a": 1, "b": 3}
     assert dealer.unconfirmed
-    assert dealer.deal(6, {"a": 1, "b": 8}) == {"b": Share(3, 4)}  # four it may use anyway
+    assert dealer.deal(6, {"a": 1, "b": 8}) == {"b": SlotShare(3, 4)}  # four it may use anyway

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.virtual_time import run, settle, virtual_loop
-from tmapi_async.harvest.cluster.protocol import Share
-from tmapi_async.harvest.cluster.worker.worker_gate import Valve
+from tmapi_async.harvest.cluster.protocol import SlotShare
+from tmapi_async.harvest.cluster.worker.worker_gate import WorkerGate
 
 
 def wanted():
@@ -18,7 +18,7 @@ def wanted():
 
 def valve(*, paced=False):
     """A valve on the virtual clock, its lease running."""
-    made = Valve(paced=paced, on_event=lambda: None, clock=virtual_loop().time)
+    made = WorkerGate(paced=paced, on_event=lambda: None, clock=virtual_loop().time)
     made.renew(virtual_loop().now + 10_000)
     return made
 
@@ -49,7 +49,7 @@ def test_no_more_pass_than_there_are_slots():
         await settle()
         assert passed(tasks) == 0
         for slots, through in ((2, 2), (4, 4), (1, 4)):
-            gate.take(Share(slots, slots))
+            gate.take(SlotShare(slots, slots))
             await settle()
             assert passed(tasks) == through
         for task in tasks[:3]:
@@ -69,7 +69,7 @@ def test_a_page_keeps_its_slot_until_it_is_handed_over():
 
     async def main():
         gate = valve()
-        gate.take(Share(1, 2))
+        gate.take(SlotShare(1, 2))
         tasks = enter(gate, 4)
         await settle()
         gate.shared.held += 1
@@ -89,7 +89,7 @@ def test_nothing_passes_when_the_lease_is_over():
 
     async def main():
         gate = valve()
-        gate.take(Share(1, 4))
+        gate.take(SlotShare(1, 4))
         gate.renew(virtual_loop().now + 5)
         await asyncio.sleep(6)
         tasks = enter(gate, 2)
@@ -108,7 +108,7 @@ def test_a_pace_is_even_and_changes_at_once():
 
     async def main():
         gate = valve(paced=True)
-        gate.take(Share(1, 9, rate=2.0))
+        gate.take(SlotShare(1, 9, rate=2.0))
         times = []
 
         async def once():
@@ -118,10 +118,10 @@ def test_a_pace_is_even_and_changes_at_once():
         began = virtual_loop().now
         tasks = [asyncio.create_task(once()) for _ in range(6)]
         await asyncio.sleep(1.1)
-        gate.take(Share(2, 9, rate=0.0))
+        gate.take(SlotShare(2, 9, rate=0.0))
         await asyncio.sleep(10)
         assert [round(at, 3) for at in times] == [0.0, 0.5, 1.0]
-        gate.take(Share(3, 9, rate=4.0))
+        gate.take(SlotShare(3, 9, rate=4.0))
         await asyncio.wait(tasks)
         assert [round(at - times[3], 3) for at in times[3:]] == [0.0, 0.25, 0.5]
 
@@ -149,7 +149,7 @@ def test_no_attempt_fails_for_want_of_budget(steps, paced):
             if what == "share":
                 epoch += 1
                 least = gate.budget.spent + gate.in_use - gate.at_server
-                gate.take(Share(epoch, small, 5.0, allowed=large))
+                gate.take(SlotShare(epoch, small, 5.0, allowed=large))
                 most = max(large, least)
             elif what == "enter":
                 waiting += enter(gate, small)

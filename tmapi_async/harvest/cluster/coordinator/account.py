@@ -9,19 +9,19 @@ import msgspec
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import TMAPIError
 from tmapi_async.harvest.cluster import protocol as say
-from tmapi_async.harvest.cluster.event_merge import Replay
-from tmapi_async.harvest.cluster.token_source import TokenPlace
-from tmapi_async.limits.abandoned import Ghosts
+from tmapi_async.harvest.cluster.event_merge import EventReplay
+from tmapi_async.harvest.cluster.token_source import TokenSource
+from tmapi_async.limits.abandoned import AbandonedRequests
 from tmapi_async.transport.accounts import digest
 
-from .budget_allocator import Purse
-from .slot_allocator import Dealer
+from .budget_allocator import BudgetAllocator
+from .slot_allocator import SlotAllocator
 
 LEASE = 30.0
 """Seconds that a seat goes on after what the coordinator last heard of it."""
 
 
-class Account:
+class ClusterAccount:
     """One account: its controller is the client's own, fed by what the seats report.
 
     Args:
@@ -34,7 +34,7 @@ class Account:
         stopped: What stopped it, or None.
     """
 
-    def __init__(self, number: int, api: TMAPI, purse: Purse | None) -> None:
+    def __init__(self, number: int, api: TMAPI, purse: BudgetAllocator | None) -> None:
         self.number = number
         self.api = api
         self.purse = purse
@@ -42,9 +42,9 @@ class Account:
         self.stopped: TMAPIError | None = None
         pace = api.gate.pace
         self._controller = api.gate.controller
-        self._dealer = Dealer(pace.rate if pace is not None else None)
-        self._ghosts = Ghosts()
-        self._replay = Replay(self._controller, self._ghosts.answered)
+        self._dealer = SlotAllocator(pace.rate if pace is not None else None)
+        self._ghosts = AbandonedRequests()
+        self._replay = EventReplay(self._controller, self._ghosts.answered)
         self._dealt_at = -1
         self._unconfirmed = False
 
@@ -61,7 +61,7 @@ class Account:
         """Slots open now."""
         return self._controller.width(now)
 
-    def hello(self, seat: str, place: TokenPlace | None) -> tuple[say.Hello, str | None]:
+    def hello(self, seat: str, place: TokenSource | None) -> tuple[say.Hello, str | None]:
         """What to say to a worker that is to take a seat, and the token if it has to be sent."""
         token = self.api.reveal_token()
         paced = self.api.gate.pace is not None
@@ -87,7 +87,7 @@ class Account:
         if self.purse is not None:
             self.purse.leave(name, lost=in_use is None)
 
-    def take_in(self, name: str, report: say.Report, offset: float, now: float) -> None:
+    def take_in(self, name: str, report: say.WorkerReport, offset: float, now: float) -> None:
         """Take in a seat's report."""
         self._replay.report(
             name, report.events, offset=offset, clock=report.clock, busy=report.at_server
@@ -101,7 +101,7 @@ class Account:
         """Whether to deal at once, and not at the next tick."""
         return self._unconfirmed or self._controller.width(now) != self._dealt_at
 
-    def deal(self, now: float, wants: Mapping[str, int]) -> dict[str, say.Share]:
+    def deal(self, now: float, wants: Mapping[str, int]) -> dict[str, say.SlotShare]:
         """Deal anew.
 
         Args:
@@ -121,8 +121,8 @@ class Account:
         return shares
 
     def _with_budget(
-        self, purse: Purse, shares: dict[str, say.Share], wants: Mapping[str, int]
-    ) -> dict[str, say.Share]:
+        self, purse: BudgetAllocator, shares: dict[str, say.SlotShare], wants: Mapping[str, int]
+    ) -> dict[str, say.SlotShare]:
         hungry = {name for name, want in wants.items() if want}
         changed = {name for name in hungry if purse.top_up(name)}
         changed.update(purse.reclaim(hungry) if not changed else ())
@@ -135,20 +135,20 @@ class Account:
         return shares
 
 
-def make_accounts(clients: Iterable[TMAPI]) -> list[Account]:
+def make_accounts(clients: Iterable[TMAPI]) -> list[ClusterAccount]:
     """The accounts of some clients; those that share a budget share a purse."""
-    purses: dict[int, Purse] = {}
+    purses: dict[int, BudgetAllocator] = {}
     accounts = []
     for number, api in enumerate(clients):
         budget = api.gate.budget
         purse = None
         if budget.left is not None:
-            purse = purses.setdefault(id(budget), Purse(budget.left))
-        accounts.append(Account(number, api, purse))
+            purse = purses.setdefault(id(budget), BudgetAllocator(budget.left))
+        accounts.append(ClusterAccount(number, api, purse))
     return accounts
 
 
-def settle_budgets(accounts: Iterable[Account]) -> None:
+def settle_budgets(accounts: Iterable[ClusterAccount]) -> None:
     """Note in the clients' own budgets what their seats have spent."""
     purses = {id(one.purse): one for one in accounts if one.purse is not None}
     for account in purses.values():

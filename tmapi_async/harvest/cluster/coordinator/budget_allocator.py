@@ -13,7 +13,7 @@ class _Part:
         self.most = 0  # what it may spend, by anything it was told and has not given back
 
 
-class Purse:
+class BudgetAllocator:
     """The budget of one account or of several.
 
     A seat is told how many attempts it may send since it began; it can be told a lower number, and

@@ -24,7 +24,7 @@ _RATE_WINDOW = 1.0
 _CONNECT = "10s"
 
 
-class Line:
+class Channel:
     """A seat as the coordinator knows it.
 
     Attributes:
@@ -105,7 +105,7 @@ class Line:
 
     # -- what is heard
 
-    async def listen(self, heard: Callable[[Line, say.Report], None]) -> say.Bye | None:
+    async def listen(self, heard: Callable[[Channel, say.WorkerReport], None]) -> say.Bye | None:
         """Take in reports until the seat says good-bye; None if the line breaks before."""
         while True:
             try:
@@ -114,7 +114,7 @@ class Line:
                 return None
             if isinstance(message, say.Bye):
                 return message
-            if isinstance(message, say.Report):
+            if isinstance(message, say.WorkerReport):
                 self._heard_at = now = time.monotonic()
                 self._clock = message.clock
                 self.offset = min(self.offset, now - message.clock)

@@ -12,7 +12,7 @@ from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
 from tmapi_async.errors import ClusterError, InvalidRequestError
-from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, Hands
+from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, AccountPlugin
 
 _CONNECT = "20s"
 _CLOSE = 2
@@ -58,7 +58,7 @@ async def connected(address: str, security: Any) -> AsyncIterator[Client]:
             raise ClusterError(f"no Dask scheduler answers at {address}") from None
     try:
         check_versions(await client.get_versions(packages=_PACKAGES))
-        await client.register_plugin(Hands())
+        await client.register_plugin(AccountPlugin())
         yield client
     finally:
         await client.close(timeout=_CLOSE)

@@ -19,18 +19,18 @@ from tmapi_async.errors import (
     WorkerRefusedError,
 )
 from tmapi_async.harvest.cluster import protocol as say
-from tmapi_async.harvest.cluster.token_source import TokenPlace
+from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.multi import tell_stopped
-from tmapi_async.harvest.listing_queue import Openings
-from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.harvest.listing_queue import ListingQueue
+from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 
-from .account import Account, settle_budgets
-from .channel import Line, call
+from .account import ClusterAccount, settle_budgets
+from .channel import Channel, call
 from .connections import addresses, connected
-from .dispatcher import Feeder
+from .dispatcher import Dispatcher
 from .placement import staff, surplus
-from .receiver import Intake
+from .receiver import Receiver
 
 log = logging.getLogger("tmapi_async")
 
@@ -68,20 +68,20 @@ class Coordinator:
         address: str,
         security: Any,
         *,
-        accounts: Sequence[Account],
-        place: TokenPlace | None,
-        keeper: Keeper,
+        accounts: Sequence[ClusterAccount],
+        place: TokenSource | None,
+        keeper: Recorder,
         journal: Journal,
     ) -> None:
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, Channel] = {}
         self.gone = say.Counted()
         self._address, self._security = address, security
         self._accounts = accounts
         self._place = place
         self._keeper = keeper
         self._journal = journal
-        self._openings = Openings(keeper)
-        self._intake = Intake(keeper, journal, self._openings)
+        self._openings = ListingQueue(keeper)
+        self._intake = Receiver(keeper, journal, self._openings)
         self._workers: set[str] = set()
         self._not_before: dict[tuple[int, str], float] = {}
         self._refusal: WorkerRefusedError | None = None
@@ -114,7 +114,7 @@ class Coordinator:
 
     async def _work(self, client: Client) -> None:
         self._spawn("watch", self._watch(client))
-        self._spawn("feed", self._feed(Feeder(client, self._openings, self._intake)))
+        self._spawn("feed", self._feed(Dispatcher(client, self._openings, self._intake)))
         self._spawn("deal", self._deal_always())
         while not self._over:
             self._changed.clear()
@@ -159,9 +159,9 @@ class Coordinator:
             for line in self.lines.values():
                 self._tell_dictionaries(line)
 
-    def _tell_dictionaries(self, line: Line) -> None:
+    def _tell_dictionaries(self, line: Channel) -> None:
         for endpoint, known in list(self._journal.dictionaries.items()):
-            line.send(say.Dictionary(endpoint, known.number, known.content))
+            line.send(say.DictionaryMessage(endpoint, known.number, known.content))
 
     # -- tasks
 
@@ -193,7 +193,7 @@ class Coordinator:
         self._error = self._error or error
         self._send_home(self.lines.values(), say.Stop())
 
-    def _send_home(self, lines: Iterable[Line], word: say.Stop | say.Finish) -> None:
+    def _send_home(self, lines: Iterable[Channel], word: say.Stop | say.Finish) -> None:
         for line in list(lines):
             if not line.retiring:
                 line.retiring = True
@@ -202,7 +202,7 @@ class Coordinator:
         self._hungry.set()
         self._changed.set()
 
-    async def _cut_late(self, line: Line) -> None:
+    async def _cut_late(self, line: Channel) -> None:
         """Give up a seat that does not say good-bye for longer than any request takes."""
         await asyncio.sleep(self._accounts[line.account].settings.timeout + _GOODBYE)
         line.cut()
@@ -244,10 +244,10 @@ class Coordinator:
             }
             self._send_home([self.lines[seat] for seat in surplus(width, slots)], say.Stop())
 
-    def _lines_of(self, account: int) -> list[Line]:
+    def _lines_of(self, account: int) -> list[Channel]:
         return [line for line in self.lines.values() if line.account == account]
 
-    async def _hold_line(self, client: Client, account: Account, worker: str) -> None:
+    async def _hold_line(self, client: Client, account: ClusterAccount, worker: str) -> None:
         """Take a seat, hold its line until it ends, and pick up what it leaves."""
         self._named += 1
         several = f", account {account.number + 1}" if len(self._accounts) > 1 else ""
@@ -264,7 +264,7 @@ class Coordinator:
         except (OSError, TimeoutError) as error:
             log.info("%s cannot be reached: %s", worker, error)
             return
-        line = Line(seat, worker, account.number, comm, hello.lease)
+        line = Channel(seat, worker, account.number, comm, hello.lease)
         self._not_before.pop((account.number, worker), None)
         if self._ending or account.stopped is not None:
             line.cut()
@@ -275,7 +275,7 @@ class Coordinator:
         self._hungry.set()
         await self._serve(line, account)
 
-    async def _serve(self, line: Line, account: Account) -> None:
+    async def _serve(self, line: Channel, account: ClusterAccount) -> None:
         talk = asyncio.create_task(line.talk(), name="tmapi cluster talk")
         bye: say.Bye | None = None
         try:
@@ -290,7 +290,7 @@ class Coordinator:
             self._left(line, account, bye)
         await asyncio.wait([talk])
 
-    def _left(self, line: Line, account: Account, bye: say.Bye | None) -> None:
+    def _left(self, line: Channel, account: ClusterAccount, bye: say.Bye | None) -> None:
         self._intake.take_back(line)
         if bye is None and not self._closed:
             log.warning("%s on %s is lost; others go on with its listings", line.name, line.worker)
@@ -301,7 +301,7 @@ class Coordinator:
         self._hungry.set()
         self._changed.set()
 
-    def _account_stopped(self, account: Account, error: TMAPIError) -> None:
+    def _account_stopped(self, account: ClusterAccount, error: TMAPIError) -> None:
         if account.stopped is not None:
             return
         account.stopped = error
@@ -313,7 +313,7 @@ class Coordinator:
 
     # -- what seats report
 
-    def _heard(self, line: Line, report: say.Report) -> None:
+    def _heard(self, line: Channel, report: say.WorkerReport) -> None:
         account, now = self._accounts[line.account], time.monotonic()
         account.take_in(line.name, report, line.offset, now)
         self._intake.report(line, report)
@@ -333,7 +333,7 @@ class Coordinator:
                 self._deal(account, now)
             await asyncio.sleep(TICK)
 
-    def _deal(self, account: Account, now: float) -> None:
+    def _deal(self, account: ClusterAccount, now: float) -> None:
         lines = self._lines_of(account.number)
         wants = {line.name: 0 if line.retiring else len(line.out) for line in lines}
         if not any(wants.values()):
@@ -350,7 +350,7 @@ class Coordinator:
 
     # -- stretches
 
-    async def _feed(self, feeder: Feeder) -> None:
+    async def _feed(self, feeder: Dispatcher) -> None:
         while not self._ending:
             self._hungry.clear()
             if self._openings.over:
@@ -366,7 +366,7 @@ class Coordinator:
             except TimeoutError:
                 continue
 
-    async def _fill(self, feeder: Feeder, line: Line) -> None:
+    async def _fill(self, feeder: Dispatcher, line: Channel) -> None:
         made = await feeder.stretch(
             line,
             slots=self._accounts[line.account].slots(line.name),

@@ -9,19 +9,19 @@ import time
 from distributed import Client, Future
 
 from tmapi_async.harvest.cluster import protocol as say
-from tmapi_async.harvest.cluster.worker.plugin import walk_stretch
-from tmapi_async.harvest.listing_queue import Openings
+from tmapi_async.harvest.cluster.worker.plugin import walk_batch
+from tmapi_async.harvest.listing_queue import ListingQueue
 
-from .channel import Line
-from .placement import name, stretch_size
-from .receiver import Intake
+from .channel import Channel
+from .placement import batch_size, name
+from .receiver import Receiver
 
 log = logging.getLogger("tmapi_async")
 
 _FOR_CANCELLING = 1.0
 
 
-class Feeder:
+class Dispatcher:
     """Makes stretches and submits them.
 
     Args:
@@ -30,14 +30,14 @@ class Feeder:
         intake: Told which seat has which.
     """
 
-    def __init__(self, client: Client, openings: Openings, intake: Intake) -> None:
+    def __init__(self, client: Client, openings: ListingQueue, intake: Receiver) -> None:
         self._client = client
         self._openings = openings
         self._intake = intake
 
     async def stretch(
-        self, line: Line, *, slots: int, left: int, seats: int
-    ) -> tuple[str, say.Stretch] | None:
+        self, line: Channel, *, slots: int, left: int, seats: int
+    ) -> tuple[str, say.TaskBatch] | None:
         """The next stretch for a seat and the key of its task, or None if it needs none.
 
         Args:
@@ -49,14 +49,14 @@ class Feeder:
         Raises:
             JournalError: The journal can take no more.
         """
-        size = stretch_size(
+        size = batch_size(
             len(line.out),
             slots,
             line.ended_a_second(time.monotonic()),
             left=left,
             seats=seats,
         )
-        errands: list[say.Errand] = []
+        errands: list[say.TaskSpec] = []
         first = None
         while len(errands) < size:
             opening = await self._openings.take_now()
@@ -73,12 +73,12 @@ class Feeder:
             return None
         line.stretches += 1
         key = f"{name(first, len(errands), line.stretches, line.name)} {self._client.id}"
-        return key, say.Stretch(line.name, line.stretches, tuple(errands))
+        return key, say.TaskBatch(line.name, line.stretches, tuple(errands))
 
-    async def follow(self, line: Line, key: str, stretch: say.Stretch) -> None:
+    async def follow(self, line: Channel, key: str, stretch: say.TaskBatch) -> None:
         """Submit a stretch, and see that its task does not fail unseen."""
         future = self._client.submit(
-            walk_stretch,
+            walk_batch,
             stretch,
             key=key,
             workers=[line.worker],

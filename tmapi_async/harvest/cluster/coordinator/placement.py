@@ -27,7 +27,7 @@ def wanted(slots: int, ended_a_second: float) -> int:
     return max(LEAST_AHEAD * slots, round(SECONDS_AHEAD * ended_a_second), 1)
 
 
-def stretch_size(held: int, slots: int, ended_a_second: float, *, left: int, seats: int) -> int:
+def batch_size(held: int, slots: int, ended_a_second: float, *, left: int, seats: int) -> int:
     """How many listings to send to a seat now; 0 if it has enough.
 
     A seat is filled up when half of what it should have has ended, so that a stretch is more than a

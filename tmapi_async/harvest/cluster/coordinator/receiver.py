@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Collection
 
 from tmapi_async.api.listings import PageRequest
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.harvest.cluster import protocol as say
-from tmapi_async.harvest.listing_queue import Openings
-from tmapi_async.harvest.recorder import Keeper
+from tmapi_async.harvest.listing_queue import ListingQueue
+from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import Packed, PageRecord, Visit
 
-from .channel import Line
+from .channel import Channel
 
 _LATE = 4096
 """Listings that have ended and are remembered: pages of them may still come."""
@@ -21,7 +21,7 @@ _LATE = 4096
 _CODE = 200
 
 
-class Intake:
+class Receiver:
     """Knows which listing is on which line, and hands to the keeper what comes of it.
 
     Args:
@@ -33,7 +33,7 @@ class Intake:
         stopping: Whether what a seat stops is stopped for good, not to be walked by another.
     """
 
-    def __init__(self, keeper: Keeper, journal: Journal, openings: Openings) -> None:
+    def __init__(self, keeper: Recorder, journal: Journal, openings: ListingQueue) -> None:
         self.stopping = False
         self._keeper = keeper
         self._journal = journal
@@ -41,9 +41,9 @@ class Intake:
         self._visits: dict[int, Visit] = {}
         self._late: dict[int, Visit] = {}
         self._given = 0  # pages handed to the journal
-        self._unacknowledged: deque[tuple[int, Line, int]] = deque()
+        self._unacknowledged: deque[tuple[int, Channel, int]] = deque()
 
-    def entrust(self, line: Line, opening: Opening) -> say.Errand | None:
+    def entrust(self, line: Channel, opening: ListingTask) -> say.TaskSpec | None:
         """Note that a listing goes to a seat; None if it has ended meanwhile."""
         visit = self._keeper.visit(opening.listing)
         if visit is None:
@@ -51,15 +51,15 @@ class Intake:
             return None
         self._visits[visit.id] = visit
         line.out[visit.id] = opening.listing
-        return say.Errand.of(visit.id, opening)
+        return say.TaskSpec.of(visit.id, opening)
 
-    def take_back(self, line: Line) -> None:
+    def take_back(self, line: Channel) -> None:
         """A seat is gone: what it had is to be walked by others."""
         for listing in line.out.values():
             self._openings.give_back(listing)
         line.out.clear()
 
-    def report(self, line: Line, report: say.Report) -> None:
+    def report(self, line: Channel, report: say.WorkerReport) -> None:
         """Take in the pages, failures and endings of a report, in this order."""
         for page in report.pages:
             self._page(page)
@@ -74,10 +74,10 @@ class Intake:
         for ended in report.ended:
             self._ended(line, ended)
 
-    def durable(self, lines: Collection[Line]) -> dict[Line, int]:
+    def durable(self, lines: Collection[Channel]) -> dict[Channel, int]:
         """How many of the pages received on each line are durable, where that has changed."""
         waiting, durable = self._unacknowledged, self._journal.statistics().durable
-        found: dict[Line, int] = {}
+        found: dict[Channel, int] = {}
         while waiting and waiting[0][0] <= durable:
             _, line, received = waiting.popleft()
             if line in lines:
@@ -105,7 +105,7 @@ class Intake:
         )
         self._given += self._keeper.keep(record)
 
-    def _ended(self, line: Line, ended: say.Ended) -> None:
+    def _ended(self, line: Channel, ended: say.Ended) -> None:
         listing = line.out.pop(ended.visit, None)
         if listing is None:
             return

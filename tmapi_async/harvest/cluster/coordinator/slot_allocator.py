@@ -13,19 +13,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from tmapi_async.harvest.cluster.protocol import Share
+from tmapi_async.harvest.cluster.protocol import SlotShare
 
 _RATE_CHANGE = 0.01
 
 
-class _Seat:
+class _WorkerShare:
     """What one seat was told, and what it may be using."""
 
     __slots__ = ("confirmed", "in_use", "share", "told")
 
     def __init__(self, in_use: int) -> None:
-        self.share = Share(0, 0)
-        self.told: deque[Share] = deque()  # not confirmed yet
+        self.share = SlotShare(0, 0)
+        self.told: deque[SlotShare] = deque()  # not confirmed yet
         self.confirmed = self.share
         self.in_use = in_use
 
@@ -40,7 +40,7 @@ class _Seat:
         return max(self.confirmed.rate, *(share.rate for share in self.told), 0.0)
 
 
-class Dealer:
+class SlotAllocator:
     """Deals the slots and the pace of one account.
 
     Args:
@@ -49,7 +49,7 @@ class Dealer:
 
     def __init__(self, rate: float | None = None) -> None:
         self._rate = rate
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, _WorkerShare] = {}
         self._kept: dict[str, tuple[float, int, float]] = {}  # until, slots, rate
 
     @property
@@ -70,7 +70,7 @@ class Dealer:
 
     def join(self, name: str, haunted: int = 0) -> None:
         """A seat is taken; `haunted` slots of it are still busy at the server."""
-        self._seats[name] = _Seat(haunted)
+        self._seats[name] = _WorkerShare(haunted)
 
     def confirm(self, name: str, epoch: int, in_use: int) -> None:
         """A seat keeps to the share of an epoch, with so many slots in use."""
@@ -99,7 +99,7 @@ class Dealer:
                 del self._kept[name]
         return min((until for until, _, _ in self._kept.values()), default=None)
 
-    def deal(self, width: int, wants: Mapping[str, int]) -> dict[str, Share]:
+    def deal(self, width: int, wants: Mapping[str, int]) -> dict[str, SlotShare]:
         """Deal anew.
 
         Args:
@@ -127,7 +127,7 @@ class Dealer:
             if granted > slots[name]:
                 slots[name] = granted
                 changed.add(name)
-        total, told = sum(targets.values()), dict[str, Share]()
+        total, told = sum(targets.values()), dict[str, SlotShare]()
         # The pace goes with the slots; those that lose come first, so that less is out.
         for name in sorted(slots, key=lambda name: slots[name] - held[name]):
             seat = self._seats[name]
@@ -136,17 +136,17 @@ class Dealer:
                 told[name] = self._tell(seat, slots[name], rate)
         return told
 
-    def again(self, name: str) -> Share:
+    def again(self, name: str) -> SlotShare:
         """The share of a seat under a new epoch: something else is told with it."""
         seat = self._seats[name]
         return self._tell(seat, seat.share.slots, seat.share.rate)
 
-    def _tell(self, seat: _Seat, slots: int, rate: float) -> Share:
-        seat.share = Share(seat.share.epoch + 1, slots, rate)
+    def _tell(self, seat: _WorkerShare, slots: int, rate: float) -> SlotShare:
+        seat.share = SlotShare(seat.share.epoch + 1, slots, rate)
         seat.told.append(seat.share)
         return seat.share
 
-    def _part(self, seat: _Seat, slots: int, total: int) -> float:
+    def _part(self, seat: _WorkerShare, slots: int, total: int) -> float:
         if self._rate is None or not slots:
             return 0.0
         kept = sum(rate for _, _, rate in self._kept.values())

@@ -16,7 +16,7 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.transport.accounts import digest
 
-from .worker_session import Seat
+from .worker_session import WorkerSession
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
@@ -31,7 +31,7 @@ OPERATION = f"tmapi_seat_{VERSION}"
 _FOR_SECRET = 30.0
 
 
-class Hands(WorkerPlugin):  # type: ignore[misc] # distributed has no types
+class AccountPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no types
     """Takes seats on a worker. One for each worker, whatever the number of harvests."""
 
     name = NAME
@@ -39,15 +39,15 @@ class Hands(WorkerPlugin):  # type: ignore[misc] # distributed has no types
     idempotent = True
 
     def __init__(self) -> None:
-        self.seats: dict[str, Seat] = {}
-        self._haunted: set[Seat] = set()
+        self.seats: dict[str, WorkerSession] = {}
+        self._haunted: set[WorkerSession] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Hands: {len(self.seats)} seats>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Hands, ()
+        return AccountPlugin, ()
 
     def setup(self, worker: Worker) -> None:
         """Answer coordinators that connect to this worker."""
@@ -66,7 +66,7 @@ class Hands(WorkerPlugin):  # type: ignore[misc] # distributed has no types
             await comm.write(say.encode(say.Refused(str(error))))
             return Status.dont_reply
         # Made before the answer is sent, so that its lease begins before the coordinator's.
-        seat = Seat(asked, token, comm, lambda: self._ghosts(asked.digest))
+        seat = WorkerSession(asked, token, comm, lambda: self._ghosts(asked.digest))
         del token
         await comm.write(say.encode(say.Welcome(VERSION, PYTHON, self._ghosts(asked.digest))))
         self.seats[seat.name] = seat
@@ -85,7 +85,7 @@ class Hands(WorkerPlugin):  # type: ignore[misc] # distributed has no types
         """Slots of an account that seats which have ended left at the server."""
         return sum(seat.valve.in_use for seat in self._haunted if seat.digest == account)
 
-    async def _bury(self, seat: Seat) -> None:
+    async def _bury(self, seat: WorkerSession) -> None:
         try:
             await seat.close()
         finally:
@@ -108,7 +108,7 @@ async def _token(asked: say.Hello, comm: Comm) -> str:
     return token
 
 
-async def walk_stretch(stretch: say.Stretch) -> dict[str, int]:
+async def walk_batch(stretch: say.TaskBatch) -> dict[str, int]:
     """The task that a stretch is."""
     hands = get_worker().plugins[NAME]
     seat = hands.seats.get(stretch.seat)

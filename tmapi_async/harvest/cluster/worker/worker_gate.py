@@ -7,16 +7,22 @@ import math
 import time
 from collections.abc import Callable
 
-from tmapi_async.harvest.cluster.event_merge import ABANDONED, ANSWERED, REFUSED, SENT, Recorder
-from tmapi_async.harvest.cluster.protocol import Share
-from tmapi_async.limits.abandoned import Ghosts
+from tmapi_async.harvest.cluster.event_merge import (
+    ABANDONED,
+    ANSWERED,
+    REFUSED,
+    SENT,
+    EventRecorder,
+)
+from tmapi_async.harvest.cluster.protocol import SlotShare
+from tmapi_async.limits.abandoned import AbandonedRequests
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.controller import ControllerStatistics
 from tmapi_async.limits.gate import Gate
-from tmapi_async.limits.rate import Pace
+from tmapi_async.limits.rate import RateLimiter
 
 
-class DealtPace(Pace):
+class SharedRateLimiter(RateLimiter):
     """A pace that can be changed: one attempt each 1/rate seconds, and no burst.
 
     aiolimiter's bucket is full when it is made, so that a new one with each share would let a burst
@@ -61,8 +67,10 @@ class ShareController:
     the worker is never more than its slots.
     """
 
-    def __init__(self, budget: Budget, recorder: Recorder, on_event: Callable[[], None]) -> None:
-        self.share = Share(0, 0)
+    def __init__(
+        self, budget: Budget, recorder: EventRecorder, on_event: Callable[[], None]
+    ) -> None:
+        self.share = SlotShare(0, 0)
         self.held = 0
         self.lease = -math.inf
         self.gate: Gate | None = None
@@ -130,7 +138,7 @@ class ShareController:
         )
 
 
-class Valve(Gate):
+class WorkerGate(Gate):
     """A gate with a share of an account's slots, pace and budget.
 
     Args:
@@ -146,9 +154,9 @@ class Valve(Gate):
         on_event: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        budget, self.recorder = Budget(), Recorder()
+        budget, self.recorder = Budget(), EventRecorder()
         self.shared = ShareController(budget, self.recorder, on_event)
-        self.dealt = DealtPace(clock) if paced else None
+        self.dealt = SharedRateLimiter(clock) if paced else None
         super().__init__(self.shared, pace=self.dealt, budget=budget, clock=clock)
         self.shared.gate = self
 
@@ -157,7 +165,7 @@ class Valve(Gate):
         """Slots of the share; at least 1, so that somebody waits at the gate."""
         return max(1, self.shared.share.slots)
 
-    def take(self, share: Share) -> None:
+    def take(self, share: SlotShare) -> None:
         """Keep to a new share from now on."""
         self.shared.share = share
         if share.allowed is not None:
@@ -178,6 +186,6 @@ class Valve(Gate):
         self.widened()
 
     @property
-    def estimate(self) -> Ghosts:
+    def estimate(self) -> AbandonedRequests:
         """What is known of how long abandoned requests go on."""
         return self._ghosts

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
-from tmapi_async.crawl.crawler import Crawl
+from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
-from tmapi_async.crawl.outcomes import ListingOutcome, Opening
+from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.errors import ClosedError, TMAPIError
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.journal.compression import Dictionary
 
-from .worker_gate import Valve
+from .worker_gate import WorkerGate
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
@@ -47,7 +47,7 @@ async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
         await work
 
 
-class _Errand:
+class _RunningTask:
     """A listing of a stretch on this seat."""
 
     __slots__ = ("stretch", "visit")
@@ -66,7 +66,7 @@ class _Task:
         self.changed = asyncio.Event()
 
 
-class Seat:
+class WorkerSession:
     """Walks what stretches bring, and reports all of it.
 
     Args:
@@ -81,16 +81,16 @@ class Seat:
     ) -> None:
         self.name = hello.seat
         self.digest = hello.digest
-        self.valve = Valve(paced=hello.paced, on_event=self._on_event)
+        self.valve = WorkerGate(paced=hello.paced, on_event=self._on_event)
         self._comm = comm
         self._haunted = haunted
         self._session = hello.settings.session(token, self.valve)
-        self._queue: asyncio.Queue[tuple[Opening, _Task] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[ListingTask, _Task] | None] = asyncio.Queue()
         self._settings = hello.settings
         self._lease = hello.lease
         self._renew(time.monotonic())
-        self._crawl: Crawl | None = None
-        self._errands: dict[Listing, _Errand] = {}
+        self._crawl: Crawler | None = None
+        self._errands: dict[Listing, _RunningTask] = {}
         self._late: dict[Listing, int] = {}
         self._compress: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
         self._submitted = 0
@@ -115,7 +115,7 @@ class Seat:
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         await self._session.open()
-        self._crawl = Crawl(
+        self._crawl = Crawler(
             self._session,
             Frontier(lookahead=self._settings.lookahead),
             self._source(),
@@ -153,7 +153,7 @@ class Seat:
             await asyncio.sleep(0.1)
         await self._session.close()
 
-    async def _walk(self, crawl: Crawl) -> None:
+    async def _walk(self, crawl: Crawler) -> None:
         failure = crash = None
         try:
             await crawl.next()
@@ -171,7 +171,7 @@ class Seat:
         if self._over is not None and not self._over.done():
             self._over.set_result(say.Bye())
 
-    async def _listen(self, crawl: Crawl) -> None:
+    async def _listen(self, crawl: Crawler) -> None:
         try:
             while True:
                 messages = say.read_for_seat(await self._comm.read())
@@ -193,9 +193,9 @@ class Seat:
         """Go on for a lease from when the coordinator heard of this seat, at the earliest."""
         self.valve.renew(max(self.valve.shared.lease, heard + self._lease))
 
-    def _obey(self, message: say.ToSeat, crawl: Crawl) -> None:
+    def _obey(self, message: say.ToSeat, crawl: Crawler) -> None:
         match message:
-            case say.Share():
+            case say.SlotShare():
                 self.valve.take(message)
                 crawl.pump()
                 self._due.set()
@@ -203,7 +203,7 @@ class Seat:
                 self._durable = pages
                 self._renew(heard)
                 crawl.pump()
-            case say.Dictionary():
+            case say.DictionaryMessage():
                 made = Dictionary(message.number, message.content)
                 self._compress[message.endpoint] = (made.number, made.compressor())
             case say.Fail(visit, failure):
@@ -220,14 +220,14 @@ class Seat:
 
     # -- stretches: called by the tasks of Dask, in the same loop
 
-    async def walk(self, stretch: say.Stretch) -> dict[str, int]:
+    async def walk(self, stretch: say.TaskBatch) -> dict[str, int]:
         """Walk a stretch; returns when its listings have ended, or when the next may begin."""
         task = _Task(stretch.number, len(stretch.errands))
         self._tasks.add(task)
         self._submitted = max(self._submitted, stretch.number)
         for errand in stretch.errands:
             opening = errand.opening()
-            self._errands[opening.listing] = _Errand(errand.visit, task)
+            self._errands[opening.listing] = _RunningTask(errand.visit, task)
             self._queue.put_nowait((opening, task))
         while task.open and not self._ending:
             if not task.unbegun and self._submitted > task.number:
@@ -246,7 +246,7 @@ class Seat:
         self._wake_stretches()
         self._tasks.clear()
 
-    async def _source(self) -> AsyncGenerator[Opening, None]:
+    async def _source(self) -> AsyncGenerator[ListingTask, None]:
         while (given := await self._queue.get()) is not None:
             opening, task = given
             task.unbegun -= 1
@@ -346,7 +346,7 @@ class Seat:
             before = len(self._pages)
             await asyncio.sleep(0)
 
-    def _report(self) -> say.Report:
+    def _report(self) -> say.WorkerReport:
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -356,7 +356,7 @@ class Seat:
         ended, self._ended = self._ended, []
         valve, crawl = self.valve, self._crawl
         assert crawl is not None  # noqa: S101 - it is made before anything is reported
-        return say.Report(
+        return say.WorkerReport(
             time.monotonic(),
             valve.shared.share.epoch,
             valve.in_use + self._haunted(),
@@ -371,12 +371,12 @@ class Seat:
         )
 
     @staticmethod
-    def _counted(crawl: Crawl) -> say.Counted:
+    def _counted(crawl: Crawler) -> say.Counted:
         tally, wasted = crawl.tally, crawl.frontier.statistics().wasted
         return say.Counted(tally.requests, tally.retries, wasted, tally.codes)
 
     async def _send(self, message: Any) -> None:
-        pages = len(message.pages) if isinstance(message, say.Report) else 0
+        pages = len(message.pages) if isinstance(message, say.WorkerReport) else 0
         async with self._writing:
             await self._comm.write(say.encode(message))
             await flushed(self._comm)
