@@ -63,7 +63,7 @@ class Told:
             self.tally = shared.tally
             self.gate = session.gate.statistics()
             assert not shared.on_wire
-            assert shared.tally.resting == 0
+            assert shared.counts.resting == 0
             assert self.gate.in_flight == self.gate.ghosts
-            assert shared.tally.requests == len(self.asked)
-            assert sum(shared.tally.codes.values()) == len(self.asked)
+            assert shared.counts.requests == len(self.asked)
+            assert sum(shared.counts.codes.values()) == len(self.asked)

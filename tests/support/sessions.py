@@ -13,7 +13,7 @@ from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.learning import LearningController
 from tmapi_async.limits.rate import RateLimiter
-from tmapi_async.transport.request_state import RequestCounts, RequestState
+from tmapi_async.transport.request_state import CrawlCounts, RequestState
 from tmapi_async.transport.session import Session
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def opened(gate: Gate | None = None, **options: Any) -> AsyncIterator[Sess
 
 def flight(session: Session) -> RequestState:
     """What a walk that begins now shares with the session."""
-    return RequestState(session.epoch, RequestCounts())
+    return RequestState(session.epoch, CrawlCounts())
 
 
 Answer = bytes | tuple[int, bytes] | tuple[int, bytes, dict[str, str]]

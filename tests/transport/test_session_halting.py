@@ -117,7 +117,7 @@ def test_a_cancelled_fetch_leaves_its_slot_in_order(where: str) -> None:
             task.cancel()
             await settle(10)
             assert task.cancelled()
-            assert (shared.on_wire, shared.tally.resting) == (False, 0)
+            assert (shared.on_wire, shared.counts.resting) == (False, 0)
             if held is not None:
                 session.gate.answered(held)
             snapshot = session.gate.statistics()

@@ -166,8 +166,8 @@ async def test_a_dropped_connection_is_one_attempt() -> None:
         assert isinstance(await session.fetch(request(1), first), Page)
         second = await session.fetch(request(2), first)
         assert (second.attempts, len(server.heads)) == (2, 3)
-        assert (first.tally.requests, first.tally.retries) == (3, 1)
-        assert first.tally.codes == {"200": 2, "connection": 1}
+        assert (first.counts.requests, first.counts.retries) == (3, 1)
+        assert first.counts.codes == {"200": 2, "connection": 1}
         assert session.gate.statistics().requests == 3
 
 

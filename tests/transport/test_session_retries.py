@@ -69,8 +69,8 @@ def test_each_code_has_its_number_of_attempts(
     told = Told(failure(code, status or code))
     assert type(told.outcome) is kind
     assert len(told.asked) == attempts
-    assert told.tally.retries == attempts - 1
-    assert told.tally.codes == {str(code): attempts}
+    assert told.counts.retries == attempts - 1
+    assert told.counts.codes == {str(code): attempts}
     assert (told.outcome.attempts, told.outcome.code) == (attempts, code)
     assert (told.outcome.endpoint, told.outcome.page) == ("category/items", 1)
     assert (told.outcome.listing, told.outcome.message) == ("category/items?cat_id=5", "why")
@@ -84,7 +84,7 @@ def test_a_page_that_comes_at_last_is_a_page(failures: int) -> None:
     told = Told(*(kinds * 2)[:failures], page(1))
     assert isinstance(told.outcome, Page)
     assert told.outcome.attempts == failures + 1 == len(told.asked)
-    assert told.tally.codes["200"] == 1
+    assert told.counts.codes["200"] == 1
 
 
 def test_every_attempt_asks_the_same() -> None:
@@ -150,7 +150,7 @@ def test_refusals_are_no_failures(refusals: int, code: int) -> None:
     answers = [*[failure(code, code)] * refusals, *[failure(500)] * 7, page(1)]
     told = Told(*answers, policy=patient)
     assert isinstance(told.outcome, Page)
-    assert told.tally.codes == {str(code): refusals, "500": 7, "200": 1}
+    assert told.counts.codes == {str(code): refusals, "500": 7, "200": 1}
     assert told.gate.controller.refused == refusals
 
 
@@ -210,7 +210,7 @@ def test_the_slot_is_free_during_a_back_off() -> None:
             shared = flight(session)
             first = asyncio.ensure_future(outcome(session, 1, shared))
             await settle(10)
-            assert (shared.tally.resting, shared.on_wire) == (1, False)
+            assert (shared.counts.resting, shared.on_wire) == (1, False)
             assert session.gate.statistics().in_flight == 0
             second = await outcome(session, 2)
             assert script.times[1] == script.times[0]
@@ -250,7 +250,7 @@ def test_a_timed_out_attempt_goes_on_at_the_server() -> None:
     told = Told(100, page(1), policy=RetryPolicy(base=0, max_attempts=1), timeout=5.0)
     assert type(told.outcome) is DeadlineError
     assert "5 s" in str(told.outcome)
-    assert told.tally.codes == {"timeout": 1}
+    assert told.counts.codes == {"timeout": 1}
     assert (told.gate.ghosts, told.gate.controller.abandoned) == (1, 1)
 
 

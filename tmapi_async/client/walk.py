@@ -16,7 +16,7 @@ from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatisti
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError
-from tmapi_async.transport.request_state import RequestCounts, RequestState
+from tmapi_async.transport.request_state import CrawlCounts, RequestState
 from tmapi_async.transport.session import Session
 
 
@@ -65,7 +65,7 @@ class Walk(Generic[I]):
         try:
             async with life:
                 return await session.fetch(
-                    self._first(), RequestState(session.epoch, RequestCounts())
+                    self._first(), RequestState(session.epoch, CrawlCounts())
                 )
         except TimeoutError:
             raise ClosedError("the client was closed before the page came") from None

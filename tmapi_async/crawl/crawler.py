@@ -17,7 +17,8 @@ import msgspec
 from tmapi_async import errors
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
-from tmapi_async.transport.request_state import RequestCounts, RequestState, StoppedError
+from tmapi_async.api.request_counts import RequestCounts
+from tmapi_async.transport.request_state import CrawlCounts, RequestState, StoppedError
 from tmapi_async.transport.session import Session
 
 from .frontier import Answer, Frontier
@@ -60,7 +61,7 @@ class Crawler:
         on_failed: Callable[[PageRequest, errors.TMAPIError], None] | None = None,
         pending: Callable[[], int] | None = None,
     ) -> None:
-        self.tally = RequestCounts()
+        self.counts = CrawlCounts()
         self.frontier = frontier
         self._session = session
         self._source = source
@@ -138,16 +139,22 @@ class Crawler:
         """Listings begun and not ended."""
         return len(self._ledger)
 
+    def request_counts(self) -> RequestCounts:
+        """Return a copy of the counts so far."""
+        counts = self.counts
+        wasted = self.frontier.statistics().wasted
+        return RequestCounts(counts.requests, counts.retries, wasted, dict(counts.codes))
+
     def statistics(self) -> WalkStatistics:
         """A snapshot."""
-        tally = self.tally
+        counts = self.request_counts()
         known = self.frontier.statistics()
         return WalkStatistics(
             **msgspec.structs.asdict(self._ledger.counts),
-            requests=tally.requests,
-            retries=tally.retries,
-            wasted=known.wasted,
-            codes=dict(tally.codes),
+            requests=counts.requests,
+            retries=counts.retries,
+            wasted=counts.wasted,
+            codes=counts.codes,
             in_flight=known.in_flight,
             waiting=self._outbox.pages,
         )
@@ -241,12 +248,12 @@ class Crawler:
         self._pump(self._session.gate.width)
 
     def _most_workers(self, width: int) -> int:
-        return min(width + self.tally.resting, 2 * width)
+        return min(width + self.counts.resting, 2 * width)
 
     def _pump(self, width: int) -> None:
         most = self._most_workers(width)
         while len(self._workers) < most and (request := self._take(width)) is not None:
-            flight = RequestState(self._epoch, self.tally)
+            flight = RequestState(self._epoch, self.counts)
             flight.request = request
             task = asyncio.create_task(self._work(request, flight), name="tmapi worker")
             self._workers[task] = flight

@@ -22,7 +22,7 @@ from tmapi_async.limits.gate import Gate
 
 from .observers import Observer, RequestObservation, fields_of, label_of
 from .redaction import Redactor
-from .request_state import RequestCounts, RequestState, StoppedError
+from .request_state import CrawlCounts, RequestState, StoppedError
 from .retry import RetryBudget, RetryPolicy, RetryState, next_delay
 
 log = logging.getLogger("tmapi_async")
@@ -116,7 +116,7 @@ class Fetcher(ABC):
             if delay is None:
                 # Outside any except block: no context that holds a URL comes along.
                 raise outcome
-            await _rest(delay, flight.tally)
+            await _rest(delay, flight.counts)
 
     async def _attempt(
         self,
@@ -130,9 +130,9 @@ class Fetcher(ABC):
 
         sent_at = await self.gate.enter(still_wanted)
         outcome: Page[Any] | errors.TMAPIError | None = None
-        flight.tally.retries += trial.attempts > 0
+        flight.counts.retries += trial.attempts > 0
         trial.attempts += 1
-        flight.tally.requests += 1
+        flight.counts.requests += 1
         flight.on_wire = flight.sent = True
         try:
             reply = await self._exchange(request)
@@ -143,7 +143,7 @@ class Fetcher(ABC):
             if watch is not None:
                 watch.attempt(sent_at, outcome)
         label = label_of(outcome)
-        flight.tally.code(label)
+        flight.counts.add_code(label)
         if log.isEnabledFor(logging.DEBUG):
             more = fields_of(request, trial.attempts, label)
             log.debug("%s attempt %d: %s", request, trial.attempts, label, extra=more)
@@ -255,9 +255,9 @@ class Fetcher(ABC):
         return delay
 
 
-async def _rest(seconds: float, tally: RequestCounts) -> None:
-    tally.resting += 1
+async def _rest(seconds: float, counts: CrawlCounts) -> None:
+    counts.resting += 1
     try:
         await asyncio.sleep(seconds)
     finally:
-        tally.resting -= 1
+        counts.resting -= 1

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from tmapi_async.api.listings import PageRequest
+from tmapi_async.api.request_counts import RequestCounts
 
 
-class RequestCounts(msgspec.Struct):
-    """Counts of one walk's attempts.
+class CrawlCounts(RequestCounts):
+    """Counts of one crawl's attempts.
 
     Attributes:
-        requests: Attempts handed to the transport.
-        retries: Attempts beyond the first of their page.
-        codes: Code, or kind of failure, to how often it came.
         resting: Page requests that wait before a retry now; they hold no slot.
     """
 
-    requests: int = 0
-    retries: int = 0
     resting: int = 0
-    codes: dict[str, int] = msgspec.field(default_factory=dict)
-
-    def code(self, label: str) -> None:
-        """Count an outcome."""
-        self.codes[label] = self.codes.get(label, 0) + 1
 
 
 class StoppedError(Exception):
@@ -41,16 +30,16 @@ class RequestState:
             lets it finish.
         stopping: Set by the walk: no new attempt may start.
         epoch: The session's epoch when the walk began (`Session.epoch`).
-        tally: Where attempts are counted.
+        counts: Where attempts are counted.
         request: The page request it is about now.
         sent: Whether an attempt of it has been sent.
     """
 
-    __slots__ = ("epoch", "on_wire", "request", "sent", "stopping", "tally")
+    __slots__ = ("counts", "epoch", "on_wire", "request", "sent", "stopping")
 
-    def __init__(self, epoch: int, tally: RequestCounts) -> None:
+    def __init__(self, epoch: int, counts: CrawlCounts) -> None:
         self.epoch = epoch
-        self.tally = tally
+        self.counts = counts
         self.sent = False
         self.on_wire = False
         self.stopping = False

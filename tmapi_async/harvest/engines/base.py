@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
 from tmapi_async.crawl.crawler import Crawler
@@ -111,12 +112,5 @@ def total_budget(budgets: Iterable[Budget]) -> int | None:
 
 def count(crawls: Iterable[Crawler], gates: GateTotals) -> Counters:
     """What some crawls have counted, together."""
-    requests = retries = wasted = 0
-    codes: dict[str, int] = {}
-    for crawl in crawls:
-        requests += crawl.tally.requests
-        retries += crawl.tally.retries
-        wasted += crawl.frontier.statistics().wasted
-        for code, times in crawl.tally.codes.items():
-            codes[code] = codes.get(code, 0) + times
-    return Counters(requests, retries, wasted, codes, gates.width)
+    counts = RequestCounts.total(crawl.request_counts() for crawl in crawls)
+    return Counters(counts.requests, counts.retries, counts.wasted, counts.codes, gates.width)

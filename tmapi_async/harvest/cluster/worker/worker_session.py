@@ -372,8 +372,8 @@ class WorkerSession:
 
     @staticmethod
     def _counted(crawl: Crawler) -> say.Counted:
-        tally, wasted = crawl.tally, crawl.frontier.statistics().wasted
-        return say.Counted(tally.requests, tally.retries, wasted, tally.codes)
+        counts = crawl.request_counts()
+        return say.Counted(counts.requests, counts.retries, counts.wasted, counts.codes)
 
     async def _send(self, message: Any) -> None:
         pages = len(message.pages) if isinstance(message, say.WorkerReport) else 0

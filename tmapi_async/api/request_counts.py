@@ -1,0 +1,43 @@
+"""Counts of requests, as every layer from the wire to the report adds them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+
+class RequestCounts(msgspec.Struct):
+    """Counts of requests. Each figure only grows.
+
+    Attributes:
+        requests: Attempts handed to the transport.
+        retries: Attempts beyond the first of their page.
+        wasted: Pages past the end, and look-ahead that was abandoned.
+        codes: Code, or kind of failure, to the number of times it came.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    wasted: int = 0
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def add_code(self, label: str) -> None:
+        """Count one outcome under its code or kind."""
+        self.codes[label] = self.codes.get(label, 0) + 1
+
+    def __add__(self, other: RequestCounts) -> RequestCounts:
+        codes = dict(self.codes)
+        for label, times in other.codes.items():
+            codes[label] = codes.get(label, 0) + times
+        return RequestCounts(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            self.wasted + other.wasted,
+            codes,
+        )
+
+    @staticmethod
+    def total(parts: Iterable[RequestCounts]) -> RequestCounts:
+        """Return the sum of `parts`; zero for none."""
+        return sum(parts, start=RequestCounts())
