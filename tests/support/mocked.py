@@ -60,7 +60,7 @@ class Told:
             self.outcome = await outcome(session, 1, shared)
             self.asked = script.asked
             self.times = [at - script.times[0] for at in script.times]
-            self.tally = shared.tally
+            self.counts = shared.counts
             self.gate = session.gate.statistics()
             assert not shared.on_wire
             assert shared.counts.resting == 0
