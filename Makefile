@@ -8,12 +8,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # installed can be installed again without a network.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
 TESTS :=
-# Tests run side by side in so many processes.
-JOBS := 2
+# Number of processes that run tests side by side: the cores of this machine, but at most 4.
+JOBS := $(shell sh scripts/jobs)
+# A group (one server, one cluster) and the fixtures of a module stay in one process.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs bench bench-check wheel-check test-all test-lowest clean
+.PHONY: help demo test test-fast lint types docs bench bench-check wheel-check test-all test-lowest clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +26,11 @@ demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token need
 test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
 	@echo "==> tests"
 	@TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$(sh scripts/have chromium) \
-		$(BIN)/python -m pytest --numprocesses $(JOBS) $(TESTS)
+		$(PYTEST) $(TESTS)
+
+test-fast: $(VENV)/.dev ## Run the tests that start no processes, servers or browsers (under a minute)
+	@echo "==> fast tests"
+	@$(PYTEST) -m "not slow" $(TESTS)
 
 lint: $(VENV)/.dev ## Check style and formatting with ruff, and who may import whom
 	@echo "==> ruff"

@@ -35,13 +35,22 @@ settings.register_profile("steady", settings.get_profile("project"), derandomize
 settings.load_profile("steady" if os.environ.get("CI") else "project")
 
 
+SHARED = {"postgres_server": "postgres", "workers": "cluster"}
+"""Fixtures that take seconds to start -> the group of the tests that share one of them."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a Postgres server where `make test` found none; CI has one."""
-    if os.environ.get("TMAPI_TEST_POSTGRES") != "absent":
-        return
+    """Keep the tests of one server or cluster in one process, and count them as slow.
+
+    Tests of Postgres are skipped where `make test` found no server; CI installs one.
+    """
     for item in items:
-        if "postgres_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.skip(reason="no Postgres server here (initdb)"))
+        for fixture in SHARED.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group(SHARED[fixture]))
+            if fixture == "postgres_server" and os.environ.get("TMAPI_TEST_POSTGRES") == "absent":
+                item.add_marker(pytest.mark.skip(reason="no Postgres server here (initdb)"))
 
 
 @pytest.fixture(scope="session", autouse=True)
