@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from tmapi_async import InsecureTransportWarning, InvalidRequestError
 from tmapi_async.transport import credentials as address
-from tmapi_async.transport.credentials import check_base_url, check_token, warn_if_exposed
+from tmapi_async.transport.credentials import (
+    account_digest,
+    check_base_url,
+    check_token,
+    warn_if_exposed,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +143,11 @@ def test_what_stays_on_this_machine_or_is_hidden_warns_nobody(url: str) -> None:
 def test_hosts_that_only_look_local_warn(host: str) -> None:
     """A host that merely begins like this machine is another one."""
     assert len(warned(f"http://{host}")) == 1
+
+
+def test_an_account_digest_is_stable_and_hides_the_token() -> None:
+    """The name of an account is the same in every process, and shows no part of the token."""
+    name = account_digest("canary-token")
+    assert name == account_digest("canary-token") == "8f7361fc7714253504df1a3b555ba139"
+    assert name != account_digest("canary-tokem")
+    assert "canary" not in name

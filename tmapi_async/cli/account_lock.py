@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tmapi_async.transport.accounts import digest
+from tmapi_async.transport.credentials import account_digest
 
 from . import console
 
@@ -50,7 +50,7 @@ def claimed(token: str) -> Iterator[None]:
         return
     file = None
     with suppress(OSError):
-        file = _open(digest(token))
+        file = _open(account_digest(token))
     try:
         if file is not None:
             _claim(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import warnings
 from urllib.parse import urlsplit
@@ -60,6 +61,21 @@ def check_base_url(base_url: object) -> str:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port}" if port else host
+
+
+def account_digest(token: str) -> str:
+    """Return a short name for an account, the same on every machine.
+
+    The token cannot be computed from the name.
+
+    Args:
+        token: Token of the account.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    keyed = hashlib.blake2b(token.encode(), digest_size=16, person=b"tmapi account")
+    return keyed.hexdigest()
 
 
 _warned: set[str] = set()

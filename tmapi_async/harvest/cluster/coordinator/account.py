@@ -12,7 +12,7 @@ from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.harvest.cluster.event_merge import EventReplay
 from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.limits.abandoned import AbandonedRequests
-from tmapi_async.transport.accounts import digest
+from tmapi_async.transport.credentials import account_digest
 
 from .budget_allocator import BudgetAllocator
 from .slot_allocator import SlotAllocator
@@ -65,7 +65,9 @@ class ClusterAccount:
         """What to say to a worker that is to take a seat, and the token if it has to be sent."""
         token = self.api.reveal_token()
         paced = self.api.gate.pace is not None
-        hello = say.Hello(seat, self.number, digest(token), place, self.settings, paced, LEASE)
+        hello = say.Hello(
+            seat, self.number, account_digest(token), place, self.settings, paced, LEASE
+        )
         return hello, token if place is None else None
 
     def join(self, name: str, haunted: int) -> None:

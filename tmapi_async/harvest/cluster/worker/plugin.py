@@ -14,7 +14,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.cluster import protocol as say
-from tmapi_async.transport.accounts import digest
+from tmapi_async.transport.credentials import account_digest
 
 from .worker_session import WorkerSession
 
@@ -100,7 +100,7 @@ async def _token(asked: say.Hello, comm: Comm) -> str:
             raise InvalidRequestError("the token was to come first on the line")
         return first.token
     token = asked.place.read(asked.account)
-    if digest(token) != asked.digest:
+    if account_digest(token) != asked.digest:
         raise InvalidRequestError(
             f"{asked.place} holds another token on this worker than account "
             f"{asked.account + 1} has here"
