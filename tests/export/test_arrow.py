@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.journals import body, of_catalogue, of_rows, row, write
-from tests.support.paths import ROOT, SAMPLES
+from tests.support.making import sample
+from tests.support.paths import ROOT
 from tmapi_async.api.columns import layout
 from tmapi_async.api.decoding import decoder
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
@@ -85,20 +86,17 @@ def only(journal: Path) -> dict[str, Any]:
 
 
 def test_the_sample_has_the_types_and_values_promised(tmp_path: Path) -> None:
-    """The vendor's sample of v1 becomes a table with exact prices, whole counts and no text."""
-    if not SAMPLES.is_dir():
-        pytest.skip("the API's samples are not beside this checkout")
-    text = (SAMPLES / "doc-category-items-v1.json").read_bytes()
-    table, done = parquet(write(tmp_path / "a.journal", {7: [text]}))
+    """The sample of v1 becomes a table with exact prices, whole counts and no text."""
+    table, done = parquet(write(tmp_path / "a.journal", {7: [sample("doc-category-items-v1")]}))
     first = table.to_pylist()[0]
-    assert first["item_id"] == 884674536008
+    assert first["item_id"] == 810000000101
     assert first["price"] is None
-    assert first["price_info_sale_price"] == Decimal("4.59")
-    assert first["price_info_origin_price"] == Decimal("5.40")
-    assert (first["quantity_begin"], first["sales_count"]) == (200, 180100)
+    assert first["price_info_sale_price"] == Decimal("12.80")
+    assert first["price_info_origin_price"] == Decimal("15.60")
+    assert (first["quantity_begin"], first["sales_count"]) == (50, 24310)
     assert first["shop_info_is_super_factory"] is False
-    assert first["shop_info_shop_repurchase_rate"] == Decimal("38.46")
-    assert first["title"].startswith("2025夏季新款")
+    assert first["shop_info_shop_repurchase_rate"] == Decimal("41.25")
+    assert first["title"].startswith("示例棉麻连衣裙")
     assert all(value is None for name, value in first.items() if name.endswith("_text"))
     assert (done.unread, done.bounds, done.rejects) == ({}, {}, 0)
 

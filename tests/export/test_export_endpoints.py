@@ -19,8 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.export.test_arrow import NUMBERS, SAMPLES
+from tests.export.test_arrow import NUMBERS
 from tests.support.journals import BEGAN, body, row
+from tests.support.making import sample
 from tests.support.paths import ROOT
 from tmapi_async.api.columns import columns
 from tmapi_async.api.decoding import decoder
@@ -117,11 +118,8 @@ def says(found: Any, text: Any, sent: Any) -> bool:
 def test_every_value_of_the_samples_is_in_every_form(
     tmp_path: Path, postgres: str, name: str
 ) -> None:
-    """JSON lines, CSV, Parquet, DuckDB and Postgres hold each value of the recorded bodies."""
-    path = SAMPLES / f"{NAMES[name]}.json"
-    if not path.exists():
-        pytest.skip("the API's samples are not beside this checkout")
-    text, endpoint = path.read_bytes(), ENDPOINTS[name]
+    """JSON lines, CSV, Parquet, DuckDB and Postgres hold each value of the samples."""
+    text, endpoint = sample(NAMES[name]), ENDPOINTS[name]
     data = json.loads(text)["data"]
     sent = data["items"] if endpoint.paged else [data]
     journal = write(tmp_path / "a.journal", {name: [text]})

@@ -23,8 +23,6 @@ from tests.support.siblings import (
 )
 from tmapi_async.sandbox import Choice, Drift, Faults, Filters
 
-needs_samples = pytest.mark.skipif(not SAMPLES.exists(), reason="the API samples are not here")
-
 
 def within(seen, known, where="data"):
     """Assert that a generated value has the fields of the sample, in its order, of its types."""
@@ -49,7 +47,6 @@ def _fits(row, kind, where):
     return True
 
 
-@needs_samples
 @pytest.mark.parametrize(
     ("path", "file"),
     [
@@ -79,7 +76,6 @@ async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, as
     within(seen, known)
 
 
-@needs_samples
 @siblings
 async def test_sandbox_rows_use_every_type_of_the_samples(tmapi_sandboxes, ask, path):
     """Where a sample shows null beside a value, so do the rows of a whole listing."""

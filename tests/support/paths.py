@@ -13,5 +13,6 @@ SUPPORT = ROOT / "tests" / "support"
 DATA = ROOT / "tests" / "data"
 """Files that tests read."""
 
-SAMPLES = ROOT.parent / "shared" / "api" / "samples"
-"""Replies as the vendor documents them."""
+SAMPLES = DATA / "samples"
+"""Replies of every documented shape. The field names and types are the API document's; the values
+are invented."""
