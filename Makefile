@@ -32,12 +32,14 @@ test-fast: $(VENV)/.dev ## Run the tests that start no processes, servers or bro
 	@echo "==> fast tests"
 	@$(PYTEST) -m "not slow" $(TESTS)
 
-lint: $(VENV)/.dev ## Check style and formatting with ruff, and who may import whom
+lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
 	@echo "==> ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@echo "==> import-linter"
 	@$(BIN)/lint-imports --no-cache
+	@echo "==> style"
+	@$(BIN)/python scripts/check_style.py
 
 types: $(VENV)/.dev ## Check types with mypy --strict, the promised public types included
 	@echo "==> mypy"

@@ -1,0 +1,152 @@
+"""Check the rules of the house that no linter knows: docstrings, sizes, names, private access.
+
+Run by `make lint`. Exits with 1 if a rule is broken more often than `ALLOWED` says; `--all`
+prints what is allowed, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path("tmapi_async")
+
+# A docstring starts with a verb or a noun. These words start a riddle or a relative clause.
+FIRST_WORDS = {"As", "How", "It", "That", "Those", "What", "Where", "Which", "Who", "Whoever"}
+DOCSTRINGS_IN = ("tmapi_async", "benchmarks", "scripts")
+
+FILE_LINES = 400
+FUNCTION_LINES = 60
+FUNCTION_LINES_P90 = 25
+MODULES_IN_A_FOLDER = 16
+ENTRIES_AT_THE_TOP = 14
+
+NOT_ENTRIES = {"__init__.py", "__pycache__", "py.typed"}
+SAME_MODULE_NAMES = {"__init__.py", "__main__.py"}
+# One file a command, named after the command: its name says which, and nobody else imports it.
+COMMANDS = PACKAGE / "cli" / "commands"
+# Two public classes of one name, both promised: a listing to ask for, and one of the sandbox.
+SAME_CLASS_NAMES = {"Listing"}
+
+# An underscore that is part of a public name: namedtuple's methods, and os._exit.
+PUBLIC = {"_asdict", "_exit", "_fields", "_make", "_replace"}
+
+# Findings from before the rules. These numbers may only shrink; without an entry, none is allowed.
+ALLOWED = {"first_words": 296, "file_sizes": 1, "repeated_names": 6, "private_access": 88}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def main() -> int:
+    """Print the findings of every rule that has more than it may. Returns 1 if there is one."""
+    status = 0
+    for rule in RULES:
+        findings = list(rule())
+        allowed = ALLOWED.get(rule.__name__, 0)
+        if len(findings) > allowed or "--all" in sys.argv:
+            print("\n".join(findings))
+        if len(findings) > allowed:
+            print(f"check_style: {len(findings)} {rule.__name__}, {allowed} allowed")
+            status = 1
+    return status
+
+
+def sources(folder: str | Path) -> Iterator[tuple[Path, ast.Module]]:
+    """Parse every Python file below a folder."""
+    for path in sorted(Path(folder).rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def first_words() -> Iterator[str]:
+    """Find docstrings that start with a word of `FIRST_WORDS`."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for folder in DOCSTRINGS_IN:
+        for path, tree in sources(folder):
+            for node in ast.walk(tree):
+                text = ast.get_docstring(node) if isinstance(node, documented) else None
+                word = text.split(maxsplit=1)[0].rstrip(",.:;") if text else ""
+                if word in FIRST_WORDS:
+                    line = getattr(node, "lineno", 1)
+                    yield f"{path}:{line}: docstring starts with {word!r}; use a verb or a noun"
+
+
+def file_sizes() -> Iterator[str]:
+    """Find files of the package that are too long."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > FILE_LINES:
+            yield f"{path}: {lines} lines; at most {FILE_LINES}"
+
+
+def body_lines(function: Function) -> int:
+    """Count the lines of a function's body, its docstring left out."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def function_sizes() -> Iterator[str]:
+    """Find functions of the package that are too long, singly and as a whole."""
+    sizes = []
+    for path, tree in sources(PACKAGE):
+        for node in ast.walk(tree):
+            if not isinstance(node, Function):
+                continue
+            lines = body_lines(node)
+            sizes.append(lines)
+            if lines > FUNCTION_LINES:
+                yield f"{path}:{node.lineno}: {node.name}: {lines} lines; at most {FUNCTION_LINES}"
+    p90 = sorted(sizes)[len(sizes) * 9 // 10]
+    if p90 > FUNCTION_LINES_P90:
+        yield f"{PACKAGE}: p90 of function bodies is {p90} lines; at most {FUNCTION_LINES_P90}"
+
+
+def folder_sizes() -> Iterator[str]:
+    """Find folders of the package with too many modules, and a crowded top."""
+    for folder in sorted({path.parent for path in PACKAGE.rglob("*.py")}):
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        if len(modules) > MODULES_IN_A_FOLDER:
+            yield f"{folder}: {len(modules)} modules; at most {MODULES_IN_A_FOLDER}"
+    entries = {path.name for path in PACKAGE.iterdir()} - NOT_ENTRIES
+    if len(entries) > ENTRIES_AT_THE_TOP:
+        yield f"{PACKAGE}: {len(entries)} entries at the top; at most {ENTRIES_AT_THE_TOP}"
+
+
+def repeated_names() -> Iterator[str]:
+    """Find modules of one name and classes of one name in the package."""
+    modules, classes = defaultdict(list), defaultdict(list)
+    for path, tree in sources(PACKAGE):
+        if path.name not in SAME_MODULE_NAMES and path.parent != COMMANDS:
+            modules[path.name].append(str(path))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name not in SAME_CLASS_NAMES:
+                classes[node.name].append(f"{path}:{node.lineno}")
+    for names in (modules, classes):
+        for name, places in names.items():
+            if len(places) > 1:
+                yield f"{places[0]}: {name} is also in {', '.join(places[1:])}"
+
+
+def private_access() -> Iterator[str]:
+    """Find tests that read a private attribute of another object."""
+    for path, tree in sources("tests"):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute):
+                continue
+            name, owner = node.attr, node.value
+            own = isinstance(owner, ast.Name) and owner.id in {"self", "cls"}
+            inherited = isinstance(owner, ast.Call) and ast.unparse(owner.func) == "super"
+            private = name.startswith("_") and not name.startswith("__") and name not in PUBLIC
+            if private and not own and not inherited:
+                yield f"{path}:{node.lineno}: {ast.unparse(node)} is private; test public behaviour"
+
+
+RULES = (first_words, file_sizes, function_sizes, folder_sizes, repeated_names, private_access)
+
+if __name__ == "__main__":
+    sys.exit(main())
