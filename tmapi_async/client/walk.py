@@ -50,7 +50,9 @@ class Walk(Generic[I]):
         self._unique = unique
         self._guard = guard
         self._on_end = on_end
-        self._splitter = SplitDriver(split, divided=self._divided) if split is not None else None
+        self._splitter = (
+            SplitDriver(split, on_listing_end=self._divided) if split is not None else None
+        )
         self._crawl: Crawler | None = None
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
@@ -112,7 +114,7 @@ class Walk(Generic[I]):
     @property
     def reconciliations(self) -> tuple[Reconciliation, ...]:
         """What came of the listings that were divided (`split`), as they ended."""
-        return tuple(self._splitter.accounts) if self._splitter is not None else ()
+        return tuple(self._splitter.reconciliations) if self._splitter is not None else ()
 
     def stop(self) -> None:
         """Start nothing more; the loop goes on with what is on the wire, and then ends."""
@@ -154,7 +156,7 @@ class Walk(Generic[I]):
         self._crawl = Crawler(
             self._session(),
             frontier,
-            source if self._splitter is None else self._splitter.openings(source),
+            source if self._splitter is None else self._splitter.tasks(source),
             unique=self._unique and self._splitter is None,  # a splitter sees the whole family
             guard=self._guard,
             on_end=self._on_end if self._splitter is None else self._splitter.ended,

@@ -18,7 +18,7 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting import Observation, Reconciliation
-from tmapi_async.crawl.splitting.driver import HeldPart, Split, SplitDriver
+from tmapi_async.crawl.splitting.driver import Split, SplitDriver, StoredPart
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.journal.records import NOTHING, State, Totals, Visit
 from tmapi_async.journal.resume import read_held
@@ -49,7 +49,7 @@ class SplitRecorder(Recorder):
 
     def __init__(self, *args: Any, split: Split, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.splitter = SplitDriver(split, divided=lambda _: None, shelf=self)
+        self.splitter = SplitDriver(split, on_listing_end=lambda _: None, store=self)
         self._families: dict[Listing, _DividedListing] = {}
         self._last_visit = 0
 
@@ -57,7 +57,7 @@ class SplitRecorder(Recorder):
 
     def openings(self) -> AsyncGenerator[ListingTask, None]:
         """The listings to walk, and the parts of those that are divided."""
-        return self.splitter.openings(super().openings())
+        return self.splitter.tasks(super().openings())
 
     def page(self, page: Page[Any]) -> None:
         """Keep a page, and let the division see it."""
@@ -76,29 +76,29 @@ class SplitRecorder(Recorder):
     @property
     def reconciliations(self) -> tuple[Reconciliation, ...]:
         """What came of the listings that this start divided."""
-        return tuple(self.splitter.accounts)
+        return tuple(self.splitter.reconciliations)
 
-    # -- the shelf
+    # -- stored parts
 
-    def take_part(self, root: Listing, part: Listing) -> HeldPart:
+    def load_part(self, root: Listing, part: Listing) -> StoredPart:
         """What the journal holds of a part."""
         if part == root:
             visit, state = self._open[root].visit, "open"
             known = self._journal.ask(lambda reading: _parts(reading, visit.id))
             self._families[root] = _DividedListing(visit, known)
-            return HeldPart(self._sights(visit))
+            return StoredPart(self._sights(visit))
         family = self._families[root]
         known_as = family.known.get(part.identity)
         if known_as is None:
-            return HeldPart()
+            return StoredPart()
         number, state = known_as
         visit = family.visits[part] = Visit(number, family.visit.run, part, begun=True)
         sights = self._sights(visit)
         family.totals[part] = _totals(sights)
         self.tally.add(family.totals[part])
         if sights and not sights[-1].has_next and state in {"complete", "capped"}:
-            return HeldPart(sights, "capped" if state == "capped" else "complete")
-        return HeldPart(sights)
+            return StoredPart(sights, "capped" if state == "capped" else "complete")
+        return StoredPart(sights)
 
     def begin_part(self, root: Listing, part: Listing) -> None:
         """Make the visit of a part, if there is none, and note that it is being walked."""

@@ -2,7 +2,7 @@
 
 To the crawl a splitter is the source of its listings. A listing to be divided is opened for its
 first page alone, as is every part of it; what the planner then wants walked is opened again, with
-that page held. Nothing is asked twice: pages that the caller holds from before (`HeldPages`) are
+that page held. Nothing is asked twice: pages that the caller holds from before (`PartStore`) are
 shown to the planner in place of requests.
 """
 
@@ -63,7 +63,7 @@ def read_split(value: object) -> Split | None:
     return value
 
 
-class HeldPart(msgspec.Struct, frozen=True):
+class StoredPart(msgspec.Struct, frozen=True):
     """What is known of a part from before.
 
     Attributes:
@@ -75,10 +75,10 @@ class HeldPart(msgspec.Struct, frozen=True):
     ending: Ending | None = None
 
 
-class HeldPages(Protocol):
+class PartStore(Protocol):
     """Where the caller keeps parts: they outlive the process there."""
 
-    def take_part(self, root: Listing, part: Listing) -> HeldPart:
+    def load_part(self, root: Listing, part: Listing) -> StoredPart:
         """What is held of a part, which is about to be used."""
         ...
 
@@ -101,7 +101,7 @@ class _Divided:
     def __init__(self, root: Listing, ceiling: int) -> None:
         self.root = root
         self.plan = SplitPlanner(root, flags=endpoint_of(root).flags, ceiling=ceiling)
-        self.held: dict[Listing, HeldPart] = {}
+        self.held: dict[Listing, StoredPart] = {}
         self.first: dict[Listing, Observation] = {}
         self.probing: set[Listing] = set()  # opened for their first page alone
         self.open: set[Listing] = set()  # opened or waiting to be, the probes among them
@@ -155,30 +155,30 @@ class SplitDriver:
 
     Args:
         split: How.
-        divided: Called with the outcome of a listing that was divided.
-        shelf: Where parts are held from before, if anywhere.
+        on_listing_end: Called with the outcome of each divided listing.
+        store: Parts kept from an earlier process, or None.
     """
 
     def __init__(
         self,
         split: Split,
         *,
-        divided: Callable[[ListingOutcome], None],
-        shelf: HeldPages | None = None,
+        on_listing_end: Callable[[ListingOutcome], None],
+        store: PartStore | None = None,
     ) -> None:
         self._split = split
-        self._divided = divided
-        self._shelf = shelf
+        self._on_listing_end = on_listing_end
+        self._store = store
         self._families: dict[Listing, _Divided] = {}
         self._owners: dict[Listing, _Divided] = {}
         self._ready: deque[ListingTask] = deque()
         self._changed = asyncio.Event()
-        self.accounts: list[Reconciliation] = []
+        self.reconciliations: list[Reconciliation] = []
 
     def __contains__(self, listing: object) -> bool:
         return listing in self._owners
 
-    async def openings(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
+    async def tasks(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
         """The listings of a source, each followed by the parts into which it is divided."""
         more = True
         async with aclosing(source) as roots, _Later(roots, self._changed) as later:
@@ -230,8 +230,8 @@ class SplitDriver:
         if outcome.error is not None:
             family.errors.append(outcome.error)
         wanted = probe and listing in family.first and family.plan.walked(listing)
-        if self._shelf is not None and not (wanted and family.first[listing].has_next):
-            self._shelf.part_ended(family.root, outcome, walked=not probe or wanted)
+        if self._store is not None and not (wanted and family.first[listing].has_next):
+            self._store.part_ended(family.root, outcome, walked=not probe or wanted)
         if outcome.ending == "stopped" or (probe and not wanted):
             self._conclude(family)
         elif probe and outcome.ending != "failed":
@@ -266,7 +266,7 @@ class SplitDriver:
         self._owners[listing] = family
         family.open.add(listing)
         held = (
-            self._shelf.take_part(family.root, listing) if self._shelf is not None else HeldPart()
+            self._store.load_part(family.root, listing) if self._store is not None else StoredPart()
         )
         if held.pages:
             family.held[listing] = held
@@ -279,7 +279,7 @@ class SplitDriver:
         self._queue(family, ListingTask(listing=listing, max_pages=1, part=True))
 
     def _walk(self, family: _Divided, listing: Listing) -> None:
-        held = family.held.get(listing) or HeldPart((family.first[listing],))
+        held = family.held.get(listing) or StoredPart((family.first[listing],))
         family.open.add(listing)
         last = held.pages[-1]
         # Pages come side by side: where work was stopped, some before the last may be missing.
@@ -300,8 +300,8 @@ class SplitDriver:
         )
 
     def _queue(self, family: _Divided, opening: ListingTask) -> None:
-        if self._shelf is not None:
-            self._shelf.begin_part(family.root, opening.listing)
+        if self._store is not None:
+            self._store.begin_part(family.root, opening.listing)
         self._ready.append(opening)
         self._changed.set()
 
@@ -342,10 +342,10 @@ class SplitDriver:
             error=family.errors[0] if family.errors else None,
         )
         if not family.stopped:
-            self.accounts.append(account)
-        if self._shelf is not None:
-            self._shelf.reconciled(account, outcome)
-        self._divided(outcome)
+            self.reconciliations.append(account)
+        if self._store is not None:
+            self._store.reconciled(account, outcome)
+        self._on_listing_end(outcome)
         if self._split.on_reconciled is not None and not family.stopped:
             self._split.on_reconciled(account)
 

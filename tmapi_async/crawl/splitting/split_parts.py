@@ -10,7 +10,9 @@ from tmapi_async.api.listings import Listing
 from .price_bands import usable
 from .queries import Observation, Row
 
-_APART = 2_000  # milliseconds that one of two walks may end after the other, whatever it shows
+END_TOLERANCE_MS = (
+    2_000  # milliseconds that one of two walks may end after the other, whatever it shows
+)
 
 
 class Part:
@@ -117,7 +119,7 @@ class Part:
 
         If not, a row may have slipped past both: from what neither had read to what one had.
         """
-        end = max(other._at.values(), default=0) + _APART
+        end = max(other._at.values(), default=0) + END_TOLERANCE_MS
         late = {item for n, page in self._order.items() if self._at[n] > end for item in page}
         return late - self.foreign <= other.ids
 
