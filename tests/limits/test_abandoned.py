@@ -63,7 +63,7 @@ def test_recent_latencies_count() -> None:
     for _ in range(600):
         ghosts.answered(1.0)
     assert ghosts.done_at(0.0, 0.5) == 1.0
-    assert repr(ghosts) == "<Ghosts: 512 latencies>"
+    assert repr(ghosts) == "<AbandonedRequests: 512 latencies>"
 
 
 @given(st.lists(SECONDS, max_size=40), SECONDS, SECONDS)

@@ -38,7 +38,9 @@ class Order:
                 order.passed.append("sent")
                 super().sent(now, in_flight)
 
-        self.gate = gate_of(NotingController(1), pace=NotingPace(0.1), budget=NotingBudget(10))
+        self.gate = gate_of(
+            NotingController(1), rate_limiter=NotingPace(0.1), budget=NotingBudget(10)
+        )
 
     def wanted(self) -> None:
         """The caller's own check."""
@@ -91,7 +93,9 @@ def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
 
     async def main(turns: int) -> bool:
         controller, loop = Fixed(1), virtual_loop()
-        gate = gate_of(controller, pace=RateLimiter(0.1) if paced else None, budget=Budget(3))
+        gate = gate_of(
+            controller, rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(3)
+        )
         first = await gate.enter(wanted)
         if paced:
             gate.answered(first)
@@ -121,7 +125,7 @@ def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
     """Cancelled while neither slot nor pace has come, an attempt keeps nobody from passing."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1), pace=RateLimiter(0.1) if paced else None, budget=Budget(2))
+        gate = gate_of(Fixed(1), rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(2))
         first = await gate.enter(wanted)
         if paced:
             gate.answered(first)
@@ -192,7 +196,7 @@ def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
 
     async def main() -> None:
         controller = Fixed(5)
-        gate = gate_of(controller, pace=RateLimiter(1))
+        gate = gate_of(controller, rate_limiter=RateLimiter(1))
         for sent_at in await asyncio.gather(*entering(gate, 5)):
             gate.answered(sent_at)
         assert [told[2] for told in controller.told[:5]] == [1, 2, 3, 4, 5]
@@ -259,7 +263,7 @@ def test_a_gate_tells_its_state() -> None:
     """The snapshot and the repr of a gate tell width, slots, waiters, budget and rate."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1), pace=RateLimiter(2.5), budget=Budget(9))
+        gate = gate_of(Fixed(1), rate_limiter=RateLimiter(2.5), budget=Budget(9))
         await gate.enter(wanted)
         waiters = entering(gate, 2)
         await settle()
@@ -268,7 +272,8 @@ def test_a_gate_tells_its_state() -> None:
         assert (snapshot.requests, snapshot.budget_left, snapshot.rate) == (1, 8, 2.5)
         assert snapshot.controller is NOBODY_KNOWS
         assert repr(gate) == (
-            "<Gate: width 1, <Slots: 1 in use, 0 of them ghosts, 2 waiting>, "
+            "<Gate: width 1, <AdaptiveSemaphore: 1 in use, 0 of them held for abandoned requests, "
+            "2 waiting>, "
             "<Budget: 1 of 9 spent>>"
         )
         for task in waiters:

@@ -80,7 +80,9 @@ def test_random_traffic_leaves_the_gate_in_balance(
 
     async def main() -> None:
         controller = Lax(2)
-        gate = gate_of(controller, pace=RateLimiter(0.5) if slow else None, budget=Budget(most))
+        gate = gate_of(
+            controller, rate_limiter=RateLimiter(0.5) if slow else None, budget=Budget(most)
+        )
         traffic = Traffic(gate, controller)
         for what, value in ops:
             await traffic.do(what, value)

@@ -95,7 +95,7 @@ def test_pause_between_slots_is_that_of_a_refusal() -> None:
 
 def test_history_thins_out() -> None:
     """A full history keeps its first point, its last, and every second of the others."""
-    history = History(most=8)
+    history = History(maximum=8)
     for i in range(9):
         history.add(float(i), i, "grow")
     assert [point.width for point in history.points()] == [0, 2, 4, 6, 8]

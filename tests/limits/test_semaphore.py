@@ -229,7 +229,10 @@ def test_a_ghost_keeps_its_slot_for_its_time() -> None:
         assert (slots.in_use, slots.ghosts) == (1, 0)
         slots.hold(1007.0, slots.release)
         assert (slots.in_use, slots.ghosts) == (0, 0)
-        assert repr(slots) == "<Slots: 0 in use, 0 of them ghosts, 0 waiting>"
+        assert (
+            repr(slots)
+            == "<AdaptiveSemaphore: 0 in use, 0 of them held for abandoned requests, 0 waiting>"
+        )
 
     run(main())
 

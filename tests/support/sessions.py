@@ -41,7 +41,7 @@ def gate_of(
     return Gate(
         parts.pop("controller", None) or LearningController(width),
         budget=Budget(budget),
-        pace=None if rate is None else RateLimiter(rate),
+        rate_limiter=None if rate is None else RateLimiter(rate),
         clock=asyncio.get_running_loop().time,
     )
 

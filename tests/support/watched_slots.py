@@ -36,7 +36,7 @@ class Watched(AdaptiveSemaphore):
     @in_use.setter
     def in_use(self, value: int) -> None:
         assert value >= 0
-        assert value <= self._count or value <= self._width.width(self._clock())
+        assert value <= self._count or value <= self._provider.width(self._clock())
         self._count = value
 
 

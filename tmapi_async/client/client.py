@@ -111,7 +111,7 @@ class TMAPI(EndpointMethods):
         )
         gate = Gate(
             LearningController(_ceiling(concurrency, connector)),
-            pace=None if rate is None else RateLimiter(rate),
+            rate_limiter=None if rate is None else RateLimiter(rate),
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
         self.gate = gate

@@ -1,1 +1,4 @@
-"""How fast requests may be sent: slots, rate, budget. Decisions take the clock as an argument."""
+"""Limits on how fast requests are sent: slots, rate, budget.
+
+Decisions take the clock time as an argument, so that tests and simulations need not wait.
+"""

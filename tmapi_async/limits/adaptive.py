@@ -50,13 +50,12 @@ class AdaptiveLimit:
         cuts: Cuts so far.
         probes: Probes so far.
         watching: Whether `sent` must be told.
-        timing: How long answers and refusals take.
+        estimate: How long answers and refusals take.
         closed: Seconds for which the last refusal asked to send nothing.
         history: Changes of the width.
     """
 
     __slots__ = (
-        "_allowance",
         "_anchor",
         "_arming",
         "_back_to",
@@ -67,6 +66,7 @@ class AdaptiveLimit:
         "_goal",
         "_near",
         "_plateau",
+        "_probe_budget",
         "_proven",
         "_since",
         "_stride",
@@ -82,11 +82,11 @@ class AdaptiveLimit:
         "ceiling",
         "closed",
         "cuts",
+        "estimate",
         "growing",
         "history",
         "probes",
         "refusals",
-        "timing",
         "watching",
         "width",
     )
@@ -95,9 +95,9 @@ class AdaptiveLimit:
         self.ceiling = ceiling
         self.answers = self.refusals = self.cuts = self.probes = 0
         self.closed = 0.0
-        self.timing = LatencyEstimate()
+        self.estimate = LatencyEstimate()
         self.history = History()
-        self._allowance = ProbeBudget()
+        self._probe_budget = ProbeBudget()
         self._wall = UNBOUNDED  # the level last refused; unbounded once it was passed
         self._anchor = width  # the width that surprises are measured against
         self._plateau = width  # the last width that was held for a while
@@ -147,7 +147,7 @@ class AdaptiveLimit:
         full = in_flight >= self._near
         # When work runs out the slow ones come last: they are no measure of the round trip.
         if now > sent_at and (full or self.answers <= MEMORY):
-            self.timing.answered(now - sent_at, self.answers)
+            self.estimate.answered(now - sent_at, self.answers)
         # An attempt sent before the last change of the width says nothing about that width, and a
         # gate that is not full says nothing about its last slot.
         if full and sent_at >= self._since:
@@ -158,7 +158,7 @@ class AdaptiveLimit:
     def refused(self, now: float, sent_at: float, in_flight: int) -> None:
         """An attempt was refused; `in_flight` still includes it."""
         self.refusals += 1
-        self.timing.refused(max(0.0, now - sent_at))
+        self.estimate.refused(max(0.0, now - sent_at))
         if self._first is not None and sent_at >= self._first:
             # Refusals come in the order of sending: if the first attempt after the last cut was
             # not refused before this one, it was taken.
@@ -201,13 +201,13 @@ class AdaptiveLimit:
     def _hold(self, rounds: float) -> None:
         self.growing = False
         if rounds > 1 and self.closed:
-            rounds = max(rounds, int(self.closed / CLOSED_SHARE / self.timing.round_trip))
+            rounds = max(rounds, int(self.closed / CLOSED_SHARE / self.estimate.round_trip))
         self._wait = self._wait_from = int(rounds * self.width)
 
     def _settle(self) -> None:
         """Growth is over: measure what comes against the width of now."""
         if self._fallen_from:
-            self._allowance.fell(self._fallen_from - self.width - self._surprises)
+            self._probe_budget.fell(self._fallen_from - self.width - self._surprises)
             self._fallen_from = 0
         self._anchor = self.width
         self._hold(PROBE_ROUNDS)
@@ -223,16 +223,16 @@ class AdaptiveLimit:
 
     def _widen(self, now: float) -> None:
         # A refusal takes its time to come: not much is added before it would have been heard.
-        if now - self._widened_at < self.timing.pause(self.width):
+        if now - self._widened_at < self.estimate.pause(self.width):
             return
         self._widened_at = now
-        if self.width > self._wall + self.timing.blur(self.width):
+        if self.width > self._wall + self.estimate.blur(self.width):
             self._wall = UNBOUNDED  # what was refused then is taken now
         self._set(self.width + 1)
         self._floor = self.width  # stragglers of an old burst know nothing of this width
         if self.width < self._epoch_end:
             return
-        crowded = self.timing.crowded(self.answers)
+        crowded = self.estimate.crowded(self.answers)
         self.history.add(now, self.width, "hold" if crowded else "grow")
         if crowded:
             self._settle()
@@ -249,7 +249,7 @@ class AdaptiveLimit:
             self._tolerant = self._tolerant and self._surprises > 0
             self._surprises = 0
         self.probes += 1
-        self._allowance.probed(self.answers, self.refusals)
+        self._probe_budget.probed(self.answers, self.refusals)
         self._set(self.width + 1)
         self._grow(self._back_to or self.ceiling, 1)
         self._back_to = 0
@@ -257,17 +257,17 @@ class AdaptiveLimit:
 
     def _not_yet(self) -> int:
         """How many answers later to ask again whether a probe may be tried; 0 if it may."""
-        self._allowance.found(self.width, self.refusals)
+        self._probe_budget.found(self.width, self.refusals)
         if self.width >= self.ceiling:
             return self.width
         # Where refusals come anyhow, the allowance is no measure.
         if not (self._tolerant or self._affordable()):
             return max(1, self.width // 8)
-        return self.width if self.timing.crowded(self.answers) else 0
+        return self.width if self.estimate.crowded(self.answers) else 0
 
     def _affordable(self) -> bool:
-        state = self.answers, self.refusals, int(self.timing.blur(self.width))
-        allowance = self._allowance
+        state = self.answers, self.refusals, int(self.estimate.blur(self.width))
+        allowance = self._probe_budget
         # A limit met for the first time may have been bad luck: that is looked into soon.
         return allowance.affords(*state) and (not self._proven or allowance.due(*state))
 
@@ -287,7 +287,7 @@ class AdaptiveLimit:
         elif self._strikes == 1 and self._tolerant:
             self._surprises += not self.growing
             self._floor = before
-            self._allowance.excuse(1)
+            self._probe_budget.excuse(1)
         elif self.growing:
             self._limit_met(level)
         else:
@@ -318,7 +318,7 @@ class AdaptiveLimit:
 
     def _limit_met(self, level: int) -> None:
         """Growth, or a probe, ends at the level that was refused."""
-        self._proven = abs(level - self._wall) <= 1 + self.timing.blur(self.width)
+        self._proven = abs(level - self._wall) <= 1 + self.estimate.blur(self.width)
         self._wall = level
         self._narrow(level - 1)
         self._back_to = 0
@@ -331,14 +331,14 @@ class AdaptiveLimit:
         share = SHRINK[min(self._strikes - ALARM, len(SHRINK) - 1)]
         self._wall = level
         self._narrow(level - max(2 if level > FEW else 1, int(level * share)))
-        self._allowance.probed(self.answers, self.refusals)
+        self._probe_budget.probed(self.answers, self.refusals)
         self._anchor = max(self.width, level - 1)
         self._back_to = 0
         self._grow(self._anchor, UNBOUNDED)
 
     def _refused_alone(self) -> None:
         """Refused with nothing else of ours at the server: our width had no part in it."""
-        self._allowance.excuse(1)
+        self._probe_budget.excuse(1)
         self._tolerant = True
         self._surprises += 1
         self._floor = self.width
@@ -348,10 +348,10 @@ class AdaptiveLimit:
         """A level was refused that was taken before."""
         self._surprises += 1
         single = self._strikes == 1
-        if single and self._steady and self._anchor - level > self.timing.blur(self.width):
+        if single and self._steady and self._anchor - level > self.estimate.blur(self.width):
             # Refused so far below what was good, and yet not always: it is not the width.
             self._tolerant = True
-            self._allowance.excuse(self._anchor - self.width + 1)
+            self._probe_budget.excuse(self._anchor - self.width + 1)
             self._set(max(self.width, self._anchor))
             self._floor = self.width
             self._hold(PROBE_ROUNDS)

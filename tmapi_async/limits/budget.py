@@ -1,4 +1,4 @@
-"""How many attempts may be sent."""
+"""Limit on the number of attempts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from tmapi_async.errors import BudgetSpentError, InvalidRequestError
 
 
 class Budget:
-    """How many attempts may be sent. Synchronous: nothing waits with a reservation."""
+    """Limit on the number of attempts.
+
+    Reserving is synchronous, so that no attempt waits while it holds a reservation.
+
+    Args:
+        most: Maximum number of attempts, or None for no limit.
+
+    Attributes:
+        most: Maximum number of attempts, or None.
+        spent: Number of attempts reserved so far.
+
+    Raises:
+        InvalidRequestError: `most` is not a whole number from 1.
+    """
 
     def __init__(self, most: int | None = None) -> None:
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
@@ -16,14 +29,14 @@ class Budget:
 
     @property
     def left(self) -> int | None:
-        """Attempts left, or None without a limit."""
+        """Number of attempts left, or None without a limit."""
         return None if self.most is None else self.most - self.spent
 
     def reserve(self) -> None:
         """Count an attempt before it is sent.
 
         Raises:
-            BudgetSpentError: None is left; nothing was counted.
+            BudgetSpentError: No attempt is left; nothing was counted.
         """
         if self.most is not None and self.spent >= self.most:
             raise BudgetSpentError(f"{self.spent} of {self.most} requests sent")

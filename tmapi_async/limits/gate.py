@@ -1,4 +1,4 @@
-"""The gate: what every attempt passes, in this order: slot, then pace, then budget."""
+"""The gate. Every attempt passes it in this order: slot, then rate limiter, then budget."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .semaphore import AdaptiveSemaphore
 
 
 class GateStatistics(msgspec.Struct, frozen=True):
-    """A snapshot of the gate.
+    """Snapshot of the gate.
 
     Attributes:
         width: Slots open now.
-        in_flight: Slots taken, ghosts included.
+        in_flight: Slots taken, those of abandoned requests included.
         ghosts: Slots kept for abandoned requests that the server is still working on.
         waiting: Attempts waiting for a slot.
         requests: Attempts sent since the gate was made.
         budget_left: Attempts left, or None without a limit.
-        rate: Attempts a second allowed, or None without a pace.
-        controller: What the controller knows.
+        rate: Maximum number of attempts in a second, or None without a rate limiter.
+        controller: Snapshot of the controller.
     """
 
     width: int
@@ -39,32 +39,39 @@ class GateStatistics(msgspec.Struct, frozen=True):
 
 
 class Gate:
-    """One account's gate. Every attempt on the wire passes it, and nothing waits past the budget.
+    """Gate of one account. Every attempt passes it, and nothing waits once the budget is charged.
 
     Args:
         controller: Decides the width.
-        pace: Limits the rate, or None.
-        budget: Limits the number.
-        clock: Seconds, monotonic; asyncio's own clock in production.
+        rate_limiter: Limits the rate, or None.
+        budget: Limits the number of attempts; by default there is no limit.
+        clock: Returns seconds, monotonic; asyncio's own clock in production.
+
+    Attributes:
+        controller: Decides the width.
+        rate_limiter: Limits the rate, or None.
+        budget: Limits the number of attempts.
+        clock: Returns seconds, monotonic.
+        abandoned_requests: Estimates how long abandoned requests run on at the server.
     """
 
     def __init__(
         self,
         controller: Controller,
         *,
-        pace: RateLimiter | None = None,
+        rate_limiter: RateLimiter | None = None,
         budget: Budget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.controller = controller
         self.budget = budget or Budget()
         self.clock = clock
-        self.pace = pace
-        self._ghosts = AbandonedRequests()
-        # What the server works on, as far as we know; slots of attempts that still wait for the
-        # pace are not among it, or the controller would take a slow pace for a full gate.
+        self.rate_limiter = rate_limiter
+        self.abandoned_requests = AbandonedRequests()
+        # Attempts at the server, as far as we know. Slots of attempts that still wait for the rate
+        # limiter are not counted: the controller would take a slow rate for a full gate.
         self._at_server = 0
-        self._slots = AdaptiveSemaphore(controller, clock)
+        self._semaphore = AdaptiveSemaphore(controller, clock)
 
     @property
     def width(self) -> int:
@@ -78,19 +85,19 @@ class Gate:
 
     @property
     def in_use(self) -> int:
-        """Slots taken: attempts at the server, and those that wait for the pace."""
-        return self._slots.in_use
+        """Slots taken: attempts at the server, and those that wait for the rate limiter."""
+        return self._semaphore.in_use
 
-    def widened(self) -> None:
-        """Let waiting attempts in: the controller opened by another's doing, not by an answer."""
-        self._slots.look()
+    def admit_waiting(self) -> None:
+        """Let waiting attempts in after the controller changed its width on its own."""
+        self._semaphore.admit_waiting()
 
-    async def enter(self, still_wanted: Callable[[], None]) -> float:
+    async def enter(self, check: Callable[[], None]) -> float:
         """Pass the gate.
 
         Args:
-            still_wanted: Called when slot and pace are passed, right before the budget is
-                charged; raises if the attempt must not be sent any more.
+            check: Called after the slot and the rate limiter, right before the budget is charged;
+                raises if the attempt must not be sent any more.
 
         Returns:
             The clock time of passing, to be given to one of `answered`, `refused`, `abandoned`.
@@ -98,14 +105,14 @@ class Gate:
         Raises:
             BudgetSpentError: The budget is spent.
         """
-        await self._slots.acquire()
+        await self._semaphore.acquire()
         try:
-            if self.pace is not None:
-                await self.pace.wait()
-            still_wanted()
+            if self.rate_limiter is not None:
+                await self.rate_limiter.wait()
+            check()
             self.budget.reserve()
         except BaseException:
-            self._slots.release()
+            self._semaphore.release()
             raise
         now = self.clock()
         self._at_server += 1
@@ -113,54 +120,54 @@ class Gate:
         return now
 
     def answered(self, sent_at: float) -> None:
-        """A reply was read that is no refusal; the slot is free."""
+        """Record a reply that is not a refusal, and free the slot."""
         now = self.clock()
         self.controller.answered(now, sent_at, self._at_server)
         self._at_server -= 1
-        self._ghosts.answered(now - sent_at)
-        self._slots.release()
+        self.abandoned_requests.answered(now - sent_at)
+        self._semaphore.release()
 
     def refused(self, sent_at: float, retry_after: float | None) -> None:
-        """A 503 or 429 was read; the slot is free."""
+        """Record a 503 or 429, and free the slot."""
         self.controller.refused(self.clock(), sent_at, self._at_server, retry_after)
         self._at_server -= 1
-        self._slots.release()
+        self._semaphore.release()
 
     def abandoned(self, sent_at: float, *, served: bool) -> None:
-        """No reply was read.
+        """Record that no reply was read.
 
         Args:
-            sent_at: What `enter` returned.
-            served: Whether the server may still be working on the request, as after a time-out or
-                a cancellation; its slot then stays taken until that can be expected to be over.
+            sent_at: Return value of `enter`.
+            served: True if the server may still be working on the request, as after a time-out or
+                a cancellation. Its slot then stays taken until that work can be expected to end.
         """
         now = self.clock()
         self.controller.abandoned(now, sent_at)
         if served:
-            self._slots.hold(self._ghosts.done_at(sent_at, now), self._released)
+            self._semaphore.hold(self.abandoned_requests.done_at(sent_at, now), self._release)
         else:
-            self._released()
+            self._release()
 
-    def _released(self) -> None:
+    def _release(self) -> None:
         self._at_server -= 1
-        self._slots.release()
+        self._semaphore.release()
 
     def statistics(self) -> GateStatistics:
-        """A snapshot: width, slots, budget and what the controller knows."""
+        """Return a snapshot: width, slots, budget and the controller's own snapshot."""
         return GateStatistics(
             width=self.controller.width(self.clock()),
-            in_flight=self._slots.in_use,
-            ghosts=self._slots.ghosts,
-            waiting=self._slots.waiting,
+            in_flight=self._semaphore.in_use,
+            ghosts=self._semaphore.ghosts,
+            waiting=self._semaphore.waiting,
             requests=self.budget.spent,
             budget_left=self.budget.left,
-            rate=self.pace.rate if self.pace else None,
+            rate=self.rate_limiter.rate if self.rate_limiter else None,
             controller=self.controller.statistics(),
         )
 
     def close(self) -> None:
-        """Let go of every timer."""
-        self._slots.close()
+        """Cancel every timer; slots of abandoned requests are free at once."""
+        self._semaphore.close()
 
     def __repr__(self) -> str:
-        return f"<Gate: width {self.width}, {self._slots!r}, {self.budget!r}>"
+        return f"<Gate: width {self.width}, {self._semaphore!r}, {self.budget!r}>"

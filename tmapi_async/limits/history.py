@@ -1,4 +1,4 @@
-"""A bounded record of what the gate did, for plots and reports."""
+"""Bounded record of the changes of a gate's width, for plots and reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class HistoryPoint(NamedTuple):
 
     Attributes:
         time: Clock time in seconds, monotonic.
-        width: The width from then on.
+        width: Width from then on.
         event: `"start"`, `"grow"`, `"probe"`, `"hold"`, `"cut"` or `"close"`.
     """
 
@@ -20,24 +20,30 @@ class HistoryPoint(NamedTuple):
 
 
 class History:
-    """Keeps the whole run in at most `most` points, by thinning as it grows."""
+    """Record of the whole run in a bounded number of points.
 
-    __slots__ = ("_most", "_points")
+    A full record is thinned: every second point of the past is dropped.
 
-    def __init__(self, most: int = 512) -> None:
-        self._most = most
+    Args:
+        maximum: Maximum number of points.
+    """
+
+    __slots__ = ("_maximum", "_points")
+
+    def __init__(self, maximum: int = 512) -> None:
+        self._maximum = maximum
         self._points: list[HistoryPoint] = []
 
     def add(self, time: float, width: int, event: str) -> None:
-        """Record a change; when full, every second point of the past is dropped."""
-        if len(self._points) >= self._most:
+        """Record a change of the width."""
+        if len(self._points) >= self._maximum:
             # The first point stays: a plot begins where the run began.
             del self._points[1::2]
         self._points.append(HistoryPoint(time, width, event))
 
     def points(self) -> tuple[HistoryPoint, ...]:
-        """The record so far, oldest first."""
+        """Return the record so far, oldest point first."""
         return tuple(self._points)
 
     def __repr__(self) -> str:
-        return f"<History: {len(self._points)} of at most {self._most} points>"
+        return f"<History: {len(self._points)} of at most {self._maximum} points>"

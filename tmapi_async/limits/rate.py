@@ -1,4 +1,4 @@
-"""How many attempts may be sent in a second."""
+"""Limit on the number of attempts in a second."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ from aiolimiter import AsyncLimiter
 
 from tmapi_async.errors import InvalidRequestError
 
-SLOWEST = 1e-9
-"""Attempts a second; slower is never, and cannot be reckoned with."""
+MIN_RATE = 1e-9
+"""Attempts a second. A lower rate means never, and the limiter cannot calculate with it."""
 
 
 class RateLimiter:
-    """At most `rate` attempts a second, evenly: a small bucket that stores no burst."""
+    """Limit on the number of attempts in a second.
+
+    The bucket is small and stores no burst, so attempts are spread evenly.
+
+    Args:
+        rate: Maximum number of attempts in a second.
+
+    Raises:
+        InvalidRequestError: `rate` is not a number above 0.
+    """
 
     def __init__(self, rate: float) -> None:
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if not number or not SLOWEST <= rate < float("inf"):
+        if not number or not MIN_RATE <= rate < float("inf"):
             raise InvalidRequestError(f"rate must be above 0 requests a second, not {rate!r}")
         self.rate = rate
         # AsyncLimiter lets a full bucket go at once: hold at most 50 ms worth, and at least one.

@@ -1,4 +1,4 @@
-"""Concurrency slots whose number a controller decides."""
+"""Semaphore whose number of slots is decided by a controller."""
 
 from __future__ import annotations
 
@@ -9,47 +9,54 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Width(Protocol):
-    """What the slots need of a controller."""
+class WidthProvider(Protocol):
+    """The part of a controller that the semaphore needs."""
 
     def width(self, now: float) -> int:
-        """How many slots are open at `now`."""
+        """Return the number of slots open at `now`."""
         ...
 
     def wake_at(self, now: float) -> float | None:
-        """When the width may grow with no further event, or None."""
+        """Return when the width may grow without a further event, or None."""
         ...
 
 
 class AdaptiveSemaphore:
     """A first-come, first-served semaphore whose width changes.
 
-    Invariant: `in_use` counts every slot handed out, to a caller or to a ghost (an abandoned
-    request that the server is still working on); a slot handed to a waiter is counted when it is
-    handed over, not when the waiter runs, so that nobody can slip in between.
+    Invariant: `in_use` counts every slot handed out, to a caller or to an abandoned request that
+    the server is still working on. A slot handed to a waiter is counted when it is handed over,
+    not when the waiter runs, so that no other caller can take it in between.
+
+    Args:
+        provider: Decides the number of slots.
+        clock: Returns seconds, monotonic.
+
+    Attributes:
+        in_use: Number of slots handed out.
     """
 
-    def __init__(self, width: Width, clock: Callable[[], float]) -> None:
-        self._width = width
+    def __init__(self, provider: WidthProvider, clock: Callable[[], float]) -> None:
+        self._provider = provider
         self._clock = clock
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._ghosts: dict[asyncio.TimerHandle, Callable[[], None]] = {}
+        self._held: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.in_use = 0
 
     @property
     def waiting(self) -> int:
-        """Callers waiting for a slot."""
+        """Number of callers waiting for a slot."""
         return sum(not waiter.done() for waiter in self._waiters)
 
     @property
     def ghosts(self) -> int:
-        """Slots held for abandoned requests."""
-        return len(self._ghosts)
+        """Number of slots held for abandoned requests."""
+        return len(self._held)
 
     async def acquire(self) -> None:
-        """Wait for a slot and take it. Cancellation gives back whatever was handed over."""
-        if not self._waiters and self.in_use < self._width.width(self._clock()):
+        """Wait for a slot and take it. A cancelled caller gives back a slot handed to it."""
+        if not self._waiters and self.in_use < self._provider.width(self._clock()):
             self.in_use += 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -61,7 +68,7 @@ class AdaptiveSemaphore:
             if waiter.done() and not waiter.cancelled():
                 self.release()
             else:
-                # A hand-over may have dropped the cancelled waiter already.
+                # `_hand_over` may have dropped the cancelled waiter already.
                 with contextlib.suppress(ValueError):
                     self._waiters.remove(waiter)
             raise
@@ -71,35 +78,35 @@ class AdaptiveSemaphore:
         self.in_use -= 1
         self._hand_over()
 
-    def look(self) -> None:
-        """Hand out what has come free by a change of the width."""
+    def admit_waiting(self) -> None:
+        """Hand out the slots that a change of the width has opened."""
         self._hand_over()
 
-    def hold(self, until: float, lay: Callable[[], None]) -> None:
-        """Keep a slot taken until a clock time: the server is still busy with what was abandoned.
+    def hold(self, until: float, release: Callable[[], None]) -> None:
+        """Keep the slot of an abandoned request taken until a clock time.
 
         Args:
-            until: When the server can be expected to be done.
-            lay: Called then; must release the slot.
+            until: When the server can be expected to have finished the request.
+            release: Called then; must release the slot.
         """
         delay = until - self._clock()
         if delay <= 0:
-            lay()
+            release()
             return
 
-        def done() -> None:
-            del self._ghosts[handle]
-            lay()
+        def expire() -> None:
+            del self._held[handle]
+            release()
 
-        handle = asyncio.get_running_loop().call_later(delay, done)
-        self._ghosts[handle] = lay
+        handle = asyncio.get_running_loop().call_later(delay, expire)
+        self._held[handle] = release
 
     def close(self) -> None:
-        """Cancel the timers; ghosts are laid at once. Nobody may be waiting any more."""
-        while self._ghosts:
-            handle, lay = self._ghosts.popitem()
+        """Cancel the timers and release held slots at once. No caller may be waiting any more."""
+        while self._held:
+            handle, release = self._held.popitem()
             handle.cancel()
-            lay()
+            release()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -108,7 +115,7 @@ class AdaptiveSemaphore:
         if not self._waiters:
             return
         now = self._clock()
-        width = self._width.width(now)
+        width = self._provider.width(now)
         while self._waiters and self.in_use < width:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -118,21 +125,22 @@ class AdaptiveSemaphore:
             self._set_timer(now)
 
     def _set_timer(self, now: float) -> None:
-        """Look again when the width may have grown although nothing happened."""
+        """Check again when the width may have grown without an event."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        wake = self._width.wake_at(now)
+        wake = self._provider.wake_at(now)
         if wake is not None:
             # Not sooner than a millisecond: a wake-up that is due but opens nothing would spin.
             delay = max(wake - now, 0.001)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._woken)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
-    def _woken(self) -> None:
+    def _wake(self) -> None:
         self._timer = None
         self._hand_over()
 
     def __repr__(self) -> str:
         return (
-            f"<Slots: {self.in_use} in use, {self.ghosts} of them ghosts, {self.waiting} waiting>"
+            f"<AdaptiveSemaphore: {self.in_use} in use, {self.ghosts} of them held for abandoned "
+            f"requests, {self.waiting} waiting>"
         )

@@ -96,7 +96,7 @@ def test_nothing_passes_when_the_lease_is_over():
         await settle()
         assert passed(tasks) == 0
         gate.renew(virtual_loop().now + 5)
-        gate.widened()
+        gate.admit_waiting()
         await settle()
         assert passed(tasks) == 2
 

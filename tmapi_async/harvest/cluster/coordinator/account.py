@@ -40,9 +40,9 @@ class ClusterAccount:
         self.purse = purse
         self.settings = api.settings
         self.stopped: TMAPIError | None = None
-        pace = api.gate.pace
+        limiter = api.gate.rate_limiter
         self._controller = api.gate.controller
-        self._dealer = SlotAllocator(pace.rate if pace is not None else None)
+        self._dealer = SlotAllocator(limiter.rate if limiter is not None else None)
         self._ghosts = AbandonedRequests()
         self._replay = EventReplay(self._controller, self._ghosts.answered)
         self._dealt_at = -1
@@ -64,7 +64,7 @@ class ClusterAccount:
     def hello(self, seat: str, place: TokenSource | None) -> tuple[say.Hello, str | None]:
         """What to say to a worker that is to take a seat, and the token if it has to be sent."""
         token = self.api.reveal_token()
-        paced = self.api.gate.pace is not None
+        paced = self.api.gate.rate_limiter is not None
         hello = say.Hello(
             seat, self.number, account_digest(token), place, self.settings, paced, LEASE
         )

@@ -157,7 +157,7 @@ class WorkerGate(Gate):
         budget, self.recorder = Budget(), EventRecorder()
         self.shared = ShareController(budget, self.recorder, on_event)
         self.dealt = SharedRateLimiter(clock) if paced else None
-        super().__init__(self.shared, pace=self.dealt, budget=budget, clock=clock)
+        super().__init__(self.shared, rate_limiter=self.dealt, budget=budget, clock=clock)
         self.shared.gate = self
 
     @property
@@ -174,7 +174,7 @@ class WorkerGate(Gate):
             self.budget.most = max(share.allowed, least)
         if self.dealt is not None:
             self.dealt.change(share.rate)
-        self.widened()
+        self.admit_waiting()
 
     def renew(self, until: float) -> None:
         """The lease runs until a clock time; after that nothing passes."""
@@ -183,9 +183,9 @@ class WorkerGate(Gate):
     def hold(self, pages: int) -> None:
         """So many pages that were read have not been handed over."""
         self.shared.held = pages
-        self.widened()
+        self.admit_waiting()
 
     @property
     def estimate(self) -> AbandonedRequests:
         """What is known of how long abandoned requests go on."""
-        return self._ghosts
+        return self.abandoned_requests
