@@ -28,8 +28,9 @@ import msgspec
 from benchmarks.common import CLIENT_CORE, MEGABYTE, pin, quartiles, run_alone, table, write
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.api.listings import category_items
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.journal.records import PageRecord, Totals, Visit
 from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
@@ -57,7 +58,7 @@ async def fill(path: Path, items: int, drift: float) -> Made:
     pages = PageBuilder(config, catalogue)
     journal = Journal.open(path)
     plan = journal.plan([category_items(cat_id) for cat_id in sizes])
-    start = journal.begin(plan, host="http://127.0.0.1", version="benchmark", counters=Counters)
+    start = journal.begin(plan, host="http://127.0.0.1", version="benchmark", counts=RequestCounts)
     prices = Decimal(0)
     for visit in start.visits:
         prices += await walk(journal, visit, pages)
@@ -75,8 +76,8 @@ async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
         for row in msgspec.json.decode(body)["data"]["items"]:
             prices += Decimal((row.get("price_info") or {}).get("sale_price") or 0)
         more = number < last
-        journal.give(
-            PageRecord(visit, number, body, time.time(), 1, 0.05, 200, PAGE, more, None, PAGE)
+        journal.submit(
+            visit, PageRecord(number, body, time.time(), 1, 0.05, 200, PAGE, more, None, PAGE)
         )
     await journal.flush()
     totals = Totals(last, EACH, EACH, 0, last)

@@ -23,8 +23,9 @@ import time
 from pathlib import Path
 
 from tmapi_async.api.listings import Listing, category_items
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.journal.records import PageRecord, Totals, Visit
 from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
@@ -47,9 +48,9 @@ def bodies(count: int) -> list[bytes]:
     ][:count]
 
 
-def record(visit: Visit, number: int, body: bytes, *, last: bool) -> PageRecord:
+def record(number: int, body: bytes, *, last: bool) -> PageRecord:
     """A page as a harvest would hand it over."""
-    return PageRecord(visit, number, body, time.time(), 1, 0.05, 200, 20, not last, None, 20)
+    return PageRecord(number, body, time.time(), 1, 0.05, 200, 20, not last, None, 20)
 
 
 def begin(journal: Journal, listings: list[Listing], wake: asyncio.Event) -> list[Visit]:
@@ -59,7 +60,8 @@ def begin(journal: Journal, listings: list[Listing], wake: asyncio.Event) -> lis
         plan,
         host="http://127.0.0.1",
         version="benchmark",
-        counters=lambda: Counters(requests=1, codes={"200": 1}, width=8),
+        counts=lambda: RequestCounts(requests=1, codes={"200": 1}),
+        width=lambda: 8,
         on_durable=wake.set,
     ).visits
 
@@ -78,7 +80,7 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
                     room.clear()
                     await room.wait()
                 body = texts[handed % len(texts)]
-                journal.give(record(visit, number, body, last=number == each))
+                journal.submit(visit, record(number, body, last=number == each))
                 handed += 1
         totals = Totals(each, 20 * each, 20 * each, 0, each)
         ended = (visit_ended(visit, "complete", totals, now=time.time()) for visit in side_by_side)

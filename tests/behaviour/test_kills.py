@@ -30,13 +30,15 @@ from tmapi_async.journal.journal import Journal
 
 async def one(journal, visit, numbers):
     for number in numbers:
-        await journal.append(record(visit, number))
+        await journal.append(visit, record(number))
         print(visit.id, number, flush=True)
 
 async def main():
     journal = Journal.open(Path(sys.argv[1]))
     visits = begin(journal, listings(*range(1, 9))).visits
-    held = {{visit.id: {{number for number, *_ in journal.held(visit)}} for visit in visits}}
+    held = {{
+        visit.id: {{page.number for page in journal.stored_pages(visit)}} for visit in visits
+    }}
     print("begun", flush=True)
     await asyncio.gather(*(
         one(journal, visit, [n for n in range(1, 4000) if n not in held[visit.id]])
@@ -76,7 +78,7 @@ async def _written(path):
     for visit in begin(journal, listings(*range(1, 7))).visits:
         journal.apply(visit_began(visit, 1.0))
         for number in range(1, EACH + 1):
-            await journal.append(record(visit, number, last=number == EACH))
+            await journal.append(visit, record(number, last=number == EACH))
         journal.apply(visit_ended(visit, "complete", totals(EACH), now=2.0))
         await journal.flush()
     return journal

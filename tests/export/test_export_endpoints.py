@@ -27,6 +27,7 @@ from tmapi_async.api.columns import columns
 from tmapi_async.api.decoding import decoder
 from tmapi_async.api.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.cli.commands.export import Request, export
 from tmapi_async.dlt import items as dlt_items
@@ -39,7 +40,7 @@ from tmapi_async.export.selection import Chunk
 from tmapi_async.export.semantics import meant
 from tmapi_async.export.sinks import Conversions
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters, PageRecord, Totals
+from tmapi_async.journal.records import PageRecord, Totals
 from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.journal.views import StoredPage
 from tmapi_async.report import gather, render
@@ -69,15 +70,15 @@ def write(path: Path, pages: Mapping[str, Sequence[bytes]], *, refresh: bool = F
     async def main() -> None:
         journal = Journal.open(path)
         plan = journal.plan([listing(name) for name in pages], refresh=refresh)
-        start = journal.begin(plan, host="http://127.0.0.1", version="test", counters=Counters)
+        start = journal.begin(plan, host="http://127.0.0.1", version="test", counts=RequestCounts)
         for visit in start.visits:
             bodies = pages[visit.listing.endpoint]
             journal.apply(visit_began(visit, BEGAN))
             for number, text in enumerate(bodies, 1):
                 known = visit.listing.endpoint in ENDPOINTS
                 bad = decoder(visit.listing.endpoint).decode(text)[1] if known else ()
-                page = (visit, number, text, BEGAN, 1, 0.05, 200, 20, False, None, 1, tuple(bad))
-                await journal.append(PageRecord(*page))
+                page = (number, text, BEGAN, 1, 0.05, 200, 20, False, None, 1, tuple(bad))
+                await journal.append(visit, PageRecord(*page))
             totals = Totals(len(bodies), len(bodies), len(bodies), 0, len(bodies))
             journal.apply(visit_ended(visit, "complete", totals, now=time.time()))
         await journal.close()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.journals import BEGAN, body, row, write
 from tmapi_async.api.listings import category_items
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export import selection as reading
@@ -17,7 +18,7 @@ from tmapi_async.export.selection import chunks, scope
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.records import Counters, PageRecord
+from tmapi_async.journal.records import PageRecord
 
 
 def selected(path: Path, **wanted: Any) -> list[tuple[int, int, str]]:
@@ -129,11 +130,11 @@ async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     writing = Journal.open(path)
     plan = writing.plan([category_items(7)])
-    start = writing.begin(plan, host="http://127.0.0.1", version="test", counters=Counters)
+    start = writing.begin(plan, host="http://127.0.0.1", version="test", counts=RequestCounts)
     for number in (1, 2, 3):
         text = body([row(number)], has_next=True)
-        page = PageRecord(start.visits[0], number, text, BEGAN, 1, 0.1, 200, 20, True, None, 1)
-        await writing.append(page)
+        page = PageRecord(number, text, BEGAN, 1, 0.1, 200, 20, True, None, 1)
+        await writing.append(start.visits[0], page)
         target = tmp_path / f"{number}.jsonl"
         done = await asyncio.to_thread(export_journal, path, [str(target)])
         assert (done.rows, done.listings_unfinished) == (number, 1)

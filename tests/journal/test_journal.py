@@ -19,10 +19,10 @@ from tests.support.harvesting import (
     stored,
     totals,
 )
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ClosedError, DiskFullError, JournalError
 from tmapi_async.harvest import JournalReader
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters
 from tmapi_async.journal.statements import visit_began, visit_ended
 
 NOISE = random.Random(1).randbytes(500_000)  # noqa: S311 - no secret
@@ -36,7 +36,7 @@ async def test_a_page_is_in_the_file_when_its_append_returns(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 6):
-        await journal.append(record(visit, number))
+        await journal.append(visit, record(number))
         assert stored(path) == [(visit.id, n) for n in range(1, number + 1)]
     assert journal.waiting == 0
     await journal.close()
@@ -47,7 +47,7 @@ async def test_what_is_handed_over_in_one_turn_is_committed_at_once(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 11):
-        journal.give(record(visit, number))
+        journal.submit(visit, record(number))
     assert journal.waiting == 10
     await journal.flush()
     assert (journal.statistics().commits, journal.statistics().durable) == (1, 10)
@@ -60,10 +60,10 @@ async def test_pages_that_come_during_a_commit_are_the_next_group(path, monkeypa
     (visit,) = begin(journal, listings(7)).visits
     slow, inside = threading.Event(), threading.Event()
     hold_commits(monkeypatch, until=slow, inside=inside)
-    first = asyncio.ensure_future(journal.append(record(visit, 1)))
+    first = asyncio.ensure_future(journal.append(visit, record(1)))
     await asyncio.to_thread(inside.wait, 20)
     for number in range(2, 9):
-        journal.give(record(visit, number))
+        journal.submit(visit, record(number))
         await asyncio.sleep(0)
     assert not first.done()
     slow.set()
@@ -77,7 +77,7 @@ async def test_an_append_that_is_cancelled_stores_its_page_all_the_same(path):
     """A page was paid for: nobody waiting for it any more is no reason to lose it."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    waiting = [asyncio.create_task(journal.append(record(visit, n))) for n in range(1, 5)]
+    waiting = [asyncio.create_task(journal.append(visit, record(n))) for n in range(1, 5)]
     await asyncio.sleep(0)
     for task in waiting:
         task.cancel()
@@ -93,10 +93,10 @@ async def test_an_append_that_is_cancelled_stores_its_page_all_the_same(path):
 async def test_a_page_that_is_held_already_changes_nothing(path):
     """A page handed over twice is stored once, its rejects too, and is not counted twice."""
     journal = Journal.open(path)
-    (visit,) = begin(journal, listings(7), counters=lambda: Counters(requests=1)).visits
-    await journal.append(record(visit, 1, rejects=[reject(3)]))
-    await journal.append(record(visit, 1, rejects=[reject(3)], body=body(99)))
-    await journal.append(record(visit, 2))
+    (visit,) = begin(journal, listings(7), counts=lambda: RequestCounts(requests=1)).visits
+    await journal.append(visit, record(1, rejects=[reject(3)]))
+    await journal.append(visit, record(1, rejects=[reject(3)], body=body(99)))
+    await journal.append(visit, record(2))
     await journal.close()
     with JournalReader(path) as reader:
         pages = list(reader.pages())
@@ -112,10 +112,10 @@ async def test_everything_a_page_is_kept_with_comes_back(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     given = record(
-        visit, 3, fetched_at=1_767_605_400.123, attempts=4, latency=1.25, items=18,
+        3, fetched_at=1_767_605_400.123, attempts=4, latency=1.25, items=18,
         rejects=[reject(0), reject(19)], last=True,
     )  # fmt: skip
-    await journal.append(given)
+    await journal.append(visit, given)
     await journal.close()
     with JournalReader(path) as reader:
         (page,) = reader.pages()
@@ -132,10 +132,10 @@ async def test_counts_are_in_the_transaction_of_the_pages_they_paid_for(path):
     journal = Journal.open(path)
     sent = itertools.count(1)
     (visit,) = begin(
-        journal, listings(7), counters=lambda: Counters(requests=next(sent), codes={"200": 1})
+        journal, listings(7), counts=lambda: RequestCounts(requests=next(sent), codes={"200": 1})
     ).visits
     for number in range(1, 4):
-        await journal.append(record(visit, number))
+        await journal.append(visit, record(number))
         with JournalReader(path) as reader:
             last = reader.starts()[-1].totals
             assert last is not None
@@ -151,7 +151,7 @@ async def test_a_listing_is_never_complete_before_its_pages_are_there(path):
     for visit in visits:
         journal.apply(visit_began(visit, 1.0))
         for number in range(1, 4):
-            journal.give(record(visit, number, last=number == 3))
+            journal.submit(visit, record(number, last=number == 3))
         journal.apply(visit_ended(visit, "complete", totals(3), now=2.0))
         await asyncio.sleep(0)
         with JournalReader(path) as reader:
@@ -171,7 +171,7 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
         plan,
         host="api.example",
         version="test",
-        counters=Counters,
+        counts=RequestCounts,
         on_durable=lambda: told.append(journal.error),
     ).visits
     journal._connection.execute("PRAGMA max_page_count = 18")
@@ -179,7 +179,7 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
 
     async def fill() -> None:
         for number in range(1, 2000):
-            await journal.append(record(visit, number, body=NOISE[:3000]))
+            await journal.append(visit, record(number, body=NOISE[:3000]))
             acknowledged.append((visit.id, number))
 
     with pytest.raises(DiskFullError, match="Make room, then run the same again"):
@@ -188,7 +188,7 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
     assert isinstance(journal.error, DiskFullError)
     assert told[-1] is journal.error
     with pytest.raises(DiskFullError):
-        journal.give(record(visit, 5000))
+        journal.submit(visit, record(5000))
     with pytest.raises(DiskFullError):
         await journal.flush()
     await journal.close()
@@ -201,15 +201,15 @@ async def test_a_journal_that_was_full_goes_on_when_there_is_room(path):
     """After a full disk the same file takes pages again, and still holds the earlier ones."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    await journal.append(record(visit, 1))
+    await journal.append(visit, record(1))
     journal._connection.execute("PRAGMA max_page_count = 15")
     with pytest.raises(DiskFullError):
-        await journal.append(record(visit, 2, body=NOISE))
+        await journal.append(visit, record(2, body=NOISE))
     await journal.close()
     journal = Journal.open(path)
     (again,) = begin(journal, listings(7)).visits
     assert again.id == visit.id
-    await journal.append(record(again, 2))
+    await journal.append(again, record(2))
     await journal.close()
     assert stored(path) == [(visit.id, 1), (visit.id, 2)]
 
@@ -223,7 +223,7 @@ async def test_whatever_fails_in_the_thread_reaches_those_who_wait(path, monkeyp
         raise ZeroDivisionError("nobody foresaw this")
 
     monkeypatch.setattr(journal._writer._encoder, "encode", broken)
-    waiting = [asyncio.create_task(journal.append(record(visit, n))) for n in range(1, 4)]
+    waiting = [asyncio.create_task(journal.append(visit, record(n))) for n in range(1, 4)]
     for task in waiting:
         with pytest.raises(JournalError, match="nobody foresaw this"):
             await task
@@ -236,7 +236,7 @@ async def test_the_last_commit_failing_is_told_by_close(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     journal._connection.execute("PRAGMA max_page_count = 15")
-    journal.give(record(visit, 1, body=NOISE))
+    journal.submit(visit, record(1, body=NOISE))
     with pytest.raises(DiskFullError):
         await journal.close()
     assert Journal.open(path).error is None
@@ -247,19 +247,19 @@ async def test_close_commits_what_was_handed_over_and_can_be_repeated(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 31):
-        journal.give(record(visit, number))
+        journal.submit(visit, record(number))
     await journal.close()
     await journal.close()
     assert len(stored(path)) == 30
     with pytest.raises(ClosedError):
-        journal.give(record(visit, 31))
+        journal.submit(visit, record(31))
 
 
 async def test_a_close_that_is_cancelled_closes_all_the_same(path):
     """Stopped in the middle of closing, the journal is committed and free for the next start."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    journal.give(record(visit, 1))
+    journal.submit(visit, record(1))
     closing = asyncio.create_task(journal.close("signal"))
     await asyncio.sleep(0)
     closing.cancel()
@@ -277,7 +277,7 @@ async def test_a_finished_journal_is_one_file(path):
     """After closing nothing lies beside the journal: it can be copied, mailed, read on a CD."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    await journal.append(record(visit, 1))
+    await journal.append(visit, record(1))
     assert {file.name for file in path.parent.iterdir()} > {path.name}
     await journal.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -289,9 +289,9 @@ async def test_a_clock_that_goes_backwards_hurts_nothing(path):
         journal = Journal.open(path)
         plan = journal.plan(listings(7))
         (visit,) = journal.begin(
-            plan, host="api.example", version="test", counters=Counters, now=fetched_at
+            plan, host="api.example", version="test", counts=RequestCounts, now=fetched_at
         ).visits
-        await journal.append(record(visit, number, fetched_at=fetched_at))
+        await journal.append(visit, record(number, fetched_at=fetched_at))
         await journal.close()
     with JournalReader(path) as reader:
         assert [page.number for page in reader.pages()] == [1, 2, 3]
@@ -302,12 +302,14 @@ async def test_a_clock_that_goes_backwards_hurts_nothing(path):
 async def test_ticks_stay_few_however_long_a_start_runs(path, monkeypatch):
     """A start of a month keeps some hundreds of moments, cumulative, the last one being now."""
     journal = Journal.open(path)
-    (visit,) = begin(journal, listings(7), counters=lambda: Counters(requests=1, width=8)).visits
+    (visit,) = begin(
+        journal, listings(7), counts=lambda: RequestCounts(requests=1), width=lambda: 8
+    ).visits
     ticks = journal._writer._ticks
     clock = itertools.count(ticks._began, 601.0)
     monkeypatch.setattr(ticks, "_clock", lambda: next(clock))
     for number in range(1, 1501):
-        journal.give(record(visit, number, body=b"{}"))
+        journal.submit(visit, record(number, body=b"{}"))
         journal._hand_over()
         await asyncio.sleep(0)
     await journal.flush()

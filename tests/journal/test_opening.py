@@ -40,7 +40,7 @@ async def filled(path, pages=3):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, pages + 1):
-        await journal.append(record(visit, number))
+        await journal.append(visit, record(number))
     await journal.close()
     return visit
 
@@ -63,7 +63,7 @@ async def test_no_file_of_a_journal_can_be_read_by_others(path):
     try:
         journal = Journal.open(path)
         (visit,) = begin(journal, listings(7)).visits
-        await journal.append(record(visit, 1))
+        await journal.append(visit, record(1))
         found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         await journal.close()
     finally:
@@ -316,7 +316,7 @@ async def test_readers_see_what_is_committed_while_it_is_written(path):
     with JournalReader(path) as reader:
         assert list(reader.pages()) == []
         for number in range(1, 4):
-            await journal.append(record(visit, number))
+            await journal.append(visit, record(number))
             assert [page.number for page in reader.pages()] == list(range(1, number + 1))
         assert [page.number for page in reader.pages(after=2)] == [3]
     await journal.close()
@@ -326,7 +326,7 @@ async def test_a_reader_in_the_middle_does_not_stop_a_close(path):
     """With somebody reading, the journal still closes; the log stays until the next start."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    await journal.append(record(visit, 1))
+    await journal.append(visit, record(1))
     reading = sqlite3.connect(path)
     reading.execute("BEGIN")
     reading.execute("SELECT * FROM page").fetchone()

@@ -19,7 +19,7 @@ async def work(path, asked, *, refresh=False, max_pages=None, ends=None, pages=2
         for visit in begin(journal, asked, refresh=refresh, max_pages=max_pages).visits:
             journal.apply(visit_began(visit, 1.0))
             for number in range(1, pages + 1):
-                journal.give(record(visit, number))
+                journal.submit(visit, record(number))
             state = (ends or {}).get(visit.listing.cat_id, "complete")
             if state != "open":
                 capped_at = max_pages if state == "capped" else None

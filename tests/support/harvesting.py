@@ -15,12 +15,13 @@ import pytest
 
 from tmapi_async import TMAPI, RetryPolicy
 from tmapi_async.api.listings import Listing, category_items
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.api.values import Reject
 from tmapi_async.harvest import Harvest, HarvestResult
 from tmapi_async.journal import writer
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Start
-from tmapi_async.journal.records import Counters, PageRecord, Totals, Visit
+from tmapi_async.journal.records import PageRecord, Totals
 
 if TYPE_CHECKING:
     from tmapi_async.sandbox import Sandbox
@@ -38,8 +39,8 @@ def body(number: int, items: int = 20) -> bytes:
     return json.dumps({"code": 200, "msg": "success", "data": data}, ensure_ascii=False).encode()
 
 
-def record(visit: Visit, number: int, *, last: bool = False, **fields: Any) -> PageRecord:
-    """A page of a visit."""
+def record(number: int, *, last: bool = False, **fields: Any) -> PageRecord:
+    """Return the record of a page."""
     known = {
         "body": body(number),
         "fetched_at": 1_767_605_400.0 + number,
@@ -51,7 +52,7 @@ def record(visit: Visit, number: int, *, last: bool = False, **fields: Any) -> P
         "total_count": None,
         "items": 20,
     }
-    return PageRecord(visit, number, **(known | fields))
+    return PageRecord(number, **(known | fields))
 
 
 def reject(position: int) -> Reject:
@@ -68,12 +69,13 @@ def begin(
     journal: Journal,
     asked: Iterable[Listing],
     *,
-    counters: Callable[[], Counters] = Counters,
+    counts: Callable[[], RequestCounts] = RequestCounts,
+    width: Callable[[], int] = int,
     **options: Any,
 ) -> Start:
     """Plan and begin a start."""
     plan = journal.plan(asked, **options)
-    return journal.begin(plan, host="api.example", version="test", counters=counters)
+    return journal.begin(plan, host="api.example", version="test", counts=counts, width=width)
 
 
 def totals(pages: int) -> Totals:

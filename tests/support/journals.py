@@ -13,9 +13,10 @@ import msgspec
 
 from tmapi_async.api.decoding import decoder
 from tmapi_async.api.listings import category_items
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.api.values import Reject
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters, PageRecord, State, Totals
+from tmapi_async.journal.records import PageRecord, State, Totals
 from tmapi_async.journal.statements import visit_began, visit_ended
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
@@ -68,20 +69,18 @@ async def _write(
 ) -> None:
     journal = Journal.open(path)
     plan = journal.plan([category_items(cat_id) for cat_id in listings], refresh=refresh)
-    start = journal.begin(plan, host="http://127.0.0.1", version="test", counters=Counters)
+    start = journal.begin(plan, host="http://127.0.0.1", version="test", counts=RequestCounts)
     for visit in start.visits:
         bodies = listings[visit.listing.cat_id or 0]
         journal.apply(visit_began(visit, fetched_at))
-        held = journal.held(visit)
+        stored = {page.number for page in journal.stored_pages(visit)}
         for number, text in enumerate(bodies, 1):
-            if number in held:
+            if number in stored:
                 continue
             last = number == len(bodies)
             bad = _rejects(text)
-            page = PageRecord(
-                visit, number, text, fetched_at, 1, 0.05, 200, 20, not last, None, 1, bad
-            )
-            await journal.append(page)
+            page = PageRecord(number, text, fetched_at, 1, 0.05, 200, 20, not last, None, 1, bad)
+            await journal.append(visit, page)
         spoilt = sum(len(_rejects(text)) for text in bodies)
         totals = Totals(len(bodies), len(bodies), len(bodies), spoilt, len(bodies))
         journal.apply(visit_ended(visit, state, totals, now=time.time()))

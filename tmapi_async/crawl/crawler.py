@@ -108,6 +108,14 @@ class Crawler:
         self.pump()
         return page
 
+    async def run(self) -> None:
+        """Work until there is nothing left, with `on_page` as the receiver of all pages.
+
+        Raises:
+            TMAPIError: What ended the crawl, or what failed in it.
+        """
+        await self.next()
+
     def stop(self) -> None:
         """Start nothing more. What is on the wire was paid for, and is still handed out."""
         self.stopping = True

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead, check_whole
 from tmapi_async.crawl.loop_guard import GuardPolicy
@@ -33,7 +34,7 @@ from tmapi_async.harvest.engines.base import Driver
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.records import Counters, RunTally
+from tmapi_async.journal.records import RunTally
 
 from .engine_factory import make_engine
 from .progress import HarvestProgress, HarvestResult, StoppedBy
@@ -174,7 +175,7 @@ class Harvest:
 
     def result(self) -> HarvestResult:
         """What it has come to so far; what `run` returns, also after `run` was cancelled."""
-        counted, keeper = self._counters(), self._keeper
+        counted, keeper = self._request_counts(), self._keeper
         return msgspec.structs.replace(
             self._result,
             tally=msgspec.structs.replace(self._tally),
@@ -192,7 +193,7 @@ class Harvest:
     def progress(self) -> HarvestProgress:
         """A snapshot of how far it is."""
         now = time.monotonic()
-        counted, gates, keeper = self._counters(), self._engine.gates(), self._keeper
+        counted, gates, keeper = self._request_counts(), self._engine.gates(), self._keeper
         rate, eta = (0.0, None) if keeper is None else keeper.outlook(now)
         return HarvestProgress(
             tally=msgspec.structs.replace(self._tally),
@@ -239,14 +240,15 @@ class Harvest:
             plan,
             host=self._host,
             version=version("tmapi-async"),
-            counters=self._counters,
+            counts=self._request_counts,
+            width=lambda: self._engine.gates().width,
             on_durable=self._on_durable,
         )
         keeper.begin(start)
         visits = self._result.visits.union(visit.id for visit in start.visits)
         self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         try:
-            await driver.next()  # pages go to the keeper; it returns at the end
+            await driver.run()  # pages go to the keeper; it returns at the end
         except TMAPIError as error:
             # Failed listings are in the journal; what halts is told in the result.
             if error.halts:
@@ -282,8 +284,8 @@ class Harvest:
         tally.listings = self._tally.listings
         self._tally = tally
 
-    def _counters(self) -> Counters:
-        return Counters() if self._driver is None else self._engine.counters()
+    def _request_counts(self) -> RequestCounts:
+        return RequestCounts() if self._driver is None else self._engine.request_counts()
 
     def _fail_soon(self, listing: Listing, error: TMAPIError) -> None:
         if self._driver is not None:

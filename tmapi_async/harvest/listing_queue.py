@@ -29,29 +29,29 @@ class ListingQueue:
         self._changed = asyncio.Event()
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether every listing has ended."""
         return self._exhausted and not self._walked and not self._returned
 
     @property
-    def waiting(self) -> bool:
+    def has_ready(self) -> bool:
         """Whether something may be left to be taken at once."""
         return bool(self._returned) or not self._exhausted
 
-    async def take(self) -> ListingTask | None:
+    async def fetch_next(self) -> ListingTask | None:
         """The next listing to walk, or None when every one has ended; waits for the others.
 
         Raises:
             JournalError: The journal can take no more.
         """
         while True:
-            opening = await self.take_now()
-            if opening is not None or self.over:
+            opening = await self.fetch_ready()
+            if opening is not None or self.finished:
                 return opening
             self._changed.clear()
             await self._changed.wait()
 
-    async def take_now(self) -> ListingTask | None:
+    async def fetch_ready(self) -> ListingTask | None:
         """The next listing to walk, or None while there is none to be given.
 
         Raises:
@@ -73,28 +73,28 @@ class ListingQueue:
         self._walked.add(opening.listing)
         return opening
 
-    def ended(self, listing: Listing) -> None:
+    def mark_done(self, listing: Listing) -> None:
         """A listing has ended; how, the keeper is told."""
         self._walked.discard(listing)
         self._changed.set()
 
-    def give_back(self, listing: Listing) -> None:
+    def reclaim(self, listing: Listing) -> None:
         """A listing that was taken is to be walked by another; does nothing if it has ended."""
         if listing in self._walked:
             self._walked.remove(listing)
             self._returned.append(listing)
             self._changed.set()
 
-    async def source(self) -> AsyncGenerator[ListingTask, None]:
+    async def tasks(self) -> AsyncGenerator[ListingTask, None]:
         """The listings for one crawl, as it takes them."""
-        while (opening := await self.take()) is not None:
+        while (opening := await self.fetch_next()) is not None:
             try:
                 yield opening
             except GeneratorExit:
-                self.give_back(opening.listing)  # in hand, and not begun
+                self.reclaim(opening.listing)  # in hand, and not begun
                 raise
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """Nobody will take any more: note what those hold that were begun and given back.
 
         Raises:

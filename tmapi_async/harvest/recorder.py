@@ -14,7 +14,7 @@ from tmapi_async.errors import BodyError, ChangedShapeError, JournalError, TMAPI
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan, Start
 from tmapi_async.journal.records import PageRecord, State, Totals, Visit
-from tmapi_async.journal.resume import DecodedPages, changed_shape, decode_held
+from tmapi_async.journal.resume import DecodedPages, changed_shape, decode_stored
 from tmapi_async.journal.statements import (
     Statement,
     failures_forgotten,
@@ -158,7 +158,7 @@ class Recorder:
         await self._journal.flush()
         visit = entry.visit
         try:
-            held = decode_held(self._journal.held(visit), listing, self._most_rejects)
+            held = decode_stored(self._journal.stored_pages(visit), self._most_rejects)
         except BodyError as damaged:
             entry.error = damaged
             self._end_failed(listing)
@@ -185,9 +185,9 @@ class Recorder:
             return
         await self._journal.flush()
         with contextlib.suppress(BodyError):
-            held = decode_held(self._journal.held(entry.visit), listing)
-            self.tally.unique_items += len(held.seen) - entry.unique
-            entry.unique = len(held.seen)
+            held = decode_stored(self._journal.stored_pages(entry.visit))
+            self.tally.unique_items += len(held.item_ids) - entry.unique
+            entry.unique = len(held.item_ids)
             self._note(visit_ended(entry.visit, "open", entry.totals, now=time.time()))
 
     def _opening(self, visit: Visit, held: DecodedPages) -> ListingTask:
@@ -196,14 +196,14 @@ class Recorder:
             max_pages=self._max_pages,
             hint=visit.expected,
             held=held.pages,
-            seen=held.seen,
+            seen=held.item_ids,
             rows=held.items + held.rejects,
         )
 
     def _read(self, visit: Visit) -> DecodedPages | None:
         """What is held of a visit; None if that fails it before anything is asked of it."""
         try:
-            held = decode_held(self._journal.held(visit), visit.listing, self._most_rejects)
+            held = decode_stored(self._journal.stored_pages(visit), self._most_rejects)
         except BodyError as damaged:
             self._fail_entry(OpenVisit(visit, visit.totals), damaged)
             return None
@@ -222,25 +222,25 @@ class Recorder:
         for visit in self._start.visits[self._reached :]:
             if visit.state == "open" and visit.totals.pages and not visit.totals.unique_items:
                 with contextlib.suppress(BodyError):
-                    held = decode_held(self._journal.held(visit), visit.listing)
-                    self.tally.unique_items += len(held.seen)
+                    held = decode_stored(self._journal.stored_pages(visit))
+                    self.tally.unique_items += len(held.item_ids)
 
     def page(self, page: Page) -> None:
         """Keep a page."""
         listing = page.request.listing
         entry = self._open.get(listing) or self._left.get(listing)
         if entry is not None:
-            self._keep(entry, _record(entry.visit, page))
+            self._store(entry, PageRecord.of(page))
 
-    def keep(self, record: PageRecord) -> bool:
-        """Keep a page that was decoded elsewhere; says whether it was handed to the journal."""
-        listing = record.visit.listing
+    def store(self, visit: Visit, record: PageRecord) -> bool:
+        """Store a page that a worker decoded; return True if the journal took it."""
+        listing = visit.listing
         entry = self._open.get(listing) or self._left.get(listing)
-        return entry is not None and self._keep(entry, record)
+        return entry is not None and self._store(entry, record)
 
-    def _keep(self, entry: OpenVisit, page: PageRecord) -> bool:
+    def _store(self, entry: OpenVisit, page: PageRecord) -> bool:
         try:
-            self._journal.give(page)
+            self._journal.submit(entry.visit, page)
         except JournalError as error:
             self._broken(error)
             return False
@@ -317,20 +317,3 @@ class Recorder:
 
 def _failed(entry: OpenVisit) -> Statement:
     return visit_ended(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)
-
-
-def _record(visit: Visit, page: Page) -> PageRecord:
-    return PageRecord(
-        visit,
-        page.number,
-        page.body,
-        page.fetched_at.timestamp(),
-        page.attempts,
-        page.latency,
-        200,  # the API's code of a page
-        page.page_size,
-        page.has_next_page,
-        page.total_count,
-        len(page.items),
-        page.rejects,
-    )

@@ -21,7 +21,7 @@ from tmapi_async.crawl.splitting import Observation, Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver, StoredPart
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.journal.records import NOTHING, State, Totals, Visit
-from tmapi_async.journal.resume import read_held
+from tmapi_async.journal.resume import decode_page
 from tmapi_async.journal.statements import divided, failures_forgotten, part_added, visit_began
 from tmapi_async.journal.views import Division
 
@@ -84,7 +84,7 @@ class SplitRecorder(Recorder):
         """What the journal holds of a part."""
         if part == root:
             visit, state = self._open[root].visit, "open"
-            known = self._journal.ask(lambda reading: _parts(reading, visit.id))
+            known = self._journal.read(lambda reading: _parts(reading, visit.id))
             self._families[root] = _DividedListing(visit, known)
             return StoredPart(self._sights(visit))
         family = self._families[root]
@@ -135,7 +135,7 @@ class SplitRecorder(Recorder):
 
     def _new_visit(self, family: _DividedListing, part: Listing) -> Visit:
         run = family.visit.run
-        if self._journal.ask(
+        if self._journal.read(
             lambda reading: reading.execute(_SAME, (part.identity, run)).fetchone()
         ):
             raise InvalidRequestError(
@@ -143,7 +143,7 @@ class SplitRecorder(Recorder):
                 "divided: harvest one of the two into a journal of its own"
             )
         if not self._last_visit:
-            last = self._journal.ask(lambda reading: reading.execute(_LAST).fetchone())
+            last = self._journal.read(lambda reading: reading.execute(_LAST).fetchone())
             self._last_visit = last[0]
         self._last_visit += 1
         visit = Visit(self._last_visit, run, part)
@@ -151,7 +151,7 @@ class SplitRecorder(Recorder):
         return visit
 
     def _sights(self, visit: Visit) -> list[Observation]:
-        pages = (read_held(held, visit.listing) for held in self._journal.held(visit))
+        pages = map(decode_page, self._journal.stored_pages(visit))
         return [Observation.of(page) for page in pages if page is not None]
 
 

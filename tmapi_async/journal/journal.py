@@ -1,9 +1,9 @@
 """The durable record of every page that was paid for.
 
-A page is *handed over* (`give`), and *durable* when the commit it belongs to has returned. Between
-the two it would be paid for again after a kill; `waiting` tells how many there are, and the job
-sends nothing while they and the pages on the wire are two of the gate's widths together. `append`
-is for callers that wait for each page.
+A page is *submitted*, and *durable* when the commit it belongs to has returned. Between the two, a
+kill makes the job pay for the page again. `waiting` counts the pages in between: the job sends
+nothing while they and the pages on the wire are two of the gate's widths together. `append` is for
+callers that wait for each page.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ClosedError, JournalError, TMAPIError
 
 from .compression import Decoder, Dictionary
 from .lock import WriteLock
 from .plan import Plan, Start, make_plan, record_start
-from .reader import held
-from .records import Counters, HeldPage, JournalStatistics, PageRecord, Visit
+from .records import JournalStatistics, PageRecord, Visit
 from .schema import connect, finish, translated
 from .statements import Statement, start_ended
+from .stored_pages import pages_of_visit
+from .views import StoredPage
 from .writer import Batch, Committed, Writer
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ class Journal:
         self._start = 0
         self._error: JournalError | None = None
         self._closed = False
-        self._counters: Callable[[], Counters] = Counters
+        self._counts: Callable[[], RequestCounts] = RequestCounts
+        self._width: Callable[[], int] = int
         self._on_durable: Callable[[], None] = lambda: None
         self._batch = Batch([], [])
         self._scheduled = False
@@ -141,7 +144,8 @@ class Journal:
         *,
         host: str,
         version: str,
-        counters: Callable[[], Counters],
+        counts: Callable[[], RequestCounts],
+        width: Callable[[], int] = int,
         on_durable: Callable[[], None] = lambda: None,
         now: float | None = None,
     ) -> Start:
@@ -151,7 +155,8 @@ class Journal:
             plan: What is to be done.
             host: Scheme, host and port of the API; no secret in it.
             version: Version of this package.
-            counters: Tells what the start has counted so far; asked before each commit.
+            counts: Returns the requests counted by the start so far; called before each commit.
+            width: Returns the width of the gate; called with `counts`.
             on_durable: Called in the event loop after each commit, when fewer pages wait, and when
                 commits end, by `close` or by a failure (`error`).
             now: Seconds since 1970, UTC; the clock's if left out.
@@ -164,7 +169,7 @@ class Journal:
         """
         now = time.time() if now is None else now
         self._loop = asyncio.get_running_loop()
-        self._counters, self._on_durable = counters, on_durable
+        self._counts, self._width, self._on_durable = counts, width, on_durable
         with translated(self.path):
             start = record_start(self._connection, plan, host=host, version=version, now=now)
             self._writer = Writer(
@@ -179,24 +184,25 @@ class Journal:
         self._writer.start()
         return start
 
-    def held(self, visit: Visit) -> Iterator[HeldPage]:
-        """The pages of a visit that are durable, in page order.
+    def stored_pages(self, visit: Visit) -> Iterator[StoredPage]:
+        """Yield the durable pages of a visit, in page order.
 
         Raises:
             BodyError: A body is damaged.
         """
         connection = self._reader()
         with translated(self.path):
-            yield from held(connection, Decoder(connection, self.path), visit.id)
+            decoder = Decoder(connection, self.path)
+            yield from pages_of_visit(connection, decoder, visit.id, visit.run, visit.listing)
 
-    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Read from what is durable.
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query on the durable data and return its result.
 
         Raises:
             JournalError: It cannot be read.
         """
         with translated(self.path):
-            return question(self._reader())
+            return query(self._reader())
 
     def _reader(self) -> sqlite3.Connection:
         if self._reading is None:
@@ -205,24 +211,25 @@ class Journal:
 
     # -- pages
 
-    def give(self, page: PageRecord) -> int:
-        """Hand a page over; the caller keeps the number that wait (`waiting`) in bounds.
+    def submit(self, visit: Visit, page: PageRecord) -> int:
+        """Hand a page over without waiting. The caller keeps `waiting` in bounds.
 
         Args:
-            page: The page. One that is held already is ignored.
+            visit: The visit that the page belongs to.
+            page: The page. A page that is stored already is ignored.
 
         Returns:
-            A ticket for `durable`.
+            A ticket for `wait_durable`.
 
         Raises:
             JournalError: The writer has failed; this page is not durable.
         """
         self._check()
         self._waiting += 1
-        self._batch.pages.append(page)
+        self._batch.pages.append((visit, page))
         return self._handed(1)
 
-    async def durable(self, ticket: int) -> None:
+    async def wait_durable(self, ticket: int) -> None:
         """Wait until what a ticket stands for, and all before it, is durable.
 
         Raises:
@@ -234,13 +241,13 @@ class Journal:
             self._for_commit.append((ticket, waiter))
             await waiter
 
-    async def append(self, page: PageRecord) -> None:
+    async def append(self, visit: Visit, page: PageRecord) -> None:
         """Hand a page over and wait until it is durable.
 
         Raises:
             JournalError: The writer has failed; the page is not known to be durable.
         """
-        await self.durable(self.give(page))
+        await self.wait_durable(self.submit(visit, page))
 
     async def flush(self) -> None:
         """Wait until all that was handed over so far is durable.
@@ -249,7 +256,7 @@ class Journal:
             JournalError: The writer has failed.
         """
         self._check()
-        await self.durable(self._given)
+        await self.wait_durable(self._given)
 
     def _handed(self, count: int) -> int:
         self._given += count
@@ -262,7 +269,7 @@ class Journal:
         self._scheduled = False
         batch, self._batch = self._batch, Batch([], [])
         if self._writer is not None and (batch.pages or batch.statements):
-            batch.counters = self._counters()
+            batch.counts, batch.width = self._counts(), self._width()
             self._writer.hand_over(batch)
 
     def _check(self) -> None:
@@ -283,7 +290,7 @@ class Journal:
         in a later one: a listing is never complete in the file before its pages are there.
 
         Returns:
-            A ticket for `durable`.
+            A ticket for `wait_durable`.
 
         Raises:
             JournalError: The writer has failed.

@@ -6,7 +6,6 @@ write-ahead log from being put back into the file, and it would grow without bou
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +21,10 @@ from .compression import Decoder, answer
 from .lock import writer_pid
 from .parts import fold_parts
 from .plan import sums
-from .records import NOTHING, HeldPage, Totals
-from .resume import decode_held
+from .records import NOTHING, Totals
+from .resume import decode_stored
 from .schema import connect, translated, verify
+from .stored_pages import PAGES_AFTER, page_of_row, pages_of_visit, read_listing
 from .views import (
     Division,
     FailedPage,
@@ -46,6 +46,10 @@ SELECT run.id, run.started_at, max(visit.ended_at), state, count(visit.id)
 FROM run LEFT JOIN visit ON visit.run = run.id AND visit.id NOT IN (SELECT visit FROM part)
 GROUP BY run.id, state ORDER BY run.id
 """
+_VISIT = """
+SELECT visit.run, endpoint, params FROM visit JOIN listing ON listing.id = visit.listing
+WHERE visit.id = ?
+"""
 _STARTS = "SELECT id, run, started_at, ended_at, stopped_by, host, version, pid FROM start"
 _TICKS = """
 SELECT elapsed_ms, requests, retries, wasted, pages, items, width, codes
@@ -56,18 +60,6 @@ SELECT visit.id, visit.run, endpoint, params, state, began_at, pages, items, uni
        last_page, total_count, error_kind, error, part.root
 FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
 WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
-"""
-_VISIT = """
-SELECT visit.run, endpoint, params FROM visit JOIN listing ON listing.id = visit.listing
-WHERE visit.id = ?
-"""
-_PAGES = """
-SELECT seq, visit, number, fetched_at, attempts, latency_us, has_next_page, items, rejects,
-       dictionary, body
-FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
-"""
-_HELD = """
-SELECT number, has_next_page, fetched_at, dictionary, body FROM page WHERE visit = ? ORDER BY number
 """
 _REJECTS = """
 SELECT reject.seq, position, endpoint, params, number, reason, raw
@@ -97,22 +89,7 @@ JOIN visit AS x ON x.id = part.visit JOIN listing AS a ON a.id = x.listing
 JOIN visit AS y ON y.id = part.root JOIN listing AS b ON b.id = y.listing
 """
 
-_PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _CODES = msgspec.json.Decoder(dict[str, int])
-
-
-def _listing(endpoint: str, params: str) -> Listing:
-    return Listing(endpoint, _PARAMS.decode(params))
-
-
-def held(connection: sqlite3.Connection, decoder: Decoder, visit: int) -> Iterator[HeldPage]:
-    """The pages of a visit, in page order.
-
-    Raises:
-        BodyError: A body is damaged.
-    """
-    for number, has_next, fetched_at, *body in connection.execute(_HELD, (visit,)):
-        yield HeldPage(number, bool(has_next), decoder.decode(*body), fetched_at / 1000)
 
 
 def _tick(elapsed: int, *rest: Any) -> Tick:
@@ -208,7 +185,7 @@ class JournalReader:
     def _visit(self, row: tuple[Any, ...]) -> VisitInfo:
         visit, run, endpoint, params, state, began_at, *figures = row
         pages, items, unique, rejects, last, total_count, kind, error, root = figures
-        listing = _listing(endpoint, params)
+        listing = read_listing(endpoint, params)
         if state == "open":
             kind = error = None
             now = self._sums(visit) if began_at is not None else NOTHING
@@ -216,7 +193,7 @@ class JournalReader:
                 unique = 0
             elif pages != now.pages:
                 # No clean stop has noted the distinct items since the last page came.
-                unique = len(self._seen(visit, listing))
+                unique = len(self._item_ids(visit, run, listing))
             pages, items, rejects, last = now.pages, now.items, now.rejects, now.last_page
         return VisitInfo(
             id=visit,
@@ -263,7 +240,7 @@ class JournalReader:
         """How many distinct items visits hold together; reads all their pages."""
         seen: set[int] = set()
         for visit in visits:
-            seen |= self._seen(visit.id, visit.listing)
+            seen |= self._item_ids(visit.id, visit.run, visit.listing)
         return len(seen)
 
     def pages(
@@ -285,36 +262,19 @@ class JournalReader:
         """
         least = round(since * 1000)
         known: dict[int, tuple[int, Listing]] = {}
-        while rows := self._query(_PAGES, after, least, _CHUNK):
+        while rows := self._query(PAGES_AFTER, after, least, _CHUNK):
             after = rows[-1][0]
             for row in rows:
                 number, listing = known.get(row[1]) or self._look_up(row[1], known)
                 if run in (0, number) and cat_id in (None, listing.cat_id):
-                    yield self._page(row, number, listing)
+                    yield page_of_row(row, number, listing, self._decoder)
 
     def _look_up(self, visit: int, known: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
         if len(known) >= _MOST_KNOWN:
             known.clear()
         run, endpoint, params = self._query(_VISIT, visit)[0]
-        known[visit] = run, _listing(endpoint, params)
+        known[visit] = run, read_listing(endpoint, params)
         return known[visit]
-
-    def _page(self, row: tuple[Any, ...], run: int, listing: Listing) -> StoredPage:
-        seq, visit, number, fetched_at, attempts, latency, has_next, items, rejects, *body = row
-        return StoredPage(
-            seq=seq,
-            visit=visit,
-            run=run,
-            listing=listing,
-            number=number,
-            fetched_at=fetched_at / 1000,
-            attempts=attempts,
-            latency=latency / 1e6,
-            has_next_page=bool(has_next),
-            items=items,
-            rejects=rejects,
-            body=self._decoder.decode(*body),
-        )
 
     def rejects(self, run: int = 0) -> Iterator[StoredReject]:
         """The rows of a run (or, for 0, of all) that could not be decoded, in order of commits."""
@@ -322,12 +282,14 @@ class JournalReader:
         while rows := self._query(_REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
             for seq, position, endpoint, params, number, reason, raw in rows:
-                yield StoredReject(seq, position, _listing(endpoint, params), number, reason, raw)
+                yield StoredReject(
+                    seq, position, read_listing(endpoint, params), number, reason, raw
+                )
 
     def failed_pages(self, run: int = 0) -> list[FailedPage]:
         """The pages of a run (or, for 0, of all) that could not be had."""
         return [
-            FailedPage(number, _listing(endpoint, params), *rest)
+            FailedPage(number, read_listing(endpoint, params), *rest)
             for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
         ]
 
@@ -351,13 +313,13 @@ class JournalReader:
         for cat_id, frame in self._query("SELECT cat_id, body FROM category"):
             answer(self.path, cat_id, frame)
 
-    def _seen(self, visit: int, listing: Listing) -> set[int]:
+    def _item_ids(self, visit: int, run: int, listing: Listing) -> set[int]:
         if listing.endpoint not in ENDPOINTS:
             return set()  # a newer version wrote it
         try:
             with translated(self.path):
-                pages = held(self._connection, self._decoder, visit)
-                return decode_held(pages, listing).seen
+                pages = pages_of_visit(self._connection, self._decoder, visit, run, listing)
+                return decode_stored(pages).item_ids
         except BodyError:
             return set()  # the next start says so, and fails the listing; here the rest is wanted
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.replies import Page
 from tmapi_async.api.values import Reject
+
+PAGE_CODE = 200
+"""Code of the API in the reply that carries a page."""
 
 State: TypeAlias = Literal["open", "complete", "capped", "failed"]
 """How far a visit is. An open visit of a start that has ended is what a user calls *stopped*."""
@@ -36,22 +40,6 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING = Totals(0, 0, 0, 0, 0)
 """What a visit holds before its first page."""
-
-
-class HeldPage(NamedTuple):
-    """A page that is durable.
-
-    Attributes:
-        number: 1-based page number.
-        has_next: Its `has_next_page`.
-        body: As the server sent it.
-        fetched_at: When it had been read, seconds since 1970, UTC, to the millisecond.
-    """
-
-    number: int
-    has_next: bool
-    body: bytes
-    fetched_at: float
 
 
 class RunTally(msgspec.Struct):
@@ -123,38 +111,28 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     totals: Totals = NOTHING
 
 
-class Packed(msgspec.Struct, frozen=True, gc=False):
-    """Says that a body comes as the frame the journal keeps, compressed elsewhere.
+class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One page, as a worker sends it and as the journal stores it.
+
+    The visit it belongs to goes beside the record: its number over the wire, the
+    [`Visit`][tmapi_async.journal.records.Visit] in the coordinating process.
 
     Attributes:
-        dictionary: Number of the dictionary its frame needs, or None.
-        size: Bytes of the body.
-    """
-
-    dictionary: int | None
-    size: int
-
-
-class PageRecord(msgspec.Struct, frozen=True, gc=False):
-    """One page as the journal keeps it.
-
-    Attributes:
-        visit: The visit it belongs to.
         number: 1-based page number.
-        body: The reply's body, or its frame.
-        fetched_at: When the body had been read, seconds since 1970, UTC.
-        attempts: Attempts made for it, the successful one included.
+        body: Body of the reply, or its compressed frame if `uncompressed_size` is not 0.
+        fetched_at: Time when the body had been read, seconds since 1970, UTC.
+        attempts: Attempts made for the page, the successful one included.
         latency: Seconds of the successful attempt.
-        code: The API's code.
-        page_size: Page size as echoed, or None.
-        has_next_page: Whether the server says that more follows.
-        total_count: Rows of the whole listing as told, or None.
-        items: Rows that could be decoded.
-        rejects: Rows that could not.
-        packed: What the frame is, if it is one.
+        code: Code of the API.
+        page_size: Page size as echoed by the server, or None.
+        has_next_page: True if the server says that more pages follow.
+        total_count: Rows of the whole listing according to the server, or None.
+        items: Number of rows that could be decoded.
+        rejects: Rows that could not be decoded.
+        dictionary: Number of the dictionary that a compressed body needs, or None.
+        uncompressed_size: Bytes of the body if `body` is its compressed frame, else 0.
     """
 
-    visit: Visit
     number: int
     body: bytes
     fetched_at: float
@@ -166,25 +144,35 @@ class PageRecord(msgspec.Struct, frozen=True, gc=False):
     total_count: int | None
     items: int
     rejects: Sequence[Reject] = ()
-    packed: Packed | None = None
+    dictionary: int | None = None
+    uncompressed_size: int = 0
 
+    @classmethod
+    def of(
+        cls, page: Page, frame: bytes | None = None, dictionary: int | None = None
+    ) -> PageRecord:
+        """Return the record of a decoded page.
 
-class Counters(msgspec.Struct, frozen=True):
-    """What a start has counted so far; every figure only grows, the width excepted.
-
-    Attributes:
-        requests: Attempts handed to the transport.
-        retries: Attempts beyond the first of their page.
-        wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
-        width: The gate's width now.
-    """
-
-    requests: int = 0
-    retries: int = 0
-    wasted: int = 0
-    codes: dict[str, int] = {}
-    width: int = 0
+        Args:
+            page: The page.
+            frame: Its compressed body, or None to leave the compression to the writer.
+            dictionary: Number of the dictionary that `frame` needs, or None.
+        """
+        return cls(
+            page.number,
+            page.body if frame is None else frame,
+            page.fetched_at.timestamp(),
+            page.attempts,
+            page.latency,
+            PAGE_CODE,
+            page.page_size,
+            page.has_next_page,
+            page.total_count,
+            len(page.items),
+            page.rejects,
+            dictionary,
+            0 if frame is None else len(page.body),
+        )
 
 
 class JournalStatistics(msgspec.Struct, frozen=True, gc=False):

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from tmapi_async.api.listings import Listing, PageRequest
+from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.api.values import Reject
 
-from .records import HeldPage, Totals
+from .records import PAGE_CODE, Totals
+from .views import StoredPage
 
 
 class DecodedPages(msgspec.Struct, gc=False):
@@ -20,7 +21,7 @@ class DecodedPages(msgspec.Struct, gc=False):
 
     Attributes:
         pages: Page number to `has_next_page`.
-        seen: Distinct item IDs on them.
+        item_ids: Distinct item IDs on them.
         items: Items on them.
         rejects: Rows on them that today's models cannot decode.
         total_count: Rows in the whole listing as told last, or None.
@@ -28,7 +29,7 @@ class DecodedPages(msgspec.Struct, gc=False):
     """
 
     pages: dict[int, bool] = {}
-    seen: set[int] = set()
+    item_ids: set[int] = set()
     items: int = 0
     rejects: int = 0
     total_count: int | None = None
@@ -45,46 +46,43 @@ class DecodedPages(msgspec.Struct, gc=False):
         return Totals(
             pages=len(self.pages),
             items=self.items,
-            unique_items=len(self.seen),
+            unique_items=len(self.item_ids),
             rejects=self.rejects,
             last_page=max(self.pages, default=0),
             total_count=self.total_count,
         )
 
 
-def decode_held(
-    pages: Iterable[HeldPage], listing: Listing, most_rejects: float = 1.0
-) -> DecodedPages:
-    """Decode the pages of a visit that are durable.
+def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> DecodedPages:
+    """Decode the durable pages of a visit.
 
     The rows are needed: a listing that goes on must know which items it has shown. Today's models
     may read what an earlier version could not, and the other way round.
 
     Args:
         pages: The pages.
-        listing: What they are pages of.
         most_rejects: Share of rejects above which a page counts as changed.
     """
-    held = DecodedPages()
-    for one in pages:
-        held.pages[one.number] = one.has_next
-        page = read_held(one, listing)
+    decoded = DecodedPages()
+    for stored in pages:
+        decoded.pages[stored.number] = stored.has_next_page
+        page = decode_page(stored)
         if page is not None:
-            held.seen.update(item.item_id for item in page.items)
-            held.items += len(page.items)
-            held.rejects += len(page.rejects)
-            held.total_count = page.total_count or held.total_count
-            held.changed = held.changed or changed_shape(
+            decoded.item_ids.update(item.item_id for item in page.items)
+            decoded.items += len(page.items)
+            decoded.rejects += len(page.rejects)
+            decoded.total_count = page.total_count or decoded.total_count
+            decoded.changed = decoded.changed or changed_shape(
                 len(page.items), page.rejects, most_rejects
             )
-    return held
+    return decoded
 
 
-def read_held(held: HeldPage, listing: Listing) -> Page[Any] | None:
-    """Decode a page that is durable; None if it is no page to today's eyes."""
-    fetched_at = datetime.fromtimestamp(held.fetched_at, UTC)
-    request = PageRequest(listing, held.number)
-    page = read_reply(Reply(200, {}, held.body), request, now=fetched_at)
+def decode_page(stored: StoredPage) -> Page[Any] | None:
+    """Decode a stored page; return None if today's models do not read it as a page."""
+    fetched_at = datetime.fromtimestamp(stored.fetched_at, UTC)
+    request = PageRequest(stored.listing, stored.number)
+    page = read_reply(Reply(PAGE_CODE, {}, stored.body), request, now=fetched_at)
     return page if isinstance(page, Page) else None
 
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import JournalError
 
 from .compression import Dictionary, Encoder
-from .records import Counters, PageRecord
+from .records import PageRecord, Visit
 from .schema import finish, transaction
 from .sqlite_errors import journal_error
 from .statements import Statement
@@ -53,29 +54,31 @@ class Batch(msgspec.Struct):
     """What one turn of the event loop hands over.
 
     Attributes:
-        pages: Pages to store.
+        pages: Pages to store, each with the visit that it belongs to.
         statements: Changes to the small tables.
-        counters: What the start has counted by now, or None to leave the record as it is.
+        counts: Requests counted by the start so far; None leaves the stored counts as they are.
+        width: Width of the gate.
     """
 
-    pages: list[PageRecord]
+    pages: list[tuple[Visit, PageRecord]]
     statements: list[Statement]
-    counters: Counters | None = None
+    counts: RequestCounts | None = None
+    width: int = 0
 
 
 class _Group:
     """What one commit is to make durable."""
 
     __slots__ = (
-        "body_bytes", "counters", "items", "pages", "rejects", "statements", "stored_bytes",
+        "body_bytes", "counts", "items", "pages", "rejects", "statements", "stored_bytes", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.pages: list[Row] = []
         self.rejects: list[Row] = []
         self.statements: list[Statement] = []
-        self.counters: Counters | None = None
-        self.items = self.body_bytes = self.stored_bytes = 0
+        self.counts: RequestCounts | None = None
+        self.items = self.body_bytes = self.stored_bytes = self.width = 0
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -177,21 +180,19 @@ class Writer(threading.Thread):
 
     def _add(self, group: _Group, batch: Batch) -> None:
         seq, encode, start = self._seq, self._encoder.encode, self._start
-        for page in batch.pages:
+        for visit, page in batch.pages:
             seq += 1
-            packed, frame = page.packed, page.body
-            if packed is None:
+            dictionary, size, frame = page.dictionary, page.uncompressed_size, page.body
+            if not size:
                 size = len(frame)
-                dictionary, frame = encode(page.visit.listing.endpoint, frame)
-            else:
-                dictionary, size = packed.dictionary, packed.size
+                dictionary, frame = encode(visit.listing.endpoint, frame)
             group.body_bytes += size
             group.stored_bytes += len(frame)
             group.items += page.items
             group.pages.append(
                 (
                     seq,
-                    page.visit.id,
+                    visit.id,
                     page.number,
                     start,
                     round(page.fetched_at * 1e3),
@@ -211,7 +212,8 @@ class Writer(threading.Thread):
                 group.rejects.append((seq, reject.position, reject.reason, reject.raw))
         self._seq = seq
         group.statements += batch.statements
-        group.counters = batch.counters or group.counters
+        if batch.counts is not None:
+            group.counts, group.width = batch.counts, batch.width
 
     def _write(self, group: _Group) -> None:
         execute = self._connection.execute
@@ -219,8 +221,8 @@ class Writer(threading.Thread):
             self._insert(group)
             for statement in group.statements:
                 execute(statement.sql, statement.values)
-            if group.counters is not None:
-                self._ticks.note(self._connection, group.counters)
+            if group.counts is not None:
+                self._ticks.note(self._connection, group.counts, group.width)
             for row in self._encoder.trained():
                 execute(_INSERT_DICTIONARY, row)
 
@@ -254,7 +256,7 @@ class _Ticks:
         self._pages += pages
         self._items += items
 
-    def note(self, connection: sqlite3.Connection, counters: Counters) -> None:
+    def note(self, connection: sqlite3.Connection, counts: RequestCounts, width: int) -> None:
         """Write the row of this moment, in place of an earlier one of the same interval."""
         elapsed = self._clock() - self._began
         while elapsed >= self._step * _STEPS:
@@ -263,17 +265,17 @@ class _Ticks:
             connection.execute(_THIN_TICKS, thinned)
         # An interval's row is named by its last second, so that thinning keeps whole intervals.
         n = (math.floor(elapsed / self._step) + 1) * self._step - 1
-        codes = msgspec.json.encode(counters.codes).decode()
+        codes = msgspec.json.encode(counts.codes).decode()
         row = (
             self._start,
             n,
             round(elapsed * 1000),
-            counters.requests,
-            counters.retries,
-            counters.wasted,
+            counts.requests,
+            counts.retries,
+            counts.wasted,
             self._pages,
             self._items,
-            counters.width,
+            width,
             codes,
         )
         connection.execute(_INSERT_TICK, row)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead, read_lookahead
 from tmapi_async.client.settings import ClientSettings
@@ -19,7 +20,6 @@ from tmapi_async.harvest.engines.base import Driver, GateTotals, total_budget
 from tmapi_async.harvest.engines.multi import same_host
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters
 
 from .token_source import TokenSource
 
@@ -80,17 +80,12 @@ class ClusterEngine:
             total_budget(client.gate.budget for client in self._clients),
         )
 
-    def counters(self) -> Counters:
-        """What the seats have reported so far."""
+    def request_counts(self) -> RequestCounts:
+        """Return the requests reported by all sessions so far."""
         driver = self._coordinator
         if driver is None:
-            return Counters()
-        counted = driver.gone
-        for line in driver.lines.values():
-            counted = counted.plus(line.counted)
-        return Counters(
-            counted.requests, counted.retries, counted.wasted, counted.codes, self.gates().width
-        )
+            return RequestCounts()
+        return driver.gone + RequestCounts.total(line.counts for line in driver.lines.values())
 
 
 def _with(

@@ -12,10 +12,11 @@ import msgspec
 
 from tmapi_async import errors
 from tmapi_async.api.listings import Listing
-from tmapi_async.api.values import Reject
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.settings import ClientSettings
 from tmapi_async.crawl.outcomes import Ending, ListingTask
 from tmapi_async.errors import TMAPIError
+from tmapi_async.journal.records import PageRecord
 
 from .token_source import TokenSource
 
@@ -258,28 +259,6 @@ class Refused(msgspec.Struct, frozen=True, tag=True, array_like=True):
     reason: str
 
 
-class Brought(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A page: what the journal keeps of it.
-
-    Attributes:
-        size: Bytes of the body, where `body` is a frame; 0 where it is the body itself.
-    """
-
-    visit: int
-    number: int
-    body: bytes
-    fetched_at: float
-    attempts: int
-    latency: float
-    page_size: int | None
-    has_next_page: bool
-    total_count: int | None
-    items: int
-    dictionary: int | None = None
-    size: int = 0
-    rejects: tuple[Reject, ...] = ()
-
-
 class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How a listing ended; as `ListingOutcome`."""
 
@@ -301,34 +280,6 @@ class Missed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failure: Failure
 
 
-class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a seat, or several, have counted since they began.
-
-    Attributes:
-        requests: Attempts handed to the transport.
-        retries: Attempts beyond the first of their page.
-        wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
-    """
-
-    requests: int = 0
-    retries: int = 0
-    wasted: int = 0
-    codes: dict[str, int] = {}
-
-    def plus(self, other: Counted) -> Counted:
-        """Both together."""
-        codes = dict(self.codes)
-        for code, times in other.codes.items():
-            codes[code] = codes.get(code, 0) + times
-        return Counted(
-            self.requests + other.requests,
-            self.retries + other.retries,
-            self.wasted + other.wasted,
-            codes,
-        )
-
-
 class WorkerReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     """What happened on a seat since its last report, and how it stands.
 
@@ -339,9 +290,9 @@ class WorkerReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fa
         at_server: Attempts at the server.
         spent: Attempts sent, ever.
         allowed: Attempts allowed, as far as the seat could give some back; or None.
-        counted: What it has counted.
+        counts: Requests counted by the session since it began.
         events: What its gate saw, packed (`replay`).
-        pages: Pages, in the order they came.
+        pages: Pages in the order they came, each after the number of its visit.
         missed: Pages that could not be had.
         ended: Listings that have ended, after their pages.
     """
@@ -352,9 +303,9 @@ class WorkerReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fa
     at_server: int
     spent: int
     allowed: int | None
-    counted: Counted
+    counts: RequestCounts
     events: bytes = b""
-    pages: list[Brought] = []
+    pages: list[tuple[int, PageRecord]] = []
     missed: list[Missed] = []
     ended: list[Ended] = []
 

@@ -15,12 +15,10 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
-from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.errors import TMAPIError
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters
 from tmapi_async.limits.budget import Budget
 
 
@@ -41,7 +39,7 @@ class GateTotals(msgspec.Struct, frozen=True, gc=False):
 class Driver(Protocol):
     """A walk over all that is left to do; [`Crawler`][tmapi_async.crawl.crawler.Crawler] is one."""
 
-    async def next(self) -> object:
+    async def run(self) -> object:
         """Work until there is nothing left, or until it was stopped.
 
         Raises:
@@ -89,8 +87,8 @@ class Engine(Protocol):
         """How wide the gates stand now."""
         ...
 
-    def counters(self) -> Counters:
-        """What the driver has counted so far."""
+    def request_counts(self) -> RequestCounts:
+        """Return the requests counted by the driver so far."""
         ...
 
 
@@ -108,9 +106,3 @@ def total_budget(budgets: Iterable[Budget]) -> int | None:
     """Most requests in all, or None without a limit; a budget that is shared counts once."""
     limits = [budget.most for budget in {id(budget): budget for budget in budgets}.values()]
     return None if None in limits else sum(most for most in limits if most is not None)
-
-
-def count(crawls: Iterable[Crawler], gates: GateTotals) -> Counters:
-    """What some crawls have counted, together."""
-    counts = RequestCounts.total(crawl.request_counts() for crawl in crawls)
-    return Counters(counts.requests, counts.retries, counts.wasted, counts.codes, gates.width)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
 from tmapi_async.crawl.crawler import Crawler
@@ -17,9 +18,8 @@ from tmapi_async.errors import ClosedError, InvalidRequestError, TMAPIError
 from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters
 
-from .base import Driver, GateTotals, count, gates_of
+from .base import Driver, GateTotals, gates_of
 
 log = logging.getLogger("tmapi_async")
 
@@ -55,9 +55,10 @@ class MultiEngine:
         """How wide the gates stand now."""
         return gates_of(self._clients)
 
-    def counters(self) -> Counters:
-        """What the crawls have counted so far."""
-        return count([] if self._spread is None else self._spread.crawls, self.gates())
+    def request_counts(self) -> RequestCounts:
+        """Return the sum of the requests counted by all crawlers so far."""
+        crawlers = () if self._spread is None else self._spread.crawls
+        return RequestCounts.total(crawler.request_counts() for crawler in crawlers)
 
 
 def same_host(clients: Sequence[TMAPI]) -> str:
@@ -100,7 +101,7 @@ class MultiDriver:
         self._left = len(clients)
         self.crawls = [
             client.crawl(
-                self._openings.source(),
+                self._openings.tasks(),
                 lookahead=lookahead,
                 guard=guard,
                 on_page=keeper.page,
@@ -118,12 +119,12 @@ class MultiDriver:
 
     def _ended(self, outcome: ListingOutcome) -> None:
         if outcome.ending == "stopped" and not self._stopping:
-            self._openings.give_back(outcome.listing)
+            self._openings.reclaim(outcome.listing)
         else:
             self._keeper.ended(outcome)
-            self._openings.ended(outcome.listing)
+            self._openings.mark_done(outcome.listing)
 
-    async def next(self) -> None:
+    async def run(self) -> None:
         """Work until every listing has ended, or no account can go on."""
         tasks = [
             asyncio.create_task(self._walk(number, crawl), name=f"tmapi account {number}")
@@ -137,14 +138,14 @@ class MultiDriver:
             await asyncio.wait(tasks)
         if self._closed:
             raise ClosedError("the walk was closed before its end")
-        over = self._openings.over
-        await self._openings.leave()
+        over = self._openings.finished
+        await self._openings.close()
         if errors and not over and not self._stopping:
             raise errors[-1]  # the last one that could go on ends it
 
     async def _walk(self, number: int, crawl: Crawler) -> TMAPIError | None:
         try:
-            await crawl.next()
+            await crawl.run()
         except TMAPIError as error:
             if not error.halts:
                 return None  # failed listings are in the journal

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Counters
 
-from .base import Driver, GateTotals, count, gates_of
+from .base import Driver, GateTotals, gates_of
 
 
 class SingleEngine:
@@ -49,6 +49,6 @@ class SingleEngine:
         """How wide the gate stands now."""
         return gates_of([self._api])
 
-    def counters(self) -> Counters:
-        """What the crawl has counted so far."""
-        return count([] if self._crawl is None else [self._crawl], self.gates())
+    def request_counts(self) -> RequestCounts:
+        """Return the requests counted by the crawler so far."""
+        return RequestCounts() if self._crawl is None else self._crawl.request_counts()

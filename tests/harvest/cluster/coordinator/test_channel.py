@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tmapi_async import TMAPI
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.harvest.cluster.coordinator.account import LEASE, make_accounts
 from tmapi_async.harvest.cluster.coordinator.channel import Channel
@@ -80,7 +81,7 @@ def test_a_lost_seat_counts_as_having_spent_what_it_was_allowed():
     allowed = {seat: share.allowed for seat, share in shares.items()}
     assert 0 < sum(allowed.values()) <= 10
     made.leave("b", 0.0, in_use=None)
-    report = say.WorkerReport(0.0, 1, 0, 0, allowed["a"], allowed["a"], say.Counted(allowed["a"]))
+    report = say.WorkerReport(0.0, 1, 0, 0, allowed["a"], allowed["a"], RequestCounts(allowed["a"]))
     made.take_in("a", report, 0.0, 0.0)
     assert made.purse.spent == sum(allowed.values())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distributed.comm import connect
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import WorkerRefusedError
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.harvest.cluster.worker.plugin import OPERATION, PYTHON, VERSION
@@ -36,7 +37,7 @@ class Channel:
         tasks: What follows the tasks of those stretches.
         received: Pages received.
         in_use: Slots in use by its last report.
-        counted: What it had counted by its last report.
+        counts: Requests counted by the session up to its last report.
         offset: What the worker's clock is behind ours, at most.
         retiring: Whether it was told to stop or to finish.
         over: Whether it is cut.
@@ -52,7 +53,7 @@ class Channel:
         self.stretches = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.received = self.in_use = 0
-        self.counted = say.Counted()
+        self.counts = RequestCounts()
         self.offset = math.inf
         self.retiring = self.over = False
         self._lease, self._clock = lease, 0.0
@@ -119,7 +120,7 @@ class Channel:
                 self._clock = message.clock
                 self.offset = min(self.offset, now - message.clock)
                 self.in_use = message.in_use
-                self.counted = message.counted
+                self.counts = message.counts
                 heard(self, message)
 
     def cut(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from distributed import Client
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import (
     BudgetSpentError,
     ClosedError,
@@ -60,7 +61,7 @@ class Coordinator:
 
     Attributes:
         lines: Seats that are taken, by name.
-        gone: What the seats that have ended had counted.
+        gone: Requests counted by the sessions that have ended.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Coordinator:
         journal: Journal,
     ) -> None:
         self.lines: dict[str, Channel] = {}
-        self.gone = say.Counted()
+        self.gone = RequestCounts()
         self._address, self._security = address, security
         self._accounts = accounts
         self._place = place
@@ -96,7 +97,7 @@ class Coordinator:
 
     # -- the harvest's side
 
-    async def next(self) -> None:
+    async def run(self) -> None:
         """Work until every listing has ended, or nobody can go on."""
         try:
             async with connected(self._address, self._security) as client:
@@ -104,7 +105,7 @@ class Coordinator:
         finally:
             await self._end_tasks()
             settle_budgets(self._accounts)
-        await self._openings.leave()
+        await self._openings.close()
         if self._crash is not None:
             raise self._crash
         if self._closed:
@@ -286,7 +287,7 @@ class Coordinator:
             del self.lines[line.name]
             in_use = line.in_use if bye is not None else None
             account.leave(line.name, time.monotonic(), in_use=in_use)
-            self.gone = self.gone.plus(line.counted)
+            self.gone += line.counts
             self._left(line, account, bye)
         await asyncio.wait([talk])
 
@@ -353,7 +354,7 @@ class Coordinator:
     async def _feed(self, feeder: Dispatcher) -> None:
         while not self._ending:
             self._hungry.clear()
-            if self._openings.over:
+            if self._openings.finished:
                 self._finished = True
                 self._send_home(self.lines.values(), say.Finish())
                 return

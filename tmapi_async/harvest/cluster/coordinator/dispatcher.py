@@ -59,7 +59,7 @@ class Dispatcher:
         errands: list[say.TaskSpec] = []
         first = None
         while len(errands) < size:
-            opening = await self._openings.take_now()
+            opening = await self._openings.fetch_ready()
             if opening is None:
                 break
             errand = self._intake.entrust(line, opening)

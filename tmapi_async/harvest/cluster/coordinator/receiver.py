@@ -11,14 +11,12 @@ from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.records import Packed, PageRecord, Visit
+from tmapi_async.journal.records import PageRecord, Visit
 
 from .channel import Channel
 
 _LATE = 4096
 """Listings that have ended and are remembered: pages of them may still come."""
-
-_CODE = 200
 
 
 class Receiver:
@@ -47,7 +45,7 @@ class Receiver:
         """Note that a listing goes to a seat; None if it has ended meanwhile."""
         visit = self._keeper.visit(opening.listing)
         if visit is None:
-            self._openings.ended(opening.listing)
+            self._openings.mark_done(opening.listing)
             return None
         self._visits[visit.id] = visit
         line.out[visit.id] = opening.listing
@@ -56,13 +54,13 @@ class Receiver:
     def take_back(self, line: Channel) -> None:
         """A seat is gone: what it had is to be walked by others."""
         for listing in line.out.values():
-            self._openings.give_back(listing)
+            self._openings.reclaim(listing)
         line.out.clear()
 
     def report(self, line: Channel, report: say.WorkerReport) -> None:
         """Take in the pages, failures and endings of a report, in this order."""
-        for page in report.pages:
-            self._page(page)
+        for number, page in report.pages:
+            self._store(number, page)
         if report.pages:
             line.received += len(report.pages)
             self._unacknowledged.append((self._given, line, line.received))
@@ -84,26 +82,10 @@ class Receiver:
                 found[line] = received
         return found
 
-    def _page(self, page: say.Brought) -> None:
-        visit = self._visits.get(page.visit) or self._late.get(page.visit)
-        if visit is None:
-            return
-        record = PageRecord(
-            visit,
-            page.number,
-            page.body,
-            page.fetched_at,
-            page.attempts,
-            page.latency,
-            _CODE,
-            page.page_size,
-            page.has_next_page,
-            page.total_count,
-            page.items,
-            page.rejects,
-            Packed(page.dictionary, page.size) if page.size else None,
-        )
-        self._given += self._keeper.keep(record)
+    def _store(self, number: int, page: PageRecord) -> None:
+        visit = self._visits.get(number) or self._late.get(number)
+        if visit is not None:
+            self._given += self._keeper.store(visit, page)
 
     def _ended(self, line: Channel, ended: say.Ended) -> None:
         listing = line.out.pop(ended.visit, None)
@@ -111,7 +93,7 @@ class Receiver:
             return
         line.note_ended()
         if ended.ending == "stopped" and not self.stopping:
-            self._openings.give_back(listing)
+            self._openings.reclaim(listing)
             return
         failure = ended.failure
         self._keeper.ended(
@@ -126,7 +108,7 @@ class Receiver:
                 None if failure is None else failure.error(),
             )
         )
-        self._openings.ended(listing)
+        self._openings.mark_done(listing)
         self._late[ended.visit] = self._visits.pop(ended.visit)
         if len(self._late) > _LATE:
             del self._late[next(iter(self._late))]

@@ -17,6 +17,7 @@ from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.errors import ClosedError, TMAPIError
 from tmapi_async.harvest.cluster import protocol as say
 from tmapi_async.journal.compression import Dictionary
+from tmapi_async.journal.records import PageRecord
 
 from .worker_gate import WorkerGate
 
@@ -95,7 +96,7 @@ class WorkerSession:
         self._compress: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
         self._submitted = 0
         self._tasks: set[_Task] = set()
-        self._pages: list[say.Brought] = []
+        self._pages: list[tuple[int, PageRecord]] = []
         self._missed: list[say.Missed] = []
         self._ended: list[say.Ended] = []
         self._brought = self._durable = 0
@@ -156,7 +157,7 @@ class WorkerSession:
     async def _walk(self, crawl: Crawler) -> None:
         failure = crash = None
         try:
-            await crawl.next()
+            await crawl.run()
         except TMAPIError as error:
             if error.halts and not isinstance(error, ClosedError):
                 failure = say.Failure.of(error)
@@ -262,28 +263,13 @@ class WorkerSession:
         visit = errand.visit if errand is not None else self._late.get(listing)
         if visit is None:
             return
-        body, size, dictionary = page.body, 0, None
-        known = self._compress.get(listing.endpoint)
-        if known is not None:
-            size, dictionary = len(body), known[0]
-            body = known[1](body)
-        self._pages.append(
-            say.Brought(
-                visit,
-                page.number,
-                body,
-                page.fetched_at.timestamp(),
-                page.attempts,
-                page.latency,
-                page.page_size,
-                page.has_next_page,
-                page.total_count,
-                len(page.items),
-                dictionary,
-                size,
-                tuple(page.rejects),
-            )
-        )
+        compression = self._compress.get(listing.endpoint)
+        if compression is None:
+            record = PageRecord.of(page)
+        else:
+            dictionary, compress = compression
+            record = PageRecord.of(page, compress(page.body), dictionary)
+        self._pages.append((visit, record))
         self._brought += 1
         self.valve.shared.held += 1
         self._due.set()
@@ -363,17 +349,12 @@ class WorkerSession:
             valve.at_server,
             valve.budget.spent,
             valve.budget.most,
-            self._counted(crawl),
+            crawl.request_counts(),
             valve.recorder.take(),
             pages,
             missed,
             ended,
         )
-
-    @staticmethod
-    def _counted(crawl: Crawler) -> say.Counted:
-        counts = crawl.request_counts()
-        return say.Counted(counts.requests, counts.retries, counts.wasted, counts.codes)
 
     async def _send(self, message: Any) -> None:
         pages = len(message.pages) if isinstance(message, say.WorkerReport) else 0

@@ -1,0 +1,65 @@
+"""Queries that read stored pages, and their rows as `StoredPage`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tmapi_async.api.listings import Listing
+
+from .compression import Decoder
+from .views import StoredPage
+
+_COLUMNS = """
+seq, visit, number, fetched_at, attempts, latency_us, has_next_page, items, rejects,
+       dictionary, body
+"""
+PAGES_AFTER = f"""
+SELECT {_COLUMNS}
+FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
+"""  # noqa: S608 - a constant of this module
+_OF_VISIT = f"SELECT {_COLUMNS} FROM page WHERE visit = ? ORDER BY number"  # noqa: S608 - the same
+_PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+
+
+def read_listing(endpoint: str, params: str) -> Listing:
+    """Return the listing of a row of the table `listing`."""
+    return Listing(endpoint, _PARAMS.decode(params))
+
+
+def page_of_row(row: tuple[Any, ...], run: int, listing: Listing, decoder: Decoder) -> StoredPage:
+    """Return the page of a row of `PAGES_AFTER`, its body decompressed.
+
+    Raises:
+        BodyError: The body is damaged.
+    """
+    seq, visit, number, fetched_at, attempts, latency, has_next, items, rejects, *body = row
+    return StoredPage(
+        seq=seq,
+        visit=visit,
+        run=run,
+        listing=listing,
+        number=number,
+        fetched_at=fetched_at / 1000,
+        attempts=attempts,
+        latency=latency / 1e6,
+        has_next_page=bool(has_next),
+        items=items,
+        rejects=rejects,
+        body=decoder.decode(*body),
+    )
+
+
+def pages_of_visit(
+    connection: sqlite3.Connection, decoder: Decoder, visit: int, run: int, listing: Listing
+) -> Iterator[StoredPage]:
+    """Yield the pages of a visit, in page order.
+
+    Raises:
+        BodyError: A body is damaged.
+    """
+    for row in connection.execute(_OF_VISIT, (visit,)):
+        yield page_of_row(row, run, listing, decoder)
