@@ -91,7 +91,7 @@ async def until(holds: Callable[[], object], within: float = 30.0) -> None:
             await asyncio.sleep(0.002)
 
 
-def lines(work: Harvest) -> list[Any]:
+def channels(work: Harvest) -> list[Any]:
     """The seats that are taken now."""
     coordinator = work._engine._coordinator
-    return [] if coordinator is None else [*coordinator.lines.values()]
+    return [] if coordinator is None else [*coordinator.channels.values()]

@@ -54,10 +54,10 @@ async def test_the_token_is_in_no_task_key_log_or_event(workers, path, canary, t
             vars(work._engine._coordinator),
         ]
     assert seen
-    assert all("tmapi-stretch-" in key and "category/items?cat_id=" in key for key, _ in seen)
+    assert all("tmapi-batch-" in key and "category/items?cat_id=" in key for key, _ in seen)
     assert all(canary.absent_from(content) for _, content in seen)
     written = [file.read_text() for file in logs.iterdir()]
-    assert any("tmapi_seat" in text for text in written)  # first messages are logged
+    assert any("tmapi_session" in text for text in written)  # first messages are logged
     texts = [*written, workers.log.read_text(), *(repr(thing) for thing in told)]
     assert all(canary.absent_from(text) for text in texts)
     assert canary.absent_from(path.read_bytes())
@@ -85,19 +85,19 @@ async def test_workers_find_the_token_where_they_are_told(workers, path, tmp_pat
             "env:TMAPI_TEST_TOKENS": ["right"],
             f"file:{tmp_path / 'tokens'}": ["other", "right"],
         }
-        for number, (place, tokens) in enumerate(places.items()):
-            most = {"tokens": TokenSource.parse(place)}
+        for number, (token_source, tokens) in enumerate(places.items()):
+            most = {"tokens": TokenSource.parse(token_source)}
             file = path.with_suffix(f".{number}")
             result = await harvest(sandbox, file, workers.address, tokens=tokens, most=most)
             assert result.complete
             assert held(file) == truth(sandbox)
         asked = sandbox.stats.requests
-        for place, reason in (
+        for token_source, reason in (
             ("env:TMAPI_TEST_TOKENS", "another token"),
             ("env:TMAPI_TEST_NOTHING", "holds 0 tokens"),
             ("file:/nowhere", "cannot be read"),
         ):
-            most = {"tokens": TokenSource.parse(place)}
+            most = {"tokens": TokenSource.parse(token_source)}
             result = await harvest(sandbox, path, workers.address, tokens=["other"], most=most)
             assert isinstance(result.error, WorkerRefusedError)
             assert reason in str(result.error)

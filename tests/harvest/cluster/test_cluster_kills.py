@@ -58,7 +58,9 @@ async def test_a_coordinator_that_is_killed_is_resumed_by_the_same_command(worke
 
 async def test_when_the_scheduler_is_killed_the_harvest_ends_and_says_so(path, monkeypatch):
     """What was received is in the journal; the same again, on another cluster, goes on."""
-    monkeypatch.setattr("tmapi_async.harvest.cluster.coordinator.connections.ANSWER", 2.0)
+    monkeypatch.setattr(
+        "tmapi_async.harvest.cluster.coordinator.connections.SCHEDULER_TIMEOUT", 2.0
+    )
     script = SUPPORT / "serving.py"
     async with Sandbox(limit=LIMIT, latency=0.02, categories=40, mean=150, ghosts=True) as sandbox:
         results = []

@@ -10,7 +10,7 @@ import signal
 import pytest
 from distributed import Client
 
-from tests.support.clustered import LIMIT, harvest, held, job, lines, paid_twice, truth, until
+from tests.support.clustered import LIMIT, channels, harvest, held, job, paid_twice, truth, until
 from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, ClusterError
 from tmapi_async.sandbox import Faults, Sandbox
 
@@ -48,9 +48,9 @@ async def test_one_giant_listing_is_walked_in_bounded_pieces(workers, path):
         work = job(sandbox, path, workers.address, lookahead=LIMIT)
         running = asyncio.create_task(work.run())
         await until(lambda: work.progress().pages >= 100)
-        (line,) = (one for one in lines(work) if one.out)
-        assert work._engine._accounts[0].slots(line.name) == LIMIT
-        assert len(line.tasks) == 1  # its stretch is still seen
+        (channel,) = (one for one in channels(work) if one.out)
+        assert work._engine._accounts[0].slots(channel.name) == LIMIT
+        assert len(channel.tasks) == 1  # its stretch is still seen
         assert (await running).complete
         assert held(path) == truth(sandbox)
 
@@ -65,12 +65,12 @@ async def test_workers_killed_cost_at_most_their_slots(workers, path, seed):
         for target in (60, 160, 260):
             moment = target + dice.randrange(20)
             await until(lambda moment=moment: sandbox.stats.requests >= moment)
-            line = dice.choice(lines(work))
+            channel = dice.choice(channels(work))
             pids = await asyncio.to_thread(workers.pids)
-            seat = work._engine._accounts[0]._dealer._seats.get(line.name)
-            if seat is not None and line.worker in pids:
-                lost += seat.slots
-                workers.kill(pids[line.worker])
+            session = work._engine._accounts[0]._slot_allocator._sessions.get(channel.name)
+            if session is not None and channel.worker in pids:
+                lost += session.slots
+                workers.kill(pids[channel.worker])
         result = await running
         assert result.complete
         assert lost
@@ -88,12 +88,12 @@ async def test_a_worker_that_stands_still_sends_nothing_when_it_wakes(workers, p
         running = asyncio.create_task(work.run())
         await until(lambda: sandbox.stats.requests >= 60)
         account, pids = work._engine._accounts[0], await asyncio.to_thread(workers.pids)
-        line = max(lines(work), key=lambda one: account.slots(one.name))
-        pid, lost = pids[line.worker], account.slots(line.name)
+        channel = max(channels(work), key=lambda one: account.slots(one.name))
+        pid, lost = pids[channel.worker], account.slots(channel.name)
         os.kill(pid, signal.SIGSTOP)
         try:
-            await until(lambda: line not in lines(work))
-            await until(lambda: sum(account.slots(one.name) for one in lines(work)) == LIMIT)
+            await until(lambda: channel not in channels(work))
+            await until(lambda: sum(account.slots(one.name) for one in channels(work)) == LIMIT)
             await until(lambda: sandbox.stats.in_flight == LIMIT)
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -109,10 +109,10 @@ async def test_a_worker_that_joins_gets_its_share(workers, path):
     async with Sandbox(limit=LIMIT + 2, latency=0.02, categories=90, mean=100) as sandbox:
         work = job(sandbox, path, workers.address, concurrency=LIMIT + 2)
         running = asyncio.create_task(work.run())
-        await until(lambda: len(lines(work)) == 4)
+        await until(lambda: len(channels(work)) == 4)
         workers.cluster.scale(5)
         try:
-            await until(lambda: len(lines(work)) == 5 or running.done())
+            await until(lambda: len(channels(work)) == 5 or running.done())
             assert not running.done()
             assert (await running).complete
             assert held(path) == truth(sandbox)

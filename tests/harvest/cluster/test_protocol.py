@@ -10,9 +10,9 @@ from tmapi_async import TMAPI, errors
 from tmapi_async.api.listings import category_items
 from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.errors import ClusterError, TMAPIError
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.coordinator.connections import check_versions
-from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, AccountPlugin
+from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, SessionPlugin
 
 KINDS = [
     kind
@@ -28,7 +28,9 @@ def test_an_error_arrives_as_it_was(kind):
     TMAPIError.__init__(error, "the words", code=417, status=200, retry_after=2.5)
     error.locate("category/items", "category/items?cat_id=7", 3, 2)
     error.fatal = True
-    bye = say.read_from_seat(say.encode(say.Bye(say.Failure.of(error))))
+    bye = protocol.decode_from_session(
+        protocol.encode(protocol.SessionEnded(protocol.SerializedError.of(error)))
+    )
     made = bye.failure.error()
     assert type(made) is kind
     kept = ("message", "code", "status", "retry_after", "endpoint", "listing", "page", "attempts")
@@ -38,8 +40,8 @@ def test_an_error_arrives_as_it_was(kind):
 
 def test_an_error_of_no_class_of_ours_is_a_plain_one():
     """What a name stands for is never more than an error of this package."""
-    assert type(say.Failure("Redactor", "words").error()) is TMAPIError
-    assert type(say.Failure("Nonsense", "words").error()) is TMAPIError
+    assert type(protocol.SerializedError("Redactor", "words").error()) is TMAPIError
+    assert type(protocol.SerializedError("Nonsense", "words").error()) is TMAPIError
 
 
 def test_a_listing_arrives_with_all_that_is_held_of_it():
@@ -48,8 +50,8 @@ def test_a_listing_arrives_with_all_that_is_held_of_it():
     opening = ListingTask(
         listing=listing, max_pages=9, hint=5, held={2: True, 1: True, 4: False}, seen={3, 2**62}
     )
-    stretch = say.TaskBatch("seat 1", 1, (say.TaskSpec.of(12, opening),))
-    made = pickle.loads(pickle.dumps(stretch)).errands[0].opening()  # noqa: S301 - our own
+    batch = protocol.TaskBatch("session 1", 1, (protocol.TaskSpec.of(12, opening),))
+    made = pickle.loads(pickle.dumps(batch)).tasks[0].opening()  # noqa: S301 - our own
     assert made.listing == listing
     assert made.held == {2: True, 1: True, 4: False}
     assert set(made.seen) == {3, 2**62}
@@ -59,11 +61,18 @@ def test_a_listing_arrives_with_all_that_is_held_of_it():
 def test_what_says_the_token_does_not_show_it(canary):
     """Neither the message that holds it, nor the first one, nor the plugin."""
     api = TMAPI(canary.token)
-    hello = say.Hello("seat 1", 0, "digest", None, api.settings, False, 30.0)
-    shown = [repr(say.Secret(canary.token)), repr(hello), repr(AccountPlugin()), repr(api)]
+    session_request = protocol.SessionRequest(
+        "session 1", 0, "digest", None, api.settings, False, 30.0
+    )
+    shown = [
+        repr(protocol.TokenMessage(canary.token)),
+        repr(session_request),
+        repr(SessionPlugin()),
+        repr(api),
+    ]
     assert all(canary.absent_from(text) for text in shown)
-    assert canary.absent_from(say.encode(hello))
-    assert canary.absent_from(pickle.dumps(AccountPlugin()))
+    assert canary.absent_from(protocol.encode(session_request))
+    assert canary.absent_from(pickle.dumps(SessionPlugin()))
 
 
 def node(python=f"{PYTHON}.1.final.0", version=VERSION, **packages):

@@ -14,7 +14,7 @@ from tmapi_async.client.settings import ClientSettings
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.cluster.coordinator.account import make_accounts
-from tmapi_async.harvest.cluster.coordinator.connections import address_of
+from tmapi_async.harvest.cluster.coordinator.connections import scheduler_address
 from tmapi_async.harvest.cluster.coordinator.coordinator import Coordinator
 from tmapi_async.harvest.engines.base import Driver, GateTotals, total_budget
 from tmapi_async.harvest.engines.multi import same_host
@@ -37,16 +37,16 @@ class ClusterEngine:
     """
 
     def __init__(
-        self, clients: Sequence[TMAPI], cluster: object, place: TokenSource | None
+        self, clients: Sequence[TMAPI], cluster: object, token_source: TokenSource | None
     ) -> None:
         self.host = same_host(clients)
         if not all(client.portable for client in clients):
             raise InvalidRequestError(
                 "a connector or an observer of yours cannot be sent to workers"
             )
-        self._address, self._security = address_of(cluster)
+        self._address, self._security = scheduler_address(cluster)
         self._clients = clients
-        self._place = place
+        self._token_source = token_source
         self._accounts = make_accounts(clients)
         self._coordinator: Coordinator | None = None
 
@@ -65,7 +65,7 @@ class ClusterEngine:
             self._address,
             self._security,
             accounts=self._accounts,
-            place=self._place,
+            token_source=self._token_source,
             keeper=keeper,
             journal=journal,
         )
@@ -76,7 +76,7 @@ class ClusterEngine:
         now, driver = time.monotonic(), self._coordinator
         return GateTotals(
             sum(account.open_width(now) for account in self._accounts),
-            sum(line.in_use for line in driver.lines.values()) if driver else 0,
+            sum(channel.in_use for channel in driver.channels.values()) if driver else 0,
             total_budget(client.gate.budget for client in self._clients),
         )
 
@@ -85,7 +85,9 @@ class ClusterEngine:
         driver = self._coordinator
         if driver is None:
             return RequestCounts()
-        return driver.gone + RequestCounts.total(line.counts for line in driver.lines.values())
+        return driver.ended_counts + RequestCounts.total(
+            channel.counts for channel in driver.channels.values()
+        )
 
 
 def _with(

@@ -21,7 +21,7 @@ from tmapi_async.journal.records import PageRecord
 from .token_source import TokenSource
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True):
+class SerializedError(msgspec.Struct, frozen=True, array_like=True):
     """An error of ours, to be made again at the other end.
 
     Attributes:
@@ -40,7 +40,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     where: tuple[str, str, int] | None = None
 
     @classmethod
-    def of(cls, error: TMAPIError) -> Failure:
+    def of(cls, error: TMAPIError) -> SerializedError:
         """Write down an error."""
         located = error.endpoint and error.listing and error.page is not None
         return cls(
@@ -134,15 +134,15 @@ class TaskBatch(msgspec.Struct, frozen=True, array_like=True):
         number: Number of the stretch on that seat, from 1.
     """
 
-    seat: str
+    session: str
     number: int
-    errands: tuple[TaskSpec, ...]
+    tasks: tuple[TaskSpec, ...]
 
 
 # -- coordinator to seat
 
 
-class Hello(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class SessionRequest(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The first message; `distributed` logs it at its debug level, so no secret is in it.
 
     Attributes:
@@ -155,16 +155,16 @@ class Hello(msgspec.Struct, frozen=True, tag=True, array_like=True):
         lease: Seconds that the seat may go on after what the coordinator last heard of it.
     """
 
-    seat: str
+    session: str
     account: int
     digest: str
-    place: TokenSource | None
+    token_source: TokenSource | None
     settings: ClientSettings
     paced: bool
     lease: float
 
 
-class Secret(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class TokenMessage(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The token, on a line whose messages nobody logs."""
 
     token: str
@@ -189,7 +189,7 @@ class SlotShare(msgspec.Struct, frozen=True, tag=True, array_like=True):
     allowed: int | None = None
 
 
-class Durable(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class Acknowledgement(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """What the coordinator has of the seat; also keeps its lease alive.
 
     Attributes:
@@ -210,36 +210,43 @@ class DictionaryMessage(msgspec.Struct, frozen=True, tag=True, array_like=True):
     content: bytes | None
 
 
-class Fail(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class FailListing(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """End a listing as failed: its pages show that the API has changed."""
 
     visit: int
-    failure: Failure
+    failure: SerializedError
 
 
-class Submitted(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class BatchesSubmitted(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """So many stretches were sent to the seat: the tasks before the last may make room."""
 
-    stretches: int
+    batches: int
 
 
-class Finish(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class FinishSession(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """No more stretches come: say good-bye when all listings have ended."""
 
 
-class Stop(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class StopSession(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Ask for nothing more: say good-bye when what is on the wire has come."""
 
 
-ToSeat: TypeAlias = (
-    Secret | SlotShare | Durable | DictionaryMessage | Fail | Submitted | Finish | Stop
+MessageToSession: TypeAlias = (
+    TokenMessage
+    | SlotShare
+    | Acknowledgement
+    | DictionaryMessage
+    | FailListing
+    | BatchesSubmitted
+    | FinishSession
+    | StopSession
 )
 
 
 # -- seat to coordinator
 
 
-class Welcome(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class SessionAccepted(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The seat is taken.
 
     Attributes:
@@ -250,16 +257,16 @@ class Welcome(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
     version: str
     python: str
-    haunted: int
+    abandoned_slots: int
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class SessionRefused(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The seat cannot be taken, and why."""
 
     reason: str
 
 
-class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ListingEnded(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How a listing ended; as `ListingOutcome`."""
 
     visit: int
@@ -269,18 +276,18 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unique: int
     duplicates: int
     rejects: int
-    failure: Failure | None = None
+    failure: SerializedError | None = None
 
 
-class Missed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class PageFailed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A page that could not be had."""
 
     visit: int
     number: int
-    failure: Failure
+    failure: SerializedError
 
 
-class WorkerReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
+class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     """What happened on a seat since its last report, and how it stands.
 
     Attributes:
@@ -306,11 +313,11 @@ class WorkerReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fa
     counts: RequestCounts
     events: bytes = b""
     pages: list[tuple[int, PageRecord]] = []
-    missed: list[Missed] = []
-    ended: list[Ended] = []
+    missed: list[PageFailed] = []
+    ended: list[ListingEnded] = []
 
 
-class Bye(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class SessionEnded(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The last message: the seat has ended.
 
     Attributes:
@@ -318,13 +325,13 @@ class Bye(msgspec.Struct, frozen=True, tag=True, array_like=True):
         crash: An error that is none of ours, as text, or None.
     """
 
-    failure: Failure | None = None
+    failure: SerializedError | None = None
     crash: str | None = None
 
 
-FromSeat: TypeAlias = Welcome | Refused | WorkerReport | Bye
+MessageFromSession: TypeAlias = SessionAccepted | SessionRefused | SessionReport | SessionEnded
 
 encode = msgspec.msgpack.Encoder().encode
-read_hello = msgspec.msgpack.Decoder(Hello).decode
-read_for_seat = msgspec.msgpack.Decoder(list[ToSeat]).decode
-read_from_seat = msgspec.msgpack.Decoder(FromSeat).decode
+decode_request = msgspec.msgpack.Decoder(SessionRequest).decode
+decode_for_session = msgspec.msgpack.Decoder(list[MessageToSession]).decode
+decode_from_session = msgspec.msgpack.Decoder(MessageFromSession).decode

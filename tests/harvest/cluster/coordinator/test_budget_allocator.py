@@ -32,108 +32,112 @@ class Spending(RuleBasedStateMachine):
     @initialize(most=st.integers(1, 40))
     def begin(self, most):
         """A budget, and no seat."""
-        self.purse, self.most = BudgetAllocator(most), most
-        self.seats, self.spent, self.named = {}, 0, 0
+        self.budget_allocator, self.most = BudgetAllocator(most), most
+        self.sessions, self.spent, self.named = {}, 0, 0
 
     def pick(self, data):
         """Any seat."""
-        return data.draw(st.sampled_from(sorted(self.seats)))
+        return data.draw(st.sampled_from(sorted(self.sessions)))
 
     def tell(self, name):
         """Tell a seat what it may spend, under a new epoch."""
-        seat = self.seats[name]
-        seat.told += 1
-        self.purse.told(name, seat.told)
-        seat.to_seat.append((seat.told, self.purse.allowed(name)))
+        session = self.sessions[name]
+        session.told += 1
+        self.budget_allocator.told(name, session.told)
+        session.to_seat.append((session.told, self.budget_allocator.allowed(name)))
 
-    @precondition(lambda self: len(self.seats) < 4)
+    @precondition(lambda self: len(self.sessions) < 4)
     @rule()
     def join(self):
         """A seat is taken."""
         self.named += 1
-        self.seats[f"s{self.named}"] = Spender()
-        self.purse.join(f"s{self.named}")
+        self.sessions[f"s{self.named}"] = Spender()
+        self.budget_allocator.join(f"s{self.named}")
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def top_up(self, data):
         """A seat is allowed more, if it runs low."""
         name = self.pick(data)
-        if self.purse.top_up(name):
+        if self.budget_allocator.top_up(name):
             self.tell(name)
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def reclaim(self, data):
         """Some is asked back."""
-        hungry = data.draw(st.sets(st.sampled_from(sorted(self.seats))))
-        for name in self.purse.reclaim(hungry):
+        hungry = data.draw(st.sets(st.sampled_from(sorted(self.sessions))))
+        for name in self.budget_allocator.reclaim(hungry):
             self.tell(name)
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data(), many=st.integers(1, 9))
     def spend(self, data, many):
         """A seat sends what it may."""
-        seat = self.seats[self.pick(data)]
-        many = min(many, seat.allowed - seat.spent)
-        seat.spent += many
+        session = self.sessions[self.pick(data)]
+        many = min(many, session.allowed - session.spent)
+        session.spent += many
         self.spent += many
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def hear(self, data):
         """A seat hears of what it may spend."""
-        seat = self.seats[self.pick(data)]
-        if seat.to_seat:
-            seat.hear()
+        session = self.sessions[self.pick(data)]
+        if session.to_seat:
+            session.hear()
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def report(self, data):
         """A seat tells how it stands; that is on the way."""
-        seat = self.seats[self.pick(data)]
-        seat.to_purse.append((seat.epoch, seat.spent, seat.allowed))
+        session = self.sessions[self.pick(data)]
+        session.to_purse.append((session.epoch, session.spent, session.allowed))
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def hear_report(self, data):
         """The purse hears of it."""
         name = self.pick(data)
-        if self.seats[name].to_purse:
-            self.purse.note(name, *self.seats[name].to_purse.popleft())
+        if self.sessions[name].to_purse:
+            self.budget_allocator.note(name, *self.sessions[name].to_purse.popleft())
 
-    @precondition(lambda self: self.seats)
+    @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def lose(self, data):
         """A worker is killed."""
         name = self.pick(data)
-        del self.seats[name]
-        self.purse.leave(name, lost=True)
+        del self.sessions[name]
+        self.budget_allocator.leave(name, lost=True)
 
     @invariant()
     def no_more_is_sent_than_the_budget(self):
         """Whatever is late or lost, the budget holds."""
         assert self.spent <= self.most
-        assert self.purse.free >= 0
+        assert self.budget_allocator.free >= 0
 
     def teardown(self):
         """One seat with work can spend all that no lost seat may have spent."""
         if not getattr(self, "seats", None):
             return
-        eager = min(self.seats)
+        eager = min(self.sessions)
         for _ in range(200):
-            changed = [eager] if self.purse.top_up(eager) else self.purse.reclaim({eager})
+            changed = (
+                [eager]
+                if self.budget_allocator.top_up(eager)
+                else self.budget_allocator.reclaim({eager})
+            )
             for name in changed:
                 self.tell(name)
-            for name, seat in self.seats.items():
-                seat.to_purse.clear()
-                while seat.to_seat:
-                    seat.hear()
+            for name, session in self.sessions.items():
+                session.to_purse.clear()
+                while session.to_seat:
+                    session.hear()
                 if name == eager:
-                    self.spent += seat.allowed - seat.spent
-                    seat.spent = seat.allowed
-                self.purse.note(name, seat.epoch, seat.spent, seat.allowed)
-        assert self.purse.empty
+                    self.spent += session.allowed - session.spent
+                    session.spent = session.allowed
+                self.budget_allocator.note(name, session.epoch, session.spent, session.allowed)
+        assert self.budget_allocator.empty
         assert self.spent <= self.most
 
 

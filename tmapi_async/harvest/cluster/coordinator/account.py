@@ -8,7 +8,7 @@ import msgspec
 
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import TMAPIError
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.event_merge import EventReplay
 from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.limits.abandoned import AbandonedRequests
@@ -34,17 +34,17 @@ class ClusterAccount:
         stopped: What stopped it, or None.
     """
 
-    def __init__(self, number: int, api: TMAPI, purse: BudgetAllocator | None) -> None:
+    def __init__(self, number: int, api: TMAPI, budget_allocator: BudgetAllocator | None) -> None:
         self.number = number
         self.api = api
-        self.purse = purse
+        self.budget_allocator = budget_allocator
         self.settings = api.settings
         self.stopped: TMAPIError | None = None
         limiter = api.gate.rate_limiter
         self._controller = api.gate.controller
-        self._dealer = SlotAllocator(limiter.rate if limiter is not None else None)
-        self._ghosts = AbandonedRequests()
-        self._replay = EventReplay(self._controller, self._ghosts.answered)
+        self._slot_allocator = SlotAllocator(limiter.rate if limiter is not None else None)
+        self._abandoned = AbandonedRequests()
+        self._replay = EventReplay(self._controller, self._abandoned.answered)
         self._dealt_at = -1
         self._unconfirmed = False
 
@@ -55,26 +55,28 @@ class ClusterAccount:
 
     def slots(self, name: str) -> int:
         """Slots of a seat's share."""
-        return self._dealer.slots(name)
+        return self._slot_allocator.slots(name)
 
     def open_width(self, now: float) -> int:
         """Slots open now."""
         return self._controller.width(now)
 
-    def hello(self, seat: str, place: TokenSource | None) -> tuple[say.Hello, str | None]:
+    def session_request(
+        self, session: str, token_source: TokenSource | None
+    ) -> tuple[protocol.SessionRequest, str | None]:
         """What to say to a worker that is to take a seat, and the token if it has to be sent."""
         token = self.api.reveal_token()
         paced = self.api.gate.rate_limiter is not None
-        hello = say.Hello(
-            seat, self.number, account_digest(token), place, self.settings, paced, LEASE
+        session_request = protocol.SessionRequest(
+            session, self.number, account_digest(token), token_source, self.settings, paced, LEASE
         )
-        return hello, token if place is None else None
+        return session_request, token if token_source is None else None
 
-    def join(self, name: str, haunted: int) -> None:
-        """A seat is taken; earlier ones of its worker left `haunted` slots at the server."""
-        self._dealer.join(name, haunted)
-        if self.purse is not None:
-            self.purse.join(name)
+    def join(self, name: str, abandoned_slots: int) -> None:
+        """A seat is taken; earlier ones of its worker left `abandoned_slots` at the server."""
+        self._slot_allocator.join(name, abandoned_slots)
+        if self.budget_allocator is not None:
+            self.budget_allocator.join(name)
 
     def leave(self, name: str, now: float, *, in_use: int | None) -> None:
         """A seat is gone.
@@ -84,75 +86,82 @@ class ClusterAccount:
             now: Clock time.
             in_use: Slots it had left when it said good-bye; None if it was lost.
         """
-        self._dealer.leave(name, self._ghosts.done_at(now, now), in_use=in_use)
+        self._slot_allocator.leave(name, self._abandoned.done_at(now, now), in_use=in_use)
         self._replay.forget(name)
-        if self.purse is not None:
-            self.purse.leave(name, lost=in_use is None)
+        if self.budget_allocator is not None:
+            self.budget_allocator.leave(name, lost=in_use is None)
 
-    def take_in(self, name: str, report: say.WorkerReport, offset: float, now: float) -> None:
+    def apply_report(
+        self, name: str, report: protocol.SessionReport, offset: float, now: float
+    ) -> None:
         """Take in a seat's report."""
         self._replay.report(
             name, report.events, offset=offset, clock=report.clock, busy=report.at_server
         )
         self._replay.play(now)
-        self._dealer.confirm(name, report.epoch, report.in_use)
-        if self.purse is not None and report.allowed is not None:
-            self.purse.note(name, report.epoch, report.spent, report.allowed)
+        self._slot_allocator.confirm(name, report.epoch, report.in_use)
+        if self.budget_allocator is not None and report.allowed is not None:
+            self.budget_allocator.note(name, report.epoch, report.spent, report.allowed)
 
-    def urgent(self, now: float) -> bool:
+    def needs_allocation(self, now: float) -> bool:
         """Whether to deal at once, and not at the next tick."""
         return self._unconfirmed or self._controller.width(now) != self._dealt_at
 
-    def deal(self, now: float, wants: Mapping[str, int]) -> dict[str, say.SlotShare]:
+    def allocate(self, now: float, demand: Mapping[str, int]) -> dict[str, protocol.SlotShare]:
         """Deal anew.
 
         Args:
             now: Clock time.
-            wants: Seat to the slots it is certain to use.
+            demand: Seat to the slots it is certain to use.
 
         Returns:
             Shares to tell.
         """
         self._replay.play(now)
-        self._dealer.expire(now)
+        self._slot_allocator.expire(now)
         self._dealt_at = self._controller.width(now)
-        shares = self._dealer.deal(self._dealt_at, wants)
-        if self.purse is not None:
-            shares = self._with_budget(self.purse, shares, wants)
-        self._unconfirmed = self._dealer.unconfirmed
+        shares = self._slot_allocator.allocate(self._dealt_at, demand)
+        if self.budget_allocator is not None:
+            shares = self._with_budget(self.budget_allocator, shares, demand)
+        self._unconfirmed = self._slot_allocator.unconfirmed
         return shares
 
     def _with_budget(
-        self, purse: BudgetAllocator, shares: dict[str, say.SlotShare], wants: Mapping[str, int]
-    ) -> dict[str, say.SlotShare]:
-        hungry = {name for name, want in wants.items() if want}
-        changed = {name for name in hungry if purse.top_up(name)}
-        changed.update(purse.reclaim(hungry) if not changed else ())
+        self,
+        budget_allocator: BudgetAllocator,
+        shares: dict[str, protocol.SlotShare],
+        demand: Mapping[str, int],
+    ) -> dict[str, protocol.SlotShare]:
+        hungry = {name for name, want in demand.items() if want}
+        changed = {name for name in hungry if budget_allocator.top_up(name)}
+        changed.update(budget_allocator.reclaim(hungry) if not changed else ())
         for name in changed - shares.keys():
-            if name in wants:
-                shares[name] = self._dealer.again(name)
+            if name in demand:
+                shares[name] = self._slot_allocator.again(name)
         for name, share in shares.items():
-            purse.told(name, share.epoch)
-            shares[name] = msgspec.structs.replace(share, allowed=purse.allowed(name))
+            budget_allocator.told(name, share.epoch)
+            shares[name] = msgspec.structs.replace(share, allowed=budget_allocator.allowed(name))
         return shares
 
 
 def make_accounts(clients: Iterable[TMAPI]) -> list[ClusterAccount]:
     """The accounts of some clients; those that share a budget share a purse."""
-    purses: dict[int, BudgetAllocator] = {}
+    allocators: dict[int, BudgetAllocator] = {}
     accounts = []
     for number, api in enumerate(clients):
         budget = api.gate.budget
-        purse = None
+        budget_allocator = None
         if budget.left is not None:
-            purse = purses.setdefault(id(budget), BudgetAllocator(budget.left))
-        accounts.append(ClusterAccount(number, api, purse))
+            budget_allocator = allocators.setdefault(id(budget), BudgetAllocator(budget.left))
+        accounts.append(ClusterAccount(number, api, budget_allocator))
     return accounts
 
 
 def settle_budgets(accounts: Iterable[ClusterAccount]) -> None:
     """Note in the clients' own budgets what their seats have spent."""
-    purses = {id(one.purse): one for one in accounts if one.purse is not None}
-    for account in purses.values():
-        if account.purse is not None:
-            account.api.gate.budget.spent += account.purse.spent
+    allocators = {
+        id(one.budget_allocator): one for one in accounts if one.budget_allocator is not None
+    }
+    for account in allocators.values():
+        if account.budget_allocator is not None:
+            account.api.gate.budget.spent += account.budget_allocator.spent

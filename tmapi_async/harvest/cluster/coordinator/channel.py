@@ -14,7 +14,7 @@ from distributed.comm import connect
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import WorkerRefusedError
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.worker.plugin import OPERATION, PYTHON, VERSION
 from tmapi_async.harvest.cluster.worker.worker_session import BEAT
 
@@ -50,7 +50,7 @@ class Channel:
     def __init__(self, name: str, worker: str, account: int, comm: Comm, lease: float) -> None:
         self.name, self.worker, self.account = name, worker, account
         self.out: dict[int, Listing] = {}
-        self.stretches = 0
+        self.batches = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.received = self.in_use = 0
         self.counts = RequestCounts()
@@ -58,18 +58,18 @@ class Channel:
         self.retiring = self.over = False
         self._lease, self._clock = lease, 0.0
         self._comm = comm
-        self._outgoing: list[say.ToSeat] = []
+        self._outgoing: list[protocol.MessageToSession] = []
         self._durable = self._told = 0
         self._due = asyncio.Event()
         self._ended = self._ended_before = 0
         self._window = self._said_at = self._heard_at = time.monotonic()
 
     def __repr__(self) -> str:
-        return f"<Line to {self.name}: {len(self.out)} listings, {self.in_use} slots in use>"
+        return f"<Channel to {self.name}: {len(self.out)} listings, {self.in_use} slots in use>"
 
     # -- what is said
 
-    def send(self, message: say.ToSeat) -> None:
+    def send(self, message: protocol.MessageToSession) -> None:
         """Send a message soon; in order."""
         self._outgoing.append(message)
         self._due.set()
@@ -89,8 +89,8 @@ class Channel:
                 self._due.clear()
                 messages, self._outgoing = self._outgoing, []
                 self._told, self._said_at = self._durable, time.monotonic()
-                messages.append(say.Durable(self._durable, self._clock))
-                await self._comm.write(say.encode(messages))
+                messages.append(protocol.Acknowledgement(self._durable, self._clock))
+                await self._comm.write(protocol.encode(messages))
 
     def look(self, now: float) -> None:
         """Renew the seat's lease in time, and give up a seat that has fallen silent."""
@@ -106,16 +106,18 @@ class Channel:
 
     # -- what is heard
 
-    async def listen(self, heard: Callable[[Channel, say.WorkerReport], None]) -> say.Bye | None:
+    async def listen(
+        self, heard: Callable[[Channel, protocol.SessionReport], None]
+    ) -> protocol.SessionEnded | None:
         """Take in reports until the seat says good-bye; None if the line breaks before."""
         while True:
             try:
-                message = say.read_from_seat(await self._comm.read())
+                message = protocol.decode_from_session(await self._comm.read())
             except OSError:
                 return None
-            if isinstance(message, say.Bye):
+            if isinstance(message, protocol.SessionEnded):
                 return message
-            if isinstance(message, say.WorkerReport):
+            if isinstance(message, protocol.SessionReport):
                 self._heard_at = now = time.monotonic()
                 self._clock = message.clock
                 self.offset = min(self.offset, now - message.clock)
@@ -132,11 +134,11 @@ class Channel:
 
     # -- how fast listings end on it
 
-    def note_ended(self) -> None:
+    def count_ended(self) -> None:
         """A listing has ended."""
         self._ended += 1
 
-    def ended_a_second(self, now: float) -> float:
+    def end_rate(self, now: float) -> float:
         """Listings that end, each second, in the last window or this one."""
         elapsed = now - self._window
         if elapsed >= _RATE_WINDOW:
@@ -147,13 +149,13 @@ class Channel:
 
 
 async def call(
-    worker: str, hello: say.Hello, token: str | None, **connection: Any
+    worker: str, session_request: protocol.SessionRequest, token: str | None, **connection: Any
 ) -> tuple[Comm, int]:
     """Call a worker and take a seat.
 
     Args:
         worker: Its address.
-        hello: What the seat is for.
+        session_request: What the seat is for.
         token: The token, or None if the worker finds it.
         **connection: What the cluster's security asks for.
 
@@ -167,27 +169,27 @@ async def call(
     comm = await connect(worker, timeout=_CONNECT, **connection)
     try:
         # Logged by distributed's debug level, so without the token; what follows is not.
-        await comm.write({"op": OPERATION, "hello": say.encode(hello)})
+        await comm.write({"op": OPERATION, "session_request": protocol.encode(session_request)})
         if token is not None:
-            await comm.write(say.encode([say.Secret(token)]))
-        async with asyncio.timeout(hello.lease):
-            haunted = _welcome(worker, await comm.read())
+            await comm.write(protocol.encode([protocol.TokenMessage(token)]))
+        async with asyncio.timeout(session_request.lease):
+            abandoned_slots = _welcome(worker, await comm.read())
     except BaseException:
         comm.abort()
         raise
-    return comm, haunted
+    return comm, abandoned_slots
 
 
 def _welcome(worker: str, answer: object) -> int:
     if not isinstance(answer, bytes):
         raise WorkerRefusedError(f"{worker} does not have tmapi_async {VERSION}")
-    message = say.read_from_seat(answer)
-    if isinstance(message, say.Refused):
+    message = protocol.decode_from_session(answer)
+    if isinstance(message, protocol.SessionRefused):
         raise WorkerRefusedError(f"{worker}: {message.reason}")
-    if not isinstance(message, say.Welcome) or message.version != VERSION:
+    if not isinstance(message, protocol.SessionAccepted) or message.version != VERSION:
         raise WorkerRefusedError(f"{worker} does not have tmapi_async {VERSION}")
     if message.python != PYTHON:
         raise WorkerRefusedError(
             f"{worker} runs Python {message.python}, and this is Python {PYTHON}"
         )
-    return message.haunted
+    return message.abandoned_slots

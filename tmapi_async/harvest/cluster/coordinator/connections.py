@@ -12,18 +12,18 @@ from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
 from tmapi_async.errors import ClusterError, InvalidRequestError
-from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, AccountPlugin
+from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, SessionPlugin
 
 _CONNECT = "20s"
 _CLOSE = 2
-ANSWER = 10.0
+SCHEDULER_TIMEOUT = 10.0
 """Seconds in which a scheduler says which workers it has; one that does not is gone."""
 
 _PACKAGES = ("tmapi_async", "msgspec", "zstandard")
 _NAMED = 3
 
 
-def address_of(cluster: object) -> tuple[str, Any]:
+def scheduler_address(cluster: object) -> tuple[str, Any]:
     """The scheduler's address and the security of what a caller gave.
 
     Raises:
@@ -40,7 +40,7 @@ def address_of(cluster: object) -> tuple[str, Any]:
 
 
 @asynccontextmanager
-async def connected(address: str, security: Any) -> AsyncIterator[Client]:
+async def connect_client(address: str, security: Any) -> AsyncIterator[Client]:
     """A client of ours in this event loop, whatever loop or thread the caller's lives in.
 
     Raises:
@@ -58,7 +58,7 @@ async def connected(address: str, security: Any) -> AsyncIterator[Client]:
             raise ClusterError(f"no Dask scheduler answers at {address}") from None
     try:
         check_versions(await client.get_versions(packages=_PACKAGES))
-        await client.register_plugin(AccountPlugin())
+        await client.register_plugin(SessionPlugin())
         yield client
     finally:
         await client.close(timeout=_CLOSE)
@@ -99,14 +99,14 @@ def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]
     return wrong + [f"{package} missing" for package in needed if there.get(package) is None]
 
 
-async def addresses(client: Client) -> set[str]:
+async def worker_addresses(client: Client) -> set[str]:
     """The workers there are now.
 
     Raises:
         ClusterError: The scheduler is gone.
     """
     try:
-        async with asyncio.timeout(ANSWER):
+        async with asyncio.timeout(SCHEDULER_TIMEOUT):
             identity = await client.scheduler.identity()
     except (OSError, TimeoutError):
         raise ClusterError("the scheduler is gone") from None

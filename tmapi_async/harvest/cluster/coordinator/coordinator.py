@@ -19,7 +19,7 @@ from tmapi_async.errors import (
     TMAPIError,
     WorkerRefusedError,
 )
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.multi import tell_stopped
 from tmapi_async.harvest.listing_queue import ListingQueue
@@ -28,9 +28,9 @@ from tmapi_async.journal.journal import Journal
 
 from .account import ClusterAccount, settle_budgets
 from .channel import Channel, call
-from .connections import addresses, connected
+from .connections import connect_client, worker_addresses
 from .dispatcher import Dispatcher
-from .placement import staff, surplus
+from .placement import assign_sessions, surplus_sessions
 from .receiver import Receiver
 
 log = logging.getLogger("tmapi_async")
@@ -70,26 +70,26 @@ class Coordinator:
         security: Any,
         *,
         accounts: Sequence[ClusterAccount],
-        place: TokenSource | None,
+        token_source: TokenSource | None,
         keeper: Recorder,
         journal: Journal,
     ) -> None:
-        self.lines: dict[str, Channel] = {}
-        self.gone = RequestCounts()
+        self.channels: dict[str, Channel] = {}
+        self.ended_counts = RequestCounts()
         self._address, self._security = address, security
         self._accounts = accounts
-        self._place = place
+        self._token_source = token_source
         self._keeper = keeper
         self._journal = journal
-        self._openings = ListingQueue(keeper)
-        self._intake = Receiver(keeper, journal, self._openings)
+        self._queue = ListingQueue(keeper)
+        self._receiver = Receiver(keeper, journal, self._queue)
         self._workers: set[str] = set()
         self._not_before: dict[tuple[int, str], float] = {}
         self._refusal: WorkerRefusedError | None = None
         self._dictionaries = 0
-        self._named = 0
+        self._sessions_named = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._hungry = asyncio.Event()
+        self._work_needed = asyncio.Event()
         self._changed = asyncio.Event()
         self._crash: BaseException | None = None
         self._error: TMAPIError | None = None
@@ -100,12 +100,12 @@ class Coordinator:
     async def run(self) -> None:
         """Work until every listing has ended, or nobody can go on."""
         try:
-            async with connected(self._address, self._security) as client:
+            async with connect_client(self._address, self._security) as client:
                 await self._work(client)
         finally:
             await self._end_tasks()
             settle_budgets(self._accounts)
-        await self._openings.close()
+        await self._queue.close()
         if self._crash is not None:
             raise self._crash
         if self._closed:
@@ -115,8 +115,8 @@ class Coordinator:
 
     async def _work(self, client: Client) -> None:
         self._spawn("watch", self._watch(client))
-        self._spawn("feed", self._feed(Dispatcher(client, self._openings, self._intake)))
-        self._spawn("deal", self._deal_always())
+        self._spawn("feed", self._dispatch_always(Dispatcher(client, self._queue, self._receiver)))
+        self._spawn("deal", self._allocate_always())
         while not self._over:
             self._changed.clear()
             await self._changed.wait()
@@ -130,39 +130,39 @@ class Coordinator:
     def _over(self) -> bool:
         if self._crash is not None or self._closed:
             return True
-        return self._ending and not self.lines
+        return self._ending and not self.channels
 
     def stop(self) -> None:
         """Ask for nothing more; what is on the wire is still brought."""
-        self._stopping = self._intake.stopping = True
-        self._send_home(self.lines.values(), say.Stop())
+        self._stopping = self._receiver.stopping = True
+        self._close_sessions(self.channels.values(), protocol.StopSession())
 
     async def close(self) -> None:
         """End every task at once."""
-        self._closed = self._stopping = self._intake.stopping = True
+        self._closed = self._stopping = self._receiver.stopping = True
         self._changed.set()
         await self._end_tasks()
 
     def fail(self, listing: Listing, error: TMAPIError) -> None:
         """End a listing as failed, wherever it is walked."""
         visit = self._keeper.visit(listing)
-        for line in self.lines.values():
-            if visit is not None and visit.id in line.out:
-                line.send(say.Fail(visit.id, say.Failure.of(error)))
+        for channel in self.channels.values():
+            if visit is not None and visit.id in channel.out:
+                channel.send(protocol.FailListing(visit.id, protocol.SerializedError.of(error)))
 
     def pump(self) -> None:
         """Tell the seats which of their pages are durable, and how bodies are compressed now."""
-        for line, pages in self._intake.durable(self.lines.values()).items():
-            line.acknowledge(pages, self._accounts[line.account].slots(line.name))
+        for channel, pages in self._receiver.durable(self.channels.values()).items():
+            channel.acknowledge(pages, self._accounts[channel.account].slots(channel.name))
         known = self._journal.dictionaries
         if len(known) != self._dictionaries:
             self._dictionaries = len(known)
-            for line in self.lines.values():
-                self._tell_dictionaries(line)
+            for channel in self.channels.values():
+                self._send_dictionaries(channel)
 
-    def _tell_dictionaries(self, line: Channel) -> None:
+    def _send_dictionaries(self, channel: Channel) -> None:
         for endpoint, known in list(self._journal.dictionaries.items()):
-            line.send(say.DictionaryMessage(endpoint, known.number, known.content))
+            channel.send(protocol.DictionaryMessage(endpoint, known.number, known.content))
 
     # -- tasks
 
@@ -182,8 +182,8 @@ class Coordinator:
         self._changed.set()
 
     async def _end_tasks(self) -> None:
-        for line in self.lines.values():
-            line.cut()
+        for channel in self.channels.values():
+            channel.cut()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -192,29 +192,31 @@ class Coordinator:
 
     def _give_up(self, error: TMAPIError) -> None:
         self._error = self._error or error
-        self._send_home(self.lines.values(), say.Stop())
+        self._close_sessions(self.channels.values(), protocol.StopSession())
 
-    def _send_home(self, lines: Iterable[Channel], word: say.Stop | say.Finish) -> None:
-        for line in list(lines):
-            if not line.retiring:
-                line.retiring = True
-                line.send(word)
-                self._spawn("good-bye", self._cut_late(line))
-        self._hungry.set()
+    def _close_sessions(
+        self, channels: Iterable[Channel], word: protocol.StopSession | protocol.FinishSession
+    ) -> None:
+        for channel in list(channels):
+            if not channel.retiring:
+                channel.retiring = True
+                channel.send(word)
+                self._spawn("good-bye", self._cut_late(channel))
+        self._work_needed.set()
         self._changed.set()
 
-    async def _cut_late(self, line: Channel) -> None:
+    async def _cut_late(self, channel: Channel) -> None:
         """Give up a seat that does not say good-bye for longer than any request takes."""
-        await asyncio.sleep(self._accounts[line.account].settings.timeout + _GOODBYE)
-        line.cut()
+        await asyncio.sleep(self._accounts[channel.account].settings.timeout + _GOODBYE)
+        channel.cut()
 
     # -- seats
 
     async def _watch(self, client: Client) -> None:
         alone_since = time.monotonic()
         while not self._over:
-            self._workers, now = await addresses(client), time.monotonic()
-            if self.lines or self._ending:
+            self._workers, now = await worker_addresses(client), time.monotonic()
+            if self.channels or self._ending:
                 alone_since = now
             elif self._refusal is not None and not self._may_join(now):
                 raise self._refusal
@@ -233,30 +235,35 @@ class Coordinator:
 
     def _staff(self, client: Client, now: float) -> None:
         widths = {one.number: one.width for one in self._accounts if one.stopped is None}
-        seated = {line.name: (line.account, line.worker) for line in self.lines.values()}
-        for account, worker in staff(widths, self._workers, seated):
+        assigned = {
+            channel.name: (channel.account, channel.worker) for channel in self.channels.values()
+        }
+        for account, worker in assign_sessions(widths, self._workers, assigned):
             if self._not_before.get((account, worker), 0.0) <= now:
                 self._not_before[account, worker] = now + _REFUSED_FOR
-                self._spawn("line", self._hold_line(client, self._accounts[account], worker))
+                self._spawn("line", self._run_session(client, self._accounts[account], worker))
         for number, width in widths.items():
             slots = {
-                line.name: self._accounts[number].slots(line.name)
-                for line in self._lines_of(number)
+                channel.name: self._accounts[number].slots(channel.name)
+                for channel in self._channels_of(number)
             }
-            self._send_home([self.lines[seat] for seat in surplus(width, slots)], say.Stop())
+            self._close_sessions(
+                [self.channels[session] for session in surplus_sessions(width, slots)],
+                protocol.StopSession(),
+            )
 
-    def _lines_of(self, account: int) -> list[Channel]:
-        return [line for line in self.lines.values() if line.account == account]
+    def _channels_of(self, account: int) -> list[Channel]:
+        return [channel for channel in self.channels.values() if channel.account == account]
 
-    async def _hold_line(self, client: Client, account: ClusterAccount, worker: str) -> None:
+    async def _run_session(self, client: Client, account: ClusterAccount, worker: str) -> None:
         """Take a seat, hold its line until it ends, and pick up what it leaves."""
-        self._named += 1
+        self._sessions_named += 1
         several = f", account {account.number + 1}" if len(self._accounts) > 1 else ""
-        seat = f"seat {self._named}{several}"
-        hello, token = account.hello(seat, self._place)
+        session = f"session {self._sessions_named}{several}"
+        session_request, token = account.session_request(session, self._token_source)
         try:
-            comm, haunted = await call(
-                worker, hello, token, **client.security.get_connection_args("client")
+            comm, abandoned_slots = await call(
+                worker, session_request, token, **client.security.get_connection_args("client")
             )
         except WorkerRefusedError as error:
             self._refusal = error
@@ -265,48 +272,52 @@ class Coordinator:
         except (OSError, TimeoutError) as error:
             log.info("%s cannot be reached: %s", worker, error)
             return
-        line = Channel(seat, worker, account.number, comm, hello.lease)
+        channel = Channel(session, worker, account.number, comm, session_request.lease)
         self._not_before.pop((account.number, worker), None)
         if self._ending or account.stopped is not None:
-            line.cut()
+            channel.cut()
             return
-        account.join(seat, haunted)
-        self.lines[seat] = line
-        self._tell_dictionaries(line)
-        self._hungry.set()
-        await self._serve(line, account)
+        account.join(session, abandoned_slots)
+        self.channels[session] = channel
+        self._send_dictionaries(channel)
+        self._work_needed.set()
+        await self._serve_channel(channel, account)
 
-    async def _serve(self, line: Channel, account: ClusterAccount) -> None:
-        talk = asyncio.create_task(line.talk(), name="tmapi cluster talk")
-        bye: say.Bye | None = None
+    async def _serve_channel(self, channel: Channel, account: ClusterAccount) -> None:
+        talk = asyncio.create_task(channel.talk(), name="tmapi cluster talk")
+        bye: protocol.SessionEnded | None = None
         try:
-            bye = await line.listen(self._heard)
+            bye = await channel.listen(self._on_report)
         finally:
             talk.cancel()
-            line.cut()
-            del self.lines[line.name]
-            in_use = line.in_use if bye is not None else None
-            account.leave(line.name, time.monotonic(), in_use=in_use)
-            self.gone += line.counts
-            self._left(line, account, bye)
+            channel.cut()
+            del self.channels[channel.name]
+            in_use = channel.in_use if bye is not None else None
+            account.leave(channel.name, time.monotonic(), in_use=in_use)
+            self.ended_counts += channel.counts
+            self._session_ended(channel, account, bye)
         await asyncio.wait([talk])
 
-    def _left(self, line: Channel, account: ClusterAccount, bye: say.Bye | None) -> None:
-        self._intake.take_back(line)
+    def _session_ended(
+        self, channel: Channel, account: ClusterAccount, bye: protocol.SessionEnded | None
+    ) -> None:
+        self._receiver.reclaim(channel)
         if bye is None and not self._closed:
-            log.warning("%s on %s is lost; others go on with its listings", line.name, line.worker)
+            log.warning(
+                "%s on %s is lost; others go on with its listings", channel.name, channel.worker
+            )
         if bye is not None and bye.crash is not None:
-            self._crash = self._crash or ClusterError(f"{line.name}: {bye.crash}")
+            self._crash = self._crash or ClusterError(f"{channel.name}: {bye.crash}")
         if bye is not None and bye.failure is not None:
             self._account_stopped(account, bye.failure.error())
-        self._hungry.set()
+        self._work_needed.set()
         self._changed.set()
 
     def _account_stopped(self, account: ClusterAccount, error: TMAPIError) -> None:
         if account.stopped is not None:
             return
         account.stopped = error
-        self._send_home(self._lines_of(account.number), say.Stop())
+        self._close_sessions(self._channels_of(account.number), protocol.StopSession())
         if all(other.stopped is not None for other in self._accounts):
             self._give_up(error)
         else:
@@ -314,67 +325,69 @@ class Coordinator:
 
     # -- what seats report
 
-    def _heard(self, line: Channel, report: say.WorkerReport) -> None:
-        account, now = self._accounts[line.account], time.monotonic()
-        account.take_in(line.name, report, line.offset, now)
-        self._intake.report(line, report)
+    def _on_report(self, channel: Channel, report: protocol.SessionReport) -> None:
+        account, now = self._accounts[channel.account], time.monotonic()
+        account.apply_report(channel.name, report, channel.offset, now)
+        self._receiver.report(channel, report)
         if report.ended:
-            self._hungry.set()
-        if account.urgent(now):
-            self._deal(account, now)
+            self._work_needed.set()
+        if account.needs_allocation(now):
+            self._allocate(account, now)
 
     # -- shares
 
-    async def _deal_always(self) -> None:
+    async def _allocate_always(self) -> None:
         while not self._over:
             now = time.monotonic()
-            for line in self.lines.values():
-                line.look(now)
+            for channel in self.channels.values():
+                channel.look(now)
             for account in self._accounts:
-                self._deal(account, now)
+                self._allocate(account, now)
             await asyncio.sleep(TICK)
 
-    def _deal(self, account: ClusterAccount, now: float) -> None:
-        lines = self._lines_of(account.number)
-        wants = {line.name: 0 if line.retiring else len(line.out) for line in lines}
-        if not any(wants.values()):
+    def _allocate(self, account: ClusterAccount, now: float) -> None:
+        channels = self._channels_of(account.number)
+        demand = {channel.name: 0 if channel.retiring else len(channel.out) for channel in channels}
+        if not any(demand.values()):
             # Before the first stretch a seat needs a share too, or it would be sent none.
-            wants = {line.name: int(not line.retiring) for line in lines}
-        for seat, share in account.deal(now, wants).items():
-            self.lines[seat].send(share)
-        purse = account.purse
-        if purse is not None and purse.empty and not self._finished:
-            error = BudgetSpentError(f"{purse.spent} of {purse.most} requests sent")
+            demand = {channel.name: int(not channel.retiring) for channel in channels}
+        for session, share in account.allocate(now, demand).items():
+            self.channels[session].send(share)
+        budget_allocator = account.budget_allocator
+        if budget_allocator is not None and budget_allocator.empty and not self._finished:
+            error = BudgetSpentError(
+                f"{budget_allocator.spent} of {budget_allocator.most} requests sent"
+            )
             for other in self._accounts:
-                if other.purse is purse:
+                if other.budget_allocator is budget_allocator:
                     self._account_stopped(other, error)
 
     # -- stretches
 
-    async def _feed(self, feeder: Dispatcher) -> None:
+    async def _dispatch_always(self, dispatcher: Dispatcher) -> None:
         while not self._ending:
-            self._hungry.clear()
-            if self._openings.finished:
+            self._work_needed.clear()
+            if self._queue.finished:
                 self._finished = True
-                self._send_home(self.lines.values(), say.Finish())
+                self._close_sessions(self.channels.values(), protocol.FinishSession())
                 return
-            for line in list(self.lines.values()):
-                if not line.retiring and line.name in self.lines:
-                    await self._fill(feeder, line)
+            for channel in list(self.channels.values()):
+                if not channel.retiring and channel.name in self.channels:
+                    await self._fill(dispatcher, channel)
             try:
                 async with asyncio.timeout(TICK):
-                    await self._hungry.wait()
+                    await self._work_needed.wait()
             except TimeoutError:
                 continue
 
-    async def _fill(self, feeder: Dispatcher, line: Channel) -> None:
-        made = await feeder.stretch(
-            line,
-            slots=self._accounts[line.account].slots(line.name),
+    async def _fill(self, dispatcher: Dispatcher, channel: Channel) -> None:
+        made = await dispatcher.batch(
+            channel,
+            slots=self._accounts[channel.account].slots(channel.name),
             left=self._keeper.tally.left,
-            seats=len(self.lines),
+            sessions=len(self.channels),
         )
         if made is not None:
-            key, stretch = made
-            line.send(say.Submitted(stretch.number))
-            line.follow(self._spawn("stretch", feeder.follow(line, key, stretch)))
+            key, batch = made
+            channel.send(protocol.BatchesSubmitted(batch.number))
+            channel.follow(self._spawn("stretch", dispatcher.follow(channel, key, batch)))

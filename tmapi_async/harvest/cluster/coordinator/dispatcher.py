@@ -8,7 +8,7 @@ import time
 
 from distributed import Client, Future
 
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.worker.plugin import walk_batch
 from tmapi_async.harvest.listing_queue import ListingQueue
 
@@ -30,66 +30,66 @@ class Dispatcher:
         intake: Told which seat has which.
     """
 
-    def __init__(self, client: Client, openings: ListingQueue, intake: Receiver) -> None:
+    def __init__(self, client: Client, queue: ListingQueue, receiver: Receiver) -> None:
         self._client = client
-        self._openings = openings
-        self._intake = intake
+        self._queue = queue
+        self._receiver = receiver
 
-    async def stretch(
-        self, line: Channel, *, slots: int, left: int, seats: int
-    ) -> tuple[str, say.TaskBatch] | None:
+    async def batch(
+        self, channel: Channel, *, slots: int, left: int, sessions: int
+    ) -> tuple[str, protocol.TaskBatch] | None:
         """The next stretch for a seat and the key of its task, or None if it needs none.
 
         Args:
-            line: The seat's.
+            channel: The seat's.
             slots: Slots it has.
             left: Listings that have not ended.
-            seats: Seats there are.
+            sessions: Seats there are.
 
         Raises:
             JournalError: The journal can take no more.
         """
         size = batch_size(
-            len(line.out),
+            len(channel.out),
             slots,
-            line.ended_a_second(time.monotonic()),
+            channel.end_rate(time.monotonic()),
             left=left,
-            seats=seats,
+            sessions=sessions,
         )
-        errands: list[say.TaskSpec] = []
+        tasks: list[protocol.TaskSpec] = []
         first = None
-        while len(errands) < size:
-            opening = await self._openings.fetch_ready()
+        while len(tasks) < size:
+            opening = await self._queue.fetch_ready()
             if opening is None:
                 break
-            errand = self._intake.entrust(line, opening)
-            if errand is not None:
+            task_spec = self._receiver.assign(channel, opening)
+            if task_spec is not None:
                 first = first or opening.listing
-                errands.append(errand)
+                tasks.append(task_spec)
         if first is None:
             return None
-        if line.over or line.retiring:  # it went while the journal was read
-            self._intake.take_back(line)
+        if channel.over or channel.retiring:  # it went while the journal was read
+            self._receiver.reclaim(channel)
             return None
-        line.stretches += 1
-        key = f"{name(first, len(errands), line.stretches, line.name)} {self._client.id}"
-        return key, say.TaskBatch(line.name, line.stretches, tuple(errands))
+        channel.batches += 1
+        key = f"{name(first, len(tasks), channel.batches, channel.name)} {self._client.id}"
+        return key, protocol.TaskBatch(channel.name, channel.batches, tuple(tasks))
 
-    async def follow(self, line: Channel, key: str, stretch: say.TaskBatch) -> None:
+    async def follow(self, channel: Channel, key: str, batch: protocol.TaskBatch) -> None:
         """Submit a stretch, and see that its task does not fail unseen."""
         future = self._client.submit(
             walk_batch,
-            stretch,
+            batch,
             key=key,
-            workers=[line.worker],
+            workers=[channel.worker],
             allow_other_workers=False,  # another worker has another seat: we send it again
             pure=False,
         )
         try:
             await future
         except Exception as error:  # noqa: BLE001 - whatever it is, the seat is of no use
-            log.warning("%s: its task failed: %s", line.name, type(error).__name__)
-            line.cut()
+            log.warning("%s: its task failed: %s", channel.name, type(error).__name__)
+            channel.cut()
         finally:
             if not future.done():
                 await asyncio.shield(_cancelled(future))

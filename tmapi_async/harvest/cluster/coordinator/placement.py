@@ -7,27 +7,27 @@ from collections.abc import Collection, Mapping
 
 from tmapi_async.api.listings import Listing
 
-LEAST_AHEAD = 4
+LISTINGS_PER_SLOT = 4
 """Listings a seat is given for each of its slots: with fewer, a slot may wait for a stretch."""
 
 SECONDS_AHEAD = 0.5
 """Or what it walks to their end in this time, if that is more: short listings."""
 
-LARGEST = 512
+MAX_BATCH = 512
 _LONGEST_NAME = 60
 
 
-def wanted(slots: int, ended_a_second: float) -> int:
+def target_listings(slots: int, end_rate: float) -> int:
     """How many listings a seat should have, those it walks included.
 
     Args:
         slots: Slots it has.
-        ended_a_second: Listings that end on it, each second, of late.
+        end_rate: Listings that end on it, each second, of late.
     """
-    return max(LEAST_AHEAD * slots, round(SECONDS_AHEAD * ended_a_second), 1)
+    return max(LISTINGS_PER_SLOT * slots, round(SECONDS_AHEAD * end_rate), 1)
 
 
-def batch_size(held: int, slots: int, ended_a_second: float, *, left: int, seats: int) -> int:
+def batch_size(held: int, slots: int, end_rate: float, *, left: int, sessions: int) -> int:
     """How many listings to send to a seat now; 0 if it has enough.
 
     A seat is filled up when half of what it should have has ended, so that a stretch is more than a
@@ -36,18 +36,18 @@ def batch_size(held: int, slots: int, ended_a_second: float, *, left: int, seats
     Args:
         held: Listings it has that have not ended.
         slots: Slots it has.
-        ended_a_second: Listings that end on it, each second, of late.
+        end_rate: Listings that end on it, each second, of late.
         left: Listings that no seat has been given yet.
-        seats: Seats there are.
+        sessions: Seats there are.
     """
-    target = wanted(slots, ended_a_second)
+    target = target_listings(slots, end_rate)
     if not slots or held > target // 2:
         return 0
-    fair = max(1, slots - held, left // (2 * seats))
-    return max(0, min(target - held, fair, LARGEST))
+    fair = max(1, slots - held, left // (2 * sessions))
+    return max(0, min(target - held, fair, MAX_BATCH))
 
 
-def name(first: Listing, count: int, number: int, seat: str) -> str:
+def name(first: Listing, count: int, number: int, session: str) -> str:
     """The key of a stretch's task: what the dashboard shows.
 
     Dask makes one group of all keys that begin alike, up to the first word that is no word.
@@ -56,31 +56,31 @@ def name(first: Listing, count: int, number: int, seat: str) -> str:
     if len(identity) > _LONGEST_NAME:
         identity = identity[: _LONGEST_NAME - 3] + "..."
     more = f" and {count - 1} more" if count > 1 else ""
-    return f"tmapi-stretch-{number}: {identity}{more} ({seat})"
+    return f"tmapi-batch-{number}: {identity}{more} ({session})"
 
 
-LEAST_SLOTS = 2
+MIN_SLOTS = 2
 """Slots that a seat should have: with fewer, another worker is of no use to the account."""
 
 
-def staff(
-    widths: Mapping[int, int], workers: Collection[str], seated: Mapping[str, tuple[int, str]]
+def assign_sessions(
+    widths: Mapping[int, int], workers: Collection[str], assigned: Mapping[str, tuple[int, str]]
 ) -> list[tuple[int, str]]:
     """Which seats to take, so that every account and every worker has something to do.
 
     Args:
         widths: Account to the slots it has, those accounts that can go on.
         workers: Addresses.
-        seated: Seat to its account and worker.
+        assigned: Seat to its account and worker.
 
     Returns:
         Pairs of account and worker.
     """
     if not workers:
         return []
-    of_account = Counter(account for account, _ in seated.values())
+    of_account = Counter(account for account, _ in assigned.values())
     of_worker = Counter(dict.fromkeys(workers, 0))
-    of_worker.update(worker for _, worker in seated.values() if worker in of_worker)
+    of_worker.update(worker for _, worker in assigned.values() if worker in of_worker)
     added: list[tuple[int, str]] = []
 
     def add(account: int, worker: str) -> None:
@@ -92,13 +92,13 @@ def staff(
         if not of_account[account]:
             add(account, min(workers, key=of_worker.__getitem__))
     for worker in workers:
-        roomy = [n for n, width in widths.items() if of_account[n] < max(1, width // LEAST_SLOTS)]
+        roomy = [n for n, width in widths.items() if of_account[n] < max(1, width // MIN_SLOTS)]
         if not of_worker[worker] and roomy:
             add(min(roomy, key=of_account.__getitem__), worker)
     return added
 
 
-def surplus(width: int, slots: Mapping[str, int]) -> list[str]:
+def surplus_sessions(width: int, slots: Mapping[str, int]) -> list[str]:
     """Seats of an account that are too many: there is not a slot for each.
 
     Args:

@@ -49,35 +49,35 @@ class SlotAllocator:
 
     def __init__(self, rate: float | None = None) -> None:
         self._rate = rate
-        self._seats: dict[str, _WorkerShare] = {}
+        self._sessions: dict[str, _WorkerShare] = {}
         self._kept: dict[str, tuple[float, int, float]] = {}  # until, slots, rate
 
     @property
     def out(self) -> int:
         """Slots that may be in use, and those kept back for lost seats."""
-        return sum(seat.slots for seat in self._seats.values()) + sum(
+        return sum(session.slots for session in self._sessions.values()) + sum(
             slots for _, slots, _ in self._kept.values()
         )
 
     @property
     def unconfirmed(self) -> bool:
         """Whether slots are on their way back: to be dealt as soon as a seat confirms."""
-        return any(seat.slots > seat.share.slots for seat in self._seats.values())
+        return any(session.slots > session.share.slots for session in self._sessions.values())
 
     def slots(self, name: str) -> int:
         """Slots of the share that a seat was told last."""
-        return self._seats[name].share.slots
+        return self._sessions[name].share.slots
 
-    def join(self, name: str, haunted: int = 0) -> None:
-        """A seat is taken; `haunted` slots of it are still busy at the server."""
-        self._seats[name] = _WorkerShare(haunted)
+    def join(self, name: str, abandoned_slots: int = 0) -> None:
+        """A seat is taken; `abandoned_slots` slots of it are still busy at the server."""
+        self._sessions[name] = _WorkerShare(abandoned_slots)
 
     def confirm(self, name: str, epoch: int, in_use: int) -> None:
         """A seat keeps to the share of an epoch, with so many slots in use."""
-        seat = self._seats[name]
-        seat.in_use = in_use
-        while seat.told and seat.told[0].epoch <= epoch:
-            seat.confirmed = seat.told.popleft()
+        session = self._sessions[name]
+        session.in_use = in_use
+        while session.told and session.told[0].epoch <= epoch:
+            session.confirmed = session.told.popleft()
 
     def leave(self, name: str, until: float, *, in_use: int | None = None) -> None:
         """A seat is gone.
@@ -87,10 +87,10 @@ class SlotAllocator:
             until: When the server can be expected to be done with what it sent.
             in_use: Slots it had left when it ended in order; None if it was lost.
         """
-        seat = self._seats.pop(name)
-        slots = seat.slots if in_use is None else in_use
+        session = self._sessions.pop(name)
+        slots = session.slots if in_use is None else in_use
         if slots:
-            self._kept[name] = (until, slots, seat.rate if in_use is None else 0.0)
+            self._kept[name] = (until, slots, session.rate if in_use is None else 0.0)
 
     def expire(self, now: float) -> float | None:
         """Take back what was kept until now; returns when the next is due, or None."""
@@ -99,21 +99,21 @@ class SlotAllocator:
                 del self._kept[name]
         return min((until for until, _, _ in self._kept.values()), default=None)
 
-    def deal(self, width: int, wants: Mapping[str, int]) -> dict[str, SlotShare]:
+    def allocate(self, width: int, demand: Mapping[str, int]) -> dict[str, SlotShare]:
         """Deal anew.
 
         Args:
             width: Slots of the account now.
-            wants: Seats that take part, each with the slots it is certain to use. What is left
+            demand: Seats that take part, each with the slots it is certain to use. What is left
                 over goes to those that want any: look-ahead may use it.
 
         Returns:
             The shares to tell, of the seats whose share changes; those of no other seat change.
         """
         kept = sum(slots for _, slots, _ in self._kept.values())
-        wants = {name: wants.get(name, 0) for name in self._seats}
-        held = {name: seat.share.slots for name, seat in self._seats.items()}
-        targets = fill(max(0, width - kept), wants, held)
+        demand = {name: demand.get(name, 0) for name in self._sessions}
+        held = {name: session.share.slots for name, session in self._sessions.items()}
+        targets = distribute_slots(max(0, width - kept), demand, held)
         changed = {name for name, slots in targets.items() if slots < held[name]}
         slots = {name: min(held[name], slots) for name, slots in targets.items()}
         free = width - self.out
@@ -121,7 +121,7 @@ class SlotAllocator:
             if target <= slots[name]:
                 continue
             # What it may be using anyway costs nothing; beyond that, only what nobody has.
-            known = self._seats[name].slots
+            known = self._sessions[name].slots
             granted = min(target, known + max(0, free))
             free -= max(0, granted - known)
             if granted > slots[name]:
@@ -130,53 +130,55 @@ class SlotAllocator:
         total, told = sum(targets.values()), dict[str, SlotShare]()
         # The pace goes with the slots; those that lose come first, so that less is out.
         for name in sorted(slots, key=lambda name: slots[name] - held[name]):
-            seat = self._seats[name]
-            rate = self._part(seat, slots[name], total)
-            if name in changed or abs(rate - seat.share.rate) > _RATE_CHANGE * (self._rate or 0):
-                told[name] = self._tell(seat, slots[name], rate)
+            session = self._sessions[name]
+            rate = self._part(session, slots[name], total)
+            if name in changed or abs(rate - session.share.rate) > _RATE_CHANGE * (self._rate or 0):
+                told[name] = self._tell(session, slots[name], rate)
         return told
 
     def again(self, name: str) -> SlotShare:
         """The share of a seat under a new epoch: something else is told with it."""
-        seat = self._seats[name]
-        return self._tell(seat, seat.share.slots, seat.share.rate)
+        session = self._sessions[name]
+        return self._tell(session, session.share.slots, session.share.rate)
 
-    def _tell(self, seat: _WorkerShare, slots: int, rate: float) -> SlotShare:
-        seat.share = SlotShare(seat.share.epoch + 1, slots, rate)
-        seat.told.append(seat.share)
-        return seat.share
+    def _tell(self, session: _WorkerShare, slots: int, rate: float) -> SlotShare:
+        session.share = SlotShare(session.share.epoch + 1, slots, rate)
+        session.told.append(session.share)
+        return session.share
 
-    def _part(self, seat: _WorkerShare, slots: int, total: int) -> float:
+    def _part(self, session: _WorkerShare, slots: int, total: int) -> float:
         if self._rate is None or not slots:
             return 0.0
         kept = sum(rate for _, _, rate in self._kept.values())
-        others = sum(other.rate for other in self._seats.values() if other is not seat)
+        others = sum(other.rate for other in self._sessions.values() if other is not session)
         return max(0.0, min(self._rate * slots / total, self._rate - kept - others))
 
 
-def fill(width: int, wants: Mapping[str, int], held: Mapping[str, int]) -> dict[str, int]:
+def distribute_slots(
+    width: int, demand: Mapping[str, int], held: Mapping[str, int]
+) -> dict[str, int]:
     """Deal slots evenly by want, and leave them where they are if it makes no difference.
 
     Args:
         width: Slots to deal.
-        wants: Seat to the slots it is certain to use.
+        demand: Seat to the slots it is certain to use.
         held: Seat to the slots it has now.
 
     Returns:
         Seat to slots; a seat that wants nothing gets nothing.
     """
-    dealt = dict.fromkeys(wants, 0)
+    dealt = dict.fromkeys(demand, 0)
     # Those that hold more come first where one slot must go to one of several.
-    order = sorted((name for name in wants if wants[name] > 0), key=lambda name: -held[name])
-    left = _level(width, {name: wants[name] for name in order}, dealt)
+    order = sorted((name for name in demand if demand[name] > 0), key=lambda name: -held[name])
+    left = _level(width, {name: demand[name] for name in order}, dealt)
     if order and left > 0:
         _level(left, dict.fromkeys(order, left), dealt)
     return dealt
 
 
-def _level(width: int, wants: Mapping[str, int], dealt: dict[str, int]) -> int:
+def _level(width: int, demand: Mapping[str, int], dealt: dict[str, int]) -> int:
     """Raise all to the same level, none above its want; returns what is left."""
-    open_ = dict(wants)
+    open_ = dict(demand)
     while open_ and width > 0:
         each, odd = divmod(width, len(open_))
         if each == 0:

@@ -13,7 +13,7 @@ from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.transport.credentials import account_digest
 
 from .worker_session import WorkerSession
@@ -27,11 +27,11 @@ log = logging.getLogger("tmapi_async")
 VERSION = version("tmapi-async")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NAME = f"tmapi-async-{VERSION}"
-OPERATION = f"tmapi_seat_{VERSION}"
+OPERATION = f"tmapi_session_{VERSION}"
 _FOR_SECRET = 30.0
 
 
-class AccountPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no types
+class SessionPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no types
     """Takes seats on a worker. One for each worker, whatever the number of harvests."""
 
     name = NAME
@@ -39,80 +39,86 @@ class AccountPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no ty
     idempotent = True
 
     def __init__(self) -> None:
-        self.seats: dict[str, WorkerSession] = {}
-        self._haunted: set[WorkerSession] = set()
+        self.sessions: dict[str, WorkerSession] = {}
+        self._closing_sessions: set[WorkerSession] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        return f"<Hands: {len(self.seats)} seats>"
+        return f"<SessionPlugin: {len(self.sessions)} sessions>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AccountPlugin, ()
+        return SessionPlugin, ()
 
     def setup(self, worker: Worker) -> None:
         """Answer coordinators that connect to this worker."""
-        worker.handlers[OPERATION] = self.take_seat
+        worker.handlers[OPERATION] = self.serve_session
 
     def teardown(self, worker: Worker) -> None:
         """The worker closes: so do its lines, and with them the seats."""
         worker.handlers.pop(OPERATION, None)
 
-    async def take_seat(self, comm: Comm, hello: bytes) -> Status:
+    async def serve_session(self, comm: Comm, session_request: bytes) -> Status:
         """Serve one line until its seat has ended."""
-        asked = say.read_hello(hello)
+        asked = protocol.decode_request(session_request)
         try:
             token = await _token(asked, comm)
         except InvalidRequestError as error:
-            await comm.write(say.encode(say.Refused(str(error))))
+            await comm.write(protocol.encode(protocol.SessionRefused(str(error))))
             return Status.dont_reply
         # Made before the answer is sent, so that its lease begins before the coordinator's.
-        seat = WorkerSession(asked, token, comm, lambda: self._ghosts(asked.digest))
+        session = WorkerSession(asked, token, comm, lambda: self._abandoned(asked.digest))
         del token
-        await comm.write(say.encode(say.Welcome(VERSION, PYTHON, self._ghosts(asked.digest))))
-        self.seats[seat.name] = seat
+        await comm.write(
+            protocol.encode(
+                protocol.SessionAccepted(VERSION, PYTHON, self._abandoned(asked.digest))
+            )
+        )
+        self.sessions[session.name] = session
         try:
-            await seat.run()
+            await session.run()
         finally:
-            del self.seats[seat.name]
-            self._haunted.add(seat)
-            task = asyncio.create_task(self._bury(seat), name="tmapi seat closing")
+            del self.sessions[session.name]
+            self._closing_sessions.add(session)
+            task = asyncio.create_task(self._bury(session), name="tmapi seat closing")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         await comm.close()
         return Status.dont_reply
 
-    def _ghosts(self, account: str) -> int:
+    def _abandoned(self, account: str) -> int:
         """Slots of an account that seats which have ended left at the server."""
-        return sum(seat.valve.in_use for seat in self._haunted if seat.digest == account)
+        return sum(
+            session.gate.in_use for session in self._closing_sessions if session.digest == account
+        )
 
-    async def _bury(self, seat: WorkerSession) -> None:
+    async def _bury(self, session: WorkerSession) -> None:
         try:
-            await seat.close()
+            await session.close()
         finally:
-            self._haunted.discard(seat)
+            self._closing_sessions.discard(session)
 
 
-async def _token(asked: say.Hello, comm: Comm) -> str:
-    if asked.place is None:
+async def _token(asked: protocol.SessionRequest, comm: Comm) -> str:
+    if asked.token_source is None:
         async with asyncio.timeout(_FOR_SECRET):
-            first, *_ = say.read_for_seat(await comm.read())
-        if not isinstance(first, say.Secret):
+            first, *_ = protocol.decode_for_session(await comm.read())
+        if not isinstance(first, protocol.TokenMessage):
             raise InvalidRequestError("the token was to come first on the line")
         return first.token
-    token = asked.place.read(asked.account)
+    token = asked.token_source.read(asked.account)
     if account_digest(token) != asked.digest:
         raise InvalidRequestError(
-            f"{asked.place} holds another token on this worker than account "
+            f"{asked.token_source} holds another token on this worker than account "
             f"{asked.account + 1} has here"
         )
     return token
 
 
-async def walk_batch(stretch: say.TaskBatch) -> dict[str, int]:
+async def walk_batch(batch: protocol.TaskBatch) -> dict[str, int]:
     """The task that a stretch is."""
     hands = get_worker().plugins[NAME]
-    seat = hands.seats.get(stretch.seat)
-    if seat is None:
-        return {"listings": len(stretch.errands), "ended": 0, "going_on": 0}
-    walked: dict[str, int] = await seat.walk(stretch)
+    session = hands.sessions.get(batch.session)
+    if session is None:
+        return {"listings": len(batch.tasks), "ended": 0, "going_on": 0}
+    walked: dict[str, int] = await session.walk(batch)
     return walked

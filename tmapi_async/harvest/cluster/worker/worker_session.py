@@ -15,7 +15,7 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.errors import ClosedError, TMAPIError
-from tmapi_async.harvest.cluster import protocol as say
+from tmapi_async.harvest.cluster import protocol
 from tmapi_async.journal.compression import Dictionary
 from tmapi_async.journal.records import PageRecord
 
@@ -51,11 +51,11 @@ async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
 class _RunningTask:
     """A listing of a stretch on this seat."""
 
-    __slots__ = ("stretch", "visit")
+    __slots__ = ("batch", "visit")
 
-    def __init__(self, visit: int, stretch: _Task) -> None:
+    def __init__(self, visit: int, batch: _Task) -> None:
         self.visit = visit
-        self.stretch = stretch
+        self.batch = batch
 
 
 class _Task:
@@ -71,24 +71,28 @@ class WorkerSession:
     """Walks what stretches bring, and reports all of it.
 
     Args:
-        hello: What the seat is for.
+        session_request: What the seat is for.
         token: The account's token.
         comm: The line.
         haunted: Tells how many slots earlier seats of the account left at the server.
     """
 
     def __init__(
-        self, hello: say.Hello, token: str, comm: Comm, haunted: Callable[[], int]
+        self,
+        session_request: protocol.SessionRequest,
+        token: str,
+        comm: Comm,
+        abandoned_slots: Callable[[], int],
     ) -> None:
-        self.name = hello.seat
-        self.digest = hello.digest
-        self.valve = WorkerGate(paced=hello.paced, on_event=self._on_event)
+        self.name = session_request.session
+        self.digest = session_request.digest
+        self.gate = WorkerGate(paced=session_request.paced, on_event=self._on_event)
         self._comm = comm
-        self._haunted = haunted
-        self._session = hello.settings.session(token, self.valve)
+        self._closing_sessions = abandoned_slots
+        self._session = session_request.settings.session(token, self.gate)
         self._queue: asyncio.Queue[tuple[ListingTask, _Task] | None] = asyncio.Queue()
-        self._settings = hello.settings
-        self._lease = hello.lease
+        self._settings = session_request.settings
+        self._lease = session_request.lease
         self._renew(time.monotonic())
         self._crawl: Crawler | None = None
         self._errands: dict[Listing, _RunningTask] = {}
@@ -97,17 +101,17 @@ class WorkerSession:
         self._submitted = 0
         self._tasks: set[_Task] = set()
         self._pages: list[tuple[int, PageRecord]] = []
-        self._missed: list[say.Missed] = []
-        self._ended: list[say.Ended] = []
+        self._missed: list[protocol.PageFailed] = []
+        self._ended: list[protocol.ListingEnded] = []
         self._brought = self._durable = 0
         self._due = asyncio.Event()
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
-        self._over: asyncio.Future[say.Bye] | None = None
+        self._over: asyncio.Future[protocol.SessionEnded] | None = None
         self._ending = False
 
     def __repr__(self) -> str:
-        return f"<Seat {self.name}: {len(self._errands)} listings, {self.valve!r}>"
+        return f"<Session {self.name}: {len(self._errands)} listings, {self.gate!r}>"
 
     # -- its life
 
@@ -144,13 +148,13 @@ class WorkerSession:
                 task.cancel()
             await asyncio.wait(tasks)
             await self._crawl.close()
-            self._leave_stretches()
+            self._leave_batches()
             if self._timer is not None:
                 self._timer.cancel()
 
     async def close(self) -> None:
         """Close the connections, once the server can be expected to be done with the requests."""
-        while self.valve.in_use:  # noqa: ASYNC110 - ghosts are laid by timers, without an event
+        while self.gate.in_use:  # noqa: ASYNC110 - ghosts are laid by timers, without an event
             await asyncio.sleep(0.1)
         await self._session.close()
 
@@ -160,30 +164,30 @@ class WorkerSession:
             await crawl.run()
         except TMAPIError as error:
             if error.halts and not isinstance(error, ClosedError):
-                failure = say.Failure.of(error)
+                failure = protocol.SerializedError.of(error)
         except Exception as error:  # noqa: BLE001 - told to the coordinator
             # The class alone: a message from below may hold a URL, and that the token.
             crash = type(error).__name__
         await self._send(self._report())
-        await self._send(say.Bye(failure, crash))
+        await self._send(protocol.SessionEnded(failure, crash))
         self._end()
 
     def _end(self) -> None:
         if self._over is not None and not self._over.done():
-            self._over.set_result(say.Bye())
+            self._over.set_result(protocol.SessionEnded())
 
     async def _listen(self, crawl: Crawler) -> None:
         try:
             while True:
-                messages = say.read_for_seat(await self._comm.read())
+                messages = protocol.decode_for_session(await self._comm.read())
                 for message in messages:
-                    self._obey(message, crawl)
+                    self._handle(message, crawl)
         finally:
             self._end()
 
     async def _beat(self) -> None:
         """Be heard every second, and end when that is not confirmed."""
-        while time.monotonic() <= self.valve.shared.lease:
+        while time.monotonic() <= self.gate.shared.lease:
             await asyncio.sleep(BEAT)
             self._due.set()
         text = "%s: the coordinator has confirmed nothing of it for %g s: it ends, and others go on"
@@ -192,43 +196,43 @@ class WorkerSession:
 
     def _renew(self, heard: float) -> None:
         """Go on for a lease from when the coordinator heard of this seat, at the earliest."""
-        self.valve.renew(max(self.valve.shared.lease, heard + self._lease))
+        self.gate.renew(max(self.gate.shared.lease, heard + self._lease))
 
-    def _obey(self, message: say.ToSeat, crawl: Crawler) -> None:
+    def _handle(self, message: protocol.MessageToSession, crawl: Crawler) -> None:
         match message:
-            case say.SlotShare():
-                self.valve.take(message)
+            case protocol.SlotShare():
+                self.gate.take(message)
                 crawl.pump()
                 self._due.set()
-            case say.Durable(pages, heard):
+            case protocol.Acknowledgement(pages, heard):
                 self._durable = pages
                 self._renew(heard)
                 crawl.pump()
-            case say.DictionaryMessage():
+            case protocol.DictionaryMessage():
                 made = Dictionary(message.number, message.content)
                 self._compress[message.endpoint] = (made.number, made.compressor())
-            case say.Fail(visit, failure):
-                for listing, errand in list(self._errands.items()):
-                    if errand.visit == visit:
+            case protocol.FailListing(visit, failure):
+                for listing, task_spec in list(self._errands.items()):
+                    if task_spec.visit == visit:
                         crawl.fail(listing, failure.error())
-            case say.Submitted(stretches):
-                self._submitted = stretches
-                self._wake_stretches()
-            case say.Finish():
+            case protocol.BatchesSubmitted(batches):
+                self._submitted = batches
+                self._wake_batches()
+            case protocol.FinishSession():
                 self._queue.put_nowait(None)
-            case say.Stop():
+            case protocol.StopSession():
                 crawl.stop()
 
     # -- stretches: called by the tasks of Dask, in the same loop
 
-    async def walk(self, stretch: say.TaskBatch) -> dict[str, int]:
+    async def walk(self, batch: protocol.TaskBatch) -> dict[str, int]:
         """Walk a stretch; returns when its listings have ended, or when the next may begin."""
-        task = _Task(stretch.number, len(stretch.errands))
+        task = _Task(batch.number, len(batch.tasks))
         self._tasks.add(task)
-        self._submitted = max(self._submitted, stretch.number)
-        for errand in stretch.errands:
-            opening = errand.opening()
-            self._errands[opening.listing] = _RunningTask(errand.visit, task)
+        self._submitted = max(self._submitted, batch.number)
+        for task_spec in batch.tasks:
+            opening = task_spec.opening()
+            self._errands[opening.listing] = _RunningTask(task_spec.visit, task)
             self._queue.put_nowait((opening, task))
         while task.open and not self._ending:
             if not task.unbegun and self._submitted > task.number:
@@ -236,15 +240,15 @@ class WorkerSession:
             task.changed.clear()
             await task.changed.wait()
         self._tasks.discard(task)
-        count = len(stretch.errands)
+        count = len(batch.tasks)
         return {"listings": count, "ended": count - task.open, "going_on": task.open}
 
-    def _wake_stretches(self) -> None:
+    def _wake_batches(self) -> None:
         for task in self._tasks:
             task.changed.set()
 
-    def _leave_stretches(self) -> None:
-        self._wake_stretches()
+    def _leave_batches(self) -> None:
+        self._wake_batches()
         self._tasks.clear()
 
     async def _source(self) -> AsyncGenerator[ListingTask, None]:
@@ -259,8 +263,8 @@ class WorkerSession:
 
     def _on_page(self, page: Page) -> None:
         listing = page.request.listing
-        errand = self._errands.get(listing)
-        visit = errand.visit if errand is not None else self._late.get(listing)
+        task_spec = self._errands.get(listing)
+        visit = task_spec.visit if task_spec is not None else self._late.get(listing)
         if visit is None:
             return
         compression = self._compress.get(listing.endpoint)
@@ -271,27 +275,27 @@ class WorkerSession:
             record = PageRecord.of(page, compress(page.body), dictionary)
         self._pages.append((visit, record))
         self._brought += 1
-        self.valve.shared.held += 1
+        self.gate.shared.held += 1
         self._due.set()
 
     def _on_failed(self, request: PageRequest, error: TMAPIError) -> None:
-        errand = self._errands.get(request.listing)
-        if errand is not None:
-            failure = say.Failure.of(error)
-            self._missed.append(say.Missed(errand.visit, request.number, failure))
+        task_spec = self._errands.get(request.listing)
+        if task_spec is not None:
+            failure = protocol.SerializedError.of(error)
+            self._missed.append(protocol.PageFailed(task_spec.visit, request.number, failure))
             self._due.set()
 
     def _on_end(self, outcome: ListingOutcome) -> None:
-        errand = self._errands.pop(outcome.listing, None)
-        if errand is None:
+        task_spec = self._errands.pop(outcome.listing, None)
+        if task_spec is None:
             return
-        self._late[outcome.listing] = errand.visit
+        self._late[outcome.listing] = task_spec.visit
         if len(self._late) > _LATE:
             del self._late[next(iter(self._late))]
-        failure = None if outcome.error is None else say.Failure.of(outcome.error)
+        failure = None if outcome.error is None else protocol.SerializedError.of(outcome.error)
         self._ended.append(
-            say.Ended(
-                errand.visit,
+            protocol.ListingEnded(
+                task_spec.visit,
                 outcome.ending,
                 outcome.pages,
                 outcome.items,
@@ -301,9 +305,9 @@ class WorkerSession:
                 failure,
             )
         )
-        errand.stretch.open -= 1
-        if not errand.stretch.open:
-            errand.stretch.changed.set()
+        task_spec.batch.open -= 1
+        if not task_spec.batch.open:
+            task_spec.batch.changed.set()
         self._due.set()
 
     # -- reports
@@ -327,12 +331,12 @@ class WorkerSession:
 
         Pages that wait keep their slots, so no more than half of these do.
         """
-        before, most = -1, self.valve.shared.share.slots // 2
+        before, most = -1, self.gate.shared.share.slots // 2
         while before < len(self._pages) < most:
             before = len(self._pages)
             await asyncio.sleep(0)
 
-    def _report(self) -> say.WorkerReport:
+    def _report(self) -> protocol.SessionReport:
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -340,26 +344,26 @@ class WorkerSession:
         pages, self._pages = self._pages, []
         missed, self._missed = self._missed, []
         ended, self._ended = self._ended, []
-        valve, crawl = self.valve, self._crawl
+        gate, crawl = self.gate, self._crawl
         assert crawl is not None  # noqa: S101 - it is made before anything is reported
-        return say.WorkerReport(
+        return protocol.SessionReport(
             time.monotonic(),
-            valve.shared.share.epoch,
-            valve.in_use + self._haunted(),
-            valve.at_server,
-            valve.budget.spent,
-            valve.budget.most,
+            gate.shared.share.epoch,
+            gate.in_use + self._closing_sessions(),
+            gate.at_server,
+            gate.budget.spent,
+            gate.budget.most,
             crawl.request_counts(),
-            valve.recorder.take(),
+            gate.recorder.take(),
             pages,
             missed,
             ended,
         )
 
     async def _send(self, message: Any) -> None:
-        pages = len(message.pages) if isinstance(message, say.WorkerReport) else 0
+        pages = len(message.pages) if isinstance(message, protocol.SessionReport) else 0
         async with self._writing:
-            await self._comm.write(say.encode(message))
+            await self._comm.write(protocol.encode(message))
             await flushed(self._comm)
         if pages:
-            self.valve.hold(self.valve.shared.held - pages)
+            self.gate.hold(self.gate.shared.held - pages)
