@@ -29,7 +29,11 @@ TARGET_BYTES = 5_000_000
 def one(journal: str, target: str, what: str) -> None:
     """Do it once, in this process; prints the figures as JSON."""
     pin(CLIENT_CORE)
-    from tmapi_async.export.selection import Selection, chunks, scope  # noqa: PLC0415 - not counted
+    from tmapi_async.export.selection import (  # noqa: PLC0415 - not counted
+        Selection,
+        read_chunks,
+        resolve,
+    )
     from tmapi_async.harvest import JournalReader  # noqa: PLC0415 - as above
     from tmapi_async.report import write_report  # noqa: PLC0415 - as above
 
@@ -38,7 +42,7 @@ def one(journal: str, target: str, what: str) -> None:
         size = write_report(journal, target)
     else:
         with JournalReader(journal) as reader:
-            size = sum(chunk.rows for chunk in chunks(reader, scope(reader, Selection())))
+            size = sum(chunk.rows for chunk in read_chunks(reader, resolve(reader, Selection())))
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"cpu": time.process_time() - began, "peak_mb": used, "size": size}))
 

@@ -17,7 +17,7 @@ from dlt.extract import DltResource
 
 from tmapi_async.export.arrow import item_schema, record_batch
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.selection import Selection, chunks, scope
+from tmapi_async.export.selection import Selection, read_chunks, resolve
 from tmapi_async.journal.reader import JournalReader
 
 PRIMARY_KEY = ("listing", "item_id")
@@ -74,9 +74,9 @@ def _hints() -> Any:
 def _tables(path: str | Path, selection: Selection) -> Iterator[pa.Table]:
     conversions = Conversions()
     with JournalReader(path) as reader:
-        empty, found = True, scope(reader, selection)
-        for chunk in chunks(reader, found):
+        empty, scope = True, resolve(reader, selection)
+        for chunk in read_chunks(reader, scope):
             empty = False
             yield pa.Table.from_batches([record_batch(chunk, conversions)])
         if empty:
-            yield item_schema(found.endpoint).empty_table()
+            yield item_schema(scope.endpoint).empty_table()

@@ -22,7 +22,7 @@ from tmapi_async.api.listings import category_items
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.export.arrow import item_schema, record_batch
-from tmapi_async.export.postgres_table import columns
+from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.selection import Chunk
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.journal.views import StoredPage
@@ -296,7 +296,7 @@ def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
         for name in ("run", "cat_id", *PROVENANCE):
             assert one[name] == other[name]
         assert json.loads(one["extra"] or "null") == other["extra"]
-    assert Rows(chunk, counted, tables=False).lines.count(b"\n") == len(items)
+    assert Rows(chunk, counted, arrow=False).lines.count(b"\n") == len(items)
     assert counted == conversions or not held
 
 
@@ -311,7 +311,7 @@ def test_the_schema_page_is_the_schema() -> None:
             TYPES[column.name] + (", never null" if column.name in NEVER_NULL else ""),
             column.type,
         )
-        for column in columns(CATEGORY_ITEMS)
+        for column in table_columns(CATEGORY_ITEMS)
         if not column.name.endswith("_text")
     }
     expected["extra"] = ("string (a JSON object)", "jsonb")

@@ -34,10 +34,10 @@ from tmapi_async.dlt import items as dlt_items
 from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
 from tmapi_async.export.changes.comparison import compare_runs
-from tmapi_async.export.endpoint_choice import EXPORTED, choose
-from tmapi_async.export.postgres_table import columns as sql_columns
+from tmapi_async.export.endpoint_choice import EXPORTED, choose_endpoint
+from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.selection import Chunk
-from tmapi_async.export.semantics import meant
+from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import PageRecord, Totals
@@ -189,8 +189,8 @@ def test_drifted_rows_say_the_same_in_every_form(data: st.DataObject, endpoint: 
                 assert one[column.text or ""] is not None
                 fits = False
         if fits:
-            assert meant(batch, "price").to_pylist() == [item.sale_price]
-            assert meant(batch, "sold").to_pylist() == [item.sold]
+            assert semantic_column(batch, "price").to_pylist() == [item.sale_price]
+            assert semantic_column(batch, "sold").to_pylist() == [item.sold]
 
 
 def test_what_an_endpoint_does_not_tell_is_null(tmp_path: Path) -> None:
@@ -234,9 +234,11 @@ def test_an_export_is_of_one_endpoint(tmp_path: Path) -> None:
     assert compare_runs(journal, endpoint="search").total.after == 1
     assert gather(journal, endpoint="search").goods.items == 1
     assert export_journal(journal, [str(target)], Selection(cats=frozenset({7}))).rows == 1
-    with pytest.raises(ExportRefusedError, match=r"nothing of shop/items in run 2"):
+    with pytest.raises(
+        ExportRefusedError, match=r"run 2 of the journal has no listing of shop/items"
+    ):
         export_journal(journal, [str(target)], Selection(endpoint="shop"))
-    with pytest.raises(ExportRefusedError, match="give one of category-v1, category-v2"):
+    with pytest.raises(ExportRefusedError, match="use one of category-v1, category-v2"):
         Selection(endpoint="category/info")
 
 
@@ -314,7 +316,7 @@ def test_the_category_tree_is_no_row(tmp_path: Path) -> None:
     journal = write(tmp_path / "a.journal", pages)
     assert export_journal(journal, [str(tmp_path / "a.jsonl")]).rows == 1
     with pytest.raises(ExportRefusedError, match="no products, only category/info"):
-        choose({"category/info"}, None, "run 1")
+        choose_endpoint({"category/info"}, None, "run 1")
 
 
 def test_an_endpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -340,7 +342,7 @@ def test_the_schema_page_has_a_table_for_each_endpoint(endpoint: Endpoint) -> No
     listed = re.findall(
         r"^\| `(\w+)` \| ([^|]+?)(?:, never null| \(JSON\))? \| (.+?) \|", section, re.MULTILINE
     )
-    served = {column.name: column.type for column in sql_columns(endpoint)}
+    served = {column.name: column.type for column in table_columns(endpoint)}
     kinds = {field.name: str(field.type) for field in item_schema(endpoint)}
     names = [column.name for column in columns(endpoint.item)]
     assert listed == [(name, kinds[name], served[name]) for name in names]

@@ -177,7 +177,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path, name: str, wh
         timeout=60,
     )
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()
-    assert len(names(target.parent)) == 2
+    assert len(names(target.parent)) == 3  # the file, the temporary folder and its lock
     assert (target.read_bytes() == old) is (when != "after")
     export_journal(journal, [str(target)])
     assert names(target.parent) == [name]
@@ -188,11 +188,11 @@ def test_a_file_in_the_making_is_left_to_its_process(tmp_path: Path) -> None:
     """What another export is writing is not cleared away; the last one to finish stays."""
     target = tmp_path / "a.csv"
     first, second = AtomicFile(target), AtomicFile(target)
-    first.part.write_text("first")
-    second.part.write_text("second")
-    first.put()
+    first.temporary.write_text("first")
+    second.temporary.write_text("second")
+    first.commit()
     assert target.read_text() == "first"
-    second.put()
+    second.commit()
     assert target.read_text() == "second"
     assert names(tmp_path) == ["a.csv"]
 
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_what_was_there(
     target.parent.mkdir()
     target.write_text("old")
     monkeypatch.setattr(FileSink, "write", failing(0))
-    with pytest.raises(ExportError, match="No space left on device; what was there before"):
+    with pytest.raises(ExportError, match="No space left on device; nothing there was changed"):
         export_journal(of_rows(tmp_path / "a.journal", row(1)), [str(target)])
     assert target.read_text() == "old"
     assert names(target.parent) == [name]
@@ -260,20 +260,20 @@ def test_destinations_are_refused_before_anything_is_read(
     (tmp_path / "open.duckdb.wal").touch()
     for to, said in (
         ([], "no destination"),
-        (["a.xlsx"], r"told by the ending: .*\.parquet"),
-        ([".csv"], "told by the ending"),
-        (["nowhere/a.csv"], "there is no folder .*nowhere: make it first"),
-        (["folder.csv"], "is not a file"),
+        (["a.xlsx"], r"must end with one of .*\.parquet"),
+        ([".csv"], "must end with one of"),
+        (["nowhere/a.csv"], "the folder .*nowhere does not exist: create it first"),
+        (["folder.csv"], "exists and is not a file"),
         (["a.csv", "./a.csv"], "given twice"),
-        (["open.duckdb"], "is in use, or was not closed"),
-        (["mysql://root:pw@h/d"], "mysql:// is no destination"),
+        (["open.duckdb"], "is in use or was not closed"),
+        (["mysql://root:pw@h/d"], "mysql:// is not supported"),
         (["postgresql://u:pw@[::1/d"], "like postgresql://USER@HOST"),
         (["a.duckdb"], "is the journal itself"),
     ):
         with pytest.raises(ExportRefusedError, match=said) as raised:
             export_journal(tmp_path / "a.duckdb", to)
         assert "pw" not in str(raised.value)
-    with pytest.raises(ExportRefusedError, match="--table is for databases"):
+    with pytest.raises(ExportRefusedError, match="--table needs a database"):
         export_journal("a.journal", ["a.csv"], table="items")
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.support.journals import BEGAN, body, of_catalogue, of_rows, row, write
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.export import ExportError, ExportRefusedError, Selection, export_journal
-from tmapi_async.export.postgres_table import columns
+from tmapi_async.export.postgres_table import table_columns
 
 
 def query(url: str, text: str) -> list[tuple[Any, ...]]:
@@ -49,7 +49,7 @@ def test_rows_arrive_as_they_are(tmp_path: Path, postgres: str) -> None:
         "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
         "WHERE attrelid = 'items'::regclass AND attnum > 0 ORDER BY attnum",
     )
-    assert held == [(column.name, column.type) for column in columns(CATEGORY_ITEMS)]
+    assert held == [(column.name, column.type) for column in table_columns(CATEGORY_ITEMS)]
 
 
 def test_repeating_an_export_changes_nothing(tmp_path: Path, postgres: str) -> None:
@@ -108,14 +108,14 @@ def test_hard_texts_arrive_whole(tmp_path: Path, postgres: str) -> None:
 
 
 MISFITS = {
-    "its column title is integer": "ALTER TABLE items ALTER title TYPE integer USING 1",
-    "its column price is numeric": "ALTER TABLE items ALTER price TYPE numeric(20,2)",
-    "its column page is smallint": "ALTER TABLE items ALTER page TYPE smallint",
-    "it has no column sales_count ": "ALTER TABLE items DROP sales_count",
-    "its column img is NOT NULL": "ALTER TABLE items ALTER img SET NOT NULL",
-    "its column note is NOT NULL without": "ALTER TABLE items ADD note text NOT NULL",
-    "its columns listing and item_id are not": "ALTER TABLE items DROP CONSTRAINT items_pkey",
-    "its column fetched_at is timestamp without": (
+    "the column title is integer": "ALTER TABLE items ALTER title TYPE integer USING 1",
+    "the column price is numeric": "ALTER TABLE items ALTER price TYPE numeric(20,2)",
+    "the column page is smallint": "ALTER TABLE items ALTER page TYPE smallint",
+    "the column sales_count is missing ": "ALTER TABLE items DROP sales_count",
+    "the column img is NOT NULL": "ALTER TABLE items ALTER img SET NOT NULL",
+    "the column note is NOT NULL without": "ALTER TABLE items ADD note text NOT NULL",
+    "the columns listing and item_id are not": "ALTER TABLE items DROP CONSTRAINT items_pkey",
+    "the column fetched_at is timestamp without": (
         "ALTER TABLE items ALTER fetched_at TYPE timestamp"
     ),
 }
@@ -285,7 +285,7 @@ def test_a_server_that_ends_the_session_leaves_the_table(tmp_path: Path, postgre
     def end(_: object) -> None:
         query(postgres, f"{ending}'tmapi export'")
 
-    with pytest.raises(ExportError, match="the table is as it was") as raised:
+    with pytest.raises(ExportError, match="the table is unchanged") as raised:
         export_journal(journal, [postgres], on_progress=end)
     assert "s3cret" not in str(raised.value)
     assert query(postgres, "SELECT to_regclass('items')") == [(None,)]

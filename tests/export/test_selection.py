@@ -14,7 +14,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export import selection as reading
-from tmapi_async.export.selection import chunks, scope
+from tmapi_async.export.selection import read_chunks, resolve
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.reader import JournalReader
@@ -24,8 +24,8 @@ from tmapi_async.journal.records import PageRecord
 def selected(path: Path, **wanted: Any) -> list[tuple[int, int, str]]:
     """Run, item and title of what a selection has."""
     with JournalReader(path) as reader:
-        parts = chunks(reader, scope(reader, Selection(**wanted)))
-        lines = b"".join(Rows(part, Conversions(), tables=False).lines for part in parts)
+        parts = read_chunks(reader, resolve(reader, Selection(**wanted)))
+        lines = b"".join(Rows(part, Conversions(), arrow=False).lines for part in parts)
     rows = map(json.loads, lines.splitlines())
     return [(one["run"], one["item_id"], one["title"]) for one in rows]
 
@@ -81,7 +81,7 @@ def test_unique_tells_positions_and_rejects_right(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1), None, row(2), row(1)])]})
     with JournalReader(path) as reader:
-        (chunk,) = chunks(reader, scope(reader, Selection(unique=True)))
+        (chunk,) = read_chunks(reader, resolve(reader, Selection(unique=True)))
     assert [list(positions) for positions in chunk.positions] == [[2, 3]]
     assert (chunk.rows, chunk.rejects) == (2, 1)
 
@@ -96,8 +96,8 @@ def test_unique_ignores_what_is_committed_meanwhile(tmp_path: Path) -> None:
         write(path, {7: with_more})
 
     with JournalReader(path) as reader:
-        found = scope(reader, Selection(unique=True))
-        parts = list(chunks(reader, found, tick=add))
+        scope = resolve(reader, Selection(unique=True))
+        parts = list(read_chunks(reader, scope, on_pages=add))
     assert [item.title for part in parts for items in part.items for item in items] == ["a"]
     assert selected(path, unique=True) == [(1, 1, "late"), (1, 2, None)]
 
@@ -106,9 +106,9 @@ def test_what_is_not_there_is_refused(journal: Path, tmp_path: Path) -> None:
     """A run or a category that the journal does not have is refused, before anything is written."""
     target = tmp_path / "a.jsonl"
     for wanted, said in (
-        (Selection(run=3), "has no run 3: its latest are 1, 2"),
-        (Selection(cats=frozenset({7, 9})), "nothing of category 9 in run 2"),
-        (Selection(cats=frozenset({9}), run=0), "nothing of category 9 in the journal"),
+        (Selection(run=3), "has no run 3: its latest runs are 1, 2"),
+        (Selection(cats=frozenset({7, 9})), "run 2 of the journal has no listing of category 9"),
+        (Selection(cats=frozenset({9}), run=0), "the journal has no listing of category 9"),
     ):
         with pytest.raises(ExportRefusedError, match=said):
             export_journal(journal, [str(target)], wanted)

@@ -1,4 +1,6 @@
-"""From a journal to tables, files and databases."""
+"""Export of a journal to tables, files and databases."""
+
+from __future__ import annotations
 
 from tmapi_async.errors import ExportError, ExportRefusedError
 

@@ -1,15 +1,15 @@
-"""Items as Arrow tables: one schema for each endpoint, filled column by column.
+"""Items as Arrow tables: one schema per endpoint, filled column by column.
 
-Rows are never built one at a time: a column of a few thousand items is a list comprehension over
-structs, and Arrow turns the whole list into numbers at once. Only the values that it cannot read
-(`"100000+"`, `"29.2%"`) are read one by one, with the same readers as everywhere else.
+Rows are never built one at a time. A column of a few thousand items is a list comprehension over
+structs, and Arrow turns the whole list into numbers at once. Only values that Arrow cannot read
+(`"100000+"`, `"29.2%"`) are read one by one, by the same readers as in the rest of the package.
 """
 
 from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -26,8 +26,11 @@ from .conversions import Conversions
 from .selection import Chunk
 
 MONEY = pa.decimal128(20, 4)
-"""Yuan. Holds all that decimal128(18, 2) does and, so that a file keeps one schema, four decimals:
-prices have been seen with two, but parts of a cent are quoted for small parts."""
+"""Type of amounts in yuan. Stores every value of decimal128(18, 2), and two more decimals.
+
+Prices have been seen with two decimals, but small parts are quoted in fractions of a cent; four
+decimals from the beginning keep the schema of files the same.
+"""
 
 PERCENT = pa.decimal128(18, 6)
 
@@ -41,8 +44,8 @@ _TYPES: dict[Kind, pa.DataType] = {
     "flag": pa.bool_(),
     "json": pa.string(),
 }
-# Digits that surely fit the type; what does not match is read one by one. A rate below 1 may be a
-# fraction, so none of those is plain.
+# Digits that certainly fit the type; all other values are read one by one. A rate below 1 may be a
+# fraction, so rates below 1 are not plain.
 _PLAIN = {
     "money": r"^-?\d{1,16}(\.\d{1,4})?$",
     "count": r"^\d{1,18}$",
@@ -59,24 +62,24 @@ _PROVENANCE = (
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
 
-# What Arrow can take as it was sent.
+# Python types that Arrow converts without a reader.
 _READY: dict[str, set[type]] = {"id": {int}, "count": {int, type(None)}, "flag": {bool, type(None)}}
 _NULL = pa.scalar(None, pa.string())
 
 
 @functools.cache
 def item_schema(endpoint: Endpoint) -> pa.Schema:
-    """The schema of an item table, the same for every export of an endpoint."""
-    found = layout(endpoint.item).columns
-    columns = [pa.field(c.name, _TYPES[c.kind], nullable=c.kind != "id") for c in found]
-    texts = [pa.field(c.text, pa.string()) for c in found if c.text is not None]
-    return pa.schema([*_PROVENANCE, *columns, *texts, pa.field("extra", pa.string())])
+    """Return the schema of an item table: the same for every export of an endpoint."""
+    columns = layout(endpoint.item).columns
+    fields = [pa.field(c.name, _TYPES[c.kind], nullable=c.kind != "id") for c in columns]
+    texts = [pa.field(c.text, pa.string()) for c in columns if c.text is not None]
+    return pa.schema([*_PROVENANCE, *fields, *texts, pa.field("extra", pa.string())])
 
 
 def json_columns(endpoint: Endpoint) -> tuple[str, ...]:
-    """The text columns that hold JSON: databases can look inside."""
-    found = layout(endpoint.item).columns
-    return (*(column.name for column in found if column.kind == "json"), "extra")
+    """Return the text columns with JSON, which databases can store as their own JSON type."""
+    columns = layout(endpoint.item).columns
+    return (*(column.name for column in columns if column.kind == "json"), "extra")
 
 
 def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
@@ -84,17 +87,17 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
 
     Args:
         chunk: Decoded pages.
-        conversions: Where values that could not be converted are counted.
+        conversions: Counts of inexact conversions, which this function adds to.
     """
     items = list(chain.from_iterable(chunk.items))
     arrays = _provenance(chunk)
     texts: list[pa.Array] = []
     schema = item_schema(chunk.endpoint)
     for column, sent in _columns(items, chunk.endpoint):
-        values, more = _array(column, sent, conversions)
+        values, inexact = _array(column, sent, conversions)
         arrays.append(values)
         if column.text is not None:
-            texts.append(more)
+            texts.append(inexact)
     return pa.RecordBatch.from_arrays(
         [*arrays, *texts, _extra(items, chunk.endpoint)], schema=schema
     )
@@ -103,7 +106,7 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
 def _provenance(chunk: Chunk) -> list[pa.Array]:
     counts = [len(items) for items in chunk.items]
     listings = [page.listing for page in chunk.pages]
-    of_pages = (
+    page_columns = (
         pa.array([listing.identity for listing in listings], pa.string()),
         pa.array([listing.cat_id for listing in listings], pa.int64()),
         pa.array([page.number for page in chunk.pages], pa.int32()),
@@ -111,52 +114,57 @@ def _provenance(chunk: Chunk) -> list[pa.Array]:
         pa.array([page.run for page in chunk.pages], pa.int32()),
         pa.array([round(page.fetched_at * 1e6) for page in chunk.pages], pa.int64()),
     )
-    pages = pa.array(_repeated(counts), pa.int32())
+    pages = pa.array(_page_indices(counts), pa.int32())
     positions = pa.array(list(chain.from_iterable(chunk.positions)), pa.int32())
     return [
         positions if column is None else column.take(pages).cast(field.type)
-        for column, field in zip(of_pages, _PROVENANCE, strict=True)
+        for column, field in zip(page_columns, _PROVENANCE, strict=True)
     ]
 
 
-def _repeated(counts: list[int]) -> list[int]:
+def _page_indices(counts: list[int]) -> list[int]:
     return [n for n, count in enumerate(counts) for _ in range(count)]
 
 
 def _columns(items: list[Any], endpoint: Endpoint) -> Iterator[tuple[Column, list[Any]]]:
-    """Each column with what was sent for it."""
-    found = layout(endpoint.item)
+    """Yield each column with the values that were sent for it."""
+    item_layout = layout(endpoint.item)
     blocks = [items]
-    for block in found.blocks[1:]:
+    for block in item_layout.blocks[1:]:
         parts = list(map(attrgetter(block.name), blocks[block.above]))
         if types.NoneType in set(map(type, parts)):
             empty = block.kind()  # for a block that is null or absent
             parts = [empty if part is None else part for part in parts]
         blocks.append(parts)
-    for column in found.columns:
+    for column in item_layout.columns:
         yield column, list(map(attrgetter(column.path[-1]), blocks[column.block]))
 
 
 def _array(
     column: Column, sent: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
-    """A column of its type, and beside it what the values do not say."""
+    """Convert a column.
+
+    Returns:
+        The values in the type of the column, and the texts of its `..._text` column (None if the
+        column has no such column beside it).
+    """
     if column.kind == "text":
         return _texts(sent), None
     if column.kind == "json":
         return _json(sent), None
-    # Arrow would take a float for a whole number, though its text says another one.
+    # Arrow would accept a float for a whole number, although its text may be another number.
     if set(map(type, sent)) <= _READY.get(column.kind, set()):
         try:
-            return pa.array(sent, _TYPES[column.kind]), _nothing(column, len(sent))
+            return pa.array(sent, _TYPES[column.kind]), _no_texts(column, len(sent))
         except (pa.ArrowInvalid, OverflowError):
             pass
     if column.kind == "flag":
-        return _one_by_one(column, sent, conversions)
+        return _convert_each(column, sent, conversions)
     return _numbers(column, sent, conversions)
 
 
-def _nothing(column: Column, rows: int) -> pa.Array | None:
+def _no_texts(column: Column, rows: int) -> pa.Array | None:
     return None if column.text is None else pa.nulls(rows, pa.string())
 
 
@@ -179,18 +187,18 @@ def _json(sent: list[Any]) -> pa.Array:
 def _numbers(
     column: Column, sent: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
-    """Read what is plain decimal text all at once, and only the rest one by one."""
+    """Convert plain decimal text all at once, and only the other values one by one."""
     texts = _as_text(sent)
     plain = pc.match_substring_regex(texts, _PLAIN[column.kind])
     values = pc.cast(pc.if_else(plain, texts, _NULL), _TYPES[column.kind])
-    odd = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
-    where = pc.indices_nonzero(odd).to_pylist()
-    if not where:
-        return values, _nothing(column, len(sent))
-    read, more = _one_by_one(column, [sent[n] for n in where], conversions)
+    unusual = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
+    indices = pc.indices_nonzero(unusual).to_pylist()
+    if not indices:
+        return values, _no_texts(column, len(sent))
+    converted, inexact = _convert_each(column, [sent[n] for n in indices], conversions)
     return (
-        pc.replace_with_mask(values, odd, read),
-        pc.replace_with_mask(pa.nulls(len(sent), pa.string()), odd, more),
+        pc.replace_with_mask(values, unusual, converted),
+        pc.replace_with_mask(pa.nulls(len(sent), pa.string()), unusual, inexact),
     )
 
 
@@ -201,45 +209,42 @@ def _as_text(sent: list[Any]) -> pa.Array:
         return pa.array([None if value is None else str(value) for value in sent], pa.string())
 
 
-def _one_by_one(
+def _convert_each(
     column: Column, sent: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array]:
-    reader, kind = READERS[column.kind], _TYPES[column.kind]
-    fits = _fitting(kind)
-    values = [fits(reader(value)) if value is not None else None for value in sent]
-    more = [
-        str(value) if says_more(column.kind, value, read) else None
-        for value, read in zip(sent, values, strict=True)
+    read, kind = READERS[column.kind], _TYPES[column.kind]
+    values = [_exact(read(value), kind) if value is not None else None for value in sent]
+    texts = [
+        str(value) if says_more(column.kind, value, number) else None
+        for value, number in zip(sent, values, strict=True)
     ]
-    pairs = list(zip(more, values, strict=True))
-    unread = sum(text is not None and read is None for text, read in pairs)
-    bounds = sum(text is not None and read is not None for text, read in pairs)
+    pairs = list(zip(texts, values, strict=True))
+    unread = sum(text is not None and number is None for text, number in pairs)
+    bounds = sum(text is not None and number is not None for text, number in pairs)
     conversions.add(column.name, unread=unread, bounds=bounds)
-    return pa.array(values, kind), pa.array(more, pa.string())
+    return pa.array(values, kind), pa.array(texts, pa.string())
 
 
-def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
-    """None for what the type cannot hold exactly, rather than something near it."""
-
-    def fits(value: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            held = pa.scalar(value, kind).as_py()
-        except (pa.ArrowInvalid, OverflowError):
-            return None
-        # Arrow cuts digits that are too small for the type in silence: 1e-28 would become 0.
-        return held if held == value else None
-
-    return fits
+def _exact(value: Any, kind: pa.DataType) -> Any:
+    """Return the value, or None if the type cannot store it exactly."""
+    if value is None:
+        return None
+    try:
+        stored = pa.scalar(value, kind).as_py()
+    except (pa.ArrowInvalid, OverflowError):
+        return None
+    # Arrow silently drops digits that are too small for the type: 1e-28 would become 0.
+    return stored if stored == value else None
 
 
 def _extra(items: list[Any], endpoint: Endpoint) -> pa.Array:
     if set(map(type, items)) <= {endpoint.item}:
-        return pa.nulls(len(items), pa.string())  # no field that the struct does not know
+        return pa.nulls(
+            len(items), pa.string()
+        )  # no item has a field that its struct does not declare
     return pa.array([json_text(item.extra) for item in items], pa.string())
 
 
 def json_text(extra: dict[str, Any]) -> str | None:
-    """What no column holds, as the text of a JSON object; None if that is nothing."""
+    """Return the fields without a column as a JSON object, or None if there are none."""
     return msgspec.json.encode(extra).decode() if extra else None

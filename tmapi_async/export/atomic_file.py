@@ -1,111 +1,147 @@
-"""A file that is there whole or not at all: written beside its place, then renamed into it."""
+"""A file that appears complete or not at all: written in a folder beside it, then renamed."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
+import glob
 import os
+import secrets
 import shutil
-import tempfile
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-_SUFFIX = ".tmapi-part"
-_LONGEST_NAME = 80  # of a file name's 255 bytes, so that what is added fits
+from filelock import FileLock, Timeout
+
+_FOLDER_SUFFIX = ".tmapi-part"
+_LOCK_ENDING = ".lock"
+# A file name has at most 255 bytes, and a character at most 4: 48 leave space for the rest.
+_MAX_NAME_CHARACTERS = 48
 
 
 class AtomicFile:
-    """Where a file will be, and the hidden folder beside it that it is made in.
+    """A file under way in a hidden folder beside its final path.
 
-    The folder (`.NAME.xxxx.tmapi-part`) is locked while its process lives; the lock goes with the
-    process, also after `kill -9`. So one that can be locked was left behind, and whoever next
-    writes to the same name removes it. A folder and not a file, since a database under way is
-    several files.
+    The folder (`.NAME.xxxx.tmapi-part`) has a lock file beside it. The lock is taken before the
+    folder is created, and the operating system releases it when the process ends, also after
+    `kill -9`. A folder whose lock is free therefore belongs to a process that was killed; the next
+    `AtomicFile` for the same path removes it. The temporary place is a folder and not a file,
+    because an open database consists of several files.
 
     Args:
-        path: The file. Through a symbolic link the file that it points to is replaced.
+        path: The final path. If it is a symbolic link, the target of the link is replaced.
+
+    Attributes:
+        path: The final path, with symbolic links resolved.
+        temporary: The path to write to before `commit`.
 
     Raises:
-        OSError: The folder cannot be made.
+        OSError: The temporary folder cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         if self.path.exists() and not self.path.is_file():
-            # A device or a pipe would be renamed over, and be gone.
+            # Renaming over a device or a pipe would destroy it.
             raise OSError(errno.EINVAL, "not a plain file", str(path))
-        self._prefix = f".{self.path.name[:_LONGEST_NAME]}."
-        self._remove_left_behind()
-        self._lock = -1
-        while self._lock < 0:
-            made = tempfile.mkdtemp(prefix=self._prefix, suffix=_SUFFIX, dir=self.path.parent)
-            self._folder = Path(made)
-            self._lock = _locked(self._folder)
-        self.part = self._folder / self.path.name
+        prefix = f".{self.path.name[:_MAX_NAME_CHARACTERS]}."
+        for folder in _folders(self.path.parent, prefix):
+            _remove_if_abandoned(folder)
+        self._folder, self._lock = _locked_folder(self.path.parent, prefix)
+        self.temporary = self._folder / self.path.name
 
-    def _remove_left_behind(self) -> None:
-        for folder in self.path.parent.glob(f"{_escaped(self._prefix)}*{_SUFFIX}"):
-            lock = _locked(folder)
-            if lock >= 0:
-                _remove(folder, lock)
+    def commit(self) -> int:
+        """Make the temporary file durable and rename it to the final path.
 
-    def put(self) -> int:
-        """Make the part durable and rename it into place; returns its size in bytes.
+        Returns:
+            Size of the file in bytes.
 
         Raises:
-            OSError: It could not be done; what was there before still is.
+            OSError: Writing or renaming failed; a previous file at the path is unchanged.
         """
-        with self.part.open("rb") as part:
-            size = os.fstat(part.fileno()).st_size
-            os.fsync(part.fileno())
+        with self.temporary.open("r+b") as file:  # Windows syncs only files that can be written
+            size = os.fstat(file.fileno()).st_size
+            os.fsync(file.fileno())
         with suppress(FileNotFoundError):
-            self.part.chmod(self.path.stat().st_mode & 0o777)
-        self.part.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self.remove()
+            self.temporary.chmod(self.path.stat().st_mode & 0o777)
+        self.temporary.replace(self.path)
+        _sync_folder(self.path.parent)
+        self.discard()
         return size
 
-    def remove(self) -> None:
-        """Remove what is not in place; safe to call twice."""
-        if self._lock >= 0:
+    def discard(self) -> None:
+        """Remove the temporary folder and its lock. Safe to call twice, and after `commit`."""
+        if self._lock.is_locked:
             _remove(self._folder, self._lock)
-            self._lock = -1
 
 
-def _escaped(text: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
-
-
-def _locked(folder: Path) -> int:
-    """A handle that holds the folder's lock, or -1: another process has it, or it is gone."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return -1
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Another process may have taken it for one left behind before it was locked.
-        if os.path.samestat(os.fstat(handle), folder.stat()):
-            return handle
-    except OSError:
-        pass
-    os.close(handle)
-    return -1
-
-
-def _remove(folder: Path, lock: int) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    os.close(lock)
-
-
-def overwrites(path: Path, journal: Path) -> bool:
-    """Whether a file to be written is a journal, under whatever name, or a file beside one."""
-    beside = [journal.with_name(journal.name + suffix) for suffix in ("", "-wal", "-shm", "-lock")]
+def overwrites_journal(path: Path, journal: Path) -> bool:
+    """Return True if writing to `path` would replace the journal or one of its side files."""
+    side_files = (journal.with_name(journal.name + end) for end in ("", "-wal", "-shm", "-lock"))
     return any(
-        path.resolve() == one.resolve() or (path.exists() and one.exists() and path.samefile(one))
-        for one in beside
+        path.resolve() == file.resolve()
+        or (path.exists() and file.exists() and path.samefile(file))
+        for file in side_files
     )
+
+
+def _locked_folder(parent: Path, prefix: str) -> tuple[Path, FileLock]:
+    """Create a temporary folder whose lock this process holds."""
+    while True:
+        folder = parent / f"{prefix}{secrets.token_hex(4)}{_FOLDER_SUFFIX}"
+        lock = _acquired(folder)
+        if lock is None:
+            continue  # the name is taken, or another process is looking at this very lock
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError:
+            _remove(folder, lock)
+            raise
+        return folder, lock
+
+
+def _acquired(folder: Path) -> FileLock | None:
+    """Take the lock of a folder, or return None if another process holds it."""
+    lock = FileLock(folder.with_name(folder.name + _LOCK_ENDING), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
+def _folders(parent: Path, prefix: str) -> set[Path]:
+    """Return the temporary folders of a file, also those of which only the lock file exists."""
+    pattern = f"{glob.escape(prefix)}*{_FOLDER_SUFFIX}"
+    locks = parent.glob(pattern + _LOCK_ENDING)
+    return {
+        *parent.glob(pattern),
+        *(lock.with_name(lock.name.removesuffix(_LOCK_ENDING)) for lock in locks),
+    }
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    with suppress(OSError):  # for example a folder of another user: not ours to remove
+        lock = _acquired(folder)
+        if lock is not None:
+            _remove(folder, lock)
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    lock_file = Path(lock.lock_file)
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # Windows does not remove a file that is open
+        lock_file.unlink()
+    lock.release()
+    with suppress(OSError):
+        lock_file.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable. Windows cannot open a folder and needs no such call."""
+    if sys.platform != "win32":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

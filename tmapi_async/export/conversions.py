@@ -1,4 +1,4 @@
-"""Counts the values that a number or a flag cannot hold as they were sent."""
+"""Counts of values that a number or flag column cannot store exactly as the API sent them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import msgspec
 
 
 class Conversions(msgspec.Struct):
-    """What a number or a flag does not hold of what was sent for it.
+    """Counts of inexact conversions, by column.
 
     Attributes:
-        unread: Column to how many of its values are null although something was sent; what was
-            sent stands in the column's `..._text`.
-        bounds: Column to how many of its values are read, but were sent as something that says
-            more (`"100000+"`), which stands there too.
+        unread: Column -> number of values that are null although the API sent something. The text
+            that was sent is in the column `..._text`.
+        bounds: Column -> number of values that were read but are not plain numbers
+            (`"100000+"`). Their text is in the column `..._text` too.
     """
 
     unread: dict[str, int] = {}
     bounds: dict[str, int] = {}
 
     def add(self, column: str, *, unread: int, bounds: int) -> None:
-        """Count some values of a column."""
-        for counted, number in ((self.unread, unread), (self.bounds, bounds)):
+        """Add counts to a column."""
+        for counts, number in ((self.unread, unread), (self.bounds, bounds)):
             if number:
-                counted[column] = counted.get(column, 0) + number
+                counts[column] = counts.get(column, 0) + number

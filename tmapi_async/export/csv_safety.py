@@ -1,4 +1,4 @@
-"""Record batches as CSV text: for spreadsheets, and for Postgres to copy in."""
+"""Record batches as CSV text that is safe to open in a spreadsheet and to copy into Postgres."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pyarrow.compute as pc
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# What spreadsheets take for the begin of a formula, also after quotes and white space that some of
-# them strip; the wide forms are taken for one where the locale is Chinese or Japanese.
+# Text that spreadsheets read as the start of a formula. Some of them strip leading quotes and
+# white space first; those with a Chinese or Japanese locale also accept the full-width signs.
 _FORMULA = r"""^(?:[\t\r\n]|[\s"']*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"""
 
 
 def csv_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema of a table with its times as text."""
+    """Return the schema of a table with its timestamps as text."""
     return pa.schema(
         [
             pa.field(field.name, pa.string() if pa.types.is_timestamp(field.type) else field.type)
@@ -22,26 +22,26 @@ def csv_schema(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def for_spreadsheets(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Times in RFC 3339, and a `'` before each text that would be taken for a formula."""
+def spreadsheet_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write timestamps in RFC 3339, and a `'` before each text that looks like a formula."""
     return pa.RecordBatch.from_arrays(
-        [harmless(column) for column in batch.columns], schema=csv_schema(batch.schema)
+        [escape_formulas(column) for column in batch.columns], schema=csv_schema(batch.schema)
     )
 
 
-def harmless(column: pa.Array) -> pa.Array:
-    """A column with a `'` before each text that would be taken for a formula; times as text."""
+def escape_formulas(column: pa.Array) -> pa.Array:
+    """Put a `'` before each text that looks like a formula; write timestamps as text."""
     if pa.types.is_timestamp(column.type):
         return pc.replace_substring(column.cast(pa.string()), " ", "T")
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return column
-    column = without_nul(column)
+    column = replace_nul(column)
     formula = pc.match_substring_regex(column, _FORMULA)
     if not pc.any(formula).as_py():
         return column
     return pc.if_else(formula, pc.binary_join_element_wise("'", column, ""), column)
 
 
-def without_nul(column: pa.Array) -> pa.Array:
-    """U+FFFD for each U+0000, which neither Postgres nor most readers of CSV can hold."""
+def replace_nul(column: pa.Array) -> pa.Array:
+    """Replace each U+0000 by U+FFFD: neither Postgres nor most CSV readers accept U+0000."""
     return pc.replace_substring(column, "\0", _REPLACEMENT)

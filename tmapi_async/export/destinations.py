@@ -1,4 +1,4 @@
-"""Where an export goes: what is given as text, checked before anything is read."""
+"""Destinations of an export: parsed from text and checked before the journal is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 
-from .atomic_file import overwrites
+from .atomic_file import overwrites_journal
 from .files import FILES, StandardOutput
 from .sinks import Sink
 
@@ -22,24 +22,24 @@ DEFAULT_TABLE = "items"
 _DUCKDB = ".duckdb"
 _TABLE = "table="
 _POSTGRES = ("postgresql://", "postgres://")
-_NEEDED = {
+_REQUIREMENTS = {
     ".parquet": ("export", ("pyarrow",)),
     ".csv": ("export", ("pyarrow",)),
     _DUCKDB: ("export", ("pyarrow", "duckdb")),
     "postgresql": ("postgres", ("pyarrow", "psycopg")),
 }
 ENDINGS = (*FILES, _DUCKDB)
-"""The endings of files that can be written."""
+"""File name endings that can be written."""
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """A destination that was checked and can be opened.
+    """A checked destination, ready to open.
 
     Attributes:
         kind: `-`, the ending of a file's name, or `postgresql`.
         path: The file, or None.
-        url: The database's URL as libpq takes it, or empty. Holds a password, maybe.
-        table: The table of a database.
+        url: URL of the database for libpq, or empty. May contain a password.
+        table: Table of a database.
     """
 
     kind: str
@@ -48,20 +48,20 @@ class Destination(msgspec.Struct, frozen=True):
     table: str = DEFAULT_TABLE
 
     @property
-    def tables(self) -> bool:
-        """Whether it takes record batches, not JSON lines."""
-        return self.kind in _NEEDED
+    def reads_arrow(self) -> bool:
+        """True if the destination reads record batches, False if it reads JSON lines."""
+        return self.kind in _REQUIREMENTS
 
     def open(self, endpoint: Endpoint) -> Sink:
-        """Open it; nothing of it is seen by others before it is finished.
+        """Open the destination. Other programs see no row before `commit`.
 
         Args:
-            endpoint: The endpoint whose rows it will get.
+            endpoint: The endpoint whose rows will be written.
 
         Raises:
-            ExportRefusedError: It does not fit.
-            ExportError: It cannot be reached.
-            OSError: It cannot be written.
+            ExportRefusedError: An existing table does not fit the rows.
+            ExportError: The database cannot be reached.
+            OSError: The file cannot be written.
         """
         if self.kind == "postgresql":
             from .postgres import PostgresTable  # noqa: PLC0415 - an extra
@@ -79,54 +79,57 @@ class Destination(msgspec.Struct, frozen=True):
         return f"Destination({self.kind!r}, {self.path!r}, table={self.table!r})"  # no URL
 
 
-def destinations(
+def parse_destinations(
     texts: Iterable[str], *, table: str | None = None, journal: Path | None = None
 ) -> list[Destination]:
-    """Read and check destinations.
+    """Parse and check destinations.
 
     Args:
-        texts: As given: a path, a database URL, `-`.
-        table: The table of every database among them; else `?table=` of its URL, else `items`.
-        journal: The journal, which none of them may be.
+        texts: Destinations as typed: paths, database URLs, `-`.
+        table: Table of every database among them; by default `?table=` of its URL, else `items`.
+        journal: The journal, which must not be overwritten.
 
     Returns:
-        One for each.
+        The destinations, in the same order.
 
     Raises:
-        ExportRefusedError: One of them cannot be; the message says why and what can be done.
+        ExportRefusedError: A destination cannot be used; the message says why and what to do.
     """
-    found = [destination(text, table=table) for text in texts]
-    if not found:
+    destinations = [parse_destination(text, table=table) for text in texts]
+    if not destinations:
         raise ExportRefusedError("no destination: give --to a file, a database URL, or -")
-    places: set[object] = set()
-    for one in found:
-        place = one.path.resolve() if one.path else (one.kind, one.url, one.table)
-        if place in places:
-            raise ExportRefusedError(f"{one.path or one.kind} is given twice")
-        places.add(place)
-        if journal is not None and one.path is not None and overwrites(one.path, journal):
-            raise ExportRefusedError(f"{one.path} is the journal itself")
-    if table is not None and not any(one.kind in (_DUCKDB, "postgresql") for one in found):
-        raise ExportRefusedError("--table is for databases: no destination is one")
-    return found
+    targets: set[object] = set()
+    for destination in destinations:
+        path = destination.path
+        target = path.resolve() if path else (destination.kind, destination.url, destination.table)
+        if target in targets:
+            raise ExportRefusedError(f"{path or destination.kind} is given twice")
+        targets.add(target)
+        if journal is not None and path is not None and overwrites_journal(path, journal):
+            raise ExportRefusedError(f"{path} is the journal itself: name another file")
+    if table is not None and not any(d.kind in (_DUCKDB, "postgresql") for d in destinations):
+        raise ExportRefusedError("--table needs a database, and no destination is a database")
+    return destinations
 
 
-def destination(text: str, *, table: str | None = None) -> Destination:
-    """Read and check one destination; see `destinations`."""
+def parse_destination(text: str, *, table: str | None = None) -> Destination:
+    """Parse and check one destination; see `parse_destinations`."""
     if text == "-":
         return Destination("-")
     if text.startswith(_POSTGRES):
         return _postgres(text, table)
     if "://" in text:
         scheme = text.partition("://")[0][:20]
-        raise ExportRefusedError(f"{scheme}:// is no destination: databases are postgresql://...")
+        raise ExportRefusedError(
+            f"{scheme}:// is not supported: a database URL begins with postgresql://"
+        )
     path = Path(text).expanduser()
     kind = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
     if kind is None or path.name.lower() == kind:
         endings = ", ".join(ENDINGS)
         raise ExportRefusedError(
-            f"{text}: what to write is told by the ending: {endings}; or postgresql://..., or - "
-            "for JSON lines to standard output"
+            f"{text}: the file name must end with one of {endings}; or give postgresql://..., "
+            "or - for JSON lines to standard output"
         )
     _check_extra(kind, text)
     _check_folder(path)
@@ -137,46 +140,47 @@ def destination(text: str, *, table: str | None = None) -> Destination:
 
 def _postgres(text: str, table: str | None) -> Destination:
     _check_extra("postgresql", "postgresql://")
-    from .postgres import describe  # noqa: PLC0415 - an extra
-    from .postgres_table import identifier  # noqa: PLC0415 - as above
+    from .postgres import describe_url  # noqa: PLC0415 - an extra
+    from .postgres_table import table_identifier  # noqa: PLC0415 - as above
 
-    # What is not ours stays as it was typed: libpq reads "+" and empty hosts in its own way.
+    # All other options stay as typed: libpq has its own reading of "+" and of empty hosts.
     base, _, query = text.partition("?")
     options = [option for option in query.split("&") if option]
-    rest = "&".join(option for option in options if not option.startswith(_TABLE))
-    named = [unquote(option[len(_TABLE) :]) for option in options if option.startswith(_TABLE)]
-    url = f"{base}?{rest}" if rest else base
-    describe(url)
-    chosen = table or (named[-1] if named else "") or DEFAULT_TABLE
-    identifier(chosen)
-    return Destination("postgresql", url=url, table=chosen)
+    libpq_options = "&".join(option for option in options if not option.startswith(_TABLE))
+    names = [unquote(option[len(_TABLE) :]) for option in options if option.startswith(_TABLE)]
+    url = f"{base}?{libpq_options}" if libpq_options else base
+    describe_url(url)
+    table = table or (names[-1] if names else "") or DEFAULT_TABLE
+    table_identifier(table)
+    return Destination("postgresql", url=url, table=table)
 
 
 def _check_extra(kind: str, text: str) -> None:
-    extra, modules = _NEEDED.get(kind, ("", ()))
+    extra, modules = _REQUIREMENTS.get(kind, ("", ()))
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise ExportRefusedError(
-            f"{text} needs {' and '.join(missing)}, which is not installed: "
+            f"{text} needs {' and '.join(missing)}, which {verb} not installed: "
             f'pip install "tmapi-async[{extra}]"'
         )
 
 
 def _check_log(path: Path) -> None:
-    # DuckDB would apply the old database's log to the new database.
+    # DuckDB would apply the log of the old database to the new database.
     log = path.resolve().with_name(path.resolve().name + ".wal")
     if log.exists():
         raise ExportRefusedError(
-            f"{path} is in use, or was not closed: {log.name} holds changes of its own. Close it, "
-            "or open and close it once with DuckDB"
+            f"{path} is in use or was not closed: {log.name} has changes that are not in it yet. "
+            "Close the database, or open and close it once with DuckDB"
         )
 
 
 def _check_folder(path: Path) -> None:
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise ExportRefusedError(f"{path}: there is no folder {folder}: make it first")
+        raise ExportRefusedError(f"{path}: the folder {folder} does not exist: create it first")
     if path.exists() and not path.is_file():
-        raise ExportRefusedError(f"{path} is there and is not a file")
+        raise ExportRefusedError(f"{path} exists and is not a file: name another file")
     if not os.access(folder, os.W_OK):
         raise ExportRefusedError(f"{path}: no permission to write to {folder}")

@@ -1,4 +1,4 @@
-"""A DuckDB database with one table of items, made anew by each export."""
+"""DuckDB destination: a database with one table of items, created anew by each export."""
 
 from __future__ import annotations
 
@@ -23,66 +23,69 @@ _GROUP_ROWS = 122_880
 
 
 class DuckDBFile:
-    """A database file that is put in place whole."""
+    """A database file that appears complete or not at all."""
 
     def __init__(self, path: Path, table: str, endpoint: Endpoint) -> None:
         self.to = str(path)
         self._table = _quoted(table)
-        self._json = ", ".join(
+        self._json_casts = ", ".join(
             f"{_quoted(name)}::JSON AS {_quoted(name)}" for name in json_columns(endpoint)
         )
         self._rows = 0
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = 0
-        self._place = AtomicFile(path)
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._atomic_file = AtomicFile(path)
         try:
-            self._connection = duckdb.connect(str(self._place.part))
+            self._connection = duckdb.connect(str(self._atomic_file.temporary))
             self._insert(item_schema(endpoint).empty_table(), "CREATE TABLE {table} AS {rows}")
         except BaseException:
-            self._place.remove()
+            self._atomic_file.discard()
             raise
 
     def write(self, rows: Rows) -> None:
-        """Take rows."""
+        """Write rows."""
         self._rows += rows.chunk.rows
-        self._waiting.append(rows.batch)
-        self._waiting_rows += rows.batch.num_rows
-        if self._waiting_rows >= _GROUP_ROWS:
+        self._pending.append(rows.batch)
+        self._pending_rows += rows.batch.num_rows
+        if self._pending_rows >= _GROUP_ROWS:
             self._write_group()
 
     def _write_group(self) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - loaded by now
+        import pyarrow as pa  # noqa: PLC0415 - an extra, loaded by now
 
-        if self._waiting:
-            table = pa.Table.from_batches(self._waiting)
+        if self._pending:
+            table = pa.Table.from_batches(self._pending)
             self._insert(table, "INSERT INTO {table} {rows}")
-            self._waiting, self._waiting_rows = [], 0
+            self._pending, self._pending_rows = [], 0
 
     def _insert(self, rows: Any, statement: str) -> None:
         self._connection.register("tmapi_rows", rows)
-        # What is not its Arrow type: DuckDB can look inside JSON.
-        select = f"SELECT * REPLACE ({self._json}) FROM tmapi_rows"  # noqa: S608 - our own names
+        # Text columns with JSON become JSON columns, so that DuckDB can query inside them.
+        select = f"SELECT * REPLACE ({self._json_casts}) FROM tmapi_rows"  # noqa: S608 - our own names
         try:
             self._connection.execute(statement.format(table=self._table, rows=select))
         except duckdb.Error as error:
-            raise ExportError(f"{self.to}: {str(error).splitlines()[0]}") from None
+            raise self._error(error) from None
         self._connection.unregister("tmapi_rows")
 
-    def finish(self) -> DestinationResult:
-        """Make the file durable and put it in place."""
+    def commit(self) -> DestinationResult:
+        """Make the file durable and move it to its final path."""
         try:
             self._write_group()
             self._connection.execute("CHECKPOINT")
             self._connection.close()
         except duckdb.Error as error:
-            raise ExportError(f"{self.to}: {str(error).splitlines()[0]}") from None
-        return DestinationResult(to=self.to, rows=self._rows, bytes=self._place.put())
+            raise self._error(error) from None
+        return DestinationResult(to=self.to, rows=self._rows, bytes=self._atomic_file.commit())
 
-    def abandon(self) -> None:
-        """Leave what was there before."""
+    def abort(self) -> None:
+        """Discard the written rows; a previous file stays as it was."""
         with suppress(Exception):  # a full disk fails here again
             self._connection.close()
-        self._place.remove()
+        self._atomic_file.discard()
+
+    def _error(self, error: duckdb.Error) -> ExportError:
+        return ExportError(f"{self.to}: {str(error).splitlines()[0]}")
 
 
 def _quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which endpoint's rows an export is of: each has a schema of its own, so it is of one alone."""
+"""Choice of the endpoint to export: each endpoint has its own row schema, so one per export."""
 
 from __future__ import annotations
 
@@ -8,61 +8,62 @@ from tmapi_async.api.endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint
 from tmapi_async.api.items import Product
 from tmapi_async.errors import ExportRefusedError
 
-EXPORTED = {one.name: one for one in ENDPOINTS.values() if issubclass(one.item, Product)}
-"""Endpoints whose rows are products; what else a journal keeps (the category tree) is no row."""
+EXPORTED = {name: e for name, e in ENDPOINTS.items() if issubclass(e.item, Product)}
+"""Endpoints whose rows are products. Other pages of a journal (the category tree) have no rows."""
 
-_BY_ANY_NAME = {name: one for one in EXPORTED.values() for name in (one.name, one.short)}
+_BY_ANY_NAME = {name: e for e in EXPORTED.values() for name in (e.name, e.short)}
 
 
-def named(text: str) -> Endpoint:
-    """The endpoint of a short or a full name.
+def endpoint_named(text: str) -> Endpoint:
+    """Return the endpoint with this short or full name.
 
     Raises:
-        ExportRefusedError: There is none whose rows can be exported.
+        ExportRefusedError: No endpoint with rows has this name.
     """
-    found = _BY_ANY_NAME.get(text)
-    if found is None:
-        known = ", ".join(one.short for one in EXPORTED.values())
-        raise ExportRefusedError(f"there is no endpoint {text!r} with rows: give one of {known}")
-    return found
+    endpoint = _BY_ANY_NAME.get(text)
+    if endpoint is None:
+        known = ", ".join(e.short for e in EXPORTED.values())
+        raise ExportRefusedError(f"no endpoint with rows is named {text!r}: use one of {known}")
+    return endpoint
 
 
-def choose(held: Collection[str], wanted: str | None, where: str) -> Endpoint:
-    """The endpoint whose rows are meant.
+def choose_endpoint(available: Collection[str], requested: str | None, source: str) -> Endpoint:
+    """Choose the endpoint whose rows are exported.
 
     Args:
-        held: Names of the endpoints of the listings selected.
-        wanted: The short or full name asked for, or None.
-        where: What holds them, for the message (`"run 1 of the journal"`).
+        available: Names of the endpoints of the selected listings.
+        requested: Short or full name of the endpoint that the caller asked for, or None.
+        source: Where the listings are, for the message (`"run 1 of the journal"`).
 
     Returns:
-        That asked for; else the one paged endpoint among them, or the one at all; that of
-        `category/items` where there is no listing.
+        The requested endpoint. Without a request: the only paged endpoint among the available
+        ones, or the only endpoint at all, or `category/items` if there is no listing.
 
     Raises:
-        ExportRefusedError: There are several, none, or one that this version does not know.
+        ExportRefusedError: The requested endpoint is not available; or without a request there
+            are several endpoints, none with rows, or one that this version does not know.
     """
-    if wanted is not None:
-        found = named(wanted)
-        if found.name not in held:
-            raise ExportRefusedError(f"there is nothing of {found.name} in {where}")
-        return found
-    if not held:
+    if requested is not None:
+        endpoint = endpoint_named(requested)
+        if endpoint.name not in available:
+            raise ExportRefusedError(f"{source} has no listing of {endpoint.name}")
+        return endpoint
+    if not available:
         return CATEGORY_ITEMS
-    unknown = sorted(set(held) - ENDPOINTS.keys())
+    unknown = sorted(set(available) - ENDPOINTS.keys())
     if unknown:
         raise ExportRefusedError(
-            f"{where} holds listings of {', '.join(unknown)}, which this version of tmapi-async "
-            "does not know: upgrade it, or choose another endpoint (--endpoint)"
+            f"{source} has listings of {', '.join(unknown)}, which this version of tmapi-async "
+            "does not know: upgrade tmapi-async, or choose another endpoint (--endpoint)"
         )
-    found_here = [one for name, one in EXPORTED.items() if name in held]
-    candidates = [one for one in found_here if one.paged] or found_here
+    with_rows = [endpoint for name, endpoint in EXPORTED.items() if name in available]
+    candidates = [endpoint for endpoint in with_rows if endpoint.paged] or with_rows
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        raise ExportRefusedError(f"{where} holds no products, only {', '.join(sorted(held))}")
-    choices = ", ".join(f"{one.short} ({one.name})" for one in candidates)
+        raise ExportRefusedError(f"{source} has no products, only {', '.join(sorted(available))}")
+    choices = ", ".join(f"{endpoint.short} ({endpoint.name})" for endpoint in candidates)
     raise ExportRefusedError(
-        f"{where} holds rows of several endpoints, and each has a schema of its own: choose one "
-        f"with --endpoint: {choices}"
+        f"{source} has rows of several endpoints, and each endpoint has its own schema: choose "
+        f"one with --endpoint: {choices}"
     )

@@ -1,4 +1,4 @@
-"""One export: a journal is read once, and its rows go to every destination."""
+"""One export: reads a journal once and writes its rows to every destination."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tmapi_async.errors import ExportError
 from tmapi_async.journal.reader import JournalReader
 
 from .conversions import Conversions
-from .destinations import Destination, destinations
-from .selection import Scope, Selection, chunks, scope
+from .destinations import Destination, parse_destinations
+from .selection import Scope, Selection, read_chunks, resolve
 from .sinks import DestinationResult, Rows, Sink
 
 
 class ExportProgress(msgspec.Struct, frozen=True):
-    """How far an export is.
+    """Progress of an export.
 
     Attributes:
-        pages: Pages read so far; those of both readings, for unique items.
-        of: Pages to be read, as far as can be told: fewer where `since` selects some.
+        pages: Pages read so far; for unique items, of both readings.
+        of: Pages to read; an upper bound if `since` is given.
         rows: Rows written so far.
-        seconds: Since it began.
+        seconds: Seconds since the export began.
     """
 
     pages: int
@@ -36,33 +36,33 @@ class ExportProgress(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         speed = self.rows / self.seconds if self.seconds else 0.0
         return (
-            f"{self.pages:,} of {self.of:,} pages read, {self.rows:,} rows, "
-            f"{speed:,.0f} a second, {self.seconds:.0f} s"
+            f"{self.pages:,} of {self.of:,} pages read, {self.rows:,} rows written, "
+            f"{speed:,.0f} rows per second, {self.seconds:.0f} s"
         )
 
 
 class ExportSummary(msgspec.Struct, kw_only=True):
-    """What an export did.
+    """Result of an export.
 
     Attributes:
         journal: The journal.
         run: The run that was read, or None for all.
-        endpoint: Name of the endpoint whose rows were read; empty before that is known.
-        listings_unfinished: Listings selected that have not been walked to their end: there is
-            more to come.
-        listings_failed: Listings selected that failed: some of their pages are missing.
-        pages: Pages that rows were taken from.
+        endpoint: Name of the endpoint whose rows were read; empty before it is known.
+        listings_unfinished: Selected listings that were not walked to their end: more rows will
+            come.
+        listings_failed: Selected listings that failed: some of their pages are missing.
+        pages: Pages whose rows were exported.
         rows: Rows written to each destination.
-        rejects: Rows of those pages that today's models cannot decode; the journal keeps them.
-        unread: Column to how many of its values are null although something was sent; what was
-            sent stands in its `..._text`.
-        bounds: Column to how many of its values were sent as something that says more than the
-            number (`"100000+"`), which stands there too.
-        seconds: How long it took.
-        rows_per_second: Rows a second.
-        stopped_by: None, `signal`, `disk`, or `error`: then nothing is in place but what is in
-            `destinations`.
-        destinations: What is in place.
+        rejects: Rows of these pages that the present models cannot decode; the journal keeps them.
+        unread: Column -> number of values that are null although the API sent something. The text
+            that was sent is in the column `..._text`.
+        bounds: Column -> number of values that are not plain numbers (`"100000+"`). Their text is
+            in the column `..._text` too.
+        seconds: Duration of the export.
+        rows_per_second: Rows written per second.
+        stopped_by: None, `signal`, `disk` or `error`. If it is set, only the destinations in
+            `destinations` were changed.
+        destinations: Results of the completed destinations.
     """
 
     journal: str
@@ -82,16 +82,16 @@ class ExportSummary(msgspec.Struct, kw_only=True):
 
 
 class Export:
-    """An export that is checked and ready to run.
+    """A checked export, ready to run.
 
     Args:
         path: The journal.
         to: Destinations: paths, database URLs, `-`.
-        selection: What of the journal is wanted.
-        table: The table of every database among the destinations, if not theirs.
+        selection: The part of the journal to export; the latest run by default.
+        table: Table of every database among the destinations, in place of their own.
 
     Raises:
-        ExportRefusedError: A destination cannot be; nothing was read.
+        ExportRefusedError: A destination cannot be used; nothing was read.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class Export:
     ) -> None:
         self._path = Path(path).expanduser()
         self._selection = selection or Selection()
-        self._to: list[Destination] = destinations(to, table=table, journal=self._path)
+        self._to: list[Destination] = parse_destinations(to, table=table, journal=self._path)
         self._conversions = Conversions()
         self._scope: Scope | None = None
-        self._began = time.monotonic()
-        self._read = 0
+        self._started_at = time.monotonic()
+        self._pages_read = 0
         self.summary = ExportSummary(journal=str(self._path))
 
     @property
     def run_read(self) -> str:
-        """Which run is read, in words; empty before `run`."""
-        return self._scope.about if self._scope else ""
+        """The run or runs that are read, for a message; empty before `run` is called."""
+        return self._scope.description if self._scope else ""
 
     def run(self, on_progress: Callable[[ExportProgress], None] = lambda _: None) -> ExportSummary:
         """Read the journal and write every destination.
@@ -123,85 +123,85 @@ class Export:
             on_progress: Called after every few thousand rows.
 
         Returns:
-            What was done; also in `summary`, which is kept true when this raises.
+            The result. `summary` has the same values, also after an exception.
 
         Raises:
             JournalError: The journal cannot be read.
-            ExportRefusedError: Nothing like that is in it, or a table does not fit.
-            ExportError: A destination failed; those not in `summary.destinations` are as before.
+            ExportRefusedError: The journal has no such rows, or a table does not fit them.
+            ExportError: A destination failed; those not in `summary.destinations` are unchanged.
         """
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         open_sinks: list[Sink] = []
         try:
             with JournalReader(self._path) as reader:
-                self._scope = scope(reader, self._selection)
-                self._about(self._scope)
-                for one in self._to:
-                    open_sinks.append(one.open(self._scope.endpoint))  # noqa: PERF401 - one that fails leaves the others open
+                self._scope = resolve(reader, self._selection)
+                self._describe(self._scope)
+                for destination in self._to:
+                    open_sinks.append(destination.open(self._scope.endpoint))  # noqa: PERF401 - if one fails, those opened before must be in the list
                 self._write(reader, self._scope, open_sinks, on_progress)
             while open_sinks:
-                self.summary.destinations.append(open_sinks[0].finish())
+                self.summary.destinations.append(open_sinks[0].commit())
                 del open_sinks[0]
         except BaseException as error:
-            self.summary.stopped_by = _stopped_by(error)
+            self.summary.stopped_by = _stop_reason(error)
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-                raise _could_not_write(error, open_sinks) from None
+                raise _write_error(error, open_sinks) from None
             raise
         finally:
             for sink in open_sinks:
-                sink.abandon()
-            self._close()
+                sink.abort()
+            self._end()
         return self.summary
 
-    def _about(self, found: Scope) -> None:
-        self.summary.run = found.run.id if found.run else None
-        self.summary.endpoint = found.endpoint.name
-        self.summary.listings_unfinished = found.unfinished
-        self.summary.listings_failed = found.failed
+    def _describe(self, scope: Scope) -> None:
+        self.summary.run = scope.run.id if scope.run else None
+        self.summary.endpoint = scope.endpoint.name
+        self.summary.listings_unfinished = scope.unfinished
+        self.summary.listings_failed = scope.failed
 
     def _write(
         self,
         reader: JournalReader,
-        found: Scope,
+        scope: Scope,
         sinks: list[Sink],
         on_progress: Callable[[ExportProgress], None],
     ) -> None:
         summary = self.summary
-        tables = any(one.tables for one in self._to)
+        arrow = any(destination.reads_arrow for destination in self._to)
 
-        def tick(pages: int) -> None:
-            self._read += pages
-            of = max(found.pages * (2 if found.unique else 1), self._read)
-            seconds = time.monotonic() - self._began
-            on_progress(ExportProgress(self._read, of, summary.rows, seconds))
+        def on_pages(pages: int) -> None:
+            self._pages_read += pages
+            total = max(scope.pages * (2 if scope.unique else 1), self._pages_read)
+            seconds = time.monotonic() - self._started_at
+            on_progress(ExportProgress(self._pages_read, total, summary.rows, seconds))
 
-        for chunk in chunks(reader, found, tick=tick):
-            rows = Rows(chunk, self._conversions, tables=tables)
+        for chunk in read_chunks(reader, scope, on_pages=on_pages):
+            rows = Rows(chunk, self._conversions, arrow=arrow)
             for sink in sinks:
                 sink.write(rows)
             summary.pages += len(chunk.pages)
             summary.rows += chunk.rows
             summary.rejects += chunk.rejects
-            tick(len(chunk.pages))
+            on_pages(len(chunk.pages))
 
-    def _close(self) -> None:
-        summary, seconds = self.summary, time.monotonic() - self._began
+    def _end(self) -> None:
+        summary, seconds = self.summary, time.monotonic() - self._started_at
         summary.unread, summary.bounds = self._conversions.unread, self._conversions.bounds
         summary.seconds = round(seconds, 3)
         summary.rows_per_second = round(summary.rows / seconds, 1) if seconds else 0.0
 
 
-def _stopped_by(error: BaseException) -> str:
+def _stop_reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "signal"
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return "disk" if full else "error"
 
 
-def _could_not_write(error: OSError, sinks: list[Sink]) -> ExportError:
-    left = ", ".join(sink.to for sink in sinks) or "the destination"
+def _write_error(error: OSError, sinks: list[Sink]) -> ExportError:
+    names = ", ".join(sink.to for sink in sinks) or "the destination"
     reason = error.strerror or type(error).__name__
-    return ExportError(f"cannot write {left}: {reason}; what was there before still is")
+    return ExportError(f"cannot write {names}: {reason}; nothing there was changed")
 
 
 def export_journal(
@@ -212,7 +212,7 @@ def export_journal(
     table: str | None = None,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportSummary:
-    """Write what a journal holds to files and databases, reading it once.
+    """Write the items of a journal to files and databases, reading the journal once.
 
     Works while a harvest writes to the journal. Needs the extra `export` for Parquet, CSV and
     DuckDB, and `postgres` for Postgres.
@@ -221,16 +221,16 @@ def export_journal(
         path: The journal.
         to: Destinations: paths ending in `.parquet`, `.csv`, `.jsonl`, `.jsonl.zst` or `.duckdb`,
             `postgresql://` URLs, `-` for JSON lines to standard output.
-        selection: What of the journal is wanted; the latest run if left out.
-        table: The table of every database among them; else `?table=` of its URL, else `items`.
+        selection: The part of the journal to export; the latest run by default.
+        table: Table of every database among them; by default `?table=` of its URL, else `items`.
         on_progress: Called after every few thousand rows.
 
     Returns:
-        What was done.
+        The result.
 
     Raises:
-        ExportRefusedError: It cannot be done; nothing was written.
-        ExportError: A destination failed; it is as it was before.
+        ExportRefusedError: The export is not possible; nothing was written.
+        ExportError: A destination failed and is unchanged.
         JournalError: The journal cannot be read.
     """
     return Export(path, to, selection, table=table).run(on_progress)

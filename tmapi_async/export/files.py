@@ -1,4 +1,4 @@
-"""Files: Parquet, CSV, JSON lines; and standard output."""
+"""File destinations (Parquet, CSV, JSON lines) and standard output."""
 
 from __future__ import annotations
 
@@ -16,48 +16,49 @@ from .atomic_file import AtomicFile
 from .sinks import DestinationResult, Rows
 
 GROUP_ROWS = 65_536
-"""Rows of a Parquet row group: readers skip or share out whole groups; some 35 MB in memory."""
+"""Rows of a Parquet row group. Readers skip or share whole groups; one takes some 35 MB of memory
+while it is collected."""
 
 _ZSTD_LEVEL = 3
 
 
 class FileSink:
-    """A file that is put in place whole, of the rows of one endpoint."""
+    """A file with the rows of one endpoint, which appears complete or not at all."""
 
     def __init__(self, path: Path, endpoint: Endpoint) -> None:
         self.to = str(path)
         self.endpoint = endpoint
         self._rows = 0
-        self._place = AtomicFile(path)
-        self._file: BinaryIO = self._place.part.open("wb")
+        self._atomic_file = AtomicFile(path)
+        self._file: BinaryIO = self._atomic_file.temporary.open("wb")
 
     def write(self, rows: Rows) -> None:
-        """Take rows."""
+        """Write rows."""
         self._rows += rows.chunk.rows
         self._write(rows)
 
     def _write(self, rows: Rows) -> None:
         self._file.write(rows.lines)
 
-    def _end(self) -> None:
-        """Write what the form ends with."""
+    def _write_end(self) -> None:
+        """Write the end of the file format."""
 
-    def finish(self) -> DestinationResult:
-        """Make the file durable and put it in place."""
-        self._end()
+    def commit(self) -> DestinationResult:
+        """Make the file durable and move it to its final path."""
+        self._write_end()
         self._file.close()
-        return DestinationResult(to=self.to, rows=self._rows, bytes=self._place.put())
+        return DestinationResult(to=self.to, rows=self._rows, bytes=self._atomic_file.commit())
 
-    def abandon(self) -> None:
-        """Leave what was there before."""
+    def abort(self) -> None:
+        """Discard the written rows; a previous file stays as it was."""
         with suppress(Exception):  # a full disk fails here again
-            self._drop()
+            self._abandon_writer()
         with suppress(Exception):
             self._file.close()
-        self._place.remove()
+        self._atomic_file.discard()
 
-    def _drop(self) -> None:
-        """Let go of what writes to the file."""
+    def _abandon_writer(self) -> None:
+        """Release the format's writer without a complete file."""
 
 
 class JsonLinesFile(FileSink):
@@ -75,7 +76,7 @@ class JsonLinesZstdFile(FileSink):
     def _write(self, rows: Rows) -> None:
         self._frame.write(rows.lines)
 
-    def _end(self) -> None:
+    def _write_end(self) -> None:
         self._frame.close()  # type: ignore[no-untyped-call]
 
 
@@ -88,56 +89,57 @@ class ParquetFile(FileSink):
         from .arrow import item_schema  # noqa: PLC0415 - as above
 
         super().__init__(path, endpoint)
-        self._waiting: list[Any] = []
-        self._waiting_rows = 0
+        self._pending: list[Any] = []
+        self._pending_rows = 0
         self._writer = pq.ParquetWriter(self._file, item_schema(endpoint), compression="zstd")
 
     def _write(self, rows: Rows) -> None:
-        self._waiting.append(rows.batch)
-        self._waiting_rows += rows.batch.num_rows
-        if self._waiting_rows >= GROUP_ROWS:
+        self._pending.append(rows.batch)
+        self._pending_rows += rows.batch.num_rows
+        if self._pending_rows >= GROUP_ROWS:
             self._write_group()
 
     def _write_group(self) -> None:
         import pyarrow as pa  # noqa: PLC0415 - as above
 
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting))
-            self._waiting, self._waiting_rows = [], 0
+        if self._pending:
+            self._writer.write_table(pa.Table.from_batches(self._pending))
+            self._pending, self._pending_rows = [], 0
 
-    def _end(self) -> None:
+    def _write_end(self) -> None:
         self._write_group()
         self._writer.close()
 
-    def _drop(self) -> None:
+    def _abandon_writer(self) -> None:
         try:
             self._writer.close()
         finally:
-            self._writer.is_open = False  # else it tries again when it is collected, and complains
+            # Otherwise the writer tries to close again when it is collected, and prints an error.
+            self._writer.is_open = False
 
 
 class CsvFile(FileSink):
-    """CSV that a spreadsheet can open without running anything of it."""
+    """CSV that a spreadsheet can open without running any cell as a formula."""
 
     def __init__(self, path: Path, endpoint: Endpoint) -> None:
         from pyarrow import csv  # noqa: PLC0415 - an extra, and slow to import
 
         from .arrow import item_schema  # noqa: PLC0415 - as above
-        from .csv_safety import csv_schema, for_spreadsheets  # noqa: PLC0415 - as above
+        from .csv_safety import csv_schema, spreadsheet_batch  # noqa: PLC0415 - as above
 
         super().__init__(path, endpoint)
-        self._harmless = for_spreadsheets
+        self._spreadsheet_batch = spreadsheet_batch
         self._writer = csv.CSVWriter(self._file, csv_schema(item_schema(endpoint)))
 
     def _write(self, rows: Rows) -> None:
-        self._writer.write_batch(self._harmless(rows.batch))
+        self._writer.write_batch(self._spreadsheet_batch(rows.batch))
 
-    def _end(self) -> None:
+    def _write_end(self) -> None:
         self._writer.close()
 
 
 class StandardOutput:
-    """JSON lines to standard output; what was written stays written."""
+    """JSON lines to standard output. Written rows cannot be taken back."""
 
     to = "-"
 
@@ -149,19 +151,19 @@ class StandardOutput:
         """Write rows.
 
         Raises:
-            BrokenPipeError: The reader has gone.
+            BrokenPipeError: The reader has closed the pipe.
         """
-        left = memoryview(rows.lines)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        unwritten = memoryview(rows.lines)
+        while unwritten:
+            unwritten = unwritten[os.write(self._descriptor, unwritten) :]
         self._rows += rows.chunk.rows
 
-    def finish(self) -> DestinationResult:
-        """Nothing is left to be done."""
+    def commit(self) -> DestinationResult:
+        """Return the result; every row is written by now."""
         return DestinationResult(to=self.to, rows=self._rows)
 
-    def abandon(self) -> None:
-        """Nothing can be taken back."""
+    def abort(self) -> None:
+        """Do nothing: written rows cannot be taken back."""
 
 
 FILES: dict[str, type[FileSink]] = {
@@ -170,4 +172,4 @@ FILES: dict[str, type[FileSink]] = {
     ".parquet": ParquetFile,
     ".csv": CsvFile,
 }
-"""Ending of a file's name to what writes it."""
+"""File name ending -> class of the destination."""

@@ -1,11 +1,12 @@
-"""A table of a Postgres database: one transaction copies the rows in and merges them.
+"""Postgres destination: copies the rows of an export and merges them in one transaction.
 
-Rows go into a temporary table by COPY, and from there into the table by one statement. So others
-see all of an export or nothing of it, and whatever ends it early leaves the table as it was.
+COPY writes the rows to a temporary table, and one statement merges them into the table. Other
+sessions therefore see all of an export or nothing, and an interrupted export leaves the table
+unchanged.
 
-psycopg and not asyncpg: an export has no event loop, and libpq understands every URL, `PGPASSFILE`
-and service file that `psql` does. psycopg is under the LGPL, which asks nothing of a program that
-imports it unchanged, as an extra.
+The driver is psycopg and not asyncpg: an export has no event loop, and libpq understands every URL,
+`PGPASSFILE` and service file that `psql` does. psycopg's licence (LGPL) has no conditions for a
+program that imports it unchanged, as an optional extra.
 """
 
 from __future__ import annotations
@@ -28,8 +29,14 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportError, ExportRefusedError
 
 from .arrow import json_columns
-from .csv_safety import without_nul
-from .postgres_table import KEY, columns, create_or_check, definition, identifier
+from .csv_safety import replace_nul
+from .postgres_table import (
+    KEY,
+    column_definitions,
+    create_or_check,
+    table_columns,
+    table_identifier,
+)
 from .sinks import DestinationResult, Rows
 
 _CONNECT_SECONDS = 15
@@ -37,69 +44,69 @@ _HIDDEN = "[password]"
 
 _STAGE = "CREATE TEMPORARY TABLE {stage} ({columns}, seq bigserial) ON COMMIT DROP"
 _COPY = "COPY {stage} ({names}) FROM STDIN (FORMAT csv)"
-# The latest sighting stays: what was seen earlier than what the table has changes nothing, and so
-# does what the table has already.
+# The table keeps the latest sighting. Rows that are older than the table's row, or equal to it,
+# change nothing.
 _MERGE = """
 WITH latest AS (
     SELECT DISTINCT ON ({key}) {names} FROM {stage} ORDER BY {key}, seq DESC
 ), merged AS (
-    INSERT INTO {table} AS held ({names}) SELECT {names} FROM latest
+    INSERT INTO {table} AS existing ({names}) SELECT {names} FROM latest
     ON CONFLICT ({key}) DO UPDATE SET ({names}) = ROW ({new})
-    WHERE held.fetched_at <= EXCLUDED.fetched_at AND ({old}) IS DISTINCT FROM ({new})
-    RETURNING held.xmax = 0 AS inserted
+    WHERE existing.fetched_at <= EXCLUDED.fetched_at AND ({old}) IS DISTINCT FROM ({new})
+    RETURNING existing.xmax = 0 AS inserted
 )
 SELECT (SELECT count(*) FROM latest), count(*) FILTER (WHERE inserted),
        count(*) FILTER (WHERE NOT inserted)
 FROM merged
 """
-_TEXT = csv.WriteOptions(include_header=False)
+_CSV_OPTIONS = csv.WriteOptions(include_header=False)
 
 
-def describe(url: str) -> str:
-    """A database URL for people: who, where and which database; no password, no options.
+def describe_url(url: str) -> str:
+    """Return a database URL for messages: user, host, port and database, without the password.
 
     Raises:
-        ExportRefusedError: It is no such URL; the message does not show it.
+        ExportRefusedError: libpq cannot parse the URL. The message does not contain the URL.
     """
     try:
-        found = conninfo_to_dict(url)
+        parts = conninfo_to_dict(url)
     except psycopg.Error:
-        # What libpq says about a URL may quote it, password included.
+        # The message of libpq may quote the URL with its password.
         raise ExportRefusedError(
-            "the database URL cannot be read: it must be like postgresql://USER@HOST:PORT/DATABASE "
-            "(percent-encode what is special in a user's name or password)"
+            "the database URL cannot be read: write it like postgresql://USER@HOST:PORT/DATABASE "
+            "and percent-encode special characters in the user name and the password"
         ) from None
-    user = f"{found['user']}@" if found.get("user") else ""
-    port = f":{found['port']}" if found.get("port") else ""
-    return f"postgresql://{user}{found.get('host') or ''}{port}/{found.get('dbname') or ''}"
+    user = f"{parts['user']}@" if parts.get("user") else ""
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"postgresql://{user}{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
 
 
 class PostgresTable:
-    """A table that gets the rows of an export in one transaction.
+    """A table that receives the rows of an export in one transaction.
 
     Args:
-        url: A URL as libpq takes it.
-        table: The table, with its schema if it is not in the search path.
-        endpoint: The endpoint whose rows it gets.
+        url: URL for libpq.
+        table: The table, with its schema if the schema is not in the search path.
+        endpoint: The endpoint whose rows are written.
 
     Raises:
-        ExportRefusedError: The table does not fit.
-        ExportError: The server cannot be reached, or refuses.
+        ExportRefusedError: The table does not fit the rows.
+        ExportError: The server cannot be reached, or refuses a statement.
     """
 
     def __init__(self, url: str, table: str, endpoint: Endpoint) -> None:
-        self.to = f"{describe(url)} table {table}"
-        given = conninfo_to_dict(url)
-        self._secret = str(given.get("password") or "")
+        self.to = f"{describe_url(url)} table {table}"
+        settings = conninfo_to_dict(url)
+        self._secret = str(settings.get("password") or "")
         self._table = table
         self._endpoint = endpoint
         self._rows = 0
-        with ExitStack() as stack, self._told("nothing was written"):
+        with ExitStack() as stack, self._errors("nothing was written"):
             self._connection = psycopg.connect(
                 url,
                 application_name="tmapi export",
-                connect_timeout=given.get("connect_timeout") or _CONNECT_SECONDS,
-                prepare_threshold=None,  # poolers that share sessions know no prepared statements
+                connect_timeout=settings.get("connect_timeout") or _CONNECT_SECONDS,
+                prepare_threshold=None,  # pools that share sessions lose prepared statements
             )
             stack.callback(self._connection.close)
             self._cursor = self._connection.cursor()
@@ -112,16 +119,16 @@ class PostgresTable:
     def write(self, rows: Rows) -> None:
         """Copy rows into the temporary table."""
         self._rows += rows.chunk.rows
-        with self._told("the table is as it was; run the same again"):
+        with self._errors("the table is unchanged; run the same command again"):
             self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 
-    def finish(self) -> DestinationResult:
-        """Merge and commit."""
-        with self._told("the table is as it was; run the same again"):
+    def commit(self) -> DestinationResult:
+        """Merge the rows into the table and commit."""
+        with self._errors("the table is unchanged; run the same command again"):
             self._copying.close()
             self._cursor.execute(self._sql(_MERGE))
             latest, inserted, updated = self._cursor.fetchone() or (0, 0, 0)
-        with self._told("it cannot be told whether that was committed; run the same again"):
+        with self._errors("the rows may or may not be committed; run the same command again"):
             self._connection.commit()
             self._connection.close()
         return DestinationResult(
@@ -132,66 +139,67 @@ class PostgresTable:
             unchanged=latest - inserted - updated,
         )
 
-    def abandon(self) -> None:
-        """Leave the table as it was."""
-        with suppress(Exception):  # the server may be gone: then it has rolled back by itself
-            # Closed without leaving COPY, the connection is cut and the server rolls back.
+    def abort(self) -> None:
+        """Close the connection; the server rolls back and the table is unchanged."""
+        with suppress(Exception):  # if the server is gone, it has rolled back by itself
+            # Closing in the middle of COPY cuts the connection, and the server rolls back.
             self._connection.close()
 
     def _sql(self, text: str) -> sql.Composed:
-        names = [sql.Identifier(column.name) for column in columns(self._endpoint)]
+        names = [sql.Identifier(column.name) for column in table_columns(self._endpoint)]
 
-        def listed(prefix: str) -> sql.Composed:
+        def joined(prefix: str) -> sql.Composed:
             return sql.SQL(", ").join(sql.SQL(prefix) + name for name in names)
 
         return sql.SQL(text).format(
             stage=sql.Identifier("pg_temp", "tmapi_stage"),
-            table=identifier(self._table),
-            columns=definition(self._endpoint, required=False),
-            names=listed(""),
-            old=listed("held."),
-            new=listed("EXCLUDED."),
+            table=table_identifier(self._table),
+            columns=column_definitions(self._endpoint, required=False),
+            names=joined(""),
+            old=joined("existing."),
+            new=joined("EXCLUDED."),
             key=sql.SQL(", ").join(map(sql.Identifier, KEY)),
         )
 
     @contextmanager
-    def _told(self, state: str) -> Iterator[None]:
+    def _errors(self, consequence: str) -> Iterator[None]:
+        """Raise errors of the database as `ExportError`, without the password."""
         try:
             yield
         except psycopg.Error as error:
-            said = " ".join(str(error).split()) or type(error).__name__
+            message = " ".join(str(error).split()) or type(error).__name__
             for secret in {self._secret, unquote(self._secret)} - {""}:
-                said = said.replace(secret, _HIDDEN)
-            raise ExportError(f"{self.to}: {said}; {state}") from None
+                message = message.replace(secret, _HIDDEN)
+            raise ExportError(f"{self.to}: {message}; {consequence}") from None
 
 
 def _csv(batch: pa.RecordBatch, json_names: tuple[str, ...]) -> bytes:
     arrays = [
-        without_nul(column) if pa.types.is_string(column.type) else column
+        replace_nul(column) if pa.types.is_string(column.type) else column
         for column in batch.columns
     ]
     for name in json_names:
-        place = batch.schema.get_field_index(name)
-        arrays[place] = _storable(batch.column(place))
+        index = batch.schema.get_field_index(name)
+        arrays[index] = _jsonb_texts(batch.column(index))
     text = io.BytesIO()
-    csv.write_csv(pa.RecordBatch.from_arrays(arrays, schema=batch.schema), text, _TEXT)
+    csv.write_csv(pa.RecordBatch.from_arrays(arrays, schema=batch.schema), text, _CSV_OPTIONS)
     return text.getvalue()
 
 
-def _storable(column: pa.Array) -> pa.Array:
-    """JSON without U+0000, which jsonb cannot hold."""
+def _jsonb_texts(column: pa.Array) -> pa.Array:
+    """Replace U+0000 in JSON: jsonb does not accept it."""
     if column.null_count == len(column):
         return column
     return pa.array(
         [
-            _clean(text) if text is not None and "\\u0000" in text else text
+            _jsonb_text(text) if text is not None and "\\u0000" in text else text
             for text in column.to_pylist()
         ],
         pa.string(),
     )
 
 
-def _clean(text: str) -> str:
+def _jsonb_text(text: str) -> str:
     def cleaned(value: Any) -> Any:
         if isinstance(value, str):
             return value.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""The Postgres table of items: what it must look like, and what is wrong with one that does not."""
+"""The Postgres table of items: its definition, and checks of an existing table against it."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
 class PostgresColumn(msgspec.Struct, frozen=True):
-    """A column as the table must have it.
+    """A required column of the table.
 
     Attributes:
-        name: Its name.
-        type: Its SQL type.
-        required: Whether it is never null.
+        name: Name of the column.
+        type: SQL type.
+        required: True if the value is never null.
     """
 
     name: str
     type: str
     required: bool
 
-    def takes(self, found: str) -> bool:
-        """Whether a column of another type holds every value of this one, unchanged."""
-        if found == self.type or (self.type, found) in _WIDER:
+    def fits(self, existing_type: str) -> bool:
+        """Return True if a column of this type stores every value of the column unchanged."""
+        if existing_type == self.type or (self.type, existing_type) in _WIDER:
             return True
-        ours, theirs = _NUMERIC.fullmatch(self.type), _NUMERIC.fullmatch(found)
-        if not ours or not theirs:
+        needed, existing = _NUMERIC.fullmatch(self.type), _NUMERIC.fullmatch(existing_type)
+        if not needed or not existing:
             return False
-        (digits, places), (held, exact) = map(int, ours.groups()), map(int, theirs.groups())
-        return exact >= places and held - exact >= digits - places
+        precision, scale = map(int, needed.groups())
+        existing_precision, existing_scale = map(int, existing.groups())
+        return existing_scale >= scale and existing_precision - existing_scale >= precision - scale
 
 
 _WIDER = {
@@ -55,8 +56,8 @@ _WIDER = {
 
 
 @functools.cache
-def columns(endpoint: Endpoint) -> tuple[PostgresColumn, ...]:
-    """The columns of an item table, in the order of a row."""
+def table_columns(endpoint: Endpoint) -> tuple[PostgresColumn, ...]:
+    """Return the columns of an item table, in the order of a row."""
     return tuple(
         PostgresColumn(field.name, _type(field, endpoint), not field.nullable)
         for field in item_schema(endpoint)
@@ -75,27 +76,27 @@ def _type(field: pa.Field, endpoint: Endpoint) -> str:
     )
 
 
-def identifier(table: str) -> sql.Identifier:
-    """A table's name, with its schema if it has one (`shop.items`).
+def table_identifier(table: str) -> sql.Identifier:
+    """Return the SQL name of a table, with its schema if it has one (`shop.items`).
 
     Raises:
-        ExportRefusedError: It is no name.
+        ExportRefusedError: The text is not a table name.
     """
     parts = table.split(".")
     if not 1 <= len(parts) <= 2 or not all(parts) or "\0" in table:  # noqa: PLR2004 - schema, table
-        raise ExportRefusedError(f"{table!r} is no table: give NAME or SCHEMA.NAME")
+        raise ExportRefusedError(f"{table!r} is not a table name: write NAME or SCHEMA.NAME")
     return sql.Identifier(*parts)
 
 
-def definition(endpoint: Endpoint, *, required: bool = True) -> sql.Composable:
-    """The columns as `CREATE TABLE` takes them."""
+def column_definitions(endpoint: Endpoint, *, required: bool = True) -> sql.Composable:
+    """Return the column definitions for `CREATE TABLE`."""
     return sql.SQL(", ").join(
         sql.SQL("{} {} {}").format(
             sql.Identifier(column.name),
             sql.SQL(column.type),
             sql.SQL("NOT NULL" if required and column.required else ""),
         )
-        for column in columns(endpoint)
+        for column in table_columns(endpoint)
     )
 
 
@@ -114,60 +115,62 @@ GROUP BY indexrelid
 
 
 def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint) -> None:
-    """Create the table if there is none; otherwise check that rows fit it.
+    """Create the table if it does not exist; otherwise check that it fits the rows.
 
     Raises:
-        ExportRefusedError: They do not; the message names the column.
+        ExportRefusedError: The table does not fit; the message names the column.
     """
-    name = identifier(table)
-    # Two exports that begin together must not both create it, nor lock its rows crosswise.
+    name = table_identifier(table)
+    # Two exports that begin together must not both create the table, nor deadlock on its rows.
     cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"tmapi {table}"])
     cursor.execute("SELECT to_regclass(%s)::oid", [name.as_string(cursor)])
-    found = (cursor.fetchone() or (None,))[0]
-    if found is None:
+    table_id = (cursor.fetchone() or (None,))[0]
+    if table_id is None:
         key = sql.SQL(", ").join(map(sql.Identifier, KEY))
         create = "CREATE TABLE {} ({}, PRIMARY KEY ({}))"
-        cursor.execute(sql.SQL(create).format(name, definition(endpoint), key))
+        cursor.execute(sql.SQL(create).format(name, column_definitions(endpoint), key))
         return
-    cursor.execute(_COLUMNS, [found])
-    held = {column: rest for column, *rest in cursor.fetchall()}
-    cursor.execute(_KEYS, [found])
+    cursor.execute(_COLUMNS, [table_id])
+    existing = {column: traits for column, *traits in cursor.fetchall()}
+    cursor.execute(_KEYS, [table_id])
     keys = [sorted(names) for (names,) in cursor.fetchall()]
-    wrong = next(misfits(endpoint, held, keys), None)
-    if wrong:
+    problem = next(mismatches(endpoint, existing, keys), None)
+    if problem:
         raise ExportRefusedError(
-            f"the table {table} does not fit: {wrong}. Mend that, or name another table (--table); "
-            "nothing was written"
+            f"the table {table} does not fit: {problem}. Change the table, or name another one "
+            "(--table); nothing was written"
         )
 
 
-def misfits(endpoint: Endpoint, held: dict[str, Any], keys: list[list[str]]) -> Iterator[str]:
-    """What is wrong with a table.
+def mismatches(
+    endpoint: Endpoint, existing: dict[str, Any], keys: list[list[str]]
+) -> Iterator[str]:
+    """Compare an existing table with the rows of an endpoint.
 
     Args:
-        endpoint: The endpoint whose rows it is to hold.
-        held: Name of each of its columns to type, whether it is never null, whether it has a
+        endpoint: The endpoint whose rows the table should store.
+        existing: Name of each column -> its type, True if it is never null, True if it has a
             default.
-        keys: Columns of each of its unique keys, sorted.
+        keys: Sorted columns of each unique key of the table.
 
     Yields:
-        One sentence for each column that does not fit.
+        One sentence for each mismatch.
     """
-    for column in columns(endpoint):
-        if column.name not in held:
+    for column in table_columns(endpoint):
+        if column.name not in existing:
             yield (
-                f"it has no column {column.name} "
+                f"the column {column.name} is missing "
                 f"(ALTER TABLE ... ADD COLUMN {column.name} {column.type})"
             )
             continue
-        kind, required, _ = held[column.name]
-        if not column.takes(kind):
-            yield f"its column {column.name} is {kind}, and must be {column.type}"
+        kind, required, _ = existing[column.name]
+        if not column.fits(kind):
+            yield f"the column {column.name} is {kind} and must be {column.type}"
         elif required and not column.required:
-            yield f"its column {column.name} is NOT NULL, and items may have none"
-    ours = {column.name for column in columns(endpoint)}
-    for name, (_, required, default) in held.items():
-        if name not in ours and required and not default:
-            yield f"its column {name} is NOT NULL without a default, and items have no such column"
+            yield f"the column {column.name} is NOT NULL, but an item may have no value"
+    known = {column.name for column in table_columns(endpoint)}
+    for name, (_, required, default) in existing.items():
+        if name not in known and required and not default:
+            yield f"the column {name} is NOT NULL without a default, but items have no such column"
     if sorted(KEY) not in keys:
-        yield f"its columns {' and '.join(KEY)} are not its primary key, nor unique together"
+        yield f"the columns {' and '.join(KEY)} are not its primary key, nor unique together"

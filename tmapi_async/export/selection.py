@@ -1,7 +1,7 @@
-"""Which pages of a journal are exported, and their items.
+"""Selection of the pages of a journal to export, and decoding of their items.
 
-Pages are read and decoded once, whatever the number of destinations, in the order in which they
-were committed; so the latest sighting of an item is the last one. Works while a harvest writes.
+Pages are read and decoded once for all destinations, in the order of their commits: the latest
+sighting of an item is therefore the last one. Reading works while a harvest writes.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tmapi_async.errors import BodyError, ExportRefusedError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StoredPage, VisitInfo
 
-from .endpoint_choice import choose, named
+from .endpoint_choice import choose_endpoint, endpoint_named
 
 CHUNK_PAGES = 128
-"""Pages turned into rows at once: some 2,500 rows, enough to make Arrow's own cost vanish."""
+"""Pages turned into rows at once: some 2,500 rows, so that Arrow's fixed cost does not matter."""
 
 ALL_RUNS = 0
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a journal is wanted.
+    """The part of a journal to export.
 
     Attributes:
-        run: Number of a run; 0 for all; None for the latest (for all, where `since` is given).
-        since: Only pages fetched at this time or later, aware; None for all.
+        run: Number of a run; 0 for all; None for the latest (for all, if `since` is given).
+        since: Only pages fetched at this time or later, with a time zone; None for all.
         cats: Only listings of these categories; empty for all.
-        unique: Only the latest sighting of each item ID, over all listings and runs selected.
-        endpoint: Short or full name of the endpoint whose rows are wanted; None for the only one.
+        unique: Only the latest sighting of each item ID, over all selected listings and runs.
+        endpoint: Short or full name of the endpoint to export; None if there is only one.
     """
 
     run: int | None = None
@@ -50,21 +50,21 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         if self.since is not None and self.since.tzinfo is None:
             raise ExportRefusedError(f"since must have a time zone: {self.since}")
         if self.endpoint is not None:
-            named(self.endpoint)
+            endpoint_named(self.endpoint)
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """A selection held against a journal.
+    """A selection applied to a journal.
 
     Attributes:
-        run: The run that is read, or None where all are.
+        run: The run to read, or None for all runs.
         since: Seconds since 1970.
-        cats: As selected.
-        unique: As selected.
-        endpoint: The one whose rows are read.
-        pages: Pages of the listings selected when reading began; those before `since` too.
-        unfinished: Listings among them that have not been walked to their end.
-        failed: Listings among them that failed.
+        cats: As in the selection.
+        unique: As in the selection.
+        endpoint: The endpoint whose rows are read.
+        pages: Pages of the selected listings when reading began, including those before `since`.
+        unfinished: Selected listings that were not walked to their end.
+        failed: Selected listings that failed.
     """
 
     run: RunInfo | None
@@ -77,20 +77,20 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
 
     @property
-    def about(self) -> str:
-        """What is read, in words."""
+    def description(self) -> str:
+        """The run or runs to read, for a message."""
         return "all runs" if self.run is None else f"run {self.run.id}"
 
 
 class Chunk(msgspec.Struct):
-    """Some pages, decoded.
+    """Decoded pages of one endpoint.
 
     Attributes:
-        endpoint: The endpoint of all of them.
+        endpoint: The endpoint of all pages.
         pages: The pages.
-        items: The items of each that are wanted.
-        positions: The 0-based position of each of those items among the rows as sent.
-        rejects: Rows of these pages that today's models cannot decode.
+        items: The selected items of each page.
+        positions: The 0-based position of each of these items among the rows that were sent.
+        rejects: Rows of these pages that the present models cannot decode.
     """
 
     endpoint: Endpoint
@@ -101,18 +101,18 @@ class Chunk(msgspec.Struct):
 
     @property
     def rows(self) -> int:
-        """How many items there are."""
+        """Number of items."""
         return sum(map(len, self.items))
 
     def origins(self) -> Iterator[tuple[Origin, list[Any], Sequence[int]]]:
-        """Each page's provenance, items and their positions."""
+        """Yield the provenance, the items and their positions, page by page."""
         for page, items, positions in zip(self.pages, self.items, self.positions, strict=True):
             fetched = datetime.fromtimestamp(page.fetched_at, UTC)
             yield Origin(page.listing, page.number, fetched, page.run), items, positions
 
 
-class _DecodedListing(msgspec.Struct):
-    """What a journal holds of an endpoint, summed: there may be very many listings."""
+class _ListingSums(msgspec.Struct):
+    """Sums over the listings of an endpoint; a journal can have too many to keep each."""
 
     cats: set[int | None] = msgspec.field(default_factory=set)
     pages: int = 0
@@ -120,46 +120,46 @@ class _DecodedListing(msgspec.Struct):
     failed: int = 0
 
     def add(self, visit: VisitInfo) -> None:
-        """Count a listing, or a part of one."""
+        """Add a listing, or a part of a divided listing."""
         self.cats.add(visit.listing.cat_id)
         self.pages += visit.pages
-        if visit.root is None:  # of what was divided the listing itself tells, not each part
+        if visit.root is None:  # only the divided listing itself has a state, not each part
             self.unfinished += visit.state == "open"
             self.failed += visit.state == "failed"
 
 
-def scope(reader: JournalReader, selection: Selection) -> Scope:
-    """Hold a selection against a journal.
+def resolve(reader: JournalReader, selection: Selection) -> Scope:
+    """Apply a selection to a journal.
 
     Raises:
-        ExportRefusedError: The journal has no such run, or no such category or endpoint in it, or
-            rows of several endpoints of which none was chosen.
+        ExportRefusedError: The journal has no such run, no such category or endpoint in this run,
+            or rows of several endpoints and no endpoint was chosen.
     """
     run = _run(reader, selection)
-    held: dict[str, _DecodedListing] = {}
+    sums: dict[str, _ListingSums] = {}
     for visit in reader.visits(run.id if run else ALL_RUNS):
         if not selection.cats or visit.listing.cat_id in selection.cats:
-            held.setdefault(visit.listing.endpoint, _DecodedListing()).add(visit)
-    where = f"run {run.id} of the journal" if run else "the journal"
-    if not held:
-        _check_cats(selection.cats, where)
-    endpoint = choose(held, selection.endpoint, where)
-    found = held.get(endpoint.name, _DecodedListing())
-    _check_cats(selection.cats - found.cats, where)
+            sums.setdefault(visit.listing.endpoint, _ListingSums()).add(visit)
+    source = f"run {run.id} of the journal" if run else "the journal"
+    if not sums:
+        _check_cats(selection.cats, source)
+    endpoint = choose_endpoint(sums, selection.endpoint, source)
+    selected = sums.get(endpoint.name, _ListingSums())
+    _check_cats(selection.cats - selected.cats, source)
     return Scope(
         run=run,
         since=selection.since.timestamp() if selection.since else 0.0,
         cats=selection.cats,
         unique=selection.unique,
         endpoint=endpoint,
-        pages=found.pages,
-        unfinished=found.unfinished,
-        failed=found.failed,
+        pages=selected.pages,
+        unfinished=selected.unfinished,
+        failed=selected.failed,
     )
 
 
-def everything(run: RunInfo, endpoint: Endpoint) -> Scope:
-    """All pages of an endpoint that a run has, which may be none."""
+def whole_run(run: RunInfo, endpoint: Endpoint) -> Scope:
+    """Return the scope of all pages of an endpoint in a run; there may be none."""
     return Scope(
         run=run,
         since=0.0,
@@ -181,41 +181,43 @@ def _run(reader: JournalReader, selection: Selection) -> RunInfo | None:
     for run in runs:
         if run.id == selection.run:
             return run
-    held = ", ".join(str(run.id) for run in runs[-10:]) or "none"
-    raise ExportRefusedError(f"{reader.path} has no run {selection.run}: its latest are {held}")
+    latest = ", ".join(str(run.id) for run in runs[-10:]) or "none"
+    raise ExportRefusedError(
+        f"{reader.path} has no run {selection.run}: its latest runs are {latest}"
+    )
 
 
-def _check_cats(missing: Iterable[int | None], where: str) -> None:
+def _check_cats(missing: Iterable[int | None], source: str) -> None:
     names = ", ".join(str(cat_id) for cat_id in sorted(missing, key=str)[:10])
     if names:
-        raise ExportRefusedError(f"there is nothing of category {names} in {where}")
+        raise ExportRefusedError(f"{source} has no listing of category {names}")
 
 
-def chunks(
-    reader: JournalReader, found: Scope, *, tick: Callable[[int], None] = lambda _: None
+def read_chunks(
+    reader: JournalReader, scope: Scope, *, on_pages: Callable[[int], None] = lambda _: None
 ) -> Iterator[Chunk]:
-    """Read and decode what is wanted, streamed.
+    """Read and decode the selected pages as a stream.
 
-    For unique items the pages are read twice; in between, a temporary SQLite database holds the
-    place of the latest sighting of each item (on disk beyond a small cache), and then one byte for
-    each row is held in memory.
+    For unique items the pages are read twice. The first reading fills a temporary SQLite database
+    (on disk beyond a small cache) with the row of each item's latest sighting; the second needs
+    one byte of memory per row.
 
     Args:
         reader: The journal.
-        found: What is wanted of it.
-        tick: Called with the number of pages now and then while nothing is yielded.
+        scope: The pages to read.
+        on_pages: Called with a number of pages read while nothing is yielded.
 
     Raises:
         JournalError: A page cannot be read.
     """
-    if not found.unique:
-        yield from _chunks(reader, found)
+    if not scope.unique:
+        yield from _chunks(reader, scope)
         return
-    latest, last = _latest(reader, found, tick)
+    is_latest, last_page = _latest_sightings(reader, scope, on_pages)
     row = 0
-    for chunk in _chunks(reader, found, until=last):
+    for chunk in _chunks(reader, scope, until=last_page):
         for n, items in enumerate(chunk.items):
-            kept = [i for i in range(len(items)) if latest[row + i]]
+            kept = [i for i in range(len(items)) if is_latest[row + i]]
             row += len(items)
             if len(kept) < len(items):
                 chunk.items[n] = [items[i] for i in kept]
@@ -223,25 +225,27 @@ def chunks(
         yield chunk
 
 
-def _chunks(reader: JournalReader, found: Scope, until: int | None = None) -> Iterator[Chunk]:
-    waiting: list[StoredPage] = []
-    for page in _pages(reader, found):
+def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> Iterator[Chunk]:
+    pending: list[StoredPage] = []
+    for page in _pages(reader, scope):
         if until is not None and page.seq > until:
-            break  # committed since the latest sightings were looked for
-        waiting.append(page)
-        if len(waiting) >= CHUNK_PAGES:
-            yield _decoded(waiting, reader, found.endpoint)
-            waiting = []
-    if waiting:
-        yield _decoded(waiting, reader, found.endpoint)
+            break  # committed after the first reading
+        pending.append(page)
+        if len(pending) >= CHUNK_PAGES:
+            yield _decoded(pending, reader, scope.endpoint)
+            pending = []
+    if pending:
+        yield _decoded(pending, reader, scope.endpoint)
 
 
-def _pages(reader: JournalReader, found: Scope) -> Iterator[StoredPage]:
-    run = found.run.id if found.run else ALL_RUNS
-    only = next(iter(found.cats)) if len(found.cats) == 1 else None
-    for page in reader.pages(run=run, since=found.since, cat_id=only):
-        if page.listing.endpoint == found.endpoint.name and (
-            len(found.cats) < 2 or page.listing.cat_id in found.cats  # noqa: PLR2004 - see above
+def _pages(reader: JournalReader, scope: Scope) -> Iterator[StoredPage]:
+    run = scope.run.id if scope.run else ALL_RUNS
+    cats = scope.cats
+    # SQLite filters by a single category; several are filtered here.
+    cat_id = next(iter(cats)) if len(cats) == 1 else None
+    for page in reader.pages(run=run, since=scope.since, cat_id=cat_id):
+        if page.listing.endpoint == scope.endpoint.name and (
+            not cats or cat_id is not None or page.listing.cat_id in cats
         ):
             yield page
 
@@ -264,26 +268,30 @@ def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint)
     return chunk
 
 
-_SIGHTINGS = "CREATE TABLE seen (item_id INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
+_SIGHTINGS = "CREATE TABLE sightings (item_id INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
 
 
-def _latest(
-    reader: JournalReader, found: Scope, tick: Callable[[int], None]
+def _latest_sightings(
+    reader: JournalReader, scope: Scope, on_pages: Callable[[int], None]
 ) -> tuple[bytearray, int]:
-    """For each row whether it is its item's latest sighting; and the last page looked at."""
-    rows = last = 0
+    """Find the rows to keep for unique items.
+
+    Returns:
+        For each row 1 if it is the latest sighting of its item, else 0; and the last page read.
+    """
+    rows = last_page = 0
     with closing(sqlite3.connect("", isolation_level=None)) as database:
         database.execute("PRAGMA cache_size = -65536")
         database.execute(_SIGHTINGS)
         database.execute("BEGIN")
-        for chunk in _chunks(reader, found):
+        for chunk in _chunks(reader, scope):
             ids = [item.item_id for items in chunk.items for item in items]
-            seen = zip(ids, range(rows, rows + len(ids)), strict=True)
-            database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", seen)
+            sightings = zip(ids, range(rows, rows + len(ids)), strict=True)
+            database.executemany("INSERT OR REPLACE INTO sightings VALUES (?, ?)", sightings)
             rows += len(ids)
-            last = chunk.pages[-1].seq
-            tick(len(chunk.pages))
-        latest = bytearray(rows)
-        for (row,) in database.execute("SELECT row FROM seen"):
-            latest[row] = 1
-    return latest, last
+            last_page = chunk.pages[-1].seq
+            on_pages(len(chunk.pages))
+        is_latest = bytearray(rows)
+        for (row,) in database.execute("SELECT row FROM sightings"):
+            is_latest[row] = 1
+    return is_latest, last_page

@@ -1,4 +1,4 @@
-"""Which columns mean what, whichever endpoint they come from: price, pieces sold, company, rate."""
+"""Columns with the same meaning in every endpoint: price, pieces sold, company, rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 Meaning: TypeAlias = Literal["price", "sold", "rate", "company", "title", "img", "product_url"]
 
-COLUMNS: dict[Meaning, Sequence[str]] = {
+SOURCE_COLUMNS: dict[Meaning, Sequence[str]] = {
     "price": (
         "price_info_sale_price",
         "price_info_price",
@@ -31,8 +31,11 @@ COLUMNS: dict[Meaning, Sequence[str]] = {
     "img": ("img",),
     "product_url": ("product_url",),
 }
-"""The first of these that has a value tells; those of `price` and `sold` stand in the order in
-which `Product.sale_price` and `Product.sold` look (held by a test)."""
+"""Columns to read for each meaning; the first one with a value counts.
+
+The columns of `price` and `sold` have the same order as in `Product.sale_price` and `Product.sold`
+(a test compares them).
+"""
 
 _TYPES: dict[Meaning, pa.DataType] = {
     "price": pa.decimal128(20, 4),
@@ -41,9 +44,9 @@ _TYPES: dict[Meaning, pa.DataType] = {
 }
 
 
-def meant(batch: pa.RecordBatch, meaning: Meaning) -> pa.Array:
-    """What a batch says of something, of whichever endpoint; null where it says nothing."""
-    names = [name for name in COLUMNS[meaning] if name in batch.schema.names]
+def semantic_column(batch: pa.RecordBatch, meaning: Meaning) -> pa.Array:
+    """Return the values with this meaning from a batch of any endpoint; null if there is none."""
+    names = [name for name in SOURCE_COLUMNS[meaning] if name in batch.schema.names]
     if not names:
         return pa.nulls(batch.num_rows, _TYPES.get(meaning, pa.string()))
     return pc.coalesce(*(batch[name] for name in names))

@@ -1,4 +1,4 @@
-"""What rows are written to: the interface of every destination, and what they are given."""
+"""The interface of every destination, and the rows that a destination receives."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 class Rows:
-    """Some rows, in the forms that destinations want; each form is made once, if it is wanted.
+    """Rows in the formats that destinations need. Each format is made once, on first use.
 
     Args:
         chunk: The decoded pages.
-        conversions: Where values that could not be converted are counted, once.
-        tables: Whether a destination wants the table form, which then does the counting.
+        conversions: Counts of inexact conversions; every value is counted once.
+        arrow: Whether a destination reads `batch`, which then does the counting.
     """
 
-    def __init__(self, chunk: Chunk, conversions: Conversions, *, tables: bool) -> None:
+    def __init__(self, chunk: Chunk, conversions: Conversions, *, arrow: bool) -> None:
         self.chunk = chunk
         self._conversions = conversions
-        self._tables = tables
-        found = columns(chunk.endpoint.item)
-        self._numbers = [(one.name, one.text) for one in found if one.text is not None]
+        self._arrow = arrow
+        item_columns = columns(chunk.endpoint.item)
+        self._text_columns = [(c.name, c.text) for c in item_columns if c.text is not None]
         self._batch: pa.RecordBatch | None = None
         self._lines: bytes | None = None
 
     @property
     def batch(self) -> pa.RecordBatch:
-        """As an Arrow record batch of its endpoint's `item_schema`."""
+        """The rows as an Arrow record batch with the `item_schema` of their endpoint."""
         if self._batch is None:
             from .arrow import record_batch  # noqa: PLC0415 - pyarrow is an extra
 
@@ -46,35 +46,35 @@ class Rows:
 
     @property
     def lines(self) -> bytes:
-        r"""As JSON lines, each ended by `\n` alone."""
+        r"""The rows as JSON lines; every line ends with a single `\n`."""
         if self._lines is None:
-            self._lines = encode(self._each())
+            self._lines = encode(self._dicts())
         return self._lines
 
-    def _each(self) -> Iterator[dict[str, Any]]:
+    def _dicts(self) -> Iterator[dict[str, Any]]:
         for origin, items, positions in self.chunk.origins():
             for row in item_rows(origin, items, positions):
-                if not self._tables:
+                if not self._arrow:
                     self._count(row)
                 yield row
 
     def _count(self, row: dict[str, Any]) -> None:
-        for name, text in self._numbers:
+        for name, text in self._text_columns:
             if row[text] is not None:
                 unread = row[name] is None
                 self._conversions.add(name, unread=int(unread), bounds=int(not unread))
 
 
 class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a destination holds after an export.
+    """Result of an export in one destination.
 
     Attributes:
         to: The destination, without any password.
-        rows: Rows written to it.
-        bytes: Size of the file, or None where there is none.
-        inserted: Rows that are new in the table, or None where there is none.
+        rows: Rows written to the destination.
+        bytes: Size of the file, or None if the destination is not a file.
+        inserted: Rows that are new in the table, or None if the destination is not a table.
         updated: Rows of the table that changed.
-        unchanged: Rows that the table held already as they are, or newer.
+        unchanged: Rows that the table already had, equal or newer.
     """
 
     to: str
@@ -86,17 +86,17 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sink(Protocol):
-    """A destination that is open. Nothing of it is seen by others before `finish` returns."""
+    """An open destination. Other programs see nothing of the rows before `commit` returns."""
 
     @property
     def to(self) -> str:
-        """The destination, for people: without any password."""
+        """Name of the destination for messages, without any password."""
 
     def write(self, rows: Rows) -> None:
-        """Take rows."""
+        """Write rows."""
 
-    def finish(self) -> DestinationResult:
-        """Make what was written durable, and put it in place."""
+    def commit(self) -> DestinationResult:
+        """Make the written rows durable and visible."""
 
-    def abandon(self) -> None:
-        """Leave the destination as it was; never raises."""
+    def abort(self) -> None:
+        """Leave the destination as it was before. Never raises."""

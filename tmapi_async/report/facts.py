@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
-from tmapi_async.export.selection import Selection, scope
+from tmapi_async.export.selection import Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo
 
@@ -147,8 +147,8 @@ def gather(
     with JournalReader(journal) as reader:
         runs = reader.runs()
         chosen = _chosen(reader, runs, run)
-        found = scope(reader, Selection(run=chosen.id, endpoint=endpoint))
-        of = found.endpoint.name
+        scope = resolve(reader, Selection(run=chosen.id, endpoint=endpoint))
+        of = scope.endpoint.name
         starts = [start for start in reader.starts() if start.run == chosen.id]
         listings = _Listings(reader, chosen.id, of)
         totals = [start.totals for start in starts if start.totals]
@@ -172,7 +172,7 @@ def gather(
             starts=len(starts),
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
-            goods=goods(reader, found),
+            goods=goods(reader, scope),
             changes=_changes(journal, runs, chosen, of),
             reject_rows=list(islice(_rejects(reader, chosen.id, of), MOST_REJECTS)),
         )
@@ -257,8 +257,8 @@ def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectF
 def _changes(
     journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str
 ) -> ChangeFacts | None:
-    from tmapi_async.export.changes.comparison import compare_runs, largest  # noqa: PLC0415 - as above
-    from tmapi_async.export.changes.kinds import KINDS  # noqa: PLC0415 - only where there are two runs
+    from tmapi_async.export.changes.comparison import compare_runs, largest_changes  # noqa: PLC0415 - as above
+    from tmapi_async.export.changes.diff import KINDS  # noqa: PLC0415 - only where there are two runs
 
     if not any(one.id < run.id for one in runs):
         return None
@@ -270,7 +270,7 @@ def _changes(
         before=found.before.id,
         total={kind: getattr(found.total, kind) for kind in KINDS},
         largest={
-            kind: largest(found.changes, kind, MOST_CHANGES)
+            kind: largest_changes(found.changes, kind, MOST_CHANGES)
             for kind in ("dearer", "cheaper", "sales")
         },
         partial=found.partial,

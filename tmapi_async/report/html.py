@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tmapi_async.export.atomic_file import AtomicFile
-from tmapi_async.export.changes.change_files import amount
+from tmapi_async.export.changes.change_files import format_amount
 
 from .charts import charts, height
 from .facts import ReportFacts, gather
@@ -55,12 +55,12 @@ def write_report(
         OSError: The file cannot be written; what was there before still is.
     """
     page = render(gather(journal, run=run, endpoint=endpoint)).encode()
-    place = AtomicFile(Path(output).expanduser())
+    atomic_file = AtomicFile(Path(output).expanduser())
     try:
-        place.part.write_bytes(page)
-        return place.put()
+        atomic_file.temporary.write_bytes(page)
+        return atomic_file.commit()
     finally:
-        place.remove()
+        atomic_file.discard()
 
 
 def render(facts: ReportFacts) -> str:
@@ -131,7 +131,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda value: "" if value is None else f"{value:,}"
-    environment.filters["money"] = lambda value: "" if value is None else amount(value)
+    environment.filters["money"] = lambda value: "" if value is None else format_amount(value)
     environment.filters["picture"] = _picture
     environment.filters["link"] = _link
     return environment.get_template("report.html")

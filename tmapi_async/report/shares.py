@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tmapi_async.export.arrow import record_batch
-from tmapi_async.export.changes.kinds import group, latest, whole
+from tmapi_async.export.changes.diff import group_names, latest_sightings, undivided_listings
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.selection import Scope, chunks
-from tmapi_async.export.semantics import COLUMNS, meant
+from tmapi_async.export.selection import Scope, read_chunks
+from tmapi_async.export.semantics import SOURCE_COLUMNS, semantic_column
 from tmapi_async.journal.reader import JournalReader
 
 MOST_CATEGORIES = 30
@@ -90,14 +90,14 @@ def goods(reader: JournalReader, found: Scope) -> Goods:
     parts: list[pa.RecordBatch] = []
     sellers = _table([], _SELLER)
     roots = reader.roots()
-    for chunk in chunks(reader, found):
+    for chunk in read_chunks(reader, found):
         batch = _named(record_batch(chunk, conversions), roots)
         parts.append(batch.select(_WANTED))
         sellers = _best(sellers, batch.select(_SELLER))
     table = _table(parts, _WANTED)
     # Each batch has a dictionary of its own; Arrow groups by one only.
-    once = latest(table.unify_dictionaries().combine_chunks())
-    once = once.append_column("group", group(once))
+    once = latest_sightings(table.unify_dictionaries().combine_chunks())
+    once = once.append_column("group", group_names(once))
     priced = once.filter(pc.is_valid(once["price"]))
     rated = once["rate"].drop_null()
     return Goods(
@@ -131,8 +131,8 @@ _TYPES: dict[str, pa.DataType] = {
 
 def _named(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
     columns = {name: batch[name] for name in ("cat_id", "item_id")}
-    columns["listing"] = whole(batch["listing"], roots).dictionary_encode()
-    columns |= {name: meant(batch, name) for name in COLUMNS}
+    columns["listing"] = undivided_listings(batch["listing"], roots).dictionary_encode()
+    columns |= {name: semantic_column(batch, name) for name in SOURCE_COLUMNS}
     columns["price"] = pc.cast(columns["price"], pa.float64())  # for drawing; never summed
     columns["rate"] = pc.cast(columns["rate"], pa.float32())
     return pa.RecordBatch.from_pydict(columns)

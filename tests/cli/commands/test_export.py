@@ -90,15 +90,15 @@ def request_of(journal: Path, to: list[str], **fields: Any) -> Request:
 @pytest.mark.parametrize(
     ("to", "fields", "said"),
     [
-        ("a.xlsx", {}, "told by the ending"),
-        ("nowhere/a.csv", {}, "make it first"),
+        ("a.xlsx", {}, "must end with one of"),
+        ("nowhere/a.csv", {}, "create it first"),
         ("a.csv", {"run": "zero"}, "--run must be latest, all or the number of a run"),
         ("a.csv", {"run": "0"}, "--run must be"),
         ("a.csv", {"run": "5"}, "has no run 5"),
         ("a.csv", {"since": "yesterday"}, "--since must be a date"),
         ("a.csv", {"cats": ["shoes"]}, "'shoes' is not a category ID"),
-        ("a.csv", {"cats": ["9"]}, "nothing of category 9"),
-        ("a.csv", {"table": "x"}, "--table is for databases"),
+        ("a.csv", {"cats": ["9"]}, "no listing of category 9"),
+        ("a.csv", {"table": "x"}, "--table needs a database"),
     ],
 )
 def test_bad_usage_is_refused(

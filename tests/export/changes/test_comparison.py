@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 
 from tests.support.journals import body, write
 from tests.support.journals import row as journal_row
-from tmapi_async.export.changes.change_files import amount, json_lines, write_file
+from tmapi_async.export.changes.change_files import format_amount, json_lines, write_file
 from tmapi_async.export.changes.comparison import compare_runs
-from tmapi_async.export.changes.kinds import KINDS, SIGHTING, change_counts, compare, latest
+from tmapi_async.export.changes.diff import (
+    KINDS,
+    SIGHTING,
+    compare,
+    count_changes,
+    latest_sightings,
+)
 
 LISTINGS = ("a", "b", "c")
 
@@ -25,13 +31,15 @@ def sightings(rows):
     return pa.Table.from_pylist(named, schema=SIGHTING)
 
 
-def changed(before, after, *, walked_before=frozenset(LISTINGS), walked_both=frozenset(LISTINGS)):
+def changed(
+    before, after, *, complete_before=frozenset(LISTINGS), complete_both=frozenset(LISTINGS)
+):
     """The changes between two runs, as dicts, and how many are unsure."""
     table, unsure = compare(
-        latest(sightings(before)),
-        latest(sightings(after)),
-        walked_before=set(walked_before),
-        walked_both=set(walked_both),
+        latest_sightings(sightings(before)),
+        latest_sightings(sightings(after)),
+        complete_before=set(complete_before),
+        complete_both=set(complete_both),
     )
     return table.to_pylist(), unsure
 
@@ -69,7 +77,7 @@ def test_a_price_that_was_zero_has_no_share():
 
 def test_gone_needs_both_runs_to_have_walked_the_listing():
     """An item that is missing from a listing cut short is unsure, not gone."""
-    found, unsure = changed([row(1)], [], walked_both=frozenset())
+    found, unsure = changed([row(1)], [], complete_both=frozenset())
     assert (found, unsure) == ([], 1)
     found, unsure = changed([row(1)], [])
     assert ([r["change"] for r in found], unsure) == (["gone"], 0)
@@ -77,9 +85,9 @@ def test_gone_needs_both_runs_to_have_walked_the_listing():
 
 def test_new_needs_the_earlier_run_to_have_walked_the_listing():
     """An item that an unfinished earlier run does not have may have been there all the same."""
-    found, unsure = changed([], [row(1)], walked_before=frozenset())
+    found, unsure = changed([], [row(1)], complete_before=frozenset())
     assert (found, unsure) == ([], 1)
-    found, unsure = changed([], [row(1)], walked_both=frozenset())
+    found, unsure = changed([], [row(1)], complete_both=frozenset())
     assert ([r["change"] for r in found], unsure) == (["new"], 0)
 
 
@@ -101,10 +109,10 @@ def test_changes_are_what_a_plain_loop_finds(before, after, ended_before, ended_
     """For any two runs Arrow and a loop over dicts agree."""
     both = ended_before & ended_after
     table, unsure = compare(
-        latest(sightings(before)),
-        latest(sightings(after)),
-        walked_before=ended_before,
-        walked_both=both,
+        latest_sightings(sightings(before)),
+        latest_sightings(sightings(after)),
+        complete_before=ended_before,
+        complete_both=both,
     )
     expected = Counter(
         kind for kind in plain(before, after, ended_before, both).values() if kind != "same"
@@ -137,10 +145,10 @@ def moved(old, new):
 
 def test_the_figures_of_the_categories_sum_to_the_changes():
     """Every change is counted once, in its category, under its kind."""
-    before = latest(sightings([row(1), row(2), row(3, sold=1)]))
-    after = latest(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
-    table, _ = compare(before, after, walked_before={"a"}, walked_both={"a"})
-    (figures,) = change_counts(before, after, table).values()
+    before = latest_sightings(sightings([row(1), row(2), row(3, sold=1)]))
+    after = latest_sightings(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
+    table, _ = compare(before, after, complete_before={"a"}, complete_both={"a"})
+    (figures,) = count_changes(before, after, table).values()
     assert (figures.before, figures.after) == (3, 3)
     assert {kind: getattr(figures, kind) for kind in KINDS} == {
         "new": 1,
@@ -154,8 +162,8 @@ def test_the_figures_of_the_categories_sum_to_the_changes():
 def test_listings_without_a_category_are_counted_one_by_one():
     """Categories come first, by their numbers; what has none is counted by its listing."""
     before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
-    table, _ = compare(before, sightings([]), walked_before=set(), walked_both={"b", "d"})
-    found = change_counts(before, sightings([]), table)
+    table, _ = compare(before, sightings([]), complete_before=set(), complete_both={"b", "d"})
+    found = count_changes(before, sightings([]), table)
     assert [(name, one.before, one.gone) for name, one in found.items()] == [
         ("9", 1, 0),
         ("10", 2, 1),
@@ -170,7 +178,7 @@ PLACES = [("c", None), ("a", 10), ("d", 10), ("e", 9), ("b", None)]
 def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
     """CSV of changes is as safe for spreadsheets as that of items."""
     after = sightings([("a", 1, 1, "=1+1", Decimal(1), 1)])
-    table, _ = compare(sightings([]), after, walked_before={"a"}, walked_both={"a"})
+    table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
     write_file(table, tmp_path / "changes.csv")
     assert '"\'=1+1"' in (tmp_path / "changes.csv").read_text("utf-8")
 
@@ -178,7 +186,7 @@ def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
 def test_amounts_keep_every_digit_and_at_least_two_decimals():
     """Money in JSON is exact text: no exponent, no digit lost, cents always there."""
     texts = ["5", "0", "7.1", "0.0123", "100000"]
-    assert [amount(Decimal(text)) for text in texts] == [
+    assert [format_amount(Decimal(text)) for text in texts] == [
         "5.00",
         "0.00",
         "7.10",
@@ -189,7 +197,7 @@ def test_amounts_keep_every_digit_and_at_least_two_decimals():
 
 def test_no_change_is_an_empty_table_in_every_form(tmp_path):
     """Two equal runs give files with no row, not no files."""
-    table, _ = compare(sightings([]), sightings([]), walked_before=set(), walked_both=set())
+    table, _ = compare(sightings([]), sightings([]), complete_before=set(), complete_both=set())
     for name in ("c.csv", "c.jsonl", "c.parquet"):
         write_file(table, tmp_path / name)
     assert (tmp_path / "c.csv").read_text().startswith('"change"')

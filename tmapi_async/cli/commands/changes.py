@@ -12,9 +12,14 @@ from tmapi_async.api.listings import parse_id
 from tmapi_async.cli import console, tables
 from tmapi_async.cli.summary import OK, PARTIAL, USAGE
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError, JournalError
-from tmapi_async.export.changes.change_files import amount, check_file, json_lines, write_file
-from tmapi_async.export.changes.comparison import Comparison, compare_runs, largest
-from tmapi_async.export.changes.kinds import ChangeCounts
+from tmapi_async.export.changes.change_files import (
+    check_file,
+    format_amount,
+    json_lines,
+    write_file,
+)
+from tmapi_async.export.changes.comparison import Comparison, compare_runs, largest_changes
+from tmapi_async.export.changes.diff import ChangeCounts
 
 _STDOUT = "-"
 
@@ -152,7 +157,7 @@ def _largest(found: Comparison, kind: str, top: int) -> Iterator[str]:
     yield f"{kind}: {number:,}, the largest first"
     yield from tables.lines(
         ("item", ">before", ">after", ">change", "title"),
-        [_cells(row, kind) for row in largest(found.changes, kind, top)],
+        [_cells(row, kind) for row in largest_changes(found.changes, kind, top)],
     )
 
 
@@ -162,5 +167,5 @@ def _cells(row: dict[str, object], kind: str) -> tuple[object, ...]:
     else:
         percent = row["price_change_percent"]
         change = "" if percent is None else f"{percent:+.1f} %"
-        figures = (*(amount(row[f"price_{side}"]) for side in ("before", "after")), change)  # type: ignore[arg-type]
+        figures = (*(format_amount(row[f"price_{side}"]) for side in ("before", "after")), change)  # type: ignore[arg-type]
     return (str(row["item_id"]), *figures, row["title"])

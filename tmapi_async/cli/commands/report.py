@@ -8,7 +8,7 @@ from pathlib import Path
 from tmapi_async.cli import console
 from tmapi_async.cli.summary import OK, PARTIAL, USAGE
 from tmapi_async.errors import InvalidRequestError, JournalError
-from tmapi_async.export.atomic_file import overwrites
+from tmapi_async.export.atomic_file import overwrites_journal
 
 
 def report(
@@ -43,5 +43,5 @@ def _check(output: Path, journal: Path) -> None:
         raise InvalidRequestError(f"{output}: there is no folder {folder}: make it first")
     if output.expanduser().exists() and not output.expanduser().is_file():
         raise InvalidRequestError(f"{output} is not a plain file: name one, such as report.html")
-    if overwrites(output.expanduser(), journal.expanduser()):
+    if overwrites_journal(output.expanduser(), journal.expanduser()):
         raise InvalidRequestError(f"{output} is the journal itself: name another file")

@@ -1,4 +1,4 @@
-"""Changes as JSON lines, CSV or Parquet, put in place whole or not at all."""
+"""Changes as JSON lines, CSV or Parquet; each file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -13,62 +13,69 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 
 from tmapi_async.errors import ExportRefusedError
-from tmapi_async.export.atomic_file import AtomicFile, overwrites
-from tmapi_async.export.csv_safety import harmless
+from tmapi_async.export.atomic_file import AtomicFile, overwrites_journal
+from tmapi_async.export.csv_safety import escape_formulas
 
 _SLICE = 4096
 _CENTS = Decimal("0.01")
 
 
 def check_file(text: str, journal: Path) -> Path:
-    """Read a destination of changes and check it.
+    """Parse and check a file for changes.
 
     Raises:
-        ExportRefusedError: Its ending or its folder makes no sense.
+        ExportRefusedError: The file cannot be written; the message says why and what to do.
     """
     path = Path(text).expanduser()
     if path.suffix.lower() not in WRITERS:
         endings = ", ".join(WRITERS)
-        raise ExportRefusedError(f"{text}: changes can be written to {endings}, or to -")
+        raise ExportRefusedError(f"{text}: the file name must end with one of {endings}; or give -")
     if not path.resolve().parent.is_dir():
-        raise ExportRefusedError(f"{text}: there is no folder {path.parent}: make it first")
+        raise ExportRefusedError(
+            f"{text}: the folder {path.parent} does not exist: create it first"
+        )
     if path.exists() and not path.is_file():
-        raise ExportRefusedError(f"{text} is there and is not a file")
-    if overwrites(path, journal.expanduser()):
+        raise ExportRefusedError(f"{text} exists and is not a file: name another file")
+    if overwrites_journal(path, journal.expanduser()):
         raise ExportRefusedError(f"{text} is the journal itself: name another file")
     return path
 
 
 def write_file(changes: pa.Table, path: Path) -> int:
-    """Write changes to a file, and put it in place; returns its size in bytes.
+    """Write changes to a file.
+
+    Returns:
+        Size of the file in bytes.
 
     Raises:
-        OSError: It cannot be written; what was there before still is.
+        OSError: The file cannot be written; a previous file is unchanged.
     """
-    place = AtomicFile(path)
+    atomic_file = AtomicFile(path)
     try:
-        with place.part.open("wb") as file:
+        with atomic_file.temporary.open("wb") as file:
             WRITERS[path.suffix.lower()](changes, file)
-        return place.put()
+        return atomic_file.commit()
     finally:
-        place.remove()
+        atomic_file.discard()
 
 
 def json_lines(changes: pa.Table) -> Iterator[bytes]:
-    r"""Changes as JSON lines, some thousand at a time; money as strings, exact."""
+    r"""Yield changes as JSON lines, some thousand at a time; amounts are exact strings."""
     for batch in changes.to_batches(max_chunksize=_SLICE):
-        yield b"".join(_ENCODER.encode(_readable(row)) + b"\n" for row in batch.to_pylist())
+        yield b"".join(_ENCODER.encode(_json_values(row)) + b"\n" for row in batch.to_pylist())
 
 
-def amount(value: Decimal) -> str:
-    """An amount as text, with two decimals, or more where it has more."""
-    short = value.normalize()
-    return f"{short if short.as_tuple().exponent < -2 else value.quantize(_CENTS):f}"  # type: ignore[operator]  # noqa: PLR2004 - cents
+def format_amount(value: Decimal) -> str:
+    """Return an amount as text, with two decimals, or with more if the amount has more."""
+    normalized = value.normalize()
+    cents = value.quantize(_CENTS)
+    return f"{cents if normalized == cents else normalized:f}"
 
 
-def _readable(row: dict[str, Any]) -> dict[str, Any]:
+def _json_values(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: amount(value) if isinstance(value, Decimal) else value for name, value in row.items()
+        name: format_amount(value) if isinstance(value, Decimal) else value
+        for name, value in row.items()
     }
 
 
@@ -81,9 +88,9 @@ def _json(changes: pa.Table, file: BinaryIO) -> None:
 
 def _csv(changes: pa.Table, file: BinaryIO) -> None:
     for batch in changes.to_batches(max_chunksize=_SLICE):
-        columns = [harmless(column) for column in batch.columns]
-        safe = pa.RecordBatch.from_arrays(columns, schema=changes.schema)
-        csv.write_csv(safe, file, csv.WriteOptions(include_header=file.tell() == 0))
+        escaped = [escape_formulas(column) for column in batch.columns]
+        safe_batch = pa.RecordBatch.from_arrays(escaped, schema=changes.schema)
+        csv.write_csv(safe_batch, file, csv.WriteOptions(include_header=file.tell() == 0))
     if not changes.num_rows:
         csv.write_csv(changes, file)
 
@@ -97,4 +104,4 @@ WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     ".csv": _csv,
     ".parquet": _parquet,
 }
-"""Ending of a file's name to what writes it."""
+"""File name ending -> function that writes the format."""
