@@ -1,14 +1,14 @@
-"""All benchmarks, or those that are named.
+"""Run all benchmarks, or the named ones.
 
     python -m benchmarks [NAME...] [--quick] [--list]
     python -m benchmarks --quick [--check | --commit-baseline]
     python -m benchmarks --plots [DIR]
 
-Each is a program of its own (`python -m benchmarks.NAME --help`) and says beside each figure what
-it is measured against. Full runs write `benchmarks/results/NAME.json`, from which `--plots` draws.
-`--quick` is for a look; with `--check` the ratios that `client`, `harvest`, `decode` and `startup`
-found are held against `benchmarks/results/baseline-quick.json`, and one that is 20 % worse, twice,
-fails the run.
+Each benchmark is a program (`python -m benchmarks.NAME --help`) and prints each figure beside its
+baseline. Full runs write `benchmarks/results/NAME.json`; `--plots` draws from these files.
+`--quick` runs shorter workloads. `--quick --check` compares the ratios of `client`, `harvest`,
+`decode` and `startup` with `benchmarks/results/baseline-quick.json` and fails if a ratio is 20 %
+worse twice in a row.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .common import LOCAL, RESULTS, machine
 
 BASELINE = RESULTS / "baseline-quick.json"
 TOLERANCE = 1.2
-"""A ratio may be so many times the committed one."""
+"""Largest allowed ratio, as a multiple of the committed one."""
 
 
 class Benchmark(NamedTuple):
-    """How one is run.
+    """Arguments of one benchmark.
 
     Attributes:
-        module: The module, below `benchmarks`.
-        full: Its arguments for a full run.
-        quick: Its arguments for a look; None if it has no short form.
-        guarded: Whether its ratios are held against the committed ones.
+        module: Name of the module below `benchmarks`.
+        full: Arguments of a full run.
+        quick: Arguments of a short run. None if there is no short run.
+        guarded: True if `--check` compares the ratios with the committed ones.
     """
 
     module: str
@@ -65,14 +65,16 @@ SUITE = {
 
 
 def run(name: str, *, quick: bool) -> int:
-    """Run one; its exit status."""
-    one = SUITE[name]
-    arguments = one.quick if quick else one.full
+    """Run one benchmark. Returns its exit status."""
+    benchmark = SUITE[name]
+    arguments = benchmark.quick if quick else benchmark.full
     if arguments is None:
-        print(f"\n=== {name}: has no short form, left out", flush=True)
+        print(f"\n=== {name}: skipped, it has no short run", flush=True)
         return 0
-    print(f"\n=== {name}: python -m benchmarks.{one.module} {' '.join(arguments)}", flush=True)
-    command = [sys.executable, "-m", f"benchmarks.{one.module}", *arguments]
+    print(
+        f"\n=== {name}: python -m benchmarks.{benchmark.module} {' '.join(arguments)}", flush=True
+    )
+    command = [sys.executable, "-m", f"benchmarks.{benchmark.module}", *arguments]
     start = time.perf_counter()
     status = subprocess.run(command, check=False).returncode  # noqa: S603 - our own module
     print(
@@ -84,40 +86,42 @@ def run(name: str, *, quick: bool) -> int:
 
 
 def ratios_of(name: str) -> dict[str, float]:
-    """What the last short run of a benchmark found."""
-    found: dict[str, float] = json.loads((LOCAL / f"{name}-quick.json").read_text(encoding="utf-8"))
-    return found
+    """Read the ratios of the last short run of a benchmark."""
+    ratios: dict[str, float] = json.loads(
+        (LOCAL / f"{name}-quick.json").read_text(encoding="utf-8")
+    )
+    return ratios
 
 
 def worse(name: str, committed: dict[str, float]) -> dict[str, float]:
-    """The ratios of a benchmark that are too much above the committed ones, by how many times.
+    """Return the ratios that are above the tolerance, as multiples of the committed ones.
 
     Raises:
         KeyError: A ratio was never committed.
     """
     times = {key: value / committed[key] for key, value in ratios_of(name).items()}
-    return {key: more for key, more in times.items() if more > TOLERANCE}
+    return {key: factor for key, factor in times.items() if factor > TOLERANCE}
 
 
 def check(names: list[str]) -> int:
-    """Run the guarded ones and compare; one that is too slow is run once more."""
+    """Run the guarded benchmarks and compare their ratios. A slow one gets a second run."""
     baseline = json.loads(BASELINE.read_text(encoding="utf-8"))["ratios"]
     status = 0
     for name in names:
         failed = run(name, quick=True) or bool(worse(name, baseline[name]))
         if failed:
-            print(f"=== {name}: once more, since machines are noisy", flush=True)
+            print(f"=== {name}: second run, since machines are noisy", flush=True)
             failed = run(name, quick=True) or bool(worse(name, baseline[name]))
-        for key, found in ratios_of(name).items():
-            print(f"{key}: {found:.3f}, committed {baseline[name][key]:.3f}")
-        for key, more in worse(name, baseline[name]).items():
-            print(f"FAILED: {name}: {key} is {more:.2f} times the committed ratio", flush=True)
+        for key, ratio in ratios_of(name).items():
+            print(f"{key}: {ratio:.3f}, committed {baseline[name][key]:.3f}")
+        for key, factor in worse(name, baseline[name]).items():
+            print(f"FAILED: {name}: {key} is {factor:.2f} times the committed ratio", flush=True)
         status = max(status, int(failed))
     return status
 
 
 def commit(names: list[str]) -> int:
-    """Run the guarded ones and keep their ratios as those to compare with."""
+    """Run the guarded benchmarks and save their ratios as the new baseline."""
     for name in names:
         if run(name, quick=True):
             print(f"{name} failed: nothing was written")
@@ -129,7 +133,7 @@ def commit(names: list[str]) -> int:
 
 
 def main() -> int:
-    """Run what was asked for; 1 if something failed or was missed."""
+    """Run the chosen benchmarks. Returns 1 if one fails or misses a promise."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -137,20 +141,24 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITE)}; or all")
     parser.add_argument("--quick", action="store_true", help="shorter; writes no results")
-    parser.add_argument("--check", action="store_true", help="with --quick: hold to the baseline")
-    parser.add_argument("--commit-baseline", action="store_true", help="with --quick: renew it")
+    parser.add_argument(
+        "--check", action="store_true", help="with --quick: compare with the baseline"
+    )
+    parser.add_argument(
+        "--commit-baseline", action="store_true", help="with --quick: replace the baseline"
+    )
     parser.add_argument("--plots", nargs="?", const="docs/img", type=Path, metavar="DIR")
     options = parser.parse_args()
     if unknown := set(options.names) - set(SUITE):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
     if (options.check or options.commit_baseline) and not options.quick:
-        parser.error("--check and --commit-baseline are about --quick runs: add it")
+        parser.error("--check and --commit-baseline need --quick")
     if options.plots:
         from .plots import draw  # noqa: PLC0415 - needs matplotlib, the others do not
 
         return draw(options.plots)
     if options.check or options.commit_baseline:
-        guarded = [name for name, one in SUITE.items() if one.guarded]
+        guarded = [name for name, benchmark in SUITE.items() if benchmark.guarded]
         chosen = [name for name in guarded if not options.names or name in options.names]
         return check(chosen) if options.check else commit(guarded)
     statuses = [run(name, quick=options.quick) for name in options.names or SUITE]

@@ -1,8 +1,8 @@
-"""Processor time a page of `pages()`, beside a loop written by hand and the raw socket.
+"""Measure processor time per page of `pages()`, a hand-written loop and raw sockets.
 
     python -m benchmarks.client [--quick] [--pairs 9] [--uvloop]
 
-The ratio that counts is that to the hand-written loop: default aiohttp, `asyncio.Semaphore`, the
+The promise is about the ratio to the hand-written loop: default aiohttp, `asyncio.Semaphore`, the
 same msgspec structs, on asyncio's own loop. Where uvloop is installed, `pages()` is also run on it;
 `--uvloop` runs every client on it. A full run writes `benchmarks/results/client.json`
 (`client-uvloop.json`).
@@ -22,21 +22,21 @@ from typing import Any
 
 from tmapi_async import TMAPI
 
-from . import rivals as others
+from . import baselines
 from .common import (
     CLIENT_CORE,
-    Meter,
+    CpuMeter,
     Server,
     compare,
     has_uvloop,
-    hold,
-    keep_ratios,
     pin,
+    promise,
+    report_promises,
     run_alone,
     runner,
+    save_ratios,
     table,
     take_turns,
-    told,
     write,
 )
 
@@ -45,10 +45,10 @@ BASELINE, FLOOR = "semaphore loop", "raw sockets"
 
 
 async def pages(url: str, listings: int, width: int) -> int:
-    """The library: every guarantee on, the gate's width fixed."""
+    """Walk with the library: all guarantees on, the width of the gate fixed."""
     seen = 0
     async with (
-        TMAPI(others.TOKEN, base_url=url, concurrency=width) as api,
+        TMAPI(baselines.TOKEN, base_url=url, concurrency=width) as api,
         api.category_items(range(1, listings + 1)) as walk,
     ):
         async for page in walk.pages():
@@ -61,9 +61,9 @@ ON_UVLOOP = "pages(), uvloop"
 CLIENTS = {
     "pages()": pages,
     ON_UVLOOP: pages,
-    BASELINE: others.semaphore_loop,
-    "worker loop": others.worker_loop,
-    FLOOR: others.raw_sockets,
+    BASELINE: baselines.semaphore_loop,
+    "worker loop": baselines.worker_loop,
+    FLOOR: baselines.raw_sockets,
 }
 COLUMNS = {
     "client": "client",
@@ -76,13 +76,13 @@ COLUMNS = {
 
 
 def measure(client: str, url: str, listings: int, width: int, *, uvloop: bool) -> dict[str, float]:
-    """Run one client in this process: a short walk to warm up, then the walk that counts."""
-    walk, meter = CLIENTS[client], Meter()
+    """Run one client in this process: a short walk to warm up, then the measured walk."""
+    walk, meter = CLIENTS[client], CpuMeter()
     with runner(uvloop=uvloop) as run:
 
         def once(many: int) -> int:
-            found = walk(url, many, width)
-            return run.run(found) if asyncio.iscoroutine(found) else found  # type: ignore[return-value]
+            results = walk(url, many, width)
+            return run.run(results) if asyncio.iscoroutine(results) else results  # type: ignore[return-value]
 
         once(width)
         meter.start()
@@ -93,7 +93,7 @@ def measure(client: str, url: str, listings: int, width: int, *, uvloop: bool) -
 
 
 def alone(options: argparse.Namespace) -> None:
-    """A run in a process of its own: prints its figures as JSON."""
+    """Run one client in this process and print its figures as JSON."""
     pin(CLIENT_CORE)
     profile = cProfile.Profile()
     if options.profile:
@@ -106,30 +106,32 @@ def alone(options: argparse.Namespace) -> None:
     print(json.dumps(figures))
 
 
-def ratio(found: Mapping[str, Sequence[Mapping[str, float]]], client: str, to: str) -> float:
-    """Median of the ratios between two clients, turn by turn."""
-    pairs = zip(found[client], found[to], strict=True)
+def ratio(results: Mapping[str, Sequence[Mapping[str, float]]], client: str, to: str) -> float:
+    """Return the median ratio between two clients; each ratio is of one turn."""
+    pairs = zip(results[client], results[to], strict=True)
     return statistics.median(one["cpu_us"] / other["cpu_us"] for one, other in pairs)
 
 
 def promises(
-    found: Mapping[str, Sequence[Mapping[str, float]]], *, quick: bool
+    results: Mapping[str, Sequence[Mapping[str, float]]], *, quick: bool
 ) -> list[dict[str, Any]]:
-    """What must hold of `pages()`, uvloop allowed.
+    """Check the promises about `pages()`; uvloop may be used.
 
-    A short run says nothing of the floor: where others use the machine's caches, what is written in
-    Python slows down far more than a tight loop does, and alike with its like.
+    A short run does not check the ratio to raw sockets. On a machine with other users, Python code
+    loses more to cache misses than a tight loop does. Two Python clients lose alike.
     """
-    ours = [name for name in (ON_UVLOOP, "pages()") if name in found]
+    ours = [name for name in (ON_UVLOOP, "pages()") if name in results]
     most = {BASELINE: 0.85} if quick else {BASELINE: 0.85, FLOOR: 3.0}
     return [
-        hold(f"pages() beside the {to}, CPU", min(ratio(found, name, to) for name in ours), limit)
+        promise(
+            f"pages() beside the {to}, CPU", min(ratio(results, name, to) for name in ours), limit
+        )
         for to, limit in most.items()
     ]
 
 
 def turns(options: argparse.Namespace) -> int:
-    """Run every client in turns, print the table, keep the figures of a full run."""
+    """Run every client in turns and print the table. A full run also writes its figures."""
     workload = (
         f"{options.listings} listings of {PAGES_EACH} pages, 20 items (12.7 KB) each, "
         f"{options.width} in flight, keep-alive, no latency, {options.pairs} turns; "
@@ -146,24 +148,24 @@ def turns(options: argparse.Namespace) -> int:
             )
 
         one_loop = options.uvloop or not has_uvloop()
-        rivals = [name for name in CLIENTS if name != ON_UVLOOP or not one_loop]
-        found = take_turns(rivals, options.pairs, run)
-    rows = compare(found, "cpu_us", BASELINE)
+        clients = [name for name in CLIENTS if name != ON_UVLOOP or not one_loop]
+        results = take_turns(clients, options.pairs, run)
+    rows = compare(results, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
-    musts = promises(found, quick=options.quick)
+    verdicts = promises(results, quick=options.quick)
     if options.quick:
-        ours = [name for name in (ON_UVLOOP, "pages()") if name in found]
-        kept = {f"{name}/{BASELINE}": ratio(found, name, BASELINE) for name in ours}
-        keep_ratios("client", kept)
+        ours = [name for name in (ON_UVLOOP, "pages()") if name in results]
+        kept = {f"{name}/{BASELINE}": ratio(results, name, BASELINE) for name in ours}
+        save_ratios("client", kept)
     else:
         name = "client-uvloop" if options.uvloop else "client"
-        content = {"rows": rows, "runs": found, "musts": musts}
+        content = {"rows": rows, "runs": results, "musts": verdicts}
         print(f"written: {write(name, workload, content)}")
-    return told(musts)
+    return report_promises(verdicts)
 
 
 def main() -> int:
-    """Run the benchmark, or one of its runs; 1 if what must hold does not."""
+    """Run the benchmark, or one of its runs. Returns 1 if a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
     parser.add_argument("--pairs", type=int, default=None, help="turns (9; with --quick 5)")

@@ -1,10 +1,10 @@
-"""Processor time a page of a harvest on a cluster, beside the same harvest in one process.
+"""Measure processor time per page of a harvest on a cluster and of one in one process.
 
     python -m benchmarks.cluster [--quick] [--pairs 5] [--workers 2]
 
-The server (pages rendered beforehand, no latency, no limit) keeps processor 0; all that is measured
-has processor 1, be it one process or several: what counts is processor time, not how long it took.
-The scheduler runs in a process of its own, so that its part is seen. A full run writes
+The server (pages rendered beforehand, no latency, no limit) runs on processor 0. All measured
+processes share processor 1: the benchmark compares processor time, not wall time. The scheduler
+runs in its own process, so that its share is visible. A full run writes
 `benchmarks/results/cluster.json`.
 """
 
@@ -29,7 +29,7 @@ from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
 from tmapi_async.harvest.cluster.local import local_workers
 
-from . import rivals
+from . import baselines
 from .common import CLIENT_CORE, Server, has_uvloop, pin, run_alone, runner, table, write
 
 COLUMNS = {
@@ -43,10 +43,10 @@ PARTS = ("cluster", "coordinator", "workers", "scheduler")
 
 
 def settle_down() -> None:
-    """Keep to the one processor, and do not push others off it whenever a reply comes.
+    """Pin this process to the client's processor and schedule it as a batch job.
 
-    Each worker of a cluster has a processor of its own, where nobody interrupts it; on the one that
-    all have here, each message would make two of them change places.
+    In a real cluster each worker has a processor to itself. On the shared processor of this
+    benchmark, every message would otherwise cause a context switch.
     """
     pin(CLIENT_CORE)
     if hasattr(os, "SCHED_BATCH"):
@@ -54,21 +54,21 @@ def settle_down() -> None:
 
 
 def used(processes: list[psutil.Process]) -> float:
-    """Seconds of processor time that some processes have used so far."""
+    """Sum the processor seconds that some processes have used so far."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 async def harvest(url: str, listings: range, width: int, path: Path, cluster: str | None) -> int:
-    """One harvest; returns its pages."""
-    asked = [category_items(number) for number in listings]
-    async with TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api:
-        result = await Harvest(api, asked, journal=path, cluster=cluster).run()
+    """Run one harvest. Returns its number of pages."""
+    targets = [category_items(number) for number in listings]
+    async with TMAPI(baselines.TOKEN, base_url=url, concurrency=width) as api:
+        result = await Harvest(api, targets, journal=path, cluster=cluster).run()
     assert result.complete, result.error
     return result.pages
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """A short harvest to warm up, then the one that counts."""
+    """Run a short harvest to warm up, then the measured one."""
 
     async def once(many: int) -> int:
         path = folder / f"{time.monotonic_ns()}.journal"
@@ -83,19 +83,19 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]
     began = time.perf_counter()
     pages = await once(options.listings)
     wall = time.perf_counter() - began
-    found = {name: (used(group) - before[name]) / pages * 1e6 for name, group in groups.items()}
-    return {**found, "cpu_us": sum(found.values()), "pages_per_second": pages / wall}
+    results = {name: (used(group) - before[name]) / pages * 1e6 for name, group in groups.items()}
+    return {**results, "cpu_us": sum(results.values()), "pages_per_second": pages / wall}
 
 
 def alone(options: argparse.Namespace) -> None:
-    """One harvest in this process, or with this process as its coordinator."""
+    """Run one harvest with this process alone, or with this process as coordinator."""
     settle_down()
     with tempfile.TemporaryDirectory() as folder, runner(uvloop=True) as run:
         print(json.dumps(run.run(measure(options, Path(folder)))))
 
 
 def serve(workers: int) -> None:
-    """A scheduler and its workers, until standard input is closed."""
+    """Run a scheduler and its workers until standard input is closed."""
     settle_down()
 
     async def main() -> None:
@@ -118,15 +118,15 @@ class Cluster:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - our own module
         assert self._process.stdout is not None
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return told
+        ready: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return ready
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=20)  # closes its standard input, which ends it
 
 
 def turns(options: argparse.Namespace) -> None:
-    """Run both in turns, print the table, keep the figures of a full run."""
+    """Run both in turns and print the table. A full run also writes its figures."""
     workload = (
         f"{options.listings} listings of {options.each} pages, 20 items (12.7 KB) each, "
         f"{options.width} in flight, {options.workers} workers, no latency, {options.pairs} turns, "
@@ -150,7 +150,7 @@ def turns(options: argparse.Namespace) -> None:
 
 
 def rows_of(one: list[dict[str, float]], many: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """The median of each part, and its ratio to the one process of the same turn."""
+    """Return the median of each part and its ratio to the single process of the same turn."""
     base = [run["cpu_us"] for run in one]
     rows: list[dict[str, Any]] = [{"who": "one process", "cpu_us": statistics.median(base)}]
     for part in PARTS:

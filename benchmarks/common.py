@@ -1,8 +1,8 @@
-"""What the benchmarks share: processors, processes, figures, tables, result files.
+"""Shared parts of the benchmarks: processors, processes, figures, tables, result files.
 
-A server runs in a process of its own on processor 0; every run of a client is a fresh process on
-processor 1, so that no run inherits another's heap. Runs of rivals take turns, and what is compared
-is the ratio within each turn: a machine that is busy for a while slows both.
+A server runs in its own process on processor 0. Every run of a client is a fresh process on
+processor 1, so that no run inherits the heap of another. Clients take turns, and ratios are taken
+within each turn: a machine that is busy for a while slows both clients.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, Self
 SERVER_CORE, CLIENT_CORE = 0, 1
 RESULTS = Path(__file__).parent / "results"
 LOCAL = RESULTS / "local"
-"""Figures of this machine alone; not committed."""
+"""Folder for figures of this machine. Not committed."""
 
 MEGABYTE = 2**20
 
@@ -34,18 +34,18 @@ Row = Mapping[str, Any]
 
 
 def pin(core: int | None) -> None:
-    """Keep this process on one processor, where the machine has it and allows it."""
+    """Pin this process to one processor, if the system has that processor and allows pinning."""
     if core is not None and hasattr(os, "sched_setaffinity") and core in os.sched_getaffinity(0):
         os.sched_setaffinity(0, {core})
 
 
 def has_uvloop() -> bool:
-    """Whether uvloop is installed."""
+    """Return True if uvloop is installed."""
     return find_spec("uvloop") is not None
 
 
 def runner(*, uvloop: bool) -> asyncio.Runner:
-    """A runner of asyncio's own loop, or of uvloop's where it is asked for and installed."""
+    """Return a runner of uvloop if chosen and installed, else of asyncio's own loop."""
     if not uvloop or not has_uvloop():
         return asyncio.Runner()
     import uvloop as fast  # noqa: PLC0415 - optional
@@ -54,10 +54,10 @@ def runner(*, uvloop: bool) -> asyncio.Runner:
 
 
 class Server(AbstractContextManager["Server"]):
-    """A server in a process of its own, on its own processor.
+    """A server process on its own processor.
 
     Args:
-        arguments: As for `python -m benchmarks.server`.
+        arguments: Arguments for `python -m benchmarks.server`.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -71,7 +71,7 @@ class Server(AbstractContextManager["Server"]):
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
         if not self.url:
-            raise RuntimeError("the server did not start; what it said is above")
+            raise RuntimeError("the server did not start; see its messages above")
         return self
 
     def __exit__(
@@ -83,7 +83,7 @@ class Server(AbstractContextManager["Server"]):
         self._process.communicate(timeout=10)  # closes its standard input, which ends it
 
     def cpu(self) -> float:
-        """Seconds of processor time it has used so far; 0.0 where the system does not tell."""
+        """Processor seconds used by the server so far. 0.0 if the system has no /proc."""
         try:
             stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
         except OSError:
@@ -93,50 +93,52 @@ class Server(AbstractContextManager["Server"]):
 
 
 def run_alone(module: str, *arguments: str, timeout: float = 290.0) -> dict[str, Any]:
-    """Run a module in a fresh process; returns the JSON object that is its last line."""
+    """Run a module in a fresh process. Returns the JSON object in its last line of output."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, timeout=timeout, check=True)  # noqa: S603 - our own module
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-class Meter:
-    """Processor time and wall time of this process between `start` and `stop`."""
+class CpuMeter:
+    """Measure processor time and wall time of this process between `start` and `stop`."""
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start the clocks."""
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def stop(self, pages: int) -> dict[str, float]:
-        """Figures for so many pages: `cpu_us` a page and `pages_per_second` of wall time."""
+        """Return `cpu_us` per page and `pages_per_second` of wall time."""
         cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
         return {"cpu_us": cpu / pages * 1e6, "pages_per_second": pages / wall}
 
 
 def take_turns(
-    rivals: Sequence[str], turns: int, run: Callable[[str], dict[str, float]]
+    clients: Sequence[str], turns: int, run: Callable[[str], dict[str, float]]
 ) -> dict[str, list[dict[str, float]]]:
-    """Run every rival once a turn; the order rotates, so that none always comes first."""
-    found: dict[str, list[dict[str, float]]] = {rival: [] for rival in rivals}
+    """Run every client once per turn. The order rotates, so that none is always first."""
+    results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
     for turn in range(turns):
-        first = turn % len(rivals)
-        for rival in [*rivals[first:], *rivals[:first]]:
-            found[rival].append(run(rival))
-    return found
+        first = turn % len(clients)
+        for client in [*clients[first:], *clients[:first]]:
+            results[client].append(run(client))
+    return results
 
 
 def compare(
-    found: Mapping[str, Sequence[Mapping[str, float]]], figure: str, against: str
+    results: Mapping[str, Sequence[Mapping[str, float]]], figure: str, against: str
 ) -> list[dict[str, Any]]:
-    """One row a rival: median, quartiles, and the median of its ratios to another, turn by turn."""
+    """Return one row per client: median, quartiles, and median ratio to the baseline."""
     rows = []
-    for rival, runs in found.items():
+    for client, runs in results.items():
         values = [run[figure] for run in runs]
-        ratios = [value / base[figure] for value, base in zip(values, found[against], strict=True)]
+        ratios = [
+            value / base[figure] for value, base in zip(values, results[against], strict=True)
+        ]
         low, middle, high = quartiles(values)
         rows.append(
             {
-                "client": rival,
+                "client": client,
                 figure: middle,
                 "from": low,
                 "to": high,
@@ -148,7 +150,7 @@ def compare(
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median, third quartile."""
+    """Return first quartile, median and third quartile."""
     if len(values) < 2:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -156,11 +158,11 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
-    """Rows as a table in Markdown.
+    """Format rows as a Markdown table.
 
     Args:
-        rows: What to show.
-        columns: Key of each column to its heading, with a format after a `|` (`"CPU, us|.1f"`).
+        rows: Rows to show.
+        columns: Heading of each column by key, with a format after a `|` (`"CPU, us|.1f"`).
     """
     heads = [heading.partition("|")[0] for heading in columns.values()]
     forms = [heading.partition("|")[2] for heading in columns.values()]
@@ -181,28 +183,28 @@ def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     )
 
 
-def hold(what: str, found: float, most: float) -> dict[str, Any]:
-    """A promise: what was found, and the most it may be."""
-    return {"what": what, "found": found, "most": most, "holds": found <= most}
+def promise(what: str, results: float, most: float) -> dict[str, Any]:
+    """Compare a measured value with its promised maximum."""
+    return {"what": what, "found": results, "most": most, "holds": results <= most}
 
 
-def told(musts: Sequence[Row]) -> int:
-    """Print which promises hold; the exit status, 1 if one does not."""
-    for must in musts:
+def report_promises(verdicts: Sequence[Row]) -> int:
+    """Print which promises promise. Returns the exit status: 1 if one is missed."""
+    for must in verdicts:
         verdict = "holds" if must["holds"] else "MISSED"
         print(f"{verdict}: {must['what']}: {must['found']:.3g}, at most {must['most']:.3g}")
-    return 0 if all(must["holds"] for must in musts) else 1
+    return 0 if all(must["holds"] for must in verdicts) else 1
 
 
-def keep_ratios(name: str, ratios: Mapping[str, float]) -> None:
-    """Keep the ratios of a short run, for `python -m benchmarks --quick` to compare."""
+def save_ratios(name: str, ratios: Mapping[str, float]) -> None:
+    """Save the ratios of a short run, to be compared by `python -m benchmarks --quick`."""
     LOCAL.mkdir(parents=True, exist_ok=True)
     path = LOCAL / f"{name}-quick.json"
     path.write_text(json.dumps(dict(ratios), indent=1) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Describe the machine and the versions that the figures were measured with."""
     versions = {}
     for name in ("aiohttp", "msgspec", "aiolimiter", "yarl", "uvloop"):
         try:

@@ -1,10 +1,10 @@
-"""From the bytes of a page to rows: what each choice of struct, and each bad row, costs.
+"""Measure processor time to decode a page, by kind of struct and with bad rows.
 
     python -m benchmarks.decode [--quick] [--turns 15]
 
-Every way decodes the same pages of 20 items (12.7 KB), in turns, in one process; the last 64 pages
-are kept, as a walk keeps what waits to be taken, so that what the garbage collector does with rows
-counts. The ratio is that to the bare typed decoder. A full run writes
+Every decoder decodes the same pages of 20 items (12.7 KB), in turns, in one process. The last 64
+pages stay in memory, as the pages do that a walk holds ready, so that the work of the garbage
+collector on rows is included. The ratio is to the bare typed decoder. A full run writes
 `benchmarks/results/decode.json`.
 """
 
@@ -24,7 +24,17 @@ import msgspec
 from tmapi_async import Item
 from tmapi_async.api.decoding import ItemDecoder
 
-from .common import CLIENT_CORE, compare, hold, keep_ratios, pin, table, take_turns, told, write
+from .common import (
+    CLIENT_CORE,
+    compare,
+    pin,
+    promise,
+    report_promises,
+    save_ratios,
+    table,
+    take_turns,
+    write,
+)
 from .server import bodies
 
 Way = Callable[[bytes], object]
@@ -42,7 +52,7 @@ COLUMNS = {
 
 
 def like(struct: Any, **options: bool) -> Any:
-    """The same struct, and those in it, made with other options."""
+    """Copy a struct type and the struct types inside, with other options."""
     fields = []
     for field in msgspec.structs.fields(struct):
         inner = [one for one in get_args(field.type) if hasattr(one, "__struct_fields__")]
@@ -52,20 +62,20 @@ def like(struct: Any, **options: bool) -> Any:
 
 
 def envelope(item: Any, **options: bool) -> msgspec.json.Decoder[Any]:
-    """A decoder of a page whose rows are of some type."""
+    """Return a decoder of a page whose rows have the given type."""
     fields: list[Any] = [("has_next_page", bool), ("items", list[item])]
     data = msgspec.defstruct("Data", fields, **options)
     return msgspec.json.Decoder(msgspec.defstruct("Envelope", [("data", data)], **options))
 
 
 def row_by_row() -> Way:
-    """The rows raw first, then one at a time."""
+    """Return a decoder that splits rows as raw bytes first, then decodes each row."""
     whole, one = envelope(msgspec.Raw, gc=False), msgspec.json.Decoder(like(Item, gc=False))
     return lambda body: [one.decode(raw) for raw in whole.decode(body).data.items]
 
 
 def ways() -> dict[str, Way]:
-    """Every way to decode a page."""
+    """Return every decoder by name."""
     narrow = msgspec.defstruct("Narrow", [("item_id", int)], gc=False)
     return {
         OURS: ItemDecoder(Item).decode,
@@ -83,7 +93,7 @@ def ways() -> dict[str, Way]:
 
 
 def spoilt(body: bytes, how: str) -> bytes:
-    """A page for those ways that need another one: one row of it has drifted."""
+    """Change one row of a page for the decoders that are measured with a drifted row."""
     if how.endswith("no struct knows"):
         return body.replace(b'"item_id":', b'"new":1,"item_id":', 1)
     if how.endswith("does not fit"):
@@ -92,7 +102,7 @@ def spoilt(body: bytes, how: str) -> bytes:
 
 
 def measure(name: str, way: Way, pages: list[bytes], rounds: int) -> dict[str, float]:
-    """Processor time a page of one way."""
+    """Measure processor time per page of one decoder."""
     pages = [spoilt(body, name) for body in pages]
     kept: deque[object] = deque(maxlen=KEPT)
     gc.collect()
@@ -118,21 +128,21 @@ def main() -> int:
     rounds = 10 if options.quick else 40
     workload = f"pages of 20 items (12.7 KB), {rounds * 20} a turn, {options.turns} turns"
     print(workload)
-    found = take_turns(
+    results = take_turns(
         list(all_ways),
         options.turns,
         lambda name: measure(name, all_ways[name], pages, rounds),
     )
-    rows = compare(found, "cpu_us", BASELINE)
+    rows = compare(results, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
     ratio = {row["client"]: row["ratio"] for row in rows}
-    musts = [hold("the library's decoder beside the bare typed one", ratio[OURS], 1.15)]
+    verdicts = [promise("the library's decoder beside the bare typed one", ratio[OURS], 1.15)]
     if options.quick:
         drifted = ratio["ours, a row that does not fit"] / ratio[OURS]
-        keep_ratios("decode", {"ours/typed": ratio[OURS], "bad row/ours": drifted})
+        save_ratios("decode", {"ours/typed": ratio[OURS], "bad row/ours": drifted})
     else:
-        print(f"written: {write('decode', workload, {'rows': rows, 'musts': musts})}")
-    return told(musts)
+        print(f"written: {write('decode', workload, {'rows': rows, 'musts': verdicts})}")
+    return report_promises(verdicts)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""From a journal to Parquet: items a second on one processor, and the most memory it takes.
+"""Measure an export from journal to Parquet: items per processor second and peak memory.
 
     python -m benchmarks.export [--items 1000000] [--quick] [--keep FILE]
 
 Makes a journal of the sandbox's catalogue (full pages of 20 items, none like another; `--drift`
-makes some rows drift), then exports it in fresh processes that are kept on one processor and have
-one thread. Counted is the whole way: SQLite, zstd, JSON, conversion, Parquet with zstd, fsync; not
-the interpreter's start and imports. The file is then held against the catalogue: as many rows, the
-same IDs, the same sum of prices. The targets are those of the project: 150,000 items a second and
-less than 400 MB. Processor time is judged, since others may use the processor meanwhile.
+makes some rows drift), then exports it in fresh processes with one thread, pinned to one
+processor. The measured time includes SQLite, zstd, JSON, conversion, Parquet with zstd and fsync,
+but not the start of the interpreter and imports. The file is then compared with the catalogue:
+number of rows, IDs, sum of prices. The targets are 150,000 items a second and less than 400 MB.
+The speed is per second of processor time, since other programs may use the processor.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ RUNS, QUICK_RUNS, QUICK_ITEMS = 5, 2, 40_000
 CHILD = "--one"
 
 
-class Made(msgspec.Struct):
-    """What a journal was made of: rows, and the sum of their selling prices as text."""
+class JournalContents(msgspec.Struct):
+    """Contents of a journal: number of rows, and the sum of their selling prices as text."""
 
     items: int
     prices: str
 
 
-async def fill(path: Path, items: int, drift: float) -> Made:
-    """Write a journal of so many items, 2,000 in each category."""
+async def fill(path: Path, items: int, drift: float) -> JournalContents:
+    """Write a journal with 2,000 items in each category."""
     sizes = {1000 + n: EACH for n in range(-(-items // EACH))}
     config = Config(categories=sizes, drift=Drift(rows=drift))
     catalogue = Catalogue(config.seed, sizes)
@@ -63,11 +63,11 @@ async def fill(path: Path, items: int, drift: float) -> Made:
     for visit in start.visits:
         prices += await walk(journal, visit, pages)
     await journal.close()
-    return Made(len(sizes) * EACH, str(prices))
+    return JournalContents(len(sizes) * EACH, str(prices))
 
 
 async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
-    """Record one category; returns the sum of its prices as they were sent."""
+    """Record one category. Returns the sum of its prices as sent."""
     listing = Wire("/1688/category/items", (("cat_id", str(visit.listing.cat_id)),))
     last, prices = EACH // PAGE, Decimal(0)
     journal.apply(visit_began(visit, time.time()))
@@ -86,7 +86,7 @@ async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
 
 
 def one(journal: str, target: str) -> None:
-    """Export once, in this process; prints the figures as JSON."""
+    """Export once in this process and print the figures as JSON."""
     pin(CLIENT_CORE)
     import pyarrow as pa  # noqa: PLC0415 - counted in the memory of this process alone
 
@@ -115,8 +115,8 @@ def one(journal: str, target: str) -> None:
     )
 
 
-def check(target: Path, made: Made) -> None:
-    """Hold the file against the catalogue, with DuckDB."""
+def check(target: Path, made: JournalContents) -> None:
+    """Compare the file with the catalogue by DuckDB."""
     import duckdb  # noqa: PLC0415 - only here
 
     query = f"SELECT count(*), count(DISTINCT item_id), sum(price_info_sale_price) FROM '{target}'"  # noqa: S608
@@ -126,7 +126,7 @@ def check(target: Path, made: Made) -> None:
 
 
 def main() -> None:
-    """Make a journal, export it, judge."""
+    """Write a journal, export it and compare the figures with the targets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--drift", type=float, default=0.0, help="share of rows that drift (0)")
@@ -150,7 +150,7 @@ def main() -> None:
 
 
 def judge(items: int, runs: list[dict[str, Any]], *, save: bool) -> None:
-    """Print the figures and whether they meet the targets."""
+    """Print the figures and the verdict on each target."""
     rows = []
     for figure, name, target, least in (
         ("per_second", "items a second of wall time", None, True),

@@ -1,11 +1,11 @@
-"""The learning gate and look-ahead over real sockets, beside what others write by hand.
+"""Measure the learning gate and look-ahead over real sockets, beside hand-written clients.
 
     python -m benchmarks.gate [--quick] [gate] [listing] [set]
 
-A sandbox with a limit of C requests at a time and log-normal latency of mean L runs in a process of
-its own, a fresh one for each run, and so does each client. No client can do better than C / L pages
-a second. A full run takes four minutes or so and writes `benchmarks/results/gate.json`. What must
-hold is checked where it was measured in full; on a machine that others use it may not.
+Each run starts a fresh sandbox process and a fresh client process. The sandbox works on at most C
+requests at a time, with log-normal latency of mean L, so that no client can get more than C / L
+pages a second. A full run takes about four minutes, writes `benchmarks/results/gate.json` and
+checks the promises; they may be missed on a machine with other users.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SET_COLUMNS = {
 
 
 def run(client: str, bench: Bench) -> dict[str, Any]:
-    """One run of one client, server and client in fresh processes."""
+    """Run one client once, with server and client in fresh processes."""
     with Server("--sandbox", json.dumps(bench.sandbox())) as server:
         return run_alone(
             "benchmarks.gate", "--alone", client, "--url", server.url, "--bench", bench.text()
@@ -58,7 +58,7 @@ def run(client: str, bench: Bench) -> dict[str, Any]:
 
 
 def alone(options: argparse.Namespace) -> None:
-    """A client in this process: prints its trace as JSON."""
+    """Run one client in this process and print its trace as JSON."""
     pin(CLIENT_CORE)
     bench = Bench.read(options.bench)
     client = (gate_clients.CLIENTS | gate_clients.LOOKAHEADS)[options.alone]
@@ -67,25 +67,25 @@ def alone(options: argparse.Namespace) -> None:
 
 
 def gates(limits: list[int], per_slot: int) -> list[dict[str, Any]]:
-    """Each client against each limit, with many listings to take pages from."""
+    """Run each client against each limit, with many listings."""
     rows = []
     for limit in limits:
         sizes = dict.fromkeys(range(1, 4 * limit + 1), max(1, per_slot // 4))
         bench = Bench(sizes, limit, LATENCY, SIGMA)
         for client in gate_clients.CLIENTS:
-            found = figures(run(client, bench), bench)
-            rows.append({"limit": limit, "client": client, **found})
+            results = figures(run(client, bench), bench)
+            rows.append({"limit": limit, "client": client, **results})
     return rows
 
 
 def one_listing(seeds: int, pages: int, limit: int) -> list[dict[str, Any]]:
-    """One long listing: one page after another, and with look-ahead. Medians over seeds."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Walk one long listing, page by page and with look-ahead. Returns medians over seeds."""
+    results: dict[str, list[dict[str, Any]]] = {}
     for seed in range(1, seeds + 1):
         bench = Bench({1: pages}, limit, LATENCY, SIGMA, seed)
         for client in gate_clients.LOOKAHEADS:
-            found.setdefault(client, []).append(run(client, bench))
-    base = [trace["seconds"] for trace in found["look-ahead off"]]
+            results.setdefault(client, []).append(run(client, bench))
+    base = [trace["seconds"] for trace in results["look-ahead off"]]
     return [
         {
             "client": client,
@@ -96,12 +96,12 @@ def one_listing(seeds: int, pages: int, limit: int) -> list[dict[str, Any]]:
             "wasted": statistics.median(trace["wasted"] for trace in traces),
             "refused": statistics.mean(trace["refused"] / pages for trace in traces),
         }
-        for client, traces in found.items()
+        for client, traces in results.items()
     ]
 
 
 def skewed_set(seeds: int, listings: int, pages: int, limit: int) -> list[dict[str, Any]]:
-    """Many listings, one of them a giant: how long until all is walked."""
+    """Measure the time to walk many listings of which one is a giant."""
     rows = []
     plan = {"look-ahead off": 1, "look-ahead auto": seeds, "auto": seeds}
     for client, runs in plan.items():
@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace) -> bool:
     """Run what is asked for, print the tables, keep the figures of a full run.
 
     Returns:
-        Whether all that must hold did, or nothing was measured in full.
+        Whether all that must promise did, or nothing was measured in full.
     """
     quick, result = options.quick, {}
     start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Clients that walk a sandbox with a concurrency limit: ours, and what others write by hand.
+"""Clients that walk a sandbox with a concurrency limit: this library and hand-written ones.
 
-The hand-written ones are told every page number beforehand, which no real client is: they never
-wait for a page to learn of the next. What is refused they ask for again at once.
+The hand-written clients know every page number beforehand, which no real client does: they never
+wait for a page to learn that there is a next one. They repeat a refused request at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiolimiter import AsyncLimiter
 
 from tmapi_async import TMAPI, RetryPolicy
 
-from .rivals import DECODER, PATH, TOKEN
+from .baselines import DECODER, PATH, TOKEN
 
 Trace = dict[str, Any]
 """`sent` and `done`: clock times of each page's successful attempt; `refused`, `requests`,
@@ -27,7 +27,7 @@ Trace = dict[str, Any]
 async def ours(
     url: str, sizes: dict[int, int], *, concurrency: int | str, lookahead: int | str = "auto"
 ) -> Trace:
-    """The library: nothing told but the listings."""
+    """Walk with the library, which knows only the listings."""
     sent, done = [], []
     start, offset = time.monotonic(), time.time() - time.monotonic()
     # A refused page rests between attempts; with no back-off it waits at the gate alone.
@@ -52,19 +52,19 @@ async def ours(
 
 
 class Limiter(Protocol):
-    """What a hand-written loop holds its requests back with."""
+    """Interface of the limiters of a hand-written loop."""
 
     async def enter(self) -> None:
         """Wait until a request may be sent."""
         ...
 
     def leave(self, sent: float, *, refused: bool) -> None:
-        """Note how it was answered."""
+        """Record the answer to a request."""
         ...
 
 
-class FixedNumber:
-    """`asyncio.Semaphore`: so many at a time, whatever the server says."""
+class FixedWidth:
+    """`asyncio.Semaphore`: a fixed number in flight, whatever the server answers."""
 
     def __init__(self, size: int) -> None:
         self._semaphore = asyncio.Semaphore(size)
@@ -79,8 +79,8 @@ class FixedNumber:
         self._semaphore.release()
 
 
-class FixedRate:
-    """`aiolimiter`: so many a second, however many are in flight; bursts of at most 50 ms."""
+class AiolimiterRate:
+    """`aiolimiter`: a fixed rate, however many are in flight, in bursts of at most 50 ms."""
 
     def __init__(self, rate: float) -> None:
         # A bucket of one would be as fast as the loop's timers, which is too slow for C = 64.
@@ -92,12 +92,12 @@ class FixedRate:
         await self._limiter.acquire()
 
     def leave(self, sent: float, *, refused: bool) -> None:
-        """Nothing is learned."""
+        """Ignore the answer."""
         del sent, refused
 
 
 class Aimd:
-    """Additive increase, multiplicative decrease: one more a round trip, half once a window."""
+    """Additive increase, multiplicative decrease: one more per round trip, half once a window."""
 
     def __init__(self, start: int = 4) -> None:
         self._width = float(start)
@@ -115,7 +115,7 @@ class Aimd:
         self._in_flight += 1
 
     def leave(self, sent: float, *, refused: bool) -> None:
-        """Widen or halve, and let in what fits now."""
+        """Widen or halve, then admit waiting requests that fit."""
         self._in_flight -= 1
         if not refused:
             self._width += 1 if self._slow_start else 1 / self._width
@@ -131,7 +131,7 @@ class Aimd:
 
 
 async def by_hand(url: str, sizes: dict[int, int], limiter: Limiter, workers: int) -> Trace:
-    """A loop over pages all known beforehand, by as many workers as can ever be in flight."""
+    """Walk pages that are all known beforehand, with one worker per request in flight."""
     sent_at, done_at, counts = [], [], {"refused": 0, "requests": 0}
     todo = _interleaved(sizes)
 
@@ -168,17 +168,17 @@ def _interleaved(sizes: dict[int, int]) -> Iterable[tuple[int, int]]:
 
 
 Client = Callable[[str, dict[int, int], int, float], Any]
-"""Called with URL, sizes in pages, the server's limit and its mean latency; gives a trace."""
+"""Function of URL, sizes in pages, limit and mean latency of the server. Returns a trace."""
 
 CLIENTS: dict[str, Client] = {
     "auto": lambda url, sizes, _limit, _mean: ours(url, sizes, concurrency="auto"),
     "concurrency=C": lambda url, sizes, limit, _: ours(url, sizes, concurrency=limit),
-    "semaphore C": lambda url, sizes, limit, _: by_hand(url, sizes, FixedNumber(limit), limit),
+    "semaphore C": lambda url, sizes, limit, _: by_hand(url, sizes, FixedWidth(limit), limit),
     "semaphore 2C": lambda url, sizes, limit, _: by_hand(
-        url, sizes, FixedNumber(2 * limit), 2 * limit
+        url, sizes, FixedWidth(2 * limit), 2 * limit
     ),
     "rate 90 %": lambda url, sizes, limit, mean: by_hand(
-        url, sizes, FixedRate(0.9 * limit / mean), 8 * limit
+        url, sizes, AiolimiterRate(0.9 * limit / mean), 8 * limit
     ),
     "AIMD": lambda url, sizes, limit, _: by_hand(url, sizes, Aimd(), 4 * limit),
 }
@@ -192,4 +192,4 @@ LOOKAHEADS: dict[str, Client] = {
     )
     for setting in ("off", "auto", 8, 16)
 }
-"""The library with the limit known, and so much look-ahead."""
+"""The library with the limit known, by look-ahead setting."""

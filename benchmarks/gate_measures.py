@@ -1,4 +1,4 @@
-"""What is served to the clients of the gate benchmark, and what their traces amount to."""
+"""Workloads of the gate benchmark, and figures computed from the traces of its clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Self
 from tmapi_async.sandbox import Attempt, Config
 from tmapi_async.sandbox.server.backend import _seconds as drawn
 
-from .rivals import PATH
+from .baselines import PATH
 from .simulation.checks import Check
 
 PAGE_SIZE = 20
@@ -22,7 +22,7 @@ FULL = 0.9
 """Share of the limit from which the gate counts as full."""
 
 END = 0.95
-"""Share of the pages after which work may run out, so that nothing is measured any more."""
+"""Share of the pages after which work may run out, so that measuring stops."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Bench:
 
     Attributes:
         sizes: Category ID -> pages.
-        limit: Requests worked on at once.
+        limit: Number of requests that the server works on at once.
         latency: Mean seconds of work.
         sigma: Standard deviation of its logarithm.
-        seed: Of the latencies.
+        seed: Seed of the latencies.
     """
 
     sizes: dict[int, int]
@@ -44,7 +44,7 @@ class Bench:
     seed: int = 1
 
     def sandbox(self) -> dict[str, Any]:
-        """The sandbox's options."""
+        """Return the options of the sandbox."""
         return {
             "categories": {cat_id: pages * PAGE_SIZE for cat_id, pages in self.sizes.items()},
             "page_size": PAGE_SIZE,
@@ -55,24 +55,24 @@ class Bench:
         }
 
     def text(self) -> str:
-        """As JSON, for another process."""
+        """Encode as JSON, for another process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From `text`."""
+        """Decode the output of `text`."""
         fields = json.loads(text)
         sizes = {int(cat_id): pages for cat_id, pages in fields.pop("sizes").items()}
         return cls(sizes, **fields)
 
     @property
     def pages(self) -> int:
-        """Pages of all listings."""
+        """Number of pages of all listings."""
         return sum(self.sizes.values())
 
     @cached_property
     def mean(self) -> float:
-        """Mean seconds of work of these very pages: what was drawn, not what it was drawn from."""
+        """Mean of the seconds of work drawn for these pages, not of the distribution."""
         # A request that is refused draws nothing, so each page has one latency for every client.
         config = Config(seed=self.seed, latency=self.latency, latency_sigma=self.sigma)
         total = sum(
@@ -84,12 +84,12 @@ class Bench:
 
     @property
     def bound(self) -> float:
-        """Seconds below which no client can have all pages."""
+        """Shortest possible time in seconds to get all pages."""
         return self.pages * self.mean / self.limit
 
 
 def skewed(listings: int, pages: int, seed: int) -> dict[int, int]:
-    """Sizes in pages: a giant with 30 % of all, the others Zipf with exponent 1.1, shuffled."""
+    """Return sizes in pages: a giant with 30 % of all, the others Zipf 1.1, shuffled."""
     weights = [rank**-1.1 for rank in range(1, listings)]
     scale = 0.7 * pages / sum(weights)
     sizes = [round(0.3 * pages), *(max(1, round(weight * scale)) for weight in weights)]
@@ -98,15 +98,15 @@ def skewed(listings: int, pages: int, seed: int) -> dict[int, int]:
 
 
 def figures(trace: dict[str, Any], bench: Bench) -> dict[str, Any]:
-    """What a trace amounts to, while work remains.
+    """Compute the figures of a trace, for the time while work remains.
 
     Returns:
-        share: Pages a second of C / L, from the first attempt on.
-        steady: The same from when 90 % of the slots were in use.
-        to_90: When that was, in mean latencies from the first attempt.
-        refusals: How many 503s came; `refused` is the same for each page.
-        wasted: Pages asked for past the end.
-        requests: All attempts.
+        share: Pages a second as a share of C / L, from the first attempt on.
+        steady: The same share from the moment when 90 % of the slots were in use.
+        to_90: That moment, in mean latencies from the first attempt.
+        refusals: Number of 503s; `refused` is the same number per page.
+        wasted: Number of requests past the end of a listing.
+        requests: Number of attempts.
     """
     start = min(trace["sent"])
     done = sorted(moment - start for moment in trace["done"])
@@ -129,7 +129,7 @@ def _share(done: list[float], start: float, end: float, bench: Bench) -> float:
 
 
 def first_full(sent: list[float], done: list[float], bench: Bench, end: float) -> float | None:
-    """When 90 % of the slots were first in use, on average over the mean latency that followed."""
+    """Find the first moment from which 90 % of the slots are in use for a mean latency."""
     events = sorted([(moment, 1) for moment in sent] + [(moment, -1) for moment in done])
     moments = [moment for moment, _ in events]
     levels = list(accumulate(change for _, change in events))
@@ -151,7 +151,7 @@ def first_full(sent: list[float], done: list[float], bench: Bench, end: float) -
 
 
 def promises(result: dict[str, list[dict[str, Any]]]) -> list[Check]:
-    """What must hold of a full run, part by part."""
+    """Check the promises of a full run, part by part."""
     checks = []
     for row in result.get("gate", ()):
         at = f"C={row['limit']}, {row['client']}"

@@ -1,10 +1,10 @@
-"""What the journal costs: a harvest beside the same walk without one, and beside a loop by hand.
+"""Measure the cost of the journal: a harvest, a walk without a journal, a hand-written loop.
 
     python -m benchmarks.harvest [--quick] [--pairs 9] [--uvloop] [--profile]
 
-Prints the processor time a page of each, and of the difference that the journal makes, turn by
-turn; a full run writes `benchmarks/results/harvest.json`. The loop is that of `benchmarks.client`:
-default aiohttp, a semaphore, the same structs, nothing kept; always on the loop of asyncio.
+Prints the processor time per page of each, and the difference made by the journal, as medians over
+turns. A full run writes `benchmarks/results/harvest.json`. The loop is that of `benchmarks.client`:
+default aiohttp, a semaphore, the same structs, nothing stored, always on asyncio's own loop.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from tmapi_async import TMAPI
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
 
-from . import rivals
+from . import baselines
 from .common import (
     CLIENT_CORE,
-    Meter,
+    CpuMeter,
     Server,
     compare,
-    hold,
-    keep_ratios,
     pin,
+    promise,
+    report_promises,
     run_alone,
     runner,
+    save_ratios,
     table,
     take_turns,
-    told,
     write,
 )
 
@@ -51,11 +51,11 @@ COLUMNS = {
 
 
 async def pages(url: str, listings: int, width: int, folder: Path) -> int:
-    """The walk without a journal."""
+    """Walk without a journal."""
     del folder
     seen = 0
     async with (
-        TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api,
+        TMAPI(baselines.TOKEN, base_url=url, concurrency=width) as api,
         api.category_items(range(1, listings + 1)) as walk,
     ):
         async for page in walk.pages():
@@ -65,30 +65,30 @@ async def pages(url: str, listings: int, width: int, folder: Path) -> int:
 
 
 async def harvest(url: str, listings: int, width: int, folder: Path) -> int:
-    """The same walk into a journal."""
+    """Walk the same listings into a journal."""
     path = folder / f"{time.monotonic_ns()}.journal"
-    asked = [category_items(number) for number in range(1, listings + 1)]
-    async with TMAPI(rivals.TOKEN, base_url=url, concurrency=width) as api:
-        result = await Harvest(api, asked, journal=path).run()
+    targets = [category_items(number) for number in range(1, listings + 1)]
+    async with TMAPI(baselines.TOKEN, base_url=url, concurrency=width) as api:
+        result = await Harvest(api, targets, journal=path).run()
     assert result.complete
     return result.pages
 
 
 async def by_hand(url: str, listings: int, width: int, folder: Path) -> int:
-    """The loop that a good engineer writes, which keeps nothing."""
+    """Walk with the hand-written loop, which stores nothing."""
     del folder
-    return await rivals.semaphore_loop(url, listings, width)
+    return await baselines.semaphore_loop(url, listings, width)
 
 
 BASELINE = "semaphore loop"
 CLIENTS = {"pages()": pages, "harvest": harvest, BASELINE: by_hand}
 MOST = 1.25
-"""A harvest, uvloop allowed, may cost so many times the loop."""
+"""Largest promised cost of a harvest, as a multiple of the loop; uvloop may be used."""
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Run one client in this process: a short walk to warm up, then the walk that counts."""
-    walk, meter = CLIENTS[options.alone], Meter()
+    """Run one client in this process: a short walk to warm up, then the measured walk."""
+    walk, meter = CLIENTS[options.alone], CpuMeter()
     with runner(uvloop=options.uvloop and options.alone != BASELINE) as run:
         run.run(walk(options.url, 1, options.width, folder))
         meter.start()
@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def alone(options: argparse.Namespace) -> None:
-    """A run in a process of its own: prints its figures as JSON."""
+    """Run one client in this process and print its figures as JSON."""
     pin(CLIENT_CORE if options.pin else None)
     profile = cProfile.Profile()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -111,7 +111,7 @@ def alone(options: argparse.Namespace) -> None:
 
 
 def turns(options: argparse.Namespace) -> int:
-    """Run all in turns, print the table, keep the figures of a full run."""
+    """Run all clients in turns and print the table. A full run also writes its figures."""
     workload = (
         f"{options.listings} listings of {options.each} pages, 20 items (12.7 KB) each, "
         f"{options.width} in flight, keep-alive, no latency, {options.pairs} turns; "
@@ -127,28 +127,30 @@ def turns(options: argparse.Namespace) -> int:
             own = ("--alone", client, "--url", server.url)
             return run_alone("benchmarks.harvest", *own, *sizes, *flags)
 
-        found = take_turns(list(CLIENTS), options.pairs, run)
-    rows = compare(found, "cpu_us", BASELINE)
+        results = take_turns(list(CLIENTS), options.pairs, run)
+    rows = compare(results, "cpu_us", BASELINE)
     costs = [
         kept["cpu_us"] - walked["cpu_us"]
-        for kept, walked in zip(found["harvest"], found["pages()"], strict=True)
+        for kept, walked in zip(results["harvest"], results["pages()"], strict=True)
     ]
     print(table(rows, COLUMNS))
     cost = statistics.median(costs)
     print(f"the journal: {cost:.1f} us of CPU a page (median of the differences)")
     by_name = {row["client"]: row for row in rows}
-    musts = [hold("harvest beside the semaphore loop, CPU", by_name["harvest"]["ratio"], MOST)]
+    verdicts = [
+        promise("harvest beside the semaphore loop, CPU", by_name["harvest"]["ratio"], MOST)
+    ]
     if options.quick:
-        keep_ratios("harvest", {"harvest/semaphore loop": by_name["harvest"]["ratio"]})
+        save_ratios("harvest", {"harvest/semaphore loop": by_name["harvest"]["ratio"]})
     else:
-        result = {"rows": rows, "runs": found, "journal_us": cost, "musts": musts}
+        result = {"rows": rows, "runs": results, "journal_us": cost, "musts": verdicts}
         name = "harvest-uvloop" if options.uvloop else "harvest"
         print(f"written: {write(name, workload, result)}")
-    return told(musts)
+    return report_promises(verdicts)
 
 
 def main() -> int:
-    """Run the benchmark, or one of its runs; 1 if what must hold does not."""
+    """Run the benchmark, or one of its runs. Returns 1 if a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
     parser.add_argument("--pairs", type=int, default=None, help="turns (9; with --quick 3)")

@@ -1,12 +1,12 @@
-"""The journal on its own: what a page costs, how fast commits go, how large the file grows.
+"""Measure the journal alone: cost per page, speed of commits, size of the file.
 
-    python benchmarks/journal.py commits [--pages 40000] [--width 32]
-    python benchmarks/journal.py plan [--listings 10000] [--pages-each 100]
+    python -m benchmarks.journal commits [--pages 40000] [--width 32]
+    python -m benchmarks.journal plan [--listings 10000] [--pages-each 100]
 
-Bodies are pages of the sandbox's catalogue, 20 items each. `commits` hands pages over as a harvest
-does, with at most `--width` awaiting their commit, and reports pages a second, CPU and disk a page
-(the file after closing, dictionary and tables included). `plan` makes a journal of a million pages
-and reports how long opening and planning take, in a process of their own.
+Bodies are pages of the sandbox's catalogue, 20 items each. `commits` writes pages as a harvest
+does, with at most `--width` pages waiting for their commit. It reports pages a second, and CPU and
+disk per page (size of the closed file, dictionary and tables included). `plan` writes a journal of
+a million pages and reports the time to open and plan it, in a fresh process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MEGABYTE = 2**20
 
 
 def bodies(count: int) -> list[bytes]:
-    """Bodies of full pages, none like another."""
+    """Return bodies of full pages, all different."""
     per_category = 50
     sizes = {1000 + n: per_category * 20 for n in range(-(-count // per_category))}
     config = Config(categories=sizes)
@@ -49,12 +49,12 @@ def bodies(count: int) -> list[bytes]:
 
 
 def record(number: int, body: bytes, *, last: bool) -> PageRecord:
-    """A page as a harvest would hand it over."""
+    """Return a page record as a harvest writes it."""
     return PageRecord(number, body, time.time(), 1, 0.05, 200, 20, not last, None, 20)
 
 
 def begin(journal: Journal, listings: list[Listing], wake: asyncio.Event) -> list[Visit]:
-    """A start over these listings."""
+    """Begin a start over these listings. Returns its visits."""
     plan = journal.plan(listings)
     return journal.begin(
         plan,
@@ -67,10 +67,10 @@ def begin(journal: Journal, listings: list[Listing], wake: asyncio.Event) -> lis
 
 
 async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, width: int) -> None:
-    """Hand over `each` pages of so many listings, eight listings side by side."""
+    """Write `each` pages of every listing, eight listings side by side."""
     room = asyncio.Event()
     visits = begin(journal, [category_items(n) for n in range(1, listings + 1)], room)
-    handed = 0
+    written = 0
     for group in range(0, listings, 8):
         side_by_side = visits[group : group + 8]
         journal.apply(*(visit_began(visit, time.time()) for visit in side_by_side))
@@ -79,9 +79,9 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
                 while journal.waiting >= width and journal.error is None:
                     room.clear()
                     await room.wait()
-                body = texts[handed % len(texts)]
+                body = texts[written % len(texts)]
                 journal.submit(visit, record(number, body, last=number == each))
-                handed += 1
+                written += 1
         totals = Totals(each, 20 * each, 20 * each, 0, each)
         ended = (visit_ended(visit, "complete", totals, now=time.time()) for visit in side_by_side)
         journal.apply(*ended)
@@ -89,7 +89,7 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
 
 
 def commits(folder: Path, pages: int, width: int) -> None:
-    """Print what commits cost."""
+    """Print the cost of commits."""
     texts = bodies(min(pages, 4000))
     path = folder / "commits.journal"
     journal = Journal.open(path)
@@ -127,7 +127,7 @@ print(json.dumps([seconds, peak, len(plan.finished), len(plan.unfinished), held]
 
 
 def plan(folder: Path, listings: int, each: int) -> None:
-    """Print what opening and planning cost; half the listings are made unfinished."""
+    """Print the cost of opening and planning, with more and more listings unfinished."""
     path = folder / "plan.journal"
     asyncio.run(fill(Journal.open(path), bodies(400), listings, each, 256))
     print(f"journal              {path.stat().st_size / MEGABYTE:>10,.0f} MB")
@@ -143,10 +143,10 @@ def plan(folder: Path, listings: int, each: int) -> None:
                 connection.execute(change)
         command = [sys.executable, "-c", PLAN, str(path), str(listings)]
         output = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-        seconds, peak, finished, unfinished, held = json.loads(output.stdout)
+        seconds, peak, finished, unfinished, pages_held = json.loads(output.stdout)
         print(
             f"{title:20} {seconds:>10.2f} s, peak {peak:.0f} MB "
-            f"({finished:,} finished, {unfinished:,} unfinished with {held:,} pages held)"
+            f"({finished:,} finished, {unfinished:,} unfinished with {pages_held:,} pages held)"
         )
 
 

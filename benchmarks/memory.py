@@ -1,12 +1,12 @@
-"""Peak memory of a long walk and of a long harvest: the last tenth beside the second.
+"""Measure peak memory of a long walk and a long harvest, in each tenth of the pages.
 
     python -m benchmarks.memory [--quick] [--pages 100000] [--listings 5000]
 
-Walks the listings in one process, harvests them into a journal in another, with the command line's
-display on, and notes the highest resident memory in each tenth of the pages. What is held must not
-grow with what has been walked: the peak of the last tenth has to lie within 5 MB of that of the
-second (the first still fills pools and caches), and a harvest stays under 80 MB. Ends with 1 if
-not. A full run writes `benchmarks/results/memory.json`.
+Walks the listings in one process, and harvests them into a journal in another with the progress
+display of the command line. Memory must not grow with the number of pages: the peak of the last
+tenth must be within 5 MB of that of the second tenth (the first still fills pools and caches), and
+a harvest must stay under 80 MB. The exit status is 1 if a promise is missed. A full run writes
+`benchmarks/results/memory.json`.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from tmapi_async.api.listings import category_items
 from tmapi_async.cli.progress_display import Display
 from tmapi_async.harvest import Harvest
 
+from .baselines import TOKEN
 from .common import (
     CLIENT_CORE,
     MEGABYTE,
     Server,
-    hold,
     pin,
+    promise,
+    report_promises,
     run_alone,
     runner,
     table,
-    told,
     write,
 )
-from .rivals import TOKEN
 
 ALLOWED = 5.0
-"""Megabytes that the last tenth may lie above the second."""
+"""Largest allowed growth from the second tenth to the last, in megabytes."""
 
 MOST = 80.0
-"""Megabytes that a harvest may take at any time, interpreter and imports included."""
+"""Largest allowed memory of a harvest in megabytes, interpreter and imports included."""
 
 TENTHS = 10
 EVERY = 20
-"""Pages between two looks at the memory: less than a gate's width."""
+"""Pages between two measurements: less than the width of the gate."""
 
 
 class Memory:
-    """The highest resident memory in each tenth of a walk, in megabytes."""
+    """Record the highest resident memory in each tenth of a walk, in megabytes."""
 
     def __init__(self, pages: int) -> None:
         self._tenth = pages / TENTHS
@@ -65,7 +65,7 @@ class Memory:
         self.peaks = [0.0] * TENTHS
 
     def look(self, seen: int) -> None:
-        """Note the memory after so many pages."""
+        """Record the memory after `seen` pages."""
         self._statm.seek(0)
         resident = int(self._statm.read().split()[1]) * self._page_size
         tenth = min(TENTHS - 1, int((seen - 1) / self._tenth))
@@ -73,7 +73,7 @@ class Memory:
 
 
 async def walk(url: str, listings: int, pages: int, width: int) -> list[float]:
-    """Walk every listing to its end; the peaks of the tenths."""
+    """Walk every listing to its end. Returns the peaks of the tenths."""
     memory, seen = Memory(pages), 0
     async with (
         TMAPI(TOKEN, base_url=url, concurrency=width) as api,
@@ -88,13 +88,13 @@ async def walk(url: str, listings: int, pages: int, width: int) -> list[float]:
 
 
 async def harvest(url: str, listings: int, pages: int, width: int) -> list[float]:
-    """Harvest every listing into a journal, drawing the display; the peaks of the tenths."""
+    """Harvest every listing into a journal, with the display. Returns the peaks of the tenths."""
     memory = Memory(pages)
-    asked = [category_items(number) for number in range(1, listings + 1)]
+    targets = [category_items(number) for number in range(1, listings + 1)]
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     with tempfile.TemporaryDirectory() as folder:
         async with TMAPI(TOKEN, base_url=url, concurrency=width) as api:
-            job = Harvest(api, asked, journal=Path(folder) / "memory.journal")
+            job = Harvest(api, targets, journal=Path(folder) / "memory.journal")
             work = asyncio.create_task(job.run())
             with Display(console, job.progress) as display:
                 while not work.done():
@@ -112,7 +112,7 @@ WAYS = {"pages()": walk, "harvest": harvest}
 
 
 def alone(options: argparse.Namespace) -> None:
-    """One of the two, in this process: prints the peaks as JSON."""
+    """Run one of the two in this process and print the peaks as JSON."""
     pin(CLIENT_CORE)
     way = WAYS[options.alone]
     with runner(uvloop=options.uvloop) as run:
@@ -122,7 +122,7 @@ def alone(options: argparse.Namespace) -> None:
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Run each in a process of its own, print the tenths and whether the promises hold."""
+    """Run each in a fresh process; print the tenths and the verdict on each promise."""
     each = options.pages // options.listings
     loop = "uvloop" if options.uvloop else "the loop of asyncio"
     workload = (
@@ -133,27 +133,31 @@ def measure(options: argparse.Namespace) -> int:
     sizes = ["--pages", str(options.pages), "--listings", str(options.listings)]
     sizes += ["--width", str(options.width), *(["--uvloop"] if options.uvloop else [])]
     start = time.perf_counter()
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with Server("--pages", str(each)) as server:
         for way in WAYS:
-            found[way] = run_alone("benchmarks.memory", "--alone", way, "--url", server.url, *sizes)
+            results[way] = run_alone(
+                "benchmarks.memory", "--alone", way, "--url", server.url, *sizes
+            )
     rows = [
-        {"tenth": n + 1, **{way: found[way]["peaks"][n] for way in WAYS}} for n in range(TENTHS)
+        {"tenth": n + 1, **{way: results[way]["peaks"][n] for way in WAYS}} for n in range(TENTHS)
     ]
     print(table(rows, {"tenth": "tenth", **{way: f"{way}, MB|.1f" for way in WAYS}}))
-    musts = [
-        hold(f"{way}: MB of the last tenth over the second", rows[-1][way] - rows[1][way], ALLOWED)
+    verdicts = [
+        promise(
+            f"{way}: MB of the last tenth over the second", rows[-1][way] - rows[1][way], ALLOWED
+        )
         for way in WAYS
     ]
-    musts.append(hold("harvest: highest MB at any time", found["harvest"]["highest"], MOST))
+    verdicts.append(promise("harvest: highest MB at any time", results["harvest"]["highest"], MOST))
     print(f"({time.perf_counter() - start:.0f} s)")
     if not options.quick:
-        print(f"written: {write('memory', workload, {'rows': rows, 'musts': musts})}")
-    return told(musts)
+        print(f"written: {write('memory', workload, {'rows': rows, 'musts': verdicts})}")
+    return report_promises(verdicts)
 
 
 def main() -> int:
-    """Run the benchmark, or one of its two; 1 if memory grows."""
+    """Run the benchmark, or one of its two runs. Returns 1 if memory grows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer pages; writes no file")
     parser.add_argument("--pages", type=int, default=None, help="in all (100000; --quick 10000)")

@@ -1,4 +1,4 @@
-"""What it costs to be watched: `pages()` without an observer, with one, and with OpenTelemetry.
+"""Measure the cost of an observer: `pages()` with none, an empty one, and OpenTelemetry.
 
     python -m benchmarks.observing [--quick] [--pairs 9]
 
@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from tmapi_async import TMAPI, Observer
 
+from .baselines import TOKEN
 from .common import (
     CLIENT_CORE,
-    Meter,
+    CpuMeter,
     Server,
     compare,
     pin,
@@ -26,7 +27,6 @@ from .common import (
     take_turns,
     write,
 )
-from .rivals import TOKEN
 
 PAGES_EACH, WIDTH = 20, 32
 BASELINE = "no observer"
@@ -40,14 +40,14 @@ COLUMNS = {
 
 
 def api_alone() -> Observer:
-    """OpenTelemetry's API, and no SDK that would keep anything."""
+    """Return an observer of OpenTelemetry's API without an SDK, which records nothing."""
     from tmapi_async.otel import OpenTelemetryObserver  # noqa: PLC0415 - only where it is measured
 
     return OpenTelemetryObserver()
 
 
 def with_sdk() -> Observer:
-    """Every span and metric made by the SDK; the spans go nowhere."""
+    """Return an observer that makes all spans and metrics by the SDK, without exporting spans."""
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
@@ -78,9 +78,9 @@ async def pages(url: str, listings: int, observer: Observer | None) -> int:
 
 
 def alone(options: argparse.Namespace) -> None:
-    """A run in a process of its own: prints its figures as JSON."""
+    """Run with one observer in this process and print the figures as JSON."""
     pin(CLIENT_CORE)
-    meter, observer = Meter(), OBSERVERS[options.alone]()
+    meter, observer = CpuMeter(), OBSERVERS[options.alone]()
     with runner(uvloop=True) as run:
         run.run(pages(options.url, WIDTH, observer))
         meter.start()
@@ -115,11 +115,11 @@ def main() -> int:
             size = ("--listings", str(options.listings))
             return run_alone("benchmarks.observing", "--alone", name, "--url", server.url, *size)
 
-        found = take_turns(list(OBSERVERS), options.pairs, run)
-    rows = compare(found, "cpu_us", BASELINE)
+        results = take_turns(list(OBSERVERS), options.pairs, run)
+    rows = compare(results, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
     if not options.quick:
-        print(f"written: {write('observing', workload, {'rows': rows, 'runs': found})}")
+        print(f"written: {write('observing', workload, {'rows': rows, 'runs': results})}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The plots of the page on performance, drawn from the result files; needs matplotlib.
+"""Draw the plots of the performance page from the result files. Needs matplotlib.
 
 pip install -r benchmarks/plots.txt && python -m benchmarks --plots [DIR]
 """
@@ -17,7 +17,7 @@ OURS = ("pages()", "tmapi", "harvest", "the library")
 
 
 def _bars(axes: Any, names: Sequence[str], rows: Sequence[dict[str, Any]], unit: str) -> None:
-    """Horizontal bars with their quartiles, the first row on top."""
+    """Draw horizontal bars with their quartiles, the first row on top."""
     colors = [BLUE if name.startswith(OURS) else GREY for name in names]
     values = [row["cpu_us"] for row in rows]
     spread = [
@@ -38,31 +38,31 @@ def _bars(axes: Any, names: Sequence[str], rows: Sequence[dict[str, Any]], unit:
         )
 
 
-def client(figure: Any, found: dict[str, Any]) -> None:
-    """What a page costs beside loops written by hand."""
-    rows = found["rows"]
+def client(figure: Any, results: dict[str, Any]) -> None:
+    """Draw the cost per page beside hand-written loops."""
+    rows = results["rows"]
     _bars(figure.subplots(), [row["client"] for row in rows], rows, "CPU a page, microseconds")
 
 
-def peers(figure: Any, found: dict[str, Any]) -> None:
-    """What a page costs beside other tools; those that are absent are left out."""
-    rows = [row for row in found["rows"] if "cpu_us" in row]
+def peers(figure: Any, results: dict[str, Any]) -> None:
+    """Draw the cost per page beside other tools; absent tools are left out."""
+    rows = [row for row in results["rows"] if "cpu_us" in row]
     _bars(figure.subplots(), [row["client"] for row in rows], rows, "CPU a page, microseconds")
 
 
-def decode(figure: Any, found: dict[str, Any]) -> None:
-    """What each way to decode a page costs."""
-    rows = found["rows"]
+def decode(figure: Any, results: dict[str, Any]) -> None:
+    """Draw the cost per page of each decoder."""
+    rows = results["rows"]
     _bars(figure.subplots(), [row["client"] for row in rows], rows, "CPU a page, microseconds")
 
 
-def memory(figure: Any, found: dict[str, Any]) -> None:
-    """The peak of memory in each tenth of a long walk."""
+def memory(figure: Any, results: dict[str, Any]) -> None:
+    """Draw the peak of memory in each tenth of a long walk."""
     axes = figure.subplots()
     for way, color in (("pages()", GREY), ("harvest", BLUE)):
         axes.plot(
-            [row["tenth"] for row in found["rows"]],
-            [row[way] for row in found["rows"]],
+            [row["tenth"] for row in results["rows"]],
+            [row[way] for row in results["rows"]],
             "o-",
             color=color,
             label=way,
@@ -83,7 +83,7 @@ PLOTS: dict[str, tuple[Callable[[Any, dict[str, Any]], None], tuple[float, float
 
 
 def drawing() -> Any:
-    """Matplotlib's `pyplot`, set to draw SVG: the same bytes for the same figures."""
+    """Return `pyplot` of matplotlib, set up to write the same SVG bytes for the same figures."""
     import matplotlib as mpl  # noqa: PLC0415 - the benchmarks themselves do without it
 
     mpl.use("svg")
@@ -100,7 +100,7 @@ def drawing() -> Any:
 
 
 def draw(folder: Path) -> int:
-    """Draw each for which there are results, as SVG."""
+    """Draw every plot that has a result file, as SVG."""
     plt = drawing()
     folder.mkdir(parents=True, exist_ok=True)
     for name, (plot, size) in PLOTS.items():

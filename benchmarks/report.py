@@ -1,8 +1,8 @@
-"""From a journal to the report: processor seconds, the most memory it takes, the size of the page.
+"""Measure the report of a journal: processor seconds, peak memory, size of the page.
 
 Makes a journal of the sandbox's catalogue (full pages of 20 items; 2 % of the rows drift) and
-writes its report in fresh processes on one processor. Beside it, in the same run, the least that
-any reader of the journal must do: decode every page, and drop it.
+writes its report in fresh processes on one processor. The baseline, in the same run, is the minimum
+for any reader of the journal: decode every page and drop it.
 
     python -m benchmarks.report [--items 1000000] [--quick]
 """
@@ -27,7 +27,7 @@ TARGET_BYTES = 5_000_000
 
 
 def one(journal: str, target: str, what: str) -> None:
-    """Do it once, in this process; prints the figures as JSON."""
+    """Read or report once in this process and print the figures as JSON."""
     pin(CLIENT_CORE)
     from tmapi_async.export.selection import (  # noqa: PLC0415 - not counted
         Selection,
@@ -48,7 +48,7 @@ def one(journal: str, target: str, what: str) -> None:
 
 
 def main() -> None:
-    """Make a journal, report on it, judge."""
+    """Write a journal and its report, and check the size of the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="few items, to see that it runs")
@@ -64,17 +64,17 @@ def main() -> None:
         made = asyncio.run(fill(journal, items, DRIFT))
         print(f"journal: {made.items:,} items", file=sys.stderr)
         for _ in range(QUICK_RUNS if options.quick else RUNS):
-            for what, found in runs.items():
+            for what, results in runs.items():
                 arguments = ("benchmarks.report", "--one", str(journal), str(target), what)
-                found.append(run_alone(*arguments))
+                results.append(run_alone(*arguments))
     rows = [
         {
             "what": what,
-            "cpu": quartiles([run["cpu"] for run in found])[1],
-            "peak": quartiles([run["peak_mb"] for run in found])[1],
-            "size": found[0]["size"] / MEGABYTE if what == "report" else None,
+            "cpu": quartiles([run["cpu"] for run in results])[1],
+            "peak": quartiles([run["peak_mb"] for run in results])[1],
+            "size": results[0]["size"] / MEGABYTE if what == "report" else None,
         }
-        for what, found in runs.items()
+        for what, results in runs.items()
     ]
     heads = {"what": "", "cpu": "processor s|,.2f", "peak": "peak MB|,.0f", "size": "page MiB|.2f"}
     print(table(rows, heads))

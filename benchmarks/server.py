@@ -1,10 +1,10 @@
-"""A server that costs next to nothing: pages rendered beforehand, no framework.
+"""A server with almost no processor time per page: pages rendered beforehand, no framework.
 
     python -m benchmarks.server [--pages 20] [--core 0] [--sandbox OPTIONS]
 
-Every category has the same pages of 20 items, rendered once from the sandbox's catalogue. A request
-is looked at just enough to find its page number. With `--sandbox` the real sandbox is served in its
-place. Prints its URL as the first line and ends when its standard input is closed, so that it never
+Every category has the same pages of 20 items, rendered once from the sandbox's catalogue. The
+server reads only the page number of a request. With `--sandbox` it runs the real sandbox instead.
+Prints its URL as the first line and ends when its standard input is closed, so that it never
 outlives the benchmark that started it.
 """
 
@@ -27,7 +27,7 @@ PAGE_SIZE = 20
 
 
 def bodies(pages: int) -> list[bytes]:
-    """The pages of a category, in order; the last one says that there is no next."""
+    """Return the pages of a category in order; the last one has no next page."""
     sizes = {1: pages * PAGE_SIZE}
     config = Config(categories=sizes, page_size=PAGE_SIZE)
     made = PageBuilder(config, Catalogue(config.seed, sizes, page_size=PAGE_SIZE))
@@ -37,13 +37,13 @@ def bodies(pages: int) -> list[bytes]:
 
 
 def reply(body: bytes) -> bytes:
-    """A whole reply, headers included."""
+    """Return a complete reply, headers included."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Answers requests without bodies, pipelined or not, from ready replies."""
+    """Answer requests without bodies, pipelined or not, from ready replies."""
 
     def __init__(self, replies: list[bytes]) -> None:
         self._replies = replies
@@ -59,7 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
+        """Return the buffer for the next bytes."""
         del sizehint
         return self._view[self._filled :]
 
@@ -96,7 +96,7 @@ async def serve(pages: int) -> None:
 
 
 def sandbox_config(text: str) -> Config:
-    """Options of a sandbox, from JSON (whose keys are always text)."""
+    """Decode the options of a sandbox from JSON, whose keys are always text."""
     options = json.loads(text)
     if isinstance(options.get("categories"), dict):
         options["categories"] = {int(key): size for key, size in options["categories"].items()}

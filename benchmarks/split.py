@@ -1,10 +1,10 @@
-"""What it costs to go past the ceiling, and how much of a listing is found.
+"""Measure the cost of going past the ceiling, and the share of a listing that is found.
 
     python -m benchmarks.split [--quick] [--seeds N]
 
 A category of 15,000 products, 3,000 of them at exactly 9.90, in a sandbox that shows 2,000 rows of
 a question, is divided by `category_items_v2(split=True)`. Beside what is found and asked for stands
-what it needs at least: the pages that hold so many rows. Counts, not times: the machine does not
+what it needs at least: the pages that promise so many rows. Counts, not times: the machine does not
 matter, though what comes of a ranking that moves depends on the order of the replies.
 """
 
@@ -18,7 +18,7 @@ from tmapi_async import TMAPI
 from tmapi_async.sandbox import Prices
 from tmapi_async.sandbox.server.process import SandboxThread
 
-from .common import hold, table, told, write
+from .common import promise, report_promises, table, write
 
 CATEGORY, PRODUCTS, WIDTH = 7, 15_000, 16
 NEEDED = PRODUCTS // 20
@@ -41,18 +41,18 @@ ADVERTS: dict[str, dict[str, Any]] = {"an advert a page": {"adverts": 1}}
 
 
 async def divide(url: str) -> dict[str, Any]:
-    """Divide the category; what came of it."""
+    """Divide the category. Returns the figures of the walk."""
     async with (
         TMAPI("sandbox", base_url=url, concurrency=WIDTH) as api,
         api.category_items_v2(CATEGORY, split=True) as walk,
     ):
-        found = {item.item_id async for item in walk}
+        item_ids = {item.item_id async for item in walk}
         (account,) = walk.reconciliations
-    return {"found": len(found), "requests": account.requests, "complete": account.complete}
+    return {"found": len(item_ids), "requests": account.requests, "complete": account.complete}
 
 
 def case(name: str, world: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """One row: the ranges over some seeds."""
+    """Return one row with the ranges over some seeds."""
     runs = []
     for seed in range(1, seeds + 1):
         prices = {CATEGORY: Prices.parse("20,1.0,9.90:3000")}
@@ -61,34 +61,36 @@ def case(name: str, world: dict[str, Any], seeds: int) -> dict[str, Any]:
             categories=sizes, prices=prices, limit=WIDTH, seed=seed, **world
         ) as sandbox:
             runs.append(asyncio.run(divide(sandbox.url)))
-    asked = [run["requests"] for run in runs]
+    requests = [run["requests"] for run in runs]
     return {
         "case": name,
         "found": min(run["found"] for run in runs),
-        "least": min(asked),
-        "most": max(asked),
-        "ratio": max(asked) / NEEDED,
+        "least": min(requests),
+        "most": max(requests),
+        "ratio": max(requests) / NEEDED,
         "complete": sum(run["complete"] for run in runs),
         "runs": seeds,
     }
 
 
 def promises(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What must hold: nothing is promised of the cost where rows move."""
-    musts = []
+    """Check the promises. There is none about the cost where rows move."""
+    verdicts = []
     for row in rows:
         lost = 1 - row["found"] / PRODUCTS
-        musts.append(hold(f"{row['case']}: share lost", lost, LOST if row["case"] in MOVING else 0))
+        verdicts.append(
+            promise(f"{row['case']}: share lost", lost, LOST if row["case"] in MOVING else 0)
+        )
         if row["case"] not in MOVING:
-            musts.append(hold(f"{row['case']}: requests over pages", row["ratio"], MOST))
-            musts.append(
-                hold(f"{row['case']}: runs not complete", row["runs"] - row["complete"], 0)
+            verdicts.append(promise(f"{row['case']}: requests over pages", row["ratio"], MOST))
+            verdicts.append(
+                promise(f"{row['case']}: runs not complete", row["runs"] - row["complete"], 0)
             )
-    return musts
+    return verdicts
 
 
 def main() -> int:
-    """Run every case; 1 if a promise is missed."""
+    """Run every case. Returns 1 if a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed; writes no file")
     parser.add_argument("--seeds", type=int, default=None, help="(10; with --quick 1)")
@@ -109,10 +111,10 @@ def main() -> int:
         "complete": "called complete",
     }
     print(table(rows, columns))
-    musts = promises(rows)
+    verdicts = promises(rows)
     if not options.quick:
-        print(f"written: {write('split', workload, {'rows': rows, 'musts': musts})}")
-    return told(musts)
+        print(f"written: {write('split', workload, {'rows': rows, 'musts': verdicts})}")
+    return report_promises(verdicts)
 
 
 if __name__ == "__main__":

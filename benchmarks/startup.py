@@ -1,11 +1,12 @@
-"""How long it takes until something happens: imports, and the command line's help.
+"""Measure the time to start: imports, and the help of the command line.
 
     python -m benchmarks.startup [--quick] [--turns 25]
 
 Each command is a fresh process, in turns; Python's compiled modules are kept in a folder of this
-run's own, filled beforehand, as an installation has them. Both clocks are shown; judged is
-processor time, since others may use the processor meanwhile (on an idle machine the two are the
-same: nothing is waited for). A full run writes `benchmarks/results/startup.json`.
+run's own, filled beforehand, as an installation has them. The table shows wall
+and processor time. The promises are about processor time, since other programs may use the
+processor (on an idle machine the two are equal: the commands wait for nothing). A full run writes
+`benchmarks/results/startup.json`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ import tempfile
 import time
 from typing import Any
 
-from .common import CLIENT_CORE, hold, keep_ratios, pin, table, take_turns, told, write
+from .common import (
+    CLIENT_CORE,
+    pin,
+    promise,
+    report_promises,
+    save_ratios,
+    table,
+    take_turns,
+    write,
+)
 
 BASELINE = "import aiohttp, msgspec, aiolimiter"
 OURS, HELP = "import tmapi_async", "tmapi --help"
@@ -41,7 +51,7 @@ COLUMNS = {
 
 
 def run(code: str, environment: dict[str, str]) -> dict[str, float]:
-    """Wall and processor milliseconds of one process."""
+    """Measure wall and processor milliseconds of one process."""
     began = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL
@@ -53,9 +63,9 @@ def run(code: str, environment: dict[str, str]) -> dict[str, float]:
     return {"wall_ms": wall * 1e3, "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1e3}
 
 
-def rows_of(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
-    """Medians, and the medians of what each takes more than the libraries alone."""
-    base = found[BASELINE]
+def rows_of(results: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """Return medians, and the medians of the time above that of the libraries alone."""
+    base = results[BASELINE]
     return [
         {
             "command": name,
@@ -68,12 +78,12 @@ def rows_of(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
                 one["cpu_ms"] / other["cpu_ms"] for one, other in zip(runs, base, strict=True)
             ),
         }
-        for name, runs in found.items()
+        for name, runs in results.items()
     ]
 
 
 def main() -> int:
-    """Run the benchmark; 1 if what must hold does not."""
+    """Run the benchmark. Returns 1 if a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
     parser.add_argument("--turns", type=int, default=None, help="(25; with --quick 7)")
@@ -87,22 +97,22 @@ def main() -> int:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         for code in COMMANDS.values():
             run(code, environment)
-        found = take_turns(
+        results = take_turns(
             list(COMMANDS), options.turns, lambda name: run(COMMANDS[name], environment)
         )
-    rows = rows_of(found)
+    rows = rows_of(results)
     print(table(rows, COLUMNS))
     by_name = {row["command"]: row for row in rows}
-    musts = [
-        hold("import tmapi_async over its libraries, ms", by_name[OURS]["more_ms"], 40),
-        hold("tmapi --help, ms", by_name[HELP]["cpu_ms"], 400),
+    verdicts = [
+        promise("import tmapi_async over its libraries, ms", by_name[OURS]["more_ms"], 40),
+        promise("tmapi --help, ms", by_name[HELP]["cpu_ms"], 400),
     ]
     if options.quick:
         names = {"import/libraries": OURS, "help/libraries": HELP}
-        keep_ratios("startup", {key: by_name[name]["ratio"] for key, name in names.items()})
+        save_ratios("startup", {key: by_name[name]["ratio"] for key, name in names.items()})
     else:
-        print(f"written: {write('startup', workload, {'rows': rows, 'musts': musts})}")
-    return told(musts)
+        print(f"written: {write('startup', workload, {'rows': rows, 'musts': verdicts})}")
+    return report_promises(verdicts)
 
 
 if __name__ == "__main__":

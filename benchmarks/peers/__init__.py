@@ -1,1 +1,1 @@
-"""What else such pages could be fetched with: each peer in an environment of its own, pinned."""
+"""Other tools that can fetch such pages, each in its own environment with pinned versions."""

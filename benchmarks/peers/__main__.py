@@ -1,12 +1,12 @@
-"""Processor time a page of this package beside that of other tools, on the same pages.
+"""Measure processor time per page of this package and of other tools, on the same pages.
 
     python -m benchmarks.peers [--quick] [--turns 5] [--only NAME...]
 
-Every client is a process of its own, on one processor; the server has the other. Counted is all
-that the process uses, by the system's own account, on its way through many listings, less what it
-uses for a few: so start-up and imports drop out, and nothing has to be measured from inside. Each
-peer does what its documents show for such a task and decodes every page; what it keeps beyond that
-is said beside it. A peer that cannot be installed is reported as absent. A full run writes
+Every client is a process on one processor; the server has the other. The figure is the processor
+time that the system counts for a process over many listings, minus that over a few listings. So
+start-up and imports cancel out, and nothing is measured from inside. Each peer follows its own
+documentation for such a task and decodes every page; the table says what it stores beyond that.
+A peer that cannot be installed is reported as absent. A full run writes
 `benchmarks/results/peers.json`.
 """
 
@@ -23,12 +23,12 @@ from typing import Any
 from benchmarks.common import (
     CLIENT_CORE,
     Server,
-    hold,
     pin,
+    promise,
     quartiles,
+    report_promises,
     table,
     take_turns,
-    told,
     write,
 )
 
@@ -48,11 +48,11 @@ KEEPS = {
     "dlt": "every row, on disk; one request at a time",
 }
 LONGER = 4
-"""Ours walk so many times as many listings: they cost so little that it were noise else. The others
-do not: what some of them cost a page grows with the listings."""
+"""Factor of listings for this package, whose cost is too low to measure on few. The others walk
+fewer listings, since the cost per page of some of them grows with the number of listings."""
 
 TIMES_LESS = {"scrapy": 10.0, "dlt": 12.0}
-"""How many times less our harvest has to cost."""
+"""Promised factor between the cost of a peer and that of our harvest."""
 
 COLUMNS = {
     "client": "client",
@@ -66,7 +66,7 @@ COLUMNS = {
 
 
 def command_of(client: str) -> list[str] | None:
-    """How a client is run, without its workload; None if it is absent."""
+    """Return the command of a client without its workload. None if the client is absent."""
     if client in OURS:
         return [sys.executable, "-m", "benchmarks.peers.ours", OURS[client]]
     python = python_of(client)
@@ -74,7 +74,7 @@ def command_of(client: str) -> list[str] | None:
 
 
 def spent(command: list[str], url: str, listings: int) -> float:
-    """Seconds of processor time that a process and its children take for so many listings."""
+    """Run a client. Returns the processor seconds of its process and its children."""
     more = ["--url", url, "--listings", str(listings), "--width", str(WIDTH)]
     process = subprocess.Popen(  # noqa: S603 - our own programs
         [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -86,14 +86,14 @@ def spent(command: list[str], url: str, listings: int) -> float:
     process.stdout.close()
     if process.returncode:
         raise RuntimeError(f"{command[-1]} ended with {process.returncode}")
-    found = json.loads(lines[-1])
+    results = json.loads(lines[-1])
     pages = listings * PAGES_EACH
-    assert found == {"pages": pages, "items": pages * 20}, (command, found)
+    assert results == {"pages": pages, "items": pages * 20}, (command, results)
     return usage.ru_utime + usage.ru_stime
 
 
 def measure(commands: dict[str, list[str]], options: argparse.Namespace) -> dict[str, Any]:
-    """Every client in turns; CPU a page of each."""
+    """Run every client in turns. Returns the CPU per page of each."""
     few = options.few
     with Server("--pages", str(PAGES_EACH)) as server:
         pin(CLIENT_CORE)  # inherited by the clients; the server has chosen its own
@@ -108,11 +108,11 @@ def measure(commands: dict[str, list[str]], options: argparse.Namespace) -> dict
         return take_turns(list(commands), options.turns, run)
 
 
-def rows_of(found: dict[str, Any], absent: list[str]) -> list[dict[str, Any]]:
-    """One row a client, ours first, the absent ones last."""
-    ours = found["tmapi-async, harvest"]
+def rows_of(results: dict[str, Any], absent: list[str]) -> list[dict[str, Any]]:
+    """Return one row per client: ours first, absent ones last."""
+    ours = results["tmapi-async, harvest"]
     rows: list[dict[str, Any]] = []
-    for client, runs in found.items():
+    for client, runs in results.items():
         values = [run["cpu_us"] for run in runs]
         low, middle, high = quartiles(values)
         times = [run["cpu_us"] / own["cpu_us"] for run, own in zip(runs, ours, strict=True)]
@@ -123,7 +123,7 @@ def rows_of(found: dict[str, Any], absent: list[str]) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Run the benchmark; 1 if what must hold does not."""
+    """Run the benchmark. Returns 1 if a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, and nothing is written")
     parser.add_argument("--turns", type=int, default=None, help="(5; with --quick 1)")
@@ -133,9 +133,9 @@ def main() -> int:
     options = parser.parse_args()
     options.turns = options.turns or (1 if options.quick else 5)
     options.listings = options.listings or (40 if options.quick else 100)
-    wanted = [name for name in KEEPS if name in OURS or not options.only or name in options.only]
-    made = {name: command_of(name) for name in wanted}
-    absent = [name for name, command in made.items() if command is None]
+    names = [name for name in KEEPS if name in OURS or not options.only or name in options.only]
+    commands = {name: command_of(name) for name in names}
+    absent = [name for name, command in commands.items() if command is None]
     workload = (
         f"{options.listings} listings (for ours {options.listings * LONGER}) "
         f"of {PAGES_EACH} pages, 20 items (12.7 KB) each, less {options.few} such listings; "
@@ -143,18 +143,19 @@ def main() -> int:
         "process counts"
     )
     print(workload, flush=True)
-    found = measure({name: made for name, made in made.items() if made}, options)
-    rows = rows_of(found, absent)
+    results = measure({name: commands for name, commands in commands.items() if commands}, options)
+    rows = rows_of(results, absent)
     print(table(rows, COLUMNS))
     by_name = {row["client"]: row for row in rows}
-    musts = [
-        hold(f"our harvest beside {name}, CPU a page", 1 / by_name[name]["times"], 1 / times)
+    verdicts = [
+        promise(f"our harvest beside {name}, CPU a page", 1 / by_name[name]["times"], 1 / times)
         for name, times in TIMES_LESS.items()
         if "times" in by_name.get(name, {})
     ]
     if not options.quick:
-        print(f"written: {write('peers', workload, {'rows': rows, 'runs': found, 'musts': musts})}")
-    return told(musts)
+        content = {"rows": rows, "runs": results, "musts": verdicts}
+        print(f"written: {write('peers', workload, content)}")
+    return report_promises(verdicts)
 
 
 if __name__ == "__main__":

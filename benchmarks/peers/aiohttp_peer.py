@@ -9,7 +9,7 @@ from common import Work, main
 
 
 async def walk(work: Work) -> tuple[int, int]:
-    """Every listing at once, so many requests in flight."""
+    """Walk all listings at once, with at most `width` requests in flight."""
     semaphore, pages, items = asyncio.Semaphore(work.width), 0, 0
 
     async def listing(session: aiohttp.ClientSession, cat_id: int) -> None:

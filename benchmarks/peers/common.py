@@ -1,4 +1,4 @@
-"""What the peers' programs share: arguments, and where to ask. Standard library only."""
+"""Shared parts of the peers' programs: arguments and URLs. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOKEN = "sandbox"  # noqa: S105 - the sandbox's
 
 
 class Work(NamedTuple):
-    """What is to be walked: listings 1 to `listings`, each to its end, `width` at a time."""
+    """Workload of a peer: listings 1 to `listings`, each to its end, `width` at a time."""
 
     url: str
     listings: int
@@ -19,20 +19,20 @@ class Work(NamedTuple):
 
     @property
     def endpoint(self) -> str:
-        """The URL without its query."""
+        """URL without its query."""
         return f"{self.url}/1688/category/items"
 
     def query(self, cat_id: int, page: int) -> dict[str, str | int]:
-        """The query of one page."""
+        """Return the query of one page."""
         return {"apiToken": TOKEN, "cat_id": cat_id, "page": page}
 
     def page(self, cat_id: int, page: int) -> str:
-        """The whole URL of one page."""
+        """Return the complete URL of one page."""
         return f"{self.endpoint}?apiToken={TOKEN}&cat_id={cat_id}&page={page}"
 
 
 def main(walk: Callable[[Work], tuple[int, int]]) -> None:
-    """Walk, and print as the last line how many pages and items were seen."""
+    """Walk, then print the number of pages and items as the last line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
     parser.add_argument("--listings", type=int, required=True)

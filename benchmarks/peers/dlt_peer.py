@@ -18,19 +18,19 @@ from dlt.sources.helpers.rest_client.paginators import PageNumberPaginator
 seen = [0, 0]
 
 
-class Told(PageNumberPaginator):
-    """Pages on for as long as the server says that there is more."""
+class HasNextPagePaginator(PageNumberPaginator):
+    """Request pages until `has_next_page` is false."""
 
     def update_state(self, response: Any, data: Any = None) -> None:
-        """Look at `has_next_page`."""
+        """Read `has_next_page`."""
         super().update_state(response, data)
         self._has_next_page = response.json()["data"]["has_next_page"]
 
 
 def rows(client: RESTClient, listings: int) -> Iterator[Any]:
-    """The rows of every page of every listing."""
+    """Yield the rows of every page of every listing."""
     for cat_id in range(1, listings + 1):
-        paginator = Told(base_page=1, page_param="page", total_path=None)
+        paginator = HasNextPagePaginator(base_page=1, page_param="page", total_path=None)
         query = {"apiToken": TOKEN, "cat_id": cat_id}
         for page in client.paginate(
             "/1688/category/items", params=query, paginator=paginator, data_selector="data.items"

@@ -1,6 +1,6 @@
-"""This package, as the peers are run: pages without a journal, or a harvest into one.
+"""Run this package like a peer: pages without a journal, or a harvest into one.
 
-On uvloop where it is installed, as the command line runs.
+Uses uvloop if installed, like the command line.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from tmapi_async.harvest import Harvest
 
 
 async def pages(url: str, listings: int, width: int) -> tuple[int, int]:
-    """Every page, in order, decoded."""
+    """Walk and decode every page in order."""
     async with (
         TMAPI("sandbox", base_url=url, concurrency=width) as api,
         api.category_items(range(1, listings + 1)) as walk,
     ):
-        found = [len(page.items) async for page in walk.pages()]
-    return len(found), sum(found)
+        results = [len(page.items) async for page in walk.pages()]
+    return len(results), sum(results)
 
 
 async def harvest(url: str, listings: int, width: int) -> tuple[int, int]:
-    """The same into a journal on the disk, fsync included."""
-    asked = [category_items(number) for number in range(1, listings + 1)]
+    """Harvest the same pages into a journal on disk, fsync included."""
+    targets = [category_items(number) for number in range(1, listings + 1)]
     with tempfile.TemporaryDirectory() as folder:
         async with TMAPI("sandbox", base_url=url, concurrency=width) as api:
-            result = await Harvest(api, asked, journal=Path(folder) / "peer.journal").run()
+            result = await Harvest(api, targets, journal=Path(folder) / "peer.journal").run()
     assert result.complete
-    return result.tally.pages, result.tally.items
+    return result.pages, result.items
 
 
 def main() -> None:
-    """Walk, and print as the last line how many pages and items were seen."""
+    """Walk, then print the number of pages and items as the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("pages", "harvest"))
     parser.add_argument("--url", required=True)
@@ -46,8 +46,8 @@ def main() -> None:
     options = parser.parse_args()
     walk = pages if options.what == "pages" else harvest
     with runner(uvloop=True) as run:
-        found = run.run(walk(options.url, options.listings, options.width))
-    print(json.dumps({"pages": found[0], "items": found[1]}), flush=True)
+        results = run.run(walk(options.url, options.listings, options.width))
+    print(json.dumps({"pages": results[0], "items": results[1]}), flush=True)
 
 
 if __name__ == "__main__":

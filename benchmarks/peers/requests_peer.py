@@ -1,4 +1,4 @@
-"""requests, as the vendor's example asks: one call after another. Nothing is in flight at once."""
+"""requests, as in the vendor's example: one call after another, never two in flight."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from common import Work, main
 
 
 def walk(work: Work) -> tuple[int, int]:
-    """One listing after the other."""
+    """Walk one listing after the other."""
     pages = items = 0
     for cat_id in range(1, work.listings + 1):
         page, more = 1, True

@@ -1,7 +1,7 @@
-"""Scrapy: a spider that follows `has_next_page`, an item a row, as its tutorial does.
+"""Scrapy: a spider that follows `has_next_page` and yields an item per row, as in its tutorial.
 
-What could be turned off and is not needed here is off: cookies, retries' delays, the telnet
-console, statistics in the log, robots.txt.
+Features that this task does not need are off: cookies, delays, the telnet console, the log,
+robots.txt.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from common import Work, main
 from scrapy.crawler import CrawlerProcess
 
 
-class Pages(scrapy.Spider):
-    """Walks every listing to its end."""
+class ListingSpider(scrapy.Spider):
+    """Walk every listing to its end."""
 
     name = "pages"
     work: ClassVar[Work]
     seen: ClassVar[list[int]] = [0, 0]
 
     async def start(self) -> AsyncIterator[scrapy.Request]:
-        """The first page of each listing."""
+        """Request the first page of each listing."""
         for cat_id in range(1, self.work.listings + 1):
             yield self._request(cat_id, 1)
 
@@ -30,7 +30,7 @@ class Pages(scrapy.Spider):
         return scrapy.Request(self.work.page(cat_id, page), cb_kwargs={"at": (cat_id, page)})
 
     def parse(self, response: Any, at: tuple[int, int]) -> Iterator[Any]:
-        """Every row as an item, then the next page."""
+        """Yield every row as an item, then request the next page."""
         data = response.json()["data"]
         self.seen[0] += 1
         self.seen[1] += len(data["items"])
@@ -41,7 +41,7 @@ class Pages(scrapy.Spider):
 
 def walk(work: Work) -> tuple[int, int]:
     """Run the spider."""
-    Pages.work = work
+    ListingSpider.work = work
     process = CrawlerProcess(
         {
             "CONCURRENT_REQUESTS": work.width,
@@ -53,9 +53,9 @@ def walk(work: Work) -> tuple[int, int]:
             "TELNETCONSOLE_ENABLED": False,
         }
     )
-    process.crawl(Pages)
+    process.crawl(ListingSpider)
     process.start()
-    return Pages.seen[0], Pages.seen[1]
+    return ListingSpider.seen[0], ListingSpider.seen[1]
 
 
 if __name__ == "__main__":

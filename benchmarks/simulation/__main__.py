@@ -1,4 +1,4 @@
-"""Run scenarios and print what was found: `python -m benchmarks.simulation [scenario...]`."""
+"""Run scenarios and print their tables: `python -m benchmarks.simulation [scenario...]`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from . import cost, harvests, page, plots, scenarios
-from .scenarios import Report, Runner
+from .scenarios import Runner, ScenarioReport
 
-SCENARIOS: dict[str, Callable[[Runner], Report]] = {
+SCENARIOS: dict[str, Callable[[Runner], ScenarioReport]] = {
     "known": scenarios.known,
     "unknown": scenarios.unknown,
     "halves": scenarios.halves,
@@ -29,7 +29,7 @@ SCENARIOS: dict[str, Callable[[Runner], Report]] = {
 
 
 def main() -> int:
-    """Run what was asked for; 1 if a promise was not kept."""
+    """Run the chosen scenarios. Returns 1 if a promise was not kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="default: all")
     parser.add_argument("--seeds", type=int, default=200, help="runs of each case (200)")
@@ -38,10 +38,14 @@ def main() -> int:
         "--json",
         type=Path,
         metavar="FILE",
-        help="keep it there as well, in place of earlier runs of the same scenarios",
+        help="also save the reports in this file, replacing earlier ones of the same scenarios",
     )
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there, no more")
-    parser.add_argument("--page", type=Path, metavar="PAGE", help="fill it from --json, no more")
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIR", help="only draw the plots into this folder"
+    )
+    parser.add_argument(
+        "--page", type=Path, metavar="PAGE", help="only fill the tables of this page from --json"
+    )
     arguments = parser.parse_args()
     if arguments.page and not arguments.json:
         parser.error("--page needs --json FILE, which a run wrote")
@@ -51,7 +55,7 @@ def main() -> int:
         page.fill(arguments.page, arguments.json)
     if arguments.plots or arguments.page:
         return 0
-    reports: dict[str, Report] = {}
+    reports: dict[str, ScenarioReport] = {}
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for name in arguments.scenario or SCENARIOS:
             began = time.perf_counter()
@@ -64,8 +68,8 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def keep(path: Path, reports: dict[str, Report], seeds: int) -> None:
-    """Put reports in a file, beside those of other scenarios."""
+def keep(path: Path, reports: dict[str, ScenarioReport], seeds: int) -> None:
+    """Save reports in a file, beside those of other scenarios."""
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name, report in reports.items():
         found[name] = {
@@ -77,7 +81,7 @@ def keep(path: Path, reports: dict[str, Report], seeds: int) -> None:
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def show(name: str, report: Report, seconds: float) -> None:
+def show(name: str, report: ScenarioReport, seconds: float) -> None:
     """Print a report."""
     print(f"== {name}: {report.title} ({seconds:.0f} s)\n")
     for text in report.tables:

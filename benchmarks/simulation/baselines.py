@@ -1,4 +1,4 @@
-"""What others do, as controllers: measured beside ours."""
+"""Controllers of the usual hand-written clients, as baselines of the learning one."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from typing import Any
 from tmapi_async.limits.controller import ControllerStatistics
 
 
-class Baseline:
-    """A controller that does nothing by itself."""
+class BaselineController:
+    """A controller that ignores every event."""
 
     def sent(self, now: float, in_flight: int) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
     ) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def abandoned(self, now: float, sent_at: float) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def wake_at(self, now: float) -> float | None:
-        """Never."""
+        """Return None: the width never changes by itself."""
         del now
         return None
 
     def statistics(self) -> ControllerStatistics:
-        """Baselines keep none."""
+        """Raise NotImplementedError: baselines have no statistics."""
         raise NotImplementedError
 
 
-class Semaphore(Baseline):
-    """A fixed number in flight, whatever the server says."""
+class FixedWidthController(BaselineController):
+    """A fixed number in flight, whatever the server answers."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     def width(self, now: float) -> int:
-        """The number."""
+        """Return the fixed number."""
         del now
         return self._size
 
 
-class FixedRate(Baseline):
-    """So many requests a second, however many are in flight."""
+class FixedRateController(BaselineController):
+    """A fixed number of requests a second, however many are in flight."""
 
     def __init__(self, rate: float) -> None:
         self._gap = 1 / rate
@@ -56,33 +56,33 @@ class FixedRate(Baseline):
         self._in_flight = 0
 
     def width(self, now: float) -> int:
-        """One more than in flight whenever the next is due."""
+        """Return one more than in flight if the next request is due."""
         return self._in_flight + (1 if now >= self._next - 1e-12 else 0)
 
     def sent(self, now: float, in_flight: int) -> None:
-        """The next is due one gap later; what was missed is not caught up."""
+        """Schedule the next request one gap later. Missed requests are not made up for."""
         self._in_flight = in_flight
         self._next = max(self._next + self._gap, now)
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """One less in flight."""
+        """Count one request less in flight."""
         del now, sent_at
         self._in_flight = in_flight - 1
 
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
     ) -> None:
-        """One less in flight."""
+        """Count one request less in flight."""
         del now, sent_at, retry_after
         self._in_flight = in_flight - 1
 
     def wake_at(self, now: float) -> float | None:
-        """When the next is due."""
+        """Return the time when the next request is due."""
         return max(self._next, now + 1e-9)
 
 
-class Additive(Baseline):
-    """Additive increase, multiplicative decrease: one more a round trip, half on a refusal."""
+class AimdController(BaselineController):
+    """Additive increase, multiplicative decrease: one more per round trip, half on a refusal."""
 
     def __init__(self, start: float = 4.0) -> None:
         self._width = start
@@ -90,12 +90,12 @@ class Additive(Baseline):
         self._slow_start = True
 
     def width(self, now: float) -> int:
-        """The width, rounded down."""
+        """Return the width, rounded down."""
         del now
         return int(self._width)
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """Widen by one a round trip, by one an answer before the first refusal."""
+        """Widen by one per answer until the first refusal, then by one per round trip."""
         del now, sent_at, in_flight
         self._width += 1.0 if self._slow_start else 1 / self._width
 
@@ -111,4 +111,4 @@ class Additive(Baseline):
 
 
 Make = Callable[[], Any]
-"""Makes a controller."""
+"""Function that returns a controller."""

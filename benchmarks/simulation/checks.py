@@ -1,4 +1,4 @@
-"""A promise, and what was measured of it."""
+"""Promises and their measured values."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Check:
     """One promise over many seeds.
 
     Attributes:
-        name: What is promised, of what.
-        values: What was measured, one for each seed.
-        bound: The promise; one for each seed where it depends on the run.
-        at_least: Whether the values may not be below the bound; else not above.
+        name: Subject and measure of the promise.
+        values: Measured values, one for each seed.
+        bound: The promised limit; one for each seed if it depends on the run.
+        at_least: True if the bound is a minimum, False if it is a maximum.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Check:
     at_least: bool = False
 
     def margins(self) -> list[float]:
-        """For each seed, how far the value is on the good side of the bound."""
+        """Return the distance to the bound for each seed, positive if the promise is kept."""
         bound = self.bound
         bounds = [float(bound)] * len(self.values) if isinstance(bound, (int, float)) else bound
         sign = 1 if self.at_least else -1
@@ -33,16 +33,16 @@ class Check:
 
     @property
     def kept(self) -> int:
-        """Seeds for which the promise was kept."""
+        """Number of seeds for which the promise was kept."""
         return sum(margin >= -1e-9 for margin in self.margins())
 
     @property
     def passed(self) -> bool:
-        """Whether it was kept for every seed."""
+        """True if the promise was kept for every seed."""
         return self.kept == len(self.values)
 
     def line(self) -> str:
-        """The check as one line of text."""
+        """Format the check as one line of text."""
         worst = min(range(len(self.values)), key=lambda i: self.margins()[i])
         bound = self.bound if isinstance(self.bound, (int, float)) else self.bound[worst]
         sign = ">=" if self.at_least else "<="
@@ -53,7 +53,7 @@ class Check:
         )
 
     def summary(self) -> dict[str, object]:
-        """The check as data; a bound that depends on the run as its least and its most."""
+        """Return the check as data. A bound that depends on the run is a pair of extremes."""
         single = isinstance(self.bound, (int, float))
         return {
             "name": self.name,
@@ -68,7 +68,7 @@ class Check:
 
 
 def number(value: float) -> str:
-    """A number as a person wants to read it."""
+    """Format a number for people."""
     if math.isinf(value) or math.isnan(value):
         return str(value)
     if value == int(value) and abs(value) < 1e6:
@@ -83,7 +83,7 @@ def number(value: float) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Rows under a header, the first column to the left, the others to the right."""
+    """Format rows under a header, the first column left-aligned, the others right-aligned."""
     cells = [
         [cell if isinstance(cell, str) else number(float(str(cell))) for cell in row]
         for row in rows

@@ -1,4 +1,4 @@
-"""What a page costs in controller and frontier: processor time, the one scenario that takes any."""
+"""Measure the processor time per page in controller and frontier, without simulated time."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.limits.learning import LearningController
 
 from .checks import Check, table
-from .scenarios import Report, Runner
+from .scenarios import Runner, ScenarioReport
 
 PAGES = 100_000
 WIDTH = 64
 REPEATS = 5
 
 LEAST_TIMES = 40
-"""Microseconds depend on the processor, this ratio hardly does: 20 were measured where the deque
-took 0.11 microseconds."""
+"""Largest promised cost as a multiple of the bare deque. Microseconds depend on the processor, the
+ratio hardly does: it was 20 where the deque took 0.11 microseconds."""
 
 
 def controller_alone() -> float:
-    """Microseconds a page: two looks at the width, one attempt sent, one answered."""
+    """Measure microseconds per page of the controller: width read twice, one request answered."""
     controller = LearningController(WIDTH)
     now, sent = 0.0, deque([0.0] * (WIDTH - 1))
     began = time.process_time()
@@ -37,19 +37,19 @@ def controller_alone() -> float:
     return (time.process_time() - began) / PAGES * 1e6
 
 
-def bare(listings: int = 10_000) -> float:
-    """Microseconds a page of a fixed width and a deque of what comes next: the least there is."""
+def bare_deque(listings: int = 10_000) -> float:
+    """Measure microseconds per page of a fixed width and a deque of pages: the minimum."""
     length = max(2, PAGES // listings)
     ready = deque(PageRequest(listing, 1) for listing in _listings(listings))
-    flying: deque[PageRequest] = deque()
+    in_flight: deque[PageRequest] = deque()
     pages = 0
     began = time.process_time()
     while True:
-        while len(flying) < WIDTH and ready:
-            flying.append(ready.popleft())
-        if not flying:
+        while len(in_flight) < WIDTH and ready:
+            in_flight.append(ready.popleft())
+        if not in_flight:
             break
-        request = flying.popleft()
+        request = in_flight.popleft()
         if request.number < length:
             ready.append(PageRequest(request.listing, request.number + 1))
         pages += 1
@@ -60,35 +60,37 @@ def _listings(count: int) -> list[Listing]:
     return [Listing(CATEGORY_ITEMS.name, (("cat_id", str(i)),)) for i in range(1, count + 1)]
 
 
-def both(listings: int = 10_000) -> float:
-    """Microseconds a page of controller and frontier, with all listings open at once."""
+def controller_and_frontier(listings: int = 10_000) -> float:
+    """Measure microseconds per page of controller and frontier, with all listings open."""
     controller, frontier = LearningController(WIDTH), Frontier()
     length = max(2, PAGES // listings)
     for listing in _listings(listings):
         frontier.open(listing)
-    flying: deque[tuple[float, PageRequest]] = deque()
+    in_flight: deque[tuple[float, PageRequest]] = deque()
     now, pages = 0.0, 0
     began = time.process_time()
     while True:
         now += 0.001
         width = controller.width(now)
-        while len(flying) < width and (request := frontier.take(width)) is not None:
-            flying.append((now, request))
-            controller.sent(now, len(flying))
-        if not flying:
+        while len(in_flight) < width and (request := frontier.take(width)) is not None:
+            in_flight.append((now, request))
+            controller.sent(now, len(in_flight))
+        if not in_flight:
             break
-        sent_at, request = flying.popleft()
-        controller.answered(now, sent_at, len(flying) + 1)
+        sent_at, request = in_flight.popleft()
+        controller.answered(now, sent_at, len(in_flight) + 1)
         frontier.answered(request, has_next=request.number < length, items=20)
         pages += 1
     return (time.process_time() - began) / pages * 1e6
 
 
-def cost(_: Runner) -> Report:
-    """Microseconds a page, the best of some repeats (others use the machine, too)."""
-    report = Report(f"Cost a page in microseconds, {PAGES:,} pages, width {WIDTH}, this machine")
+def cost(_: Runner) -> ScenarioReport:
+    """Report microseconds per page, the best of some repeats: the machine has other users."""
+    report = ScenarioReport(
+        f"Cost a page in microseconds, {PAGES:,} pages, width {WIDTH}, this machine"
+    )
     # In turn, so that a machine that is busy for a while slows all of them.
-    runs = [(controller_alone(), both(), bare()) for _ in range(REPEATS)]
+    runs = [(controller_alone(), controller_and_frontier(), bare_deque()) for _ in range(REPEATS)]
     alone, together, least = zip(*runs, strict=True)
     ratio = median(one / other for _, one, other in runs)
     lines = [

@@ -13,34 +13,34 @@ from tmapi_async.limits.abandoned import AbandonedRequests
 from tmapi_async.limits.controller import Controller
 
 from .latency import sampler
-from .phases import Meter, Phase
+from .phases import Phase, UtilisationMeter
 
-ARRIVES, DONE, ANSWER, REFUSAL, WAKE, LIMIT, GIVE_UP, LAID, OFFER = range(9)
+ARRIVES, DONE, ANSWER, REFUSAL, WAKE, LIMIT, GIVE_UP, RELEASED, OFFER = range(9)
 
 
-class Source(Protocol):
-    """Where the client gets its work from."""
+class WorkSource(Protocol):
+    """Interface of the sources of work."""
 
     def take(self, width: int, now: float) -> Hashable | None:
-        """The next thing to ask for, or None if there is nothing now."""
+        """Return the next page to request. None if there is none now."""
         ...
 
     def answered(self, work: Hashable, now: float) -> None:
-        """It was answered."""
+        """Record an answered page."""
         ...
 
     def again(self, work: Hashable, now: float) -> None:
-        """It was refused, failed or abandoned and must be asked again."""
+        """Put back a page that was refused, failed or abandoned."""
         ...
 
     def next_at(self) -> float | None:
-        """When more work comes with no event of ours, or None."""
+        """Return the time of the next new work. None if it depends on answers only."""
         ...
 
 
 @dataclass(frozen=True)
 class World:
-    """What the client cannot choose.
+    """Properties of server and network.
 
     Attributes:
         limits: (time, limit) in order of time, the first at 0. Seconds.
@@ -50,10 +50,10 @@ class World:
         tail: Share of the latencies with a heavier tail.
         spurious: Share of requests refused for no reason.
         failures: Share of requests answered with an error that must be asked again.
-        retry_after: What a refusal says, or None.
+        retry_after: Value of Retry-After in a refusal, or None.
         closed: (from, until) during which the server refuses everything, or None.
-        queues: The server queues what is above its limit instead of refusing it.
-        patience: The client abandons after this many seconds.
+        queues: True if the server queues requests above its limit instead of refusing them.
+        patience: Seconds after which the client abandons a request.
         cancelled: Share of requests that the client abandons somewhere within one mean latency.
     """
 
@@ -73,19 +73,19 @@ class World:
 
 @dataclass
 class Result:
-    """What a simulated run came to. Times in seconds.
+    """Result of a simulated run. Times in seconds.
 
     Attributes:
-        requests: Attempts sent.
-        answers: Replies that were no refusals.
-        refusals: Replies that were.
-        abandoned: Attempts the client did not wait for.
-        seconds: When the last reply came.
-        worked: What the server spent on all requests.
-        longest: What it spent on the slowest.
+        requests: Number of requests sent.
+        answers: Number of replies that were no refusals.
+        refusals: Number of refusals.
+        abandoned: Number of requests given up by the client.
+        seconds: Time of the last reply.
+        worked: Time that the server worked on all requests.
+        longest: Time that the server worked on the slowest request.
         phases: One for each limit.
-        trace: (time, at work, width, limit), if kept.
-        refused_at: When the refusals came.
+        trace: (time, at work, width, limit) if tracing is on.
+        refused_at: Times of the refusals.
     """
 
     requests: int = 0
@@ -101,13 +101,13 @@ class Result:
 
 
 class Simulation:
-    """One run. Nothing sleeps: time is that of the next event."""
+    """One simulated run. Nothing sleeps: time jumps to the next event."""
 
     def __init__(
         self,
         world: World,
         controller: Controller,
-        source: Source,
+        source: WorkSource,
         seed: int,
         *,
         trace: bool = False,
@@ -118,9 +118,9 @@ class Simulation:
         self.result = Result()
         self.now = 0.0
         self.in_flight = 0
-        self.ghosts = AbandonedRequests()
+        self.abandoned = AbandonedRequests()
         self.keep_trace = trace
-        self.meter = Meter(world.limits[0][1])
+        self.meter = UtilisationMeter(world.limits[0][1])
         self._heap: list[tuple[float, int, int, float, Hashable]] = []
         self._seq = 0
         self._wake_set = float("inf")
@@ -135,12 +135,12 @@ class Simulation:
             self._wake,
             self._limit,
             self._give_up,
-            self._laid,
+            self._released,
             self._offer,
         ]
 
     def run(self, until: float = float("inf")) -> Result:
-        """Run until there is no work left, or until a time."""
+        """Run until no work is left, or until a time."""
         for time, limit in self.world.limits[1:]:
             self._at(time, LIMIT, 0.0, limit)
         self._pump()
@@ -159,7 +159,7 @@ class Simulation:
     # -- client ---------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Send as much as the gate lets through."""
+        """Send as many requests as the gate admits."""
         now = self.now
         width = self.controller.width(now)
         while self.in_flight < width:
@@ -191,7 +191,7 @@ class Simulation:
         now = self.now
         self.result.answers += 1
         self.controller.answered(now, sent_at, self.in_flight)
-        self.ghosts.answered(now - sent_at)
+        self.abandoned.answered(now - sent_at)
         self.in_flight -= 1
         if self.world.failures and self.random.random() < self.world.failures:
             self.source.again(work, now)
@@ -209,19 +209,19 @@ class Simulation:
         self._pump()
 
     def _give_up(self, sent_at: float, work: Hashable) -> None:
-        """The client stops waiting; the server does not stop working."""
+        """Abandon a request. The server continues to work on it."""
         now = self.now
         self.result.abandoned += 1
         self.controller.abandoned(now, sent_at)
         self.source.again(work, now)
-        until = self.ghosts.done_at(sent_at, now)
+        until = self.abandoned.done_at(sent_at, now)
         if until > now:
-            self._at(until, LAID, 0.0, None)
+            self._at(until, RELEASED, 0.0, None)
         else:
             self.in_flight -= 1
         self._pump()
 
-    def _laid(self, _: float, __: Hashable) -> None:
+    def _released(self, _: float, __: Hashable) -> None:
         self.in_flight -= 1
         self._pump()
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from tmapi_async.limits.learning import LearningController
 
-from .catalogue import Catalogue, geometric, zipf
 from .checks import Check, table
 from .engine import Simulation, World
+from .frontier_work import FrontierWork, geometric, zipf
 from .measures import LATENCY, RTT, Row
-from .scenarios import Report, Runner, column
+from .scenarios import Runner, ScenarioReport, column
 
 LOOKAHEADS: dict[str, int | None] = {"auto": None, "off": 0, "8": 8, "16": 16}
 
@@ -44,17 +44,17 @@ SKEWED = (
 
 
 @dataclass(frozen=True)
-class Harvest:
-    """A harvest to run.
+class HarvestCase:
+    """Parameters of a simulated harvest.
 
     Attributes:
         kind: `"skewed"`, `"one"` or `"large"`.
-        limit: The server's limit.
-        lookahead: As the frontier takes it.
-        auto: Whether the limit must be learned.
-        pages: Pages of all listings.
+        limit: Limit of the server.
+        lookahead: Look-ahead of the frontier.
+        auto: True if the limit must be learned.
+        pages: Number of pages of all listings.
         latency: A key of `LATENCIES`.
-        told: Whether the frontier is told the lengths.
+        lengths_known: True if the frontier knows the lengths.
     """
 
     kind: str
@@ -63,11 +63,11 @@ class Harvest:
     auto: bool = False
     pages: int = 6000
     latency: str = HEAVY
-    told: bool = False
+    lengths_known: bool = False
 
 
-def sizes_of(harvest: Harvest, seed: int) -> list[int]:
-    """Pages of each listing."""
+def sizes_of(harvest: HarvestCase, seed: int) -> list[int]:
+    """Return the number of pages of each listing."""
     random = Random(seed)  # noqa: S311 - a simulation must be repeatable
     if harvest.kind == "one":
         return [100]
@@ -78,13 +78,13 @@ def sizes_of(harvest: Harvest, seed: int) -> list[int]:
     return sizes
 
 
-def run(harvest: Harvest, seed: int) -> Row:
-    """Run a harvest to its end."""
+def run(harvest: HarvestCase, seed: int) -> Row:
+    """Simulate a harvest to its end."""
     sizes = sizes_of(harvest, seed)
     controller = LearningController(None if harvest.auto else harvest.limit)
     spread = LATENCIES[harvest.latency]
     world = World([(0.0, harvest.limit)], latency=LATENCY, rtt=RTT * LATENCY, **spread)
-    catalogue = Catalogue(sizes, harvest.lookahead, told=harvest.told)
+    catalogue = FrontierWork(sizes, harvest.lookahead, lengths_known=harvest.lengths_known)
     result = Simulation(world, controller, catalogue, seed).run()
     assert catalogue.delivered == catalogue.pages, "a page was lost or delivered twice"
     assert catalogue.ended == len(sizes), "a listing did not end"
@@ -102,17 +102,17 @@ def run(harvest: Harvest, seed: int) -> Row:
     }
 
 
-def skewed(runner: Runner) -> Report:
-    """300 listings, one of them with 30 % of all pages."""
-    report = Report("Makespan of 300 listings, Zipf 1.1, one giant with 30 % of all pages")
+def skewed(runner: Runner) -> ScenarioReport:
+    """Simulate 300 listings of which one has 30 % of all pages."""
+    report = ScenarioReport("Makespan of 300 listings, Zipf 1.1, one giant with 30 % of all pages")
     lines = []
     for limit, pages, latency in SKEWED:
         at = f"C={limit}, {pages} pages" + (f", {latency}" if latency != HEAVY else "")
-        base = Harvest("skewed", limit, None, pages=pages, latency=latency)
+        base = HarvestCase("skewed", limit, None, pages=pages, latency=latency)
         cases = {
             "look-ahead auto": base,
             "C unknown": replace(base, auto=True),
-            "lengths told": replace(base, lookahead=0, told=True),
+            "lengths told": replace(base, lookahead=0, lengths_known=True),
             "look-ahead off": replace(base, lookahead=0),
         }
         for name, harvest in cases.items():
@@ -133,14 +133,14 @@ def skewed(runner: Runner) -> Report:
     return report
 
 
-def one(runner: Runner) -> Report:
-    """One listing of 100 pages, alone."""
-    report = Report("One listing of 100 pages, C=16: times faster than sequential")
+def one(runner: Runner) -> ScenarioReport:
+    """Simulate one listing of 100 pages."""
+    report = ScenarioReport("One listing of 100 pages, C=16: times faster than sequential")
     lines = []
     for latency in LATENCIES:
-        alone = column(runner.rows(run, Harvest("one", 16, 0, latency=latency)), "seconds")
-        told = Harvest("one", 16, 0, latency=latency, told=True)
-        cases = {f"look-ahead {name}": Harvest("one", 16, ahead, latency=latency)
+        alone = column(runner.rows(run, HarvestCase("one", 16, 0, latency=latency)), "seconds")
+        told = HarvestCase("one", 16, 0, latency=latency, lengths_known=True)
+        cases = {f"look-ahead {name}": HarvestCase("one", 16, ahead, latency=latency)
                  for name, ahead in LOOKAHEADS.items()}  # fmt: skip
         for name, harvest in {**cases, "length told": told}.items():
             rows = runner.rows(run, harvest)
@@ -158,12 +158,12 @@ def one(runner: Runner) -> Report:
     return report
 
 
-def large(runner: Runner) -> Report:
-    """A million pages in 10,000 listings."""
-    report = Report("10,000 listings, a million pages, the limit unknown")
+def large(runner: Runner) -> ScenarioReport:
+    """Simulate a million pages in 10,000 listings."""
+    report = ScenarioReport("10,000 listings, a million pages, the limit unknown")
     lines = []
     for limit in (16, 256, 2000):
-        rows = runner.rows(run, Harvest("large", limit, None, auto=True), share=0.01)
+        rows = runner.rows(run, HarvestCase("large", limit, None, auto=True), share=0.01)
         times, waste = column(rows, "times"), column(rows, "waste")
         refused = [row["refusals"] / row["requests"] for row in rows]
         lines.append((f"C={limit}", median(times), max(times), max(waste), max(refused)))

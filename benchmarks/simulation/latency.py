@@ -1,4 +1,4 @@
-"""Latencies with a heavy tail, drawn from a table whose mean is exactly what was asked for."""
+"""Latencies with a heavy tail, drawn from a table with an exact mean."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST = 20
 
 @functools.cache
 def table(sigma: float, tail: float) -> tuple[float, ...]:
-    """Equally likely latencies of mean 1: log-normal, the slowest `tail` of them stretched.
+    """Return equally likely latencies of mean 1: log-normal, the slowest `tail` stretched.
 
-    The stretch grows from 1 to 4 within the tail, which is heavier than any log-normal's. Nothing
-    is slower than about 20 times the mean: servers give up, too.
+    The stretch grows from 1 to 4 within the tail, which is heavier than any log-normal's. The
+    slowest is about 20 times the mean, since servers have time limits, too.
     """
     normal = NormalDist(0.0, sigma)
     ranks = [(i + 0.5) / SIZE for i in range(SIZE)]
@@ -34,7 +34,7 @@ def table(sigma: float, tail: float) -> tuple[float, ...]:
 def sampler(
     random: Random, mean: float, sigma: float = 0.8, tail: float = 0.01
 ) -> Callable[[], float]:
-    """A function that draws one latency in seconds."""
+    """Return a function that draws one latency in seconds."""
     values = [value * mean for value in table(sigma, tail)]
     draw = random.random
     return lambda: values[int(draw() * SIZE)]

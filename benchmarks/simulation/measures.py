@@ -10,32 +10,32 @@ from typing import Any
 from tmapi_async.limits.controller import Controller
 from tmapi_async.limits.learning import LearningController
 
-from .baselines import Additive, FixedRate, Semaphore
+from .backlog import BurstBacklog, PageBacklog
+from .baselines import AimdController, FixedRateController, FixedWidthController
 from .engine import Result, Simulation, World
-from .work import Bursts, Pages
 
 LATENCY = 2.5
-"""Mean latency in seconds: what the API was seen to take."""
+"""Mean latency in seconds, as measured on the API."""
 
 RTT = 0.02
-"""The way there and back, as a share of the latency."""
+"""Network round trip, as a share of the latency."""
 
 Row = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to run: a client against a limit.
+    """One case: a client against a limit.
 
     Attributes:
         client: Name of the client, see `CLIENTS`.
         limit: The server's limit at the beginning.
         then: (seconds in round trips, limit) of later limits.
-        requests: Pages for each slot of the widest limit.
+        requests: Number of pages for each slot of the widest limit.
         latency: Mean latency in seconds.
-        rtt: The way there and back, as a share of the latency.
+        rtt: Network round trip, as a share of the latency.
         world: Further options of the world.
-        bursts: (round trip, pages): when work comes; None if all of it is there at once.
+        bursts: (round trip, pages) of new work. None if all work is there at once.
     """
 
     client: str
@@ -52,28 +52,28 @@ CLIENTS: dict[str, Callable[[Case], Controller]] = {
     "auto": lambda _: LearningController(),
     "ceiling C": lambda case: LearningController(case.limit),
     "ceiling 4C": lambda case: LearningController(4 * case.limit),
-    "semaphore C": lambda case: Semaphore(case.limit),
-    "semaphore C+1": lambda case: Semaphore(case.limit + 1),
-    "semaphore 2C": lambda case: Semaphore(2 * case.limit),
-    "fixed rate 90 %": lambda case: FixedRate(0.9 * case.limit / case.latency),
-    "AIMD": lambda _: Additive(),
+    "semaphore C": lambda case: FixedWidthController(case.limit),
+    "semaphore C+1": lambda case: FixedWidthController(case.limit + 1),
+    "semaphore 2C": lambda case: FixedWidthController(2 * case.limit),
+    "fixed rate 90 %": lambda case: FixedRateController(0.9 * case.limit / case.latency),
+    "AIMD": lambda _: AimdController(),
 }
 
 
 def simulate(case: Case, seed: int, *, trace: bool = False) -> tuple[Simulation, Result]:
-    """Run a case."""
+    """Simulate a case."""
     limits = [(0.0, case.limit), *((at * case.latency, limit) for at, limit in case.then)]
     world = World(limits, latency=case.latency, rtt=case.latency * case.rtt, **case.world)
     widest = max(limit for _, limit in limits)
-    work = Pages(case.requests * widest)
+    work = PageBacklog(case.requests * widest)
     if case.bursts is not None:
-        work = Bursts([(at * case.latency, pages) for at, pages in case.bursts])
+        work = BurstBacklog([(at * case.latency, pages) for at, pages in case.bursts])
     simulation = Simulation(world, CLIENTS[case.client](case), work, seed, trace=trace)
     return simulation, simulation.run()
 
 
 def measure(case: Case, seed: int) -> Row:
-    """Run a case and say what came of it; times in mean latencies."""
+    """Simulate a case. Returns its figures, times in mean latencies."""
     _, result = simulate(case, seed)
     last = result.phases[-1]
     return {
@@ -91,9 +91,9 @@ def measure(case: Case, seed: int) -> Row:
 def changing(
     case: Case, seed: int, factor: float, span: tuple[float, float], rest: float = 60
 ) -> Row:
-    """Run a case whose limit is multiplied once, somewhere in a span of round trips.
+    """Simulate a case whose limit is multiplied once, within a span of round trips.
 
-    What is left after the change lasts for `rest` round trips of the new limit at least.
+    The work after the change lasts for at least `rest` round trips of the new limit.
     """
     at = Random(f"{seed}/{case.limit}/{factor}").uniform(*span)  # noqa: S311
     limit = int(case.limit * factor)

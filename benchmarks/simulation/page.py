@@ -1,4 +1,4 @@
-"""The tables that the documentation shows: copied from what a run kept, never typed in."""
+"""Copy tables from the results of a run into the documentation; they are never typed in."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ BLOCK = re.compile(
 )
 
 
-def filled(page: str, found: dict[str, dict[str, list[list[str]]]]) -> str:
-    """A page with the tables of each scenario that it names as the title of a text block.
+def filled(page: str, results: dict[str, dict[str, list[list[str]]]]) -> str:
+    """Fill each text block titled with the name of a scenario with the tables of that scenario.
 
     Raises:
         KeyError: The page shows a scenario that was not run.
     """
 
     def body(match: re.Match[str]) -> str:
-        tables = found[match["name"]]["tables"]
+        tables = results[match["name"]]["tables"]
         return match["head"] + "\n\n".join("\n".join(lines) for lines in tables) + "\n"
 
     return BLOCK.sub(body, page)
 
 
 def fill(page: Path, kept: Path) -> None:
-    """Put the tables kept in a file into a page."""
-    found = json.loads(kept.read_text(encoding="utf-8"))
-    page.write_text(filled(page.read_text(encoding="utf-8"), found), encoding="utf-8")
+    """Replace the tables of a page by those in a result file."""
+    results = json.loads(kept.read_text(encoding="utf-8"))
+    page.write_text(filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")

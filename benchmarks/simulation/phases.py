@@ -1,4 +1,4 @@
-"""How full the server was, phase by phase: a phase lasts as long as one limit."""
+"""Utilisation of the server by phase; a phase lasts as long as one limit."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass
 class Phase:
-    """The time under one limit. Seconds.
+    """Time under one limit, in seconds.
 
     Attributes:
-        start: When the limit came into force.
+        start: Time when the limit came into force.
         limit: The server's limit.
-        reached: When the server first had 90 % of the limit at work, or None.
-        settled: Seconds since then in which there was work left.
+        reached: First time with 90 % of the limit at work, or None.
+        settled: Seconds with work left since `reached`.
         area: Requests at work, summed over `settled`.
         total: As `settled`, from the start of the phase.
         total_area: As `area`, from the start of the phase.
@@ -44,8 +44,8 @@ class Phase:
         return math.inf if self.reached is None else self.reached - self.start
 
 
-class Meter:
-    """Integrates the requests at work at the server."""
+class UtilisationMeter:
+    """Integrate the number of requests at work at the server."""
 
     def __init__(self, limit: int) -> None:
         self.running = 0
@@ -73,7 +73,7 @@ class Meter:
         self._last = now
 
     def change(self, now: float, by: int) -> None:
-        """A request began (1) or ended (-1) at the server."""
+        """Count a request that begins (1) or ends (-1) at the server."""
         self._advance(now)
         self.running += by
         phase = self._phase
@@ -81,21 +81,21 @@ class Meter:
             phase.reached = now
 
     def new_limit(self, now: float, limit: int) -> None:
-        """The server's limit changes."""
+        """Begin a phase with a new limit."""
         self._advance(now)
         self._begin(now, limit)
 
     def idle(self, now: float) -> None:
-        """There is no work left for a free slot: utilisation is not measured now."""
+        """Stop measuring: no work is left for a free slot."""
         self._advance(now)
         self._counting = False
 
     def busy(self, now: float) -> None:
-        """There is work again."""
+        """Resume measuring: there is work again."""
         if not self._counting:
             self._advance(now)
             self._counting = True
 
     def close(self, now: float) -> None:
-        """The run is over."""
+        """End the run."""
         self._advance(now)

@@ -1,4 +1,4 @@
-"""The plots that the documentation shows."""
+"""Draw the plots of the documentation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLUE, RED, GREY, GREEN = "#2563a8", "#c0392b", "#9aa0a6", "#3a8f5c"
 
 @dataclass(frozen=True)
 class Curve:
-    """A traced run, in mean latencies."""
+    """Trace of a run; times in mean latencies."""
 
     times: Sequence[float]
     running: Sequence[int]
@@ -26,12 +26,12 @@ class Curve:
     refused: Sequence[float]
 
     def width_at(self, time: float) -> int:
-        """The width that was in force at a time."""
+        """Return the width in force at a time."""
         return self.widths[max(0, bisect_right(self.times, time) - 1)]
 
 
 def trace(case: Case, seed: int = 1) -> Curve:
-    """Run a case and keep what happened."""
+    """Simulate a case. Returns its trace."""
     _, result = simulate(case, seed, trace=True)
     times, running, widths, limits = zip(*result.trace, strict=True)
     scale = case.latency
@@ -56,7 +56,7 @@ def _show(axes: Any, case: Case, title: str, until: float | None = None) -> None
 
 
 def starts(figure: Any) -> None:
-    """How an unknown limit is found."""
+    """Draw the search for an unknown limit."""
     for axes, limit in zip(figure.subplots(1, 3), (4, 16, 256), strict=True):
         _show(axes, Case("auto", limit), f"C = {limit}", until=60)
         axes.set_xlabel("mean latencies")
@@ -65,7 +65,7 @@ def starts(figure: Any) -> None:
 
 
 def changes(figure: Any) -> None:
-    """How a limit that changes is followed, beside additive increase."""
+    """Draw the reaction to a changing limit, beside additive increase."""
     then = ((40.0, 16), (80.0, 64), (120.0, 32))
     for axes, name in zip(figure.subplots(2, 1, sharex=True), ("auto", "AIMD"), strict=True):
         title = 'concurrency="auto"' if name == "auto" else "additive increase, halving on a 503"
@@ -76,7 +76,7 @@ def changes(figure: Any) -> None:
 
 
 def clients(figure: Any) -> None:
-    """Utilisation against refusals, ours beside what others do."""
+    """Draw utilisation against refusals, for this library and the baselines."""
     axes = figure.subplots()
     names = ("auto", "ceiling C", "semaphore C+1", "semaphore 2C", "fixed rate 90 %", "AIMD")
     for name in names:
@@ -102,7 +102,7 @@ PLOTS: dict[str, tuple[Callable[[Any], None], tuple[float, float]]] = {
 
 
 def draw(folder: Path) -> None:
-    """Draw all of them as SVG, the same bytes for the same code."""
+    """Draw all plots as SVG, the same bytes for the same code."""
     plt = drawing()
     folder.mkdir(parents=True, exist_ok=True)
     for name, (plot, size) in PLOTS.items():

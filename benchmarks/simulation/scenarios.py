@@ -1,4 +1,4 @@
-"""The scenarios of the gate: a limit that is known, unknown, or changes, and what others do."""
+"""Scenarios of the gate: a known, unknown or changing limit, and the baselines."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ WITHIN = 15.0
 UTILISED = 0.97
 
 FIRST, SHARE, HORIZON = 3, 0.002, 100
-"""Refusals allowed in a run: so many, and such a share of its requests, judged over so many for
-each slot."""
+"""Refusals allowed in a run: a fixed number, plus a share of the requests. The horizon is the
+number of requests per slot."""
 
 FOLLOWS = 5.0
-"""Round trips from a probe that is answered until nine tenths of twice the limit are in use."""
+"""Round trips from an answered probe until 90 % of the doubled limit are in use."""
 
 
 @dataclass
-class Report:
-    """What a scenario found: tables to read and promises that were checked."""
+class ScenarioReport:
+    """Result of a scenario: tables and checked promises."""
 
     title: str
     tables: list[str] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs a measurement over many seeds on all cores it was given."""
+    """Run a measurement over many seeds in a pool of processes."""
 
     pool: Executor
     seeds: int
@@ -42,7 +42,7 @@ class Runner:
     def rows(
         self, function: Callable[..., Row], case: object, *args: object, share: float = 1.0
     ) -> list[Row]:
-        """One row a seed; with a `share` of the seeds where a run is long."""
+        """Return one row per seed. Long cases use only a `share` of the seeds."""
         seeds = max(1, int(self.seeds * share))
         chunk = max(1, seeds // 20)
         call = functools.partial(_call, function, case, args)
@@ -54,17 +54,17 @@ def _call(function: Callable[..., Row], case: object, args: Sequence[object], se
 
 
 def column(rows: Sequence[Row], name: str) -> list[float]:
-    """One number of every row."""
+    """Return one number of every row."""
     return [row[name] for row in rows]
 
 
 def allowed(rows: Sequence[Row], more: float = 0.0) -> list[float]:
-    """The refusals that learning may cost in each run."""
+    """Return the refusals that learning may cost in each run."""
     return [FIRST + SHARE * row["requests"] + more for row in rows]
 
 
 def findable(limit: int, latest: float) -> float:
-    """Round trips within which a limit that has doubled is found at what refusals may cost.
+    """Return the round trips in which a doubled limit is found within the allowed refusals.
 
     A client that keeps to the limit gets the same answers when the limit is twice as wide: to look
     is to send one too many, and costs a 503 whenever the limit is what it was. So nobody looks more
@@ -82,13 +82,13 @@ def findable(limit: int, latest: float) -> float:
 
 
 def _share(limit: int) -> float:
-    """Runs at wide limits are long, and vary little: a tenth of the seeds will do."""
+    """Return the share of seeds to run: a tenth for wide limits, whose runs are long and alike."""
     return 1.0 if limit <= 256 else 0.1
 
 
-def known(runner: Runner) -> Report:
-    """The ceiling is the limit."""
-    report = Report("Known limit: concurrency=C")
+def known(runner: Runner) -> ScenarioReport:
+    """Simulate a ceiling equal to the limit."""
+    report = ScenarioReport("Known limit: concurrency=C")
     lines = []
     for limit in (1, *LIMITS, 1000, 2000):
         rows = runner.rows(measure, Case("ceiling C", limit), share=_share(limit))
@@ -102,9 +102,9 @@ def known(runner: Runner) -> Report:
     return report
 
 
-def unknown(runner: Runner) -> Report:
-    """Nothing is known of the limit."""
-    report = Report('Unknown limit: concurrency="auto"')
+def unknown(runner: Runner) -> ScenarioReport:
+    """Simulate limits that the client does not know."""
+    report = ScenarioReport('Unknown limit: concurrency="auto"')
     lines = []
     for limit in (1, 2, 3, *LIMITS, 1000, 2000):
         rows = runner.rows(measure, Case("auto", limit), share=_share(limit))
@@ -125,9 +125,9 @@ def unknown(runner: Runner) -> Report:
     return report
 
 
-def _changes(runner: Runner, factor: float, when: Sequence[tuple[float, float]]) -> Report:
+def _changes(runner: Runner, factor: float, when: Sequence[tuple[float, float]]) -> ScenarioReport:
     word = "halves" if factor < 1 else "doubles"
-    report = Report(f"The limit {word}, unknown to the client")
+    report = ScenarioReport(f"The limit {word}, unknown to the client")
     lines = []
     for earliest, latest in when:
         span = f"{earliest:.0f}-{latest:.0f}"
@@ -155,19 +155,21 @@ def _changes(runner: Runner, factor: float, when: Sequence[tuple[float, float]])
     return report
 
 
-def halves(runner: Runner) -> Report:
-    """Another job on the account starts."""
+def halves(runner: Runner) -> ScenarioReport:
+    """Simulate a limit that halves, as when another job of the account starts."""
     return _changes(runner, 0.5, [(20, 60)])
 
 
-def doubles(runner: Runner) -> Report:
-    """Another job on the account ends."""
+def doubles(runner: Runner) -> ScenarioReport:
+    """Simulate a limit that doubles, as when another job of the account ends."""
     return _changes(runner, 2.0, [(10, 30), (30, 90), (150, 400)])
 
 
-def clients(runner: Runner) -> Report:
-    """Ours beside what others do, at one limit."""
-    report = Report(f"Clients beside each other: C=16, mean latency {LATENCY} s, way {RTT:.0%}")
+def clients(runner: Runner) -> ScenarioReport:
+    """Compare this library with the baselines at one limit."""
+    report = ScenarioReport(
+        f"Clients beside each other: C=16, mean latency {LATENCY} s, way {RTT:.0%}"
+    )
     lines = []
     names = ("auto", "ceiling C", "ceiling 4C", "semaphore C", "semaphore C+1", "semaphore 2C",
              "fixed rate 90 %", "AIMD")  # fmt: skip
@@ -180,9 +182,9 @@ def clients(runner: Runner) -> Report:
     return report
 
 
-def way(runner: Runner) -> Report:
-    """How much of the latency is spent on the way: no client can make up for that."""
-    report = Report("The way there and back as a share of the latency")
+def way(runner: Runner) -> ScenarioReport:
+    """Vary the share of the network in the latency, which no client can make up for."""
+    report = ScenarioReport("The way there and back as a share of the latency")
     lines = []
     for rtt in (0.0, 0.005, 0.02, 0.05, 0.1):
         for limit in (16, 64, 256):
@@ -224,9 +226,9 @@ TROUBLES: dict[str, Case] = {
 }
 
 
-def troubles(runner: Runner) -> Report:
-    """What else may happen, at C=16."""
-    report = Report("Troubles, C=16: utilisation of the whole run and of its last limit")
+def troubles(runner: Runner) -> ScenarioReport:
+    """Simulate other troubles at C=16."""
+    report = ScenarioReport("Troubles, C=16: utilisation of the whole run and of its last limit")
     lines = []
     for name, case in TROUBLES.items():
         rows = runner.rows(measure, case, share=0.2)

@@ -1,4 +1,4 @@
-"""Listings of all sizes, and the frontier as a source of work for the simulated client."""
+"""Listings of many sizes, and the real frontier as source of work of the simulated client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ITEMS = 20
 
 
 def zipf(listings: int, pages: int, giant: float, exponent: float = 1.1) -> list[int]:
-    """Sizes in pages of a skewed set: one giant with a share of all pages, the others Zipf."""
+    """Return sizes in pages: one giant with a share of all pages, the others Zipf."""
     weights = [rank**-exponent for rank in range(1, listings)]
     rest = pages * (1 - giant)
     scale = rest / sum(weights)
@@ -21,18 +21,18 @@ def zipf(listings: int, pages: int, giant: float, exponent: float = 1.1) -> list
 
 
 def geometric(listings: int, mean: float, random: Random) -> list[int]:
-    """Sizes in pages that are geometrically distributed."""
+    """Return sizes in pages with a geometric distribution."""
     return [1 + int(random.expovariate(1 / max(1e-9, mean - 1))) for _ in range(listings)]
 
 
-class Catalogue:
-    """A source of work: the real frontier over listings of known (to us alone) sizes.
+class FrontierWork:
+    """Work from the real frontier, over listings whose sizes only the simulation knows.
 
     Args:
-        sizes: Pages of each listing.
-        lookahead: As the frontier takes it.
-        max_waste: As the frontier takes it.
-        told: Whether the frontier is told how long each listing is.
+        sizes: Number of pages of each listing.
+        lookahead: Look-ahead of the frontier.
+        max_waste: Allowed waste of the frontier.
+        lengths_known: True if the frontier knows the length of each listing.
     """
 
     def __init__(
@@ -41,21 +41,21 @@ class Catalogue:
         lookahead: int | None = None,
         max_waste: float = 0.02,
         *,
-        told: bool = False,
+        lengths_known: bool = False,
     ) -> None:
         self.frontier = Frontier(lookahead=lookahead, max_waste=max_waste)
         self.pages = sum(sizes)
         self.delivered = 0
         self.ended = 0
         self.wasted = 0
-        self._told = told
+        self._lengths_known = lengths_known
         self._sizes: dict[Listing, int] = {}
         self._unopened = iter(enumerate(sizes, start=1))
         self._exhausted = False
         self._again: deque[PageRequest] = deque()
 
     def take(self, width: int, now: float) -> Hashable | None:
-        """The next page to ask for, or None if nothing is certain and nothing may be guessed."""
+        """Return the next page to request. None if no page is certain and no guess is allowed."""
         del now
         while self._again:
             request = self._again.popleft()
@@ -70,7 +70,7 @@ class Catalogue:
         return request_or_none
 
     def answered(self, work: Hashable, now: float) -> None:
-        """A page came."""
+        """Report an answered page to the frontier."""
         del now
         assert isinstance(work, PageRequest)
         size = self._sizes[work.listing]
@@ -80,24 +80,24 @@ class Catalogue:
         )
 
     def again(self, work: Hashable, now: float) -> None:
-        """A page must be asked again; look-ahead past a known end need not."""
+        """Put a page back; `take` drops it if it lies past the known end by then."""
         del now
         assert isinstance(work, PageRequest)
         self._again.append(work)
 
     def next_at(self) -> float | None:
-        """Everything is there from the start."""
+        """Return None: all work is available from the start."""
         return None
 
     def _open_next(self) -> None:
-        found = next(self._unopened, None)
-        if found is None:
+        following = next(self._unopened, None)
+        if following is None:
             self._exhausted = True
             return
-        number, size = found
+        number, size = following
         listing = Listing(CATEGORY_ITEMS.name, (("cat_id", str(number)),))
         self._sizes[listing] = size
-        self._note(self.frontier.open(listing, expected=size if self._told else None))
+        self._note(self.frontier.open(listing, expected=size if self._lengths_known else None))
 
     def _note(self, answer: Answer) -> None:
         self.delivered += len(answer.deliver)

@@ -1,8 +1,8 @@
-"""What `pages()` is measured beside: loops written by hand, and the least that is possible.
+"""Baselines of `pages()`: hand-written loops, and raw sockets as the floor.
 
-Each walks the same listings to their end, decodes every page with the library's own structs, and
-returns how many pages it saw. None retries, none checks, none limits anything but what is in
-flight.
+Each baseline walks the same listings to their end, decodes every page with the structs of the
+library, and returns its number of pages. No baseline retries, checks anything or limits anything
+but the requests in flight.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ PATH = "/1688/category/items"
 TOKEN = "sandbox"  # noqa: S105 - the sandbox's
 
 
-class Data(msgspec.Struct, gc=False):
-    """The part of a reply that a hand-written loop looks at."""
+class PageData(msgspec.Struct, gc=False):
+    """Part of a reply that a hand-written loop reads."""
 
     has_next_page: bool
     items: list[Item]
 
 
-class Envelope(msgspec.Struct, gc=False):
-    """A reply, with the library's own item structs."""
+class PageReply(msgspec.Struct, gc=False):
+    """A reply with the item structs of the library."""
 
     code: int
-    data: Data
+    data: PageData
 
 
-DECODER = msgspec.json.Decoder(Envelope)
+DECODER = msgspec.json.Decoder(PageReply)
 
 
 async def semaphore_loop(url: str, listings: int, width: int) -> int:
-    """What a good engineer writes: a task for each listing, a semaphore, default aiohttp."""
+    """Walk with the usual code: a task for each listing, a semaphore, default aiohttp."""
     semaphore, pages = asyncio.Semaphore(width), 0
 
     async def walk(session: aiohttp.ClientSession, cat_id: int) -> None:
@@ -60,7 +60,7 @@ async def semaphore_loop(url: str, listings: int, width: int) -> int:
 
 
 async def worker_loop(url: str, listings: int, width: int) -> int:
-    """The same, leaner: workers instead of a task for each listing, the URL as one string."""
+    """Walk with leaner code: workers instead of a task per listing, the URL as one string."""
     pages = 0
     todo = iter(range(1, listings + 1))
 
@@ -83,7 +83,7 @@ async def worker_loop(url: str, listings: int, width: int) -> int:
 
 
 def raw_sockets(url: str, listings: int, width: int) -> int:
-    """The floor: sockets and a selector, no event loop, no HTTP library; decodes every page."""
+    """Walk with sockets and a selector, without event loop and HTTP library; decode all pages."""
     parts = urlsplit(url)
     pages, buffer = 0, memoryview(bytearray(65536))
     with selectors.DefaultSelector() as selector:
@@ -105,7 +105,7 @@ def raw_sockets(url: str, listings: int, width: int) -> int:
 
 
 class _RawWalk:
-    """One connection, walking one listing after another."""
+    """One connection that walks one listing after another."""
 
     def __init__(self, address: tuple[str, int], todo: Iterator[int]) -> None:
         self.socket = socket.create_connection(address)
@@ -115,7 +115,7 @@ class _RawWalk:
         self._got = b""
 
     def next_page(self) -> bool:
-        """Ask for the next page; False when every listing is done."""
+        """Request the next page. Returns False when every listing is done."""
         if self._more:
             self._page += 1
         else:
@@ -127,11 +127,11 @@ class _RawWalk:
         return True
 
     def readable(self, buffer: memoryview) -> bool:
-        """Read what is there; True when that completes a page, which is then decoded."""
+        """Read available bytes and decode a complete page. Returns True after a complete page."""
         self._got += buffer[: self.socket.recv_into(buffer)]
-        head, found, body = self._got.partition(b"\r\n\r\n")
+        head, results, body = self._got.partition(b"\r\n\r\n")
         start = head.find(b"Content-Length: ") + 16
-        if not found or len(body) < int(head[start : start + 8].split(b"\r")[0]):
+        if not results or len(body) < int(head[start : start + 8].split(b"\r")[0]):
             return False
         self._more = DECODER.decode(body).data.has_next_page
         self._got = b""
