@@ -38,7 +38,7 @@ SAME_CLASS_NAMES = {"Listing"}
 PUBLIC = {"_asdict", "_exit", "_fields", "_make", "_replace"}
 
 # Findings from before the rules. These numbers may only shrink; without an entry, none is allowed.
-ALLOWED = {"first_words": 254, "file_sizes": 1, "repeated_names": 6, "private_access": 88}
+ALLOWED = {"first_words": 213, "file_sizes": 1, "repeated_names": 6, "private_access": 88}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
