@@ -86,7 +86,7 @@ async def test_no_error_shows_the_token(tmapi_sandboxes, canary, capfd, name, au
                     assert canary.absent_from(text)
             else:
                 assert name in ("gzip", "content-type")
-        for thing in (api, walk, api.statistics(), walk.statistics(), api._session, walk._crawl):
+        for thing in (api, walk, api.statistics(), walk.statistics(), api._session, walk._crawler):
             assert canary.absent_from(repr(thing))
     out, err = capfd.readouterr()
     assert canary.absent_from(out + err)
@@ -110,8 +110,8 @@ async def test_nothing_public_shows_the_token(tmapi_sandboxes, canary, auth):
         ]
         async for page in walk.pages():
             things += [page, page.request, page.request.listing, *page.items, *page.rejects]
-            things += [page.body, page.extra, walk, walk._crawl, *tasks_of_walks()]
-        things += [walk.statistics(), *map(vars, (walk._crawl, walk))]
+            things += [page.body, page.extra, walk, walk._crawler, *tasks_of_walks()]
+        things += [walk.statistics(), *map(vars, (walk._crawler, walk))]
         assert not [thing for thing in things if not canary.absent_from(repr(thing))]
 
 

@@ -22,6 +22,8 @@ from tmapi_async.api.listings import Listing, PageRequest, describe
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
+from tmapi_async.crawl.page_queue import PageQueue
+from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.errors import (
     ClosedError,
     EndlessListingError,
@@ -145,7 +147,7 @@ class CategoryWalk:
     known so far, also after an error. Nothing is sent before that. It can be walked once.
 
     Args:
-        crawl: Makes the crawl, given the openings and hooks.
+        crawl: Makes the crawler, given the listings and a sink.
         root: Category to begin at, or None for the first level.
         depth: Levels to look below it, or None for all.
         cache: Where answers are kept, or None.
@@ -153,17 +155,20 @@ class CategoryWalk:
 
     def __init__(
         self,
-        crawl: Callable[..., Crawler],
+        crawl: Callable[[AsyncGenerator[ListingTask], CrawlSink], Crawler],
         root: int | None,
         depth: int | None,
         cache: CategoryCache | None,
     ) -> None:
-        self._make = crawl
+        self._make_crawler = crawl
         self._root = root
         self._most = DEEPEST if depth is None else depth
         self._bounded = depth is not None
         self._cache = cache
-        self._crawl: Crawler | None = None
+        self._crawler: Crawler | None = None
+        self._queue = PageQueue(
+            on_end=self._ended, backlog=None if cache is None else self._backlog
+        )
         self._begun = self._closed = False
         self._nodes: dict[int, CategoryNode] = {}
         self._tops: tuple[int, ...] = ()
@@ -198,17 +203,13 @@ class CategoryWalk:
             if self._cache is not None:
                 self._cache.begin(self._pump)
             self._ask(ROOT if self._root is None else self._root)
-            self._crawl = crawl = self._make(
-                self._openings(),
-                lookahead="off",
-                on_end=self._ended,
-                pending=lambda: self._cache.waiting if self._cache is not None else 0,
-            )
+            self._crawler = self._make_crawler(self._openings(), self._queue)
+            self._queue.start(self._crawler)
             while True:
                 while self._fresh:
                     yield self._fresh.popleft()
                 try:
-                    page = await crawl.next()
+                    page = await self._queue.next()
                 except ListingsFailedError:
                     page = None
                 if page is None:
@@ -222,12 +223,15 @@ class CategoryWalk:
                 await self._cache.end(complete=complete)
 
     def _pump(self) -> None:
-        if self._crawl is None or self._closed:
+        if self._crawler is None or self._closed:
             return
         if self._cache is not None and self._cache.error is not None:
-            self._crawl.stop()  # what cannot be kept is not paid for
+            self._crawler.stop()  # what cannot be kept is not paid for
             return
-        self._crawl.pump()
+        self._crawler.pump()
+
+    def _backlog(self) -> int:
+        return 0 if self._cache is None else self._cache.waiting
 
     def _raise_failures(self) -> None:
         if self._failed == 1 and self._answered == 0:
@@ -238,8 +242,8 @@ class CategoryWalk:
     async def aclose(self) -> None:
         """End every task of the walk at once."""
         self._closed = True
-        if self._crawl is not None:
-            await self._crawl.close()
+        if self._crawler is not None:
+            await self._queue.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -259,7 +263,7 @@ class CategoryWalk:
 
     def statistics(self) -> WalkStatistics:
         """A snapshot; a listing is a category whose children were asked for."""
-        return WalkStatistics() if self._crawl is None else self._crawl.statistics()
+        return self._queue.statistics()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._begun else "not begun"

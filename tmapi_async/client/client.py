@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakSet
@@ -14,6 +15,7 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import ClosedError, InvalidRequestError
 from tmapi_async.limits.budget import Budget
@@ -204,23 +206,30 @@ class TMAPI(EndpointMethods):
         if depth is not None:
             check_whole("depth", depth)
         number = None if root is None else parse_id(root)
-        made = CategoryWalk(self.crawl, number, depth, cache)
+        made = CategoryWalk(partial(self.crawl, lookahead="off"), number, depth, cache)
         self._walks.add(made)
         return made
 
     def crawl(
         self,
-        source: AsyncGenerator[ListingTask, None],
+        source: AsyncGenerator[ListingTask],
+        sink: CrawlSink,
         *,
         lookahead: Lookahead | None = None,
         guard: GuardPolicy | None = None,
-        **hooks: Any,
     ) -> Crawler:
-        """Walk listings for somebody who keeps every page; see `Crawler` for the hooks."""
-        chosen = self._lookahead if lookahead is None else read_lookahead(lookahead)
-        frontier = Frontier(lookahead=chosen)
+        """Make a crawler that hands every page to a sink.
+
+        Args:
+            source: The listings, read lazily.
+            sink: Receives pages, failures and outcomes.
+            lookahead: As for the client; None takes the client's.
+            guard: When a listing counts as endless; None takes the client's policy.
+        """
+        pages_ahead = self._lookahead if lookahead is None else read_lookahead(lookahead)
+        frontier = Frontier(lookahead=pages_ahead)
         session, guard = self._opened_session(), guard or self._guard
-        return Crawler(session, frontier, source, ordered=False, guard=guard, **hooks)
+        return Crawler(session, frontier, source, sink, guard=guard)
 
     @property
     def host(self) -> str:

@@ -13,6 +13,7 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
+from tmapi_async.crawl.page_queue import PageQueue
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError
@@ -47,13 +48,18 @@ class Walk(Generic[I]):
         self._openings = openings
         self._first = first
         self._lookahead = lookahead
-        self._unique = unique
         self._guard = guard
         self._on_end = on_end
         self._splitter = (
-            SplitDriver(split, on_listing_end=self._divided) if split is not None else None
+            SplitDriver(split, on_listing_end=self._split_ended) if split is not None else None
         )
-        self._crawl: Crawler | None = None
+        self._queue = PageQueue(
+            # The splitter sees all parts of a listing, and drops what another part has shown.
+            unique=unique and self._splitter is None,
+            split=self._splitter is not None,
+            on_end=on_end if self._splitter is None else self._splitter.ended,
+        )
+        self._crawler: Crawler | None = None
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
 
@@ -83,9 +89,9 @@ class Walk(Generic[I]):
         Raises:
             TMAPIError: As `pages`.
         """
-        crawl = self._start()
+        self._start()
         try:
-            while (page := await self._next(crawl)) is not None:
+            while (page := await self._next()) is not None:
                 for item in page.items:
                     yield item
         finally:
@@ -100,15 +106,15 @@ class Walk(Generic[I]):
             ListingsFailedError: Some of several listings failed; raised after the last page, when
                 all others have been walked.
         """
-        crawl = self._start()
+        self._start()
         try:
-            while (page := await self._next(crawl)) is not None:
+            while (page := await self._next()) is not None:
                 yield page
         finally:
             await self.aclose()
 
-    async def _next(self, crawl: Crawler) -> Page[I] | None:
-        page = await crawl.next()
+    async def _next(self) -> Page[I] | None:
+        page = await self._queue.next()
         return page if page is None or self._splitter is None else self._splitter.page(page)
 
     @property
@@ -119,16 +125,16 @@ class Walk(Generic[I]):
     def stop(self) -> None:
         """Start nothing more; the loop goes on with what is on the wire, and then ends."""
         self._stopped = True
-        if self._crawl is not None:
-            self._crawl.stop()
+        if self._crawler is not None:
+            self._crawler.stop()
 
     async def aclose(self) -> None:
         """End every task of the walk at once."""
         self._closed = True
         for life in self._awaited:
             life.reschedule(0)
-        if self._crawl is not None:
-            await self._crawl.close()
+        if self._crawler is not None:
+            await self._queue.close()
             if self._splitter is not None:
                 self._splitter.close()
 
@@ -144,33 +150,31 @@ class Walk(Generic[I]):
         await self.aclose()
 
     def statistics(self) -> WalkStatistics:
-        """A snapshot of what the walk has done so far."""
-        if self._crawl is None:
-            return WalkStatistics()
-        return self._crawl.statistics()
+        """Return a snapshot of the counts so far."""
+        return self._queue.statistics()
 
-    def _start(self) -> Crawler:
-        if self._closed or self._crawl is not None:
+    def _start(self) -> None:
+        if self._closed or self._crawler is not None:
             raise ClosedError("a walk can be walked once: ask the client for another one")
-        frontier, source = Frontier(lookahead=self._lookahead), self._openings()
-        self._crawl = Crawler(
+        source = self._openings()
+        self._crawler = Crawler(
             self._session(),
-            frontier,
+            Frontier(lookahead=self._lookahead),
             source if self._splitter is None else self._splitter.tasks(source),
-            unique=self._unique and self._splitter is None,  # a splitter sees the whole family
+            self._queue,
             guard=self._guard,
-            on_end=self._on_end if self._splitter is None else self._splitter.ended,
         )
         if self._stopped:
-            self._crawl.stop()
-        return self._crawl
+            self._crawler.stop()
+        self._queue.start(self._crawler)
 
-    def _divided(self, outcome: ListingOutcome) -> None:
-        if self._crawl is not None:
-            self._crawl.divided(outcome)
+    def _split_ended(self, outcome: ListingOutcome) -> None:
+        if self._crawler is not None:
+            self._crawler.count_split(outcome)
+            self._queue.count_split(outcome)
         if self._on_end is not None:
             self._on_end(outcome)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "not begun" if self._crawl is None else "open"
+        state = "closed" if self._closed else "not begun" if self._crawler is None else "open"
         return f"<Walk {state}: {self.statistics()}>"

@@ -66,8 +66,8 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
     error: TMAPIError | None = None
 
 
-class Counts(msgspec.Struct):
-    """Running totals of a crawl; see `WalkStatistics` for their meaning."""
+class ListingCounts(msgspec.Struct):
+    """Running totals over listings; `WalkStatistics` says what each field means."""
 
     listings: int = 0
     complete: int = 0
@@ -79,6 +79,32 @@ class Counts(msgspec.Struct):
     unique_items: int = 0
     duplicates: int = 0
     rejects: int = 0
+
+    def add_page(self, items: int, new_items: int, rejects: int) -> None:
+        """Count a page; `new_items` of its items are new to their listing."""
+        self.pages += 1
+        self.items += items
+        self.unique_items += new_items
+        self.duplicates += items - new_items
+        self.rejects += rejects
+
+    def add_ending(self, ending: Ending) -> None:
+        """Count the ending of a listing."""
+        match ending:
+            case "complete":
+                self.complete += 1
+            case "capped":
+                self.capped += 1
+            case "failed":
+                self.failed += 1
+            case "stopped":
+                self.stopped += 1
+
+    def add_split(self, outcome: ListingOutcome) -> None:
+        """Count the ending of a listing whose pages were counted as those of its parts."""
+        self.unique_items += outcome.unique
+        self.duplicates -= outcome.unique
+        self.add_ending(outcome.ending)
 
 
 class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.errors import BodyError, ChangedShapeError, JournalError, TMAPIError
 from tmapi_async.journal.journal import Journal
@@ -61,8 +62,8 @@ class OpenVisit:
         return Totals(self.pages, self.items, self.unique, self.rejects, self.last, self.total)
 
 
-class Recorder:
-    """The bookkeeping of one start. Its `page`, `failed` and `ended` are hooks of the crawl.
+class Recorder(CrawlSink):
+    """The bookkeeping of one start, as the sink of its crawl.
 
     Args:
         journal: Where everything goes.
@@ -117,6 +118,11 @@ class Recorder:
     def reconciliations(self) -> tuple[Reconciliation, ...]:
         """What came of the listings that this start divided."""
         return ()
+
+    @property
+    def pending(self) -> int:
+        """Number of pages that await their commit."""
+        return self._journal.waiting
 
     @property
     def open(self) -> int:

@@ -37,9 +37,12 @@ class GateTotals(msgspec.Struct, frozen=True, gc=False):
 
 
 class Driver(Protocol):
-    """A walk over all that is left to do; [`Crawler`][tmapi_async.crawl.crawler.Crawler] is one."""
+    """Walks everything that is left to do.
 
-    async def run(self) -> object:
+    [`Crawler`][tmapi_async.crawl.crawler.Crawler] is one.
+    """
+
+    async def run(self) -> None:
         """Work until there is nothing left, or until it was stopped.
 
         Raises:

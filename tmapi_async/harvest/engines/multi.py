@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from functools import partial
 
-from tmapi_async.api.listings import Listing
+from tmapi_async.api.listings import Listing, PageRequest
+from tmapi_async.api.replies import Page
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome
+from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.errors import ClosedError, InvalidRequestError, TMAPIError
 from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
@@ -102,22 +103,28 @@ class MultiDriver:
         self.crawls = [
             client.crawl(
                 self._openings.tasks(),
+                _AccountSink(self, client),
                 lookahead=lookahead,
                 guard=guard,
-                on_page=keeper.page,
-                on_failed=keeper.failed,
-                on_end=self._ended,
-                pending=partial(self._pending, client),
             )
             for client in clients
         ]
 
-    def _pending(self, client: TMAPI) -> int:
-        """A client's part of the pages that await their commit, by the widths of the gates."""
+    def page(self, page: Page) -> None:
+        """Keep a page of any account."""
+        self._keeper.page(page)
+
+    def failed(self, request: PageRequest, error: TMAPIError) -> None:
+        """Note a page request of any account that failed for good."""
+        self._keeper.failed(request, error)
+
+    def pending(self, client: TMAPI) -> int:
+        """Return a client's share of the pages that await their commit, by gate width."""
         width = sum(other.gate.width for other in self._clients)
         return -(-self._journal.waiting * client.gate.width // width)
 
-    def _ended(self, outcome: ListingOutcome) -> None:
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Note how a listing ended; a listing that its account only left goes to another one."""
         if outcome.ending == "stopped" and not self._stopping:
             self._openings.reclaim(outcome.listing)
         else:
@@ -176,3 +183,28 @@ class MultiDriver:
         """Fewer pages await their commit than before."""
         for crawl in self.crawls:
             crawl.pump()
+
+
+class _AccountSink(CrawlSink):
+    """Hands the results of one account's crawler to the driver of all accounts."""
+
+    def __init__(self, driver: MultiDriver, client: TMAPI) -> None:
+        self._driver = driver
+        self._client = client
+
+    @property
+    def pending(self) -> int:
+        """Number of pages of this account that await their commit."""
+        return self._driver.pending(self._client)
+
+    def page(self, page: Page) -> None:
+        """Keep a page."""
+        self._driver.page(page)
+
+    def failed(self, request: PageRequest, error: TMAPIError) -> None:
+        """Note a page request that failed for good."""
+        self._driver.failed(request, error)
+
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Note how a listing ended."""
+        self._driver.ended(outcome)

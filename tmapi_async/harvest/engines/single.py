@@ -28,7 +28,7 @@ class SingleEngine:
     def drive(
         self,
         keeper: Recorder,
-        journal: Journal,
+        journal: Journal,  # noqa: ARG002 - other engines need it
         *,
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
@@ -36,12 +36,9 @@ class SingleEngine:
         """A crawl that hands its pages to the keeper."""
         self._crawl = self._api.crawl(
             keeper.openings(),
+            keeper,
             lookahead=lookahead,
             guard=guard,
-            on_page=keeper.page,
-            on_failed=keeper.failed,
-            on_end=keeper.ended,
-            pending=lambda: journal.waiting,
         )
         return self._crawl
 

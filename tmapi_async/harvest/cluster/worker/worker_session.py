@@ -14,6 +14,7 @@ from tmapi_async.api.replies import Page
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.errors import ClosedError, TMAPIError
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.journal.compression import Dictionary
@@ -67,7 +68,7 @@ class _Task:
         self.changed = asyncio.Event()
 
 
-class WorkerSession:
+class WorkerSession(CrawlSink):
     """Walks what stretches bring, and reports all of it.
 
     Args:
@@ -124,12 +125,8 @@ class WorkerSession:
             self._session,
             Frontier(lookahead=self._settings.lookahead),
             self._source(),
-            ordered=False,
+            self,
             guard=self._settings.guard,
-            on_end=self._on_end,
-            on_page=self._on_page,
-            on_failed=self._on_failed,
-            pending=lambda: self._brought - self._durable,
         )
         tasks = [
             asyncio.create_task(_until_gone(work), name=f"tmapi seat {what}")
@@ -261,7 +258,13 @@ class WorkerSession:
 
     # -- what the crawl brings
 
-    def _on_page(self, page: Page) -> None:
+    @property
+    def pending(self) -> int:
+        """Number of pages that the coordinator has not confirmed as durable."""
+        return self._brought - self._durable
+
+    def page(self, page: Page) -> None:
+        """Add a page to the next report."""
         listing = page.request.listing
         task_spec = self._errands.get(listing)
         visit = task_spec.visit if task_spec is not None else self._late.get(listing)
@@ -278,14 +281,16 @@ class WorkerSession:
         self.gate.shared.held += 1
         self._due.set()
 
-    def _on_failed(self, request: PageRequest, error: TMAPIError) -> None:
+    def failed(self, request: PageRequest, error: TMAPIError) -> None:
+        """Add a page request that failed for good to the next report."""
         task_spec = self._errands.get(request.listing)
         if task_spec is not None:
             failure = protocol.SerializedError.of(error)
             self._missed.append(protocol.PageFailed(task_spec.visit, request.number, failure))
             self._due.set()
 
-    def _on_end(self, outcome: ListingOutcome) -> None:
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Add the outcome of a listing to the next report."""
         task_spec = self._errands.pop(outcome.listing, None)
         if task_spec is None:
             return

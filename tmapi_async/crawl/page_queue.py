@@ -1,0 +1,181 @@
+"""A sink that queues: the caller pulls the pages of a crawl one by one.
+
+A page counts as delivered when the caller takes it, and a listing as ended when its last page was
+taken. A page that the caller left in the queue must not look walked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tmapi_async.api.items import Item
+from tmapi_async.api.replies import Page
+from tmapi_async.errors import ClosedError
+
+from .crawler import Crawler
+from .outcomes import ListingCounts, ListingOutcome, WalkStatistics
+from .sink import CrawlSink
+
+
+class _QueuedPage(NamedTuple):
+    page: Page
+    items: int
+    new_items: int
+
+
+class PageQueue(CrawlSink):
+    """Holds pages in page order, and the outcomes of their listings behind them.
+
+    Args:
+        unique: Drop items whose ID the listing has shown before.
+        split: The listings are parts of split listings. Parts are not counted; call
+            `count_split` for each listing that was split.
+        on_end: Called with the outcome of each listing, after its last page was taken.
+        backlog: Returns the number of taken pages that the caller has not finished with.
+
+    Attributes:
+        counts: Totals of the pages that were taken.
+        pages: Number of pages in the queue.
+    """
+
+    def __init__(
+        self,
+        *,
+        unique: bool = False,
+        split: bool = False,
+        on_end: Callable[[ListingOutcome], None] | None = None,
+        backlog: Callable[[], int] | None = None,
+    ) -> None:
+        self.counts = ListingCounts()
+        self.pages = 0
+        self._unique = unique
+        self._split = split
+        self._on_end = on_end
+        self._backlog = backlog
+        self._queue: deque[_QueuedPage | ListingOutcome] = deque()
+        self._crawler: Crawler | None = None
+        self._run: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+
+    # -- the crawler's side
+
+    @property
+    def pending(self) -> int:
+        """Number of pages in the queue and in the caller's backlog."""
+        return self.pages if self._backlog is None else self.pages + self._backlog()
+
+    def has_room(self, width: int, in_flight: int) -> bool:
+        """Return True while at most one width waits here, and the backlog permits more."""
+        if self.pages > width:
+            return False
+        return self._backlog is None or self._backlog() + in_flight < 2 * width
+
+    def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
+        """Queue a page."""
+        kept = page.only(new_items) if self._unique else page
+        new = 0 if self._split else len(new_items)
+        self._queue.append(_QueuedPage(kept, len(page.items), new))
+        self.pages += 1
+        self._wake()
+
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Queue an outcome behind the pages of its listing."""
+        self._queue.append(outcome)
+        self._wake()
+
+    # -- the caller's side
+
+    def start(self, crawler: Crawler) -> None:
+        """Run a crawler whose sink is this queue."""
+        self._crawler = crawler
+        self._run = asyncio.create_task(crawler.run(), name="tmapi walk")
+        self._run.add_done_callback(self._run_done)
+
+    async def next(self) -> Page[Any] | None:
+        """Return the next page, or None after the last one.
+
+        Raises:
+            ClosedError: The walk was closed before its end.
+            TMAPIError: After the last page: the error that ended the crawl, or failed a listing.
+        """
+        run, crawler = self._run, self._crawler
+        assert run is not None and crawler is not None, "start the crawler first"  # noqa: PT018, S101 - for mypy
+        while (page := self._take()) is None:
+            if self._closed:
+                # An early end by another task must not look like a complete walk.
+                raise ClosedError("the walk was closed before its end")
+            if run.done():
+                run.result()
+                return None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        crawler.pump()
+        return page
+
+    async def close(self) -> None:
+        """End the crawl at once and drop the pages in the queue."""
+        self._closed = True
+        if self._crawler is None or self._run is None:
+            return
+        await self._crawler.close()
+        if not self._run.done():
+            await asyncio.wait([self._run])
+        queue, self._queue, self.pages = self._queue, deque(), 0
+        dropped = {entry.page.request.listing for entry in queue if isinstance(entry, _QueuedPage)}
+        for outcome in (entry for entry in queue if isinstance(entry, ListingOutcome)):
+            stopped = outcome.listing in dropped
+            self._report(msgspec.structs.replace(outcome, ending="stopped") if stopped else outcome)
+
+    def count_split(self, outcome: ListingOutcome) -> None:
+        """Count a listing that was walked in parts, once they have ended."""
+        self.counts.add_split(outcome)
+
+    def statistics(self) -> WalkStatistics:
+        """Return a snapshot of what was taken, and of the crawl behind it."""
+        if self._crawler is None:
+            return WalkStatistics()
+        requests = self._crawler.request_counts()
+        return WalkStatistics(
+            **{**msgspec.structs.asdict(self.counts), "listings": self._crawler.counts.listings},
+            requests=requests.requests,
+            retries=requests.retries,
+            wasted=requests.wasted,
+            codes=requests.codes,
+            in_flight=self._crawler.frontier.statistics().in_flight,
+            waiting=self.pages,
+        )
+
+    def _take(self) -> Page | None:
+        """Return the next page, or None if none waits; report the outcomes before it."""
+        while self._queue:
+            entry = self._queue.popleft()
+            if isinstance(entry, _QueuedPage):
+                self.pages -= 1
+                self.counts.add_page(entry.items, entry.new_items, len(entry.page.rejects))
+                return entry.page
+            self._report(entry)
+        return None
+
+    def _report(self, outcome: ListingOutcome) -> None:
+        if not self._split:
+            self.counts.add_ending(outcome.ending)
+        if self._on_end is not None:
+            self._on_end(outcome)
+
+    def _run_done(self, run: asyncio.Task[None]) -> None:
+        if not run.cancelled():
+            run.exception()  # mark as retrieved: a walk that is left early never takes it
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        return f"<PageQueue: {self.pages} pages wait>"

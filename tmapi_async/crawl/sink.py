@@ -1,0 +1,58 @@
+"""The port through which a crawl hands over its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tmapi_async.api.items import Item
+from tmapi_async.api.listings import PageRequest
+from tmapi_async.api.replies import Page
+from tmapi_async.errors import TMAPIError
+
+from .outcomes import ListingOutcome
+
+
+class CrawlSink:
+    """Receives the pages, failures and endings of one crawl. Every method here does nothing.
+
+    Every method is called in the event loop, between two awaits of the crawler, and must not
+    block. The pages of a listing come before its outcome.
+    """
+
+    @property
+    def pending(self) -> int:
+        """Number of pages received and not yet finished with; they slow the crawl down."""
+        return 0
+
+    def has_room(self, width: int, in_flight: int) -> bool:
+        """Return True if one more page may be requested.
+
+        Args:
+            width: Number of slots that the gate has now.
+            in_flight: Number of page requests on their way.
+        """
+        # A kill costs at most these pages: one width on the wire, and one that is not durable.
+        return self.pending + in_flight < 2 * width
+
+    def page(self, page: Page) -> None:
+        """Take a page as soon as it is there, in any order.
+
+        Late pages of a listing that has ended come too: they were paid for.
+        """
+
+    def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
+        """Take the next page of its listing, in page order.
+
+        Args:
+            page: The page; `page` has received it before.
+            new_items: Its items that are new to the listing.
+        """
+
+    def failed(self, request: PageRequest, error: TMAPIError) -> None:
+        """Take a page request that failed for good.
+
+        A request that was look-ahead may be sent again later, or turn out not to be needed.
+        """
+
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Take the outcome of a listing."""
