@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
+from filelock import FileLock
 
 from tests.support.harvesting import begin, listings, record, stored
 from tmapi_async.errors import (
@@ -22,8 +25,7 @@ from tmapi_async.errors import (
     ReadOnlyJournalError,
 )
 from tmapi_async.harvest import JournalReader
-from tmapi_async.journal import lock as files
-from tmapi_async.journal import schema
+from tmapi_async.journal import lock, schema
 from tmapi_async.journal.journal import Journal
 
 HOLDER = """
@@ -84,7 +86,7 @@ def test_a_journal_is_private_from_its_first_moment(path, monkeypatch):
             made[os.fspath(name)] = mode
         return real(name, flags, mode, **more)
 
-    monkeypatch.setattr(files.os, "open", watched)
+    monkeypatch.setattr(lock.os, "open", watched)
     Journal.open(path)
     assert made == {str(path): 0o600, f"{path}-lock": 0o600}
 
@@ -121,7 +123,7 @@ def test_a_killed_writer_leaves_no_lock(path, holder):
     """The lock goes with its process, also after kill -9; the file it leaves is used again."""
     holder.kill()
     holder.wait(20)
-    assert files.lock_path(path).exists()
+    assert lock.lock_path(path).exists()
     with JournalReader(path) as reader:
         assert reader.writer is None
     Journal.open(path)
@@ -144,24 +146,64 @@ def test_a_link_to_a_journal_is_the_same_journal(path, tmp_path):
     assert journal.error is None
 
 
-def test_asking_who_writes_does_not_keep_a_writer_out(path):
+def test_asking_who_writes_does_not_keep_a_writer_out(path, monkeypatch):
     """A reader that looks at the lock at that instant is not taken for a writer."""
-    files.lock_path(path).touch()
-    asking = os.open(files.lock_path(path), os.O_RDONLY)
-    files.fcntl.flock(asking, files.fcntl.LOCK_SH)
-    waits = []
+    monkeypatch.setattr(lock, "WAIT", 20)
+    probe = FileLock(lock.lock_path(path), thread_local=False)
+    probe.acquire()
+    released = threading.Timer(0.05, probe.release)
+    released.start()
+    Journal.open(path)
+    released.join()
 
-    def pause(seconds):
-        waits.append(seconds)
-        files.fcntl.flock(asking, files.fcntl.LOCK_UN)
 
-    original, files.time.sleep = files.time.sleep, pause
-    try:
+def test_a_reader_leaves_no_lock_file(path, holder):
+    """Asking who writes removes the lock file of a killed writer, and creates none."""
+    holder.kill()
+    holder.wait(20)
+    with JournalReader(path) as reader:
+        assert reader.writer is None
+        assert not lock.lock_path(path).exists()
+        assert reader.writer is None
+        assert not lock.lock_path(path).exists()
+
+
+def test_a_lock_file_of_the_first_version_is_read(path):
+    """A lock file that holds a process number without the leading space names that process."""
+    held = FileLock(lock.lock_path(path))
+    with held:
+        lock.lock_path(path).write_text("12345\n")
+        with pytest.raises(JournalInUseError, match="pid 12345"):
+            Journal.open(path)
+        assert lock.writer_pid(path) == 12345
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_neither_holds_nor_frees_the_lock(path):
+    """A child of the writer may end, or outlive it: the lock stays with the writer."""
+    journal = Journal.open(path)
+    started, ends = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:  # pragma: no cover - in another process
+        os.write(started[1], b"x")
+        os.close(ends[1])
+        os.read(ends[0], 1)
+        del journal
+        os._exit(0)
+    os.read(started[0], 1)
+    with pytest.raises(JournalInUseError, match=str(os.getpid())):
         Journal.open(path)
-    finally:
-        files.time.sleep = original
-        os.close(asking)
-    assert len(waits) == 1
+    asyncio.run(journal.close())
+    asyncio.run(Journal.open(path).close())
+    again = Journal.open(path)
+    os.close(ends[1])
+    os.waitpid(child, 0)
+    with pytest.raises(JournalInUseError):
+        Journal.open(path)
+    asyncio.run(again.close())
+    for end in (*started, ends[0]):
+        os.close(end)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +324,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_sent(path, monkeypatc
     monkeypatch.setattr(schema.os, "access", lambda name, mode: name != where or mode != os.W_OK)
     with pytest.raises(ReadOnlyJournalError, match="no permission to write"):
         Journal.open(path)
-    assert not files.lock_path(path).exists()
+    assert not lock.lock_path(path).exists()
 
 
 def test_a_folder_where_nothing_can_be_made_is_told(path, monkeypatch):
@@ -291,7 +333,7 @@ def test_a_folder_where_nothing_can_be_made_is_told(path, monkeypatch):
     def refuse(*_args, **_more):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files.os, "open", refuse)
+    monkeypatch.setattr(lock.os, "open", refuse)
     with pytest.raises(ReadOnlyJournalError, match="must be writable"):
         Journal.open(path)
 
