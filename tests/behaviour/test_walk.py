@@ -465,7 +465,7 @@ async def test_waiting_tasks_show_where_they_are(tmapi_sandboxes):
         async with api.category_items(1) as walk:
             taking = asyncio.create_task(_first_of(walk))
             await sandbox.until(lambda seen: seen.in_flight == 1)
-            await until(lambda: suspended_in("Session._exchange"))
+            await until(lambda: suspended_in("PageSender.send"))
             assert not suspended_in("AdaptiveSemaphore.acquire")
             taking.cancel()
         await asyncio.wait([taking])

@@ -47,7 +47,7 @@ def tried(
     *,
     now: float = 0.0,
     pace: float = 1.0,
-    dice: float = 1.0,
+    jitter: float = 1.0,
     understood: bool = True,
 ) -> list[float | None]:
     """What is decided after each of these errors, one second apart, up to giving up."""
@@ -55,7 +55,9 @@ def tried(
     for number, error in enumerate(errors):
         chosen = policy or RetryPolicy()
         at = now + number * pace
-        decided.append(next_delay(chosen, trial, error, now=at, dice=dice, understood=understood))
+        decided.append(
+            next_delay(chosen, trial, error, now=at, jitter=jitter, understood=understood)
+        )
         if decided[-1] is None:
             break
     return decided
@@ -71,9 +73,9 @@ def test_a_failure_is_tried_eight_times(kind: type[TMAPIError]) -> None:
 
 
 @given(st.lists(st.sampled_from([*FAILURES, *REFUSALS]), min_size=30), DICE)
-def test_refusals_are_not_counted_as_failures(kinds: list[type[TMAPIError]], dice: float) -> None:
+def test_refusals_are_not_counted_as_failures(kinds: list[type[TMAPIError]], jitter: float) -> None:
     """Whatever refusals come in between, a page is given up at its eighth failure, not before."""
-    decided = tried((kind() for kind in kinds), dice=dice)
+    decided = tried((kind() for kind in kinds), jitter=jitter)
     failures = [kind for kind in kinds[: len(decided)] if kind in FAILURES]
     assert len(failures) == 8 if decided[-1] is None else len(failures) < 8
 
@@ -102,15 +104,15 @@ def test_a_server_that_never_answered_is_given_up_early() -> None:
 
 @given(st.integers(1, 12), DICE, st.floats(0, 5), st.floats(0, 60), st.floats(0, 500))
 def test_back_off_is_full_jitter_below_a_doubling_ceiling(
-    attempts: int, dice: float, base: float, cap: float, asked: float
+    attempts: int, jitter: float, base: float, cap: float, asked: float
 ) -> None:
     """The wait is up to a ceiling that doubles up to the cap, or as long as was asked for."""
     policy = RetryPolicy(max_attempts=attempts + 1, base=base, cap=cap)
     errors = [ServerError() for _ in range(attempts - 1)]
-    delay = tried([*errors, ServerError(retry_after=asked)], policy, dice=dice)[-1]
+    delay = tried([*errors, ServerError(retry_after=asked)], policy, jitter=jitter)[-1]
     assert delay is not None
     ceiling = min(cap, base * 2 ** (attempts - 1))
-    assert delay == max(dice * ceiling, min(asked, 120.0))
+    assert delay == max(jitter * ceiling, min(asked, 120.0))
 
 
 def test_the_ceiling_never_overflows() -> None:
@@ -123,8 +125,8 @@ def test_the_ceiling_never_overflows() -> None:
 @pytest.mark.parametrize("asked", [0.0, 7.0, 119.0, 120.0])
 def test_retry_after_is_honoured(kind: type[TMAPIError], asked: float) -> None:
     """Nothing is asked again before the time that the server asked for."""
-    for dice in (0.0, 0.5, 1.0):
-        (delay,) = tried([kind(retry_after=asked)], dice=dice)
+    for jitter in (0.0, 0.5, 1.0):
+        (delay,) = tried([kind(retry_after=asked)], jitter=jitter)
         assert delay is not None
         assert asked <= delay <= asked + 0.5
 
@@ -133,8 +135,8 @@ def test_retry_after_is_honoured(kind: type[TMAPIError], asked: float) -> None:
 @pytest.mark.parametrize("asked", [121.0, 1e9, math.inf])
 def test_retry_after_is_cut(kind: type[TMAPIError], asked: float) -> None:
     """A server that asks for ages is asked again after two minutes, or what the policy says."""
-    assert tried([kind(retry_after=asked)], dice=0.0) == [120.0]
-    assert tried([kind(retry_after=asked)], RetryPolicy(longest_retry_after=3), dice=0.0) == [3.0]
+    assert tried([kind(retry_after=asked)], jitter=0.0) == [120.0]
+    assert tried([kind(retry_after=asked)], RetryPolicy(longest_retry_after=3), jitter=0.0) == [3.0]
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
@@ -160,9 +162,9 @@ def test_patience_begins_anew_after_anything_else() -> None:
 
 def test_refusals_of_one_burst_come_back_apart() -> None:
     """Refused requests wait for different times up to the base, and not longer each time."""
-    for dice in (0.0, 0.25, 1.0):
-        decided = tried((ConcurrencyError() for _ in range(50)), dice=dice)
-        assert set(decided) == {dice * 0.5}
+    for jitter in (0.0, 0.25, 1.0):
+        decided = tried((ConcurrencyError() for _ in range(50)), jitter=jitter)
+        assert set(decided) == {jitter * 0.5}
 
 
 @pytest.mark.parametrize(

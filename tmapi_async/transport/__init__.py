@@ -1,1 +1,1 @@
-"""Sends one request until it is answered or given up; the only place for aiohttp."""
+"""Sends page requests and tries again until they are answered; the only package with aiohttp."""

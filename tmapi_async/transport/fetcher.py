@@ -1,7 +1,7 @@
-"""One page request: gate, attempts, retry. No I/O of its own: how a request is sent is `Session`'s.
+"""Fetches pages: every attempt passes the gate, failures are retried. No I/O of its own.
 
-Every attempt goes through `Fetcher._attempt`: one choke point where slot, pace and budget are
-passed and where the attempt is counted.
+Every attempt goes through `Fetcher._attempt`: the only place where slot, rate and budget are
+passed and where an attempt is counted.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import asyncio
 import copy
 import logging
 import random
-from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from tmapi_async import errors
 from tmapi_async.api.listings import PageRequest
@@ -30,138 +29,147 @@ log = logging.getLogger("tmapi_async")
 _CONCURRENCY_STATUSES = (429, 503)
 
 
-class Fetcher(ABC):
-    """Asks for pages: every attempt behind the gate, failures retried by policy.
+class Sender(Protocol):
+    """Sends page requests."""
+
+    @property
+    def is_open(self) -> bool:
+        """True if requests can be sent."""
+        ...
+
+    async def send(self, request: PageRequest) -> Reply | errors.TransportError:
+        """Send one request, once, and return the reply or the failure; raise no failure."""
+        ...
+
+
+class Fetcher:
+    """Fetches pages: every attempt passes the gate, failures are retried by policy.
 
     Args:
-        gate: What every attempt passes.
+        sender: Sends one request, once.
+        gate: Gate that every attempt passes.
         policy: How often and how long to try.
-        redact: Takes the token out of a text.
-        observer: Told of every attempt and page, or None.
+        redact: Removes the token from a text.
+        observer: Receives a report of every attempt and page; or None.
 
     Attributes:
-        gate: The gate.
-        epoch: Goes up when an error ends all work; a walk begun before does not go on.
+        epoch: Number of errors so far that ended all work. A walk begun before the last one ends.
     """
 
     def __init__(
         self,
+        sender: Sender,
         gate: Gate,
         policy: RetryPolicy,
         redact: Redactor,
         observer: Observer | None = None,
     ) -> None:
-        self.gate = gate
-        self._observer = observer
         self.epoch = 0
+        self._sender = sender
+        self._gate = gate
         self._policy = policy
         self._redact = redact
+        self._observer = observer
         self._retries = RetryBudget()
-        self._halted: errors.TMAPIError | None = None
+        self._halt_error: errors.TMAPIError | None = None
         self._understood = False
-        self._echoing: set[str] = set()  # endpoints that have told the number of a later page
+        self._echoing: set[str] = set()  # endpoints whose replies state the number of their page
 
-    @property
-    @abstractmethod
-    def is_open(self) -> bool:
-        """Whether requests can be sent."""
-
-    @abstractmethod
-    async def _exchange(self, request: PageRequest) -> Reply | errors.TransportError:
-        """Send one request, once, and read the whole reply. Returns failures, raises none."""
-
-    def fetch(self, request: PageRequest, flight: RequestState) -> Coroutine[Any, Any, Page[Any]]:
-        """Ask for one page until it comes or cannot be had.
+    def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:
+        """Fetch one page; retry until it comes or no attempt is left.
 
         Args:
             request: The listing and the page number.
-            flight: Shared with the walk, which may stop it.
+            state: State shared with the walk, which may stop the request.
 
         Returns:
             The page.
 
         Raises:
-            TMAPIError: It could not be had; located, free of URL and token, without a cause.
-            StoppedError: The walk stopped it before it was answered.
+            TMAPIError: The page could not be fetched. The error names listing and page, holds
+                neither URL nor token, and has no cause.
+            StoppedError: The walk stopped the request before it was answered.
         """
         if self._observer is None:
-            return self._fetch(request, flight)
-        return self._watched(
-            request, flight, RequestObservation(self._observer, request, self.gate)
-        )
+            return self._fetch(request, state)
+        observation = RequestObservation(self._observer, request, self._gate)
+        return self._fetch_observed(request, state, observation)
 
-    async def _watched(
-        self, request: PageRequest, flight: RequestState, watch: RequestObservation
+    async def _fetch_observed(
+        self, request: PageRequest, state: RequestState, observation: RequestObservation
     ) -> Page[Any]:
         outcome: Page[Any] | errors.TMAPIError | None = None
         try:
-            outcome = await self._fetch(request, flight, watch)
+            outcome = await self._fetch(request, state, observation)
         except errors.TMAPIError as error:
             outcome = error
             raise
         finally:
-            watch.page(outcome)
+            observation.page(outcome)
         return outcome
 
     async def _fetch(
-        self, request: PageRequest, flight: RequestState, watch: RequestObservation | None = None
+        self,
+        request: PageRequest,
+        state: RequestState,
+        observation: RequestObservation | None = None,
     ) -> Page[Any]:
-        trial = RetryState()
+        retry_state = RetryState()
         self._retries.first()
         while True:
-            outcome = await self._attempt(request, flight, trial, watch)
+            outcome = await self._attempt(request, state, retry_state, observation)
             if isinstance(outcome, Page):
                 return outcome
-            delay = self._judge(outcome, request, flight, trial)
+            delay = self._retry_delay(outcome, request, state, retry_state)
             if delay is None:
-                # Outside any except block: no context that holds a URL comes along.
+                # Outside any except block, so that no context with a URL is attached.
                 raise outcome
-            await _rest(delay, flight.counts)
+            await _rest(delay, state.counts)
 
     async def _attempt(
         self,
         request: PageRequest,
-        flight: RequestState,
-        trial: RetryState,
-        watch: RequestObservation | None,
+        state: RequestState,
+        retry_state: RetryState,
+        observation: RequestObservation | None,
     ) -> Page[Any] | errors.TMAPIError:
-        def still_wanted() -> None:
-            self._check(flight)
+        def check() -> None:
+            self._check(state)
 
-        sent_at = await self.gate.enter(still_wanted)
+        sent_at = await self._gate.enter(check)
         outcome: Page[Any] | errors.TMAPIError | None = None
-        flight.counts.retries += trial.attempts > 0
-        trial.attempts += 1
-        flight.counts.requests += 1
-        flight.on_wire = flight.sent = True
+        state.counts.retries += retry_state.attempts > 0
+        retry_state.attempts += 1
+        state.counts.requests += 1
+        state.on_wire = state.sent = True
         try:
-            reply = await self._exchange(request)
-            outcome = self._read(reply, request, trial, sent_at)
+            reply = await self._sender.send(request)
+            outcome = self._read(reply, request, retry_state, sent_at)
         finally:
-            flight.on_wire = False
-            self._leave(sent_at, outcome)
-            if watch is not None:
-                watch.attempt(sent_at, outcome)
+            state.on_wire = False
+            self._leave_gate(sent_at, outcome)
+            if observation is not None:
+                observation.attempt(sent_at, outcome)
         label = label_of(outcome)
-        flight.counts.add_code(label)
+        state.counts.add_code(label)
         if log.isEnabledFor(logging.DEBUG):
-            more = fields_of(request, trial.attempts, label)
-            log.debug("%s attempt %d: %s", request, trial.attempts, label, extra=more)
+            extra = fields_of(request, retry_state.attempts, label)
+            log.debug("%s attempt %d: %s", request, retry_state.attempts, label, extra=extra)
         return outcome
 
-    def _check(self, flight: RequestState) -> None:
-        if not self.is_open:
+    def _check(self, state: RequestState) -> None:
+        if not self._sender.is_open:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
-        if flight.epoch != self.epoch and self._halted is not None:
-            raise copy.copy(self._halted)
-        if flight.stopping:
+        if state.epoch != self.epoch and self._halt_error is not None:
+            raise copy.copy(self._halt_error)
+        if state.stopping:
             raise StoppedError
 
     def _read(
         self,
         reply: Reply | errors.TransportError,
         request: PageRequest,
-        trial: RetryState,
+        retry_state: RetryState,
         sent_at: float,
     ) -> Page[Any] | errors.TMAPIError:
         if isinstance(reply, errors.TransportError):
@@ -171,12 +179,12 @@ class Fetcher(ABC):
                 reply,
                 request,
                 now=datetime.now(UTC),
-                attempts=trial.attempts,
-                latency=self.gate.clock() - sent_at,
+                attempts=retry_state.attempts,
+                latency=self._gate.clock() - sent_at,
             )
         if isinstance(outcome, Page):
             self._understood = True
-            if self._in_place(outcome):
+            if self._has_requested_number(outcome):
                 return outcome
             outcome = errors.MalformedReplyError(
                 f"page {outcome.echoed_page} came in its place", code=200, status=200
@@ -185,73 +193,75 @@ class Fetcher(ABC):
         outcome.message = self._redact(outcome.message)
         outcome.args = (outcome.message,)
         listing = request.listing
-        outcome.locate(listing.endpoint, listing.identity, request.number, trial.attempts)
+        outcome.locate(listing.endpoint, listing.identity, request.number, retry_state.attempts)
         if isinstance(outcome, errors.AccountError):
             self._halt(outcome)
         return outcome
 
-    def _in_place(self, page: Page[Any]) -> bool:
-        """Whether a page is the one that was asked for, as far as that can be told.
+    def _has_requested_number(self, page: Page[Any]) -> bool:
+        """Return False if the reply is known to be another page than the requested one.
 
-        A reply that a proxy or a connection mixed up would be kept as this page, and this one be
-        lost. That replies tell their own number is not documented: an endpoint is held to it once
-        it has done so. A last page in the place of one past the end is no mix-up.
+        A proxy or a connection may mix replies up. Such a reply would be stored as the requested
+        page, and the requested page would be lost. It is not documented that replies state their
+        own number: an endpoint is checked once one of its replies has done so. A last page in the
+        place of a page past the end is not a mix-up.
         """
-        asked, endpoint = page.request.number, page.request.listing.endpoint
-        if page.echoed_page == asked:
-            if asked > 1:
+        number, endpoint = page.request.number, page.request.listing.endpoint
+        if page.echoed_page == number:
+            if number > 1:
                 self._echoing.add(endpoint)
             return True
-        known = page.echoed_page is not None and endpoint in self._echoing
-        return not (known and page.has_next_page)
+        checked = page.echoed_page is not None and endpoint in self._echoing
+        return not (checked and page.has_next_page)
 
     def _halt(self, error: errors.TMAPIError) -> None:
         """End the work of every walk begun so far; a walk begun later tries again."""
-        self._halted = error
+        self._halt_error = error
         self.epoch += 1
 
-    def _leave(self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None) -> None:
+    def _leave_gate(self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None) -> None:
         if isinstance(outcome, Page):
-            self.gate.answered(sent_at)
+            self._gate.answered(sent_at)
         elif outcome is None or isinstance(outcome, errors.DeadlineError):
-            self.gate.abandoned(sent_at, served=True)
+            self._gate.abandoned(sent_at, served=True)
         elif isinstance(outcome, errors.ConnectionFailedError):
-            self.gate.abandoned(sent_at, served=False)
-        # A proxy's page with such a status has no code, but means the same to the gate.
+            self._gate.abandoned(sent_at, served=False)
+        # A page of a proxy with such a status has no code, but means the same to the gate.
         elif (
             isinstance(outcome, errors.ConcurrencyError) or outcome.status in _CONCURRENCY_STATUSES
         ):
-            self.gate.refused(sent_at, outcome.retry_after)
+            self._gate.refused(sent_at, outcome.retry_after)
         else:
-            self.gate.answered(sent_at)
+            self._gate.answered(sent_at)
 
-    def _judge(
+    def _retry_delay(
         self,
         error: errors.TMAPIError,
         request: PageRequest,
-        flight: RequestState,
-        trial: RetryState,
+        state: RequestState,
+        retry_state: RetryState,
     ) -> float | None:
+        """Return the seconds until the next attempt, or None to give up."""
         delay = next_delay(
             self._policy,
-            trial,
+            retry_state,
             error,
-            now=self.gate.clock(),
-            dice=random.random(),  # noqa: S311 - jitter, not a secret
+            now=self._gate.clock(),
+            jitter=random.random(),  # noqa: S311 - jitter, not a secret
             understood=self._understood,
         )
         if delay is None:
             error.fatal = isinstance(error, errors.TransportError) and not self._understood
             return None
-        if flight.stopping:
+        if state.stopping:
             raise StoppedError
         if error.recovery is errors.Recovery.RETRY and not self._retries.take():
             error.message = f"not retried, since too many requests are failing; {error.message}"
-            error.message = self._redact(error.message)  # keeps to its length
+            error.message = self._redact(error.message)  # shortens it again
             return None
         if log.isEnabledFor(logging.INFO):
-            more = fields_of(request, trial.attempts, error.label)
-            log.info("%s: %s, again in %.2f s", request, error.label, delay, extra=more)
+            extra = fields_of(request, retry_state.attempts, error.label)
+            log.info("%s: %s, again in %.2f s", request, error.label, delay, extra=extra)
         return delay
 
 

@@ -1,4 +1,4 @@
-"""What a walk and the session share about a page request: counts, and whether it may go on."""
+"""State of a page request that a walk and the fetcher share: counts, and whether it may go on."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class StoppedError(Exception):
 
 
 class RequestState:
-    """What a walk and the session share about one page request at a time.
+    """State of one page request at a time, shared by a walk and the fetcher.
 
     Attributes:
-        on_wire: Whether an attempt is on the wire: it is paid for, so a walk that is stopping
-            lets it finish.
+        on_wire: True while an attempt is on the wire. The attempt is paid for, so a walk that is
+            stopping lets it finish.
         stopping: Set by the walk: no new attempt may start.
-        epoch: The session's epoch when the walk began (`Session.epoch`).
-        counts: Where attempts are counted.
-        request: The page request it is about now.
-        sent: Whether an attempt of it has been sent.
+        epoch: Epoch of the session when the walk began (`Session.epoch`).
+        counts: Counts that attempts are added to.
+        request: The current page request.
+        sent: True if an attempt of the request has been sent.
     """
 
     __slots__ = ("counts", "epoch", "on_wire", "request", "sent", "stopping")
@@ -48,7 +48,9 @@ class RequestState:
     def recall(self, task: asyncio.Task[None]) -> None:
         """Start no new attempt; one on the wire was paid for and may finish.
 
-        `task` works on this flight. It is cancelled if it only waits, and is not the caller.
+        Args:
+            task: Task that works on this request. Cancelled if it only waits and is not the
+                caller.
         """
         self.stopping = True
         if not self.on_wire and task is not asyncio.current_task():

@@ -1,4 +1,4 @@
-"""When to ask again, as data and pure decisions: no I/O, no clock, no randomness of its own."""
+"""Decides whether and when to try again. Pure: no I/O, no clock, no random numbers of its own."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how long to try.
 
     Attributes:
-        max_attempts: Attempts a page may take for 417, 499, 500 and transport failures.
-        max_billed: Attempts where each failure was a reply of code 200 in a shape that cannot be
+        max_attempts: Maximum number of attempts for a page, for 417, 499, 500 and transport
+            failures.
+        max_billed: Maximum number of attempts for a page whose replies have code 200 but cannot be
             read: each of them was probably billed.
-        max_unreachable: Attempts on a connection that never once worked.
-        base: Mean of the first back-off, in seconds, is half of this; it doubles each time.
+        max_unreachable: Maximum number of attempts on a connection that never worked.
+        base: Longest first back-off, in seconds; the mean is half of it. Doubles each time.
         cap: Longest back-off, in seconds.
-        patience: Seconds for which a page is asked again on 503 and 429, measured from the first
-            of an unbroken row of refusals.
-        longest_retry_after: A `Retry-After` above this many seconds is cut to it.
+        patience: Seconds for which a page is tried again on 503 and 429, measured from the first
+            of an unbroken series of refusals.
+        longest_retry_after: Longest `Retry-After` that is respected, in seconds.
     """
 
     max_attempts: int = 8
@@ -46,40 +47,47 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryBudget:
-    """Shared allowance of retries, so that an outage is not answered with a storm.
+    """Shared allowance of retries, so that an outage does not multiply the requests.
 
     A bucket: it starts with the reserve, each first attempt adds one, each retry takes one, and it
     never holds more than the window and the reserve. So there is at least one retry for each first
-    attempt over any 100, and 50 beside.
+    attempt over any 100, and 50 in addition.
+
+    Args:
+        window: Number of first attempts that may save a retry each.
+        reserve: Number of retries available at the start.
+
+    Attributes:
+        left: Number of retries left.
     """
 
     def __init__(self, window: int = 100, reserve: int = 50) -> None:
-        self._most = window + reserve
+        self._maximum = window + reserve
         self.left = reserve
 
     def first(self) -> None:
         """Count a first attempt."""
-        self.left = min(self._most, self.left + 1)
+        self.left = min(self._maximum, self.left + 1)
 
     def take(self) -> bool:
-        """Take one retry, if there is one."""
+        """Take one retry. Returns False if none is left."""
         if self.left < 1:
             return False
         self.left -= 1
         return True
 
     def __repr__(self) -> str:
-        return f"<RetryBudget: {self.left} of {self._most} left>"
+        return f"<RetryBudget: {self.left} of {self._maximum} left>"
 
 
 class RetryState(msgspec.Struct):
-    """What one page request has been through.
+    """Attempts and failures of one page request so far.
 
     Attributes:
-        attempts: Attempts made.
-        failures: Attempts that failed, refusals not counted.
-        billed: Failures whose reply was probably billed.
-        refused_since: Clock time of the first refusal of the present unbroken row, or None.
+        attempts: Number of attempts made.
+        failures: Number of attempts that failed, refusals not counted.
+        billed: Number of failures whose reply was probably billed.
+        refused_since: Clock time of the first refusal of the present unbroken series, or None.
     """
 
     attempts: int = 0
@@ -90,62 +98,64 @@ class RetryState(msgspec.Struct):
 
 def next_delay(
     policy: RetryPolicy,
-    trial: RetryState,
+    state: RetryState,
     error: TMAPIError,
     *,
     now: float,
-    dice: float,
+    jitter: float,
     understood: bool,
 ) -> float | None:
-    """Decide whether to ask again after a failed attempt; counts it in `trial`.
+    """Decide whether to try again after a failed attempt, and count the failure in `state`.
 
     Args:
         policy: How often and how long to try.
-        trial: What the page request has been through, without this failure; updated.
-        error: What went wrong.
+        state: Attempts and failures so far, without this failure; updated.
+        error: Failure of the attempt.
         now: Clock time in seconds.
-        dice: A random number from 0 to 1, for full jitter.
-        understood: Whether this server has ever given a reply that could be understood.
+        jitter: A random number from 0 to 1, for full jitter.
+        understood: True if this server has ever given a reply that could be understood.
 
     Returns:
         Seconds to wait before the next attempt, or None to give up.
     """
     if error.recovery is Recovery.BACK_PRESSURE:
-        return _refused(policy, trial, error, now, dice)
-    trial.refused_since = None
+        return _delay_after_refusal(policy, state, error, now, jitter)
+    state.refused_since = None
     if error.recovery is not Recovery.RETRY:
         return None
-    trial.failures += 1
-    trial.billed += isinstance(error, MalformedReplyError) and error.code is not None
-    if trial.failures >= _most(policy, trial, error, understood=understood):
+    state.failures += 1
+    state.billed += isinstance(error, MalformedReplyError) and error.code is not None
+    if state.failures >= _max_failures(policy, state, error, understood=understood):
         return None
-    return max(dice * _ceiling(policy, trial.failures), _asked_for(policy, error))
+    return max(jitter * _max_delay(policy, state.failures), _retry_after(policy, error))
 
 
-def _refused(
-    policy: RetryPolicy, trial: RetryState, error: TMAPIError, now: float, dice: float
+def _delay_after_refusal(
+    policy: RetryPolicy, state: RetryState, error: TMAPIError, now: float, jitter: float
 ) -> float | None:
-    if trial.refused_since is None:
-        trial.refused_since = now
-    if now - trial.refused_since >= policy.patience:
+    if state.refused_since is None:
+        state.refused_since = now
+    if now - state.refused_since >= policy.patience:
         return None
-    # The gate narrows and cools down by itself; this delay only keeps the retries of one burst
+    # The gate narrows and cools down by itself. This delay only keeps the retries of one burst
     # from coming back together.
-    return _asked_for(policy, error) + dice * min(policy.base, policy.cap)
+    return _retry_after(policy, error) + jitter * min(policy.base, policy.cap)
 
 
-def _most(policy: RetryPolicy, trial: RetryState, error: TMAPIError, *, understood: bool) -> int:
+def _max_failures(
+    policy: RetryPolicy, state: RetryState, error: TMAPIError, *, understood: bool
+) -> int:
     if not understood and isinstance(error, ConnectionFailedError):
         return min(policy.max_attempts, policy.max_unreachable)
-    if trial.billed >= policy.max_billed:
+    if state.billed >= policy.max_billed:
         return 0
     return policy.max_attempts
 
 
-def _ceiling(policy: RetryPolicy, failures: int) -> float:
+def _max_delay(policy: RetryPolicy, failures: int) -> float:
     # 2 ** 20 is far above any cap: the exponent must not overflow a float.
     return min(policy.cap, policy.base * 2.0 ** min(failures - 1, 20))
 
 
-def _asked_for(policy: RetryPolicy, error: TMAPIError) -> float:
+def _retry_after(policy: RetryPolicy, error: TMAPIError) -> float:
     return min(error.retry_after or 0.0, policy.longest_retry_after)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.canary import Canary
 
+pytestmark = pytest.mark.usefixtures("transport")  # each test runs on both HTTP transports
 ODD = "can+ary/5up3r=53cr3t&t0k3n%41"
 PLAIN = "canary-5up3r53cr3t-t0k3n"
 WORDS = f"bad token {ODD}, {quote(ODD)}, {quote(ODD, safe='')}; or {PLAIN}"

@@ -19,6 +19,7 @@ from tmapi_async.errors import CertificateError, TMAPIError
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Session
 
+pytestmark = pytest.mark.usefixtures("transport")  # each test runs on both HTTP transports
 ONCE = RetryPolicy(base=0, max_attempts=1)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 
 from tests.support.sessions import Server, flight, opened, page, request, say
 from tmapi_async import Page, RetryPolicy
@@ -17,6 +14,7 @@ from tmapi_async.errors import ClosedError, ConnectionFailedError, InvalidReques
 if TYPE_CHECKING:
     from tmapi_async.transport.session import Session
 
+pytestmark = pytest.mark.usefixtures("transport")  # each test runs on both HTTP transports
 ONCE = RetryPolicy(base=0, max_attempts=1)
 
 
@@ -97,41 +95,3 @@ async def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(InvalidRequestError, match="bad host"):
         async with opened(base_url=f"http://{host}"):
             pass
-
-
-LEANT_ON = [
-    (aiohttp.BaseConnector.connect, {"req", "traces", "timeout"}),
-    (aiohttp.TCPConnector.__init__, {"limit", "socket_factory"}),
-    (ResponseHandler.set_response_params, {"read_until_eof"}),
-    (ResponseHandler.read, set[str]()),
-    (Connection.release, set[str]()),
-    (Connection.close, set[str]()),
-    (aiohttp.ClientRequest.is_ssl, set[str]()),
-]
-
-
-@pytest.mark.parametrize(("function", "names"), LEANT_ON)
-def test_the_functions_of_aiohttp_are_as_they_were(function: Any, names: set[str]) -> None:
-    """A release of aiohttp that changes what `session.py` calls below its session is noticed."""
-    missing = names - set(inspect.signature(function).parameters)
-    message = f"aiohttp {aiohttp.__version__}: {function.__qualname__} lost {missing}"
-    assert not missing, f"{message}; session.py relies on it"
-
-
-async def test_the_attributes_of_aiohttp_are_as_they_were() -> None:
-    """The same for attributes; the head that is written needs them."""
-    async with Server(answer) as server, opened(base_url=server.url) as session:
-        await ask(session)
-        wire: Any = session._wire
-        connection = await wire._connect(wire._request)
-        wanted = [
-            (wire._request, ("headers", "proxy", "connection_key")),
-            (connection, ("protocol", "transport")),
-            (connection.protocol, ("should_close",)),
-            (wire._connector, ("force_close", "closed")),
-        ]
-        lost = [
-            f"{type(a).__name__}.{n}" for a, names in wanted for n in names if not hasattr(a, n)
-        ]
-        connection.close()
-    assert not lost, f"aiohttp {aiohttp.__version__} lost {lost}; session.py relies on them"

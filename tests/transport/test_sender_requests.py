@@ -21,7 +21,6 @@ from tmapi_async import (
     ConnectionFailedError,
     DeadlineError,
     InsecureTransportWarning,
-    MalformedReplyError,
     Page,
     RedirectError,
     ReplyTooLargeError,
@@ -33,6 +32,7 @@ from tmapi_async.transport import credentials as address
 if TYPE_CHECKING:
     from tmapi_async.transport.session import Session
 
+pytestmark = pytest.mark.usefixtures("transport")  # each test runs on both HTTP transports
 ODD_TOKENS = ("plain-t0ken", "a+b/c=d&e%41?\"<'>\\z~!*()", "#&?=%00", "%25", "a;b,c:d@e[f]{g}|h^`$")
 ONCE = RetryPolicy(base=0, max_attempts=1)
 
@@ -357,46 +357,3 @@ async def test_a_closed_session_sends_nothing() -> None:
         await session.close()
         assert len(server.heads) == 2
         assert session.gate.statistics().requests == 2
-
-
-@pytest.mark.parametrize(
-    ("said", "attempts"),
-    [
-        ({2: [2], 3: [9, 3]}, {2: 1, 3: 2}),
-        ({2: [1], 3: [1]}, {2: 1, 3: 1}),
-        ({2: [1], 3: [3], 4: [1, 4]}, {2: 1, 3: 1, 4: 2}),
-        ({1: [1], 2: [1]}, {1: 1, 2: 1}),
-    ],
-)
-async def test_another_page_is_not_taken_for_the_one_asked_for(said, attempts):
-    """It is asked for again where replies have told their own number; elsewhere it is taken."""
-
-    async def answer(server: Server, asked: str, writer: Any) -> None:
-        del server
-        number = int(re.search(r"page=(\d+)", asked)[1])  # type: ignore[index]
-        await say(writer, page(said[number].pop(0)))
-
-    async with Server(answer) as server, opened(base_url=server.url) as session:
-        for number, times in attempts.items():
-            got = await session.fetch(request(number), flight(session))
-            assert (got.number, got.attempts) == (number, times)
-
-
-async def test_another_page_for_good_is_a_failure_with_its_number():
-    """After three times it is told; the last page in the place of one past the end is taken."""
-
-    async def answer(server: Server, asked: str, writer: Any) -> None:
-        del server
-        number = int(re.search(r"page=(\d+)", asked)[1])  # type: ignore[index]
-        body = page(number if number < 3 else 2)
-        await say(writer, body.replace(b"true", b"false") if number == 4 else body)
-
-    async with Server(answer) as server, opened(base_url=server.url) as session:
-        assert isinstance(await outcome(session, 2), Page)
-        failed = await outcome(session, 3)
-        assert isinstance(failed, MalformedReplyError)
-        assert failed.attempts == 3
-        assert "page 2 came in its place" in str(failed)
-        past = await outcome(session, 4)
-        assert isinstance(past, Page)
-        assert not past.has_next_page

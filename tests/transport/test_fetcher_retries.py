@@ -168,10 +168,12 @@ def test_refusals_take_no_retries_from_others() -> None:
     """Back-pressure does not use up the retries that failures need."""
 
     async def main() -> None:
-        async with scripted(*[failure(503)] * 80, page(1)) as (session, _):
-            before = session._retries.left
+        answers = (*[failure(503)] * 80, page(1), *[failure(500)] * 7, page(2))
+        async with scripted(*answers) as (session, _):
             assert isinstance(await outcome(session), Page)
-            assert session._retries.left == before + 1
+            failed_before = await outcome(session, 2)
+            assert isinstance(failed_before, Page)
+            assert failed_before.attempts == 8
 
     run(main())
 

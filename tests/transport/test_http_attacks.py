@@ -16,6 +16,7 @@ from tmapi_async.errors import DeadlineError, InvalidRequestError, TMAPIError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.usefixtures("transport")  # each test runs on both HTTP transports
 ONCE = RetryPolicy(base=0, max_attempts=1)
 BODY = page()
 CHUNKED = b"%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(BODY), BODY)

@@ -1,0 +1,177 @@
+"""The transport over aiohttp's connections: stray replies, and the parts of aiohttp it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import re
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.sessions import Server, flight, head, opened, page, request, say
+from tmapi_async import Page, RetryPolicy
+from tmapi_async.errors import ConnectionFailedError
+from tmapi_async.transport.http_client_session import ClientSessionTransport
+from tmapi_async.transport.http_connections import ConnectionTransport, missing_parts
+from tmapi_async.transport.sender import choose_transport
+
+NO_STRAY_CHECK = pytest.mark.xfail(
+    reason="aiohttp's public interface does not show what an idle connection has received",
+    strict=True,
+)
+STRAY_CASES = [
+    pytest.param(ConnectionTransport, id="ConnectionTransport"),
+    pytest.param(ClientSessionTransport, id="ClientSessionTransport", marks=NO_STRAY_CHECK),
+]
+
+
+def whole(number: int) -> bytes:
+    """Return a reply, from head to end."""
+    body = page(number)
+    return head(len(body)) + body
+
+
+@pytest.mark.parametrize("factory", STRAY_CASES)
+async def test_an_unasked_reply_is_not_taken_for_the_next(factory: Any) -> None:
+    """A reply that came over an idle connection is not used: the next page has another one."""
+    sent = asyncio.Event()
+
+    async def straying(_: Server, asked: str, writer: Any) -> None:
+        writer.write(whole(int(re.search(r"page=(\d+)", asked)[1])))  # type: ignore[index]
+        await writer.drain()
+        await asyncio.sleep(0.02)  # else it comes with the reply, and aiohttp itself sees it
+        writer.write(whole(99))
+        sent.set()
+
+    async with Server(straying) as server, opened(base_url=server.url, transport=factory) as made:
+        for number in (1, 2, 3):
+            sent.clear()
+            got = await made.fetch(request(number), flight(made))
+            assert isinstance(got, Page)
+            assert (got.echoed_page, got.attempts) == (number, 1)
+            await sent.wait()
+            await asyncio.sleep(0.02)
+        assert len(server.heads) == 3
+
+
+class LateConnector(aiohttp.TCPConnector):
+    """A connector whose connections are handed on after the server has spoken."""
+
+    async def connect(self, *args: Any, **options: Any) -> Any:
+        """Return a connection that has received something."""
+        connection = await super().connect(*args, **options)
+        protocol: Any = connection.protocol
+        async with asyncio.timeout(20):
+            while not protocol.should_close:  # noqa: ASYNC110 - no event for it
+                await asyncio.sleep(0.001)
+        return connection
+
+
+async def test_a_server_that_speaks_first_is_not_called_without_end() -> None:
+    """Every connection brings a reply before the request: the fetch fails after a few of them."""
+    calls = []
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(writer)
+        writer.write(whole(99))
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    once = RetryPolicy(base=0, max_attempts=1)
+    async with (
+        LateConnector() as connector,
+        opened(base_url=url, policy=once, connector=connector) as session,
+    ):
+        with pytest.raises(ConnectionFailedError):
+            await session.fetch(request(), flight(session))
+    assert 1 < len(calls) < 20
+    for writer in calls:
+        writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+def test_the_installed_aiohttp_has_every_part() -> None:
+    """With the versions of aiohttp that the project allows, the fast transport is used."""
+    assert missing_parts() == ()
+    assert choose_transport() is ConnectionTransport
+    assert {"limit", "socket_factory"} <= set(inspect.signature(aiohttp.TCPConnector).parameters)
+
+
+async def test_a_prepared_request_shows_headers_and_proxy() -> None:
+    """The head of every request is written from the headers and the proxy of a prepared one."""
+    seen: list[aiohttp.ClientRequest] = []
+
+    async def keep(prepared: aiohttp.ClientRequest, send: Any) -> aiohttp.ClientResponse:
+        seen.append(prepared)
+        return await send(prepared)
+
+    async def answer(_: Server, __: str, writer: Any) -> None:
+        await say(writer, page())
+
+    async with (
+        Server(answer) as server,
+        aiohttp.ClientSession(middlewares=(keep,)) as client,
+        client.get(server.url),
+    ):
+        pass
+    (prepared,) = seen
+    assert prepared.headers["Host"] == server.url.removeprefix("http://")
+    assert prepared.proxy is None
+
+
+class MovedReader:
+    """A response handler whose parameters have changed."""
+
+    def set_response_params(self) -> None:
+        """Take none of the parameters that are needed."""
+
+
+MOVED = [
+    ("aiohttp.connector.BaseConnector.connect", None, "BaseConnector.connect"),
+    ("aiohttp.connector.Connection", None, "Connection.protocol"),
+    (
+        "aiohttp.client_proto.ResponseHandler.set_response_params",
+        MovedReader.set_response_params,
+        "ResponseHandler.set_response_params",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "replacement", "name"), MOVED, ids=[name for *_, name in MOVED])
+async def test_a_changed_aiohttp_is_used_by_its_public_interface(
+    path: str,
+    replacement: Any,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """If a part of aiohttp is missing, the other transport is used, and one warning says so."""
+    if replacement is None:
+        monkeypatch.delattr(path)
+    else:
+        monkeypatch.setattr(path, replacement)
+    assert name in missing_parts()
+    with caplog.at_level(logging.WARNING, "tmapi_async"):
+        assert {choose_transport() for _ in range(3)} == {ClientSessionTransport}
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert name in warning
+    assert aiohttp.__version__ in warning
+
+
+async def test_a_session_falls_back_when_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the parts of the fast transport, pages come all the same."""
+
+    async def answer(_: Server, __: str, writer: Any) -> None:
+        await say(writer, page())
+
+    # aiohttp itself does not use this property, so its own session goes on working.
+    monkeypatch.delattr("aiohttp.connector.Connection.transport")
+    async with Server(answer) as server, opened(base_url=server.url) as session:
+        assert isinstance(await session.fetch(request(), flight(session)), Page)
+    assert "Connection.transport" in caplog.text

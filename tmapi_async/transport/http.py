@@ -1,0 +1,88 @@
+"""Interface of an HTTP transport, and the parts that both implementations share.
+
+`ConnectionTransport` is the fast one and the default. `ClientSessionTransport` uses the public
+interface of aiohttp only; it takes over when a version of aiohttp lacks the parts that the fast
+one needs. Both send a request exactly once: the fetcher counts attempts, and each is billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+from urllib.parse import SplitResult
+
+import aiohttp
+from yarl import URL
+
+from tmapi_async.api.replies import Reply
+
+Connector: TypeAlias = aiohttp.BaseConnector
+
+# The deadline of the session runs from when the gate is passed until the body is read.
+UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=None)
+
+
+class HttpTransport(Protocol):
+    """Sends requests over a pool of connections."""
+
+    @property
+    def connector_closed(self) -> bool:
+        """True if the caller has closed the connector."""
+        ...
+
+    async def exchange(self, target: str) -> Reply:
+        """Send one request, once, and read the whole reply.
+
+        Args:
+            target: Path and query below the base URL, ready to be sent.
+
+        Raises:
+            BodyTooLargeError: The body is longer than the limit.
+            Exception: The request failed, by an exception of aiohttp or of the system.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; a connector of the caller's stays open."""
+        ...
+
+
+TransportFactory: TypeAlias = Callable[
+    [aiohttp.ClientSession, Connector, SplitResult, int], HttpTransport
+]
+"""Makes a transport from a client session, its connector, the base URL and the body limit."""
+
+
+class BodyTooLargeError(Exception):
+    """The body, decompressed, is longer than the limit."""
+
+
+def build_url(prefix: SplitResult, target: str) -> URL:
+    """Return the URL of a target below the base URL, without quoting anything again."""
+    path, _, query = target.partition("?")
+    return URL.build(
+        scheme=prefix.scheme,
+        authority=prefix.netloc,
+        path=prefix.path + path,
+        query_string=query,
+        encoded=True,
+    )
+
+
+async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
+    """Read the body, decompressed; stop as soon as it is longer than the limit.
+
+    Raises:
+        BodyTooLargeError: The body is longer than the limit.
+    """
+    first = await content.readany()
+    if content.at_eof() and len(first) <= limit:
+        return first
+    chunks, size = [first], len(first)
+    while size <= limit:
+        chunk = await content.readany()
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+    raise BodyTooLargeError

@@ -1,0 +1,191 @@
+"""HTTP transport that writes HTTP/1.1 requests over the connections of aiohttp's connector.
+
+It works one level below `aiohttp.ClientSession` and needs about half of its CPU time. It uses
+parts of aiohttp that may change in any release: `missing_parts` checks for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult
+
+import aiohttp
+
+from tmapi_async.api.replies import Reply
+
+from .http import UNTIMED, Connector, build_url, read_body
+
+if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
+    from aiohttp.connector import Connection
+
+_MAX_STRAY_CONNECTIONS = 8
+"""Connections given up for one request; a server that speaks first would spoil any number."""
+
+_INTERIM = {*range(100, 200)} - {101}
+
+_REQUIRED = {
+    ("aiohttp.connector", "BaseConnector.connect"): ("req", "traces", "timeout"),
+    ("aiohttp.connector", "BaseConnector.closed"): (),
+    ("aiohttp.connector", "BaseConnector.force_close"): (),
+    ("aiohttp.connector", "Connection.protocol"): (),
+    ("aiohttp.connector", "Connection.transport"): (),
+    ("aiohttp.connector", "Connection.release"): (),
+    ("aiohttp.connector", "Connection.close"): (),
+    ("aiohttp.client_proto", "ResponseHandler.set_response_params"): ("read_until_eof",),
+    ("aiohttp.client_proto", "ResponseHandler.read"): (),
+    ("aiohttp.client_proto", "ResponseHandler.should_close"): (),
+    ("aiohttp.client_reqrep", "ClientRequest.is_ssl"): (),
+}
+"""Module and name -> parameters. `ClientRequest.headers` and `proxy` are documented."""
+
+
+def missing_parts() -> tuple[str, ...]:
+    """Return the names of the required parts that the installed aiohttp lacks."""
+    return tuple(
+        name
+        for (module, name), parameters in _REQUIRED.items()
+        if not _has(module, name, parameters)
+    )
+
+
+def _has(module: str, name: str, parameters: tuple[str, ...]) -> bool:
+    try:
+        part: object = importlib.import_module(module)
+        for attribute in name.split("."):
+            part = getattr(part, attribute)
+    except (ImportError, AttributeError):
+        return False
+    return not parameters or (
+        callable(part) and set(parameters) <= set(inspect.signature(part).parameters)
+    )
+
+
+class ConnectionTransport:
+    """Sends requests over the connections of aiohttp's connector, one level below its session.
+
+    All that a session prepares (headers, proxy, TLS) is the same for each of our requests but for
+    the target, so one request is prepared and the others reuse its head. A connection is taken
+    from the connector for each request and given back after it. So aiohttp still decides which
+    connections may be used again, how many there may be and when an idle one is too old, and a
+    connector of the caller's can be used by others too. aiohttp's own parser reads the reply.
+
+    Args:
+        client: Prepares the first request; closed with this transport.
+        connector: Connector of `client`.
+        prefix: Base URL, in parts.
+        max_body: Longest body accepted, in bytes, decompressed.
+    """
+
+    def __init__(
+        self,
+        client: aiohttp.ClientSession,
+        connector: Connector,
+        prefix: SplitResult,
+        max_body: int,
+    ) -> None:
+        self._client = client
+        self._connector = connector
+        self._prefix = prefix
+        self._max_body = max_body
+        self._request: aiohttp.ClientRequest | None = None
+        self._before_target = self._after_target = ""
+
+    @property
+    def connector_closed(self) -> bool:
+        """True if the caller has closed the connector."""
+        return self._connector.closed
+
+    async def close(self) -> None:
+        """Close the connections; a connector of the caller's stays open."""
+        await self._client.close()
+
+    async def exchange(self, target: str) -> Reply:
+        """Send one request, once, and read the whole reply.
+
+        Args:
+            target: Path and query below the base URL, ready to be sent.
+
+        Raises:
+            BodyTooLargeError: The body is longer than the limit.
+        """
+        if self._request is None:
+            mocked = await self._prepare(target)
+            if mocked is not None:
+                return mocked
+        assert self._request is not None  # noqa: S101 - for mypy
+        connection = await self._connect(self._request)
+        try:
+            reply = await self._send(connection, target)
+        except BaseException:
+            # A part of the reply may still be on its way.
+            connection.close()
+            raise
+        # The connector closes the connection if the server said that it would.
+        connection.release()
+        return reply
+
+    async def _connect(self, request: aiohttp.ClientRequest) -> Connection:
+        # The connector also hands out connections that received something while they were idle:
+        # an unasked reply, which would be taken for the answer to this request, and each answer
+        # after it for the answer to the next. Nothing was sent yet, so this is not an attempt.
+        for _ in range(_MAX_STRAY_CONNECTIONS):
+            connection = await self._connector.connect(request, traces=[], timeout=UNTIMED)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ServerDisconnectedError
+
+    async def _send(self, connection: Connection, target: str) -> Reply:
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None:
+            raise aiohttp.ServerDisconnectedError
+        # Makes a parser for this reply.
+        protocol.set_response_params(read_until_eof=True)
+        if not self._after_target:
+            # Not before there is a connection: connecting adds the headers that a proxy needs.
+            self._before_target, self._after_target = self._head()
+        transport.write(f"{self._before_target}{target}{self._after_target}".encode())
+        message, content = await protocol.read()
+        while message.code in _INTERIM:
+            message, content = await protocol.read()
+        return Reply(message.code, message.headers, await read_body(content, self._max_body))
+
+    def _head(self) -> tuple[str, str]:
+        """Return the text before and after the target in the head of every request."""
+        request = self._request
+        assert request is not None  # noqa: S101 - for mypy
+        prefix, headers = self._prefix, request.headers.copy()
+        if self._connector.force_close:
+            headers["Connection"] = "close"
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        # A proxy that does not tunnel gets the whole URL (RFC 9112, 3.2.2).
+        absolute = request.proxy is not None and not request.is_ssl()
+        origin = f"{prefix.scheme}://{prefix.netloc}" if absolute else ""
+        return f"GET {origin}{prefix.path}", "\r\n".join([" HTTP/1.1", *lines, "", ""])
+
+    async def _prepare(self, target: str) -> Reply | None:
+        """Let aiohttp prepare a request. Returns a reply only where aioresponses mocks aiohttp."""
+        try:
+            async with self._client.get(
+                build_url(self._prefix, target), allow_redirects=False, middlewares=(_capture,)
+            ) as response:
+                body = await read_body(response.content, self._max_body)
+                return Reply(response.status, response.headers, body)
+        except _PreparedRequest as prepared:
+            self._request = prepared.request
+            return None
+
+
+class _PreparedRequest(Exception):  # noqa: N818 - not an error: it carries a request out of aiohttp
+    def __init__(self, request: aiohttp.ClientRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+async def _capture(
+    request: aiohttp.ClientRequest, _: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Middleware that hands out the request that aiohttp has prepared, and sends nothing."""
+    raise _PreparedRequest(request)

@@ -1,0 +1,207 @@
+"""Sends one page request, once: builds its target, keeps its deadline, names its failure."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import zlib
+from typing import Literal, TypeAlias
+from urllib.parse import SplitResult, quote, urlsplit
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+from yarl import URL
+
+from tmapi_async import errors
+from tmapi_async.api.listings import PageRequest, endpoint_of
+from tmapi_async.api.replies import Reply
+
+from .credentials import check_base_url, check_token, warn_if_exposed
+from .deadlines import Deadlines
+from .http import UNTIMED, BodyTooLargeError, Connector, HttpTransport, TransportFactory
+from .http_client_session import ClientSessionTransport
+from .http_connections import ConnectionTransport, missing_parts
+from .sockets import make_socket
+
+Auth: TypeAlias = Literal["query", "header"]
+
+log = logging.getLogger("tmapi_async")
+
+_TRANSPORT_FAILURES = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    OSError,
+    ValueError,
+    EOFError,
+    zlib.error,
+    BodyTooLargeError,
+)
+
+
+class PageSender:
+    """Sends page requests, each of them once.
+
+    Args:
+        token: Token of the account.
+        base_url: Scheme, host and optional path prefix.
+        auth: Send the token as query field `apiToken` or as header `apikey`.
+        timeout: Seconds from when the gate is passed until the body is read.
+        max_body: Longest body accepted, in bytes, decompressed.
+        connector: Connector of the caller, who closes it; or None.
+        trust_env: Take proxies from the environment.
+        transport: Makes the HTTP transport; None takes the fastest that works with the installed
+            version of aiohttp.
+
+    Attributes:
+        host: Host and port, for messages.
+
+    Raises:
+        InvalidRequestError: Token or base URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str,
+        auth: Auth,
+        timeout: float,
+        max_body: int,
+        connector: Connector | None = None,
+        trust_env: bool = False,
+        transport: TransportFactory | None = None,
+    ) -> None:
+        check_token(token)
+        self.host = check_base_url(base_url)
+        self._prefix = _in_ascii(base_url.rstrip("/"))
+        self._suffix = f"&apiToken={quote(token, safe='')}" if auth == "query" else ""
+        self._headers = {"apikey": token} if auth == "header" else {}
+        self._timeout = timeout
+        self._max_body = max_body
+        self._connector = connector
+        self._trust_env = trust_env
+        self._factory = transport
+        self._transport: HttpTransport | None = None
+        self._deadlines: Deadlines | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True if requests can be sent."""
+        return self._transport is not None
+
+    async def open(self) -> None:
+        """Open the connection pool. Sends nothing."""
+        warn_if_exposed(self._prefix.geturl())
+        factory = self._factory or choose_transport()
+        self._deadlines = Deadlines(self._timeout, asyncio.get_running_loop())
+        # The gate limits the number of connections. A second limit below it would be measured as
+        # latency.
+        connector = self._connector or aiohttp.TCPConnector(limit=0, socket_factory=make_socket)
+        client = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=self._connector is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "tmapi-async", "Accept": "application/json", **self._headers},
+            timeout=UNTIMED,
+            trust_env=self._trust_env,
+        )
+        self._transport = factory(client, connector, self._prefix, self._max_body)
+
+    async def close(self) -> None:
+        """Close the connections; a connector of the caller's stays open."""
+        # First, so that no attempt uses a transport that is being closed.
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
+        if self._deadlines is not None:
+            self._deadlines.close()
+
+    async def send(self, request: PageRequest) -> Reply | errors.TransportError:
+        """Send one request, once, and read the whole reply.
+
+        Returns:
+            The reply, or the failure: failures are returned, not raised.
+
+        Raises:
+            ClosedError: The sender or the caller's connector is closed.
+        """
+        if self._transport is None or self._deadlines is None:
+            raise errors.ClosedError("the client is closed: use it inside `async with`")
+        if self._transport.connector_closed:
+            raise errors.ClosedError(
+                "the connector was closed while the client used it: close it after the client"
+            )
+        try:
+            with self._deadlines.begin():
+                return await self._transport.exchange(self._target(request))
+        except _TRANSPORT_FAILURES as error:
+            return self._transport_error(error)
+
+    def _target(self, request: PageRequest) -> str:
+        """Return path and query below the base URL, ready to be sent."""
+        listing = request.listing
+        endpoint = endpoint_of(listing)
+        page = f"&page={request.number}" if endpoint.paged else ""
+        return f"{endpoint.path}?{f'{listing.query}{page}{self._suffix}'.lstrip('&')}"
+
+    def _transport_error(self, error: Exception) -> errors.TransportError:
+        # Never str(error): aiohttp puts the URL, and so the token, into many of its messages.
+        name = type(error).__name__
+        if isinstance(error, BodyTooLargeError):
+            return errors.ReplyTooLargeError(f"more than {self._max_body} bytes")
+        if isinstance(error, TimeoutError):
+            return errors.DeadlineError(f"{self._timeout:g} s")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = getattr(error.certificate_error, "verify_message", "") or name
+            return errors.CertificateError(f"{self.host}: {reason}")
+        return errors.ConnectionFailedError(_describe(error, self.host))
+
+
+def choose_transport() -> TransportFactory:
+    """Return the fastest transport that works with the installed version of aiohttp."""
+    missing = missing_parts()
+    if not missing:
+        return ConnectionTransport
+    _warn_once(missing)
+    return ClientSessionTransport
+
+
+@functools.cache
+def _warn_once(missing: tuple[str, ...]) -> None:
+    log.warning(
+        "aiohttp %s lacks %s: requests go through aiohttp.ClientSession, which needs more CPU "
+        "time. Install the version of aiohttp that tmapi-async asks for to be faster",
+        aiohttp.__version__,
+        ", ".join(missing),
+    )
+
+
+def _in_ascii(base_url: str) -> SplitResult:
+    # A request line holds ASCII only, and `ConnectionTransport` does not quote, as aiohttp does.
+    try:
+        return urlsplit(str(URL(base_url)))
+    except ValueError:
+        raise errors.InvalidRequestError(
+            "the base URL has a bad host or port; a base URL looks like https://api.tmapi.top"
+        ) from None
+
+
+def _describe(error: Exception, host: str) -> str:
+    # If a proxy is at fault, the user must check the proxy and not the API's host.
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy {error.host}:{error.port}: {_reason(error.os_error)}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{host}: the proxy answered HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{host}: {_reason(error.os_error)}"
+    return f"{host}: {type(error).__name__}"
+
+
+def _reason(error: OSError) -> str:
+    # asyncio writes its own texts, with addresses in them. Failed name look-ups have negative
+    # numbers.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
