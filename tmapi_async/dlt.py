@@ -1,6 +1,6 @@
-"""A dlt source: what a journal holds, for any destination that dlt can load.
+"""dlt source: the items of a journal, for every destination that dlt can load.
 
-Needs the extra `dlt`:
+Install the extra `dlt`:
 
     pip install "tmapi-async[dlt]"
 """
@@ -20,54 +20,55 @@ from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.selection import Selection, read_chunks, resolve
 from tmapi_async.journal.reader import JournalReader
 
+__all__ = ["PRIMARY_KEY", "items", "journal"]
+
 PRIMARY_KEY = ("listing", "item_id")
 
 
 @dlt.source(name="tmapi")
 def journal(path: str | Path, selection: Selection | None = None) -> DltResource:
-    """The items of a journal as a dlt source with one resource, `items`.
+    """Return a dlt source with one resource, `items`: the items of a journal.
 
     Args:
-        path: The journal; it may be written meanwhile.
-        selection: What of it is wanted; the latest run if left out.
+        path: The journal; a harvest may be writing to it.
+        selection: The part of the journal to load; the latest run by default.
 
     Returns:
         The source.
 
     Raises:
-        JournalError: The journal cannot be read; raised when the source is extracted.
-        ExportRefusedError: Nothing like that is in it; raised then too.
+        JournalError: The journal cannot be read. Raised when dlt extracts the source.
+        ExportRefusedError: The journal has no such rows. Raised when dlt extracts the source.
     """
     return items(path, selection)
 
 
 def items(path: str | Path, selection: Selection | None = None) -> DltResource:
-    """The items of a journal as a dlt resource that yields Arrow tables.
+    """Return a dlt resource that yields the items of a journal as Arrow tables.
 
-    Rows are merged by (`listing`, `item_id`), the latest sighting staying; the column `run` says
-    which run a row comes from. With `write_disposition="append"` every sighting is kept. A
-    destination without merging (a file system) gets every sighting too: select unique items then.
+    Rows are merged by (`listing`, `item_id`): the latest sighting of an item stays, and the column
+    `run` contains its run. With `write_disposition="append"` every sighting is kept. A destination
+    that cannot merge (a file system) also receives every sighting; select unique items there.
 
     Args:
-        path: The journal; it may be written meanwhile.
-        selection: What of it is wanted; the latest run if left out.
+        path: The journal; a harvest may be writing to it.
+        selection: The part of the journal to load; the latest run by default.
 
     Returns:
-        The resource; its name and every hint can be changed as dlt allows.
+        The resource. Its name and hints can be changed by the means of dlt.
     """
-    wanted = selection or Selection()
-    found: DltResource = dlt.resource(
-        lambda: _tables(path, wanted),
+    resource: DltResource = dlt.resource(
+        lambda: _tables(path, selection or Selection()),
         name="items",
         primary_key=PRIMARY_KEY,
         write_disposition="merge",
         columns=_hints(),
     )
-    return found
+    return resource
 
 
 def _hints() -> Any:
-    # Of several sightings in one load dlt keeps the one that comes first in this order.
+    # If a load contains several sightings of an item, dlt keeps the first in this order.
     return {"fetched_at": {"dedup_sort": "desc"}, "extra": {"data_type": "text"}}
 
 

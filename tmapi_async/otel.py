@@ -1,7 +1,7 @@
-"""Spans and metrics by OpenTelemetry's API; needs `pip install "tmapi-async[otel]"`.
+"""OpenTelemetry spans and metrics. Install with `pip install "tmapi-async[otel]"`.
 
-Only the API is used: where they go is for the application to say, with whichever SDK it has. No
-name and no attribute holds a URL or the token.
+Only the API of OpenTelemetry is used: the application chooses the SDK and the exporters. No name
+and no attribute contains a URL or the token.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from tmapi_async.transport.observers import UNANSWERED, AttemptReport, Observer, PageReport
 
+__all__ = ["LATENCIES", "NAME", "OpenTelemetryObserver"]
+
 NAME = "tmapi_async"
 
 LATENCIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Advised bounds of the histogram of latencies, in seconds."""
+"""Advised bucket bounds of the latency histogram, in seconds."""
 
 
 class OpenTelemetryObserver(Observer):
-    """Makes a span for each page request and each attempt, and keeps count.
+    """Creates spans for page requests and attempts, and records metrics.
 
-    Spans are `tmapi.page` and, within it, `tmapi.attempt`; they are made when the page request is
-    over, with the times at which things happened, and belong to the span that was current where the
-    walk was begun.
+    A span `tmapi.page` contains a span `tmapi.attempt` for each attempt. All of them are created
+    when the page request is over, with the real times. Their parent is the span that was current
+    when the walk was started.
 
     Args:
-        tracer_provider: Where spans go; the global one if not given.
-        meter_provider: Where metrics go; the global one if not given.
+        tracer_provider: Receives the spans; the global provider by default.
+        meter_provider: Receives the metrics; the global provider by default.
     """
 
     def __init__(
@@ -37,39 +39,41 @@ class OpenTelemetryObserver(Observer):
     ) -> None:
         self._tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
         meter = metrics.get_meter(NAME, meter_provider=meter_provider)
-        self._attempts = meter.create_counter("tmapi.attempts", "{attempt}", "Attempts on the wire")
-        self._pages = meter.create_counter("tmapi.pages", "{page}", "Page requests that are over")
+        self._attempts = meter.create_counter("tmapi.attempts", "{attempt}", "Attempts sent")
+        self._pages = meter.create_counter("tmapi.pages", "{page}", "Finished page requests")
         self._items = meter.create_counter("tmapi.items", "{item}", "Items received")
         self._rejects = meter.create_counter("tmapi.rejects", "{row}", "Rows not decoded")
         self._latency = meter.create_histogram(
             "tmapi.attempt.duration",
             "s",
-            "From the gate until the body was read",
+            "Time from leaving the gate until the body was read",
             explicit_bucket_boundaries_advisory=LATENCIES,
         )
-        self._width = meter.create_gauge("tmapi.gate.width", "{slot}", "Slots open")
-        self._in_flight = meter.create_gauge("tmapi.gate.in_flight", "{slot}", "Slots taken")
+        self._width = meter.create_gauge("tmapi.gate.width", "{slot}", "Number of slots")
+        self._in_flight = meter.create_gauge(
+            "tmapi.gate.in_flight", "{slot}", "Number of slots in use"
+        )
 
     def on_attempt(self, attempt: AttemptReport) -> None:
-        """Count it."""
+        """Count an attempt."""
         endpoint = attempt.request.listing.endpoint
-        told = {"tmapi.endpoint": endpoint, "tmapi.outcome": attempt.outcome}
-        self._attempts.add(1, told)
-        self._latency.record(attempt.seconds, told)
+        attributes = {"tmapi.endpoint": endpoint, "tmapi.outcome": attempt.outcome}
+        self._attempts.add(1, attributes)
+        self._latency.record(attempt.seconds, attributes)
         self._width.set(attempt.width)
         self._in_flight.set(attempt.in_flight)
 
     def on_page(self, page: PageReport) -> None:
-        """Count it, and make its spans."""
-        told = {"tmapi.endpoint": page.request.listing.endpoint}
-        self._pages.add(1, {**told, "tmapi.outcome": page.outcome})
-        self._items.add(page.items, told)
-        self._rejects.add(page.rejects, told)
+        """Count a page request and create its spans."""
+        attributes = {"tmapi.endpoint": page.request.listing.endpoint}
+        self._pages.add(1, {**attributes, "tmapi.outcome": page.outcome})
+        self._items.add(page.items, attributes)
+        self._rejects.add(page.rejects, attributes)
         span = self._tracer.start_span(
             "tmapi.page",
             kind=SpanKind.INTERNAL,
             attributes={
-                **_where(page),
+                **_request_attributes(page),
                 "tmapi.outcome": page.outcome,
                 "tmapi.attempts": len(page.attempts),
                 "tmapi.items": page.items,
@@ -78,14 +82,14 @@ class OpenTelemetryObserver(Observer):
             start_time=page.began,
         )
         if span.is_recording():
-            inside = trace.set_span_in_context(span)
+            context = trace.set_span_in_context(span)
             for attempt in page.attempts:
-                self._attempt(attempt, inside)
+                self._add_attempt(attempt, context)
         _end(span, page)
 
-    def _attempt(self, attempt: AttemptReport, inside: Context) -> None:
+    def _add_attempt(self, attempt: AttemptReport, context: Context) -> None:
         attributes = {
-            **_where(attempt),
+            **_request_attributes(attempt),
             "tmapi.attempt": attempt.number,
             "tmapi.outcome": attempt.outcome,
         }
@@ -93,7 +97,7 @@ class OpenTelemetryObserver(Observer):
             attributes["http.response.status_code"] = attempt.status
         span = self._tracer.start_span(
             "tmapi.attempt",
-            inside,
+            context,
             kind=SpanKind.CLIENT,
             attributes=attributes,
             start_time=attempt.began,
@@ -101,7 +105,7 @@ class OpenTelemetryObserver(Observer):
         _end(span, attempt)
 
 
-def _where(report: AttemptReport | PageReport) -> dict[str, str | int]:
+def _request_attributes(report: AttemptReport | PageReport) -> dict[str, str | int]:
     listing = report.request.listing
     return {
         "tmapi.endpoint": listing.endpoint,

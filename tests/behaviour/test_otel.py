@@ -136,6 +136,7 @@ async def test_an_observer_does_not_go_to_workers(tmapi_sandboxes, telemetry):
     assert client(sandbox).portable
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_unasked():
     """Without the observer OpenTelemetry is not imported, by the client or the command line."""
     code = "import sys, tmapi_async.cli; print([m for m in sys.modules if 'opentel' in m])"

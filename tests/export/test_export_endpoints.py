@@ -199,8 +199,8 @@ def test_what_an_endpoint_does_not_tell_is_null(tmp_path: Path) -> None:
         tmp_path / "a.journal",
         {"shop/items/v2": [body([row(1, price="2", sale_info={"sale_quantity": 5})])]},
     )
-    (seller,) = gather(journal).goods.sellers
-    assert (seller.product_url, seller.company, seller.price, seller.sold) == (
+    (item,) = gather(journal).items.bestsellers
+    assert (item.product_url, item.company, item.price, item.sold) == (
         None,
         None,
         "2.00",
@@ -232,7 +232,7 @@ def test_an_export_is_of_one_endpoint(tmp_path: Path) -> None:
         assert export_journal(journal, [str(target)], Selection(endpoint=name)).rows == 1
         assert json.loads(target.read_bytes())["item_id"] == 2
     assert compare_runs(journal, endpoint="search").total.after == 1
-    assert gather(journal, endpoint="search").goods.items == 1
+    assert gather(journal, endpoint="search").items.distinct == 1
     assert export_journal(journal, [str(target)], Selection(cats=frozenset({7}))).rows == 1
     with pytest.raises(
         ExportRefusedError, match=r"run 2 of the journal has no listing of shop/items"
@@ -257,7 +257,7 @@ def test_a_report_tells_of_one_endpoint(tmp_path: Path) -> None:
     assert facts.reject_rows == []
     page = render(facts)
     assert "search/items. Run 1 of 1" in page
-    assert "1 listings of category/items, 1 listings of category/info" in page
+    assert "1 listing of category/items, 1 listing of category/info" in page
     facts = gather(journal, endpoint="category-v1")
     assert (facts.pages, [one.raw for one in facts.reject_rows]) == (2, ["null"])
 

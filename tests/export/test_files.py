@@ -162,6 +162,7 @@ export_journal(journal, [target], on_progress=die if when == "rows" else lambda 
 
 @pytest.mark.parametrize("when", ["rows", "before", "after"])
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path, name: str, when: str) -> None:
     """After `kill -9` there is the old file or the new one; the next export clears the rest."""
     target = tmp_path / "out" / name
@@ -300,6 +301,7 @@ def test_a_missing_extra_is_told_with_what_to_install(
     )
 
 
+@pytest.mark.slow
 def test_json_lines_need_no_extra(tmp_path: Path) -> None:
     """JSON lines are written where neither pyarrow, DuckDB nor psycopg can be imported."""
     journal = of_rows(tmp_path / "a.journal", row(1, sales_count="many", quantity_begin="2+"))

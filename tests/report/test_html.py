@@ -20,8 +20,8 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.journal.views import Tick
 from tmapi_async.report import gather, render, write_report
 from tmapi_async.report.charts import charts
-from tmapi_async.report.html import _link, _picture, verdict
-from tmapi_async.report.timeline import MOST_MOMENTS, timeline
+from tmapi_async.report.html import picture_url, product_link, verdict
+from tmapi_async.report.timeline import MAX_MOMENTS, timeline
 
 HOSTILE = [
     "<script>document.title='owned'</script>",
@@ -118,7 +118,7 @@ def test_figures_are_those_of_the_journal(journal):
     """Items, states, rejects and changes are what the journal holds."""
     facts = gather(journal)
     assert (facts.run, facts.runs, facts.states) == (2, 2, {"complete": 2})
-    assert facts.goods.items == len(HOSTILE)
+    assert facts.items.distinct == len(HOSTILE)
     assert facts.changes is not None
     assert facts.changes.total["gone"] == 1
     assert facts.changes.partial == 1  # the listing with the row that could not be read
@@ -128,7 +128,7 @@ def test_figures_are_those_of_the_journal(journal):
 
 def test_a_run_that_is_not_there_is_refused(journal):
     """Asking for run 9 names the runs that there are."""
-    with pytest.raises(InvalidRequestError, match="no run 9: its latest are 1, 2"):
+    with pytest.raises(InvalidRequestError, match="no run 9: its latest runs are 1, 2"):
         gather(journal, run=9)
 
 
@@ -163,13 +163,13 @@ def test_the_first_sentence_tells_how_sure_one_can_be(journal, states, word):
 )
 def test_pictures_come_over_https_or_not_at_all(url, shown):
     """The shapes that image URLs come in are mended; other schemes are left out."""
-    assert _picture(url) == shown
+    assert picture_url(url) == shown
 
 
 def test_only_web_addresses_become_links():
     """A product URL of another scheme is not followed."""
-    assert _link("https://detail.1688.com/offer/1.html")
-    assert _link("javascript:alert(1)") is None
+    assert product_link("https://detail.1688.com/offer/1.html")
+    assert product_link("javascript:alert(1)") is None
 
 
 def test_a_long_harvest_is_drawn_with_bounded_points():
@@ -178,12 +178,13 @@ def test_a_long_harvest_is_drawn_with_bounded_points():
         Tick(n, 10 * n, 0, 0, 9 * n, 180 * n, 8, {"200": 9 * n, "503": n}) for n in range(1, 7201)
     ]
     moments = timeline([(1000.0, ticks)])
-    assert len(moments) <= MOST_MOMENTS + 1
+    assert len(moments) <= MAX_MOMENTS + 1
     assert sum(moment.refused for moment in moments) == 7200
     assert moments[-1].at == (1000 + 7200) * 1000
     assert {moment.pages for moment in moments} == {9.0}
 
 
+@pytest.mark.slow
 def test_in_a_browser_nothing_fails_nothing_is_asked_for_and_nothing_comes_alive(journal, tmp_path):
     """In Chromium the charts are drawn, the console is empty and no request leaves the page."""
     browser.needed()
@@ -197,6 +198,7 @@ def test_in_a_browser_nothing_fails_nothing_is_asked_for_and_nothing_comes_alive
     assert drawn == list(charts(gather(journal)))
 
 
+@pytest.mark.slow
 def test_the_browser_test_would_notice(tmp_path):
     """A page that runs a stranger's script and asks for a picture is caught by the same means."""
     browser.needed()

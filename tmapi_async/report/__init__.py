@@ -1,4 +1,4 @@
-"""From a journal to one self-contained page that people look at."""
+"""Report of a harvest: one self-contained HTML page from a journal."""
 
 from __future__ import annotations
 

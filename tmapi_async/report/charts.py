@@ -1,7 +1,7 @@
-"""Facts as charts: options for Apache ECharts, as plain data. Pure.
+"""Charts of a report: options for Apache ECharts, as plain data. Pure.
 
-Colours are left out: the page gives them, for light and for dark. No text of a stranger goes into
-a chart, only category IDs, identities of listings as they were asked for, codes and numbers.
+The page adds the colours, for light and dark. No text from the API goes into a chart, only
+category IDs, identities of requested listings, codes and numbers.
 """
 
 from __future__ import annotations
@@ -9,34 +9,37 @@ from __future__ import annotations
 from typing import Any
 
 from .facts import ReportFacts
-from .shares import PriceHistogram
+from .item_statistics import PriceQuantiles
 from .timeline import Moment
 
 Option = dict[str, Any]
 
-_ROW = 26  # pixels for one category
-_BESIDE = 90
-_LABEL = 84  # pixels for a category's ID
-_LONG_LABEL = 180  # for what was asked of a listing; what is longer is cut
+_ROW_HEIGHT = 26  # pixels for one category
+_FRAME_HEIGHT = 90
+_DEFAULT_HEIGHT = 300
+_LABEL_WIDTH = 84  # pixels for the ID of a category
+_LONG_LABEL_WIDTH = 180  # for the parameters of a listing; longer labels are cut
 _FAINT = {"opacity": 0.15}
 
 
 def charts(facts: ReportFacts) -> dict[str, Option]:
-    """Every chart of a report that has something to show, by its name on the page."""
-    found: dict[str, Option] = {}
+    """Return the charts of a report that have data, by their names on the page."""
+    options: dict[str, Option] = {}
     if len(facts.timeline) > 1:
-        found["speed"] = _speed(facts.timeline)
-        found["codes"] = _codes(facts.timeline)
-    if facts.goods.prices:
-        found["prices"] = _prices(facts.goods.prices)
-    if facts.goods.rated:
-        found["rates"] = _rates(facts.goods.rates)
-    return found
+        options["speed"] = _speed(facts.timeline)
+        options["codes"] = _codes(facts.timeline)
+    if facts.items.prices:
+        options["prices"] = _prices(facts.items.prices)
+    if facts.items.rated:
+        options["rates"] = _rates(facts.items.rates)
+    return options
 
 
 def height(facts: ReportFacts, name: str) -> int:
-    """How tall a chart is, in pixels."""
-    return _BESIDE + _ROW * len(facts.goods.prices) if name == "prices" else 300
+    """Return the height of a chart in pixels."""
+    if name == "prices":
+        return _FRAME_HEIGHT + _ROW_HEIGHT * len(facts.items.prices)
+    return _DEFAULT_HEIGHT
 
 
 def _over_time(series: list[Option], axes: list[Option]) -> Option:
@@ -58,7 +61,7 @@ def _line(name: str, points: list[list[Any]], **more: Any) -> Option:
 def _speed(moments: list[Moment]) -> Option:
     return _over_time(
         [
-            _line("pages a second", [[m.at, m.pages] for m in moments], areaStyle=_FAINT),
+            _line("pages per second", [[m.at, m.pages] for m in moments], areaStyle=_FAINT),
             _line("gate width", [[m.at, m.width] for m in moments], step="end", yAxisIndex=1),
         ],
         [
@@ -80,18 +83,21 @@ def _codes(moments: list[Moment]) -> Option:
         for code in codes
     ]
     refused = _line(
-        "refused (503, 429), in all", _summed(moments), yAxisIndex=1, lineStyle={"type": "dashed"}
+        "refused (503, 429), total",
+        _running_total(moments),
+        yAxisIndex=1,
+        lineStyle={"type": "dashed"},
     )
     return _over_time(
         [*series, refused],
         [
-            {"type": "value", "name": "a second"},
-            {"type": "value", "name": "in all", "splitLine": {"show": False}, "minInterval": 1},
+            {"type": "value", "name": "per second"},
+            {"type": "value", "name": "total", "splitLine": {"show": False}, "minInterval": 1},
         ],
     )
 
 
-def _summed(moments: list[Moment]) -> list[list[int]]:
+def _running_total(moments: list[Moment]) -> list[list[int]]:
     points, total = [], 0
     for moment in moments:
         total += moment.refused
@@ -99,40 +105,41 @@ def _summed(moments: list[Moment]) -> list[list[int]]:
     return points
 
 
-def _prices(prices: list[PriceHistogram]) -> Option:
-    """Boxes from the 25th to the 75th percentile, whiskers from the 5th to the 95th."""
-    least = min((mark for p in prices for mark in p.quantiles if mark > 0), default=0.01)
+def _prices(prices: list[PriceQuantiles]) -> Option:
+    """Draw boxes from the 25th to the 75th percentile, and lines from the 5th to the 95th."""
+    lowest = min((value for p in prices for value in p.quantiles if value > 0), default=0.01)
     names = [p.group.partition("?")[2] or p.group for p in prices]
-    label = _LABEL if all(map(str.isdigit, names)) else _LONG_LABEL
+    label_width = _LABEL_WIDTH if all(map(str.isdigit, names)) else _LONG_LABEL_WIDTH
     return {
-        "grid": {"left": label + 12, "right": 24, "top": 10, "bottom": 50},
+        "grid": {"left": label_width + 12, "right": 24, "top": 10, "bottom": 50},
         "tooltip": {"trigger": "item"},
-        # A logarithm has no place for 0.
+        # A logarithmic axis cannot show 0.
         "xAxis": {
             "type": "log",
             "name": "yuan",
             "nameLocation": "middle",
             "nameGap": 30,
-            "min": _floor(least),
+            "min": _power_of_ten(lowest),
         },
         "yAxis": {
             "type": "category",
             "inverse": True,
             "data": names,
-            "axisLabel": {"width": label, "overflow": "truncate"},
+            "axisLabel": {"width": label_width, "overflow": "truncate"},
         },
         "series": [
             {
                 "type": "boxplot",
                 "name": "price",
                 "itemStyle": {"color": "transparent", "borderWidth": 1.5},
-                "data": [[max(mark, least) for mark in p.quantiles] for p in prices],
+                "data": [[max(value, lowest) for value in p.quantiles] for p in prices],
             }
         ],
     }
 
 
-def _floor(value: float) -> float:
+def _power_of_ten(value: float) -> float:
+    """Return the largest power of ten that is not above the value, at least 0.001."""
     power = 0.001
     while power * 10 <= value:
         power *= 10
@@ -146,7 +153,7 @@ def _rates(rates: list[int]) -> Option:
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "category",
-            "name": "buyers who came back, %",
+            "name": "repurchase rate, %",
             "nameLocation": "middle",
             "nameGap": 30,
             "data": [f"{n * step}-{(n + 1) * step}" for n in range(len(rates))],

@@ -1,4 +1,4 @@
-"""What a report tells, aggregated from a journal: its size does not grow with the items."""
+"""Facts of a report, aggregated from a journal. Their size does not grow with the items."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from typing import Any
 
 import msgspec
 
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
+from tmapi_async.export.changes.comparison import compare_runs, largest_changes
+from tmapi_async.export.changes.diff import KINDS
 from tmapi_async.export.selection import Selection, resolve
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.views import RunInfo
+from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
-from .shares import Goods, goods
+from .item_statistics import ItemStatistics, item_statistics
 from .timeline import Moment, timeline
 
-MOST_LISTINGS = 200
-MOST_REJECTS = 50
-MOST_CHANGES = 15
-_LONGEST_REJECT = 300
+MAX_LISTINGS = 200
+MAX_REJECTS = 50
+MAX_CHANGES = 15
+_MAX_REJECT_CHARACTERS = 300
 
 
 class ListingFact(msgspec.Struct, frozen=True):
     """One listing of the run.
 
     Attributes:
-        listing: Its identity.
+        listing: Identity of the listing.
         state: "complete", "capped", "failed" or "stopped".
-        pages: Pages held.
-        items: Items on them.
-        unique: Distinct items, or None where that is not known.
+        pages: Pages in the journal.
+        items: Items on these pages.
+        unique: Distinct items, or None if the number is not known.
         rejects: Rows that could not be decoded.
-        error: What failed it, or None.
+        error: The error of a failed listing, or None.
     """
 
     listing: str
@@ -47,7 +50,7 @@ class ListingFact(msgspec.Struct, frozen=True):
 
 
 class RejectFact(msgspec.Struct, frozen=True):
-    """A row that could not be decoded, cut to a length that can be shown."""
+    """A row that could not be decoded, cut to a readable length."""
 
     listing: str
     page: int
@@ -57,13 +60,13 @@ class RejectFact(msgspec.Struct, frozen=True):
 
 
 class ChangeFacts(msgspec.Struct, frozen=True):
-    """What changed since the run before.
+    """Changes since the previous run.
 
     Attributes:
-        before: Number of that run.
-        total: Kind of change to how many items.
-        largest: Kind of change to its largest, as rows of `CHANGE`.
-        partial: Listings that not both runs walked to their end.
+        before: Number of the previous run.
+        total: Kind of change -> number of items.
+        largest: Kind of change -> the largest changes, as rows of `CHANGE`.
+        partial: Listings that at least one of the two runs did not read completely.
     """
 
     before: int
@@ -73,30 +76,27 @@ class ChangeFacts(msgspec.Struct, frozen=True):
 
 
 class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a report shows.
+    """Contents of a report.
 
     Attributes:
-        endpoint: Name of the endpoint whose listings and items are told of.
-        others: Name of each other endpoint of the run to how many listings it has.
+        endpoint: Name of the endpoint whose listings and items are reported.
+        others: Name of each other endpoint of the run -> number of its listings.
         run: Number of the run.
-        runs: How many runs the journal holds.
-        began: When it began, UTC.
-        ended: When its last listing ended, or None.
-        made: When these facts were gathered.
-        states: State to how many of its listings are in it.
-        pages: Pages held of the run.
+        runs: Number of runs in the journal.
+        began: Start of the run, UTC.
+        ended: End of its last listing, or None.
+        made: Time when the facts were gathered.
+        states: State -> number of listings in this state.
+        pages: Pages of the run in the journal.
         rejects: Rows of the run that could not be decoded.
-        listings: The listings that need a look first, then the largest; at most 200.
-        left_out: How many listings are not among them.
-        requests: Attempts of every start of the run.
-        retries: Attempts beyond the first of their page.
-        wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
-        starts: How many processes worked on it.
-        stopped_by: What stopped them, where something did.
-        timeline: What was counted over time.
-        goods: Prices, sellers and rates of the items.
-        changes: What changed since the run before, or None.
+        listings: Incomplete listings first, then the largest; at most 200.
+        left_out: Number of listings that are not in `listings`.
+        counts: Requests of every start of the run, summed.
+        starts: Number of starts of the run.
+        stopped_by: Reason why a start was stopped, for each stopped start.
+        timeline: Rates over time.
+        items: Prices, best-selling items and repurchase rates.
+        changes: Changes since the previous run, or None.
         reject_rows: Some of the rejects.
     """
 
@@ -112,48 +112,44 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     rejects: int
     listings: list[ListingFact]
     left_out: int
-    requests: int
-    retries: int
-    wasted: int
-    codes: dict[str, int]
+    counts: RequestCounts
     starts: int
     stopped_by: list[str]
     timeline: list[Moment]
-    goods: Goods
+    items: ItemStatistics
     changes: ChangeFacts | None
     reject_rows: list[RejectFact]
 
     @property
-    def sure(self) -> bool:
-        """Whether every listing was walked to the end that the server told."""
+    def complete(self) -> bool:
+        """True if every listing was walked to the end that the server reported."""
         return set(self.states) <= {"complete"}
 
 
 def gather(
     journal: str | Path, *, run: int | None = None, endpoint: str | None = None
 ) -> ReportFacts:
-    """Gather what a report tells.
+    """Gather the facts of a report.
 
     Args:
-        journal: The journal's file; it may be written meanwhile.
+        journal: File of the journal; a harvest may be writing to it.
         run: Number of the run; None for the latest.
-        endpoint: Short or full name of the endpoint whose items are told of; None for the only one.
+        endpoint: Short or full name of the endpoint to report; None if there is only one.
 
     Raises:
         JournalError: The journal cannot be read.
-        InvalidRequestError: It has no such run, or rows of several endpoints of which none was
-            chosen.
+        InvalidRequestError: The journal has no such run, or rows of several endpoints and no
+            endpoint was chosen.
     """
     with JournalReader(journal) as reader:
         runs = reader.runs()
         chosen = _chosen(reader, runs, run)
         scope = resolve(reader, Selection(run=chosen.id, endpoint=endpoint))
-        of = scope.endpoint.name
+        name = scope.endpoint.name
         starts = [start for start in reader.starts() if start.run == chosen.id]
-        listings = _Listings(reader, chosen.id, of)
-        totals = [start.totals for start in starts if start.totals]
+        listings = _ListingFacts(reader, chosen.id, name)
         return ReportFacts(
-            endpoint=of,
+            endpoint=name,
             others=listings.others,
             run=chosen.id,
             runs=len(runs),
@@ -165,82 +161,82 @@ def gather(
             rejects=listings.rejects,
             listings=listings.shown(),
             left_out=listings.left_out,
-            requests=sum(total.requests for total in totals),
-            retries=sum(total.retries for total in totals),
-            wasted=sum(total.wasted for total in totals),
-            codes=_summed([total.codes for total in totals]),
+            counts=_counts(starts),
             starts=len(starts),
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
-            goods=goods(reader, scope),
-            changes=_changes(journal, runs, chosen, of),
-            reject_rows=list(islice(_rejects(reader, chosen.id, of), MOST_REJECTS)),
+            items=item_statistics(reader, scope),
+            changes=_changes(journal, runs, chosen, name),
+            reject_rows=list(islice(_rejects(reader, chosen.id, name), MAX_REJECTS)),
         )
 
 
 def _chosen(reader: JournalReader, runs: list[RunInfo], run: int | None) -> RunInfo:
-    for one in runs:
-        if one.id == (run or runs[-1].id):
-            return one
-    held = ", ".join(str(one.id) for one in runs[-10:]) or "none"
-    wanted = "no run yet" if run is None else f"no run {run}"
-    raise InvalidRequestError(f"{reader.path} has {wanted}: its latest are {held}")
+    for info in runs:
+        if info.id == (run or runs[-1].id):
+            return info
+    if not runs:
+        raise InvalidRequestError(f"{reader.path} has no run yet")
+    latest = ", ".join(str(info.id) for info in runs[-10:])
+    raise InvalidRequestError(f"{reader.path} has no run {run}: its latest runs are {latest}")
 
 
 def _time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in counts:
-        for code, number in one.items():
-            found[code] = found.get(code, 0) + number
-    return dict(sorted(found.items()))
+def _counts(starts: list[StartInfo]) -> RequestCounts:
+    totals = [start.totals for start in starts if start.totals]
+    return RequestCounts.total(
+        RequestCounts(tick.requests, tick.retries, tick.wasted, tick.codes) for tick in totals
+    )
 
 
-class _Listings:
-    """The listings that a run has of an endpoint: sums, and those worth showing. Bounded memory."""
+class _ListingFacts:
+    """Sums over the listings of a run and an endpoint, and the listings to show. Bounded memory."""
 
     def __init__(self, reader: JournalReader, run: int, endpoint: str) -> None:
         self.others: dict[str, int] = {}
         self.states: dict[str, int] = {}
         self.pages = self.rejects = self._count = 0
-        self._shown: list[ListingFact] = []
+        self._candidates: list[ListingFact] = []
         for visit in reader.listings(run):
             name = visit.listing.endpoint
-            if name != endpoint:
+            if name == endpoint:
+                self._add(visit)
+            else:
                 self.others[name] = self.others.get(name, 0) + 1
-                continue
-            state = "stopped" if visit.state == "open" else visit.state
-            self.states[state] = self.states.get(state, 0) + 1
-            self.pages += visit.pages
-            self.rejects += visit.rejects
-            self._count += 1
-            self._shown.append(
-                ListingFact(
-                    visit.listing.identity,
-                    state,
-                    visit.pages,
-                    visit.items,
-                    visit.unique_items,
-                    visit.rejects,
-                    visit.error,
-                )
+
+    def _add(self, visit: VisitInfo) -> None:
+        state = "stopped" if visit.state == "open" else visit.state
+        self.states[state] = self.states.get(state, 0) + 1
+        self.pages += visit.pages
+        self.rejects += visit.rejects
+        self._count += 1
+        self._candidates.append(
+            ListingFact(
+                visit.listing.identity,
+                state,
+                visit.pages,
+                visit.items,
+                visit.unique_items,
+                visit.rejects,
+                visit.error,
             )
-            if len(self._shown) > 4 * MOST_LISTINGS:
-                self._shown = self.shown()
+        )
+        if len(self._candidates) > 4 * MAX_LISTINGS:
+            self._candidates = self.shown()
 
     def shown(self) -> list[ListingFact]:
-        """What needs a look first, then the largest."""
+        """Return incomplete listings first, then the largest."""
         order = {"failed": 0, "stopped": 1, "capped": 2, "complete": 3}
-        ranked = sorted(self._shown, key=lambda fact: (order[fact.state], -fact.items))
-        return ranked[:MOST_LISTINGS]
+        ranked = sorted(self._candidates, key=lambda fact: (order[fact.state], -fact.items))
+        return ranked[:MAX_LISTINGS]
 
     @property
     def left_out(self) -> int:
-        """How many are not shown."""
-        return max(0, self._count - MOST_LISTINGS)
+        """Number of listings that are not shown."""
+        return max(0, self._count - MAX_LISTINGS)
 
 
 def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectFact]:
@@ -248,30 +244,27 @@ def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectF
         if reject.listing.endpoint != endpoint:
             continue
         raw = reject.raw.decode("utf-8", "replace")
-        cut = raw if len(raw) <= _LONGEST_REJECT else raw[:_LONGEST_REJECT] + "..."
+        shown = raw if len(raw) <= _MAX_REJECT_CHARACTERS else raw[:_MAX_REJECT_CHARACTERS] + "..."
         yield RejectFact(
-            reject.listing.identity, reject.number, reject.position, reject.reason, cut
+            reject.listing.identity, reject.number, reject.position, reject.reason, shown
         )
 
 
 def _changes(
     journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str
 ) -> ChangeFacts | None:
-    from tmapi_async.export.changes.comparison import compare_runs, largest_changes  # noqa: PLC0415 - as above
-    from tmapi_async.export.changes.diff import KINDS  # noqa: PLC0415 - only where there are two runs
-
-    if not any(one.id < run.id for one in runs):
+    if not any(info.id < run.id for info in runs):
         return None
     try:
-        found = compare_runs(journal, after=run.id, endpoint=endpoint)
+        comparison = compare_runs(journal, after=run.id, endpoint=endpoint)
     except ExportRefusedError:
         return None
     return ChangeFacts(
-        before=found.before.id,
-        total={kind: getattr(found.total, kind) for kind in KINDS},
+        before=comparison.before.id,
+        total={kind: getattr(comparison.total, kind) for kind in KINDS},
         largest={
-            kind: largest_changes(found.changes, kind, MOST_CHANGES)
+            kind: largest_changes(comparison.changes, kind, MAX_CHANGES)
             for kind in ("dearer", "cheaper", "sales")
         },
-        partial=found.partial,
+        partial=comparison.partial,
     )

@@ -1,7 +1,8 @@
-"""Facts as one HTML file that opens from disk, asks nobody for anything and runs nothing of others.
+"""Report page: one HTML file that opens from disk, sends no request and runs only its own scripts.
 
-Titles come from strangers. They reach the page only through Jinja's autoescape, never a chart and
-never a script; the policy in the page names its own scripts by digest and no other.
+Titles come from sellers and are not trusted. They reach the page only through Jinja's autoescape,
+never in a chart or a script. The content security policy of the page allows only the two scripts
+of the page, by their digests.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from .facts import ReportFacts, gather
 _ASSETS = files("tmapi_async.report") / "assets"
 
 TITLES = {
-    "speed": "Pages a second and gate width",
-    "codes": "Failures a second, by code",
+    "speed": "Pages per second and gate width",
+    "codes": "Failures per second, by code",
     "prices": "Prices by category",
-    "rates": "Items by repurchase rate, of the item or else of its shop",
+    "rates": "Items by repurchase rate (of the item, or of its shop if the item has none)",
 }
 
 
@@ -40,19 +41,22 @@ def write_report(
     run: int | None = None,
     endpoint: str | None = None,
 ) -> int:
-    """Write a report of a run to a file, whole or not at all; returns its size in bytes.
+    """Write a report of a run. The file appears complete or not at all.
 
     Args:
-        journal: The journal's file.
+        journal: File of the journal.
         output: The HTML file.
         run: Number of the run; None for the latest.
-        endpoint: Short or full name of the endpoint whose items are told of; None for the only one.
+        endpoint: Short or full name of the endpoint to report; None if there is only one.
+
+    Returns:
+        Size of the file in bytes.
 
     Raises:
         JournalError: The journal cannot be read.
-        InvalidRequestError: It has no such run, or rows of several endpoints of which none was
-            chosen.
-        OSError: The file cannot be written; what was there before still is.
+        InvalidRequestError: The journal has no such run, or rows of several endpoints and no
+            endpoint was chosen.
+        OSError: The file cannot be written; a previous file is unchanged.
     """
     page = render(gather(journal, run=run, endpoint=endpoint)).encode()
     atomic_file = AtomicFile(Path(output).expanduser())
@@ -64,13 +68,13 @@ def write_report(
 
 
 def render(facts: ReportFacts) -> str:
-    """The report as HTML."""
+    """Return the report as HTML."""
     options = charts(facts)
     scripts = [_asset("echarts.min.js"), _asset("report.js")]
     page: str = _template().render(
         facts=facts,
         charts={name: (TITLES[name], height(facts, name)) for name in options},
-        options=Markup(_for_script(options)),  # noqa: S704 - no `<` is left in it
+        options=Markup(_for_script(options)),  # noqa: S704 - contains no `<`
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
         policy=_policy(scripts),
         style=Markup(_asset("report.css")),  # noqa: S704 - our own file
@@ -80,7 +84,11 @@ def render(facts: ReportFacts) -> str:
 
 
 def verdict(facts: ReportFacts) -> tuple[str, str]:
-    """How sure one can be of what was harvested: a word for the colour, and a sentence."""
+    """Judge whether the harvest is complete.
+
+    Returns:
+        A word for the colour ("good", "fair" or "bad"), and a sentence.
+    """
     total = sum(facts.states.values())
     missing = facts.states.get("failed", 0) + facts.states.get("stopped", 0)
     capped = facts.states.get("capped", 0)
@@ -89,18 +97,28 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
     if missing:
         return (
             "bad",
-            f"Not all there is: {missing:,} of {total:,} listings are not walked to their end.",
+            f"Incomplete: {_share(missing, total)} not walked to the end.",
         )
     if capped:
         return "fair", (
-            f"All that the API shows: {capped:,} of {total:,} listings end exactly at a ceiling, "
-            "so there may be more behind it."
+            f"Everything that the API shows: {_share(capped, total)} cut off exactly at a "
+            "ceiling of the API, so more items may exist."
         )
-    return "good", f"Complete: all {total:,} listings were walked to the end that the server told."
+    return "good", f"Complete: {_share(total, total)} walked to the end that the server reported."
+
+
+def _share(number: int, total: int) -> str:
+    """Return for example "2 of 3 listings were"."""
+    return f"{number:,} of {plural(total, 'listing')} {'was' if number == 1 else 'were'}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, for example "1 page" or "1,200 pages"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _for_script(value: Any) -> str:
-    """JSON that is data wherever it stands in HTML: it can neither end its element nor a line."""
+    """Return JSON that is safe in an HTML element: it cannot end the element or a line."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -132,19 +150,20 @@ def _template() -> Any:
     )
     environment.filters["number"] = lambda value: "" if value is None else f"{value:,}"
     environment.filters["money"] = lambda value: "" if value is None else format_amount(value)
-    environment.filters["picture"] = _picture
-    environment.filters["link"] = _link
+    environment.filters["plural"] = plural
+    environment.filters["picture"] = picture_url
+    environment.filters["link"] = product_link
     return environment.get_template("report.html")
 
 
-def _picture(url: str | None) -> str | None:
-    """The address of a picture, where it is one that https can fetch; `https:////` is seen."""
+def picture_url(url: str | None) -> str | None:
+    """Return the https address of a picture, or None. The API also sends `https:////`."""
     if not url:
         return None
     _, _, rest = url.rpartition("//")
     return f"https://{rest}" if rest and url.startswith(("https://", "http://", "//")) else None
 
 
-def _link(url: str | None) -> str | None:
-    """The address of a product page; nothing else may be followed from a report."""
+def product_link(url: str | None) -> str | None:
+    """Return the address of a product page, or None if the scheme is not http or https."""
     return url if url and url.startswith(("https://", "http://")) else None

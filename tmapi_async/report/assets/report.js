@@ -2,14 +2,14 @@
 (function () {
   var options = JSON.parse(document.getElementById("charts").textContent);
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
-  var drawn = [];
+  var charts = [];
 
   function draw(light) {
-    drawn.forEach(function (chart) { chart.dispose(); });
-    drawn = Object.keys(options).map(function (name) {
-      var place = document.getElementById("chart-" + name);
+    charts.forEach(function (chart) { chart.dispose(); });
+    charts = Object.keys(options).map(function (name) {
+      var element = document.getElementById("chart-" + name);
       // SVG is sharp in print and on every screen.
-      var chart = echarts.init(place, light ? null : "dark", { renderer: "svg" });
+      var chart = echarts.init(element, light ? null : "dark", { renderer: "svg" });
       var motion = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
       chart.setOption({
         backgroundColor: "transparent",
@@ -27,7 +27,7 @@
   draw(!dark.matches);
   dark.addEventListener("change", function () { draw(!dark.matches); });
   window.addEventListener("resize", function () {
-    drawn.forEach(function (chart) { chart.resize(); });
+    charts.forEach(function (chart) { chart.resize(); });
   });
   window.addEventListener("beforeprint", function () { draw(true); });
   window.addEventListener("afterprint", function () { draw(!dark.matches); });
