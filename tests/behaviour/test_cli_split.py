@@ -78,7 +78,7 @@ REFUSED = [
     (["7", "--split", "--ceiling", "0"], "--ceiling must be at least 1"),
     (["7", "--split", "--max-pages", "3"], "leave out --max-pages"),
     (["--shop", "b2b-1", "--endpoint", "shop", "--split"], "has no ceiling"),
-    (["--keyword", "x", "--endpoint", "global-search", "--split"], "tells no total"),
+    (["--keyword", "x", "--endpoint", "global-search", "--split"], "sends no total"),
 ]
 
 

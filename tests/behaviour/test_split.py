@@ -195,6 +195,6 @@ async def test_what_cannot_be_divided_is_refused(tmapi_sandbox, options, told):
             api.category_items_v2(7, **{"split": True} | options)
         with pytest.raises(InvalidRequestError, match="has no ceiling"):
             api.shop_items("b2b-7", split=True)
-        with pytest.raises(InvalidRequestError, match="tells no total"):
+        with pytest.raises(InvalidRequestError, match="sends no total"):
             api.global_search_items("x", split=True)
     assert tmapi_sandbox.stats.requests == 0

@@ -26,7 +26,7 @@ from tmapi_async.api.listings import (
     unknown_parameter,
 )
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
-from tmapi_async.crawl.splitting import divisible
+from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import Split, read_split
 from tmapi_async.errors import InvalidRequestError, MalformedReplyError
 
@@ -392,4 +392,4 @@ class EndpointMethods(ABC):
 
 
 def _divided(listing: Callable[[Any], Listing]) -> Callable[[Any], Listing]:
-    return lambda value: divisible(listing(value))
+    return lambda value: splittable_listing(listing(value))

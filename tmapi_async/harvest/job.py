@@ -17,7 +17,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead, check_whole
 from tmapi_async.crawl.loop_guard import GuardPolicy
-from tmapi_async.crawl.splitting import Divisible
+from tmapi_async.crawl.splitting import SplittableListings
 from tmapi_async.crawl.splitting.driver import Split, read_split
 from tmapi_async.errors import (
     AuthenticationError,
@@ -111,7 +111,7 @@ class Harvest:
                 raise InvalidRequestError("split walks all of a listing: leave out max_pages")
             if cluster is not None or len(clients) > 1:
                 raise InvalidRequestError("split needs one account in this process")
-            self._listings = Divisible(listings)
+            self._listings = SplittableListings(listings)
         self._path = journal
         self._refresh = refresh
         self._max_pages = max_pages

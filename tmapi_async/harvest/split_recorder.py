@@ -18,7 +18,8 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting import Observation, Reconciliation
-from tmapi_async.crawl.splitting.driver import Split, SplitDriver, StoredPart
+from tmapi_async.crawl.splitting.driver import Split, SplitDriver
+from tmapi_async.crawl.splitting.part_store import StoredPart
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.journal.records import NOTHING, State, Totals, Visit
 from tmapi_async.journal.resume import decode_page

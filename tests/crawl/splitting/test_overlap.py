@@ -1,4 +1,4 @@
-"""Two walks of one price in opposite orders: what is proven where they meet, and what is not."""
+"""Overlaps of two walks of one price in opposite orders: exact ones are proofs, others are not."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SIZE = 20
 
 
 def pages(rows: Sequence[int], size: int = SIZE) -> list[list[int]]:
-    """Rows as pages."""
+    """Cut rows into pages."""
     return [list(rows[n : n + size]) for n in range(0, len(rows), size)]
 
 
 def with_adverts(walk: list[list[int]], adverts: Sequence[int]) -> list[list[int]]:
-    """A walk of which each page shows adverts in addition."""
+    """Return a walk with the same adverts on each page, in addition to its rows."""
     return [[*adverts, *page] for page in walk]
 
 
-class Restless:
-    """An order in which rows move between the answers."""
+class ShiftingOrder:
+    """An order whose rows move between the answers."""
 
     def __init__(self, count: int, ceiling: int, chance: random.Random, moves: float) -> None:
         self.rows = list(range(count))
@@ -34,7 +34,7 @@ class Restless:
         self._moves = moves
 
     def walks(self) -> tuple[list[list[int]], list[list[int]]]:
-        """Both orders, page by page by turns; rows move after each."""
+        """Return both orders, read page by page in turn; rows move after each page."""
         up: list[list[int]] = []
         down: list[list[int]] = []
         for start in range(0, min(self.ceiling, len(self.rows)), SIZE):
@@ -50,13 +50,15 @@ class Restless:
 
 
 @given(count=st.integers(1, 300), ceiling=st.integers(20, 200))
-def test_what_stands_still_meets_exactly_or_not_at_all(count: int, ceiling: int) -> None:
-    """They meet if a page is in both, and then tell how many rows there are."""
+def test_walks_over_rows_that_stand_still_overlap_exactly_or_not_at_all(
+    count: int, ceiling: int
+) -> None:
+    """The walks overlap if they share a page, and then give the number of rows."""
     rows = list(range(count))
     up, down = pages(rows[:ceiling]), pages(rows[::-1][:ceiling])
     shared = 2 * min(count, ceiling) - count
-    met = Overlap(count, exact=True) if shared >= SIZE else None
-    assert find_overlap(up, down, SIZE) == met
+    expected = Overlap(count, exact=True) if shared >= SIZE else None
+    assert find_overlap(up, down, SIZE) == expected
 
 
 @given(
@@ -64,17 +66,17 @@ def test_what_stands_still_meets_exactly_or_not_at_all(count: int, ceiling: int)
     ceiling=st.integers(20, 200),
     adverts=st.lists(st.integers(0, 29), min_size=1, max_size=3, unique=True),
 )
-def test_adverts_do_not_hide_that_they_meet(count: int, ceiling: int, adverts: list[int]) -> None:
-    """Rows of the price that stand on every page in addition are told from the pages' own."""
+def test_adverts_do_not_hide_an_overlap(count: int, ceiling: int, adverts: list[int]) -> None:
+    """Adverts of the same price, repeated on every page, are told from the pages' own rows."""
     rows = list(range(count))
     up = with_adverts(pages(rows[:ceiling]), adverts)
     down = with_adverts(pages(rows[::-1][:ceiling]), adverts)
-    met = find_overlap(up, down, SIZE)
-    if met is not None and met.exact:
-        assert met.rows == count
+    overlap = find_overlap(up, down, SIZE)
+    if overlap is not None and overlap.exact:
+        assert overlap.rows == count
     if len(up) > 2 and 2 * min(count, ceiling) - count >= SIZE:
-        assert met is not None
-        assert met.exact
+        assert overlap is not None
+        assert overlap.exact
 
 
 @given(
@@ -83,29 +85,29 @@ def test_adverts_do_not_hide_that_they_meet(count: int, ceiling: int, adverts: l
     moves=st.floats(0.01, 1),
     seed=st.integers(0, 2**32),
 )
-def test_what_is_proven_is_all_there(count: int, share: float, moves: float, seed: int) -> None:
-    """Rows that move while the walks last: no proof where one of them slipped past both."""
-    order = Restless(count, round(count * share), random.Random(seed), moves)  # noqa: S311
+def test_an_exact_overlap_misses_no_row(count: int, share: float, moves: float, seed: int) -> None:
+    """If rows move during the walks, there is no exact overlap when both walks missed a row."""
+    order = ShiftingOrder(count, round(count * share), random.Random(seed), moves)  # noqa: S311
     up, down = order.walks()
-    met = find_overlap(up, down, SIZE)
-    if met is not None and met.exact:
+    overlap = find_overlap(up, down, SIZE)
+    if overlap is not None and overlap.exact:
         assert {item for page in up + down for item in page} == set(range(count))
-        assert met.rows == count
+        assert overlap.rows == count
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_where_few_rows_move_it_is_told_about_how_many_there_are(seed: int) -> None:
-    """Where rows move they meet roughly, and the count is close."""
-    order = Restless(3000, 2000, random.Random(seed), 0.5)  # noqa: S311 - no secrets
-    met = find_overlap(*order.walks(), SIZE)
-    assert met is not None
-    assert not met.exact
-    assert abs(met.rows - 3000) <= 30
+def test_a_rough_overlap_estimates_the_rows(seed: int) -> None:
+    """If rows move, the overlap is not exact, and its number of rows is close."""
+    order = ShiftingOrder(3000, 2000, random.Random(seed), 0.5)  # noqa: S311 - no secrets
+    overlap = find_overlap(*order.walks(), SIZE)
+    assert overlap is not None
+    assert not overlap.exact
+    assert abs(overlap.rows - 3000) <= 30
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_rows_in_common_alone_prove_nothing(seed: int) -> None:
-    """Ties in one order both ways, or in any order, or that do not reach each other: no meeting."""
+    """Ties in one order both ways or in any order, and walks too short to touch, do not overlap."""
     chance = random.Random(seed)  # noqa: S311 - no secrets
     rows = list(range(5000))
     same = pages(rows[:2000])
@@ -118,37 +120,37 @@ def test_rows_in_common_alone_prove_nothing(seed: int) -> None:
     assert find_overlap(*shown_by_both, SIZE) is None
 
 
-def test_a_moved_row_is_not_taken_for_its_page_s_advert() -> None:
-    """An advert shown once, beside a row shown twice: it is the row that tells of a move."""
+def test_a_moved_row_is_not_taken_for_an_advert() -> None:
+    """With an advert shown once and a row shown twice, the row counts as moved: no proof."""
     moved = [*range(5), 90, *range(5, 90), *range(91, 160)]
     up = [*pages(range(40)), [900, *moved[40:60]], *pages(moved[60:100])]
-    assert moved[40] == 39  # shown again: 90 slipped past
-    met = find_overlap(up, pages(moved[::-1][:100]), SIZE)
-    assert met is None or not met.exact
+    assert moved[40] == 39  # shown again: 90 was missed
+    overlap = find_overlap(up, pages(moved[::-1][:100]), SIZE)
+    assert overlap is None or not overlap.exact
 
 
-def test_rows_of_other_prices_are_adverts_only_where_they_are_more_than_a_page() -> None:
-    """A filter of prices that does not filter shows them in the place of a page's own rows."""
+def test_rows_of_other_prices_are_adverts_only_beyond_the_page_size() -> None:
+    """A price filter without effect shows them in place of the page's own rows: no proof."""
     up, down = pages(range(120)), pages(range(159, 39, -1))
     foreign = frozenset({900, 901})
     adverts = [with_adverts(walk, sorted(foreign)) for walk in (up, down)]
     assert find_overlap(*adverts, SIZE, foreign=foreign) == Overlap(160, exact=True)
-    among = [[[*page[:5], 900 + n % 2, *page[6:]] for n, page in enumerate(up)], down]
-    met = find_overlap(*among, SIZE, foreign=foreign)
-    assert met is None or not met.exact
+    mixed = [[[*page[:5], 900 + n % 2, *page[6:]] for n, page in enumerate(up)], down]
+    overlap = find_overlap(*mixed, SIZE, foreign=foreign)
+    assert overlap is None or not overlap.exact
 
 
 @pytest.mark.parametrize("walk", [[], [[]], [[], []]])
-def test_walks_that_showed_nothing_do_not_meet(walk: list[list[int]]) -> None:
-    """Nothing tells nothing."""
+def test_empty_walks_do_not_overlap(walk: list[list[int]]) -> None:
+    """A walk without rows overlaps with no other walk."""
     assert find_overlap(walk, walk, SIZE) is None
     assert find_overlap(walk, pages(range(40)), SIZE) is None
 
 
 def test_a_row_shown_twice_is_no_proof() -> None:
-    """It moved; that another slipped past in its stead cannot be ruled out."""
+    """The row has moved, so another row may have been missed."""
     up = pages([*range(100), 99, *range(100, 119)])
     down = pages(range(159, 39, -1))
     assert find_overlap(pages(range(120)), down, SIZE) == Overlap(160, exact=True)
-    met = find_overlap(up, down, SIZE)
-    assert met is None or not met.exact
+    overlap = find_overlap(up, down, SIZE)
+    assert overlap is None or not overlap.exact

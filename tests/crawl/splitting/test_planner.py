@@ -1,4 +1,4 @@
-"""The planner against an API in memory whose every undocumented trait is drawn."""
+"""The planner against an API in memory. Hypothesis draws its undocumented traits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from tests.support.shop import ROOT, BudgetSpentError, Driver, Product, Shop
+from tests.support.shop import ROOT, BudgetSpentError, PlannerDriver, Product, Shop
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.splitting import SplitPlanner
 
@@ -47,99 +47,100 @@ def shops(draw: st.DrawFn, *, prices: st.SearchStrategy[Decimal | None] = PRICES
     )
 
 
-def family(shop: Shop, root: Listing = ROOT) -> SplitPlanner:
-    """A planner for a shop's endpoint."""
+def planner_for(shop: Shop, root: Listing = ROOT) -> SplitPlanner:
+    """Return a planner for a shop's endpoint."""
     return SplitPlanner(root, flags=shop.flags, ceiling=shop.ceiling)
 
 
 def priced(shop: Shop) -> set[int]:
-    """The products that price filters cannot hide."""
-    return {one.id for one in shop.products if one.price is not None}
+    """Return the products that price filters cannot hide."""
+    return {item.id for item in shop.products if item.price is not None}
 
 
 @given(shop=shops())
 def test_all_that_the_api_can_show_is_found(shop: Shop) -> None:
-    """Every product that any listing of one price shows is found, for any meaning of the bounds.
+    """Every product that some listing of one price shows is found, for any meaning of the bounds.
 
-    Filters are tried as far as first pages of a few rows tell that they filter: what then is out of
-    reach is said.
+    A filter is used only if first pages of a few rows show that it filters. If that leaves products
+    out of reach, the result says so.
     """
-    driver = Driver(shop, budget=20_000)
-    planner = driver.run(family(shop))
+    driver = PlannerDriver(shop, budget=20_000)
+    planner = driver.run(planner_for(shop))
     if shop.filters_prices and not (shop.flags and planner.reconcile().short):
-        assert shop.showable() <= driver.found
+        assert shop.showable() <= driver.items
     assert planner.expectation().least == 0
     assert planner.expectation().settled
 
 
 @given(shop=shops(prices=st.none() | PRICES))
 def test_complete_is_never_said_of_less(shop: Shop) -> None:
-    """Where it is called complete, every product with a price was found."""
-    driver = Driver(shop, budget=20_000)
-    account = driver.run(family(shop)).reconcile()
-    assert account.distinct == len(driver.found)
-    if account.complete:
-        assert priced(shop) <= driver.found
+    """A result is called complete only if every product with a price was found."""
+    driver = PlannerDriver(shop, budget=20_000)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    assert reconciliation.distinct == len(driver.items)
+    if reconciliation.complete:
+        assert priced(shop) <= driver.items
     else:
-        assert len(str(account).splitlines()) > 1
+        assert len(str(reconciliation).splitlines()) > 1
 
 
 @given(shop=shops(prices=PRICES | st.integers(1, 999).map(lambda n: Decimal(n) / 200)))
-def test_prices_below_a_cent_are_found_or_missed_aloud(shop: Shop) -> None:
-    """A price finer than the step that was known is found, or nothing is called complete."""
-    driver = Driver(shop, budget=20_000)
-    account = driver.run(family(shop)).reconcile()
-    assert not account.complete or priced(shop) <= driver.found
+def test_prices_below_a_cent_are_found_or_reported(shop: Shop) -> None:
+    """A price finer than the known step is found, or the result is not called complete."""
+    driver = PlannerDriver(shop, budget=20_000)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    assert not reconciliation.complete or priced(shop) <= driver.items
 
 
 @given(shop=shops(), seeds=st.tuples(st.integers(), st.integers()))
 def test_the_order_of_answers_changes_nothing(shop: Shop, seeds: tuple[int, int]) -> None:
-    """The same parts are asked for, page by page, in whatever order the answers come."""
-    drivers = [Driver(shop, seed, budget=20_000) for seed in seeds]
-    planners = [driver.run(family(shop)) for driver in drivers]
-    assert set(drivers[0].asked) == set(drivers[1].asked)
+    """The same pages are requested in any order of the answers."""
+    drivers = [PlannerDriver(shop, seed, budget=20_000) for seed in seeds]
+    planners = [driver.run(planner_for(shop)) for driver in drivers]
+    assert set(drivers[0].sent) == set(drivers[1].sent)
     assert set(planners[0].listings) == set(planners[1].listings)
 
 
 @given(shop=shops(), budget=st.integers(0, 60), seed=st.integers())
-def test_a_replay_goes_on_where_the_budget_ended(shop: Shop, budget: int, seed: int) -> None:
-    """No more is sent than the budget, and nothing twice, until all has been asked for."""
-    whole = Driver(shop, budget=20_000)
-    whole.run(family(shop))
-    driver, starts = Driver(shop, seed, budget), 0
+def test_a_replay_continues_where_the_budget_ended(shop: Shop, budget: int, seed: int) -> None:
+    """A replay sends no more than the budget, and nothing twice, until everything was requested."""
+    whole = PlannerDriver(shop, budget=20_000)
+    whole.run(planner_for(shop))
+    driver, starts = PlannerDriver(shop, seed, budget), 0
     while True:
         starts += 1
         before = driver.requests
         try:
-            driver.run(family(shop))
+            driver.run(planner_for(shop))
             break
         except BudgetSpentError:
             assert driver.requests == driver.budget
             assert driver.requests - before <= max(budget, 1)
             driver.budget += max(budget, 1)
-    assert len(driver.asked) == len(set(driver.asked))
-    assert set(driver.asked) == set(whole.asked)
+    assert len(driver.sent) == len(set(driver.sent))
+    assert set(driver.sent) == set(whole.sent)
 
 
 @given(shop=shops(), low=PRICES, high=PRICES)
-def test_a_band_that_was_asked_for_is_kept(shop: Shop, low: Decimal, high: Decimal) -> None:
-    """A listing with price bounds of its own is divided within them, and finds what they hold."""
+def test_a_price_band_of_the_listing_is_kept(shop: Shop, low: Decimal, high: Decimal) -> None:
+    """A listing with price bounds of its own is divided within them, and is found whole."""
     low, high = min(low, high), max(low, high)
     params = [*ROOT.params, ("price_start", str(low)), ("price_end", str(high)), ("sort", "sales")]
     root = Listing(ROOT.endpoint, tuple(sorted(params)))
-    driver = Driver(shop, budget=20_000)
-    planner = driver.run(family(shop, root))
+    driver = PlannerDriver(shop, budget=20_000)
+    planner = driver.run(planner_for(shop, root))
     for listing in planner.listings:
         bounds = dict(listing.params)
         assert low <= Decimal(bounds["price_start"]) or not shop.filters_prices
         assert Decimal(bounds["price_end"]) <= high or not shop.filters_prices
     if shop.filters_prices and planner.reconcile().complete:
-        inside = {one.id for one in shop.products if shop._matches(one, dict(root.params))}
-        assert inside <= driver.found
+        params = dict(root.params)
+        inside = {item.id for item in shop.products if shop.matches(item, params)}
+        assert inside <= driver.items
 
 
 def crowd(seed: int, *, heavy: int, flags: tuple[tuple[str, float], ...] = ()) -> list[Product]:
-    """15,000 products: so many at 9.90, the others' prices log-normal."""
+    """Return 15,000 products: `heavy` of them at 9.90, the others with log-normal prices."""
     chance = random.Random(seed)  # noqa: S311 - no secrets
     prices = [Decimal("9.90")] * heavy
     while len(prices) < 15_000:
@@ -163,8 +164,13 @@ SHARES = (
 @pytest.mark.parametrize("false_filters", [None, True, False])
 @pytest.mark.parametrize("start", [True, False])
 @pytest.mark.parametrize("end", [True, False])
-def test_fifteen_thousand(start: bool, end: bool, false_filters: bool | None) -> None:
-    """15,000 products, 3,000 of one price, ceiling 2,000: all, for a quarter more pages."""
+def test_fifteen_thousand_products_cost_a_quarter_more_pages(
+    start: bool, end: bool, false_filters: bool | None
+) -> None:
+    """Of 15,000 products, 3,000 at one price, all are found below the ceiling of 2,000.
+
+    They cost at most a quarter more pages than they fill.
+    """
     flags = SHARES if false_filters is not None else ()
     shop = Shop(
         crowd(7, heavy=3000, flags=flags),
@@ -173,35 +179,35 @@ def test_fifteen_thousand(start: bool, end: bool, false_filters: bool | None) ->
         end_inclusive=end,
         false_filters=bool(false_filters),
     )
-    driver = Driver(shop)
-    account = driver.run(family(shop)).reconcile()
-    assert len(driver.found) == 15_000
-    assert account.complete
+    driver = PlannerDriver(shop)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    assert len(driver.items) == 15_000
+    assert reconciliation.complete
     assert driver.requests <= 937
-    assert account.requests == driver.requests
-    assert 15_000 <= account.promised < 17_500
+    assert reconciliation.requests == driver.requests
+    assert 15_000 <= reconciliation.promised < 17_500
 
 
 @pytest.mark.parametrize("start", [True, False])
 def test_more_of_one_price_than_both_orders_show(start: bool) -> None:
-    """Of 5,000 at one price listings show 4,000: those are found, the rest is named."""
+    """Of 5,000 products at one price listings show 4,000: these are found, the rest is reported."""
     shop = Shop(crowd(3, heavy=5000), start_inclusive=start)
-    driver = Driver(shop)
-    account = driver.run(family(shop)).reconcile()
-    assert driver.found == shop.showable()
-    assert 15_000 - len(driver.found) == sum(one.price == NINE for one in shop.products) - 4000
-    assert not account.complete
-    assert account.short
-    (piece,) = (piece for piece in account.pieces if piece.verdict != "proven")
+    driver = PlannerDriver(shop)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    assert driver.items == shop.showable()
+    assert 15_000 - len(driver.items) == sum(item.price == NINE for item in shop.products) - 4000
+    assert not reconciliation.complete
+    assert reconciliation.short
+    (piece,) = (piece for piece in reconciliation.pieces if piece.verdict != "proven")
     assert piece.found == 4000
-    assert "4,000 found" in str(account)
-    bound = "9.9" if start else "9.89"  # where bounds are seen to show, the band is narrowed
+    assert "4,000 found" in str(reconciliation)
+    bound = "9.9" if start else "9.89"  # an inclusive bound lets the band be narrowed
     assert f"price_start={bound}&" in str(piece)
 
 
 @pytest.mark.parametrize("late", [True, False])
-def test_orders_walked_at_different_times_prove_nothing(late: bool) -> None:
-    """Between the walks a row may have moved from what neither had read to what one had."""
+def test_orders_walked_at_different_times_are_no_proof(late: bool) -> None:
+    """Between two walks a row may move from the range that neither read to one that was read."""
     shop = Shop(crowd(3, heavy=3000))
 
     class Interrupted(Shop):
@@ -210,97 +216,99 @@ def test_orders_walked_at_different_times_prove_nothing(late: bool) -> None:
             at = number + 1_000_000 * resumed
             return msgspec.structs.replace(shop.page(listing, number), at=at)
 
-    driver = Driver(Interrupted(shop.products))
-    account = driver.run(family(shop)).reconcile()
-    assert len(driver.found) == 15_000
-    assert account.missing == 0
-    assert account.complete == (not late)
-    heavy = sum(one.price == NINE for one in shop.products)
-    assert (f"{heavy:,} of about {heavy:,} found" in str(account)) == late
+    driver = PlannerDriver(Interrupted(shop.products))
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    assert len(driver.items) == 15_000
+    assert reconciliation.missing == 0
+    assert reconciliation.complete == (not late)
+    heavy = sum(item.price == NINE for item in shop.products)
+    assert (f"{heavy:,} of about {heavy:,} found" in str(reconciliation)) == late
 
 
 @pytest.mark.parametrize("false_filters", [True, False])
-def test_filters_show_what_orders_do_not(false_filters: bool) -> None:
-    """Where one price holds 7,000, filters are set, one within the other, as far as they divide."""
+def test_filters_find_items_that_no_order_shows(false_filters: bool) -> None:
+    """If one price has 7,000 products, filters are set, one within the other, while they divide."""
     names = tuple(name for name, _ in SHARES)
     shop = Shop(crowd(5, heavy=7000, flags=SHARES), flags=names, false_filters=false_filters)
-    driver = Driver(shop)
-    account = driver.run(family(shop)).reconcile()
-    assert shop.showable() <= driver.found
-    assert account.complete == (len(driver.found) == 15_000)
+    driver = PlannerDriver(shop)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    assert shop.showable() <= driver.items
+    assert reconciliation.complete == (len(driver.items) == 15_000)
     if false_filters:
-        assert len(driver.found) == 15_000
+        assert len(driver.items) == 15_000
 
 
-def test_what_fits_is_walked_as_it_is() -> None:
-    """A listing below the ceiling costs its own pages and nothing else."""
+def test_a_listing_that_fits_is_not_divided() -> None:
+    """A listing below the ceiling costs only its own pages."""
     shop = Shop([Product(n, Decimal(n)) for n in range(1, 1990)])
-    driver = Driver(shop)
-    account = driver.run(family(shop)).reconcile()
+    driver = PlannerDriver(shop)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
     assert driver.requests == 100
-    assert {listing for listing, _ in driver.asked} == {ROOT}
-    assert account.complete
-    assert not account.divided
+    assert {listing for listing, _ in driver.sent} == {ROOT}
+    assert reconciliation.complete
+    assert not reconciliation.divided
 
 
-def test_the_cost_is_told_before_it_is_spent() -> None:
-    """The least expected never overshoots; once every part fits it is exact."""
+def test_the_cost_is_expected_before_it_is_spent() -> None:
+    """The minimum is never too high, and it is exact once every part fits."""
     shop = Shop(crowd(1, heavy=0))
-    planner, driver = family(shop), Driver(shop)
-    told: list[tuple[int, object]] = []
-    page = planner.page
+    planner, driver = planner_for(shop), PlannerDriver(shop)
+    expectations: list[tuple[int, object]] = []
+    add_page = planner.page
 
-    def noted(listing, sight):
-        steps = page(listing, sight)
-        told.append((driver.requests, planner.expectation()))
-        return steps
+    def record(listing, page):
+        queries = add_page(listing, page)
+        expectations.append((driver.requests, planner.expectation()))
+        return queries
 
-    planner.page = noted
+    planner.page = record
     driver.run(planner)
-    for spent, expected in told:
+    for spent, expected in expectations:
         assert spent + expected.least <= driver.requests
-    settled = [(spent, expected) for spent, expected in told if expected.settled]
+    settled = [(spent, expected) for spent, expected in expectations if expected.settled]
     assert all(spent + expected.least == driver.requests for spent, expected in settled)
-    likely = [(spent, e.likely) for spent, e in told if e.likely is not None and not e.settled]
+    likely = [
+        (spent, expected.likely)
+        for spent, expected in expectations
+        if expected.likely is not None and not expected.settled
+    ]
     assert likely
     assert abs(likely[-1][0] + likely[-1][1] - driver.requests) < 0.5 * driver.requests
 
 
 def test_a_part_that_fails_is_named() -> None:
-    """A part that could not be walked is told, with its error; nothing is called complete."""
+    """A part that could not be walked is named with its error, and nothing is called complete."""
     shop = Shop([Product(n, Decimal(n)) for n in range(1, 10)])
-    planner = family(shop)
+    planner = planner_for(shop)
     planner.begin()
     planner.page(ROOT, shop.page(ROOT, 1))
-    planner.ended(ROOT, "failed", "code 417")
-    account = planner.reconcile()
-    assert account.failed
-    assert not account.complete
-    assert "code 417" in str(account)
+    planner.walk_ended(ROOT, "failed", "code 417")
+    reconciliation = planner.reconcile()
+    assert reconciliation.failed
+    assert not reconciliation.complete
+    assert "code 417" in str(reconciliation)
 
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000))
-def test_a_part_that_brings_too_little_is_walked_the_other_way_round(seed: int) -> None:
-    """Rows that slip past one walk are looked for once more, and what stays out is uncertain."""
+def test_a_part_that_brings_too_few_rows_is_walked_again_in_reversed_order(seed: int) -> None:
+    """Rows missed by one walk are searched in a second one; those still missing are uncertain."""
     products = [Product(n, Decimal(n)) for n in range(1, 1001)]
     shop = Shop(products)
     chance = random.Random(seed)  # noqa: S311 - no secrets
-    driver = Driver(shop)
-    honest = shop.page
+    driver = PlannerDriver(shop)
+    honest_page = shop.page
 
     class Slipping(Shop):
         def page(self, listing, number):
-            sight = honest(listing, number)
-            kept = tuple(row for row in sight.rows if chance.random() > 0.1)
-            return type(sight)(
-                number=number, total=sight.total, rows=kept, has_next=sight.has_next, page_size=20
-            )
+            page = honest_page(listing, number)
+            rows = tuple(row for row in page.rows if chance.random() > 0.1)
+            return msgspec.structs.replace(page, rows=rows)
 
     driver.shop = Slipping(products)
-    account = driver.run(family(shop)).reconcile()
+    reconciliation = driver.run(planner_for(shop)).reconcile()
     assert driver.requests == 100
-    assert account.distinct == len(driver.found)
-    assert account.missing == 1000 - len(driver.found)
-    assert account.complete == (len(driver.found) == 1000)
-    assert account.distinct > 970
+    assert reconciliation.distinct == len(driver.items)
+    assert reconciliation.missing == 1000 - len(driver.items)
+    assert reconciliation.complete == (len(driver.items) == 1000)
+    assert reconciliation.distinct > 970

@@ -12,7 +12,7 @@ from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.api.listings import Listing
 from tmapi_async.cli import console
 from tmapi_async.crawl.outcomes import USUAL_CEILING
-from tmapi_async.crawl.splitting import Expectation, Reconciliation, divisible
+from tmapi_async.crawl.splitting import Expectation, Reconciliation, splittable_listing
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
 
@@ -68,7 +68,7 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     def asked(self, wanted: ListingSet) -> list[Listing]:
         """Of each endpoint and its filters a listing as it is asked for in the end."""
         samples = wanted.samples()
-        return list(map(divisible, samples)) if self.split else samples
+        return list(map(splittable_listing, samples)) if self.split else samples
 
     def chosen(self, *, quiet: bool) -> Split | bool:
         """What the client is asked for."""
@@ -81,7 +81,7 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     def advice(self, listing: Listing) -> str:
         """What to do about a listing that the API has cut short; "" where nothing helps."""
         try:
-            divisible(listing)
+            splittable_listing(listing)
         except InvalidRequestError:
             return ""
         return "" if self.split else "; --split divides such a listing"

@@ -1,22 +1,23 @@
-"""Past the ceiling: a listing that the API cuts short is divided until every part fits.
+"""Splitting: divide a listing that the API cuts short at its ceiling until every part fits.
 
-Pure: the planner of one listing (`SplitPlanner`) is fed what pages show and tells what to ask next.
-`bands` has the arithmetic of price bands, `asking` the parts as listings, `planner` the decisions,
-`reckoning` what is to be expected and what came of it.
+No module here does I/O. `SplitPlanner` decides which parts of one listing to ask for, from the
+pages that it has seen. `SplitDriver` connects planners with a crawler. `price_bands` has the
+arithmetic of price bands, `queries` describes parts as listings, `estimates` computes the expected
+cost and the final result.
 """
 
-from .eligibility import Divisible, divisible
+from .eligibility import SplittableListings, splittable_listing
 from .planner import SplitPlanner
 from .queries import Observation, SplitQuery
 from .reconciliation import Expectation, Piece, Reconciliation
 
 __all__ = [
-    "Divisible",
     "Expectation",
     "Observation",
     "Piece",
     "Reconciliation",
     "SplitPlanner",
     "SplitQuery",
-    "divisible",
+    "SplittableListings",
+    "splittable_listing",
 ]

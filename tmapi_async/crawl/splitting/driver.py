@@ -1,18 +1,18 @@
-"""Drives the planners of divided listings through a crawl: pages in, openings out. No I/O.
+"""Connect the planners of divided listings with a crawler: pages in, listing tasks out. No I/O.
 
-To the crawl a splitter is the source of its listings. A listing to be divided is opened for its
-first page alone, as is every part of it; what the planner then wants walked is opened again, with
-that page held. Nothing is asked twice: pages that the caller holds from before (`PartStore`) are
-shown to the planner in place of requests.
+A `SplitDriver` is the crawler's source of listings. A listing to be divided is first opened for its
+first page alone, and so is every part of it. A part that the planner wants walked is opened again,
+with that page as a known one. Nothing is requested twice: pages stored from an earlier process (see
+`PartStore`) are given to the planner in place of requests.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -21,21 +21,24 @@ from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import USUAL_CEILING, Ending, ListingOutcome, ListingTask
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 
-from . import Expectation, Observation, Reconciliation, SplitPlanner, SplitQuery
+from .part_store import PartStore, StoredPart
+from .planner import SplitPlanner
+from .queries import Observation, SplitQuery
+from .reconciliation import Expectation, Reconciliation
 
-_MOST_FAMILIES = 8
-"""Listings divided at a time: of each, all item IDs are held."""
+_MAX_ACTIVE_SPLITS = 8
+"""Listings divided at the same time: all item IDs of each are held in memory."""
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """How listings are divided.
+    """Settings for dividing listings.
 
     Attributes:
-        ceiling: A `total_count` of so many rows or more says that there may be more.
-        on_expect: Called with what a listing is expected to cost yet: when it proves to stand at
-            the ceiling, when every part of it fits, and again with each second look at a part that
-            has brought too little.
-        on_reconciled: Called with what came of a listing, when it has ended; not if it was stopped.
+        ceiling: A `total_count` of this many rows or more says that there may be more rows.
+        on_expect: Called with the expected cost of a listing: when it turns out to be at the
+            ceiling, when every part of it fits, and again with each second walk of a part that has
+            brought too few rows.
+        on_reconciled: Called with the result of a listing when it has ended; not if it was stopped.
     """
 
     ceiling: int = USUAL_CEILING
@@ -43,17 +46,21 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     on_reconciled: Callable[[Reconciliation], None] | None = None
 
     def check(self) -> None:
-        """Refuse what makes no sense."""
-        whole = isinstance(self.ceiling, int) and not isinstance(self.ceiling, bool)
-        if not whole or self.ceiling < 1:
+        """Check the settings.
+
+        Raises:
+            InvalidRequestError: `ceiling` is not a whole number from 1.
+        """
+        is_whole = isinstance(self.ceiling, int) and not isinstance(self.ceiling, bool)
+        if not is_whole or self.ceiling < 1:
             raise InvalidRequestError(f"ceiling must be a whole number from 1, not {self.ceiling}")
 
 
 def read_split(value: object) -> Split | None:
-    """How a walk is divided, as given: a bool, or a `Split`.
+    """Read a `split` argument: a bool, or a `Split`. Return None for no division.
 
     Raises:
-        InvalidRequestError: It is neither, or makes no sense.
+        InvalidRequestError: It is neither, or its settings are invalid.
     """
     if value is None or isinstance(value, bool):
         return Split() if value else None
@@ -63,100 +70,82 @@ def read_split(value: object) -> Split | None:
     return value
 
 
-class StoredPart(msgspec.Struct, frozen=True):
-    """What is known of a part from before.
+class _ActiveSplit:
+    """A listing that is being divided.
 
     Attributes:
-        pages: Its pages, in page order.
-        ending: How its walk ended, if it did.
+        stored: Parts that were loaded from the store.
+        first_pages: First page of each part.
+        probing: Parts opened for their first page alone.
+        open: Parts that are opened or wait for it, `probing` included.
+        queries: Queries of the planner, not carried out yet.
+        busy: True while the queries are carried out.
+        announced: True once the first expectation has been reported.
+        second_walks: Second walks of the last settled expectation reported; -1 before the first.
     """
-
-    pages: Sequence[Observation] = ()
-    ending: Ending | None = None
-
-
-class PartStore(Protocol):
-    """Where the caller keeps parts: they outlive the process there."""
-
-    def load_part(self, root: Listing, part: Listing) -> StoredPart:
-        """What is held of a part, which is about to be used."""
-        ...
-
-    def begin_part(self, root: Listing, part: Listing) -> None:
-        """Pages of a part are about to be asked for."""
-        ...
-
-    def part_ended(self, root: Listing, outcome: ListingOutcome, *, walked: bool) -> None:
-        """What was asked of a part has come: all of it, or its first page alone."""
-        ...
-
-    def reconciled(self, account: Reconciliation, outcome: ListingOutcome) -> None:
-        """A divided listing has ended."""
-        ...
-
-
-class _Divided:
-    """A listing that is being divided."""
 
     def __init__(self, root: Listing, ceiling: int) -> None:
         self.root = root
-        self.plan = SplitPlanner(root, flags=endpoint_of(root).flags, ceiling=ceiling)
-        self.held: dict[Listing, StoredPart] = {}
-        self.first: dict[Listing, Observation] = {}
-        self.probing: set[Listing] = set()  # opened for their first page alone
-        self.open: set[Listing] = set()  # opened or waiting to be, the probes among them
+        self.planner = SplitPlanner(root, flags=endpoint_of(root).flags, ceiling=ceiling)
+        self.stored: dict[Listing, StoredPart] = {}
+        self.first_pages: dict[Listing, Observation] = {}
+        self.probing: set[Listing] = set()
+        self.open: set[Listing] = set()
         self.errors: list[TMAPIError] = []
-        self.steps: deque[SplitQuery] = deque()
+        self.queries: deque[SplitQuery] = deque()
         self.busy = False
-        self.told = False
-        self.second = -1  # second looks told of; none of a settled plan yet
+        self.announced = False
+        self.second_walks = -1
         self.stopped = False
 
 
-class _Later:
-    """The next listing of a source, waited for in the background: parts must not wait for it."""
+class _NextTask:
+    """The next task of a source, awaited in the background so that parts do not wait for it."""
 
     def __init__(self, source: AsyncGenerator[ListingTask], changed: asyncio.Event) -> None:
         self._source = source
         self._changed = changed
-        self._task: asyncio.Task[ListingTask | None] | None = None
+        self._waiter: asyncio.Task[ListingTask | None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if self._waiter is not None:
+            self._waiter.cancel()
+            await asyncio.wait([self._waiter])
 
-    def ask(self) -> bool:
-        """Whether the next one is there; it is asked for."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._next(), name="tmapi roots")
-            self._task.add_done_callback(lambda _: self._changed.set())
-        return self._task.done()
+    def ready(self) -> bool:
+        """Start to wait for the next task if needed. Return True if the task is there."""
+        if self._waiter is None:
+            self._waiter = asyncio.create_task(self._next(), name="tmapi roots")
+            self._waiter.add_done_callback(lambda _: self._changed.set())
+        return self._waiter.done()
 
     def take(self) -> ListingTask | None:
-        """The next one, or None after the last.
+        """Return the next task, or None after the last one.
 
         Raises:
-            Exception: Whatever the source raised.
+            Exception: The source raised it.
         """
-        task, self._task = self._task, None
-        assert task is not None  # noqa: S101 - `ask` said that it is done
-        return task.result()
+        waiter, self._waiter = self._waiter, None
+        assert waiter is not None  # noqa: S101 - `ready` returned True
+        return waiter.result()
 
     async def _next(self) -> ListingTask | None:
         return await anext(self._source, None)
 
 
 class SplitDriver:
-    """Divides listings of a crawl. Its `page` and `ended` are told what the crawl brings.
+    """Divides the listings of a crawl. Pass `page` and `ended` everything that the crawler brings.
 
     Args:
-        split: How.
+        split: Settings.
         on_listing_end: Called with the outcome of each divided listing.
-        store: Parts kept from an earlier process, or None.
+        store: Storage for parts, or None.
+
+    Attributes:
+        reconciliations: Results of the listings that have ended.
     """
 
     def __init__(
@@ -169,189 +158,205 @@ class SplitDriver:
         self._split = split
         self._on_listing_end = on_listing_end
         self._store = store
-        self._families: dict[Listing, _Divided] = {}
-        self._owners: dict[Listing, _Divided] = {}
+        self._active: dict[Listing, _ActiveSplit] = {}
+        self._split_of: dict[Listing, _ActiveSplit] = {}
         self._ready: deque[ListingTask] = deque()
         self._changed = asyncio.Event()
         self.reconciliations: list[Reconciliation] = []
 
     def __contains__(self, listing: object) -> bool:
-        return listing in self._owners
+        return listing in self._split_of
 
     async def tasks(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
-        """The listings of a source, each followed by the parts into which it is divided."""
+        """Yield tasks for the listings of a source and for the parts that they are divided into."""
         more = True
-        async with aclosing(source) as roots, _Later(roots, self._changed) as later:
-            while more or self._families or self._ready:
+        async with aclosing(source) as roots, _NextTask(roots, self._changed) as upcoming:
+            while more or self._active or self._ready:
                 while self._ready:
                     yield self._ready.popleft()
                 self._changed.clear()
-                if more and len(self._families) < _MOST_FAMILIES and later.ask():
-                    root = later.take()
+                if more and len(self._active) < _MAX_ACTIVE_SPLITS and upcoming.ready():
+                    root = upcoming.take()
                     more = root is not None
                     if root is not None:
                         self._begin(root.listing)
-                elif more or self._families:
+                elif more or self._active:
                     await self._changed.wait()
 
     def _begin(self, root: Listing) -> None:
-        if root in self._owners:
-            return  # given again while it is being divided: once is enough
-        family = self._families[root] = _Divided(root, self._split.ceiling)
-        self._follow(family, family.plan.begin())
+        if root in self._split_of:
+            return  # requested again while it is being divided: once is enough
+        active = self._active[root] = _ActiveSplit(root, self._split.ceiling)
+        self._run_queries(active, active.planner.begin())
 
-    # -- what the crawl brings
+    # -- called with results of the crawl
 
     def page(self, page: Page[Any]) -> Page[Any]:
-        """Take in a page; returns it with those items alone that its family has not shown yet."""
+        """Pass a page to its planner. Return the page with only those items that are new."""
         listing = page.request.listing
-        family = self._owners.get(listing)
-        if family is None:
+        active = self._split_of.get(listing)
+        if active is None:
             return page
-        fresh = {item.item_id: item for item in page.items if not family.plan.knows(item.item_id)}
-        self._show(family, listing, Observation.of(page))
-        return page.only([*fresh.values()])
+        new_items = {
+            item.item_id: item for item in page.items if not active.planner.has_seen(item.item_id)
+        }
+        self._add_page(active, listing, Observation.of(page))
+        return page.only([*new_items.values()])
 
-    def _show(self, family: _Divided, listing: Listing, sight: Observation) -> None:
-        if sight.number == 1:
-            family.first.setdefault(listing, sight)
-        self._follow(family, family.plan.page(listing, sight))
-        if sight.number == 1 and listing not in family.held:
-            self._tell(family)
+    def _add_page(self, active: _ActiveSplit, listing: Listing, page: Observation) -> None:
+        if page.number == 1:
+            active.first_pages.setdefault(listing, page)
+        self._run_queries(active, active.planner.page(listing, page))
+        if page.number == 1 and listing not in active.stored:
+            self._announce(active)
 
     def ended(self, outcome: ListingOutcome) -> None:
-        """What was asked of a part has come."""
+        """Take in the end of a listing task: of a full walk, or of the first page alone."""
         listing = outcome.listing
-        family = self._owners[listing]
-        probe = listing in family.probing
-        family.probing.discard(listing)
-        family.open.discard(listing)
-        family.stopped = family.stopped or outcome.ending == "stopped"
+        active = self._split_of[listing]
+        is_probe = listing in active.probing
+        active.probing.discard(listing)
+        active.open.discard(listing)
+        active.stopped = active.stopped or outcome.ending == "stopped"
         if outcome.error is not None:
-            family.errors.append(outcome.error)
-        wanted = probe and listing in family.first and family.plan.walked(listing)
-        if self._store is not None and not (wanted and family.first[listing].has_next):
-            self._store.part_ended(family.root, outcome, walked=not probe or wanted)
-        if outcome.ending == "stopped" or (probe and not wanted):
-            self._conclude(family)
-        elif probe and outcome.ending != "failed":
-            self._walk(family, listing)
-            self._conclude(family)
-        else:
-            self._finish(family, listing, outcome.ending, str(outcome.error or ""))
-            self._tell(family)
-
-    def _finish(self, family: _Divided, listing: Listing, ending: Ending, error: str = "") -> None:
-        self._follow(family, family.plan.ended(listing, ending, error))
-
-    # -- what the planner wants
-
-    def _follow(self, family: _Divided, steps: Iterable[SplitQuery]) -> None:
-        family.steps += steps
-        if family.busy:
-            return  # pages held from before are shown while a step is taken: one at a time
-        family.busy = True
-        while family.steps:
-            step = family.steps.popleft()
-            if step.do == "open":
-                self._open(family, step.listing)
-            elif step.do == "walk" and step.listing not in family.probing:
-                self._walk(family, step.listing)
-        family.busy = False
-        self._conclude(family)
-
-    def _open(self, family: _Divided, listing: Listing) -> None:
-        if listing in self._owners:
-            raise InvalidRequestError(f"{listing} is asked for as a part of another listing too")
-        self._owners[listing] = family
-        family.open.add(listing)
-        held = (
-            self._store.load_part(family.root, listing) if self._store is not None else StoredPart()
+            active.errors.append(outcome.error)
+        walk_follows = (
+            is_probe and listing in active.first_pages and active.planner.is_full_walk(listing)
         )
-        if held.pages:
-            family.held[listing] = held
-            for sight in held.pages:
-                self._show(family, listing, sight)
-            if not family.plan.walked(listing):
-                family.open.discard(listing)
-            return
-        family.probing.add(listing)
-        self._queue(family, ListingTask(listing=listing, max_pages=1, part=True))
+        if self._store is not None and not (walk_follows and active.first_pages[listing].has_next):
+            self._store.part_ended(active.root, outcome, walked=not is_probe or walk_follows)
+        if outcome.ending == "stopped" or (is_probe and not walk_follows):
+            self._finish_if_done(active)
+        elif is_probe and outcome.ending != "failed":
+            self._walk(active, listing)
+            self._finish_if_done(active)
+        else:
+            self._end_walk(active, listing, outcome.ending, str(outcome.error or ""))
+            self._announce(active)
 
-    def _walk(self, family: _Divided, listing: Listing) -> None:
-        held = family.held.get(listing) or StoredPart((family.first[listing],))
-        family.open.add(listing)
-        last = held.pages[-1]
-        # Pages come side by side: where work was stopped, some before the last may be missing.
-        whole = last.number == len(held.pages) and not last.has_next
-        if held.ending is not None or whole:
-            family.open.discard(listing)
-            self._finish(family, listing, held.ending or "complete")
+    def _end_walk(
+        self, active: _ActiveSplit, listing: Listing, ending: Ending, error: str = ""
+    ) -> None:
+        self._run_queries(active, active.planner.walk_ended(listing, ending, error))
+
+    # -- orders of the planner
+
+    def _run_queries(self, active: _ActiveSplit, queries: Iterable[SplitQuery]) -> None:
+        active.queries += queries
+        if active.busy:
+            return  # stored pages are added while a query is carried out: one at a time
+        active.busy = True
+        while active.queries:
+            query = active.queries.popleft()
+            if query.action == "open":
+                self._open(active, query.listing)
+            elif query.action == "walk" and query.listing not in active.probing:
+                self._walk(active, query.listing)
+        active.busy = False
+        self._finish_if_done(active)
+
+    def _open(self, active: _ActiveSplit, listing: Listing) -> None:
+        if listing in self._split_of:
+            raise InvalidRequestError(
+                f"{listing} is a part of another listing too: walk the two one after the other"
+            )
+        self._split_of[listing] = active
+        active.open.add(listing)
+        stored = StoredPart()
+        if self._store is not None:
+            stored = self._store.load_part(active.root, listing)
+        if stored.pages:
+            active.stored[listing] = stored
+            for page in stored.pages:
+                self._add_page(active, listing, page)
+            if not active.planner.is_full_walk(listing):
+                active.open.discard(listing)
+            return
+        active.probing.add(listing)
+        self._queue(active, ListingTask(listing=listing, max_pages=1, part=True))
+
+    def _walk(self, active: _ActiveSplit, listing: Listing) -> None:
+        stored = active.stored.get(listing) or StoredPart((active.first_pages[listing],))
+        active.open.add(listing)
+        last = stored.pages[-1]
+        # Pages come side by side: if work was stopped, some before the last may be missing.
+        whole = last.number == len(stored.pages) and not last.has_next
+        if stored.ending is not None or whole:
+            active.open.discard(listing)
+            self._end_walk(active, listing, stored.ending or "complete")
             return
         self._queue(
-            family,
+            active,
             ListingTask(
                 listing=listing,
-                held={sight.number: sight.has_next for sight in held.pages},
-                seen={item for sight in held.pages for item in sight.ids},
-                rows=sum(len(sight.rows) + sight.rejects for sight in held.pages),
+                held={page.number: page.has_next for page in stored.pages},
+                seen={item for page in stored.pages for item in page.ids},
+                rows=sum(len(page.rows) + page.rejects for page in stored.pages),
                 part=True,
             ),
         )
 
-    def _queue(self, family: _Divided, opening: ListingTask) -> None:
+    def _queue(self, active: _ActiveSplit, task: ListingTask) -> None:
         if self._store is not None:
-            self._store.begin_part(family.root, opening.listing)
-        self._ready.append(opening)
+            self._store.begin_part(active.root, task.listing)
+        self._ready.append(task)
         self._changed.set()
 
-    # -- what is told
+    # -- reports
 
-    def _tell(self, family: _Divided) -> None:
-        if family.plan.walked(family.root) or self._split.on_expect is None:
+    def _announce(self, active: _ActiveSplit) -> None:
+        """Report the expected cost if it is news."""
+        if active.planner.is_full_walk(active.root) or self._split.on_expect is None:
             return
-        expected = family.plan.expectation()
-        news = expected.second > family.second if expected.settled else not family.told
-        if news:
-            family.told = True
-            family.second = expected.second if expected.settled else family.second
-            self._split.on_expect(family.root, expected)
+        expected = active.planner.expectation()
+        if expected.settled:
+            is_news = expected.second > active.second_walks
+        else:
+            is_news = not active.announced
+        if is_news:
+            active.announced = True
+            active.second_walks = expected.second if expected.settled else active.second_walks
+            self._split.on_expect(active.root, expected)
 
-    def _conclude(self, family: _Divided) -> None:
-        if family.open or family.stopped or family.root not in self._families:
+    def _finish_if_done(self, active: _ActiveSplit) -> None:
+        if active.open or active.stopped or active.root not in self._active:
             return
-        del self._families[family.root]
-        self._settle(family)
+        del self._active[active.root]
+        self._report(active)
         self._changed.set()
 
-    def _settle(self, family: _Divided) -> None:
-        account = family.plan.reconcile()
-        for listing in family.plan.listings:
-            self._owners.pop(listing, None)
-        ending: Ending = "complete"
-        if not account.complete:
-            ending = "failed" if account.failed else "capped"
-        outcome = ListingOutcome(
-            listing=family.root,
-            ending="stopped" if family.stopped else ending,
-            pages=account.requests,
-            items=account.rows,
-            unique=account.distinct,
-            duplicates=account.rows - account.distinct,
-            rejects=account.rejects,
-            error=family.errors[0] if family.errors else None,
-        )
-        if not family.stopped:
-            self.reconciliations.append(account)
+    def _report(self, active: _ActiveSplit) -> None:
+        reconciliation = active.planner.reconcile()
+        for listing in active.planner.listings:
+            self._split_of.pop(listing, None)
+        outcome = _outcome(active, reconciliation)
+        if not active.stopped:
+            self.reconciliations.append(reconciliation)
         if self._store is not None:
-            self._store.reconciled(account, outcome)
+            self._store.reconciled(reconciliation, outcome)
         self._on_listing_end(outcome)
-        if self._split.on_reconciled is not None and not family.stopped:
-            self._split.on_reconciled(account)
+        if self._split.on_reconciled is not None and not active.stopped:
+            self._split.on_reconciled(reconciliation)
 
     def close(self) -> None:
-        """Nothing more will come: listings that are still being divided were stopped."""
-        families, self._families = list(self._families.values()), {}
-        for family in families:
-            family.stopped = True
-            self._settle(family)
+        """Report listings that are still being divided as stopped: no page will come any more."""
+        remaining, self._active = list(self._active.values()), {}
+        for active in remaining:
+            active.stopped = True
+            self._report(active)
+
+
+def _outcome(active: _ActiveSplit, reconciliation: Reconciliation) -> ListingOutcome:
+    ending: Ending = "complete"
+    if not reconciliation.complete:
+        ending = "failed" if reconciliation.failed else "capped"
+    return ListingOutcome(
+        listing=active.root,
+        ending="stopped" if active.stopped else ending,
+        pages=reconciliation.requests,
+        items=reconciliation.rows,
+        unique=reconciliation.distinct,
+        duplicates=reconciliation.rows - reconciliation.distinct,
+        rejects=reconciliation.rejects,
+        error=active.errors[0] if active.errors else None,
+    )

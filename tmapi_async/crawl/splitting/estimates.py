@@ -1,4 +1,4 @@
-"""Adds up what a family has asked for, found, and has still to ask for. No I/O."""
+"""Compute the expected cost and the result of a division from the state of its plans. No I/O."""
 
 from __future__ import annotations
 
@@ -11,86 +11,93 @@ from .plan_runner import PlanRunner
 from .reconciliation import Expectation, Reconciliation
 from .split_parts import Part
 
-_ENOUGH = 10  # prices that make a sample
-_SHARE = 0.1  # of the sample that must have been placed before it says anything
+_MIN_SAMPLE = 10  # prices that make a sample
+_MIN_PLACED_SHARE = 0.1  # of the sample that must lie in parts before an estimate is made
 
 
-def expect(roster: PlanRunner, root: Listing) -> Expectation:
-    """What is to be spent from here on."""
-    size = roster.page_size
-    parts = roster.parts.values()
-    # A second look begins before its first page has come: it has as many rows as the first look.
-    promised = {part: draft.parts[0].total for draft in roster.drafts for part in draft.parts}
-    left = sum(
-        _left(part, promised.get(part, roster.ceiling), roster)
+def estimate(runner: PlanRunner, root: Listing) -> Expectation:
+    """Return the expected number of further requests."""
+    size = runner.page_size
+    parts = runner.parts.values()
+    # A second walk begins before its first page has come: it has as many rows as the first walk.
+    promised = {part: piece.parts[0].total for piece in runner.pieces for part in piece.parts}
+    remaining = sum(
+        _remaining_pages(part, promised.get(part, runner.ceiling), runner)
         for part in parts
-        if part.walked and part.ending is None
+        if part.full_walk and part.ending is None
     )
-    probes = sum(part.first is None and part.ending is None for part in parts if not part.walked)
-    undivided = roster.undivided()
-    # The probes are first pages of what the undivided parts hold.
-    least = left + max(probes, sum(ceil(rows / size) for rows in undivided))
+    probes = sum(
+        part.first_page is None and part.ending is None for part in parts if not part.full_walk
+    )
+    undivided = runner.undivided_rows()
+    # The probes are first pages of rows that the undivided parts hold.
+    least = remaining + max(probes, sum(ceil(rows / size) for rows in undivided))
     if not undivided and not probes:
-        return _settled(roster, least)
-    rows = _unplaced(roster, root)
-    likely = None if rows is None else max(least, left + probes + ceil(rows / size))
-    those = "1 part holds" if len(undivided) == 1 else f"{len(undivided):,} parts hold"
+        return _settled(runner, least)
+    rows = _unplaced_rows(runner, root)
+    likely = None if rows is None else max(least, remaining + probes + ceil(rows / size))
+    holders = "1 part holds" if len(undivided) == 1 else f"{len(undivided):,} parts hold"
     reason = (
-        f"{those} {roster.ceiling:,} rows or more; how many more shows when all have been divided"
+        f"{holders} {runner.ceiling:,} rows or more; the exact number is known when every part "
+        "has been divided"
     )
     return Expectation(least=least, likely=likely, settled=False, reason=reason)
 
 
-def _settled(roster: PlanRunner, least: int) -> Expectation:
-    walks = sum(part.walked for part in roster.parts.values())
-    second = sum(len(draft.parts) if draft.inner else draft.again for draft in roster.drafts)
-    again = f", {second:,} of them again for what brought too little" if second else ""
-    reason = f"every part fits under {roster.ceiling:,} rows ({walks:,} to walk{again})"
+def _settled(runner: PlanRunner, least: int) -> Expectation:
+    walks = sum(part.full_walk for part in runner.parts.values())
+    second = sum(len(piece.parts) if piece.inner else piece.second_walks for piece in runner.pieces)
+    again = f", {second:,} of them again because too few rows were found" if second else ""
+    reason = f"every part fits under {runner.ceiling:,} rows ({walks:,} to walk{again})"
     return Expectation(least=least, likely=least, settled=True, reason=reason, second=second)
 
 
-def _left(part: Part, promised: int, roster: PlanRunner) -> int:
-    """Pages that a walk has still to bring; what fills the ceiling shows no more than that."""
-    rows = min(promised if part.first is None else part.total, roster.ceiling)
-    return max(1, ceil(rows / roster.page_size)) - len(part.pages)
+def _remaining_pages(part: Part, promised: int, runner: PlanRunner) -> int:
+    """Return the pages that a walk has still to bring, up to the ceiling."""
+    rows = min(promised if part.first_page is None else part.total, runner.ceiling)
+    return max(1, ceil(rows / runner.page_size)) - len(part.pages)
 
 
-def _unplaced(roster: PlanRunner, root: Listing) -> float | None:
-    """Rows that are in no part that fits, by the share of the first page's prices there."""
-    sample = roster.parts[root].prices
+def _unplaced_rows(runner: PlanRunner, root: Listing) -> float | None:
+    """Estimate the rows outside of all parts that fit, or None while there is no basis.
+
+    The share of the listing's first-page prices that lie in parts that fit stands for the share of
+    its rows.
+    """
+    sample = runner.parts[root].first_prices
     placed: set[int] = set()
     rows = 0
-    for part in roster.parts.values():
-        if part.walked and part.total < roster.ceiling:
+    for part in runner.parts.values():
+        if part.full_walk and part.total < runner.ceiling:
             rows += part.total
-            low, high = _bounds(part.listing)
+            low, high = _price_bounds(part.listing)
             placed.update(n for n, price in enumerate(sample) if low <= price <= high)
-    if len(sample) < _ENOUGH or len(placed) < _SHARE * len(sample):
+    if len(sample) < _MIN_SAMPLE or len(placed) < _MIN_PLACED_SHARE * len(sample):
         return None
     return rows * (len(sample) / len(placed) - 1)
 
 
-def _bounds(listing: Listing) -> tuple[Decimal, Decimal]:
+def _price_bounds(listing: Listing) -> tuple[Decimal, Decimal]:
     params = dict(listing.params)
     return Decimal(params.get("price_start") or 0), Decimal(params.get("price_end") or "inf")
 
 
-def reconcile(roster: PlanRunner, root: Listing, *, finer: bool) -> Reconciliation:
-    """What came of it, so far."""
-    pieces = tuple(draft.piece() for draft in roster.drafts)
-    parts = roster.parts
+def reconcile(runner: PlanRunner, root: Listing, *, finer: bool) -> Reconciliation:
+    """Return the result so far."""
+    pieces = tuple(piece.to_piece() for piece in runner.pieces)
+    parts = runner.parts
     return Reconciliation(
         root=root,
-        divided=not parts[root].walked,
+        divided=not parts[root].full_walk,
         parts=len(parts),
-        requests=roster.requests,
-        rows=roster.rows,
-        rejects=roster.rejects,
+        requests=runner.requests,
+        rows=runner.rows,
+        rejects=runner.rejects,
         promised=sum(max(piece.total or 0, piece.found) for piece in pieces if not piece.inner),
-        distinct=roster.census.distinct,
+        distinct=runner.items.distinct,
         pieces=pieces,
-        unanswered=tuple(listing for listing, part in parts.items() if part.first is None),
-        strays=roster.census.strays,
-        unpriced=roster.census.unpriced,
+        unanswered=tuple(listing for listing, part in parts.items() if part.first_page is None),
+        strays=runner.items.strays,
+        unpriced=runner.items.unpriced,
         finer=finer,
     )

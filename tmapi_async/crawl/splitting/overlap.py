@@ -1,16 +1,18 @@
-"""Whether two walks of one price, in opposite orders, have met. Pure.
+"""Find out whether two walks of one price, in opposite orders, have met. No I/O.
 
-Each shows the first rows of its order, up to the ceiling, and no total tells how many lie between.
-If the one order is the other reversed, a row stands as far from the start of the one as from the
-end of the other, so that the two places of any row that both show tell how many rows there are.
+Each walk shows the first rows of its order, up to the ceiling, and no total says how many rows lie
+between. If one order is the reverse of the other, a row stands as far from the start of one walk as
+from the end of the other. So the two positions of any row that both walks show give the number of
+all rows.
 
-Adverts stand in addition to a page's own rows, and rows move while walks last. So two answers are
-told apart: that they met exactly, which counts as a proof, and that they met roughly, which does
-not but says how many rows there are about, and that hardly any lie between.
+Each page shows adverts in addition to its own rows, and rows move while the walks last. Therefore
+there are two kinds of overlap. An exact one counts as a proof. A rough one is no proof, but gives
+the approximate number of rows and says that hardly any row lies between the walks.
 
-It is a proof for walks made side by side, as long as no row moves twice and none leaves: a row that
-slips past both then pushes another back over what has been read, which is shown twice. A walk that
-ends more pages before the other than they have in common is not held to that.
+An exact overlap is a proof for walks made side by side, as long as no row moves twice and none
+leaves. Then a row that moves past both walks pushes another row back into the range that was
+already read, and that row is shown twice. The proof does not cover a walk that ended earlier than
+the other one by more pages than the two have in common.
 """
 
 from __future__ import annotations
@@ -25,21 +27,21 @@ from typing import TypeAlias
 import msgspec
 
 Pages: TypeAlias = Sequence[Sequence[int]]
-"""The items of a walk, page by page."""
+"""Item IDs of a walk, page by page."""
 
-_LEAST = 20  # rows in common from which on a meeting is more than chance
-_OFTEN = 3  # times that an advert of the price stands in a walk
-_AGREEING = 0.6  # share of the rows in common, and of those there should be, that tell the same
-_STRAYING = 0.1  # of all rows: so far may a row have moved
-# Where ties come in one order both ways, or in any, a tenth to a fifth would agree by chance.
+_MIN_SHARED = 20  # rows in common from which on an overlap is more than chance
+_ADVERT_TIMES = 3  # times that an advert of the same price is shown in a walk
+_MIN_AGREEMENT = 0.6  # share of the common rows (found or expected) that must give the same number
+_MAX_SHIFT = 0.1  # of all rows: a row may have moved so far
+# With ties in the same order both ways, or in any order, a tenth to a fifth would agree by chance.
 
 
 class Overlap(msgspec.Struct, frozen=True):
-    """Where two walks met.
+    """The overlap of two walks.
 
     Attributes:
-        rows: How many rows there are.
-        exact: Proven; else about so many.
+        rows: Number of rows in total.
+        exact: True if `rows` is proven; otherwise `rows` is an estimate.
     """
 
     rows: int
@@ -49,87 +51,89 @@ class Overlap(msgspec.Struct, frozen=True):
 def find_overlap(
     rising: Pages, falling: Pages, size: int, *, foreign: AbstractSet[int] = frozenset()
 ) -> Overlap | None:
-    """Where two walks in opposite orders met; None if nothing says that they did.
+    """Find the overlap of two walks in opposite orders. Return None if nothing shows one.
 
     Args:
-        rising: What the one showed.
-        falling: What the other did.
-        size: Rows a page; what a page shows beyond that are adverts.
+        rising: Pages of one walk.
+        falling: Pages of the other walk.
+        size: Rows a page; rows beyond that are adverts.
         foreign: Items of other prices.
     """
-    for up, down in product(_own(rising, size, foreign), _own(falling, size, foreign)):
-        shared = _backwards(up, down)
-        if shared >= max(size, _LEAST):
+    candidates = product(_own_rows(rising, size, foreign), _own_rows(falling, size, foreign))
+    for up, down in candidates:
+        shared = _shared_backwards(up, down)
+        if shared >= max(size, _MIN_SHARED):
             return Overlap(len(up) + len(down) - shared, exact=True)
-    return _roughly(_places(rising, size, foreign), _places(falling, size, foreign))
+    return _rough_overlap(_positions(rising, size, foreign), _positions(falling, size, foreign))
 
 
-def _own(pages: Pages, size: int, foreign: AbstractSet[int]) -> Iterator[list[int]]:
-    """The rows without adverts, as they may be; nothing if these cannot be told.
+def _own_rows(pages: Pages, size: int, foreign: AbstractSet[int]) -> Iterator[list[int]]:
+    """Yield the possible rows of a walk without adverts; nothing if the adverts are unknown.
 
-    Nor if a row was shown twice: it has moved, and another may have slipped past in its stead.
+    A walk that shows a row twice yields nothing either: the row has moved, and another row may have
+    moved past the walk at the same time.
     """
     if not pages:
         return
-    *full, last = pages
+    *full_pages, last = pages
     times = Counter(item for page in pages for item in page)
     own: list[int] = []
-    known: set[int] = set()
-    for page in full:
+    known_adverts: set[int] = set()
+    for page in full_pages:
         surplus = max(0, len(page) - size)
-        # What is shown twice has moved: an advert is shown more often, or is of another price.
-        adverts = {one for one in page if times[one] >= _OFTEN or one in foreign}
+        # A row shown twice has moved. An advert is shown more often, or has another price.
+        adverts = {item for item in page if times[item] >= _ADVERT_TIMES or item in foreign}
         adverts = adverts if surplus else set()
         if len(adverts) != surplus:
             return
-        known |= adverts
-        own += _without(page, adverts)
-    # How many rows of its own the last page has is not known, nor whether adverts stand there too.
-    for adverts in (set(), known) if known.intersection(last) else (set(),):
-        rows = [*own, *_without(last, adverts)]
+        known_adverts |= adverts
+        own += _without_adverts(page, adverts)
+    # The last page may be short: its number of own rows is unknown, and so are its adverts.
+    for adverts in (set(), known_adverts) if known_adverts.intersection(last) else (set(),):
+        rows = [*own, *_without_adverts(last, adverts)]
         if len(set(rows)) == len(rows) and foreign.isdisjoint(rows):
             yield rows
 
 
-def _without(page: Sequence[int], adverts: set[int]) -> Iterator[int]:
-    """A page's rows but for the first place of each advert: the second is the row's own."""
-    left = set(adverts)
+def _without_adverts(page: Sequence[int], adverts: set[int]) -> Iterator[int]:
+    """Yield the rows of a page without the first place of each advert; a second one is a row."""
+    remaining = set(adverts)
     for item in page:
-        if item in left:
-            left.remove(item)
+        if item in remaining:
+            remaining.remove(item)
         else:
             yield item
 
 
-def _backwards(rising: Sequence[int], falling: Sequence[int]) -> int:
-    """How many rows at its end the second repeats backwards from the first; 0: they do not meet.
+def _shared_backwards(rising: Sequence[int], falling: Sequence[int]) -> int:
+    """Return how many rows the end of `falling` repeats from `rising` backwards, or 0.
 
-    Having rows in common alone proves nothing: what ties may come in any order.
+    Common rows alone prove nothing: ties may come in any order.
     """
     known = set(rising)
     start = next((n for n, item in enumerate(falling) if item in known), len(falling))
-    back = falling[start:]
-    return len(back) if back == rising[::-1][: len(back)] else 0
+    tail = falling[start:]
+    return len(tail) if tail == rising[::-1][: len(tail)] else 0
 
 
-def _roughly(up: dict[int, int], down: dict[int, int]) -> Overlap | None:
-    """Where two walks met, by the places of what they showed; see `_places`."""
-    tell = [place + down[item] + 1 for item, place in up.items() if item in down]
-    if len(tell) < _LEAST:
+def _rough_overlap(up: dict[int, int], down: dict[int, int]) -> Overlap | None:
+    """Find the overlap of two walks by the positions of their rows; see `_positions`."""
+    estimates = [position + down[item] + 1 for item, position in up.items() if item in down]
+    if len(estimates) < _MIN_SHARED:
         return None
-    rows = median_low(tell)
-    agree = sum(abs(one - rows) <= _STRAYING * rows for one in tell)
-    shared = max(up.values()) + max(down.values()) + 2 - rows
-    enough = max(_LEAST, _AGREEING * max(len(tell), shared))
-    return Overlap(rows, exact=False) if agree >= enough else None
+    rows = median_low(estimates)
+    agreeing = sum(abs(estimate - rows) <= _MAX_SHIFT * rows for estimate in estimates)
+    expected = max(up.values()) + max(down.values()) + 2 - rows
+    required = max(_MIN_SHARED, _MIN_AGREEMENT * max(len(estimates), expected))
+    return Overlap(rows, exact=False) if agreeing >= required else None
 
 
-def _places(pages: Pages, size: int, foreign: AbstractSet[int]) -> dict[int, int]:
-    """Where each item of the price stood first, adverts not counted."""
-    places: dict[int, int] = {}
+def _positions(pages: Pages, size: int, foreign: AbstractSet[int]) -> dict[int, int]:
+    """Return the first position of each item of the price, adverts not counted."""
+    positions: dict[int, int] = {}
     start = 0
     for page in pages:
         for n, item in enumerate(page):
-            places.setdefault(item, start + min(n, size - 1))
+            positions.setdefault(item, start + min(n, size - 1))
         start += min(len(page), size)
-    return {item: place for item, place in places.items() if item not in foreign}
+    return {item: position for item, position in positions.items() if item not in foreign}

@@ -1,8 +1,8 @@
-"""The parts of a family, the plans that wait for them, and the steps that follow. No I/O.
+"""Run the plans of one division: keep its parts, resume waiting plans, collect queries. No I/O.
 
-A plan is a generator. It yields what it waits for, and is resumed when all of that has come; what
-it decides may rest on those answers and on those of the plans it came from, and on nothing else.
-Then the order in which answers come makes no difference to what is asked for.
+A plan is a generator. It yields a `Wait`, and is resumed when everything named there has come. Its
+decisions may depend only on those answers and on the answers that its parent plans waited for.
+Therefore the order in which answers come does not change the queries.
 """
 
 from __future__ import annotations
@@ -16,62 +16,66 @@ import msgspec
 from tmapi_async.api.listings import Listing
 
 from .overlap import Overlap
-from .queries import Observation, SplitQuery, turned
+from .queries import Observation, SplitQuery, reversed_listing
 from .reconciliation import Piece, Verdict
-from .split_parts import Part, PartCensus
+from .split_parts import ItemIndex, Part
 
-USUAL_PAGE = 20
-LOOK_AGAIN = 0.005
-"""Share of a part's total that may be missing before it is walked once more, the other way round:
+USUAL_PAGE_SIZE = 20
+SECOND_WALK_SHARE = 0.005
+"""Share of a part's total that may be missing before the part is walked again in reversed order:
 a walk over a shifting ranking should find 99.5 %."""
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """What a plan waits for: the first pages of parts, or the ends of their walks."""
+    """Answers that a plan waits for: first pages of parts, or the ends of their walks."""
 
     parts: tuple[Part, ...]
     until: Literal["first", "end"]
 
-    def missing(self) -> list[Part]:
-        """Those it still waits for."""
+    def pending(self) -> list[Part]:
+        """Return the parts whose answer has not come yet."""
         if self.until == "first":
-            return [part for part in self.parts if part.first is None]
+            return [part for part in self.parts if part.first_page is None]
         return [part for part in self.parts if part.ending is None]
 
 
 Plan: TypeAlias = Generator[Wait, None, None]
 
 
-class _Task:
-    __slots__ = ("capped", "left", "parts", "plan")
+class _RunningPlan:
+    __slots__ = ("capped", "parts", "plan", "remaining")
 
     def __init__(self, plan: Plan, *, capped: bool) -> None:
         self.plan = plan
         self.capped = capped
-        self.left = 0
+        self.remaining = 0
         self.parts: tuple[Part, ...] = ()
 
 
-class PlanDraft:
-    """A piece of the listing while it is walked; see `Piece`."""
+class OpenPiece:
+    """A piece of the listing while it is walked; see `Piece` for the attributes not named here.
+
+    Attributes:
+        second_walks: Number of second walks.
+    """
 
     __slots__ = (
-        "_ids", "again", "error", "estimated", "found", "inner", "parts", "rejects", "total",
+        "_ids", "error", "estimated", "found", "inner", "parts", "rejects", "second_walks", "total",
         "verdict",
     )  # fmt: skip
 
     def __init__(self, parts: list[Part], *, inner: bool = False) -> None:
         self.parts = parts
         self.inner = inner
-        self.total = parts[0].first.total if parts[0].first else None
+        self.total = parts[0].first_page.total if parts[0].first_page else None
         self.estimated = False
-        self.found = self.rejects = self.again = 0
+        self.found = self.rejects = self.second_walks = 0
         self.verdict: Verdict = "open"
         self.error = ""
         self._ids: set[int] = set()
 
     def settle(self) -> bool:
-        """Note what it has come to; True if all its walks have reached their ends."""
+        """Compute the verdict. Return True if all walks have reached their ends."""
         self._ids = set().union(*(part.ids for part in self.parts))
         self.rejects = max(part.rejects for part in self.parts)
         self.found = len(self._ids) + self.rejects
@@ -84,32 +88,32 @@ class PlanDraft:
         self.verdict = "failed" if "failed" in endings else "open"
         return False
 
-    def judge(self, meeting: Overlap | None) -> None:
-        """Say what a price is that fills the ceiling, once both its orders have been walked."""
-        if meeting is None:
+    def apply_overlap(self, overlap: Overlap | None) -> None:
+        """Set total and verdict of a price that fills the ceiling, after walks in both orders."""
+        if overlap is None:
             self.verdict = "short" if self.verdict == "proven" else self.verdict
             return
-        self.total, self.estimated = meeting.rows, not meeting.exact
-        self.verdict = "proven" if meeting.exact else "uncertain"
+        self.total, self.estimated = overlap.rows, not overlap.exact
+        self.verdict = "proven" if overlap.exact else "uncertain"
 
     @property
-    def lacking(self) -> bool:
-        """Whether so few rows were found that it is worth to look again."""
-        return self.found < (self.total or 0) * (1 - LOOK_AGAIN)
+    def incomplete(self) -> bool:
+        """True if so few rows were found that a second walk is worth its cost."""
+        return self.found < (self.total or 0) * (1 - SECOND_WALK_SHARE)
 
-    def gather(self, part: Part) -> None:
-        """Take what a part within it shows, from now on too, for found in it."""
-        part.share(self._ids)
+    def include(self, part: Part) -> None:
+        """Count the items of a part within this piece as found, those of later pages too."""
+        part.share_items(self._ids)
 
-    def done(self, *, gathers: bool = False) -> None:
-        """Let go of what only counting needed; of its items too, unless it goes on to gather."""
+    def release(self, *, keep_items: bool = False) -> None:
+        """Free the memory used for counting; keep the items if more parts are to be included."""
         for part in self.parts:
-            part.forget()
-        if not gathers:
+            part.release()
+        if not keep_items:
             self._ids = set()
 
-    def piece(self) -> Piece:
-        """It as told to the caller."""
+    def to_piece(self) -> Piece:
+        """Return the public `Piece`."""
         ids = self._ids or set().union(*(part.ids for part in self.parts))
         return Piece(
             parts=tuple(part.listing for part in self.parts),
@@ -123,159 +127,161 @@ class PlanDraft:
 
 
 class PlanRunner:
-    """Every part of a family.
+    """All parts and plans of one division.
 
     Args:
-        ceiling: A total of so many rows or more is no count.
+        ceiling: A total of this many rows or more is not a count.
 
     Attributes:
-        parts: The parts, in the order in which they were opened.
-        drafts: What is being walked or has been.
-        census: Every item seen.
-        requests: Pages that have come, with `rows` and `rejects` on them.
-        page_size: Rows a page, as the server told with the first one.
+        parts: Parts, in the order in which they were opened.
+        pieces: Pieces that are being walked or have been walked.
+        items: Index of all items seen.
+        requests: Number of pages received.
+        rows: Number of rows on those pages.
+        rejects: Number of rows on those pages that could not be decoded.
+        page_size: Rows a page, as echoed with the first page of the listing.
     """
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
         self.parts: dict[Listing, Part] = {}
-        self.drafts: list[PlanDraft] = []
-        self.census = PartCensus()
+        self.pieces: list[OpenPiece] = []
+        self.items = ItemIndex()
         self.requests = self.rows = self.rejects = 0
-        self.page_size = USUAL_PAGE
-        self._waiting: dict[tuple[Part, str], list[_Task]] = defaultdict(list)
-        self._steps: list[SplitQuery] = []
+        self.page_size = USUAL_PAGE_SIZE
+        self._waiting: dict[tuple[Part, str], list[_RunningPlan]] = defaultdict(list)
+        self._queries: list[SplitQuery] = []
 
-    # -- what plans call
+    # -- called by plans
 
     def open(self, listing: Listing) -> Part:
-        """Ask for the first page of a part, if that was not done before."""
+        """Request the first page of a part, unless that was done before."""
         part = self.parts.get(listing)
         if part is None:
             part = self.parts[listing] = Part(listing)
-            self._steps.append(SplitQuery("open", listing))
+            self._queries.append(SplitQuery("open", listing))
         return part
 
-    def open_wanted(self, listing: Listing) -> Part:
-        """The same, and walk it as soon as its first page shows that it fits."""
+    def open_to_walk(self, listing: Listing) -> Part:
+        """Open a part, and walk it as soon as its first page shows that it fits."""
         part = self.open(listing)
-        part.wanted = True
-        self._walk_if_wanted(part)
+        part.walk_if_fits = True
+        self._walk_if_fits(part)
         return part
 
     def fits(self, part: Part) -> bool:
-        """Whether a part's first page promises fewer rows than the ceiling."""
-        return part.first is not None and part.total < self.ceiling
+        """Return True if the first page of a part promises fewer rows than the ceiling."""
+        return part.first_page is not None and part.total < self.ceiling
 
     def walk(self, part: Part, *, inner: bool = False) -> None:
-        """Walk a part that fits to its end, if that was not asked for before."""
-        if not part.walked:
-            self.spawn(self._alone(self.draft([part], inner=inner)))
+        """Walk a part that fits to its end, unless that was ordered before."""
+        if not part.full_walk:
+            self.spawn(self._walk_alone(self.start_piece([part], inner=inner)))
 
-    def draft(self, parts: list[Part], *, inner: bool = False) -> PlanDraft:
-        """Walk parts, whether they fit or not, as one piece; its total is the first one's.
+    def start_piece(self, parts: list[Part], *, inner: bool = False) -> OpenPiece:
+        """Walk parts as one piece, even if they do not fit. Its total is that of the first part.
 
         Args:
-            parts: The parts.
-            inner: They lie within another piece.
+            parts: Parts to walk.
+            inner: True if they lie within another piece.
         """
-        draft = PlanDraft(parts, inner=inner)
-        self.drafts.append(draft)
+        piece = OpenPiece(parts, inner=inner)
+        self.pieces.append(piece)
         for part in parts:
-            self._set_walking(part)
-        return draft
+            self._start_walk(part)
+        return piece
 
     def spawn(self, plan: Plan, *, capped: bool = False) -> None:
-        """Start a plan; `capped`: on behalf of a part at the ceiling, which it has to divide."""
-        self._run(_Task(plan, capped=capped))
+        """Start a plan; `capped` if the plan divides a part at the ceiling."""
+        self._advance(_RunningPlan(plan, capped=capped))
 
-    # -- what answers call
+    # -- called with answers
 
-    def take(self, part: Part, sight: Observation) -> bool:
-        """Take in a page; True if it is the part's first page, and new."""
-        if not part.take(sight):
+    def add_page(self, part: Part, page: Observation) -> bool:
+        """Add a page. Return True if it is the first page of the part, and new."""
+        if not part.add_page(page):
             return False
         self.requests += 1
-        self.rows += len(sight.rows)
-        self.rejects += sight.rejects
-        self.census.note(sight.rows, walked=part.walked)
-        return part.first is sight
+        self.rows += len(page.rows)
+        self.rejects += page.rejects
+        self.items.add_rows(page.rows, full_walk=part.full_walk)
+        return part.first_page is page
 
-    def answered(self, part: Part) -> None:
-        """A part's first page has come: say what is to be done with it, resume who waited."""
-        if part.walked:
-            self._steps.append(SplitQuery("walk", part.listing))
+    def first_page_added(self, part: Part) -> None:
+        """Decide about a part whose first page has come, and resume the plans waiting for it."""
+        if part.full_walk:
+            self._queries.append(SplitQuery("walk", part.listing))
         else:
-            self._walk_if_wanted(part)
-        if not part.walked:
-            self._steps.append(SplitQuery("leave", part.listing))
-        self._wake(part, "first")
+            self._walk_if_fits(part)
+        if not part.full_walk:
+            self._queries.append(SplitQuery("leave", part.listing))
+        self._resume(part, "first")
 
-    def ended(self, part: Part, ending: str, error: str) -> None:
-        """A walk has ended."""
+    def walk_ended(self, part: Part, ending: str, error: str) -> None:
+        """Record the end of a walk, and resume the plans waiting for it."""
         part.ending, part.error = ending, error
-        self._wake(part, "end")
+        self._resume(part, "end")
 
-    def told(self) -> list[SplitQuery]:
-        """The steps that have come up since the last call."""
-        steps, self._steps = self._steps, []
-        return steps
+    def take_queries(self) -> list[SplitQuery]:
+        """Return the queries collected since the last call."""
+        queries, self._queries = self._queries, []
+        return queries
 
-    def undivided(self) -> list[int]:
-        """Rows that are at least in each part that waits for its own parts' first pages.
+    def undivided_rows(self) -> list[int]:
+        """Return the least number of rows in each part that still waits to be divided.
 
-        Those of parts that fit are not counted.
+        Rows of its own parts that fit are not counted.
         """
-        waiting = {
-            task: None for (_, what), tasks in self._waiting.items() if what == "first"
-            for task in tasks if task.capped
+        plans = {
+            plan: None for (_, until), plans in self._waiting.items() if until == "first"
+            for plan in plans if plan.capped
         }  # fmt: skip
         rows = []
-        for task in waiting:
-            known = [part for part in task.parts if part.wanted and part.first is not None]
-            # A part of it that is at the ceiling as well counts for itself.
+        for plan in plans:
+            known = [p for p in plan.parts if p.walk_if_fits and p.first_page is not None]
+            # A part of the part that is at the ceiling too has a plan of its own.
             if all(map(self.fits, known)):
                 rows.append(max(0, self.ceiling - sum(part.total for part in known)))
         return rows
 
-    def _alone(self, draft: PlanDraft) -> Plan:
-        """See a part to its end; and once more the other way round if it brought too little."""
-        yield Wait((draft.parts[0],), "end")
-        if draft.settle() and draft.lacking:
-            again = self.open(turned(draft.parts[0].listing))
-            if not again.walked:
-                draft.parts.append(again)
-                draft.again += 1
-                draft.parts[0].share_likewise(again)
-                draft.verdict = "open"
-                self._set_walking(again)
-                yield Wait((again,), "end")
-                draft.settle()
-        draft.done()
+    def _walk_alone(self, piece: OpenPiece) -> Plan:
+        """Walk a part to its end, and once more in reversed order if too few rows were found."""
+        yield Wait((piece.parts[0],), "end")
+        if piece.settle() and piece.incomplete:
+            second = self.open(reversed_listing(piece.parts[0].listing))
+            if not second.full_walk:
+                piece.parts.append(second)
+                piece.second_walks += 1
+                piece.parts[0].share_equally(second)
+                piece.verdict = "open"
+                self._start_walk(second)
+                yield Wait((second,), "end")
+                piece.settle()
+        piece.release()
 
-    def _walk_if_wanted(self, part: Part) -> None:
-        if part.wanted and self.fits(part):
+    def _walk_if_fits(self, part: Part) -> None:
+        if part.walk_if_fits and self.fits(part):
             self.walk(part)
 
-    def _set_walking(self, part: Part) -> None:
-        if part.walked:
+    def _start_walk(self, part: Part) -> None:
+        if part.full_walk:
             return
-        part.walked = True
-        self.census.walked(part.items)
-        if part.first is not None:
-            self._steps.append(SplitQuery("walk", part.listing))
+        part.full_walk = True
+        self.items.mark_full_walk(part.all_ids)
+        if part.first_page is not None:
+            self._queries.append(SplitQuery("walk", part.listing))
 
-    def _run(self, task: _Task) -> None:
-        for wait in task.plan:
-            missing = wait.missing()
-            if missing:
-                task.left, task.parts = len(missing), wait.parts
-                for part in missing:
-                    self._waiting[part, wait.until].append(task)
+    def _advance(self, running: _RunningPlan) -> None:
+        for wait in running.plan:
+            pending = wait.pending()
+            if pending:
+                running.remaining, running.parts = len(pending), wait.parts
+                for part in pending:
+                    self._waiting[part, wait.until].append(running)
                 return
 
-    def _wake(self, part: Part, what: str) -> None:
-        for task in self._waiting.pop((part, what), ()):
-            task.left -= 1
-            if not task.left:
-                self._run(task)
+    def _resume(self, part: Part, event: str) -> None:
+        for running in self._waiting.pop((part, event), ()):
+            running.remaining -= 1
+            if not running.remaining:
+                self._advance(running)

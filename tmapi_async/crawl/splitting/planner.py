@@ -1,12 +1,11 @@
-"""Decides how a listing beyond the ceiling is divided. Pure: answers in, steps out.
+"""Decide how a listing beyond the ceiling is divided. No I/O: pages in, queries out.
 
 A part that fits under the ceiling is walked in an order of prices, which does not shift with the
-live ranking as the default order does. The left side of a cut is asked for in falling and the right
-side in rising order, so that the first page of each shows what stands at the cut: it proves
-whether bounds are inclusive, and gives away a price that fills the ceiling alone.
+live ranking as the default order does. Of the two sides of a cut, the left one is requested in
+falling order and the right one in rising order. So the first page of each side shows the rows at
+the cut: they prove if bounds are inclusive, and reveal a price that fills the ceiling alone.
 
-Fed with the same answers again, in any order of the parts, a family comes to the same parts (see
-`roster`): that is what resuming rests on.
+The same answers, in any order, lead to the same parts (see `plan_runner`). Resuming relies on that.
 """
 
 from __future__ import annotations
@@ -19,17 +18,27 @@ import msgspec
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import USUAL_CEILING
 
-from .estimates import expect, reconcile
+from .estimates import estimate, reconcile
 from .plan_runner import Plan, PlanRunner, Wait
-from .price_bands import CENT, Band, PriceFacts, Reach, choose, cut, finest, tightened, usable
+from .price_bands import (
+    CENT,
+    Band,
+    PriceFacts,
+    Reach,
+    can_cut_at,
+    choose_cut,
+    cut,
+    finest_step,
+    tighten,
+)
 from .queries import DOWN, UP, Observation, QueryBuilder, SplitQuery
 from .reconciliation import Expectation, Reconciliation
-from .single_price import SinglePrice, SinglePrices
+from .single_price import SinglePrice, SinglePricePlans
 from .split_parts import Part
 
 
 class _Region(msgspec.Struct, frozen=True):
-    """A band, with what the answers of its ancestors tell of it."""
+    """A band, with the facts known from its ancestors."""
 
     band: Band
     sort: str
@@ -37,164 +46,167 @@ class _Region(msgspec.Struct, frozen=True):
     reach: Reach
 
     def side(self, band: Band, sort: str) -> _Region:
-        """A part of it."""
+        """Return one side of this region."""
         return _Region(band, sort, self.facts, self.reach)
 
 
 class SplitPlanner:
     """The planner of one listing.
 
-    Call `begin`, then `page` with what every page of every part shows, and `ended` when the walk of
-    a part has ended; each returns what to do next. When nothing is left to do, `reconcile`.
+    Call `begin`, then `page` with every page of every part, and `walk_ended` after each walk of a
+    part. Each call returns the next queries. When no query is left, call `reconcile`.
 
     Args:
-        root: The listing.
-        flags: Boolean filters of its endpoint; those that the listing sets are left alone.
-        ceiling: A `total_count` of so many or more says that there may be more.
+        root: Listing to divide.
+        flags: Boolean filters of its endpoint. Filters that the listing sets itself are not used.
+        ceiling: A `total_count` of this many rows or more says that there may be more rows.
     """
 
     def __init__(
         self, root: Listing, *, flags: Sequence[str] = (), ceiling: int = USUAL_CEILING
     ) -> None:
         self.root = root
-        given = {name for name, _ in root.params}
-        self._asker = QueryBuilder(root)
-        self._roster = PlanRunner(ceiling)
-        free = tuple(flag for flag in flags if flag not in given)
-        self._singles = SinglePrices(self._roster, self._asker, free)
+        root_params = {name for name, _ in root.params}
+        self._builder = QueryBuilder(root)
+        self._runner = PlanRunner(ceiling)
+        unset_flags = tuple(flag for flag in flags if flag not in root_params)
+        self._single_prices = SinglePricePlans(self._runner, self._builder, unset_flags)
         self._sample: tuple[Decimal, ...] = ()
-        self._narrowed: list[Decimal] = []  # steps by which bands were tightened
-        self._finest = CENT
+        self._narrowing_steps: list[Decimal] = []
+        self._finest_step = CENT
 
     def begin(self) -> list[SplitQuery]:
-        """The first step: to open the listing itself."""
-        self._roster.spawn(self._whole())
-        return self._roster.told()
+        """Return the first query: open the listing itself."""
+        self._runner.spawn(self._start())
+        return self._runner.take_queries()
 
-    def page(self, listing: Listing, sight: Observation) -> list[SplitQuery]:
-        """Take in a page of a part; pages may come in any order, and again.
+    def page(self, listing: Listing, page: Observation) -> list[SplitQuery]:
+        """Add a page of a part. Pages may come in any order, and more than once.
 
         Returns:
-            What to do now. Every first page is followed by "walk" or "leave" for its part.
+            Next queries. Every first page is followed by "walk" or "leave" for its part.
         """
-        part = self._roster.parts[listing]
-        prices = (price for _, price in sight.rows if price is not None and usable(price))
-        self._finest = finest(prices, self._finest)
-        if self._roster.take(part, sight):
+        part = self._runner.parts[listing]
+        prices = (price for _, price in page.rows if price is not None and can_cut_at(price))
+        self._finest_step = finest_step(prices, self._finest_step)
+        if self._runner.add_page(part, page):
             if listing == self.root:
-                self._roster.page_size = sight.page_size or self._roster.page_size
-            self._roster.answered(part)
-        return self._roster.told()
+                self._runner.page_size = page.page_size or self._runner.page_size
+            self._runner.first_page_added(part)
+        return self._runner.take_queries()
 
-    def ended(self, listing: Listing, ending: str, error: str = "") -> list[SplitQuery]:
-        """Note how the walk of a part ended: "complete", "capped", "failed" or "stopped".
+    def walk_ended(self, listing: Listing, ending: str, error: str = "") -> list[SplitQuery]:
+        """Record how the walk of a part ended: "complete", "capped", "failed" or "stopped".
 
-        Not for parts that were left after their first page. A part whose first page cannot be had
-        stays unanswered: nothing is decided without it.
+        Do not call it for parts that were left after their first page. A part whose first page
+        could not be fetched stays unanswered: nothing is decided without that page.
         """
-        self._roster.ended(self._roster.parts[listing], ending, error)
-        return self._roster.told()
+        self._runner.walk_ended(self._runner.parts[listing], ending, error)
+        return self._runner.take_queries()
 
     def __contains__(self, listing: object) -> bool:
-        return listing in self._roster.parts
+        return listing in self._runner.parts
 
-    def knows(self, item: int) -> bool:
-        """Whether a page of any part has shown an item."""
-        return item in self._roster.census
+    def has_seen(self, item: int) -> bool:
+        """Return True if a page of any part has shown an item."""
+        return item in self._runner.items
 
-    def walked(self, listing: Listing) -> bool:
-        """Whether a part is to be walked to its end."""
-        return self._roster.parts[listing].walked
+    def is_full_walk(self, listing: Listing) -> bool:
+        """Return True if a part is walked to its end."""
+        return self._runner.parts[listing].full_walk
 
     @property
     def listings(self) -> tuple[Listing, ...]:
         """Every part opened so far, the root first."""
-        return tuple(self._roster.parts)
+        return tuple(self._runner.parts)
 
     def expectation(self) -> Expectation:
-        """What is to be spent from here on."""
-        return expect(self._roster, self.root)
+        """Return the expected number of further requests."""
+        return estimate(self._runner, self.root)
 
     def reconcile(self) -> Reconciliation:
-        """What came of it, so far."""
-        finer = any(step > self._finest for step in self._narrowed)
-        return reconcile(self._roster, self.root, finer=finer)
+        """Return the result so far."""
+        finer = any(step > self._finest_step for step in self._narrowing_steps)
+        return reconcile(self._runner, self.root, finer=finer)
 
     def __repr__(self) -> str:
-        return f"<Family of {self.root}: {len(self._roster.parts)} parts>"
+        return f"<SplitPlanner of {self.root}: {len(self._runner.parts)} parts>"
 
     # -- plans
 
-    def _whole(self) -> Plan:
-        root = self._roster.open_wanted(self.root)
+    def _start(self) -> Plan:
+        root = self._runner.open_to_walk(self.root)
         yield Wait((root,), "first")
-        if not self._roster.fits(root):
-            self._roster.spawn(self._bounds(root), capped=True)
+        if not self._runner.fits(root):
+            self._runner.spawn(self._find_price_range(root), capped=True)
 
-    def _bounds(self, root: Part) -> Plan:
-        """Look for the lowest and the highest price."""
-        whole = self._asker.band
-        up, down = (self._roster.open(self._asker.part(whole, (), sort)) for sort in (UP, DOWN))
+    def _find_price_range(self, root: Part) -> Plan:
+        """Find the lowest and the highest price, then make the first cut."""
+        whole = self._builder.band
+        up, down = (
+            self._runner.open(self._builder.listing(whole, (), sort)) for sort in (UP, DOWN)
+        )
         yield Wait((up, down), "first")
-        prices = [*up.prices, *down.prices, *root.prices]
-        self._sample = tuple(root.prices)
+        prices = [*up.first_prices, *down.first_prices, *root.first_prices]
+        self._sample = tuple(root.first_prices)
         if len(set(prices)) <= 1:
-            yield from self._singles.divide(SinglePrice(whole, (), UP), up)
+            yield from self._single_prices.divide(SinglePrice(whole, (), UP), up)
             return
-        reach = Reach(min(prices), max(prices), finest(prices))
+        reach = Reach(min(prices), max(prices), finest_step(prices))
         yield from self._first_cut(_Region(whole, UP, PriceFacts(), reach))
 
     def _first_cut(self, whole: _Region) -> Plan:
-        """Cut at a price that has been seen: a row there proves the bound that shows it."""
+        """Cut at a price that has been seen: a row there proves the bound that shows the row."""
         reach, band = whole.reach, whole.band
-        wish = choose(reach, self._sample, ())
+        target = choose_cut(reach, self._sample, ())
         seen = [price for price in self._sample if reach.floor <= price < reach.top]
-        at = min(seen, key=lambda price: (abs(price - wish), price), default=reach.floor)
+        at = min(seen, key=lambda price: (abs(price - target), price), default=reach.floor)
         left = msgspec.structs.replace(band, high=at, owns_high=False)
         right = msgspec.structs.replace(band, low=at, owns_low=False)
         below, above = self._open(left, DOWN), self._open(right, UP)
         yield Wait((below, above), "first")
-        facts = left.facts(below.prices) | right.facts(above.prices)
+        facts = left.facts_from(below.first_prices) | right.facts_from(above.first_prices)
         left = msgspec.structs.replace(left, owns_high=facts.end)
         right = msgspec.structs.replace(right, owns_low=facts.start and not facts.end)
-        known = _Region(band, UP, facts, reach)
-        self._if_capped(known.side(left, DOWN), below)
-        self._if_capped(known.side(right, UP), above)
+        region = _Region(band, UP, facts, reach)
+        self._divide_if_capped(region.side(left, DOWN), below)
+        self._divide_if_capped(region.side(right, UP), above)
         if not (facts.start or facts.end):
             gap = Band(max(at - reach.step, Decimal(0)), at + reach.step)
-            self._roster.spawn(self._band(known.side(gap, UP)))
+            self._runner.spawn(self._walk_or_divide(region.side(gap, UP)))
 
-    def _band(self, region: _Region) -> Plan:
-        """A band of prices: walked if it fits, else divided."""
+    def _walk_or_divide(self, region: _Region) -> Plan:
+        """Walk a band of prices if it fits, otherwise divide it."""
         part = self._open(region.band, region.sort)
         yield Wait((part,), "first")
-        self._if_capped(region, part)
+        self._divide_if_capped(region, part)
 
-    def _if_capped(self, region: _Region, part: Part) -> None:
-        if not self._roster.fits(part):
-            self._roster.spawn(self._divide(region, part), capped=True)
+    def _divide_if_capped(self, region: _Region, part: Part) -> None:
+        if not self._runner.fits(part):
+            self._runner.spawn(self._divide(region, part), capped=True)
 
     def _divide(self, region: _Region, part: Part) -> Plan:
-        """A band at the ceiling, whose first page has come."""
+        """Divide a band at the ceiling, whose first page has come."""
         band = region.band
-        prices = [price for price in part.prices if band.holds(price)]
-        facts = region.facts | band.facts(prices)
-        reach = region.reach.seen(prices, rising=region.sort == UP).within(band)
-        tight = tightened(band, facts, reach.step)
-        one = len(set(prices)) == 1
-        if prices and tight != band and (reach.single or (one and not tight.holds(prices[0]))):
-            self._narrowed.append(reach.step)
-            yield from self._band(_Region(tight, region.sort, facts, reach))
+        prices = [price for price in part.first_prices if band.contains(price)]
+        facts = region.facts | band.facts_from(prices)
+        reach = region.reach.after_page(prices, rising=region.sort == UP).within(band)
+        tight = tighten(band, facts, reach.step)
+        same = len(set(prices)) == 1
+        outside = same and not tight.contains(prices[0])
+        if prices and tight != band and (reach.single or outside):
+            self._narrowing_steps.append(reach.step)
+            yield from self._walk_or_divide(_Region(tight, region.sort, facts, reach))
         elif reach.single or not prices:
-            # Not even its first page shows a price of the band: the filter does not filter.
-            yield from self._singles.divide(SinglePrice(band, (), region.sort), part)
+            # If even the first page shows no price of the band, the price filter has no effect.
+            yield from self._single_prices.divide(SinglePrice(band, (), region.sort), part)
         else:
-            at = choose(reach, self._sample, prices)
+            at = choose_cut(reach, self._sample, prices)
             left, right = cut(band, at, facts, reach.step)
-            known = _Region(band, region.sort, facts, reach)
-            self._roster.spawn(self._band(known.side(left, DOWN)))
-            self._roster.spawn(self._band(known.side(right, UP)))
+            divided = _Region(band, region.sort, facts, reach)
+            self._runner.spawn(self._walk_or_divide(divided.side(left, DOWN)))
+            self._runner.spawn(self._walk_or_divide(divided.side(right, UP)))
             yield Wait((self._open(left, DOWN), self._open(right, UP)), "first")
 
     def _open(self, band: Band, sort: str) -> Part:
-        return self._roster.open_wanted(self._asker.part(band, (), sort))
+        return self._runner.open_to_walk(self._builder.listing(band, (), sort))

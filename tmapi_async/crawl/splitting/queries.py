@@ -1,4 +1,4 @@
-"""What the planner sees and says: pages as sights, steps, and parts as listings. No I/O."""
+"""Input and output of the planner: observed pages, queries, and parts as listings. No I/O."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from tmapi_async.api.listings import Listing, endpoint_of
+from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 
-from .price_bands import Band, text
+from .price_bands import Band, price_text
 
 Row: TypeAlias = tuple[int, Decimal | None]
 Flags: TypeAlias = tuple[tuple[str, bool], ...]
 UP, DOWN = "price_up", "price_down"
-_NARROWING = ("sort", "price_start", "price_end")
+_REPLACED_PARAMS = ("sort", "price_start", "price_end")
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one page showed.
+    """Facts from one page that the planner needs.
 
     Attributes:
         number: 1-based page number.
-        total: Its `total_count`, or None.
-        rows: Item ID and price, in yuan, or None; in the order of the page.
+        total: `total_count` of the page, or None.
+        rows: Item ID and price in yuan (or None) of each row, in page order.
         rejects: Rows that could not be decoded.
-        has_next: Its `has_next_page`.
+        has_next: `has_next_page` of the page.
         page_size: Page size as echoed, or None.
-        at: When it had been read, milliseconds since 1970, UTC; 0 if not known.
+        at: Time at which the page had been read, in milliseconds since 1970, UTC; 0 if unknown.
     """
 
     number: int
@@ -41,7 +41,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, page: Page[Any]) -> Observation:
-        """What a page showed."""
+        """Return the observation of a page."""
         return cls(
             number=page.number,
             total=page.total_count,
@@ -49,71 +49,69 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
             rejects=len(page.rejects),
             has_next=page.has_next_page,
             page_size=page.page_size,
-            # To the millisecond, as journals keep it: what is shown again must decide the same.
+            # To the millisecond, as journals store it: a replay must come to the same decisions.
             at=round(page.fetched_at.timestamp() * 1000),
         )
 
     @property
     def ids(self) -> frozenset[int]:
-        """The item IDs on it."""
+        """Item IDs on the page."""
         return frozenset(item for item, _ in self.rows)
 
 
 class SplitQuery(msgspec.Struct, frozen=True):
-    """What to do with a part.
+    """An order from the planner about one part.
 
     Attributes:
-        do: "open": ask for its first page. "walk": walk it to its end, from its second page on.
-            "leave": ask for no more of it now; "walk" may still follow.
+        action: "open": request the first page. "walk": walk to the end, from page 2 on. "leave":
+            request nothing more for now; "walk" may still follow.
         listing: The part.
     """
 
-    do: Literal["open", "walk", "leave"]
+    action: Literal["open", "walk", "leave"]
     listing: Listing
 
 
 class QueryBuilder:
-    """Makes the parts of a listing.
+    """Builds the listings of parts.
 
     Args:
-        root: The listing that is divided. Its own sort order and price band are honoured: parts
-            lie within its band.
+        root: Listing that is divided. Its parts stay within its own price band, and replace its
+            sort order by an order of prices.
     """
 
     def __init__(self, root: Listing) -> None:
-        given = dict(root.params)
+        params = dict(root.params)
         self._endpoint = root.endpoint
-        self.endpoint = endpoint_of(root)
-        self._base = {name: value for name, value in given.items() if name not in _NARROWING}
-        self._texts = (given.get("price_start"), given.get("price_end"))
+        self._base = {name: value for name, value in params.items() if name not in _REPLACED_PARAMS}
+        self._texts = (params.get("price_start"), params.get("price_end"))
         low, high = (Decimal(value) if value else None for value in self._texts)
-        # The outer bounds are the caller's wish: what the API shows within them is the listing.
+        # The outer bounds are the caller's: the listing is what the API shows within them.
         self.band = Band(low, high, owns_low=low is not None, owns_high=high is not None)
-        self.sort = given.get("sort")
 
-    def part(self, band: Band, flags: Flags, sort: str | None) -> Listing:
-        """The listing that asks for a part."""
+    def listing(self, band: Band, flags: Flags, sort: str | None) -> Listing:
+        """Return the listing of a part."""
         params = dict(self._base)
         for name, value in flags:
             params[name] = "true" if value else "false"
-        for name, bound, outer, given in (
+        for name, bound, outer, original in (
             ("price_start", band.low, self.band.low, self._texts[0]),
             ("price_end", band.high, self.band.high, self._texts[1]),
         ):
             if bound is not None:
-                params[name] = given if given and bound == outer else text(bound)
+                params[name] = original if original and bound == outer else price_text(bound)
         if sort:
             params["sort"] = sort
         return Listing(self._endpoint, tuple(sorted(params.items())))
 
 
-def opposite(sort: str | None) -> str:
-    """The other order of prices; the rising one for an order that is none of prices."""
+def opposite_order(sort: str | None) -> str:
+    """Return the other order of prices; the rising one for an order that is not by price."""
     return DOWN if sort == UP else UP
 
 
-def turned(listing: Listing) -> Listing:
-    """The same listing in the opposite order of prices."""
+def reversed_listing(listing: Listing) -> Listing:
+    """Return the same listing in the opposite order of prices."""
     params = dict(listing.params)
-    params["sort"] = opposite(params.get("sort"))
+    params["sort"] = opposite_order(params.get("sort"))
     return Listing(listing.endpoint, tuple(sorted(params.items())))

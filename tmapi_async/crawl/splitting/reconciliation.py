@@ -1,4 +1,4 @@
-"""What a division is expected to cost, and what has come of it. No I/O."""
+"""Expected cost of a division, and its final result. No I/O."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ import msgspec
 from tmapi_async.api.listings import Listing
 
 Verdict: TypeAlias = Literal["proven", "uncertain", "short", "failed", "open"]
-"""All its total promised was found; fewer; the API shows no more of it; a page could not be had;
-it has not ended."""
+"""Result of one piece.
 
+* proven: everything that its total promised was found;
+* uncertain: fewer rows were found;
+* short: the API shows no more of it;
+* failed: a page could not be fetched;
+* open: its walk has not ended.
+"""
 
-_SILENT = {False: ("proven",), True: ("proven", "uncertain", "short")}
+# An item of an inner piece that was not found there may have been found outside of that piece.
+_UNREMARKABLE = {False: ("proven",), True: ("proven", "uncertain", "short")}
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rest of a division is expected to spend, in requests, retries aside.
+    """Expected number of further requests of a division, without retries.
 
     Attributes:
-        least: So many for certain, if no total changes.
-        likely: An estimate, or None while there is nothing to base one on.
-        settled: Every part is known to fit: `least` is all that is to come, apart from second
-            looks at parts that bring less than their total.
-        reason: What it rests on.
-        second: Walks made or to be made for such second looks.
+        least: Minimum number of requests, if no total changes.
+        likely: Estimated number of requests, or None while nothing supports an estimate.
+        settled: True if every part is known to fit. Then `least` is the whole rest, apart from
+            second walks of parts that bring less than their total.
+        reason: Facts behind the numbers.
+        second: Number of second walks, made or planned.
     """
 
     least: int
@@ -35,26 +41,28 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     second: int = 0
 
     def __str__(self) -> str:
+        requests = "request" if self.least == 1 else "requests"
         if self.settled:
-            return f"{self.least:,} requests to go: {self.reason}"
+            return f"{self.least:,} {requests} to go: {self.reason}"
         likely = f", probably about {self.likely:,}" if self.likely is not None else ""
-        return f"at least {self.least:,} requests to go{likely}: {self.reason}"
+        return f"at least {self.least:,} {requests} to go{likely}: {self.reason}"
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the listing that was walked, in one order of prices or in both.
+    """A piece of the listing that was walked, in one order of prices or in both.
 
     Attributes:
-        parts: The listings that were walked for it.
-        total: Its `total_count`; at the ceiling, it has so many at least, or as many as follow from
-            where both orders of prices meet. None: not told.
-        found: Distinct items, and rows that could not be decoded.
-        verdict: What that proves.
-        error: Why it failed, or "".
-        estimated: `total` is an estimate: both orders of prices meet, and not row for row, or were
-            walked too far apart in time, or with rows that could not be decoded.
-        inner: It lies within another piece, and was walked for what that one had not shown. What
-            it brought is found in that one too, so that sums leave it out.
+        parts: Listings that were walked for the piece.
+        total: Total of the piece, or None if unknown. `total_count` as sent; for a piece at the
+            ceiling the least possible number of rows, or the number that follows from the overlap
+            of both orders of prices.
+        found: Distinct items, plus rows that could not be decoded.
+        verdict: Result that follows from `total` and `found`.
+        error: Reason of a failure, or "".
+        estimated: True if `total` is an estimate. Both orders of prices overlap, but not row for
+            row, or they were walked too far apart in time, or have rows that could not be decoded.
+        inner: True if the piece lies within another piece, and was walked for items that the outer
+            piece had not shown. The outer piece counts its items too, so sums leave it out.
     """
 
     parts: tuple[Listing, ...]
@@ -76,29 +84,31 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         if self.verdict == "short":
             least = max(self.total or 0, self.found)
             return (
-                f"{name}: {self.found:,} found; its two orders of prices do not meet, so that it "
-                f"has at least {least:,} rows, and no answer tells how many"
+                f"{name}: {self.found:,} found. The two orders of prices do not overlap, so this "
+                f"price has {least:,} rows or more; the API shows no others and no exact number"
             )
-        why = f" ({self.error})" if self.error else ""
-        return f"{name}: {self.verdict}{why}, {self.found:,} of {total} found"
+        reason = f" ({self.error})" if self.error else ""
+        return f"{name}: {self.verdict}{reason}, {self.found:,} of {total} found"
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for against what came.
+    """Result of a division: promised rows against found items.
 
     Attributes:
-        root: The listing that was divided.
-        divided: Whether it was; else it fitted under the ceiling.
-        parts: Listings asked for, the root and those that only served to divide included.
-        requests: Pages that came; `rows` and `rejects` are what was on them.
-        promised: Sum of the totals of what was walked, or what was found where that is more. Parts
-            that share a price both count it.
+        root: Listing that was divided.
+        divided: True if the listing was divided; False if it fitted under the ceiling.
+        parts: Number of listings requested, with the root and those used only for dividing.
+        requests: Number of pages received.
+        rows: Number of rows on those pages.
+        rejects: Number of rows on those pages that could not be decoded.
+        promised: Sum of the totals of all walked pieces, or of the items found if these are more.
+            Parts that share a price both count the price.
         distinct: Distinct items found in the whole listing.
-        pieces: What was walked.
-        unanswered: Parts of which not even the first page came.
-        strays: Distinct items seen on the way that no walked part has shown.
+        pieces: Pieces that were walked.
+        unanswered: Parts whose first page could not be fetched.
+        strays: Distinct items that were seen, but by no full walk of a part.
         unpriced: Distinct items without a price: a price filter may hide others like them.
-        finer: A band was narrowed by a step, and a price finer than that step has been seen.
+        finer: True if a band was narrowed by a step, and a price finer than that step was seen.
     """
 
     root: Listing
@@ -117,15 +127,15 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether everything that the API's totals promise is proven to have been found."""
+        """True if all rows that the API's totals promise are proven to have been found."""
         proven = all(piece.verdict == "proven" for piece in self.pieces)
         return proven and not (self.unanswered or self.strays or self.finer)
 
     @property
     def missing(self) -> int:
-        """Rows that totals promised and no walk has shown; those that nobody told not counted.
+        """Rows promised by the totals but not seen, excluding pieces without a total.
 
-        An estimate where a piece's total is one.
+        An estimate if the total of a piece is one.
         """
         return sum(
             max(0, (piece.total or 0) - piece.found)
@@ -135,43 +145,56 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether a part could not be had."""
+        """True if a part could not be fetched."""
         return bool(self.unanswered) or any(piece.verdict == "failed" for piece in self.pieces)
 
     @property
     def short(self) -> bool:
-        """Whether some of it is beyond what the API shows."""
+        """True if some rows are beyond what the API shows."""
         return any(piece.verdict == "short" for piece in self.pieces)
 
     def __str__(self) -> str:
-        return "\n".join([self._headline(), *self._reasons()])
+        return "\n".join([self._headline(), *self._details()])
 
     def _headline(self) -> str:
         verdict = "complete" if self.complete else "not proven complete"
-        how = f"in {len(self.pieces)} parts" if self.divided else "in one piece"
+        how = f"in {len(self.pieces)} parts that promise" if self.divided else "in one piece of"
+        if self.divided and len(self.pieces) == 1:
+            how = "in 1 part that promises"
         return (
-            f"{self.root}: {verdict}, {self.distinct:,} distinct items {how} that promise "
-            f"{self.promised:,} rows ({self.requests:,} pages)"
+            f"{self.root}: {verdict}, {self.distinct:,} distinct items {how} "
+            f"{self.promised:,} rows ({_counted(self.requests, 'page')})"
         )
 
-    def _reasons(self) -> list[str]:
-        # What of an inner piece was not found in it may have been found outside of it.
-        told = (piece for piece in self.pieces if piece.verdict not in _SILENT[piece.inner])
-        reasons = [f"  {piece}" for piece in told]
-        reasons += [f"  {listing}: its first page could not be had" for listing in self.unanswered]
+    def _details(self) -> list[str]:
+        details = [
+            f"  {piece}" for piece in self.pieces if piece.verdict not in _UNREMARKABLE[piece.inner]
+        ]
+        details += [
+            f"  {listing}: its first page could not be fetched" for listing in self.unanswered
+        ]
         if self.strays:
-            reasons.append(
-                f"  {self.strays:,} items were seen on the way and in none of the parts walked"
+            were = "was" if self.strays == 1 else "were"
+            details.append(
+                f"  {_counted(self.strays, 'item')} {were} seen, but not in a part that was walked "
+                "to its end"
             )
         if self.finer:
-            reasons.append("  prices finer than the steps of the bands exist: some may be hidden")
+            details.append(
+                "  some prices are finer than the step between bands: such items may be missing"
+            )
         if self.divided:
-            reasons.append(self._unpriced())
-        return reasons
+            details.append(self._unpriced_note())
+        return details
 
-    def _unpriced(self) -> str:
-        seen = f"{self.unpriced:,} were seen" if self.unpriced else "none was seen"
+    def _unpriced_note(self) -> str:
+        seen = "none" if not self.unpriced else f"{self.unpriced:,}"
+        verb = "was" if self.unpriced <= 1 else "were"
         return (
-            f"  items without a price may be hidden by price filters, and no total shows that; "
-            f"{seen}"
+            "  price filters may hide items without a price, and no total counts them; "
+            f"{seen} {verb} seen"
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""What is known of the parts of a divided listing: who was seen where. No I/O."""
+"""Parts of a divided listing, and an index of the items that their pages have shown. No I/O."""
 
 from __future__ import annotations
 
@@ -7,52 +7,51 @@ from decimal import Decimal
 
 from tmapi_async.api.listings import Listing
 
-from .price_bands import usable
+from .price_bands import can_cut_at
 from .queries import Observation, Row
 
-END_TOLERANCE_MS = (
-    2_000  # milliseconds that one of two walks may end after the other, whatever it shows
-)
+END_TOLERANCE_MS = 2_000
+"""Milliseconds by which one of two walks may end after the other without a further check."""
 
 
 class Part:
-    """One listing of the family.
+    """One listing that is requested while another one is divided.
 
     Attributes:
-        listing: What is asked.
-        first: Its first page, or None before it has come.
-        wanted: It is to be walked if it fits.
-        walked: It is to be walked to its end.
-        ending: How its walk ended, or None.
-        error: What failed it, or "".
-        pages: Pages seen.
+        listing: Listing to request.
+        first_page: First page, or None before it has come.
+        walk_if_fits: True if the part is to be walked as soon as its first page shows that it fits.
+        full_walk: True if the part is walked to its end, not only asked for its first page.
+        ending: How the walk ended, or None.
+        error: Reason of a failure, or "".
+        pages: Numbers of the pages seen.
         rejects: Rows that could not be decoded.
-        ids: Distinct items, until its piece has been settled.
-        foreign: Items of prices that it does not ask for, until then: adverts, as a rule.
+        ids: Distinct items, until the piece of the part has been settled.
+        foreign: Items outside the requested prices, usually adverts; kept as long as `ids`.
     """
 
     __slots__ = (
-        "_at",
-        "_gathered",
         "_high",
+        "_ids_by_page",
         "_low",
-        "_order",
+        "_read_at",
+        "_shared_sets",
         "ending",
         "error",
-        "first",
+        "first_page",
         "foreign",
+        "full_walk",
         "ids",
         "listing",
         "pages",
         "rejects",
-        "walked",
-        "wanted",
+        "walk_if_fits",
     )
 
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
-        self.first: Observation | None = None
-        self.wanted = self.walked = False
+        self.first_page: Observation | None = None
+        self.walk_if_fits = self.full_walk = False
         self.ending: str | None = None
         self.error = ""
         self.pages: set[int] = set()
@@ -62,114 +61,121 @@ class Part:
         params = dict(listing.params)
         self._low = Decimal(params.get("price_start") or "-Infinity")
         self._high = Decimal(params.get("price_end") or "Infinity")
-        self._order: dict[int, tuple[int, ...]] = {}
-        self._at: dict[int, int] = {}
-        self._gathered: list[set[int]] = []
+        self._ids_by_page: dict[int, tuple[int, ...]] = {}
+        self._read_at: dict[int, int] = {}
+        self._shared_sets: list[set[int]] = []
 
     @property
     def total(self) -> int:
-        """Rows that its first page promises; 0 while that is not known."""
-        return (self.first.total if self.first else None) or 0
+        """Number of rows promised by the first page. 0 before it has come."""
+        return (self.first_page.total if self.first_page else None) or 0
 
     @property
-    def shown(self) -> frozenset[int]:
-        """Items on its first page."""
-        return self.first.ids if self.first else frozenset()
+    def first_ids(self) -> frozenset[int]:
+        """Items on the first page."""
+        return self.first_page.ids if self.first_page else frozenset()
 
     @property
-    def prices(self) -> list[Decimal]:
-        """The prices of its first page that a band can be cut at, in its order."""
-        rows = self.first.rows if self.first else ()
-        return [price for _, price in rows if price is not None and usable(price)]
+    def first_prices(self) -> list[Decimal]:
+        """Prices of the first page at which a band can be cut, in page order."""
+        rows = self.first_page.rows if self.first_page else ()
+        return [price for _, price in rows if price is not None and can_cut_at(price)]
 
-    def take(self, sight: Observation) -> bool:
-        """Take in a page; False if it is known already."""
-        if sight.number in self.pages:
+    def add_page(self, page: Observation) -> bool:
+        """Add a page. Return False if the page is known already."""
+        if page.number in self.pages:
             return False
-        self.pages.add(sight.number)
-        if sight.number == 1:
-            self.first = sight
-        self.rejects += sight.rejects
-        own = {item for item, price in sight.rows if self._belongs(price)}
-        for items in (self.ids, *self._gathered):
-            items.update(own)
-        self.foreign.update(item for item, price in sight.rows if not self._belongs(price))
-        self._order[sight.number] = tuple(item for item, _ in sight.rows)
-        self._at[sight.number] = sight.at
+        self.pages.add(page.number)
+        if page.number == 1:
+            self.first_page = page
+        self.rejects += page.rejects
+        own_ids = {item for item, price in page.rows if self._in_band(price)}
+        for items in (self.ids, *self._shared_sets):
+            items.update(own_ids)
+        self.foreign.update(item for item, price in page.rows if not self._in_band(price))
+        self._ids_by_page[page.number] = tuple(item for item, _ in page.rows)
+        self._read_at[page.number] = page.at
         return True
 
-    def _belongs(self, price: Decimal | None) -> bool:
-        """Whether a row counts towards the total: adverts are shown in addition, whatever is asked.
+    def _in_band(self, price: Decimal | None) -> bool:
+        """Return True if a row of this price counts towards the total.
 
-        Those that happen to be of the band cannot be told from its rows.
+        Adverts come in addition to the requested rows, with any price. An advert whose price is
+        inside the band cannot be told from the rows of the band.
         """
         return price is None or self._low <= price <= self._high
 
     @property
-    def items(self) -> set[int]:
-        """Every item that its pages have shown, adverts from elsewhere too."""
+    def all_ids(self) -> set[int]:
+        """Every item on the pages of the part, adverts of other prices included."""
         return self.ids | self.foreign
 
-    def by_page(self) -> list[tuple[int, ...]]:
-        """Its items by their pages, in order."""
-        return [self._order[number] for number in sorted(self._order)]
+    def ids_by_page(self) -> list[tuple[int, ...]]:
+        """Return the items of each page, in page order."""
+        return [self._ids_by_page[number] for number in sorted(self._ids_by_page)]
 
     def ended_within(self, other: Part) -> bool:
-        """Whether all that it showed long after another walk's end had been shown by that one.
+        """Return True if `other` had shown every item that this part showed long after its end.
 
-        If not, a row may have slipped past both: from what neither had read to what one had.
+        If not, a row may have moved past both walks: from the range that neither had read to a
+        range that one of them had read.
         """
-        end = max(other._at.values(), default=0) + END_TOLERANCE_MS
-        late = {item for n, page in self._order.items() if self._at[n] > end for item in page}
-        return late - self.foreign <= other.ids
+        end = max(other._read_at.values(), default=0) + END_TOLERANCE_MS
+        late_items = {
+            item
+            for number, page in self._ids_by_page.items()
+            if self._read_at[number] > end
+            for item in page
+        }
+        return late_items - self.foreign <= other.ids
 
-    def share(self, items: set[int]) -> None:
-        """Add its items to others, and from now on those of each page."""
+    def share_items(self, items: set[int]) -> None:
+        """Add the part's items to `items`, those of later pages too."""
         items |= self.ids
-        self._gathered.append(items)
+        self._shared_sets.append(items)
 
-    def share_likewise(self, other: Part) -> None:
-        """Let another part share its items with whom this one does."""
-        for items in self._gathered:
-            other.share(items)
+    def share_equally(self, other: Part) -> None:
+        """Let another part share its items with the same sets as this part."""
+        for items in self._shared_sets:
+            other.share_items(items)
 
-    def forget(self) -> None:
-        """Let go of its items."""
-        self.ids, self._order, self._at, self.foreign = set(), {}, {}, set()
+    def release(self) -> None:
+        """Free the memory of the items."""
+        self.ids, self._ids_by_page, self._read_at, self.foreign = set(), {}, {}, set()
 
 
-class PartCensus:
-    """Every item of a family, and whether a walked part has shown it."""
+class ItemIndex:
+    """Every item of a divided listing, with a mark if a full walk has shown it."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, bool] = {}
+        self._in_full_walk: dict[int, bool] = {}
         self._unpriced: set[int] = set()
 
-    def note(self, rows: Iterable[Row], *, walked: bool) -> None:
-        """Take in the rows of a page."""
+    def add_rows(self, rows: Iterable[Row], *, full_walk: bool) -> None:
+        """Add the rows of a page."""
         for item, price in rows:
-            self._seen[item] = walked or self._seen.get(item, False)
+            self._in_full_walk[item] = full_walk or self._in_full_walk.get(item, False)
             if price is None:
                 self._unpriced.add(item)
 
-    def walked(self, items: Iterable[int]) -> None:
-        """Of these items, seen before, it proves that their part is walked."""
-        self._seen.update(dict.fromkeys(items, True))
+    def mark_full_walk(self, items: Iterable[int]) -> None:
+        """Mark items that were seen before: their part turns out to be walked to its end."""
+        self._in_full_walk.update(dict.fromkeys(items, True))
 
     def __contains__(self, item: object) -> bool:
-        return item in self._seen
+        return item in self._in_full_walk
 
     @property
     def distinct(self) -> int:
-        """Distinct items."""
-        return len(self._seen)
+        """Number of distinct items."""
+        return len(self._in_full_walk)
 
     @property
     def strays(self) -> int:
-        """Items that no walked part has shown."""
-        return sum(not walked for walked in self._seen.values())
+        """Number of items that no full walk has shown."""
+        return sum(not full_walk for full_walk in self._in_full_walk.values())
 
     @property
     def unpriced(self) -> int:
-        """Items that had no price."""
+        """Number of items without a price."""
         return len(self._unpriced)
