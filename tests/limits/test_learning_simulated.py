@@ -65,7 +65,7 @@ def test_promise_of_a_doubled_limit_follows_from_the_refusals_allowed() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_skewed_harvest(seed: int) -> None:
     """300 listings with a giant among them end within 1.10 times what any client needs."""
-    row = harvests.run(harvests.Harvest("skewed", 16, None, pages=6_000), seed)
+    row = harvests.run(harvests.HarvestCase("skewed", 16, None, pages=6_000), seed)
     assert row["times"] <= 1.10
     assert row["waste"] <= 0.02
 

@@ -1,4 +1,4 @@
-"""How long answers and refusals take, and what follows from that for the width."""
+"""Measured latencies of answers and refusals, and their consequences for the width."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import math
 UNKNOWN_ROUND_TRIP = 0.5
 """Assumed before the first answer, in seconds."""
 
-QUICK = 1 / 32
-"""Share of the latency that a refusal is taken to need, before the first came."""
+REFUSAL_SHARE = 1 / 32
+"""Share of the latency that a refusal is assumed to need before the first refusal was measured."""
 
-SLOW = 1 / 8
-"""Share of the latency that a refusal is waited for at most: an answer says as much soon after."""
+MAX_REFUSAL_SHARE = 1 / 8
+"""Longest wait for a refusal, as a share of the latency: soon after, an answer says as much."""
 
-UNHEARD = 1 / 16
+UNTRIED_SHARE = 1 / 16
 """Share of the width that may be added while a refusal would be on its way; one slot at least."""
 
-CROWDED = 3.0
-"""A server that answers this many times slower than at its best is not asked for more at once."""
+OVERLOAD_FACTOR = 3.0
+"""A server that answers this many times slower than at its best gets no more requests at once."""
 
-FORGET = 1.005
-"""The best latency seen is forgotten by this factor a round trip while it keeps the gate."""
+FORGET_FACTOR = 1.005
+"""The best latency grows by this factor each round trip while it stops the gate from widening."""
 
-SEASONED = 64
-"""Answers before the mean latency is taken for the server's."""
+MIN_ANSWERS = 64
+"""Number of answers before the mean latency is trusted."""
 
 MEMORY = 32
 LATENCY_GAIN = 1 / MEMORY
-TRIP_GAIN = 1 / 4
+REFUSAL_GAIN = 1 / 4
 
 
 class LatencyEstimate:
-    """Means of what was measured, in seconds.
+    """Means of the measured latencies, in seconds.
 
     Attributes:
-        latency: Of answers, 0.0 before the first.
-        trip: Of refusals, on which the server does not work; 0.0 before the first.
+        latency: Mean of answers, 0.0 before the first.
+        refusal_latency: Mean of refusals, on which the server does not work; 0.0 before the first.
     """
 
-    __slots__ = ("_best", "latency", "trip")
+    __slots__ = ("_best", "latency", "refusal_latency")
 
     def __init__(self) -> None:
-        self.latency = self.trip = 0.0
+        self.latency = self.refusal_latency = 0.0
         self._best = math.inf  # the lowest mean latency, slowly forgotten
 
     @property
@@ -50,33 +50,46 @@ class LatencyEstimate:
         return self.latency or UNKNOWN_ROUND_TRIP
 
     def answered(self, seconds: float, answers: int) -> None:
-        """An answer took so long; it was the `answers`-th."""
+        """Add the latency of an answer.
+
+        Args:
+            seconds: Latency of the answer.
+            answers: Number of answers so far, this one included.
+        """
         self.latency += (seconds - self.latency) * (
             LATENCY_GAIN if answers > MEMORY else 1 / answers
         )
 
     def refused(self, seconds: float) -> None:
-        """A refusal took so long."""
-        self.trip += (seconds - self.trip) * (TRIP_GAIN if self.trip else 1.0)
+        """Add the latency of a refusal."""
+        self.refusal_latency += (seconds - self.refusal_latency) * (
+            REFUSAL_GAIN if self.refusal_latency else 1.0
+        )
 
-    def blur(self, width: int) -> float:
-        """Slots by which the level of a refusal may mislead.
+    def uncertainty(self, width: int) -> float:
+        """Return the number of slots by which the level of a refusal may mislead.
 
-        The server counts what is with it, we count also what is on the way to and from it.
+        The server counts the requests that it has. We also count those on the way to and from it.
         """
-        return 2 * width * self.trip / self.round_trip
+        return 2 * width * self.refusal_latency / self.round_trip
 
     def pause(self, width: int) -> float:
-        """Seconds between one slot more and the next, so that a refusal of the first is heard."""
-        trip = min(self.trip, self.latency * SLOW) or self.latency * QUICK
-        return trip / max(1.0, width * UNHEARD)
+        """Return the seconds between two added slots: enough to hear a refusal of the first."""
+        refusal_latency = (
+            min(self.refusal_latency, self.latency * MAX_REFUSAL_SHARE)
+            or self.latency * REFUSAL_SHARE
+        )
+        return refusal_latency / max(1.0, width * UNTRIED_SHARE)
 
-    def crowded(self, answers: int) -> bool:
-        """Whether the server takes all it is given, but gets slower: then more is of no use."""
-        if answers < SEASONED:
+    def overloaded(self, answers: int) -> bool:
+        """Return True if the server accepts all requests but gets slower, so more do not help."""
+        if answers < MIN_ANSWERS:
             return False
-        self._best = min(self._best * FORGET, self.latency)
-        return self.latency > CROWDED * self._best
+        self._best = min(self._best * FORGET_FACTOR, self.latency)
+        return self.latency > OVERLOAD_FACTOR * self._best
 
     def __repr__(self) -> str:
-        return f"<Timing: answers take {self.latency:.3g} s, refusals {self.trip:.3g} s>"
+        return (
+            f"<LatencyEstimate: answers take {self.latency:.3g} s, "
+            f"refusals {self.refusal_latency:.3g} s>"
+        )

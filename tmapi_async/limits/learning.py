@@ -1,4 +1,4 @@
-"""How wide the gate stands: a controller that learns the account's limit from the answers."""
+"""Controller of the gate's width that learns the account's limit from the answers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .ramp_up import STEPS, RampUp
 __all__ = ["Controller", "ControllerStatistics", "HistoryPoint", "LearningController"]
 
 START = 4
-"""Width at which `auto` starts."""
+"""Width at which `--concurrency auto` starts."""
 
 MAX_WIDTH = 2_000
-"""Widest gate without a ceiling: as many connections, where the system allows them."""
+"""Widest gate without a ceiling: as many connections as the system may allow."""
 
 MAX_COOL_DOWN = 10.0
 """Longest cool-down of our own, in seconds."""
 
 MAX_RETRY_AFTER = 120.0
-"""Longest `Retry-After` that is honoured, in seconds."""
+"""Longest `Retry-After` that is respected, in seconds."""
 
 IDLE_SECONDS = 1.0
 """A gate that sent nothing for this long, and for four round trips, reopens step by step."""
@@ -35,13 +35,13 @@ MIN_ROUND_TRIP = 0.01
 class LearningController:
     """Keeps exactly as many requests in flight as the server takes.
 
-    `AdaptiveLimit` learns the account's limit from the answers. On top of that, the controller
-    closes the gate for a `Retry-After`, or for a cool-down of its own when nothing of ours is
+    `AdaptiveLimit` learns the account's limit from the answers. In addition, the controller
+    closes the gate for a `Retry-After`, or for a cool-down of its own when none of our requests is
     left at the server, and reopens it step by step, also after a long silence. A closed gate goes
     on learning from the answers that still come.
 
     Args:
-        ceiling: Never open wider than this, and start there. None starts at `start` and learns.
+        ceiling: Maximum width, and the width to start at. None starts at `start` and learns.
         start: Width to start at; the default is `ceiling`, or 4 without one.
 
     Raises:
@@ -68,13 +68,13 @@ class LearningController:
         self._limit = AdaptiveLimit(min(start or ceiling or START, most), most)
         self._ramp_up = RampUp()
         self._abandoned = 0
-        self._cool_downs = 0  # cool-downs with no answer between
+        self._cool_downs = 0  # cool-downs in a row, with no answer between
         self._answers_at_cool_down = 0
         self._in_flight = 0
         self._last_sent_at = -math.inf
 
     def width(self, now: float) -> int:
-        """Slots open at `now`; 0 while the gate is closed."""
+        """Return the number of slots open at `now`; 0 while the gate is closed."""
         if self._ramp_up.active:
             return self._ramp_up.width(now, self._limit.width, self._in_flight)
         if now - self._last_sent_at > IDLE_SECONDS and self._idle(now):
@@ -82,7 +82,7 @@ class LearningController:
         return self._limit.width
 
     def sent(self, now: float, in_flight: int) -> None:
-        """An attempt goes on the wire; `in_flight` includes it."""
+        """Record that an attempt goes on the wire; `in_flight` includes it."""
         if not 0.0 <= now - self._last_sent_at <= IDLE_SECONDS:
             self._after_gap(now)
         self._last_sent_at = now
@@ -93,38 +93,38 @@ class LearningController:
             self._limit.sent(now, in_flight)
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """A reply came that is no refusal; `in_flight` still includes it."""
+        """Record a reply that is not a refusal; `in_flight` still includes the attempt."""
         self._in_flight = in_flight - 1
         self._limit.answered(now, sent_at, in_flight)
 
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
     ) -> None:
-        """A 503 or 429 came; `in_flight` still includes it."""
+        """Record a 503 or 429; `in_flight` still includes the attempt."""
         limit = self._limit
-        self._in_flight = left = max(0, in_flight - 1)
-        asked = 0.0
+        self._in_flight = remaining = max(0, in_flight - 1)
+        pause = 0.0
         if retry_after is not None and retry_after > 0:
-            asked = min(retry_after, MAX_RETRY_AFTER)
-        limit.closed = asked
+            pause = min(retry_after, MAX_RETRY_AFTER)
+        limit.retry_after = pause
         limit.refused(now, sent_at, max(1, in_flight))
-        if left < limit.width:
-            # What the cut leaves open is not filled at once.
-            self._ramp_up.pace()
-        # With nothing of ours at the server, no answer can tell when it has room again.
-        seconds = asked if left else max(asked, self._cool_down(now))
+        if remaining < limit.width:
+            # The slots that the cut leaves open are not filled at once.
+            self._ramp_up.restart()
+        # With none of our requests at the server, no answer can show when it has room again.
+        seconds = pause if remaining else max(pause, self._cool_down(now))
         if seconds > 0:
             limit.history.add(now, limit.width, "close")
             self._ramp_up.close(now, seconds)
 
     def abandoned(self, now: float, sent_at: float) -> None:
-        """An attempt ended without a reply: time-out, cut connection, cancellation."""
-        # Says nothing about the limit, and its slot stays taken for as long as its ghost lives.
+        """Record an attempt without a reply: time-out, cut connection, cancellation."""
+        # Says nothing about the limit. Its slot stays taken while the server may work on it.
         del now, sent_at
         self._abandoned += 1
 
     def wake_at(self, now: float) -> float | None:
-        """When the width may grow with no further event; None if never."""
+        """Return when the width may grow without a further event; None if never."""
         if self._ramp_up.active:
             return self._ramp_up.wake_at(now)
         if now - self._last_sent_at > IDLE_SECONDS and self._idle(now):
@@ -132,7 +132,7 @@ class LearningController:
         return None
 
     def statistics(self) -> ControllerStatistics:
-        """A snapshot."""
+        """Return a snapshot of the controller."""
         limit = self._limit
         state = "growing" if limit.growing else "holding"
         return ControllerStatistics(
@@ -154,8 +154,8 @@ class LearningController:
         return max(self._limit.estimate.round_trip, MIN_ROUND_TRIP)
 
     def _cool_down(self, now: float) -> float:
-        """Seconds to wait when everything in flight was refused; longer each time in a row."""
-        if self._ramp_up.closed(now):
+        """Return the pause, in seconds, after a refusal of all in flight; longer each time."""
+        if self._ramp_up.is_closed(now):
             return 0.0
         if self._limit.answers != self._answers_at_cool_down:
             self._answers_at_cool_down = self._limit.answers
@@ -164,20 +164,20 @@ class LearningController:
         return min(MAX_COOL_DOWN, self._round_trip / 4 * 2.0 ** min(self._cool_downs, 20))
 
     def _idle(self, now: float) -> bool:
-        """Whether so long nothing was sent that the limit may be another one by now."""
+        """Return True if nothing was sent for so long that the limit may have changed."""
         limit = self._limit
         if self._in_flight > 0 or limit.width == limit.ceiling or self._last_sent_at == -math.inf:
             return False
         return now - self._last_sent_at > 4 * limit.estimate.latency
 
     def _after_gap(self, now: float) -> None:
-        """The first attempt of all, one after a long silence, or the clock went back."""
+        """Handle the first attempt of all, one after a long silence, or a clock set back."""
         if self._last_sent_at == -math.inf:
             self._limit.history.add(now, self._limit.width, "start")
         elif now < self._last_sent_at:
             self._limit.clock_went_back(now)
         elif self._idle(now):
-            self._ramp_up.pace()
+            self._ramp_up.restart()
 
     def __repr__(self) -> str:
         state = "closed or reopening" if self._ramp_up.active else "open"

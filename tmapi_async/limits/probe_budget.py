@@ -1,4 +1,4 @@
-"""How many refusals learning may cost."""
+"""Number of refusals that learning the account's limit may cost."""
 
 from __future__ import annotations
 
@@ -11,87 +11,91 @@ SHARE = 0.002
 HORIZON = 100
 """The share is judged over at least this many requests for each slot of the limit first found."""
 
-DEBT = 3.0
+MAX_DEBT = 3.0
 """Refusals overdrawn beyond this are forgiven: a wrong ceiling must not stop learning for hours."""
 
 
 class ProbeBudget:
     """Decides whether one more probe of the limit is affordable.
 
-    A wider limit shows itself only to a client that tries to exceed the old one, so noticing it
-    costs a refusal each time the limit has *not* grown. Probes are as frequent as this allowance
-    makes them: a wide gate can look every few round trips, a narrow one must wait for more
-    answers. What is allowed over the horizon may be spent within it, but not at its beginning:
-    probes are spread evenly until the next refusal is granted, because a limit may change at any
-    time, and the longest time without a look is the time it may go unnoticed.
+    Only a client that tries to exceed the old limit can notice a wider one, so each probe costs a
+    refusal if the limit has *not* grown. Probes are as frequent as this budget allows: a wide gate
+    can probe every few round trips, a narrow one must wait for more answers. The refusals allowed
+    over the horizon may be spent within it, but not at its beginning: probes are spread evenly
+    until the next refusal is granted, because a limit may change at any time, and the longest time
+    without a probe is the time for which a change may go unnoticed.
     """
 
-    __slots__ = ("_granted", "_horizon", "_mark", "_probed_at")
+    __slots__ = ("_granted", "_horizon", "_probe_answers", "_probe_refusals")
 
     def __init__(self) -> None:
         self._granted = 0.0
         self._horizon = 0
-        self._mark = 0
-        self._probed_at = 0
+        self._probe_refusals = 0
+        self._probe_answers = 0
 
-    def found(self, width: int, refusals: int) -> None:
-        """The limit was met for the first time, at `width`."""
+    def set_horizon(self, width: int, refusals: int) -> None:
+        """Set the horizon from the width at which the limit was first met; later calls do nothing.
+
+        Args:
+            width: Number of slots.
+            refusals: Number of refusals so far.
+        """
         if not self._horizon:
             self._horizon = HORIZON * width
-            self._mark = refusals
+            self._probe_refusals = refusals
 
-    def fell(self, slots: int) -> None:
-        """The limit itself fell by `slots`: each of them excuses one refusal."""
+    def credit_fall(self, slots: int) -> None:
+        """Excuse one refusal for each of the `slots` by which the limit itself fell."""
         self._granted += max(0, slots)
 
     def excuse(self, refusals: int) -> None:
-        """So many refusals were none of our doing."""
+        """Excuse refusals that the width did not cause."""
         self._granted += refusals
-        self._mark += refusals
+        self._probe_refusals += refusals
 
-    def probed(self, answers: int, refusals: int) -> None:
-        """A probe begins; what it costs is counted from here."""
-        self._probed_at = answers
-        self._mark = refusals
+    def start_probe(self, answers: int, refusals: int) -> None:
+        """Begin a probe: its cost is counted from these numbers of answers and refusals."""
+        self._probe_answers = answers
+        self._probe_refusals = refusals
 
-    def left(self, answers: int, refusals: int) -> float:
-        """Refusals that may still be spent; negative when overdrawn."""
+    def remaining(self, answers: int, refusals: int) -> float:
+        """Return the number of refusals that may still be spent; negative when overdrawn."""
         return FIRST + SHARE * max(answers, self._horizon) + self._granted - refusals
 
-    def affords(self, answers: int, refusals: int, spare: int) -> bool:
-        """Whether another probe may be tried.
+    def can_afford(self, answers: int, refusals: int, spare: int) -> bool:
+        """Return True if the remaining refusals, without `spare`, pay for another probe.
+
+        The next probe is assumed to cost as much as the last one.
 
         Args:
-            answers: Replies so far that were no refusals.
-            refusals: Refusals so far.
-            spare: Refusals to keep back for what is not foreseen.
-
-        Returns:
-            Whether what is left, without `spare`, pays for what the last probe cost.
+            answers: Number of replies so far that were not refusals.
+            refusals: Number of refusals so far.
+            spare: Number of refusals to keep for surprises.
         """
-        left = self.left(answers, refusals)
-        if left < -DEBT:
-            self._granted -= DEBT + left
-        return left - spare >= self._cost(refusals)
+        remaining = self.remaining(answers, refusals)
+        if remaining < -MAX_DEBT:
+            self._granted -= MAX_DEBT + remaining
+        return remaining - spare >= self._cost(refusals)
 
-    def due(self, answers: int, refusals: int, spare: int) -> bool:
-        """Whether it is the turn of the next probe; arguments as for `affords`.
+    def is_due(self, answers: int, refusals: int, spare: int) -> bool:
+        """Return True if enough answers came since the last probe; arguments as `can_afford`.
 
-        Those that were in hand after the last probe, and the first to be granted since, share the
-        time until that one is granted.
+        The probes that were affordable after the last one, and the first to be granted since,
+        share the time until that one is granted.
         """
-        cost, begun = self._cost(refusals), self._probed_at
-        probes = 1 + max(0, (self.left(begun, refusals) - spare) // cost)
-        granted_at = self._allowed_at(refusals + spare + probes * cost)
-        return answers - begun >= (granted_at - begun) / probes
+        cost, start = self._cost(refusals), self._probe_answers
+        probes = 1 + max(0, (self.remaining(start, refusals) - spare) // cost)
+        granted_at = self._answers_for(refusals + spare + probes * cost)
+        return answers - start >= (granted_at - start) / probes
 
     def _cost(self, refusals: int) -> int:
-        """What the last probe cost, and the next one may."""
-        return max(1, refusals - self._mark)
+        """Return the cost of the last probe, which is the expected cost of the next."""
+        return max(1, refusals - self._probe_refusals)
 
-    def _allowed_at(self, refusals: float) -> float:
-        """After how many answers so many refusals are allowed; beyond the horizon."""
+    def _answers_for(self, refusals: float) -> float:
+        """Return the number of answers that allow so many refusals, beyond the horizon."""
         return (refusals - FIRST - self._granted) / SHARE
 
     def __repr__(self) -> str:
-        return f"<Allowance: {self._granted:.0f} granted, horizon {self._horizon} requests>"
+        return f"<ProbeBudget: {self._granted:.0f} granted, horizon {self._horizon} requests>"
