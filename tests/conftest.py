@@ -6,6 +6,8 @@ import asyncio
 import gc
 import logging
 import os
+import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import aioresponses.core
@@ -35,6 +37,11 @@ settings.register_profile("steady", settings.get_profile("project"), derandomize
 settings.load_profile("steady" if os.environ.get("CI") else "project")
 
 
+# A run in the background of a shell ignores SIGINT and would hand that down to the processes that
+# tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SHARED = {"postgres_server": "postgres", "workers": "cluster"}
 """Fixtures that take seconds to start -> the group of the tests that share one of them."""
 
@@ -53,9 +60,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no Postgres server here (initdb)"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that starts a process without the marker `slow`: `make test-fast` is for others.
+
+    A process takes half a second to start, and some hundred of them a minute.
+    """
+    start, started = subprocess.Popen.__init__, 0
+
+    def counted(*args: Any, **kwargs: Any) -> None:
+        nonlocal started
+        started += 1
+        start(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", counted)
+        yield
+    if started and not item.get_closest_marker("slow"):
+        pytest.fail("this test starts a process; mark it with pytest.mark.slow", pytrace=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_claims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whoever uses the sandbox's token elsewhere on this machine is not heard of in the tests."""
+    """Keep the account locks of the tests apart from those of other programs on this machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("claims")))
         yield
@@ -63,7 +90,7 @@ def own_claims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def canary(caplog: pytest.LogCaptureFixture) -> Iterator[Canary]:
-    """Lend a token; no log record of the test, at any level, may show it."""
+    """Return a token. Fail if a log record of the test, at any level, shows it."""
     caplog.set_level(logging.DEBUG)
     planted = Canary()
     yield planted
@@ -73,13 +100,13 @@ def canary(caplog: pytest.LogCaptureFixture) -> Iterator[Canary]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Lend the path of a journal that does not exist yet."""
+    """Return the path of a journal that does not exist yet."""
     return tmp_path / "test.journal"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _what_was_there_before() -> Iterator[None]:
-    """Collections look at what the tests make, not at every module each time."""
+def _frozen_modules() -> Iterator[None]:
+    """Let the garbage collector skip the modules, so that the collections of the tests are fast."""
     gc.collect()
     gc.freeze()
     yield
@@ -88,32 +115,32 @@ def _what_was_there_before() -> Iterator[None]:
 
 @pytest_asyncio.fixture
 async def tidy() -> AsyncIterator[list[dict[str, Any]]]:
-    """Nothing may reach the loop's exception handler, and no task may outlive the test.
+    """Fail if the loop's exception handler is called or a task outlives the test.
 
-    "Task exception was never retrieved", "Unclosed connection" and their kin arrive there.
+    asyncio reports "Task exception was never retrieved", "Unclosed connection" and the like there.
     """
     loop = asyncio.get_running_loop()
-    told: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: told.append(context))
-    yield told
+    reports: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    yield reports
     gc.collect()
     for _ in range(5):
         await asyncio.sleep(0)
-    left = asyncio.all_tasks() - {asyncio.current_task()}
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
     loop.set_exception_handler(None)
-    assert told == []
-    assert left == set()
+    assert reports == []
+    assert tasks == set()
 
 
 @pytest.fixture
 def tmapi(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> InProcess:
-    """`tmapi` as a function: arguments in, exit code, standard output and error out."""
+    """Return `tmapi` as a function of its arguments, which returns exit code and output."""
     return InProcess(monkeypatch, capfdbinary)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """Run a server for all tests of this process."""
+    """Run a Postgres server for all tests of this process. Returns its URL."""
     from tests.support.clusters import cluster  # noqa: PLC0415 - an extra; most tests need no server
 
     with cluster() as url:
@@ -122,7 +149,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture
 def postgres(postgres_server: str) -> str:
-    """Lend the URL of a database without tables."""
+    """Return the URL of a database without tables."""
     import psycopg  # noqa: PLC0415 - an extra; most tests need no server
 
     with psycopg.connect(postgres_server, autocommit=True) as connection:

@@ -105,6 +105,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("page", pages_with("python", "bash", titled=False))
 def test_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +117,7 @@ def test_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             run(sample, namespace)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with("python", titled=True))
 def test_samples_of_suites_pass(page: Path, tmp_path: Path) -> None:
     """The samples that have a file name are files of a test suite, and the suite passes."""
@@ -135,6 +137,7 @@ def test_samples_of_suites_pass(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_loop_on_the_front_page_takes_a_spent_balance_for_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -215,6 +218,7 @@ def commands() -> list[str]:
     return sorted(found.commands)
 
 
+@pytest.mark.slow
 def test_the_command_line_page_lists_every_option() -> None:
     """Every command and every option stands on the command-line page."""
     page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
@@ -224,6 +228,7 @@ def test_the_command_line_page_lists_every_option() -> None:
         assert options_of(command) - listed == set(), command
 
 
+@pytest.mark.slow
 def test_the_pages_show_no_option_that_is_not_there() -> None:
     """A tmapi command shown anywhere in the docs has only commands and options that exist."""
     shown = [

@@ -157,6 +157,7 @@ gc.collect()
 """
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_closed_on_a_walk_does_not_tell(canary):
     """What Python says of tasks and replies destroyed with their loop is without the token."""
     with SandboxThread(token=canary.token, latency=600) as sandbox:

@@ -260,6 +260,7 @@ def secured(authority, *names):
     return context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "trusted", "reason"),
     [
@@ -288,6 +289,7 @@ def test_a_certificate_that_does_not_fit_is_told_with_the_ways_out(
     assert done.summary["requests"] <= 3
 
 
+@pytest.mark.slow
 def test_a_certificate_that_fits_is_taken(authority, tmp_path):
     """Https works with an authority that the environment trusts: the tests above could pass."""
     held = tmp_path / "ca.pem"
@@ -305,6 +307,7 @@ def test_https_to_a_plain_server_is_told(tmapi):
     assert "the connection failed" in line
 
 
+@pytest.mark.slow
 def test_standard_input_may_be_closed():
     """IDs given as arguments need no standard input: jobs are started without one."""
     closed = 'exec 0<&-; exec "$@"'
@@ -316,6 +319,7 @@ def test_standard_input_may_be_closed():
         assert "no category IDs" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ['exec 1>&-; exec "$@"', 'exec 1</dev/null; exec "$@"'])
 def test_rows_that_cannot_be_written_are_no_success(script):
     """With standard output closed, or not open for writing, the exit code is no 0."""
@@ -326,6 +330,7 @@ def test_rows_that_cannot_be_written_are_no_success(script):
     assert any("standard output" in line or "cannot write" in line for line in done.said)
 
 
+@pytest.mark.slow
 def test_standard_error_may_be_closed():
     """Nobody to tell: the rows come all the same, and the exit code is right."""
     with SandboxThread(categories={7: 45}) as asked:
@@ -339,6 +344,7 @@ def _by_shell(script, *arguments, url):
     return spawn(*arguments, env=environment(url), before=["/bin/sh", "-c", script, "sh"])
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_ids_are_read_is_exit_3(sandbox, tmp_path):
     """Ctrl-C on a command that still waits for its IDs ends it without a traceback."""
     pipe = tmp_path / "ids"

@@ -89,6 +89,7 @@ def test_an_unexpected_failure_is_told_without_it(tmapi, canary, monkeypatch):
     assert canary.absent_from(done.err)
 
 
+@pytest.mark.slow
 def test_the_process_does_not_show_it(canary):
     """With the token in the environment, neither title nor arguments of the process hold it."""
     with SandboxThread(categories={7: 45}, token=canary.token) as sandbox:

@@ -90,6 +90,7 @@ def test_bad_input_is_refused(tmapi, arguments, told):
     assert told in done.err
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_was_paid_for(tmp_path):
     """Ctrl-C in the middle ends with exit 3, says how to go on, and the rest costs the rest."""
     journal = str(tmp_path / "j")

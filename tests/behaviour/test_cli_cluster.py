@@ -56,6 +56,7 @@ def summary(done):
     return found
 
 
+@pytest.mark.slow
 def test_worker_processes_bring_all_and_say_it_as_one_process_does(sandbox, journal):
     """Summary, exit code and words are those of the contract; nothing of Dask's is shown."""
     how = asked(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
@@ -70,6 +71,7 @@ def test_worker_processes_bring_all_and_say_it_as_one_process_does(sandbox, jour
     assert (again.code, summary(again)["requests"]) == (0, 0)
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_workers_finish_what_is_on_the_wire(sandbox, journal):
     """The whole group hears it; the workers go on until what was paid for is in the journal."""
     how = asked(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
@@ -89,6 +91,7 @@ def test_ctrl_c_lets_workers_finish_what_is_on_the_wire(sandbox, journal):
     assert sandbox.sandbox.stats.pages_served_twice == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("--workers", "2")])
 def test_a_token_file_may_name_several_accounts(sandbox, journal, tmp_path, more):
     """A refused one stops alone, and is named by its number; the others do the work."""
@@ -145,6 +148,7 @@ def test_tokens_that_cannot_be_meant_are_refused(tmapi, tmp_path, tokens, comman
     assert str(file) in done.err
 
 
+@pytest.mark.slow
 def test_a_second_process_with_the_same_account_is_told_of_the_first(sandbox, journal, tmp_path):
     """It is named with its process and since when; the work is done all the same."""
     room = {"XDG_RUNTIME_DIR": str(tmp_path)}

@@ -30,6 +30,7 @@ def after_the_first_row(process):
     return os.read(process.stdout.fileno(), 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_the_summary(sandbox, number):
     """Ctrl-C and SIGTERM: exit 3, why, whole lines, and a summary that fits the rows."""
@@ -51,6 +52,7 @@ def test_a_signal_ends_it_with_the_summary(sandbox, number):
     assert sum("interrupted" in line for line in done.said) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_although_nobody_reads(sandbox, number):
     """With a reader that has stopped reading, a signal still ends the command at once."""
@@ -91,6 +93,7 @@ def test_a_second_interrupt_kills_what_hangs(sandbox):
     sandbox.call(sandbox.sandbox.release)
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_waiting_to_retry_ends_at_once():
     """A back-off, a full gate or a cool-down does not delay the end."""
     with SandboxThread(categories={1: 20}, faults=Faults({"503": 1.0})) as sandbox:
@@ -115,6 +118,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(sandbox):
     assert sandbox.sandbox.stats.requests < 500
 
 
+@pytest.mark.slow
 def test_head_ends_it_quietly(sandbox):
     """The same through a shell, as people do it."""
     before = ["/bin/sh", "-c", '"$@" | head -n 1', "sh"]
@@ -137,6 +141,7 @@ def test_a_full_disk_is_exit_3_and_told(sandbox):
     assert sandbox.sandbox.stats.requests < 100
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_for_a_single_page_too():
     """The last page is no less lost than the first: exit 3, though the listing was walked."""
     with SandboxThread(categories={7: 5}) as sandbox, Path("/dev/full").open("wb") as full:
@@ -155,6 +160,7 @@ def test_rows_go_to_a_file(sandbox, tmp_path):
     assert len({row["item_id"] for row in rows}) == len(rows)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_everything(sandbox):
     """Back-pressure of the pipe loses nothing and times nothing out."""
     process = spawn(
@@ -194,6 +200,7 @@ def test_progress_on_a_terminal_does_not_mix_with_rows(sandbox):
     assert b"20 complete" in b"".join(drawn)
 
 
+@pytest.mark.slow
 def test_without_a_terminal_nothing_is_redrawn(sandbox):
     """In a log file there is no carriage return and no escape sequence."""
     done = run("items", *ALL[:10], "-v", env=environment(sandbox.url, TERM="xterm"))

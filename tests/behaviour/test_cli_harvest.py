@@ -244,6 +244,7 @@ def started(sandbox, journal, *more):
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_and_the_same_again_goes_on(slow, journal, number):
     """Ctrl-C and SIGTERM: what was paid for is kept, exit 3; resumed, no page is paid twice."""
@@ -389,6 +390,7 @@ def test_a_line_an_interval_where_nothing_is_drawn(tmapi, journal, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_is_drawn(journal):
     """On a terminal a bar is drawn and taken away again before the end is told."""
     with SandboxThread(categories=MANY, latency=0.03, limit=8) as sandbox:
@@ -416,6 +418,7 @@ def test_on_a_terminal_it_is_drawn(journal):
 # -- a full disk
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="limits there are others")
 @pytest.mark.parametrize("command", [("harvest", "7"), ("categories",)])
 def test_a_disk_that_is_full_before_the_journal_is_made_is_told_as_that(tmp_path, command):
@@ -443,6 +446,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
     """On a disk that fills up it stops, says so, and with room goes on where it stood."""
     path = small_disk / "test.journal"

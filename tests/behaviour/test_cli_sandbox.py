@@ -29,6 +29,7 @@ def served():
             finish(process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_its_url_first_and_ends_on_a_signal(served, tmapi, number):
     """The first line is the URL; it serves; SIGTERM or Ctrl-C ends it with exit 0, quietly."""
@@ -76,6 +77,7 @@ def test_bad_options_are_refused(tmapi, arguments):
     assert done.err.strip()
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_told(served):
     """Two sandboxes on one port: the second says so and ends."""
     _, url = served()

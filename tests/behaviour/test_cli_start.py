@@ -24,6 +24,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals there are others")
 def test_items_that_are_interrupted_before_the_first_request_say_so() -> None:
     """While the client is being opened there is no walk to tell of, but there is the reason."""

@@ -90,6 +90,7 @@ def pages_held(path):
         return sum(visit.pages for visit in reader.visits())
 
 
+@pytest.mark.slow
 def test_a_job_killed_anywhere_ends_with_everything_once(sandbox, forker, path):
     """Every item is there, no page twice, and a kill costs at most two widths of pages."""
     dice = random.Random(KILLS)  # noqa: S311 - no secret

@@ -49,6 +49,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_kill_9(path):
     """Killed at random moments, the journal holds every page that was called durable, once."""
     dice = random.Random(3)  # noqa: S311 - no secret

@@ -156,6 +156,7 @@ async def test_split_is_for_one_account_and_whole_listings(tmapi_sandbox, path):
     assert tmapi_sandbox.stats.requests == 0
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_goes_on(path):
     """Kill -9 at some pages: what was durable is not asked for again, and the proof is whole."""
     with SandboxThread(**WORLD, latency=0.004, limit=4) as sandbox:

@@ -109,6 +109,7 @@ def test_a_start_killed_while_it_made_the_tables_leaves_what_the_next_can_use(pa
     Journal.open(path)
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_by_name(path, holder):
     """Another process that writes is named by its pid; reading stays possible."""
     with pytest.raises(JournalInUseError, match=f"pid {holder.pid}") as refused:
@@ -119,6 +120,7 @@ def test_a_second_writer_is_refused_by_name(path, holder):
         assert reader.runs() == []
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_no_lock(path, holder):
     """The lock goes with its process, also after kill -9; the file it leaves is used again."""
     holder.kill()

@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tmapi_async.sandbox import Sandbox
 
 USER_CONFTEST = 'pytest_plugins = ["tmapi_async.sandbox.fixtures"]\n'
@@ -22,6 +24,7 @@ async def test_page(tmapi_sandbox, tmapi_sandboxes):
 '''
 
 
+@pytest.mark.slow
 def test_sandbox_fixtures_work_in_a_users_suite(tmp_path):
     """The documented line in conftest.py gives a user's suite running sandboxes."""
     (tmp_path / "conftest.py").write_text(USER_CONFTEST)

@@ -43,6 +43,7 @@ def test_sandbox_thread_reports_a_taken_port():
             pytest.fail("two sandboxes on one port")
 
 
+@pytest.mark.slow
 def test_sandbox_process_serves_what_its_arguments_say():
     """A sandbox in a process has the seed's catalogue and can be changed over HTTP."""
     arguments = ["--seed", "5", "--categories", "4", "--limit", "2", "--fault", "500=0.1"]
@@ -56,6 +57,7 @@ def test_sandbox_process_serves_what_its_arguments_say():
         _ = process.pid
 
 
+@pytest.mark.slow
 def test_sandbox_process_shows_listings_as_its_arguments_say():
     """Ceiling, prices, bounds, words, shops, tree, shift and adverts come from the command line."""
     arguments = ["--size", "7=60", "--ceiling", "30", "--v1-ceiling", "none", "--adverts", "1"]
@@ -102,12 +104,14 @@ def test_sandbox_command_refuses_bad_listing_options(capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sandbox_process_that_does_not_start_says_so():
     """Bad arguments end the process, and entering fails."""
     with pytest.raises(RuntimeError, match="did not start"), SandboxProcess("--limit", "-1"):
         pytest.fail("a limit of -1 was accepted")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sandbox_command_ends_on_a_signal(number):
     """The command prints its URL first, and a signal ends it cleanly."""
@@ -139,6 +143,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.slow
 def test_sandbox_command_does_not_outlive_a_killed_parent():
     """With --exit-with-parent, the death of the process that started it ends it too."""
     pipe = subprocess.PIPE
@@ -155,6 +160,7 @@ def test_sandbox_command_does_not_outlive_a_killed_parent():
         socket.create_connection(address)
 
 
+@pytest.mark.slow
 def test_sandbox_command_takes_sizes():
     """Categories and their sizes can be given one by one."""
     with SandboxProcess("--size", "7=45", "--size", "8=0") as process:

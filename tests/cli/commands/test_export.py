@@ -25,6 +25,7 @@ def tmapi(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
     """Destinations may follow one --to or have their own; the summary is the last line."""
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 25})
@@ -40,6 +41,7 @@ def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
     assert "25 rows of 2 pages of run 1" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
     """The end says how many values were not read, in which columns, and what is not complete."""
     rows = [row(1, price="面议", sales_count="100000+"), row(2, price="?"), None]
@@ -53,6 +55,7 @@ def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
     assert "warning: 1 listings are not walked to their end" in done.stderr
 
 
+@pytest.mark.slow
 def test_rows_on_standard_output_stand_alone(tmp_path: Path) -> None:
     """With `--to -` rows alone go to standard output, and the summary ends standard error."""
     journal = of_rows(tmp_path / "a.journal", row(1), row(2))
@@ -115,6 +118,7 @@ def test_bad_usage_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["a.journal"]
 
 
+@pytest.mark.slow
 def test_a_destination_needs_its_option(tmp_path: Path) -> None:
     """What follows the journal without --to is refused: nobody means to write by accident."""
     journal = of_rows(tmp_path / "a.journal", row(1))
@@ -166,6 +170,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_leaves_what_was_there(tmp_path: Path, name: str) -> None:
     """Ctrl-C and SIGTERM end an export with exit 3, the old file, and nothing beside it."""
@@ -197,6 +202,7 @@ def test_a_signal_leaves_what_was_there(tmp_path: Path, name: str) -> None:
     assert target.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_ends_it_quietly(tmp_path: Path) -> None:
     """`| head` ends an export without a word."""
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 2000})

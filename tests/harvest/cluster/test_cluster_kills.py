@@ -6,6 +6,8 @@ import asyncio
 import random
 import sys
 
+import pytest
+
 from tests.support.clustered import LIMIT, held, job, truth, until
 from tests.support.paths import SUPPORT
 from tmapi_async.errors import ClusterError
@@ -56,6 +58,7 @@ async def test_a_coordinator_that_is_killed_is_resumed_by_the_same_command(worke
         assert stats.codes["503"] == 0
 
 
+@pytest.mark.slow
 async def test_when_the_scheduler_is_killed_the_harvest_ends_and_says_so(path, monkeypatch):
     """What was received is in the journal; the same again, on another cluster, goes on."""
     monkeypatch.setattr(
