@@ -27,7 +27,7 @@ from rich.console import Console
 
 from tmapi_async import TMAPI
 from tmapi_async.api.listings import category_items
-from tmapi_async.cli.progress_display import Display
+from tmapi_async.cli.progress_display import HarvestDisplay
 from tmapi_async.harvest import Harvest
 
 from .baselines import TOKEN
@@ -96,7 +96,7 @@ async def harvest(url: str, listings: int, pages: int, width: int) -> list[float
         async with TMAPI(TOKEN, base_url=url, concurrency=width) as api:
             job = Harvest(api, targets, journal=Path(folder) / "memory.journal")
             work = asyncio.create_task(job.run())
-            with Display(console, job.progress) as display:
+            with HarvestDisplay(console, job.progress) as display:
                 while not work.done():
                     display.refresh()
                     console.file.seek(0)

@@ -206,7 +206,7 @@ def options_of(command: str) -> set[str]:
     commands: Any = typer.main.get_command(cli.app)
     return {
         option
-        for parameter in commands.commands[command].params
+        for parameter in commands.commands[command].load().params
         for option in parameter.opts
         if option.startswith("--")
     }

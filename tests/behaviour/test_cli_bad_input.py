@@ -167,7 +167,7 @@ OPTIONS = {
     ("--token", "two words"): "the token has white space",
     ("--token-file", "/missing"): "cannot read /missing",
     ("--token-file", "/"): "cannot read /",
-    ("--token-file", "/dev/null"): "must hold one token",
+    ("--token-file", "/dev/null"): "must contain one token",
 }
 
 

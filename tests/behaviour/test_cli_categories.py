@@ -67,7 +67,7 @@ def test_a_list_of_ids_with_holes_is_not_printed(tmapi, tmp_path):
     done = tmapi("categories", "--sandbox", "--leaves", "--journal", journal, "--max-requests", "2")
     assert (done.code, done.out) == (3, b"")
     assert "the IDs are not printed" in done.err
-    assert "run the same again to go on" in done.err
+    assert "run the same command again to continue" in done.err
     done = tmapi("categories", "--sandbox", "--leaves", "--journal", journal)
     assert done.code == 0
     assert done.out
@@ -104,7 +104,7 @@ def test_an_interrupt_keeps_what_was_paid_for(tmp_path):
         os.kill(running.pid, signal.SIGINT)
         done = finish(running)
         assert done.code == 3
-        assert "run the same again to go on" in done.err
+        assert "run the same command again to continue" in done.err
         kept = sandbox.sandbox.stats.pages_served
         done = finish(spawn("categories", "--journal", journal, "--json", env=env))
     assert done.code == 0

@@ -137,7 +137,7 @@ def test_a_full_disk_is_exit_3_and_told(sandbox):
     assert done.summary["stopped"] > 0
     (line,) = [line for line in done.said if "cannot write" in line]
     assert "No space left on device" in line
-    assert "run the same again" in line
+    assert "run the same command again" in line
     assert sandbox.sandbox.stats.requests < 100
 
 

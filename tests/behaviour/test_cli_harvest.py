@@ -87,7 +87,7 @@ def test_a_harvest_and_the_same_again(tmapi, sandbox, journal):
     sent = ("requests", "retries", "wasted", "codes", "seconds", "pages_per_second")
     assert {**again, **{key: first[key] for key in sent}} == first
     assert (again["requests"], again["codes"]) == (0, {})
-    assert "COMPLETE: all 3 listings" in done.err
+    assert "COMPLETE: 3 of 3 listings" in done.err
 
 
 def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
@@ -96,7 +96,7 @@ def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
     limits = ("--max-pages", "1")
     done = tmapi("harvest", *IDS, "--journal", journal, *limits, url=sandbox.url)
     assert done.code == 0
-    assert "COMPLETE, with 1 of 3 listings capped" in done.err
+    assert "COMPLETE, but 1 of 3 listings capped" in done.err
     done = tmapi(
         "harvest", *IDS, "--journal", journal, "--lookahead", "off", "--json", url=sandbox.url
     )
@@ -105,7 +105,7 @@ def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
     assert [row[1] for row in table] == ["failed", "complete", "complete"]
     assert table[1][2:] == ["1", "20", "20", "0", "0"]
     assert "failed: category/items?cat_id=7 page 2: code 422" in done.err
-    assert "NOT COMPLETE: 2 of 3 listings have ended, 1 failed" in done.err
+    assert "NOT COMPLETE: 2 of 3 listings finished, 1 failed" in done.err
     assert (summary(done)["failed"], summary(done)["stopped_by"]) == (1, None)
 
 
@@ -117,8 +117,8 @@ def test_a_spent_budget_says_how_to_go_on(tmapi, sandbox, journal):
     assert (summary(done)["stopped_by"], summary(done)["requests"]) == ("budget", 2)
     last = done.err.splitlines()[-1]
     assert "NOT COMPLETE" in last
-    again = f"To go on: tmapi harvest {' '.join(IDS)} --journal {journal} --max-requests 2 --json"
-    assert again in last
+    again = f"tmapi harvest {' '.join(IDS)} --journal {journal} --max-requests 2 --json"
+    assert f"To continue, run: {again}" in last
     assert "sandbox" not in last
     codes = []
     while (done := tmapi(*arguments, url=sandbox.url)).code == 3:
@@ -219,7 +219,7 @@ def test_a_long_table_is_cut_and_says_so(tmapi, tmp_path, journal):
         table = [line for line in done.err.splitlines() if line.startswith("category/items?")]
         assert len(table) == 40
         assert "cat_id=50 " in table[0]
-        assert "... and 20 more: tmapi status FILE --all" in done.err
+        assert "... and 20 more: to see all, run tmapi status FILE --all" in done.err
         done = tmapi("status", journal, "--all")
         assert (
             sum(line.startswith("category/items?") for line in done.out.decode().splitlines()) == 60
@@ -253,7 +253,7 @@ def test_a_signal_drains_and_the_same_again_goes_on(slow, journal, number):
     done = finish(process)
     found = summary(done)
     assert (done.code, found["stopped_by"]) == (3, "signal")
-    assert "once more to stop now" in done.err
+    assert "press Ctrl-C again to stop now" in done.err
     assert found["stopped"] > 0
     assert found["pages"] == slow.sandbox.stats.billed
     slow.sandbox.latency = 0.0
@@ -272,7 +272,7 @@ def test_a_second_signal_stops_now(slow, journal):
     process.send_signal(signal.SIGINT)
     os.set_blocking(process.stderr.fileno(), False)
     said = b""
-    while b"once more" not in said:
+    while b"again to stop" not in said:
         select.select([process.stderr], [], [], 20)
         said += process.stderr.read() or b""
     process.send_signal(signal.SIGINT)
@@ -290,7 +290,7 @@ def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
     """While it runs status names its process; killed, it says so, and what is left."""
     process = started(slow, journal)
     done = tmapi("status", journal)
-    assert f"process {process.pid} writes to it now" in done.out.decode()
+    assert f"process {process.pid} is writing to it now" in done.out.decode()
     assert "A harvest is running." in done.out.decode()
     second = tmapi("harvest", "7", "--journal", journal, url=slow.url)
     assert second.code == 2
@@ -299,7 +299,7 @@ def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
     finish(process)
     done = tmapi("status", journal)
     text = done.out.decode()
-    assert "nobody writes to it" in text
+    assert "not in use" in text
     assert re.search(r"1 +\S+ \S+ +killed", text)
     assert "stopped" in text
     assert "not begun" in text
@@ -319,7 +319,7 @@ def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
     text = done.out.decode()
     assert "category/items?cat_id=7        complete      5     95      95" in text
     assert "failed: category/items?cat_id=9 page 1: code 422" in text
-    assert "NOT COMPLETE: 1 listings failed, 0 are left" in text
+    assert "NOT COMPLETE: 1 listing failed, 0 not finished" in text
     found = summary(tmapi("status", journal, "--json"))
     assert (found["complete"], found["failed"], found["codes"]["422"]) == (2, 1, 1)
 
@@ -345,7 +345,7 @@ def test_replay_says_what_can_be_read_now(tmapi, journal):
     done = tmapi("replay", journal)
     assert done.code == 0
     assert f"{bad} rejects on" in done.err
-    assert f"0 are items now, {bad} still cannot be decoded" in done.err
+    assert f"0 can be read now, {bad} still cannot" in done.err
     # As if an older version had not known the shape of the first row of page 1.
     connection = sqlite3.connect(journal)
     connection.execute("UPDATE page SET items = items - 1, rejects = rejects + 1 WHERE seq = 1")
@@ -357,7 +357,7 @@ def test_replay_says_what_can_be_read_now(tmapi, journal):
     connection.close()
     done = tmapi("replay", journal)
     assert f"{bad + 1} rejects on" in done.err
-    assert f"1 are items now, {bad} still cannot be decoded" in done.err
+    assert f"1 can be read now, {bad} still cannot" in done.err
     with JournalReader(journal) as reader:
         assert len(list(reader.rejects())) == bad
         (after,) = reader.visits()
@@ -371,7 +371,7 @@ def test_replay_of_nothing_makes_no_journal(tmapi, journal, tmp_path):
     with SandboxThread(categories={7: 5}) as sandbox:
         tmapi("harvest", "7", "--journal", journal, url=sandbox.url)
     done = tmapi("replay", journal)
-    assert (done.code, "there are no rejects" in done.err) == (0, True)
+    assert (done.code, "has no rejects" in done.err) == (0, True)
 
 
 # -- progress
@@ -411,8 +411,8 @@ def test_on_a_terminal_it_is_drawn(journal):
     text = shown.decode()
     assert re.search(r"harvesting \d+/19 listings", text)
     assert "\x1b[2K" in text
-    assert "pages await the disk" in text
-    assert "COMPLETE: all 19 listings" in text.splitlines()[-1]
+    assert "not yet on disk" in text
+    assert "COMPLETE: 19 of 19 listings" in text.splitlines()[-1]
 
 
 # -- a full disk

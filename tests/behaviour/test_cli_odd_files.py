@@ -25,19 +25,19 @@ def test_a_token_file_may_begin_with_a_mark(tmp_path: Path) -> None:
     """The mark is no part of the first token."""
     held = tmp_path / "tokens"
     held.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
-    assert options.ConnectionOptions(token_file=held)._tokens() == ["one", "two"]
+    assert options.ConnectionOptions(token_file=held).tokens() == ["one", "two"]
 
 
 def test_a_file_without_end_is_refused() -> None:
     """A device has no size to be told beforehand: reading ends at the limit."""
     with pytest.raises(InvalidRequestError, match="/dev/zero is larger than 1,000 bytes"):
-        read_text(Path("/dev/zero"), "the file", most=1000)
+        read_text(Path("/dev/zero"), "the file", limit=1000)
 
 
 def test_a_token_file_whose_name_is_none_is_refused() -> None:
     """A job file can name what the command line cannot."""
     with pytest.raises(InvalidRequestError, match="cannot read"):
-        options.ConnectionOptions(token_file=Path("no\0pe"))._tokens()
+        options.ConnectionOptions(token_file=Path("no\0pe")).tokens()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_another_endpoint_is_said_to_be_asked(tmapi, url):
     """v1 has nothing to divide by: that v2 is asked in its place is said, not silent."""
     done = tmapi("items", "8", *FEW, url=url)
     assert done.code == 0
-    assert "category/items/v2 is asked in its place" in done.err
+    assert "using category/items/v2 instead" in done.err
 
 
 def test_a_capped_harvest_says_how_to_go_on_and_goes_on(tmapi, url, tmp_path):
@@ -58,8 +58,8 @@ def test_what_divides_a_capped_listing_is_told(tmapi, tmp_path):
     with SandboxThread(categories={7: 2100}) as sandbox:
         streamed = tmapi("items", "7", *V2, url=sandbox.url)
         kept = tmapi("harvest", "7", *V2, "--journal", str(tmp_path / "j"), url=sandbox.url)
-    assert "the API shows no more than that; --split divides such a listing" in streamed.err
-    assert "than the API shows; --split divides such a listing. All is in" in kept.err
+    assert "the API shows no more of this listing; add --split to read the rest" in streamed.err
+    assert "than the API shows; add --split to read the rest. All pages are in" in kept.err
 
 
 def test_exports_and_status_know_the_parts(tmapi, url, tmp_path):
@@ -74,9 +74,9 @@ def test_exports_and_status_know_the_parts(tmapi, url, tmp_path):
 
 
 REFUSED = [
-    (["7", "--ceiling", "50"], "--ceiling is for --split"),
+    (["7", "--ceiling", "50"], "--ceiling works only together with --split"),
     (["7", "--split", "--ceiling", "0"], "--ceiling must be at least 1"),
-    (["7", "--split", "--max-pages", "3"], "leave out --max-pages"),
+    (["7", "--split", "--max-pages", "3"], "remove --max-pages"),
     (["--shop", "b2b-1", "--endpoint", "shop", "--split"], "has no ceiling"),
     (["--keyword", "x", "--endpoint", "global-search", "--split"], "sends no total"),
 ]
@@ -97,7 +97,7 @@ def test_many_machines_do_not_divide(tmapi, url, tmp_path):
     journal = str(tmp_path / "j")
     done = tmapi("harvest", "7", *FEW, "--workers", "2", "--journal", journal, url=url)
     assert done.code == 2
-    assert "leave out --cluster, --workers" in done.err
+    assert "remove --cluster, --workers" in done.err
 
 
 def test_rows_of_several_endpoints_are_not_exported_together(tmapi, url, tmp_path):

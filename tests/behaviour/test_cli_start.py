@@ -12,13 +12,14 @@ from tests.support.commands import environment
 
 EARLY = """
 import asyncio, contextlib, os, signal, sys
-from tmapi_async.cli import main, runner
+from tmapi_async.cli import main
+from tmapi_async.cli.commands import items
 @contextlib.asynccontextmanager
-async def client(_):
+async def open_client(_):
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.sleep(60)
     yield
-runner.client = client
+items.open_client = open_client
 sys.argv = ["tmapi", "items", "--sandbox", "7"]
 main()
 """

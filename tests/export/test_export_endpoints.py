@@ -29,7 +29,7 @@ from tmapi_async.api.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
-from tmapi_async.cli.commands.export import Request, export
+from tmapi_async.cli.commands.export import ExportOptions, run_export
 from tmapi_async.dlt import items as dlt_items
 from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
@@ -323,11 +323,8 @@ def test_an_endpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     """Listings of an endpoint that is not known here are named, unless a known one is chosen."""
     pages = {"category/items": [body([row(1)])], "brand/items": [body([row(2)])]}
     journal = write(tmp_path / "a.journal", pages)
-    given: dict[str, Any] = {"table": None, "run": None, "since": None, "cats": [], "unique": False}
-    request = Request(
-        journal=journal, to=[str(tmp_path / "a.jsonl")], json=False, quiet=True, **given
-    )
-    assert export(request) == 2
+    options = ExportOptions(journal=journal, to=[str(tmp_path / "a.jsonl")], quiet=True)
+    assert run_export(options) == 2
     with pytest.raises(ExportRefusedError, match="brand/items, which this version"):
         export_journal(journal, [str(tmp_path / "a.jsonl")])
     chosen = Selection(endpoint="category-v1")

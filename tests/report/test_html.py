@@ -14,8 +14,8 @@ import pytest
 
 from tests.support import browser
 from tests.support.journals import body, row, write
-from tmapi_async.cli.commands.report import report
-from tmapi_async.cli.summary import USAGE
+from tmapi_async.cli.commands.report import ReportOptions, run_report
+from tmapi_async.cli.exit_codes import USAGE
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.journal.views import Tick
 from tmapi_async.report import gather, render, write_report
@@ -224,11 +224,11 @@ def test_a_report_never_takes_the_place_of_the_journal(journal, tmp_path, name):
     elif not output.exists():
         output.touch()
     before = output.read_bytes()
-    assert report(journal, output, None, quiet=True) == USAGE
+    assert run_report(ReportOptions(journal=journal, output=output)) == USAGE
     assert output.read_bytes() == before
 
 
 def test_a_report_never_takes_the_place_of_a_device(journal):
     """What is no plain file is refused: renaming over it would remove it."""
-    assert report(journal, Path("/dev/full"), None, quiet=True) == USAGE
+    assert run_report(ReportOptions(journal=journal, output=Path("/dev/full"))) == USAGE
     assert Path("/dev/full").is_char_device()

@@ -1,13 +1,15 @@
-"""Tells one process of another on this machine that uses the same account.
+"""Warns when another process on this machine uses the same account.
 
-Two processes with one account fight over one limit: each learns from the refusals of both. A file
-is locked while an account is in use, and names who uses it. The lock goes with the process, however
-that ends; the file may stay, and says nothing then.
+Two processes with one account compete for one limit: each learns from the refusals of both. A lock
+file is held while an account is in use, and a second file names the process that holds the lock.
+The operating system releases the lock when the process ends in any way. The files may stay; without
+the lock they mean nothing.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,79 +17,76 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from tmapi_async.transport.credentials import account_digest
 
-from . import console
-
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is told there
-    fcntl = None  # type: ignore[assignment]
+from .console import print_message
 
 
-class _Claim(msgspec.Struct):
+class _Owner(msgspec.Struct):
     pid: int
     since: float
 
 
-def _folder() -> Path:
-    """Where this user's claims are: gone at the next start of the machine, readable by nobody."""
+def _lock_folder() -> Path:
+    """Return this user's folder of lock files: private, and emptied when the machine restarts."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
-    return base / f"tmapi-async-{os.getuid()}"
+    # On Windows the folder for temporary files belongs to one user already.
+    return base / ("tmapi-async" if sys.platform == "win32" else f"tmapi-async-{os.getuid()}")
 
 
 @contextmanager
-def claimed(token: str) -> Iterator[None]:
-    """Hold the claim on an account; warn if another process holds it. Never fails.
+def lock_account(token: str) -> Iterator[None]:
+    """Hold the lock of an account while the block runs; warn if another process holds it.
+
+    Never fails: where no lock file can be made, the block runs without one.
 
     Args:
-        token: The account's token; only a digest of it becomes a file's name.
+        token: The account's token. Only a digest of it becomes a file name.
     """
-    if fcntl is None:
-        yield
-        return
-    file = None
+    lock = None
     with suppress(OSError):
-        file = _open(account_digest(token))
+        path = _make_folder() / account_digest(token)
+        lock = _acquire(path)
     try:
-        if file is not None:
-            _claim(file)
         yield
     finally:
-        if file is not None:
-            os.close(file)
+        if lock is not None:
+            lock.release()
 
 
-def _open(name: str) -> int:
-    folder = _folder()
+def _make_folder() -> Path:
+    folder = _lock_folder()
     folder.mkdir(mode=0o700, exist_ok=True)
-    owner = folder.lstat()
-    if owner.st_uid != os.getuid():
-        raise PermissionError(f"{folder} is somebody else's")
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    return os.open(folder / name, flags, 0o600)
+    if sys.platform != "win32" and folder.lstat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user")
+    return folder
 
 
-def _claim(file: int) -> None:
+def _acquire(path: Path) -> FileLock | None:
+    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
+    owner_file = path.with_suffix(".json")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        _warn(file)
-        return
+        lock.acquire(timeout=0)
+    except Timeout:
+        _warn(owner_file)
+        return None
     with suppress(OSError):
-        os.ftruncate(file, 0)
-        os.pwrite(file, msgspec.json.encode(_Claim(os.getpid(), time.time())), 0)
+        owner_file.touch(mode=0o600)
+        owner_file.write_bytes(msgspec.json.encode(_Owner(os.getpid(), time.time())))
+    return lock
 
 
-def _warn(file: int) -> None:
-    who = "another process"
+def _warn(owner_file: Path) -> None:
+    process = "another process"
+    # The owner may be between taking the lock and writing the file.
     with suppress(OSError, msgspec.DecodeError):
-        claim = msgspec.json.decode(os.pread(file, 4096, 0), type=_Claim)
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(claim.since))
-        who = f"process {claim.pid}, since {since},"
-    console.tell(
-        f"warning: {who} uses the same account on this machine: the two share one limit, and each "
-        "takes refusals that the other causes for its own"
+        owner = msgspec.json.decode(owner_file.read_bytes(), type=_Owner)
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner.since))
+        process = f"process {owner.pid}, since {since},"
+    print_message(
+        f"warning: {process} uses the same account on this machine: both share one limit, and each "
+        "also slows down for refusals that the other one causes"
     )

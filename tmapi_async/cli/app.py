@@ -1,15 +1,60 @@
-"""The Typer application that the commands are added to."""
+"""The `tmapi` command: its list of commands, and what happens to errors that reach the top.
+
+A command's module is imported when that command runs, so that `tmapi --help` loads Typer and
+nothing of the client. To add a command, write `commands/NAME.py` with a Typer app of one command
+that is called `app`, and add a line to `COMMANDS`.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
+
+from tmapi_async.errors import InvalidRequestError
+
+from .console import print_message
+from .exit_codes import PARTIAL, UNEXPECTED, USAGE
+
+COMMANDS = {
+    "items": "Print every item of the listings as JSON lines.",
+    "harvest": "Fetch every page of the listings into a journal file.",
+    "categories": "Show the category tree.",
+    "status": "Show the contents of a journal, listing by listing.",
+    "export": "Write the items of a journal to files and databases.",
+    "changes": "Show the differences between two runs: new, gone and changed items.",
+    "report": "Write a web page with charts about a journal.",
+    "replay": "Try again to read rows that could not be read before.",
+    "sandbox": "Start a local server that imitates the API, errors included.",
+}
+"""Name of each command and the first line of its help, in the order of `tmapi --help`."""
+
+_TYPER_INTERRUPTED = 130
+
+
+class LazyCommand(TyperCommand):
+    """A command whose module is imported when the command runs."""
+
+    # The types are Click's, of which newer versions of Typer have a copy of their own.
+    def load(self) -> Any:
+        """Import the module and return the command itself."""
+        module = import_module(f"tmapi_async.cli.commands.{self.name}")
+        return typer.main.get_command(module.app)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the arguments with the command itself; Click then runs that one."""
+        return self.load().make_context(*args, **kwargs)
+
 
 app = typer.Typer(
     name="tmapi",
-    help="Walk 1688.com categories through TMAPI, to their end.",
+    help="Fetch 1688.com product listings through TMAPI, completely.",
     no_args_is_help=True,
     add_completion=False,
     # Rich's tracebacks print local variables, and some of those hold the token.
@@ -18,16 +63,76 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _load_later() -> None:
+    """Stand in for the function of a command that has not been imported."""
+
+
+for _name, _summary in COMMANDS.items():
+    app.command(_name, cls=LazyCommand, help=_summary)(_load_later)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"tmapi-async {version('tmapi-async')}")
         raise typer.Exit
 
 
 @app.callback()
-def _main(
+def _read_common_options(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Walk 1688.com categories through TMAPI, to their end."""
+    """Fetch 1688.com product listings through TMAPI, completely."""
+
+
+def main() -> None:
+    """Run the command line and end the process with an exit code of the contract."""
+    _reopen_closed_streams()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code != _TYPER_INTERRUPTED:
+            raise
+        print_message("interrupted")
+        sys.exit(PARTIAL)
+    except InvalidRequestError as error:
+        print_message(f"{error}; nothing was sent")
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        print_message("interrupted")
+        sys.exit(PARTIAL)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
+            _exit_unexpected(error)
+        if error.errno != errno.EPIPE:
+            print_message(f"cannot write the output: {error.strerror}")
+        # Otherwise the interpreter, which flushes at its end, meets the same error again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(PARTIAL)
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        _exit_unexpected(error)
+
+
+def _exit_unexpected(error: Exception) -> NoReturn:
+    # Show only the class and the place: a message of a library may hold a URL with the token.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "unknown"
+    print_message(f"unexpected failure: {type(error).__name__} in {place}; please report it")
+    sys.exit(UNEXPECTED)
+
+
+def _reopen_closed_streams() -> None:
+    """Open the null device in place of each standard stream that was closed.
+
+    Otherwise the next socket would get the number of that stream, and its messages.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            # `sys.stdout` stays None: a command that prints rows must know that it cannot.
+            if name != "stdout":
+                setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - stays open as long as the process lives

@@ -1,4 +1,4 @@
-"""How listings of a journal are shown: a table, what failed, and how it all ended."""
+"""Listings of a journal as a table, and the failures among them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from collections.abc import Iterable, Sequence
 
 from tmapi_async.journal.views import FailedPage, VisitInfo
 
-from . import tables
+from .tables import format_table
 
-MOST_SHOWN = 40
-_HEADS = ("listing", "state", ">pages", ">items", ">unique", ">duplicates", ">rejects", "why")
-_ORDER = {"failed": 0, "open": 1, "capped": 2, "complete": 3}
+MAX_LISTINGS = 40
+"""Listings, or failures, that are shown unless all of them are asked for."""
+
+_HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">duplicates", ">rejects", "reason")
+_WORST_FIRST = {"failed": 0, "open": 1, "capped": 2, "complete": 3}
 
 
-def state(visit: VisitInfo, *, running: bool) -> str:
-    """The word a user reads: an open listing that nobody works on is stopped, or not begun."""
+def listing_state(visit: VisitInfo, *, running: bool) -> str:
+    """Return the state of a listing as a user reads it.
+
+    Args:
+        visit: The listing.
+        running: A process is writing to the journal now.
+    """
     if visit.state != "open":
         return visit.state
     if running:
@@ -22,31 +29,30 @@ def state(visit: VisitInfo, *, running: bool) -> str:
     return "stopped" if visit.begun else "not begun"
 
 
-def table(visits: Iterable[VisitInfo], *, running: bool, every: bool) -> list[str]:
-    """The listings as a table.
+def format_listings(visits: Iterable[VisitInfo], *, running: bool, every: bool) -> list[str]:
+    """Return the listings as the lines of a table.
 
     Args:
         visits: The listings.
-        running: Whether somebody writes to the journal now.
-        every: Show them all, in their own order; else at most forty, the worst ones first.
-
-    Returns:
-        Its lines.
+        running: A process is writing to the journal now.
+        every: Show all of them, in their own order; otherwise at most forty, the worst first.
     """
-    known = list(visits)
-    shown = known
-    if not every and len(known) > MOST_SHOWN:
-        shown = sorted(known, key=lambda visit: _ORDER[visit.state])[:MOST_SHOWN]
-    found = tables.lines(_HEADS, [_row(visit, running=running) for visit in shown])
-    if len(shown) < len(known):
-        found.append(f"... and {len(known) - len(shown):,} more: tmapi status FILE --all")
-    return found
+    listings = list(visits)
+    shown = listings
+    if not every and len(listings) > MAX_LISTINGS:
+        shown = sorted(listings, key=lambda visit: _WORST_FIRST[visit.state])[:MAX_LISTINGS]
+    lines = format_table(_HEADINGS, [_row(visit, running=running) for visit in shown])
+    if len(shown) < len(listings):
+        lines.append(
+            f"... and {len(listings) - len(shown):,} more: to see all, run tmapi status FILE --all"
+        )
+    return lines
 
 
 def _row(visit: VisitInfo, *, running: bool) -> Sequence[object]:
     return (
         visit.listing.identity,
-        state(visit, running=running),
+        listing_state(visit, running=running),
         visit.pages,
         visit.items,
         visit.unique_items,
@@ -56,22 +62,27 @@ def _row(visit: VisitInfo, *, running: bool) -> Sequence[object]:
     )
 
 
-def failures(visits: Iterable[VisitInfo], pages: Sequence[FailedPage]) -> list[str]:
-    """What failed and why, by name: pages that could not be had, listings that were given up."""
-    named = [f"failed: {_with_listing(page)}" for page in pages]
-    known = {page.listing for page in pages}
-    named += [
+def format_failures(visits: Iterable[VisitInfo], pages: Sequence[FailedPage]) -> list[str]:
+    """Return one line for each page and each listing that failed, with the reason.
+
+    Args:
+        visits: The listings.
+        pages: The failed pages of those listings.
+    """
+    lines = [f"failed: {_page_failure(page)}" for page in pages]
+    named = {page.listing for page in pages}
+    lines += [
         f"failed: {visit.error}"
         if visit.listing.identity in (visit.error or "")
         else f"failed: {visit.listing}: {visit.error}"
         for visit in visits
-        if visit.state == "failed" and visit.listing not in known
+        if visit.state == "failed" and visit.listing not in named
     ]
-    if len(named) > MOST_SHOWN:
-        named[MOST_SHOWN:] = [f"... and {len(named) - MOST_SHOWN:,} more failures"]
-    return named
+    if len(lines) > MAX_LISTINGS:
+        lines[MAX_LISTINGS:] = [f"... and {len(lines) - MAX_LISTINGS:,} more failures"]
+    return lines
 
 
-def _with_listing(page: FailedPage) -> str:
-    where = f"{page.listing} page {page.number}"
-    return page.error if where in page.error else f"{where}: {page.error}"
+def _page_failure(page: FailedPage) -> str:
+    name = f"{page.listing} page {page.number}"
+    return page.error if name in page.error else f"{name}: {page.error}"

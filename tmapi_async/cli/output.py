@@ -1,4 +1,4 @@
-"""Standard output for rows: does not hold up the event loop, and knows when nobody reads on."""
+"""Standard output for rows: never blocks the event loop, and notices a reader that has gone."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from typing import TypeAlias
 from tmapi_async.errors import InvalidRequestError
 
 GRACE_SECONDS = 1.0
-"""How long an interrupted command waits for its last rows to be taken, so that no line is cut."""
+"""Seconds that an interrupted command waits for its last rows, so that no line is cut."""
 
 
 class ReaderGoneError(Exception):
-    """Whoever read our standard output has stopped."""
+    """The program that reads our standard output has closed it."""
 
 
-_Order: TypeAlias = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[OSError | None]"]
+_WriteRequest: TypeAlias = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[OSError | None]"]
 
 
-def _settle(written: asyncio.Future[OSError | None], error: OSError | None) -> None:
-    if not written.done():
-        written.set_result(error)
+def _resolve(future: asyncio.Future[OSError | None], error: OSError | None) -> None:
+    if not future.done():
+        future.set_result(error)
 
 
-class Output:
+class RowOutput:
     """Writes bytes to standard output.
 
-    A pipe or a terminal may be slow; while it is waited for, replies that are on their way must
-    still be read, or their time-out would make us pay for them twice. So those are written from a
-    thread, one write at a time; a plain file is written directly. The thread is our own, since the
-    loop's are waited for at the end: a reader that has stopped reading would hold up an interrupt.
+    A pipe or a terminal may be slow. While a write waits, replies that are on their way must still
+    be read: otherwise they time out and are paid for twice. So a thread writes to pipes and
+    terminals, one write at a time; a plain file is written directly. The thread is not one of the
+    event loop's, since the loop waits for its threads at the end: a reader that has stopped reading
+    would delay an interrupt.
 
     Raises:
         InvalidRequestError: Standard output is closed.
@@ -43,59 +44,61 @@ class Output:
 
     def __init__(self) -> None:
         if sys.stdout is None:
-            raise InvalidRequestError("standard output is closed: rows have nowhere to go")
+            raise InvalidRequestError(
+                "standard output is closed: open it, or redirect it to a file"
+            )
         self._descriptor = sys.stdout.fileno()
         self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
-        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_WriteRequest] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     async def write(self, data: bytes) -> None:
-        """Write all of it.
+        """Write all of `data`.
 
         Raises:
             ReaderGoneError: The reader has closed the pipe.
-            OSError: It cannot be written, for instance since the disk is full.
+            OSError: Writing failed, for instance because the disk is full.
         """
         try:
             if self._is_file:
-                self._write(data)
+                self._write_now(data)
             else:
-                await self._write_aside(data)
+                await self._write_in_thread(data)
         except BrokenPipeError:
             raise ReaderGoneError from None
 
-    async def _write_aside(self, data: bytes) -> None:
+    async def _write_in_thread(self, data: bytes) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="tmapi output", daemon=True)
             self._thread.start()
         loop = asyncio.get_running_loop()
-        written: asyncio.Future[OSError | None] = loop.create_future()
-        self._orders.put((data, loop, written))
+        future: asyncio.Future[OSError | None] = loop.create_future()
+        self._requests.put((data, loop, future))
         try:
-            error = await asyncio.shield(written)
+            error = await asyncio.shield(future)
         except asyncio.CancelledError:
-            await asyncio.wait([written], timeout=GRACE_SECONDS)
+            await asyncio.wait([future], timeout=GRACE_SECONDS)
             raise
         if error is not None:
             raise error
 
     def _serve(self) -> None:
         while True:
-            data, loop, written = self._orders.get()
+            data, loop, future = self._requests.get()
             error = None
             try:
-                self._write(data)
+                self._write_now(data)
             except OSError as problem:
                 error = problem
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, written, error)
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits for the result
+                loop.call_soon_threadsafe(_resolve, future, error)
 
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+    def _write_now(self, data: bytes) -> None:
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[os.write(self._descriptor, remaining) :]
 
-    def silence(self) -> None:
-        """Let the interpreter flush into nothing when it ends."""
+    def discard(self) -> None:
+        """Send what the interpreter flushes at its end to the null device."""
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._descriptor)

@@ -1,4 +1,4 @@
-"""A harvest on a terminal: drawn with Rich, redrawn a few times a second."""
+"""Progress of a harvest: a panel on a terminal, redrawn a few times a second, or log lines."""
 
 from __future__ import annotations
 
@@ -17,86 +17,102 @@ from rich.text import Text
 
 from tmapi_async.harvest import HarvestProgress
 
-from .console import INTERVAL_SECONDS, REFRESH_SECONDS, tell
+from .console import print_message
+from .progress_line import INTERVAL_SECONDS, REFRESH_SECONDS
+from .wording import quantity
 
 
-def line(now: HarvestProgress) -> str:
-    """How far a harvest is, on one line."""
-    tally = now.tally
-    ended = tally.listings - tally.left
-    budget = "" if now.budget is None else f" of {now.budget:,}"
+def progress_line(progress: HarvestProgress) -> str:
+    """Return the progress of a harvest on one line."""
+    tally = progress.tally
+    budget = "" if progress.budget is None else f" of {progress.budget:,}"
     parts = [
-        f"{ended:,}/{tally.listings:,} listings",
-        f"{tally.pages:,} pages",
-        f"{tally.items:,} items",
-        f"{now.requests:,}{budget} requests",
-        f"{now.rate:.1f} pages/s",
-        f"{now.codes.get('503', 0):,} x 503",
-        f"gate {now.in_flight}/{now.width}",
-        *([f"{tally.rejects:,} rejects"] if tally.rejects else []),
+        f"{tally.listings - tally.left:,}/{quantity(tally.listings, 'listing')}",
+        quantity(tally.pages, "page"),
+        quantity(tally.items, "item"),
+        f"{progress.requests:,}{budget} requests",
+        f"{progress.rate:.1f} pages/s",
+        f"{progress.codes.get('503', 0):,} x 503",
+        f"gate {progress.in_flight}/{progress.width}",
+        *([quantity(tally.rejects, "reject")] if tally.rejects else []),
         *([f"{tally.failed:,} failed"] if tally.failed else []),
-        _time(now.seconds),
-        *([f"about {_time(now.eta)} left"] if now.eta is not None else []),
+        _duration(progress.seconds),
+        *([f"about {_duration(progress.eta)} left"] if progress.eta is not None else []),
     ]
-    return ("stopping; " if now.stopping else "") + ", ".join(parts)
+    return ("stopping; " if progress.stopping else "") + ", ".join(parts)
 
 
-def _time(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def picture(now: HarvestProgress) -> RenderableType:
-    """How far a harvest is, as a bar with its figures below."""
-    tally = now.tally
+def progress_panel(progress: HarvestProgress) -> RenderableType:
+    """Return the progress of a harvest as a bar with its figures below."""
+    return Group(_bar_row(progress), _journal_row(progress), _request_row(progress))
+
+
+def _bar_row(progress: HarvestProgress) -> Table:
+    tally = progress.tally
     ended = tally.listings - tally.left
-    head = Table.grid(padding=(0, 2), expand=True)
-    head.add_column(no_wrap=True)
-    head.add_column(ratio=1)
-    head.add_column(no_wrap=True, justify="right")
-    eta = f"about {_time(now.eta)} left" if now.eta is not None else ""
-    word = "stopping" if now.stopping else "harvesting"
-    head.add_row(
-        Text(f"{word} {ended:,}/{tally.listings:,} listings", "bold"),
+    row = Table.grid(padding=(0, 2), expand=True)
+    row.add_column(no_wrap=True)
+    row.add_column(ratio=1)
+    row.add_column(no_wrap=True, justify="right")
+    eta = f"about {_duration(progress.eta)} left" if progress.eta is not None else ""
+    activity = "stopping" if progress.stopping else "harvesting"
+    row.add_row(
+        Text(f"{activity} {ended:,}/{quantity(tally.listings, 'listing')}", "bold"),
         ProgressBar(total=max(1, tally.listings), completed=ended),
-        Text(f"{_time(now.seconds)}  {eta}".rstrip()),
+        Text(f"{_duration(progress.seconds)}  {eta}".rstrip()),
     )
-    budget = "" if now.budget is None else f" of {now.budget:,}"
-    held = Text(f"{tally.pages:,} pages, {tally.items:,} items", "green")
-    held.append(f", {now.rate:.1f} pages/s, {now.open:,} listings open", "default")
-    for number, word in (
-        (tally.rejects, "rejects"),
-        (now.failed_pages, "pages failed"),
-        (tally.failed, "listings failed"),
+    return row
+
+
+def _journal_row(progress: HarvestProgress) -> Text:
+    tally = progress.tally
+    pages, items = quantity(tally.pages, "page"), quantity(tally.items, "item")
+    row = Text(f"{pages}, {items}", "green")
+    listings = quantity(progress.open, "listing")
+    row.append(f", {progress.rate:.1f} pages/s, {listings} open", "default")
+    for number, words in (
+        (tally.rejects, quantity(tally.rejects, "reject")),
+        (progress.failed_pages, f"{quantity(progress.failed_pages, 'page')} failed"),
+        (tally.failed, f"{quantity(tally.failed, 'listing')} failed"),
     ):
         if number:
-            held.append(f", {number:,} {word}", "red")
-    sent = Text(
-        f"{now.requests:,}{budget} requests, {now.retries:,} retries, {now.wasted:,} wasted, "
-        f"{now.codes.get('503', 0):,} x 503, gate {now.in_flight}/{now.width}, "
-        f"{now.waiting:,} pages await the disk",
+            row.append(f", {words}", "red")
+    return row
+
+
+def _request_row(progress: HarvestProgress) -> Text:
+    budget = "" if progress.budget is None else f" of {progress.budget:,}"
+    return Text(
+        f"{progress.requests:,}{budget} requests, "
+        f"{quantity(progress.retries, 'retry', 'retries')}, {progress.wasted:,} wasted, "
+        f"{progress.codes.get('503', 0):,} x 503, "
+        f"gate {progress.in_flight}/{progress.width}, {progress.waiting:,} not yet on disk",
         "dim",
     )
-    return Group(head, held, sent)
 
 
-class Display:
-    """Draws a harvest on a terminal.
+class HarvestDisplay:
+    """Draws the progress of a harvest on a terminal.
 
     Args:
         console: The terminal.
-        progress: Tells how far the harvest is.
+        read_progress: Returns the progress at this moment.
     """
 
-    def __init__(self, console: Console, progress: Callable[[], HarvestProgress]) -> None:
-        self._progress = progress
-        # Drawn from the event loop alone: a thread of Rich's would read what is being changed.
+    def __init__(self, console: Console, read_progress: Callable[[], HarvestProgress]) -> None:
+        self._read_progress = read_progress
+        # Drawn from the event loop alone: Rich's own thread would read data while it changes.
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def refresh(self) -> None:
-        """Draw it as it is now."""
-        self._live.update(picture(self._progress()), refresh=True)
+        """Draw the progress at this moment."""
+        self._live.update(progress_panel(self._read_progress()), refresh=True)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -112,12 +128,14 @@ class Display:
 
 
 @asynccontextmanager
-async def shown(progress: Callable[[], HarvestProgress], *, wanted: bool) -> AsyncIterator[None]:
-    """Show a harvest while the block runs: drawn on a terminal, a line an interval elsewhere."""
-    if not wanted:
+async def show_harvest(
+    read_progress: Callable[[], HarvestProgress], *, shown: bool
+) -> AsyncIterator[None]:
+    """Show a harvest while the block runs: a panel on a terminal, a line per interval elsewhere."""
+    if not shown:
         yield
         return
-    work = _draw(progress) if sys.stderr.isatty() else _write(progress)
+    work = _draw(read_progress) if sys.stderr.isatty() else _append_lines(read_progress)
     task = asyncio.create_task(work, name="tmapi display")
     try:
         yield
@@ -127,14 +145,14 @@ async def shown(progress: Callable[[], HarvestProgress], *, wanted: bool) -> Asy
             await task
 
 
-async def _draw(progress: Callable[[], HarvestProgress]) -> None:
-    with Display(Console(stderr=True), progress) as display:
+async def _draw(read_progress: Callable[[], HarvestProgress]) -> None:
+    with HarvestDisplay(Console(stderr=True), read_progress) as display:
         while True:
             display.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
 
 
-async def _write(progress: Callable[[], HarvestProgress]) -> None:
+async def _append_lines(read_progress: Callable[[], HarvestProgress]) -> None:
     while True:
         await asyncio.sleep(INTERVAL_SECONDS)
-        tell(line(progress()))
+        print_message(progress_line(read_progress()))

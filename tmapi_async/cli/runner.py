@@ -1,9 +1,10 @@
-"""Running a command's coroutine: event loop, signals, a sandbox of its own."""
+"""Runs the coroutine of a command: event loop, signals, clients, a sandbox for `--sandbox`."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -15,25 +16,27 @@ from tmapi_async.cli.options.connection_options import (
 )
 from tmapi_async.client.client import TMAPI
 
-from .account_lock import claimed
+from .account_lock import lock_account
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a command in an event loop of its own, on uvloop where that is installed."""
-    _allow_many_files()
+def run(coroutine: Coroutine[Any, Any, int]) -> int:
+    """Run a command in a new event loop, on uvloop where that is installed."""
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(main)
+        return runner.run(coroutine)
 
 
-def _allow_many_files() -> None:
-    """Take the most open files that we may have: a wide gate needs a socket for each slot."""
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system permits: a wide gate needs a socket for each slot."""
+    if sys.platform == "win32":
+        return
     try:
         import resource  # noqa: PLC0415 - not on Windows
 
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
     except (ImportError, OSError, ValueError):
         return
 
@@ -47,52 +50,52 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def on_next_signal(callback: Callable[[], None]) -> None:
-    """Call this on the next Ctrl-C or SIGTERM; the one after it ends the process as usual."""
+    """Call `callback` on the next Ctrl-C or SIGTERM; the one after it ends the process as usual."""
     loop = asyncio.get_running_loop()
 
-    def caught() -> None:
-        _leave_signals(loop)
+    def handle() -> None:
+        _remove_handlers(loop)
         callback()
 
     for number in SIGNALS:
-        with suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(number, caught)
+        with suppress(NotImplementedError):  # on Windows
+            loop.add_signal_handler(number, handle)
 
 
-def _leave_signals(loop: asyncio.AbstractEventLoop) -> None:
+def _remove_handlers(loop: asyncio.AbstractEventLoop) -> None:
     for number in SIGNALS:
         with suppress(NotImplementedError):
             loop.remove_signal_handler(number)
 
 
 @asynccontextmanager
-async def on_signal(first: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `first` on the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
-    on_next_signal(first)
+async def handle_signal(callback: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `callback` on the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+    on_next_signal(callback)
     try:
         yield
     finally:
-        _leave_signals(asyncio.get_running_loop())
+        _remove_handlers(asyncio.get_running_loop())
 
 
 @asynccontextmanager
-async def client(connection: ConnectionOptions) -> AsyncIterator[TMAPI]:
-    """Open the client that the options ask for, with a sandbox if they ask for one."""
-    async with clients(connection) as opened:
-        yield opened[0]
+async def open_client(connection: ConnectionOptions) -> AsyncIterator[TMAPI]:
+    """Open the one client that the options describe, and a sandbox for `--sandbox`."""
+    async with open_clients(connection) as clients:
+        yield clients[0]
 
 
 @asynccontextmanager
-async def clients(connection: ConnectionOptions) -> AsyncIterator[list[TMAPI]]:
-    """Open the clients that the options ask for, one for each account."""
+async def open_clients(connection: ConnectionOptions) -> AsyncIterator[list[TMAPI]]:
+    """Open the clients that the options describe, one for each account."""
     if not connection.sandbox:
         async with AsyncExitStack() as stack:
-            opened = [await stack.enter_async_context(api) for api in connection.clients()]
-            for api in opened:
-                stack.enter_context(claimed(api.reveal_token()))
-            yield opened
+            clients = [await stack.enter_async_context(api) for api in connection.clients()]
+            for api in clients:
+                stack.enter_context(lock_account(api.reveal_token()))
+            yield clients
         return
-    from tmapi_async.sandbox import Sandbox  # noqa: PLC0415 - only where it is used
+    from tmapi_async.sandbox import Sandbox  # noqa: PLC0415 - only `--sandbox` needs it
 
     async with (
         Sandbox(

@@ -1,4 +1,4 @@
-"""The summary that ends every command, and the exit code it means."""
+"""The summary at the end of every command, and the exit code that follows from it."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ import msgspec
 from tmapi_async.crawl.outcomes import WalkStatistics
 from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, TMAPIError
 
+from .exit_codes import OK, PARTIAL, REFUSED
+from .wording import quantity
+
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
 
-_WHY: dict[StoppedBy | None, str] = {
-    "balance": "stopped since the balance is spent",
-    "auth": "stopped since the token was refused",
-    "budget": "stopped since the request budget is spent",
+_REASONS: dict[StoppedBy | None, str] = {
+    "balance": "stopped because the account's balance is spent",
+    "auth": "stopped because the API refused the token",
+    "budget": "stopped because the request budget is spent",
     "signal": "interrupted",
-    "disk": "stopped since the disk is full",
+    "disk": "stopped because the disk is full",
 }
-
-OK, UNEXPECTED, USAGE, PARTIAL, REFUSED = 0, 1, 2, 3, 4
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """What a command did; the keys are part of the command-line contract.
+    """Result of a command; the keys are part of the command-line contract.
 
     Attributes:
-        listings: Listings asked for.
-        complete: Walked to the end that the server told.
-        capped: Ended exactly at a result ceiling, or at `--max-pages` with more to come.
-        failed: Given up.
-        stopped: Not walked to the end, because all work ended.
+        listings: Listings of the command.
+        complete: Listings read to the end that the server reports.
+        capped: Listings that ended exactly at a result ceiling, or at `--max-pages` with more to
+            come.
+        failed: Listings given up.
+        stopped: Listings not read to the end, because all work ended.
         pages: Pages received.
-        items: Items on them.
+        items: Items on those pages.
         unique_items: Distinct items within a listing, summed.
         rejects: Rows that could not be decoded.
         requests: Attempts handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
-        seconds: How long it took.
-        pages_per_second: Pages received a second.
-        stopped_by: What ended all work, or null.
+        codes: Number of replies by code, or by kind of failure.
+        seconds: Duration.
+        pages_per_second: Pages received per second.
+        stopped_by: Reason why all work ended early, or null.
     """
 
     listings: int
@@ -62,7 +64,7 @@ class Summary(msgspec.Struct, kw_only=True):
     stopped_by: StoppedBy | None = None
 
     @classmethod
-    def of(
+    def from_walk(
         cls,
         statistics: WalkStatistics,
         *,
@@ -70,31 +72,36 @@ class Summary(msgspec.Struct, kw_only=True):
         seconds: float,
         stopped_by: StoppedBy | None,
     ) -> Summary:
-        """Sum up a walk over `listings` listings that took `seconds`."""
-        known = {
+        """Return the summary of a walk over `listings` listings that took `seconds`."""
+        fields = {
             name: getattr(statistics, name)
             for name in cls.__struct_fields__
             if name in WalkStatistics.__struct_fields__
         }
         ended = statistics.complete + statistics.capped + statistics.failed
-        known.update(
+        fields.update(
             listings=listings,
             stopped=listings - ended,
             seconds=round(seconds, 3),
             pages_per_second=round(statistics.pages / seconds, 1) if seconds else 0.0,
             stopped_by=stopped_by,
         )
-        return cls(**known)
+        return cls(**fields)
 
     def json(self) -> str:
-        """The summary as one JSON object on one line."""
+        """Return the summary as one JSON object on one line."""
         return msgspec.json.encode(self).decode()
 
     def lines(self) -> list[str]:
-        """The summary for a person."""
-        ended = [f"{self.complete} complete"]
-        ended += [
-            f"{number} {name}"
+        """Return the summary as text: one line for the listings, one for the requests."""
+        reason = _REASONS.get(self.stopped_by)
+        listings = self._listing_line()
+        return [f"{reason}; {listings}" if reason else listings, self._request_line()]
+
+    def _listing_line(self) -> str:
+        endings = [f"{self.complete:,} complete"]
+        endings += [
+            f"{number:,} {name}"
             for name, number in (
                 ("capped", self.capped),
                 ("failed", self.failed),
@@ -103,22 +110,23 @@ class Summary(msgspec.Struct, kw_only=True):
             if number
         ]
         unique = "" if self.unique_items == self.items else f" ({self.unique_items:,} unique)"
-        rejects = f", {self.rejects:,} rejects" if self.rejects else ""
+        rejects = f", {quantity(self.rejects, 'reject')}" if self.rejects else ""
+        return (
+            f"{quantity(self.listings, 'listing')}: {', '.join(endings)}; "
+            f"{quantity(self.pages, 'page')}, {quantity(self.items, 'item')}{unique}{rejects}"
+        )
+
+    def _request_line(self) -> str:
         codes = ", ".join(f"{code} x {number:,}" for code, number in sorted(self.codes.items()))
-        what = (
-            f"{self.listings:,} listings: {', '.join(ended)}; "
-            f"{self.pages:,} pages, {self.items:,} items{unique}{rejects}"
+        retries = quantity(self.retries, "retry", "retries")
+        return (
+            f"{quantity(self.requests, 'request')} ({retries}, {self.wasted:,} wasted) in "
+            f"{self.seconds:.1f} s, {self.pages_per_second:,} pages per second"
+            f"{'; codes: ' if codes else ''}{codes}"
         )
-        how = (
-            f"{self.requests:,} requests ({self.retries:,} retries, {self.wasted:,} wasted) in "
-            f"{self.seconds:.1f} s, {self.pages_per_second:,} pages a second"
-            f"{'; ' if codes else ''}{codes}"
-        )
-        why = _WHY.get(self.stopped_by)
-        return [f"{why}; {what}" if why else what, how]
 
     def exit_code(self) -> int:
-        """The exit code of the command-line contract."""
+        """Return the exit code of the command-line contract."""
         if self.stopped_by in ("balance", "auth"):
             return REFUSED
         if self.stopped_by or self.failed or self.stopped:
@@ -127,7 +135,7 @@ class Summary(msgspec.Struct, kw_only=True):
 
 
 def stopped_by(error: BaseException | None) -> StoppedBy | None:
-    """What ended all work, judged by the error that a walk was ended with."""
+    """Return the reason for the end of all work, derived from the error that ended a walk."""
     kinds: tuple[tuple[type[TMAPIError], StoppedBy], ...] = (
         (AuthenticationError, "auth"),
         (BalanceError, "balance"),

@@ -1,4 +1,4 @@
-"""Small text files that a command is told by: job files, keywords, tokens."""
+"""Small text files that a command reads: job files, keywords, tokens."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from pathlib import Path
 
 from tmapi_async.errors import InvalidRequestError
 
-LARGEST_FILE = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 
 
-def read_text(path: Path, what: str, *, most: int = LARGEST_FILE) -> str:
-    """Read a file as UTF-8, with or without a byte order mark, whatever ends its lines.
+def read_text(path: Path, description: str, *, limit: int = MAX_BYTES) -> str:
+    """Read a file as UTF-8, with or without a byte order mark and with any line ends.
 
     Args:
-        path: The file; a pipe will do.
-        what: What the file is called in messages.
-        most: Largest size, in bytes.
+        path: The file; a pipe works too.
+        description: Name of the file in messages.
+        limit: Largest size, in bytes.
 
     Raises:
-        InvalidRequestError: It cannot be read, is larger, or is not UTF-8.
+        InvalidRequestError: The file cannot be read, is larger, or is not UTF-8.
     """
     try:
-        # Not by its size: a device has none, and no end either.
+        # Read up to the limit, since a device has no size to check and no end.
         with path.open("rb") as file:
-            held = file.read(most + 1)
-    except (OSError, ValueError) as error:  # the latter for a NUL in the name
-        reason = getattr(error, "strerror", None) or "a file's name has no NUL in it"
-        raise InvalidRequestError(f"cannot read {what}: {reason}") from None
-    if len(held) > most:
-        raise InvalidRequestError(f"{path} is larger than {most:,} bytes")
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:  # ValueError for a NUL in the name
+        reason = getattr(error, "strerror", None) or "the file name contains a NUL character"
+        raise InvalidRequestError(f"cannot read {description}: {reason}") from None
+    if len(data) > limit:
+        raise InvalidRequestError(f"{path} is larger than {limit:,} bytes")
     try:
-        text = held.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidRequestError(f"cannot read {what}: it is not UTF-8") from None
+        raise InvalidRequestError(f"cannot read {description}: it is not UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

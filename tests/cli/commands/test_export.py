@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.journals import body, of_catalogue, of_rows, row, write
-from tmapi_async.cli.commands.export import Request, export
+from tmapi_async.cli.commands.export import ExportOptions, run_export
 
 
 def tmapi(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,7 @@ def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
     assert summary["stopped_by"] is None
     landed = {one["to"]: one["bytes"] for one in summary["destinations"]}
     assert landed == {str(path): path.stat().st_size for path in paths}
-    assert "25 rows of 2 pages of run 1" in done.stderr
+    assert "25 rows from 2 pages of run 1" in done.stderr
 
 
 @pytest.mark.slow
@@ -51,8 +51,8 @@ def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
     assert "2 values could not be read" in done.stderr
     assert "(price x 2)" in done.stderr
     assert "(sales_count x 1)" in done.stderr
-    assert "1 rows could not be decoded" in done.stderr
-    assert "warning: 1 listings are not walked to their end" in done.stderr
+    assert "1 row could not be decoded and is not exported" in done.stderr
+    assert "warning: 1 listing is not finished" in done.stderr
 
 
 @pytest.mark.slow
@@ -73,21 +73,20 @@ def test_options_select(tmp_path: Path) -> None:
 
     def ids(**fields: Any) -> list[int]:
         target = tmp_path / "a.jsonl"
-        assert export(request_of(path, [str(target)], **fields)) == 0
+        assert export(path, [str(target)], **fields) == 0
         return [json.loads(line)["item_id"] for line in target.read_bytes().splitlines()]
 
     assert ids() == [3]
     assert ids(run="1") == [1, 1, 2]
-    assert ids(run="all", unique=True, cats=["7"]) == [1, 3]
+    assert ids(run="all", unique=True, cat=["7"]) == [1, 3]
     assert ids(since="2026-01-05") == [1, 1, 2, 3]
     assert ids(since="2026-01-05T09:30:01Z") == []
-    assert ids(since="2026-01-05T17:30:00+08:00", run="1", cats=["8"]) == [2]
+    assert ids(since="2026-01-05T17:30:00+08:00", run="1", cat=["8"]) == [2]
 
 
-def request_of(journal: Path, to: list[str], **fields: Any) -> Request:
-    """What the command makes of its options."""
-    given = {"table": None, "run": None, "since": None, "cats": [], "unique": False}
-    return Request(journal=journal, to=to, **(given | fields), json=False, quiet=False)
+def export(journal: Path, to: list[str], **fields: Any) -> int:
+    """Run the command with some options and return the exit code."""
+    return run_export(ExportOptions(journal=journal, to=to, **fields))
 
 
 @pytest.mark.parametrize(
@@ -99,8 +98,8 @@ def request_of(journal: Path, to: list[str], **fields: Any) -> Request:
         ("a.csv", {"run": "0"}, "--run must be"),
         ("a.csv", {"run": "5"}, "has no run 5"),
         ("a.csv", {"since": "yesterday"}, "--since must be a date"),
-        ("a.csv", {"cats": ["shoes"]}, "'shoes' is not a category ID"),
-        ("a.csv", {"cats": ["9"]}, "no listing of category 9"),
+        ("a.csv", {"cat": ["shoes"]}, "'shoes' is not a category ID"),
+        ("a.csv", {"cat": ["9"]}, "no listing of category 9"),
         ("a.csv", {"table": "x"}, "--table needs a database"),
     ],
 )
@@ -113,7 +112,7 @@ def test_bad_usage_is_refused(
 ) -> None:
     """What makes no sense ends with exit 2 and a line that says why; no file is made."""
     journal = of_rows(tmp_path / "a.journal", row(1))
-    assert export(request_of(journal, [str(tmp_path / to)], **fields)) == 2
+    assert export(journal, [str(tmp_path / to)], **fields) == 2
     assert said in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.journal"]
 
@@ -132,7 +131,7 @@ def test_no_journal_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str
     """A journal that is not there, or is something else, ends with exit 2."""
     (tmp_path / "b.journal").write_text("not a journal, but long enough to be read as one" * 20)
     for name, said in (("a.journal", "no such journal"), ("b.journal", "not a journal of tmapi")):
-        assert export(request_of(tmp_path / name, [str(tmp_path / "a.jsonl")])) == 2
+        assert export(tmp_path / name, [str(tmp_path / "a.jsonl")]) == 2
         assert said in capsys.readouterr().err
 
 
@@ -141,7 +140,7 @@ def test_a_database_that_is_not_there_ends_with_3(
 ) -> None:
     """A server that cannot be reached is no bad usage: the same command may work later."""
     journal = of_rows(tmp_path / "a.journal", row(1))
-    assert export(request_of(journal, [f"postgresql://me:s3cret@/shop?host={tmp_path}"])) == 3
+    assert export(journal, [f"postgresql://me:s3cret@/shop?host={tmp_path}"]) == 3
     said = capsys.readouterr().err
     assert "nothing was written" in said
     assert "s3cret" not in said
@@ -152,8 +151,8 @@ def test_postgres_from_the_command_line(
 ) -> None:
     """The command tells what was new and what was there already."""
     journal = of_rows(tmp_path / "a.journal", row(1), row(2))
-    for told in ("2 new, 0 changed, 0 as before", "0 new, 0 changed, 2 as before"):
-        assert export(request_of(journal, [postgres], table="goods")) == 0
+    for told in ("2 new, 0 changed, 0 unchanged", "0 new, 0 changed, 2 unchanged"):
+        assert export(journal, [postgres], table="goods") == 0
         said = capsys.readouterr().err
         assert told in said
         assert "s3cret" not in said

@@ -1,4 +1,4 @@
-"""`tmapi categories`: the tree of categories, for people, for pipes, for programs."""
+"""`tmapi categories`: the category tree, as a drawing, as IDs or as JSON lines."""
 
 from __future__ import annotations
 
@@ -8,188 +8,267 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from tmapi_async.cli import console
-from tmapi_async.cli import runner as running
+from tmapi_async.api.listings import parse_id
+from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.connection_options import ConnectionOptions
-from tmapi_async.cli.output import Output, ReaderGoneError
-from tmapi_async.cli.summary import OK, PARTIAL, USAGE, StoppedBy, Summary, stopped_by
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import OutputOptions
+from tmapi_async.cli.output import ReaderGoneError, RowOutput
+from tmapi_async.cli.progress_line import show_progress
+from tmapi_async.cli.runner import handle_signal, open_client, run
+from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
+from tmapi_async.cli.wording import CONTINUE, quantity
 from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
 from tmapi_async.client.client import TMAPI
-from tmapi_async.errors import DiskError, ListingsFailedError, TMAPIError
-from tmapi_async.harvest import JournalError
-from tmapi_async.journal.category_cache import JournalCategories
+from tmapi_async.errors import DiskError, InvalidRequestError, ListingsFailedError, TMAPIError
+from tmapi_async.harvest import JournalCategories, JournalError
 
-_MOST_TOLD = 20
+app = typer.Typer(add_completion=False)
+
+_MAX_FAILURES = 20
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What `tmapi categories` is asked to do.
+class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi categories`.
 
     Attributes:
-        root: Category to begin at, or None for the first level.
-        depth: Levels to look below it, or None.
-        leaves: Print the IDs of what has nothing below it alone.
-        journal: Where answers are kept, or None.
-        refresh: Ask for everything anew.
-        connection: How the API is reached.
-        json: Print JSON lines, and the summary as the last one.
-        quiet: No progress and no summary.
+        cat: Category to begin with, as typed; None for the first level.
+        leaves: Print only the IDs of categories without subcategories.
+        depth: Number of levels below, or None for all.
+        journal: Journal that stores the answers, or None.
+        refresh: Request everything again.
+        connection: Account, server and limits.
+        output: Progress and summary; with `json`, the tree is printed as JSON lines too.
     """
 
-    root: int | None
-    depth: int | None
-    leaves: bool
-    journal: Path | None
-    refresh: bool
+    cat: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CAT",
+            help="Category to begin with. Default: the whole tree.",
+            show_default=False,
+        ),
+    ] = None
+    leaves: Annotated[
+        bool,
+        typer.Option(
+            "--leaves",
+            help="Print only the IDs of categories without subcategories, for tmapi harvest -.",
+        ),
+    ] = False
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="N", help="Number of levels to show.")
+    ] = None
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal", metavar="FILE", help="Store the tree in a journal, to pay for it once."
+        ),
+    ] = None
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Fetch the tree again. Needs --journal.")
+    ] = False
     connection: ConnectionOptions
-    json: bool
-    quiet: bool
+    output: OutputOptions
+
+    @property
+    def root(self) -> int | None:
+        """ID of the category to begin with, or None for the first level."""
+        return None if self.cat is None else parse_id(self.cat)
+
+    def check(self) -> None:
+        """Check the options before anything is sent.
+
+        Raises:
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
+        """
+        _ = self.root
+        if self.depth is not None and self.depth < 1:
+            raise InvalidRequestError(f"--depth must be at least 1, not {self.depth}")
+        if self.refresh and self.journal is None:
+            raise InvalidRequestError("--refresh fetches a stored tree again: it needs --journal")
+        self.connection.check()
 
 
-class _Run:
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._output = Output()
-        self._began = time.monotonic()
+@app.command("categories", context_settings={"ignore_unknown_options": True})
+@takes_struct
+def categories(options: CategoriesOptions) -> None:
+    """Show the category tree."""
+    set_up_logging(options.output.verbose)
+    options.check()
+    raise typer.Exit(run_categories(options))
+
+
+def run_categories(options: CategoriesOptions) -> int:
+    """Fetch and print the category tree and return the exit code."""
+
+    async def main() -> int:
+        try:
+            return await _TreeCommand(options).run()
+        except JournalError as error:
+            print_message(str(error))
+            return USAGE
+
+    return run(main())
+
+
+class _TreeCommand:
+    """One run of the command."""
+
+    def __init__(self, options: CategoriesOptions) -> None:
+        self._options = options
+        self._output = RowOutput()
+        self._started = time.monotonic()
         self._walk: CategoryWalk | None = None
         self._api: TMAPI | None = None
         self._stopped_by: StoppedBy | None = None
         self._failed = 0
 
-    async def __call__(self) -> int:
+    async def run(self) -> int:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        assert task is not None  # noqa: S101 - a running coroutine belongs to a task
 
-        def interrupted() -> None:
+        def interrupt() -> None:
             self._stopped_by = "signal"
             task.cancel()
 
-        async with running.on_signal(interrupted):
+        async with handle_signal(interrupt):
             try:
-                await self._look()
+                await self._fetch()
             except asyncio.CancelledError:
                 if self._stopped_by != "signal":
                     raise
             except DiskError as error:
                 self._stopped_by = "disk"
-                console.tell(str(error))
+                print_message(str(error))
             except ListingsFailedError as error:
-                self._tell_failures(error)
+                self._report_failures(error)
             except TMAPIError as error:
                 self._stopped_by = stopped_by(error)
                 self._failed = 0 if self._stopped_by else 1
-                console.tell(str(error))
-        return await self._close()
+                print_message(str(error))
+        return await self._finish()
 
-    async def _look(self) -> None:
-        job = self._job
-        cache = (
+    async def _fetch(self) -> None:
+        options = self._options
+        journal = (
             nullcontext(None)
-            if job.journal is None
-            else JournalCategories(job.journal, refresh=job.refresh, host=job.connection.host)
+            if options.journal is None
+            else JournalCategories(
+                options.journal, refresh=options.refresh, host=options.connection.host
+            )
         )
-        with cache as kept:
-            async with running.client(job.connection) as self._api:
-                self._walk = self._api.categories(job.root, depth=job.depth, cache=kept)
-                async with self._walk, console.progress(self._line, shown=not job.quiet):
+        with journal as cache:
+            async with open_client(options.connection) as self._api:
+                self._walk = self._api.categories(options.root, depth=options.depth, cache=cache)
+                async with (
+                    self._walk,
+                    show_progress(self._progress_line, shown=not options.output.quiet),
+                ):
                     await self._walk
 
-    def _tell_failures(self, error: ListingsFailedError) -> None:
+    def _report_failures(self, error: ListingsFailedError) -> None:
         self._failed = error.count
-        for one in error.errors[:_MOST_TOLD]:
-            console.tell(f"failed: {one}")
-        if error.count > _MOST_TOLD:
-            console.tell(f"... and {error.count - _MOST_TOLD:,} more")
+        for failure in error.errors[:_MAX_FAILURES]:
+            print_message(f"failed: {failure}")
+        if error.count > _MAX_FAILURES:
+            print_message(f"... and {error.count - _MAX_FAILURES:,} more")
 
-    def _line(self) -> str:
+    def _progress_line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
-        now, gate = self._walk.statistics(), self._api.statistics()
+        requests, gate = self._walk.statistics().requests, self._api.statistics()
         return (
-            f"{len(self._walk.tree()):,} categories, {now.requests:,} requests, "
-            f"gate {gate.in_flight}/{gate.width}, {time.monotonic() - self._began:.0f} s"
+            f"{_categories(len(self._walk.tree()))}, {quantity(requests, 'request')}, "
+            f"gate {gate.in_flight}/{gate.width}, {time.monotonic() - self._started:.0f} s"
         )
 
-    async def _close(self) -> int:
+    async def _finish(self) -> int:
         if self._walk is None:
             return PARTIAL
         tree, summary = self._walk.tree(), self._summary()
         code = summary.exit_code()
         if tree.repeated:
-            console.tell(
-                f"{tree.repeated:,} categories were shown in a second place: left out there"
-            )
+            print_message(f"{_categories(tree.repeated)} appeared twice: shown once")
         try:
-            await self._print(tree, whole=code == OK)
-            if self._job.json:
+            await self._print_tree(tree, complete=code == OK)
+            if self._options.output.json:
                 await self._output.write(f"{summary.json()}\n".encode())
         except ReaderGoneError:
-            self._output.silence()
-        if not self._job.quiet:
-            self._tell_end(tree, summary, code)
+            self._output.discard()
+        if not self._options.output.quiet:
+            self._print_summary(tree, summary)
         return code
 
-    async def _print(self, tree: CategoryTree, *, whole: bool) -> None:
-        job = self._job
-        if job.leaves and not whole:
-            # It is piped into a harvest, which would take it for all there is.
-            console.tell("the IDs are not printed, since some are missing")
+    async def _print_tree(self, tree: CategoryTree, *, complete: bool) -> None:
+        options = self._options
+        if options.leaves and not complete:
+            # A harvest that reads the IDs from a pipe would take them for all there are.
+            print_message("the IDs are not printed, because some are missing")
             return
-        nodes = tree.leaves() if job.leaves else iter(tree)
-        if job.json:
+        nodes = tree.leaves() if options.leaves else iter(tree)
+        if options.output.json:
             lines: Iterable[str] = (msgspec.json.encode(node).decode() for node in nodes)
-        elif job.leaves:
+        elif options.leaves:
             lines = (f"{node.id}  # {_names(node)}" for node in nodes)
         elif sys.stdout.isatty():
-            Console().print(_drawn(tree), soft_wrap=True)
+            Console().print(_draw_tree(tree), soft_wrap=True)
             return
         else:
-            lines = _indented(tree)
+            lines = _indented_lines(tree)
         if text := "".join(f"{line}\n" for line in lines):
             await self._output.write(text.encode())
 
     def _summary(self) -> Summary:
         assert self._walk is not None  # noqa: S101 - set before
-        statistics, found = self._walk.statistics(), len(self._walk.tree())
-        summary = Summary.of(
+        statistics, count = self._walk.statistics(), len(self._walk.tree())
+        summary = Summary.from_walk(
             statistics,
             listings=statistics.listings,
-            seconds=time.monotonic() - self._began,
+            seconds=time.monotonic() - self._started,
             stopped_by=self._stopped_by,
         )
         return msgspec.structs.replace(
             summary,
-            items=found,
-            unique_items=found,
+            items=count,
+            unique_items=count,
             failed=max(summary.failed, self._failed),
             complete=min(summary.complete, statistics.listings - self._failed),
         )
 
-    def _tell_end(self, tree: CategoryTree, summary: Summary, code: int) -> None:
+    def _print_summary(self, tree: CategoryTree, summary: Summary) -> None:
         leaves = sum(1 for _ in tree.leaves())
-        console.tell(
-            f"{len(tree):,} categories, {leaves:,} with nothing below; "
-            f"{summary.requests:,} requests ({summary.retries:,} retries) "
-            f"in {summary.seconds:.1f} s"
+        print_message(
+            f"{_categories(len(tree))}, {leaves:,} without subcategories; "
+            f"{quantity(summary.requests, 'request')} "
+            f"({quantity(summary.retries, 'retry', 'retries')}) in {summary.seconds:.1f} s"
         )
-        if code == OK:
+        if summary.exit_code() == OK:
             return
-        kept = "" if self._job.journal else "; with --journal FILE what was paid for is kept"
+        advice = "" if self._options.journal else "; add --journal FILE to keep the paid answers"
         if summary.stopped_by is None:
-            console.tell(
-                f"NOT COMPLETE: what is below {self._failed:,} categories is not known{kept}"
+            print_message(
+                f"NOT COMPLETE: the subcategories of {_categories(self._failed)} are "
+                f"unknown{advice}"
             )
         else:
-            console.tell(f"NOT COMPLETE: run the same again to go on{kept}")
+            print_message(f"NOT COMPLETE: {CONTINUE}{advice}")
+
+
+def _categories(number: int) -> str:
+    return quantity(number, "category", "categories")
 
 
 def _names(node: CategoryNode) -> str:
-    """Its names; whatever could move a terminal's cursor is taken out."""
+    """Return the names of a category without characters that could move a terminal's cursor."""
     names = " / ".join(name for name in (node.name, node.name_en) if name)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in names)
 
@@ -199,27 +278,14 @@ def _label(node: CategoryNode) -> str:
     return f"{node.id} {_names(node)}{unknown}"
 
 
-def _indented(tree: CategoryTree) -> Iterator[str]:
-    top = min((tree.nodes[one].depth for one in tree.tops), default=0)
+def _indented_lines(tree: CategoryTree) -> Iterator[str]:
+    top = min((tree.nodes[cat_id].depth for cat_id in tree.tops), default=0)
     return (f"{'  ' * (node.depth - top)}{_label(node)}" for node in tree)
 
 
-def _drawn(tree: CategoryTree) -> Tree:
-    drawn = Tree("", hide_root=True)
-    branches: dict[int | None, Tree] = {None: drawn}
+def _draw_tree(tree: CategoryTree) -> Tree:
+    drawing = Tree("", hide_root=True)
+    branches: dict[int | None, Tree] = {None: drawing}
     for node in tree:
         branches[node.id] = branches[node.parent].add(Text(_label(node)))
-    return drawn
-
-
-def categories(job: Job) -> int:
-    """Look at the tree; returns the exit code."""
-
-    async def main() -> int:
-        try:
-            return await _Run(job)()
-        except JournalError as error:
-            console.tell(str(error))
-            return USAGE
-
-    return running.run(main())
+    return drawing

@@ -5,12 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli import console, tables
-from tmapi_async.cli.summary import OK, PARTIAL, USAGE
+from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import (
+    CategoriesOption,
+    EndpointOption,
+    JournalArgument,
+    JsonOption,
+    QuietOption,
+)
+from tmapi_async.cli.tables import format_table
+from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError, JournalError
 from tmapi_async.export.changes.change_files import (
     check_file,
@@ -21,46 +33,68 @@ from tmapi_async.export.changes.change_files import (
 from tmapi_async.export.changes.comparison import Comparison, compare_runs, largest_changes
 from tmapi_async.export.changes.diff import ChangeCounts
 
+app = typer.Typer(add_completion=False)
+
 _STDOUT = "-"
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What `tmapi changes` is asked to do, as typed.
+class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi changes`.
 
     Attributes:
-        journal: The journal.
+        journal: Journal to read.
         before: Number of the earlier run, or None for the one before the later.
         after: Number of the later run, or None for the latest.
-        cats: Category IDs; empty for all.
-        to: Destinations; empty for the table alone.
-        top: How many of the largest changes of each kind are shown.
-        json: End with the summary as JSON.
-        endpoint: Short or full name of the endpoint whose rows are meant, or None.
-        quiet: No table.
+        cat: Category IDs; None for all.
+        to: Destinations; None for the table alone.
+        endpoint: Endpoint of the rows, or None if the journal holds one.
+        top: Number of largest changes of each kind to show.
+        json: Print the summary as JSON at the end.
+        quiet: Print no table.
     """
 
-    journal: Path
-    before: int | None
-    after: int | None
-    cats: list[str]
-    to: list[str]
-    top: int
-    json: bool
-    quiet: bool
-    endpoint: str | None = None
+    journal: JournalArgument
+    before: Annotated[
+        int | None,
+        typer.Option(
+            "--before", metavar="N", help="Earlier run. Default: the one before the later run."
+        ),
+    ] = None
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="N", help="Later run. Default: the latest.")
+    ] = None
+    cat: CategoriesOption = None
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST",
+            help="Also write the changes to a .jsonl, .csv or .parquet file, or to - as JSON"
+            " lines. Can be repeated.",
+        ),
+    ] = None
+    endpoint: EndpointOption = None
+    top: Annotated[
+        int,
+        typer.Option(
+            "--top", metavar="N", help="Number of largest changes of each kind to show.", min=0
+        ),
+    ] = 5
+    json: JsonOption = False
+    quiet: QuietOption = False
 
 
-class Summary(msgspec.Struct):
-    """What `--json` prints.
+class ChangesSummary(msgspec.Struct):
+    """Result of `--json`.
 
     Attributes:
         before: Number of the earlier run.
         after: Number of the later run.
-        listings: Listings that either run has.
-        partial: Those that not both runs walked to their end.
-        unsure: Items that one run alone has, without its being known why.
-        total: How much changed in all.
-        categories: How much changed, category by category (by listing, where it has none).
+        listings: Number of listings in either run.
+        partial: Number of listings that were not read to their end by both runs.
+        unsure: Number of items in one run only, for an unknown reason.
+        total: Number of changes in all.
+        categories: Number of changes of each category (of each listing, where it has none).
     """
 
     before: int
@@ -72,96 +106,119 @@ class Summary(msgspec.Struct):
     categories: dict[str, ChangeCounts]
 
 
-def changes(request: Request) -> int:
-    """Tell what changed; returns the exit code."""
+@app.command("changes")
+@takes_struct
+def changes(options: ChangesOptions) -> None:
+    """Show the differences between two runs: new, gone and changed items.
+
+    Changed items are dearer, cheaper, or have sold more or less than before.
+    """
+    set_up_logging()
+    raise typer.Exit(run_changes(options))
+
+
+def run_changes(options: ChangesOptions) -> int:
+    """Compare two runs, print the changes and return the exit code."""
     try:
-        files = [check_file(text, request.journal) for text in request.to if text != _STDOUT]
-        found = compare_runs(
-            request.journal,
-            before=request.before,
-            after=request.after,
-            cats=[parse_id(cat) for cat in request.cats],
-            endpoint=request.endpoint,
+        files = [check_file(text, options.journal) for text in options.to or () if text != _STDOUT]
+        comparison = compare_runs(
+            options.journal,
+            before=options.before,
+            after=options.after,
+            cats=[parse_id(cat) for cat in options.cat or ()],
+            endpoint=options.endpoint,
         )
     except (InvalidRequestError, ExportRefusedError, JournalError) as error:
-        console.tell(str(error))
+        print_message(str(error))
         return USAGE
-    return _give(request, found, files)
+    return _write(options, comparison, files)
 
 
-def _give(request: Request, found: Comparison, files: list[Path]) -> int:
-    streams = _STDOUT in request.to
+def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -> int:
+    streams = _STDOUT in (options.to or ())
     try:
         for path in files:
-            size = write_file(found.changes, path)
-            console.tell(f"{path}: {found.changes.num_rows:,} changes, {size:,} bytes")
+            size = write_file(comparison.changes, path)
+            print_message(
+                f"{path}: {quantity(comparison.changes.num_rows, 'change')}, {size:,} bytes"
+            )
         if streams:
-            for part in json_lines(found.changes):
+            for part in json_lines(comparison.changes):
                 sys.stdout.buffer.write(part)
     except BrokenPipeError:
         raise
     except OSError as error:
-        console.tell(f"cannot write the changes: {error.strerror}; the file is as it was before")
+        print_message(
+            f"cannot write the changes: {error.strerror}; files that are not named above are "
+            "unchanged"
+        )
         return PARTIAL
-    tell = console.tell_plainly if streams else print
-    if not request.quiet:
-        for line in lines(found, request.top):
-            tell(line)
-    if request.json:
-        tell(msgspec.json.encode(summary(found)).decode())
+    write = print_line if streams else print
+    if not options.quiet:
+        for line in comparison_lines(comparison, options.top):
+            write(line)
+    if options.json:
+        write(msgspec.json.encode(summarize_changes(comparison)).decode())
     return OK
 
 
-def summary(found: Comparison) -> Summary:
-    """The comparison as plain data."""
-    return Summary(
-        before=found.before.id,
-        after=found.after.id,
-        listings=found.listings,
-        partial=found.partial,
-        unsure=found.unsure,
-        total=found.total,
-        categories=found.change_counts,
+def summarize_changes(comparison: Comparison) -> ChangesSummary:
+    """Return the comparison as plain data."""
+    return ChangesSummary(
+        before=comparison.before.id,
+        after=comparison.after.id,
+        listings=comparison.listings,
+        partial=comparison.partial,
+        unsure=comparison.unsure,
+        total=comparison.total,
+        categories=comparison.change_counts,
     )
 
 
-def lines(found: Comparison, top: int) -> Iterator[str]:
-    """The comparison for a person."""
-    listed = found.change_counts and not any(name.isdigit() for name in found.change_counts)
-    by = "listing" if listed else "category"
-    heads = (by, *(f">{name}" for name in ChangeCounts.__struct_fields__))
-    rows = [(name, *_figures(tally)) for name, tally in found.change_counts.items()]
-    rows.append(("all", *_figures(found.total)))
-    yield f"Run {found.before.id} -> run {found.after.id}"
-    yield from tables.lines(heads, rows)
+def comparison_lines(comparison: Comparison, top: int) -> Iterator[str]:
+    """Yield the comparison as text.
+
+    Args:
+        comparison: The comparison.
+        top: Number of largest changes of each kind.
+    """
+    counts = comparison.change_counts
+    by_listing = counts and not any(name.isdigit() for name in counts)
+    headings = (
+        "listing" if by_listing else "category",
+        *(f">{name}" for name in ChangeCounts.__struct_fields__),
+    )
+    rows = [(name, *_figures(tally)) for name, tally in counts.items()]
+    rows.append(("all", *_figures(comparison.total)))
+    yield f"Run {comparison.before.id} -> run {comparison.after.id}"
+    yield from format_table(headings, rows)
     for kind in ("dearer", "cheaper", "sales"):
-        yield from _largest(found, kind, top)
-    if found.partial:
+        yield from _largest_changes(comparison, kind, top)
+    if comparison.partial:
         yield (
-            f"{found.partial} of {found.listings} listings were not walked to their end, with "
-            f"every row read, by both runs: {found.unsure:,} items that only one run has are in "
-            "none of these figures"
+            f"{comparison.partial:,} of {quantity(comparison.listings, 'listing')} not read to the "
+            f"end, with every row decoded, by both runs: {quantity(comparison.unsure, 'item')} in "
+            "one run only not counted above"
         )
 
 
-def _figures(tally: ChangeCounts) -> tuple[int, ...]:
-    return tuple(getattr(tally, name) for name in ChangeCounts.__struct_fields__)
+def _figures(counts: ChangeCounts) -> tuple[int, ...]:
+    return tuple(getattr(counts, name) for name in ChangeCounts.__struct_fields__)
 
 
-def _largest(found: Comparison, kind: str, top: int) -> Iterator[str]:
-    """The largest changes of a kind."""
-    number = getattr(found.total, kind)
+def _largest_changes(comparison: Comparison, kind: str, top: int) -> Iterator[str]:
+    number = getattr(comparison.total, kind)
     if not number or not top:
         return
     yield ""
     yield f"{kind}: {number:,}, the largest first"
-    yield from tables.lines(
+    yield from format_table(
         ("item", ">before", ">after", ">change", "title"),
-        [_cells(row, kind) for row in largest_changes(found.changes, kind, top)],
+        [_change_row(row, kind) for row in largest_changes(comparison.changes, kind, top)],
     )
 
 
-def _cells(row: dict[str, object], kind: str) -> tuple[object, ...]:
+def _change_row(row: dict[str, object], kind: str) -> tuple[object, ...]:
     if kind == "sales":
         figures: tuple[object, ...] = (row["sold_before"], row["sold_after"], row["sold_growth"])
     else:

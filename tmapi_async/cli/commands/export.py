@@ -1,4 +1,4 @@
-"""`tmapi export`: from a journal to files and databases."""
+"""`tmapi export`: writes the items of a journal to files and databases."""
 
 from __future__ import annotations
 
@@ -9,16 +9,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli import console
-from tmapi_async.cli.summary import OK, PARTIAL, UNEXPECTED, USAGE
+from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import (
+    CategoriesOption,
+    EndpointOption,
+    JournalArgument,
+    JsonOption,
+    QuietOption,
+)
+from tmapi_async.cli.progress_line import INTERVAL_SECONDS
+from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import (
     ExportError,
     InvalidRequestError,
@@ -35,181 +46,247 @@ from tmapi_async.export.sinks import DestinationResult
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What `tmapi export` is asked to do, as typed.
+app = typer.Typer(add_completion=False)
+
+
+class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi export`.
 
     Attributes:
-        journal: The journal.
+        journal: Journal to read.
+        more: Destinations after the journal: `--to A B` is the same as `--to A --to B`.
         to: Destinations.
-        table: The table of every database among them, or None.
-        run: `latest`, `all` or a number, or None.
-        since: A date or a time, or None.
-        cats: Category IDs; empty for all.
-        unique: Only the latest sighting of each item.
-        json: End with the summary as JSON.
-        endpoint: Short or full name of the endpoint whose rows are meant, or None.
-        quiet: No progress, no summary.
+        table: Table of every database among the destinations, or None.
+        run: `latest`, `all` or the number of a run; None for the latest.
+        since: Date or time of the oldest page, or None.
+        cat: Category IDs; None for all.
+        endpoint: Endpoint of the rows, or None if the journal holds one.
+        unique: Only the latest row of each item.
+        json: Print the summary as JSON at the end.
+        quiet: Print no progress and no summary.
     """
 
-    journal: Path
-    to: list[str]
-    table: str | None
-    run: str | None
-    since: str | None
-    cats: list[str]
-    unique: bool
-    json: bool
-    quiet: bool
-    endpoint: str | None = None
+    journal: JournalArgument
+    more: Annotated[list[str] | None, typer.Argument(metavar="DEST", hidden=True)] = None
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST...",
+            help="Destinations: files that end in .parquet, .csv, .jsonl, .jsonl.zst or .duckdb, a"
+            " postgresql://... address, or - for JSON lines on standard output.",
+        ),
+    ] = None
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Table in a database. Default: items."),
+    ] = None
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="latest|all|N", help="Run to export. Default: the latest."),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only pages fetched since this date or time, of all runs. Without a time zone the"
+            " time is UTC.",
+        ),
+    ] = None
+    cat: CategoriesOption = None
+    endpoint: EndpointOption = None
+    unique: Annotated[bool, typer.Option("--unique", help="Only the latest row of each item.")] = (
+        False
+    )
+    json: JsonOption = False
+    quiet: QuietOption = False
+
+    @property
+    def destinations(self) -> list[str]:
+        """Every destination; those after the journal count only together with `--to`."""
+        return [*self.to, *(self.more or ())] if self.to else []
 
     def export(self) -> Export:
-        """The export, checked.
+        """Return the export after checking it.
 
         Raises:
-            InvalidRequestError: An option or a destination makes no sense.
+            InvalidRequestError: An option or a destination is invalid.
         """
         selection = Selection(
-            run=_run(self.run),
-            since=_time(self.since) if self.since else None,
-            cats=frozenset(parse_id(cat) for cat in self.cats),
+            run=_read_run(self.run),
+            since=_read_time(self.since) if self.since else None,
+            cats=frozenset(parse_id(cat) for cat in self.cat or ()),
             unique=self.unique,
             endpoint=self.endpoint,
         )
-        return Export(self.journal, self.to, selection, table=self.table)
+        return Export(self.journal, self.destinations, selection, table=self.table)
 
 
-def _run(text: str | None) -> int | None:
+@app.command("export")
+@takes_struct
+def export(options: ExportOptions) -> None:
+    """Write the items of a journal to files and databases.
+
+    It also works while a harvest writes to the journal.
+    Several destinations are written in one pass.
+    """
+    set_up_logging()
+    raise typer.Exit(run_export(options))
+
+
+def _read_run(text: str | None) -> int | None:
     if text is None or text == "latest":
         return None
     if text == "all":
         return ALL_RUNS
-    if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):  # noqa: PLR2004
+    if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):  # noqa: PLR2004 - fits 64 bits
         return int(text)
     raise InvalidRequestError(f"--run must be latest, all or the number of a run, not {text!r}")
 
 
-def _time(text: str) -> datetime:
+def _read_time(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidRequestError(
             f"--since must be a date or a time such as 2026-01-05 or 2026-01-05T09:30:00Z, "
             f"not {text!r}"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def export(request: Request) -> int:
-    """Run an export; returns the exit code."""
+def run_export(options: ExportOptions) -> int:
+    """Run an export and return the exit code."""
     try:
-        job = request.export()
+        job = options.export()
     except InvalidRequestError as error:
-        console.tell(f"{error}; nothing was read")
+        print_message(f"{error}; nothing was read")
         return USAGE
     try:
-        code = _run_job(job, quiet=request.quiet)
+        code = _run_job(job, quiet=options.quiet)
     except BrokenPipeError:
-        _silence()
+        _discard_output()
         return PARTIAL
-    if not request.quiet and (code == OK or job.summary.pages):
-        for line in lines(job.summary):
-            console.tell(line)
-    if request.json:
-        text = msgspec.json.encode(job.summary).decode()
-        tell = console.tell_plainly if "-" in request.to else print
-        tell(text)
+    if not options.quiet and (code == OK or job.summary.pages):
+        for line in summary_lines(job.summary):
+            print_message(line)
+    if options.json:
+        write = print_line if "-" in options.destinations else print
+        write(msgspec.json.encode(job.summary).decode())
     return code
 
 
 def _run_job(job: Export, *, quiet: bool) -> int:
     try:
-        with _stopped_by_sigterm(), _progress(shown=not quiet) as show:
+        with _interrupt_on_sigterm(), _show_progress(shown=not quiet) as show:
             job.run(show)
     except KeyboardInterrupt:
-        console.tell("interrupted: nothing was changed but what is named as written")
+        print_message("interrupted: destinations that are not listed below are unchanged")
     except InvalidRequestError as error:
-        console.tell(str(error))
+        print_message(str(error))
         return USAGE
     except ExportError as error:
-        console.tell(str(error))
+        print_message(str(error))
     except JournalError as error:
-        console.tell(str(error))
+        print_message(str(error))
         return USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
     else:
         return OK
     return PARTIAL
 
 
-def lines(summary: ExportSummary) -> Iterator[str]:
-    """The summary for a person."""
-    yield from map(_landed, summary.destinations)
-    which = "all runs" if summary.run is None else f"run {summary.run}"
+def summary_lines(summary: ExportSummary) -> Iterator[str]:
+    """Yield the summary as text: destinations, speed, then missing and odd values."""
+    yield from map(_destination_line, summary.destinations)
+    runs = "all runs" if summary.run is None else f"run {summary.run}"
     yield (
-        f"{summary.rows:,} rows of {summary.pages:,} pages of {which} in {summary.seconds:.1f} s, "
-        f"{summary.rows_per_second:,.0f} a second"
+        f"{quantity(summary.rows, 'row')} from {quantity(summary.pages, 'page')} of {runs} in "
+        f"{summary.seconds:.1f} s, {summary.rows_per_second:,.0f} rows per second"
     )
-    yield from _left_out(summary)
-
-
-def _landed(done: DestinationResult) -> str:
-    where = "standard output" if done.to == "-" else done.to
-    if done.inserted is not None:
-        changed = f"{done.updated:,} changed, {done.unchanged:,} as before"
-        return f"{where}: {done.inserted:,} new, {changed}"
-    size = f", {done.bytes:,} bytes" if done.bytes is not None else ""
-    return f"{where}: {done.rows:,} rows{size}"
-
-
-def _left_out(summary: ExportSummary) -> Iterator[str]:
-    for counted, what in (
-        (summary.unread, "values could not be read: null, with what was sent in ..._text"),
-        (summary.bounds, "values say more than their number: what was sent is in ..._text"),
-    ):
-        if counted:
-            places = ", ".join(f"{name} x {number:,}" for name, number in counted.items())
-            yield f"{sum(counted.values()):,} {what} ({places})"
+    yield from _value_lines(summary)
     if summary.rejects:
-        yield f"{summary.rejects:,} rows could not be decoded and are in no destination; see replay"
-    for number, what in (
-        (summary.listings_unfinished, "are not walked to their end: there is more to come"),
-        (summary.listings_failed, "failed: pages of them are missing"),
-    ):
-        if number:
-            yield f"warning: {number:,} listings {what}"
+        yield (
+            f"{quantity(summary.rejects, 'row')} could not be decoded and {_be(summary.rejects)} "
+            "not exported: after an upgrade, run tmapi replay"
+        )
+    if summary.listings_unfinished:
+        yield (
+            f"warning: {quantity(summary.listings_unfinished, 'listing')} "
+            f"{_be(summary.listings_unfinished)} not finished: continue the harvest, then export "
+            "again"
+        )
+    if summary.listings_failed:
+        yield (
+            f"warning: {quantity(summary.listings_failed, 'listing')} failed: some of the pages "
+            "are missing"
+        )
+
+
+def _destination_line(result: DestinationResult) -> str:
+    name = "standard output" if result.to == "-" else result.to
+    if result.inserted is not None:
+        others = f"{result.updated:,} changed, {result.unchanged:,} unchanged"
+        return f"{name}: {result.inserted:,} new, {others}"
+    size = f", {result.bytes:,} bytes" if result.bytes is not None else ""
+    return f"{name}: {quantity(result.rows, 'row')}{size}"
+
+
+def _value_lines(summary: ExportSummary) -> Iterator[str]:
+    if summary.unread:
+        total = sum(summary.unread.values())
+        yield (
+            f"{quantity(total, 'value')} could not be read and {_be(total)} null; the original "
+            f"text is in the ..._text columns ({_columns(summary.unread)})"
+        )
+    if summary.bounds:
+        total = sum(summary.bounds.values())
+        yield (
+            f'{quantity(total, "value")} {_be(total)} not plain numbers (for example "100000+"); '
+            f"the original text is in the ..._text columns ({_columns(summary.bounds)})"
+        )
+
+
+def _columns(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} x {number:,}" for name, number in counts.items())
+
+
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 @contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    def stop(_number: int, _frame: FrameType | None) -> None:
+def _interrupt_on_sigterm() -> Iterator[None]:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
-def _progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]:
-    """A line that is redrawn on a terminal, one an interval elsewhere."""
+def _show_progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]:
+    """Yield a function that shows progress: redrawn on a terminal, else a line per interval."""
     if not shown:
         yield lambda _: None
     elif sys.stderr.isatty():
         with Console(stderr=True).status("reading") as status:
             yield lambda progress: status.update(Text(str(progress)))
     else:
-        told = time.monotonic()
+        last = time.monotonic()
 
-        def tell(progress: ExportProgress) -> None:
-            nonlocal told
-            if time.monotonic() - told >= console.INTERVAL_SECONDS:
-                told = time.monotonic()
-                console.tell(str(progress))
+        def append(progress: ExportProgress) -> None:
+            nonlocal last
+            if time.monotonic() - last >= INTERVAL_SECONDS:
+                last = time.monotonic()
+                print_message(str(progress))
 
-        yield tell
+        yield append
 
 
-def _silence() -> None:
-    """Let the interpreter flush into nothing when it ends: the reader has gone."""
+def _discard_output() -> None:
+    """Send what the interpreter flushes at its end to the null device: the reader has gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

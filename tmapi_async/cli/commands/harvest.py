@@ -4,199 +4,326 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import sys
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 
-from tmapi_async.cli import console
-from tmapi_async.cli import listing_table as listings
-from tmapi_async.cli import progress_display as display
-from tmapi_async.cli import runner as running
+from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
+from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
-from tmapi_async.cli.options.listing_options import ListingSet
-from tmapi_async.cli.options.split_options import SplitOptions, tell_account, tell_handed_over
-from tmapi_async.cli.summary import OK, PARTIAL, USAGE, Summary
+from tmapi_async.cli.options.job_file import OptionTypes
+from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
+from tmapi_async.cli.options.listing_options import ListingOptions
+from tmapi_async.cli.options.listing_sets import ListingSet
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import OutputOptions
+from tmapi_async.cli.options.split_options import (
+    SplitOptions,
+    print_endpoint_change,
+    print_reconciliation,
+)
+from tmapi_async.cli.progress_display import show_harvest
+from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, run
+from tmapi_async.cli.summary import Summary
+from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import DiskError, InvalidRequestError, TMAPIError
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
-from tmapi_async.journal.views import VisitInfo
 
-from .export import Request, export
+from .export import ExportOptions, run_export
 
-_LONGEST_COMMAND = 300
+app = typer.Typer(add_completion=False)
+
+_MAX_COMMAND = 300
+_JOB_FILE_OPTIONS: OptionTypes = {
+    "journal": str,
+    "to": list,
+    "refresh": bool,
+    "most_rejects": NUMBER,
+}
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What `tmapi harvest` is asked to do.
+class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi harvest`.
 
     Attributes:
-        wanted: The listings, each once.
-        journal: The journal's file.
-        refresh: Make a new run if everything is complete.
-        max_pages: Most pages of each listing, or None.
+        listings: Listings to fetch.
+        journal: Journal file; required, and checked after the job file is read.
+        to: Destinations that get the run when the harvest has ended.
+        refresh: Begin a new run if everything is complete.
         most_rejects: Share of a page's rows that may be rejects.
-        to: Destinations that get the latest run when the harvest has ended.
-        connection: How the API is reached.
-        json: End with the summary as JSON.
-        quiet: No progress, no summary.
-        arguments: The command as typed, to be shown again.
-        clustering: Who asks.
-        dividing: How listings that the API cuts short are divided.
+        split: Treatment of listings longer than the ceiling.
+        connection: Account, server and limits.
+        cluster: Processes that send the requests.
+        output: Progress and summary.
     """
 
-    wanted: ListingSet
-    journal: Path
-    refresh: bool
-    max_pages: int | None
-    most_rejects: float
-    to: list[str]
+    listings: ListingOptions
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="File that stores every page; created if it does not exist. Required.",
+            show_default=False,
+        ),
+    ] = None
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST",
+            help="Export the run to this destination at the end, as tmapi export does. Can be"
+            " repeated.",
+        ),
+    ] = None
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Continue an unfinished run. If all is complete, begin a new run and keep the old"
+            " one.",
+        ),
+    ] = False
+    most_rejects: Annotated[
+        float,
+        typer.Option(
+            "--most-rejects",
+            metavar="SHARE",
+            help="Maximum share of a page's rows, from 0 to 1, that cannot be decoded; beyond it"
+            " the listing fails.",
+        ),
+    ] = 0.5
+    split: SplitOptions
     connection: ConnectionOptions
-    json: bool
-    quiet: bool
-    arguments: list[str]
-    clustering: ClusterOptions = ClusterOptions()
-    dividing: SplitOptions = SplitOptions()
+    cluster: ClusterOptions
+    output: OutputOptions
 
-    def endpoints(self) -> set[str]:
-        """Names of the endpoints that are asked."""
-        return {listing.endpoint for listing in self.dividing.asked(self.wanted)}
-
-    def export(self, endpoint: str | None = None) -> Request:
-        """What is exported in the end: rows of one endpoint, since each has its own columns.
-
-        Args:
-            endpoint: Which one; None where nothing of it may be in the journal yet.
+    def check(self) -> None:
+        """Check the options before anything is sent or started.
 
         Raises:
-            InvalidRequestError: The job asks several.
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
         """
-        several = sorted(self.endpoints())
-        if len(several) > 1:
+        self.listings.check()
+        self.connection.check(allow_several=True)
+        self.cluster.check()
+        self.split.check(max_pages=self.listings.max_pages)
+        if self.split.split and self.cluster.enabled:
             raise InvalidRequestError(
-                f"--to takes rows of one endpoint, and this job asks {', '.join(several)}: leave "
-                "it out, and export one after the other with tmapi export --endpoint"
+                "--split works in one process only: remove --cluster, --workers"
             )
-        return Request(
-            journal=self.journal,
-            to=self.to,
-            table=None,
-            run=None,
-            since=None,
-            cats=[],
-            unique=False,
-            json=False,
-            quiet=self.quiet,
-            endpoint=endpoint,
-        )
-
-    def harvest(self, clients: list[TMAPI], cluster: str | None = None) -> Harvest:
-        """The harvest, over open clients; `cluster` is the scheduler, if workers ask."""
-        return Harvest(
-            clients,
-            self.wanted,
-            journal=self.journal,
-            refresh=self.refresh,
-            max_pages=self.max_pages,
-            most_rejects=self.most_rejects,
-            # Each sandbox has a port of its own; it is still the same one.
-            host="sandbox" if self.connection.sandbox else None,
-            cluster=cluster,
-            tokens=self.clustering.place(),
-            split=self.dividing.chosen(quiet=self.quiet),
-        )
+        if self.journal is None:
+            raise InvalidRequestError("harvest needs --journal FILE, the file for the pages")
+        if not 0 <= self.most_rejects <= 1:
+            raise InvalidRequestError(
+                f"--most-rejects must be a share from 0 to 1, not {self.most_rejects:g}"
+            )
 
 
-def harvest(job: Job) -> int:
-    """Run the harvest; returns the exit code.
+# An ID below 0 looks like an option; `read_ids` tells the two apart.
+@app.command("harvest", context_settings={"ignore_unknown_options": True})
+@takes_struct
+def harvest(context: typer.Context, options: HarvestOptions) -> None:
+    """Fetch every page of the listings into a journal file.
+
+    The journal survives any interruption.
+    Run the same command again to continue.
+    When everything is complete, the command sends nothing.
+    """
+    set_up_logging(options.output.verbose)
+    options, listings = merge_job_file(context, options, options.listings, _JOB_FILE_OPTIONS)
+    options.check()
+    if not options.output.quiet:
+        print_repeated(listings, options.listings)
+    options.split.sample_requests(listings)  # refuses listings that cannot be divided
+    raise typer.Exit(run_harvest(options, listings, sys.argv[1:]))
+
+
+def run_harvest(options: HarvestOptions, listings: ListingSet, arguments: list[str]) -> int:
+    """Run the harvest and return the exit code.
+
+    Args:
+        options: Options, already checked.
+        listings: Listings to fetch.
+        arguments: The command line, to be shown again.
 
     Raises:
-        InvalidRequestError: A destination makes no sense; nothing was sent.
+        InvalidRequestError: A destination is invalid; nothing was sent.
     """
-    if job.to:
-        job.export().export()
-
-    async def main() -> int:
-        try:
-            result = await _run(job)
-        except DiskError as error:
-            console.tell(f"{error}; nothing was sent")
-            return PARTIAL
-        except JournalError as error:
-            console.tell(str(error))
-            return USAGE
-        return _close(job, result)
-
-    return running.run(main())
+    return _HarvestCommand(options, listings, arguments).run()
 
 
-def _export(job: Job, result: HarvestResult) -> int:
-    """Bring the destinations up to date with what the journal holds now."""
-    if not job.to:
-        return OK
-    if result.stopped_by == "signal":
-        console.tell(f"interrupted: not exported; tmapi export {job.journal} does that")
-        return OK
-    endpoint = min(job.endpoints(), default=None) if result.tally.listings else None
-    return export(job.export(endpoint))
+class _HarvestCommand:
+    """One run of the command."""
 
+    def __init__(self, options: HarvestOptions, listings: ListingSet, arguments: list[str]) -> None:
+        assert options.journal is not None  # noqa: S101 - the options were checked
+        self._options = options
+        self._listings = listings
+        self._arguments = arguments
+        self._journal = options.journal
+        self._destinations = options.to or []
+        self._quiet = options.output.quiet
 
-async def _run(job: Job) -> HarvestResult:
-    if job.dividing.split:
-        tell_handed_over(job.wanted)
-    async with (
-        running.clients(job.connection) as clients,
-        job.clustering.address() as cluster,
-    ):
-        work = job.harvest(clients, cluster)
-        task = asyncio.create_task(work.run(), name="tmapi harvest")
+    def run(self) -> int:
+        if self._destinations:
+            self._export_options().export()  # refuses invalid destinations
 
-        def stop_now() -> None:
-            console.tell("stopping now: what was received is committed")
-            task.cancel()
+        async def main() -> int:
+            try:
+                result = await self._harvest()
+            except DiskError as error:
+                print_message(f"{error}; nothing was sent")
+                return PARTIAL
+            except JournalError as error:
+                print_message(str(error))
+                return USAGE
+            return self._finish(result)
 
-        def stop() -> None:
-            # Before a word is said: whoever reads it may press again at once.
-            running.on_next_signal(stop_now)
-            in_flight = work.progress().in_flight
-            work.stop()
-            console.tell(
-                f"stopping: {in_flight} requests on their way are paid for and waited for; "
-                "once more to stop now"
-            )
+        return run(main())
 
+    async def _harvest(self) -> HarvestResult:
+        if self._options.split.split:
+            print_endpoint_change(self._listings)
         async with (
-            running.on_signal(stop),
-            display.shown(work.progress, wanted=not job.quiet),
+            open_clients(self._options.connection) as clients,
+            self._options.cluster.scheduler() as scheduler,
         ):
-            await asyncio.wait([task])
-        return work.result() if task.cancelled() else task.result()
+            job = self._job(clients, scheduler)
+            task = asyncio.create_task(job.run(), name="tmapi harvest")
+
+            def stop_now() -> None:
+                print_message("stopping now: every page that was received is in the journal")
+                task.cancel()
+
+            def stop() -> None:
+                # Before the message: the reader of the message may press Ctrl-C again at once.
+                on_next_signal(stop_now)
+                in_flight = job.progress().in_flight
+                job.stop()
+                print_message(
+                    f"stopping: waiting for {quantity(in_flight, 'request')} already paid for; "
+                    "press Ctrl-C again to stop now"
+                )
+
+            async with handle_signal(stop), show_harvest(job.progress, shown=not self._quiet):
+                await asyncio.wait([task])
+            return job.result() if task.cancelled() else task.result()
+
+    def _job(self, clients: list[TMAPI], scheduler: str | None) -> Harvest:
+        options = self._options
+        return Harvest(
+            clients,
+            self._listings,
+            journal=self._journal,
+            refresh=options.refresh,
+            max_pages=options.listings.max_pages,
+            most_rejects=options.most_rejects,
+            # Every sandbox has its own port; in the journal all of them are one host.
+            host="sandbox" if options.connection.sandbox else None,
+            cluster=scheduler,
+            tokens=options.cluster.token_source(),
+            split=options.split.split_setting(quiet=self._quiet),
+        )
+
+    def _finish(self, result: HarvestResult) -> int:
+        """Print how the harvest ended and return the exit code that agrees with it."""
+        summary = summarize_harvest(result)
+        if isinstance(result.error, TMAPIError):
+            print_message(str(result.error))
+        if not self._quiet:
+            for line in self._listing_lines(result):
+                print_line(line)
+            for reconciliation in result.reconciliations:
+                print_reconciliation(reconciliation)
+        export_code = self._export(result)
+        if not self._quiet:
+            for line in summary.lines():
+                print_message(line)
+            print_message(self._verdict(summary))
+        if self._options.output.json:
+            write = print_line if "-" in self._destinations else print
+            write(summary.json())
+        return summary.exit_code() or export_code
+
+    def _listing_lines(self, result: HarvestResult) -> list[str]:
+        """Return the listings of this command as a table, and the failures among them."""
+        with JournalReader(self._journal) as journal:
+            visits = [visit for visit in journal.listings() if visit.id in result.visits]
+            listings = {visit.listing for visit in visits}
+            pages = [page for page in journal.failed_pages() if page.listing in listings]
+        return [
+            *format_listings(visits, running=False, every=False),
+            *format_failures(visits, pages),
+        ]
+
+    def _endpoints(self) -> set[str]:
+        samples = self._options.split.sample_requests(self._listings)
+        return {listing.endpoint for listing in samples}
+
+    def _export_options(self, endpoint: str | None = None) -> ExportOptions:
+        """Return the export at the end: rows of one endpoint, since each has its own columns.
+
+        Args:
+            endpoint: The endpoint; None where the journal may not hold any rows of it yet.
+
+        Raises:
+            InvalidRequestError: The job has several endpoints.
+        """
+        endpoints = sorted(self._endpoints())
+        if len(endpoints) > 1:
+            raise InvalidRequestError(
+                f"--to takes rows of one endpoint, and this job has {', '.join(endpoints)}: remove "
+                "--to, and export each endpoint with tmapi export --endpoint"
+            )
+        return ExportOptions(
+            journal=self._journal, to=self._destinations, quiet=self._quiet, endpoint=endpoint
+        )
+
+    def _export(self, result: HarvestResult) -> int:
+        """Write the contents of the journal to the destinations and return the exit code."""
+        if not self._destinations:
+            return OK
+        if result.stopped_by == "signal":
+            print_message(
+                f"interrupted before the export: to export, run tmapi export {self._journal} --to "
+                f"{shlex.join(_hide_passwords(self._destinations))}"
+            )
+            return OK
+        endpoint = min(self._endpoints(), default=None) if result.tally.listings else None
+        return run_export(self._export_options(endpoint))
+
+    def _verdict(self, summary: Summary) -> str:
+        """Return one line that cannot be misread."""
+        total = quantity(summary.listings, "listing")
+        if summary.exit_code() != OK:
+            return (
+                f"NOT COMPLETE: {summary.complete + summary.capped:,} of {total} finished, "
+                f"{summary.failed:,} failed, {summary.stopped:,} not finished. "
+                f"To continue, run: {command_to_continue(self._arguments)}"
+            )
+        if summary.capped:
+            return (
+                f"COMPLETE, but {summary.capped:,} of {total} capped: {self._capped_reason()}. "
+                f"All pages are in {self._journal}"
+            )
+        return f"COMPLETE: {summary.complete:,} of {total}. All pages are in {self._journal}"
+
+    def _capped_reason(self) -> str:
+        if self._options.listings.max_pages is not None:
+            return "there are more pages than --max-pages allows"
+        advice = self._options.split.advice(next(iter(self._listings)))
+        return f"there are more rows than the API shows{advice}"
 
 
-def _close(job: Job, result: HarvestResult) -> int:
-    """Tell the truth at the end; what it says, the exit code says too."""
-    summary = summarise(result)
-    if isinstance(result.error, TMAPIError):
-        console.tell(str(result.error))
-    if not job.quiet:
-        for text in _report(job, result):
-            console.tell_plainly(text)
-        for account in result.reconciliations:
-            tell_account(account)
-    exported = _export(job, result)
-    code = summary.exit_code() or exported
-    if not job.quiet:
-        for text in summary.lines():
-            console.tell(text)
-        console.tell(_verdict(job, summary))
-    if job.json:
-        tell = console.tell_plainly if "-" in job.to else print
-        tell(summary.json())
-    return code
-
-
-def summarise(result: HarvestResult) -> Summary:
-    """The summary of the contract."""
+def summarize_harvest(result: HarvestResult) -> Summary:
+    """Return the summary of the command-line contract."""
     tally, seconds = result.tally, result.seconds
     return Summary(
         listings=tally.listings,
@@ -218,52 +345,30 @@ def summarise(result: HarvestResult) -> Summary:
     )
 
 
-def _report(job: Job, result: HarvestResult) -> list[str]:
-    """The listings of this command, and what failed."""
-    with JournalReader(job.journal) as journal:
-        asked: list[VisitInfo] = [
-            visit for visit in journal.listings() if visit.id in result.visits
-        ]
-        among = {visit.listing for visit in asked}
-        pages = [page for page in journal.failed_pages() if page.listing in among]
-    return [
-        *listings.table(asked, running=False, every=False),
-        *listings.failures(asked, pages),
-    ]
+def command_to_continue(arguments: list[str]) -> str:
+    """Return the command that continues: the same one, without the token and passwords.
 
-
-def _verdict(job: Job, summary: Summary) -> str:
-    """One line that cannot be misread."""
-    total = f"{summary.listings:,} listings"
-    if summary.exit_code() != OK:
-        return (
-            f"NOT COMPLETE: {summary.complete + summary.capped:,} of {total} have ended, "
-            f"{summary.failed:,} failed, {summary.stopped:,} are left. "
-            f"To go on: {_command(job.arguments)}"
-        )
-    if summary.capped:
-        advice = "" if job.max_pages else job.dividing.advice(next(iter(job.wanted)))
-        return (
-            f"COMPLETE, with {summary.capped:,} of {total} capped: those have more than was asked "
-            f"for, or than the API shows{advice}. All is in {job.journal}"
-        )
-    return f"COMPLETE: all {total}, to their end. All is in {job.journal}"
-
-
-def _command(arguments: list[str]) -> str:
-    """The command that goes on: the same again, without the token."""
-    kept: list[str] = []
-    hidden = False
-    for argument in arguments:
-        if hidden or argument.startswith("--token="):
-            hidden = False
+    Args:
+        arguments: Arguments of the command, without the program.
+    """
+    shown: list[str] = []
+    token_follows = False
+    for argument in _hide_passwords(arguments):
+        if token_follows or argument.startswith("--token="):
+            token_follows = False
         elif argument == "--token":
-            hidden = True
-        elif argument.startswith(("postgresql://", "postgres://")):
-            kept.append("postgresql://...")  # a password may be in it
+            token_follows = True
         else:
-            kept.append(argument)
-    text = shlex.join(["tmapi", *kept])
-    if len(kept) < len(arguments):
-        text = f"{text} (with the token)"
-    return text if len(text) <= _LONGEST_COMMAND else "the same command again"
+            shown.append(argument)
+    text = shlex.join(["tmapi", *shown])
+    if len(shown) < len(arguments):
+        text = f"{text} (add the token)"
+    return text if len(text) <= _MAX_COMMAND else "the same command"
+
+
+def _hide_passwords(arguments: list[str]) -> list[str]:
+    """Return the arguments with database addresses cut, since those may hold a password."""
+    return [
+        "postgresql://..." if argument.startswith(("postgresql://", "postgres://")) else argument
+        for argument in arguments
+    ]

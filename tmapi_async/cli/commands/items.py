@@ -1,4 +1,4 @@
-"""`tmapi items`: streams items as JSON lines to standard output; keeps no state."""
+"""`tmapi items`: prints items as JSON lines to standard output; keeps no state."""
 
 from __future__ import annotations
 
@@ -7,177 +7,215 @@ import errno
 import sys
 import time
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
 from tmapi_async.api.rows import json_lines
-from tmapi_async.cli import console
-from tmapi_async.cli import runner as running
+from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, PARTIAL
 from tmapi_async.cli.options.connection_options import ConnectionOptions
-from tmapi_async.cli.options.listing_options import ListingSet
-from tmapi_async.cli.options.split_options import SplitOptions, tell_account, tell_handed_over
-from tmapi_async.cli.output import Output, ReaderGoneError
-from tmapi_async.cli.summary import OK, PARTIAL, StoppedBy, Summary, stopped_by
+from tmapi_async.cli.options.job_merge import merge_job_file, print_repeated
+from tmapi_async.cli.options.listing_options import ListingOptions
+from tmapi_async.cli.options.listing_sets import ListingSet
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import OutputOptions
+from tmapi_async.cli.options.split_options import (
+    SplitOptions,
+    print_endpoint_change,
+    print_reconciliation,
+)
+from tmapi_async.cli.output import ReaderGoneError, RowOutput
+from tmapi_async.cli.progress_line import show_progress
+from tmapi_async.cli.runner import handle_signal, open_client, run
+from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
+from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.walk import Walk
 from tmapi_async.crawl.outcomes import ListingOutcome
 from tmapi_async.errors import TMAPIError
 
-_MOST_TOLD = 20
+app = typer.Typer(add_completion=False)
+
+_MAX_NOTICES = 20
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What `tmapi items` is asked to do.
+class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi items`.
 
     Attributes:
-        wanted: The listings, each once.
-        max_pages: Most pages of each listing, or None.
-        unique: Drop items that their listing has shown before.
-        dividing: How listings that the API cuts short are divided.
-        connection: How the API is reached.
-        json: End with the summary as JSON.
-        quiet: No progress, no summary.
+        listings: Listings to fetch.
+        unique: Leave out items that their listing has already shown.
+        split: Treatment of listings longer than the ceiling.
+        connection: Account, server and limits.
+        output: Progress and summary.
     """
 
-    wanted: ListingSet
-    max_pages: int | None
-    unique: bool
-    dividing: SplitOptions
+    listings: ListingOptions
+    unique: Annotated[
+        bool,
+        typer.Option("--unique", help="Leave out items that the same listing has already shown."),
+    ] = False
+    split: SplitOptions
     connection: ConnectionOptions
-    json: bool
-    quiet: bool
+    output: OutputOptions
 
 
-class _Run:
+# An ID below 0 looks like an option; `read_ids` tells the two apart.
+@app.command("items", context_settings={"ignore_unknown_options": True})
+@takes_struct
+def items(context: typer.Context, options: ItemsOptions) -> None:
+    """Print every item of the listings as JSON lines.
+
+    The command stores nothing.
+    For long jobs that must survive an interruption, use tmapi harvest.
+    """
+    set_up_logging(options.output.verbose)
+    options, listings = merge_job_file(context, options, options.listings, {"unique": bool})
+    options.listings.check()
+    options.split.check(max_pages=options.listings.max_pages)
+    options.connection.check()
+    if not options.output.quiet:
+        print_repeated(listings, options.listings)
+    options.split.sample_requests(listings)  # refuses listings that cannot be divided
+    raise typer.Exit(run_items(options, listings))
+
+
+def run_items(options: ItemsOptions, listings: ListingSet) -> int:
+    """Print the items of the listings and return the exit code."""
+
+    async def main() -> int:
+        return await _ItemStream(options, listings).run()
+
+    return run(main())
+
+
+class _ItemStream:
     """One run of the command."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._output = Output()
-        self._began = time.monotonic()
-        self._told = 0
+    def __init__(self, options: ItemsOptions, listings: ListingSet) -> None:
+        self._options = options
+        self._listings = listings
+        self._rows = RowOutput()
+        self._started = time.monotonic()
+        self._notices = 0
         self._walk: Walk[Any] | None = None
         self._api: TMAPI | None = None
-        self.stopped_by: StoppedBy | None = None
-        self.broken = False
-        self._unwritten = False
+        self._stopped_by: StoppedBy | None = None
+        self._reader_gone = False
+        self._rows_lost = False
 
-    async def __call__(self) -> int:
+    async def run(self) -> int:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        assert task is not None  # noqa: S101 - a running coroutine belongs to a task
 
-        def interrupted() -> None:
-            self.stopped_by = "signal"
+        def interrupt() -> None:
+            self._stopped_by = "signal"
             task.cancel()
 
-        async with running.on_signal(interrupted):
+        async with handle_signal(interrupt):
             try:
-                await self._walk_all()
+                await self._print_items()
             except asyncio.CancelledError:
-                if self.stopped_by != "signal":
+                if self._stopped_by != "signal":
                     raise
             except ReaderGoneError:
-                self.broken = True
-                self._output.silence()
+                self._reader_gone = True
+                self._rows.discard()
             except TMAPIError as error:
-                self.stopped_by = stopped_by(error)
+                self._stopped_by = stopped_by(error)
                 if error.halts or not error.listing:
-                    console.tell(str(error))
+                    print_message(str(error))
             except OSError as error:
-                self._could_not_write(error)
-        return self._close()
+                self._report_write_error(error)
+        return self._finish()
 
-    async def _walk_all(self) -> None:
-        job = self._job
-        show = not job.quiet and not (sys.stdout.isatty() and sys.stderr.isatty())
-        if job.dividing.split:
-            tell_handed_over(job.wanted)
-        async with running.client(job.connection) as self._api:
+    async def _print_items(self) -> None:
+        options = self._options
+        terminal = sys.stdout.isatty() and sys.stderr.isatty()
+        if options.split.split:
+            print_endpoint_change(self._listings)
+        async with open_client(options.connection) as self._api:
             self._walk = self._api.walk(
-                job.wanted,
-                max_pages=job.max_pages,
-                unique=job.unique,
-                on_end=self._ended,
-                split=job.dividing.chosen(quiet=job.quiet),
+                self._listings,
+                max_pages=options.listings.max_pages,
+                unique=options.unique,
+                on_end=self._report_listing,
+                split=options.split.split_setting(quiet=options.output.quiet),
             )
             async with (
                 self._walk,
-                console.progress(self._line, shown=show),
+                show_progress(self._progress_line, shown=not options.output.quiet and not terminal),
                 aclosing(self._walk.pages()) as pages,
             ):
                 async for page in pages:
                     for reject in page.rejects:
-                        self._tell(f"{page.request} row {reject.position}: {reject.reason}")
-                    await self._output.write(json_lines(page))
+                        self._notify(f"{page.request} row {reject.position}: {reject.reason}")
+                    await self._rows.write(json_lines(page))
 
-    def _ended(self, outcome: ListingOutcome) -> None:
+    def _report_listing(self, outcome: ListingOutcome) -> None:
         if outcome.ending == "failed" and outcome.error is not None:
-            self._tell(f"failed: {outcome.error}")
+            self._notify(f"failed: {outcome.error}")
         elif outcome.ending == "capped":
-            cut = f"the API shows no more than that{self._job.dividing.advice(outcome.listing)}"
-            reason = "there is more" if self._job.max_pages else cut
-            self._tell(
-                f"capped: {outcome.listing} ended after {outcome.pages} pages, "
-                f"{outcome.items} items: {reason}"
+            reason = "the listing has more pages than --max-pages allows"
+            if self._options.listings.max_pages is None:
+                advice = self._options.split.advice(outcome.listing)
+                reason = f"the API shows no more of this listing{advice}"
+            self._notify(
+                f"capped: {outcome.listing} ended after {quantity(outcome.pages, 'page')}, "
+                f"{quantity(outcome.items, 'item')}: {reason}"
             )
 
-    def _tell(self, text: str) -> None:
-        self._told += 1
-        if self._told <= _MOST_TOLD:
-            console.tell(text)
-        elif self._told == _MOST_TOLD + 1:
-            console.tell("more of this kind is only counted, in the summary")
+    def _notify(self, text: str) -> None:
+        self._notices += 1
+        if self._notices <= _MAX_NOTICES:
+            print_message(text)
+        elif self._notices == _MAX_NOTICES + 1:
+            print_message("further messages of this kind are left out; the summary counts them")
 
-    def _could_not_write(self, error: OSError) -> None:
-        self._unwritten = True
+    def _report_write_error(self, error: OSError) -> None:
+        self._rows_lost = True
         advice = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            self.stopped_by = "disk"
-            advice = ". Free some space, then run the same again"
-        console.tell(f"cannot write the items: {error.strerror}; the last line may be cut{advice}")
+            self._stopped_by = "disk"
+            advice = ". Free some disk space, then run the same command again"
+        print_message(
+            f"cannot write the items: {error.strerror}; the last line may be incomplete{advice}"
+        )
 
-    def _line(self) -> str:
+    def _progress_line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
-        now, gate = self._walk.statistics(), self._api.statistics()
-        count = len(self._job.wanted)
-        ended = now.complete + now.capped + now.failed
-        refused = now.codes.get("503", 0)
+        statistics, gate = self._walk.statistics(), self._api.statistics()
+        ended = statistics.complete + statistics.capped + statistics.failed
         return (
-            f"{ended:,}/{count:,} listings, {now.pages:,} pages, {now.items:,} items, "
-            f"{now.requests:,} requests, {refused:,} x 503, gate {gate.in_flight}/{gate.width}, "
-            f"{time.monotonic() - self._began:.0f} s"
+            f"{ended:,}/{quantity(len(self._listings), 'listing')}, "
+            f"{quantity(statistics.pages, 'page')}, {quantity(statistics.items, 'item')}, "
+            f"{quantity(statistics.requests, 'request')}, "
+            f"{statistics.codes.get('503', 0):,} x 503, gate {gate.in_flight}/{gate.width}, "
+            f"{time.monotonic() - self._started:.0f} s"
         )
 
-    def _close(self) -> int:
-        """Tell the truth at the end; what it says, the exit code says too."""
+    def _finish(self) -> int:
+        """Print the summary and return the exit code that agrees with it."""
         if self._walk is None:
-            if self.stopped_by == "signal":
-                console.tell("interrupted; nothing was sent")
+            if self._stopped_by == "signal":
+                print_message("interrupted; nothing was sent")
             return PARTIAL
-        summary = Summary.of(
+        summary = Summary.from_walk(
             self._walk.statistics(),
-            listings=len(self._job.wanted),
-            seconds=time.monotonic() - self._began,
-            stopped_by=self.stopped_by,
+            listings=len(self._listings),
+            seconds=time.monotonic() - self._started,
+            stopped_by=self._stopped_by,
         )
-        code = max(summary.exit_code(), PARTIAL if self._unwritten else OK)
-        if not self._job.quiet and not self.broken:
-            for account in self._walk.reconciliations:
-                tell_account(account)
+        code = max(summary.exit_code(), PARTIAL if self._rows_lost else OK)
+        if not self._options.output.quiet and not self._reader_gone:
+            for reconciliation in self._walk.reconciliations:
+                print_reconciliation(reconciliation)
             for line in summary.lines():
-                console.tell(line)
+                print_message(line)
             if code == PARTIAL:
-                console.tell("not everything was walked: run the same command again for all of it")
-        if self._job.json:
-            console.tell_plainly(summary.json())
+                print_message("some items are missing: to get all of them, run the command again")
+        if self._options.output.json:
+            print_line(summary.json())
         return code
-
-
-def items(job: Job) -> int:
-    """Stream the items; returns the exit code."""
-
-    async def main() -> int:
-        return await _Run(job)()
-
-    return running.run(main())

@@ -1,27 +1,44 @@
-"""`tmapi replay`: decodes rejects again after a model was mended."""
+"""`tmapi replay`: decode rejects again after an upgrade."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tmapi_async.cli import console
-from tmapi_async.cli.summary import OK, USAGE
-from tmapi_async.harvest import JournalError
+import typer
+
+from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, USAGE
+from tmapi_async.cli.options.output_options import JournalArgument
+from tmapi_async.cli.wording import quantity
+from tmapi_async.errors import JournalError
 from tmapi_async.journal.redecode import replay as replay_journal
 
+app = typer.Typer(add_completion=False)
 
-def replay(path: Path) -> int:
-    """Decode the rejects of a journal again; returns the exit code."""
+
+@app.command("replay")
+def replay(journal: JournalArgument) -> None:
+    """Try again to read rows that could not be read before.
+
+    Run it after an upgrade of tmapi-async.
+    It reads the pages in the journal and sends nothing.
+    """
+    set_up_logging()
+    raise typer.Exit(run_replay(journal))
+
+
+def run_replay(path: Path) -> int:
+    """Decode the rejects of a journal again and return the exit code."""
     try:
-        done = replay_journal(path)
+        result = replay_journal(path)
     except JournalError as error:
-        console.tell(str(error))
+        print_message(str(error))
         return USAGE
-    if not done.rejects:
-        console.tell("there are no rejects: nothing to decode again")
+    if not result.rejects:
+        print_message(f"{path} has no rejects: there is nothing to read again")
     else:
-        console.tell(
-            f"{done.rejects:,} rejects on {done.pages:,} pages: {done.mended:,} are items now, "
-            f"{done.left:,} still cannot be decoded"
+        print_message(
+            f"{quantity(result.rejects, 'reject')} on {quantity(result.pages, 'page')}: "
+            f"{result.mended:,} can be read now, {result.left:,} still cannot"
         )
     return OK

@@ -1,22 +1,33 @@
-"""`tmapi status`: what a journal holds, listing by listing; also while a harvest writes to it."""
+"""`tmapi status`: the contents of a journal, listing by listing; also during a harvest."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Annotated
 
-from tmapi_async.cli import console, tables
-from tmapi_async.cli import listing_table as listings
-from tmapi_async.cli.summary import OK, USAGE, StoppedBy, Summary
+import msgspec
+import typer
+
+from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.exit_codes import OK, USAGE
+from tmapi_async.cli.listing_table import format_failures, format_listings
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import JournalArgument, JsonOption
+from tmapi_async.cli.summary import StoppedBy, Summary
+from tmapi_async.cli.tables import format_table
+from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import JournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
-_RUN_HEADS = (">run", "begun", "ended", ">complete", ">capped", ">failed", ">unfinished")
-_START_HEADS = (
+app = typer.Typer(add_completion=False)
+
+_RUN_HEADINGS = (">run", "started", "ended", ">complete", ">capped", ">failed", ">unfinished")
+_START_HEADINGS = (
     ">start",
-    "begun",
+    "started",
     "ended",
     "host",
     ">requests",
@@ -25,69 +36,102 @@ _START_HEADS = (
     ">pages",
     "codes",
 )
-_MOST_STARTS = 10
+_MAX_STARTS = 10
 
 
-def status(path: Path, *, every: bool, json: bool) -> int:
-    """Print what a journal holds; returns the exit code."""
+class StatusOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi status`.
+
+    Attributes:
+        journal: Journal to read.
+        every: Show every listing and every start.
+        json: Print the summary of the latest run as JSON, and nothing else.
+    """
+
+    journal: JournalArgument
+    every: Annotated[bool, typer.Option("--all", help="Show every listing and every start.")] = (
+        False
+    )
+    json: JsonOption = False
+
+
+@app.command("status")
+@takes_struct
+def status(options: StatusOptions) -> None:
+    """Show the contents of a journal, listing by listing.
+
+    It also works while a harvest writes to the journal.
+    """
+    set_up_logging()
+    raise typer.Exit(run_status(options))
+
+
+def run_status(options: StatusOptions) -> int:
+    """Print the contents of a journal and return the exit code."""
     try:
-        with JournalReader(path) as journal:
-            _print(journal, every=every, json=json)
+        with JournalReader(options.journal) as journal:
+            _print(journal, options)
     except JournalError as error:
-        console.tell(str(error))
+        print_message(str(error))
         return USAGE
     return OK
 
 
-def _print(journal: JournalReader, *, every: bool, json: bool) -> None:
+def _print(journal: JournalReader, options: StatusOptions) -> None:
     runs, starts = journal.runs(), journal.starts()
     latest = runs[-1].id if runs else 0
     visits = list(journal.listings(latest)) if runs else []
-    summary = summarise(visits, [start for start in starts if start.run == latest])
-    if json:
+    summary = summarize_run(visits, [start for start in starts if start.run == latest])
+    if options.json:
         sys.stdout.write(f"{summary.json()}\n")
         return
     running = journal.writer is not None
     text = [
-        *_head(journal),
-        *_tree(journal),
+        *_journal_lines(journal),
+        *_tree_lines(journal),
         "",
-        *tables.lines(_RUN_HEADS, [_run(run) for run in runs]),
+        *format_table(_RUN_HEADINGS, [_run_row(run) for run in runs]),
+        "",
+        *_start_lines(starts, running=running, every=options.every),
     ]
-    text += ["", *_starts(starts, running=running, every=every)]
     if runs:
-        text += ["", f"Run {latest}:", *listings.table(visits, running=running, every=every)]
-        text += listings.failures(visits, journal.failed_pages(latest))
-        asked = {visit.id for visit in visits}
-        text += [one.account for one in journal.divisions() if one.root in asked]
-        text += ["", *summary.lines(), _verdict(summary, running=running)]
+        text += [
+            "",
+            f"Run {latest}:",
+            *format_listings(visits, running=running, every=options.every),
+            *format_failures(visits, journal.failed_pages(latest)),
+            *_split_lines(journal, visits),
+            "",
+            *summary.lines(),
+            _verdict(summary, running=running),
+        ]
     sys.stdout.write("\n".join(text) + "\n")
 
 
-def _head(journal: JournalReader) -> list[str]:
+def _journal_lines(journal: JournalReader) -> list[str]:
     size = journal.path.stat().st_size / 2**20
     pid = journal.writer
     if pid is None:
-        return [f"{journal.path}: {size:.1f} MB, nobody writes to it"]
-    by = f"process {pid} writes" if pid else "a process writes"
-    return [f"{journal.path}: {size:.1f} MB, {by} to it now"]
+        return [f"{journal.path}: {size:.1f} MB, not in use"]
+    process = f"process {pid}" if pid else "another process"
+    return [f"{journal.path}: {size:.1f} MB, {process} is writing to it now"]
 
 
-def _tree(journal: JournalReader) -> list[str]:
+def _tree_lines(journal: JournalReader) -> list[str]:
     tree = journal.tree()
     if tree is None:
         return []
-    missing = "; the last look was broken off" if tree.broken_off else ""
-    when = f"fetched from {_time(tree.oldest)} to {_time(tree.latest)}"
-    return [f"category tree: {tree.answers:,} answers, {when}{missing}"]
+    missing = "; the last update was interrupted" if tree.broken_off else ""
+    dates = f"fetched from {_format_time(tree.oldest)} to {_format_time(tree.latest)}"
+    return [f"category tree: {quantity(tree.answers, 'answer')}, {dates}{missing}"]
 
 
-def _run(run: RunInfo) -> tuple[object, ...]:
+def _run_row(run: RunInfo) -> tuple[object, ...]:
     count = run.states.get
     return (
         run.id,
-        _time(run.started_at),
-        _time(run.ended_at) if run.ended_at else "",
+        _format_time(run.started_at),
+        _format_time(run.ended_at) if run.ended_at else "",
         count("complete", 0),
         count("capped", 0),
         count("failed", 0),
@@ -95,41 +139,54 @@ def _run(run: RunInfo) -> tuple[object, ...]:
     )
 
 
-def _starts(starts: list[StartInfo], *, running: bool, every: bool) -> list[str]:
-    shown = starts if every else starts[-_MOST_STARTS:]
-    rows = [_start(start, running=running and start is starts[-1]) for start in shown]
-    found = tables.lines(_START_HEADS, rows)
+def _start_lines(starts: list[StartInfo], *, running: bool, every: bool) -> list[str]:
+    shown = starts if every else starts[-_MAX_STARTS:]
+    rows = [_start_row(start, running=running and start is starts[-1]) for start in shown]
+    lines = format_table(_START_HEADINGS, rows)
     if len(shown) < len(starts):
-        found.append(f"... and {len(starts) - len(shown):,} earlier ones: tmapi status FILE --all")
-    return found
+        earlier = quantity(len(starts) - len(shown), "earlier start")
+        lines.append(f"... and {earlier}: to see all, run tmapi status FILE --all")
+    return lines
 
 
-def _start(start: StartInfo, *, running: bool) -> tuple[object, ...]:
-    last = start.totals
+def _start_row(start: StartInfo, *, running: bool) -> tuple[object, ...]:
+    totals = start.totals
     if start.ended_at is not None:
-        ended = _time(start.ended_at) + (f" ({start.stopped_by})" if start.stopped_by else "")
+        ended = _format_time(start.ended_at) + (
+            f" ({start.stopped_by})" if start.stopped_by else ""
+        )
     else:
         ended = "running" if running else "killed"
-    codes = sorted(last.codes.items()) if last else ()
+    codes = sorted(totals.codes.items()) if totals else ()
     return (
         start.id,
-        _time(start.started_at),
+        _format_time(start.started_at),
         ended,
         start.host,
-        last.requests if last else 0,
-        last.retries if last else 0,
-        last.wasted if last else 0,
-        last.pages if last else 0,
+        totals.requests if totals else 0,
+        totals.retries if totals else 0,
+        totals.wasted if totals else 0,
+        totals.pages if totals else 0,
         ", ".join(f"{code} x {count:,}" for code, count in codes),
     )
 
 
-def _time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def summarise(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
-    """The summary of the contract: listings of a run, requests of all its starts."""
+def _split_lines(journal: JournalReader, visits: Sequence[VisitInfo]) -> list[str]:
+    shown = {visit.id for visit in visits}
+    return [division.account for division in journal.divisions() if division.root in shown]
+
+
+def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
+    """Return the summary of a run: its listings, and the requests of all its starts.
+
+    Args:
+        visits: The listings of the run.
+        starts: The starts of the run.
+    """
     totals = [start.totals for start in starts if start.totals is not None]
     codes: dict[str, int] = {}
     for tick in totals:
@@ -154,14 +211,14 @@ def summarise(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
         codes=codes,
         seconds=round(seconds, 3),
         pages_per_second=round(pages / seconds, 1) if seconds else 0.0,
-        stopped_by=_stopped_by(starts),
+        stopped_by=_last_reason(starts),
     )
 
 
-def _stopped_by(starts: list[StartInfo]) -> StoppedBy | None:
-    found = starts[-1].stopped_by if starts else None
+def _last_reason(starts: list[StartInfo]) -> StoppedBy | None:
+    reason = starts[-1].stopped_by if starts else None
     for name in ("balance", "auth", "budget", "signal", "disk"):
-        if found == name:
+        if reason == name:
             return name
     return None
 
@@ -171,7 +228,8 @@ def _verdict(summary: Summary, *, running: bool) -> str:
         return "A harvest is running."
     if summary.failed or summary.stopped:
         return (
-            f"NOT COMPLETE: {summary.failed:,} listings failed, {summary.stopped:,} are left. "
-            "The same tmapi harvest command again goes on."
+            f"NOT COMPLETE: {quantity(summary.failed, 'listing')} failed, "
+            f"{summary.stopped:,} not finished. Run the same tmapi harvest command again to "
+            "continue."
         )
-    return "COMPLETE."
+    return f"COMPLETE: {summary.listings:,} of {quantity(summary.listings, 'listing')}."

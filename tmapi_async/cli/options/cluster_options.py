@@ -1,4 +1,4 @@
-"""The options of `tmapi harvest` that hand the asking to a Dask cluster."""
+"""Options of `tmapi harvest` that let the workers of a Dask cluster send the requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated, TypeAlias
 import msgspec
 import typer
 
-from tmapi_async.cli import console
+from tmapi_async.cli.console import silence_logger
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.harvest.cluster.token_source import TokenSource
+from tmapi_async.harvest import TokenSource
 
 _PANEL = "Many machines"
 
@@ -20,8 +20,8 @@ ClusterOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--cluster",
-        help="Scheduler of a Dask cluster, such as tcp://10.0.0.1:8786: its workers ask, and this"
-        " process keeps the journal.",
+        help="Address of a Dask scheduler, such as tcp://10.0.0.1:8786. Its workers send the"
+        " requests; this process writes the journal.",
         rich_help_panel=_PANEL,
         metavar="ADDRESS",
     ),
@@ -30,7 +30,7 @@ WorkersOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--workers",
-        help="The same with N worker processes on this machine, started for this command.",
+        help="Start N worker processes on this machine for this command; they send the requests.",
         rich_help_panel=_PANEL,
         metavar="N",
     ),
@@ -39,21 +39,21 @@ WorkerTokenOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--worker-token",
-        help="Where the workers find the token, so that it is not sent to them: env:NAME or"
-        " file:PATH, on each worker.",
+        help="Let each worker read the token itself, from env:NAME or file:PATH. By default this"
+        " process sends the token to the workers.",
         rich_help_panel=_PANEL,
-        metavar="PLACE",
+        metavar="SOURCE",
     ),
 ]
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks.
+    """The processes that send the requests.
 
     Attributes:
         cluster: Address of a scheduler, or None.
-        workers: Worker processes to start here, or None.
-        worker_token: Where workers find the token, or None to send it.
+        workers: Number of worker processes to start here, or None.
+        worker_token: Source of the token on each worker, or None to send the token.
     """
 
     cluster: ClusterOption = None
@@ -61,49 +61,52 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     worker_token: WorkerTokenOption = None
 
     def check(self) -> None:
-        """Refuse what makes no sense, before anything is sent or started.
+        """Check the options before anything is sent or started.
 
         Raises:
-            InvalidRequestError: The message says which and why.
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
         """
         if self.cluster is not None and self.workers is not None:
-            raise InvalidRequestError("--workers starts a cluster of its own: leave out --cluster")
+            raise InvalidRequestError("--workers starts its own cluster: remove --cluster")
         if self.workers is not None and self.workers < 1:
             raise InvalidRequestError(f"--workers must be at least 1, not {self.workers}")
         if self.cluster is not None and "://" not in self.cluster:
             raise InvalidRequestError(
-                f"--cluster is an address such as tcp://10.0.0.1:8786, not {self.cluster!r}"
+                f"--cluster must be an address such as tcp://10.0.0.1:8786, not {self.cluster!r}"
             )
-        if self.worker_token is not None and self.cluster is None and self.workers is None:
+        if self.worker_token is not None and not self.enabled:
             raise InvalidRequestError("--worker-token needs --cluster or --workers")
-        self.place()
-        if self.wanted and find_spec("distributed") is None:
+        self.token_source()
+        if self.enabled and find_spec("distributed") is None:
             raise InvalidRequestError(
                 "--cluster and --workers need a package that is not installed: "
-                'pip install "tmapi-async[cluster]"'
+                'run pip install "tmapi-async[cluster]"'
             )
 
     @property
-    def wanted(self) -> bool:
-        """Whether a cluster is to ask."""
+    def enabled(self) -> bool:
+        """True if workers send the requests."""
         return self.cluster is not None or self.workers is not None
 
-    def place(self) -> TokenSource | None:
-        """Where workers find the token, or None.
+    def token_source(self) -> TokenSource | None:
+        """Return the source of the token on each worker, or None to send the token.
 
         Raises:
-            InvalidRequestError: It is no such place.
+            InvalidRequestError: `worker_token` names no such source.
         """
         return None if self.worker_token is None else TokenSource.parse(self.worker_token)
 
     @asynccontextmanager
-    async def address(self) -> AsyncIterator[str | None]:
-        """The scheduler's address; None if this process asks. Ends what it started."""
+    async def scheduler(self) -> AsyncIterator[str | None]:
+        """Yield the scheduler's address, or None if this process sends the requests.
+
+        Workers that were started here end with the block.
+        """
         if self.workers is None:
             yield self.cluster
             return
         from tmapi_async.harvest.cluster.local import local_workers  # noqa: PLC0415 - an extra, slow to import
 
-        console.quieten("distributed")
+        silence_logger("distributed")
         async with local_workers(self.workers) as address:
             yield address

@@ -11,73 +11,73 @@ import msgspec
 from tmapi_async.api.listings import parse_id
 from tmapi_async.errors import InvalidRequestError
 
-_LONGEST_LINE = 10_000
+_MAX_LINE = 10_000
 
 
-class Ids(msgspec.Struct, frozen=True):
+class IdList(msgspec.Struct, frozen=True):
     """The IDs of a command.
 
     Attributes:
-        ids: Each once, in the order given.
-        repeated: How many were given again.
+        ids: IDs, each once, in the order given.
+        repeated: Number of IDs that were given again.
     """
 
     ids: list[int]
     repeated: int
 
 
-def read_ids(sources: Iterable[str], stdin: BinaryIO) -> Ids:
+def read_ids(sources: Iterable[str], stdin: BinaryIO) -> IdList:
     """Read and check every ID before anything is sent.
 
     Args:
-        sources: Arguments: an ID, `-` for standard input, or `@FILE`; lists have one ID a line,
-            `#` begins a comment, empty lines are skipped.
+        sources: Arguments: an ID, `-` for standard input, or `@FILE`. Lists have one ID per line;
+            `#` begins a comment; empty lines are skipped.
         stdin: Standard input.
 
     Raises:
-        InvalidRequestError: One of them is not an ID (with file and line), a file cannot be read,
-            or there are none at all.
+        InvalidRequestError: An entry is not an ID (the message names file and line), a file cannot
+            be read, or there are no IDs at all.
     """
     ids: dict[int, None] = {}
-    given = 0
-    for cat_id in _all(sources, stdin):
+    count = 0
+    for cat_id in _read_sources(sources, stdin):
         ids[cat_id] = None
-        given += 1
+        count += 1
     if not ids:
         raise InvalidRequestError(
             "no category IDs: give them as arguments, as @FILE, or as - for standard input"
         )
-    return Ids(list(ids), given - len(ids))
+    return IdList(list(ids), count - len(ids))
 
 
-def _all(sources: Iterable[str], stdin: BinaryIO) -> Iterator[int]:
+def _read_sources(sources: Iterable[str], stdin: BinaryIO) -> Iterator[int]:
     for source in sources:
         if source == "-":
-            yield from _lines("standard input", stdin)
+            yield from _read_lines("standard input", stdin)
         elif source.startswith("@"):
-            yield from _file(source[1:])
+            yield from _read_file(source[1:])
         elif source.startswith("-") and not source[1:].isdigit():
-            # Its value may be a token.
+            # Show the name alone: the value may be a token.
             raise InvalidRequestError(f"there is no option {source.partition('=')[0]}")
         else:
             yield parse_id(source)
 
 
-def _file(name: str) -> Iterator[int]:
+def _read_file(name: str) -> Iterator[int]:
     try:
         with Path(name).open("rb") as file:
-            yield from _lines(name, file)
+            yield from _read_lines(name, file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidRequestError(f"cannot read category IDs from {name}: {reason}") from None
 
 
-def _lines(name: str, file: BinaryIO) -> Iterator[int]:
+def _read_lines(name: str, file: BinaryIO) -> Iterator[int]:
     number = 0
-    while line := file.readline(_LONGEST_LINE):
+    while line := file.readline(_MAX_LINE):
         number += 1
-        if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
-            _pass_comment(f"{name}, line {number}", line, file)
+        if len(line) == _MAX_LINE and not line.endswith(b"\n"):
+            _skip_long_comment(f"{name}, line {number}", line, file)
         # utf-8-sig: editors on Windows begin a file with a byte order mark.
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
         text = text.partition("#")[0].strip()
@@ -89,9 +89,9 @@ def _lines(name: str, file: BinaryIO) -> Iterator[int]:
             raise InvalidRequestError(f"{name}, line {number}: {error.message}") from None
 
 
-def _pass_comment(where: str, line: bytes, file: BinaryIO) -> None:
-    """Read on to the end of a line of which only the beginning was read."""
+def _skip_long_comment(place: str, line: bytes, file: BinaryIO) -> None:
+    """Read to the end of a line of which only the beginning was read."""
     if b"#" not in line:
-        raise InvalidRequestError(f"{where}: longer than {_LONGEST_LINE} characters")
-    while (rest := file.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
+        raise InvalidRequestError(f"{place}: the line is longer than {_MAX_LINE:,} characters")
+    while (rest := file.readline(_MAX_LINE)) and not rest.endswith(b"\n"):
         pass

@@ -1,42 +1,49 @@
-"""What a command asks for: its options and arguments, and the listings they describe."""
+"""Options that describe listings: endpoint, keys and filters."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeAlias
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 import typer
 
 from tmapi_async.api.endpoints import BY_SHORT_NAME, Endpoint
-from tmapi_async.api.listings import Listing, make_listing, read_params
 from tmapi_async.errors import InvalidRequestError
 
 from .id_lists import read_ids
+from .listing_sets import ListingGroup, Values
 
-_WHAT = "What is asked"
-_FILTERS = "Filters and order (each endpoint has some of them)"
-
-Values: TypeAlias = "list[int] | list[str]"
+_LISTINGS = "What to fetch"
+_FILTERS = "Filters and sort order (each endpoint supports some of them)"
 
 
-def _option(name: str, text: str, metavar: str | None = None) -> Any:
+def _filter_option(name: str, text: str, metavar: str | None = None) -> Any:
     return typer.Option(
         name, help=text, metavar=metavar, rich_help_panel=_FILTERS, show_default=False
     )
 
 
 class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for: options of the commands that walk listings."""
+    """Options of the commands that read listings.
+
+    Attributes:
+        cats: Category IDs, or lists of them, as typed.
+        endpoint: Short name of the endpoint.
+        keyword: Keywords in place of categories.
+        shop: Shops in place of categories.
+        job: Job file, or None.
+        max_pages: Maximum number of pages per listing, or None.
+        sort: Sort order, and so on: the attributes from here on are filters (`FILTERS`).
+    """
 
     cats: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CAT]...",
-            help="Category IDs; - reads them from standard input, @FILE from a file, one a line.",
+            metavar="CAT",
+            help="Category IDs. Use - to read them from standard input, or @FILE to read them from"
+            " a file, one per line.",
             show_default=False,
         ),
     ] = None
@@ -44,9 +51,9 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         str,
         typer.Option(
             "--endpoint",
-            help=f"What is walked: {', '.join(BY_SHORT_NAME)}.",
+            help=f"Kind of listing: {', '.join(BY_SHORT_NAME)}.",
             metavar="NAME",
-            rich_help_panel=_WHAT,
+            rich_help_panel=_LISTINGS,
         ),
     ] = "category-v1"
     keyword: Annotated[
@@ -54,8 +61,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--keyword",
             metavar="TEXT",
-            help="In place of categories, for search and global-search; may be repeated.",
-            rich_help_panel=_WHAT,
+            help="Search for this text (with --endpoint search or global-search). Can be repeated.",
+            rich_help_panel=_LISTINGS,
         ),
     ] = None
     shop: Annotated[
@@ -63,9 +70,9 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--shop",
             metavar="SHOP",
-            help="In place of categories: a member ID for shop, an address for shop-v2; may be "
-            "repeated.",
-            rich_help_panel=_WHAT,
+            help="Fetch this shop: a member ID for --endpoint shop, an address for shop-v2. Can be"
+            " repeated.",
+            rich_help_panel=_LISTINGS,
         ),
     ] = None
     job: Annotated[
@@ -73,84 +80,111 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--job",
             metavar="FILE.toml",
-            help="Read all of this from a job file; other options win over what it says.",
-            rich_help_panel=_WHAT,
+            help="Read listings and options from a job file. Options on the command line replace"
+            " those of the file.",
+            rich_help_panel=_LISTINGS,
         ),
     ] = None
     max_pages: Annotated[
         int | None,
         typer.Option(
-            "--max-pages", help="Most pages of each listing.", rich_help_panel=_WHAT, metavar="N"
+            "--max-pages",
+            help="Maximum number of pages per listing.",
+            rich_help_panel=_LISTINGS,
+            metavar="N",
         ),
     ] = None
     sort: Annotated[
         str | None,
-        _option(
+        _filter_option(
             "--sort",
-            "Order: default, sales, price_up, price_down; shops: time_up, time_down.",
+            "Sort order: default, sales, price_up, price_down. For shops also time_up, time_down.",
             "NAME",
         ),
     ] = None
-    price_start: Annotated[str | None, _option("--price-start", "Lowest price.", "YUAN")] = None
-    price_end: Annotated[str | None, _option("--price-end", "Highest price.", "YUAN")] = None
-    language: Annotated[
-        str | None, _option("--language", "Language of titles: en, zh, ru, vi, ja, ko.", "NAME")
+    price_start: Annotated[
+        str | None, _filter_option("--price-start", "Lowest price, in yuan.", "YUAN")
     ] = None
-    page_size: Annotated[int | None, _option("--page-size", "Rows of a page.", "N")] = None
-    moq: Annotated[int | None, _option("--moq", "Largest smallest order.", "N")] = None
+    price_end: Annotated[
+        str | None, _filter_option("--price-end", "Highest price, in yuan.", "YUAN")
+    ] = None
+    language: Annotated[
+        str | None,
+        _filter_option("--language", "Language of the titles: en, zh, ru, vi, ja, ko.", "NAME"),
+    ] = None
+    page_size: Annotated[
+        int | None, _filter_option("--page-size", "Number of rows per page.", "N")
+    ] = None
+    moq: Annotated[
+        int | None, _filter_option("--moq", "Only items whose minimum order is at most N.", "N")
+    ] = None
     shop_cat: Annotated[
-        str | None, _option("--shop-cat", "Only this category of the shop's own.", "ID")
+        str | None,
+        _filter_option("--shop-cat", "Only this category of the shop's own categories.", "ID"),
     ] = None
     cat_type: Annotated[
-        str | None, _option("--cat-type", "Kind of the shop's category: 0 or 1.", "N")
+        str | None, _filter_option("--cat-type", "Type of the shop's category: 0 or 1.", "N")
     ] = None
-    new_arrival: Annotated[bool, _option("--new-arrival", "Only new items.")] = False
-    super_factory: Annotated[bool, _option("--super-factory", "Only super factories.")] = False
-    support_dropshipping: Annotated[
-        bool, _option("--support-dropshipping", "Only items that can be drop-shipped.")
+    new_arrival: Annotated[bool, _filter_option("--new-arrival", "Only new items.")] = False
+    super_factory: Annotated[
+        bool, _filter_option("--super-factory", "Only items of super factories.")
     ] = False
-    free_shipping: Annotated[bool, _option("--free-shipping", "Only items shipped free.")] = False
+    support_dropshipping: Annotated[
+        bool, _filter_option("--support-dropshipping", "Only items that support dropshipping.")
+    ] = False
+    free_shipping: Annotated[
+        bool, _filter_option("--free-shipping", "Only items with free shipping.")
+    ] = False
 
     def check(self) -> None:
-        """Refuse what makes no sense whatever the listings are."""
+        """Check the options that do not depend on the listings.
+
+        Raises:
+            InvalidRequestError: An option is invalid.
+        """
         if self.max_pages is not None and self.max_pages < 1:
             raise InvalidRequestError(f"--max-pages must be at least 1, not {self.max_pages}")
 
     def group(self, stdin: BinaryIO) -> ListingGroup:
-        """The listings that the options and arguments describe.
+        """Return the listings that the options and arguments describe.
+
+        Args:
+            stdin: Standard input, for the argument `-`.
 
         Raises:
-            InvalidRequestError: They describe none, or do not fit the endpoint.
+            InvalidRequestError: There are none, or they do not fit the endpoint.
         """
         endpoint = find_endpoint(self.endpoint)
-        given: dict[str, Any] = {}
-        for name in FILTERS:
-            value = getattr(self, name)
-            if value not in (None, False):
-                given[_called(endpoint, name)] = value
-        takes = {one.name for one in endpoint.params}
-        _refuse_others(endpoint, takes, keyword=self.keyword, shop=self.shop, cats=self.cats)
+        params = self._filter_params(endpoint)
+        _check_keys(endpoint, keyword=self.keyword, shop=self.shop, cats=self.cats)
         keys: dict[str, Values] = {}
+        repeated = 0
         if self.cats or endpoint.required == ("cat_id",):
-            read = read_ids(self.cats or (), stdin)
-            keys["cat_id"], repeated = read.ids, read.repeated
-        else:
-            repeated = 0
+            cat_ids = read_ids(self.cats or (), stdin)
+            keys["cat_id"], repeated = cat_ids.ids, cat_ids.repeated
         for name, values in (("keyword", self.keyword), (_shop_key(endpoint), self.shop)):
             if values and name:
                 keys[name] = list(dict.fromkeys(values))
                 repeated += len(values) - len(keys[name])
         if not keys:
-            words = " or ".join(_TYPED_AS[name] for name in endpoint.required)
-            raise InvalidRequestError(f"--endpoint {endpoint.short} needs {words}")
-        return ListingGroup(endpoint, given, keys, repeated)
+            choices = " or ".join(_TYPED_AS[name] for name in endpoint.required)
+            raise InvalidRequestError(f"--endpoint {endpoint.short} needs {choices}")
+        return ListingGroup(endpoint, params, keys, repeated)
+
+    def _filter_params(self, endpoint: Endpoint) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for option in FILTERS:
+            value = getattr(self, option)
+            if value not in (None, False):
+                params[_param_name(endpoint, option)] = value
+        return params
 
 
 FILTERS = (
     "sort", "price_start", "price_end", "language", "page_size", "moq", "shop_cat", "cat_type",
     "new_arrival", "super_factory", "support_dropshipping", "free_shipping",
 )  # fmt: skip
-"""The options that are parameters of endpoints."""
+"""Options that are parameters of endpoints."""
 
 _TYPED_AS = {
     "cat_id": "category IDs",
@@ -159,144 +193,70 @@ _TYPED_AS = {
     "shop_url": "--shop ADDRESS",
 }
 _OTHER_NAMES = {"super_factory": "is_super_factory"}
-_SHOP_CATS = {"shop": "shop_cat_id", "shop-v2": "cat"}
+_SHOP_CATEGORY_PARAMS = {"shop": "shop_cat_id", "shop-v2": "cat"}
 
 
 def find_endpoint(name: str) -> Endpoint:
-    """The endpoint of a name as the command line knows it.
+    """Return the endpoint with a name of the command line.
 
     Raises:
-        InvalidRequestError: There is none; a similar one is suggested.
+        InvalidRequestError: There is none; the message suggests a similar name.
     """
-    found = BY_SHORT_NAME.get(name)
-    if found is None:
-        near = difflib.get_close_matches(name, BY_SHORT_NAME, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+    endpoint = BY_SHORT_NAME.get(name)
+    if endpoint is None:
+        similar = difflib.get_close_matches(name, BY_SHORT_NAME, 1)
+        hint = f"; did you mean {similar[0]}?" if similar else ""
         raise InvalidRequestError(
-            f"there is no endpoint {name!r}: it is one of {', '.join(BY_SHORT_NAME)}{hint}"
+            f"there is no endpoint {name!r}: use one of {', '.join(BY_SHORT_NAME)}{hint}"
         )
-    return found
+    return endpoint
 
 
-def _called(endpoint: Endpoint, option: str) -> str:
-    """What an option is called by an endpoint."""
-    names = [option, _OTHER_NAMES.get(option, ""), _SHOP_CATS.get(endpoint.short, "")]
-    if option != "shop_cat":
-        names.pop()
-    for name in names:
+def option_name(field: str) -> str:
+    """Return an option or argument as it is typed, such as `--max-pages`."""
+    return "CAT" if field == "cats" else f"--{field.replace('_', '-')}"
+
+
+def _param_name(endpoint: Endpoint, option: str) -> str:
+    """Return the endpoint's own name for a filter option."""
+    for name in _param_names(endpoint, option):
         if endpoint.param(name):
             return name
-    dashed = f"--{option.replace('_', '-')}"
-    there = [one.short for one in BY_SHORT_NAME.values() if _has(one, option)]
+    supporting = [
+        other.short
+        for other in BY_SHORT_NAME.values()
+        if any(map(other.param, _param_names(other, option)))
+    ]
     raise InvalidRequestError(
-        f"{dashed} is not for {endpoint.short}, which would ignore it; "
-        f"it is for --endpoint {', '.join(there)}"
+        f"{option_name(option)} does not work with --endpoint {endpoint.short}, which would ignore "
+        f"it: it works with --endpoint {', '.join(supporting)}"
     )
 
 
-def _has(endpoint: Endpoint, option: str) -> bool:
-    name = _SHOP_CATS.get(endpoint.short, "") if option == "shop_cat" else option
-    return any(endpoint.param(one) for one in (name, _OTHER_NAMES.get(option, "")))
+def _param_names(endpoint: Endpoint, option: str) -> list[str]:
+    """Return the parameter names that a filter option can have at an endpoint."""
+    if option == "shop_cat":
+        return [_SHOP_CATEGORY_PARAMS.get(endpoint.short, "")]
+    return [option, _OTHER_NAMES.get(option, "")]
 
 
 def _shop_key(endpoint: Endpoint) -> str:
     return next((name for name in endpoint.required if name in ("member_id", "shop_url")), "")
 
 
-def _refuse_others(endpoint: Endpoint, takes: set[str], **given: list[str] | None) -> None:
-    keys = {"keyword": {"keyword"}, "shop": {"member_id", "shop_url"}, "cats": {"cat_id"}}
-    words = {"keyword": "--keyword", "shop": "--shop", "cats": "category IDs"}
-    for name, values in given.items():
-        if values and not takes & keys[name]:
-            there = [e.short for e in BY_SHORT_NAME.values() if any(map(e.param, keys[name]))]
+def _check_keys(endpoint: Endpoint, **typed: list[str] | None) -> None:
+    """Refuse keys that the endpoint does not take."""
+    key_params = {"keyword": {"keyword"}, "shop": {"member_id", "shop_url"}, "cats": {"cat_id"}}
+    labels = {"keyword": "--keyword does", "shop": "--shop does", "cats": "category IDs do"}
+    known = {param.name for param in endpoint.params}
+    for option, values in typed.items():
+        if values and not known & key_params[option]:
+            supporting = [
+                other.short
+                for other in BY_SHORT_NAME.values()
+                if any(map(other.param, key_params[option]))
+            ]
             raise InvalidRequestError(
-                f"{words[name]} cannot be asked of {endpoint.short}: "
-                f"that goes with --endpoint {', '.join(there)}"
+                f"{labels[option]} not work with --endpoint {endpoint.short}: "
+                f"use --endpoint {', '.join(supporting)}"
             )
-
-
-class ListingGroup:
-    """Listings that differ in their keys alone, made as they are asked for.
-
-    Args:
-        endpoint: What is asked.
-        params: Parameters that all of them have.
-        keys: Parameter to its values; each combination is a listing.
-        repeated: How many values were left out, since they were given before.
-
-    Raises:
-        InvalidRequestError: A value does not fit, or a needed one is missing.
-    """
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        params: Mapping[str, Any],
-        keys: Mapping[str, Values],
-        repeated: int = 0,
-    ) -> None:
-        self.repeated = repeated
-        self._endpoint = endpoint
-        self._fixed = read_params(endpoint, params)
-        self._keys = keys
-        for name, values in keys.items():
-            for value in values if name != "cat_id" else ():  # IDs were read by `read_ids`
-                read_params(endpoint, {name: value})
-        if not keys:
-            make_listing(endpoint, self._fixed)  # says what is missing
-        next(iter(self))  # whatever they have in common is wrong for all of them
-
-    def __len__(self) -> int:
-        count = 1
-        for values in self._keys.values():
-            count *= len(values)
-        return count
-
-    def __iter__(self) -> Iterator[Listing]:
-        found: list[dict[str, Any]] = [{}]
-        *outer, (last, values) = self._keys.items()
-        for name, some in outer:
-            found = [{**one, name: value} for one in found for value in some]
-        for one in found:
-            fixed = {**self._fixed, **read_params(self._endpoint, one)}
-            for value in values:
-                text = read_params(self._endpoint, {last: value})
-                yield make_listing(self._endpoint, {**fixed, **text})
-
-
-class ListingSet:
-    """Every listing that a command asks for, each once; made anew each time it is walked through.
-
-    Args:
-        groups: The groups.
-
-    Attributes:
-        repeated: How many were left out, since they were given before.
-    """
-
-    def __init__(self, groups: Iterable[ListingGroup]) -> None:
-        self._groups = list(groups)
-        self.repeated = sum(group.repeated for group in self._groups)
-        self._count = sum(map(len, self._groups))
-        if len(self._groups) > 1:
-            distinct = sum(1 for _ in self)
-            self.repeated += self._count - distinct
-            self._count = distinct
-
-    def __len__(self) -> int:
-        return self._count
-
-    def samples(self) -> list[Listing]:
-        """A listing of each group: the others have the same endpoint and filters."""
-        return [listing for group in self._groups for listing in islice(group, 1)]
-
-    def __iter__(self) -> Iterator[Listing]:
-        if len(self._groups) == 1:
-            yield from self._groups[0]
-            return
-        seen: set[Listing] = set()
-        for group in self._groups:
-            for listing in group:
-                if listing not in seen:
-                    seen.add(listing)
-                    yield listing

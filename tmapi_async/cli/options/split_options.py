@@ -1,4 +1,4 @@
-"""The options that go past the ceiling, and what is told of it."""
+"""Options that read listings longer than the result ceiling, and the messages about them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ import typer
 
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.api.listings import Listing
-from tmapi_async.cli import console
+from tmapi_async.cli.console import print_message
 from tmapi_async.crawl.outcomes import USUAL_CEILING
 from tmapi_async.crawl.splitting import Expectation, Reconciliation, splittable_listing
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
 
-from .listing_options import ListingSet
+from .listing_sets import ListingSet
 
-_PANEL = "Past the ceiling"
+_PANEL = "Listings longer than the ceiling"
 
 
 class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of the commands that walk listings: how those that are cut short are divided."""
+    """Options about listings that the API cuts at its result ceiling.
+
+    Attributes:
+        split: Divide such a listing by price until every part fits.
+        ceiling: Rows after which the API cuts a listing, or None for the usual number.
+    """
 
     split: Annotated[
         bool,
         typer.Option(
             "--split",
-            help="Divide a listing that the API cuts short until every part of it fits.",
+            help="Divide a listing that the API cuts at its ceiling into parts that fit, and read"
+            " all of them.",
             rich_help_panel=_PANEL,
         ),
     ] = False
@@ -36,7 +42,8 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         typer.Option(
             "--ceiling",
-            help=f"Rows after which the API cuts a listing short ({USUAL_CEILING}).",
+            help="Number of rows after which the API cuts a listing. Default:"
+            f" {USUAL_CEILING:,}. Only with --split.",
             rich_help_panel=_PANEL,
             metavar="N",
             show_default=False,
@@ -44,64 +51,66 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
     def check(self, *, max_pages: int | None) -> None:
-        """Refuse what makes no sense.
+        """Check the options before anything is sent.
+
+        Args:
+            max_pages: Value of `--max-pages`.
 
         Raises:
-            InvalidRequestError: The message says which and why.
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
         """
         if self.ceiling is not None and not self.split:
-            raise InvalidRequestError("--ceiling is for --split")
+            raise InvalidRequestError("--ceiling works only together with --split: add --split")
         if self.ceiling is not None and self.ceiling < 1:
             raise InvalidRequestError(f"--ceiling must be at least 1, not {self.ceiling}")
         if self.split and max_pages is not None:
-            raise InvalidRequestError("--split walks all of a listing: leave out --max-pages")
+            raise InvalidRequestError("--split reads listings to their end: remove --max-pages")
 
-    def checked(self, wanted: ListingSet) -> ListingSet:
-        """The listings, none of which is such that it cannot be divided if that is asked.
+    def sample_requests(self, listings: ListingSet) -> list[Listing]:
+        """Return one listing for each endpoint and set of filters, as it is sent to the API.
 
         Raises:
-            InvalidRequestError: One is; the message says why.
+            InvalidRequestError: `split` is on and one of them cannot be divided.
         """
-        self.asked(wanted)
-        return wanted
-
-    def asked(self, wanted: ListingSet) -> list[Listing]:
-        """Of each endpoint and its filters a listing as it is asked for in the end."""
-        samples = wanted.samples()
+        samples = listings.samples()
         return list(map(splittable_listing, samples)) if self.split else samples
 
-    def chosen(self, *, quiet: bool) -> Split | bool:
-        """What the client is asked for."""
+    def split_setting(self, *, quiet: bool) -> Split | bool:
+        """Return the client's `split` argument.
+
+        Args:
+            quiet: Print no expected costs.
+        """
         if not self.split:
             return False
         return Split(
-            ceiling=self.ceiling or USUAL_CEILING, on_expect=None if quiet else _tell_expected
+            ceiling=self.ceiling or USUAL_CEILING, on_expect=None if quiet else _print_expectation
         )
 
     def advice(self, listing: Listing) -> str:
-        """What to do about a listing that the API has cut short; "" where nothing helps."""
+        """Return how to read a listing past its ceiling, or "" if that is not possible."""
         try:
             splittable_listing(listing)
         except InvalidRequestError:
             return ""
-        return "" if self.split else "; --split divides such a listing"
+        return "" if self.split else "; add --split to read the rest"
 
 
-def tell_handed_over(listings: Iterable[Listing]) -> None:
-    """Say so where a listing is asked of another endpoint than was named."""
+def print_endpoint_change(listings: Iterable[Listing]) -> None:
+    """Tell the user if `--split` requests another endpoint than the one that was named."""
     if any(listing.endpoint == CATEGORY_ITEMS.name for listing in listings):
-        console.tell(
-            "category/items tells neither prices to filter by nor a total: with --split, "
-            "category/items/v2 is asked in its place"
+        print_message(
+            "--split needs price filters and a total, which category/items does not have: using "
+            "category/items/v2 instead"
         )
 
 
-def _tell_expected(listing: Listing, expected: Expectation) -> None:
-    console.tell(f"{listing} is past the ceiling: {expected}")
+def _print_expectation(listing: Listing, expectation: Expectation) -> None:
+    print_message(f"{listing} is past the ceiling: {expectation}")
 
 
-def tell_account(account: Reconciliation) -> None:
-    """Say what came of a listing that was divided; nothing of one that fitted."""
-    if account.divided or not account.complete:
-        for line in str(account).splitlines():
-            console.tell(line)
+def print_reconciliation(reconciliation: Reconciliation) -> None:
+    """Print the result of a listing that was divided; nothing for one that fitted."""
+    if reconciliation.divided or not reconciliation.complete:
+        for line in str(reconciliation).splitlines():
+            print_message(line)

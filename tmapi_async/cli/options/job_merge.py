@@ -1,0 +1,94 @@
+"""Combines the options of a command with those of a job file; typed options win."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import typer
+
+from tmapi_async.cli.console import print_message
+from tmapi_async.errors import InvalidRequestError
+
+from .job_file import OptionTypes, read_job
+from .listing_options import FILTERS, ListingOptions, option_name
+from .listing_sets import ListingSet
+from .option_structs import replace_options
+
+NUMBER = (int, float)
+
+_OPTION_TYPES: OptionTypes = {
+    "max_pages": int,
+    "max_requests": int,
+    "concurrency": (int, str),
+    "rate": NUMBER,
+    "timeout": NUMBER,
+    "lookahead": (int, str),
+    "auth": str,
+    "base_url": str,
+    "token_file": str,
+    "split": bool,
+    "ceiling": int,
+}
+"""Options that a job file may set for every command, with the types of their values."""
+
+
+C = TypeVar("C", bound=msgspec.Struct)
+
+
+def merge_job_file(
+    context: typer.Context, options: C, listings: ListingOptions, option_types: OptionTypes
+) -> tuple[C, ListingSet]:
+    """Return the options with the values of the job file, and the listings to fetch.
+
+    Args:
+        context: Context of the command.
+        options: Options as typed.
+        listings: The group of listing options among them.
+        option_types: Options of this command alone that a job file may set, with their types.
+
+    Raises:
+        InvalidRequestError: The listings or the job file are invalid.
+    """
+    if listings.job is None:
+        return options, ListingSet([listings.group(sys.stdin.buffer)])
+    for name in ("cats", "keyword", "shop", "endpoint", *FILTERS):
+        if _typed(context, name):
+            raise InvalidRequestError(
+                f"the job file names the listings: remove {option_name(name)} or --job"
+            )
+    job = read_job(listings.job, {**_OPTION_TYPES, **option_types})
+    values = {name: value for name, value in job.options.items() if not _typed(context, name)}
+    return replace_options(options, _resolve(values, listings.job.parent)), ListingSet(job.groups)
+
+
+def print_repeated(listings: ListingSet, options: ListingOptions) -> None:
+    """Tell the user that some listings were given more than once."""
+    if listings.repeated:
+        noun = "IDs" if options.cats else "listings"
+        print_message(f"left out {listings.repeated:,} repeated {noun}: each is fetched once")
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _resolve(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Convert values to the types of the options, with paths relative to the job file."""
+    resolved = dict(values)
+    for name in ("journal", "token_file"):
+        if name in resolved:
+            resolved[name] = folder / resolved[name]
+    for name in ("concurrency", "lookahead"):
+        if name in resolved:
+            resolved[name] = str(resolved[name])
+    if "to" in resolved:
+        resolved["to"] = [
+            str(target) if target == "-" or "://" in str(target) else str(folder / str(target))
+            for target in resolved["to"]
+        ]
+    return resolved

@@ -1,0 +1,56 @@
+"""Progress as one line of text, on standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from rich.console import Console
+from rich.text import Text
+
+from .console import print_message
+
+REFRESH_SECONDS = 0.25
+"""Seconds between two drawings of the progress on a terminal."""
+
+INTERVAL_SECONDS = 15.0
+"""Seconds between two progress lines where standard error is not a terminal."""
+
+
+@asynccontextmanager
+async def show_progress(make_line: Callable[[], str], *, shown: bool) -> AsyncIterator[None]:
+    """Show progress while the block runs.
+
+    A terminal shows one line that is redrawn; a file or a pipe gets one line per interval.
+
+    Args:
+        make_line: Returns the line.
+        shown: False to show nothing.
+    """
+    if not shown:
+        yield
+        return
+    show = _redraw if sys.stderr.isatty() else _append
+    task = asyncio.create_task(show(make_line), name="tmapi progress")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _redraw(make_line: Callable[[], str]) -> None:
+    console = Console(stderr=True)
+    with console.status(Text(make_line()), refresh_per_second=1 / REFRESH_SECONDS) as status:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            status.update(Text(make_line()))
+
+
+async def _append(make_line: Callable[[], str]) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_SECONDS)
+        print_message(make_line())
