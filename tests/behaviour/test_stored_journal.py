@@ -145,7 +145,7 @@ def test_a_report_has_the_figures_of_then(journal):
     assert facts.states == {"complete": 4, "capped": 1, "failed": 1}
     counts = facts.counts
     assert (facts.pages, facts.rejects, counts.requests, counts.retries) == (13, 1, 37, 7)
-    assert facts.items.items == 195
+    assert facts.items.distinct == 195
 
 
 def test_runs_are_compared(journal):
