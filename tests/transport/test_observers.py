@@ -148,7 +148,7 @@ def test_an_observer_that_fails_changes_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its exceptions are logged once, by class, without its words; the pages come."""
-    monkeypatch.setattr(observing, "_complained", set())
+    monkeypatch.setattr(observing, "_logged", set())
 
     async def main() -> list[Any]:
         async with scripted(page(1), observer=Broken()) as (session, _):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from tmapi_async.transport.sockets import LARGEST_READ, PageSocket, make_socket
+from tmapi_async.transport.sockets import MAX_READ, PageSocket, make_socket
 
 
 def test_a_read_is_never_larger_than_64_kib():
@@ -17,9 +17,9 @@ def test_a_read_is_never_larger_than_64_kib():
         theirs.sendall(sent)
         first = reader.recv(2**18)
         rest = reader.recv(10)
-        assert len(first) == LARGEST_READ
-        assert rest == sent[LARGEST_READ : LARGEST_READ + 10]
-        assert first == sent[:LARGEST_READ]
+        assert len(first) == MAX_READ
+        assert rest == sent[MAX_READ : MAX_READ + 10]
+        assert first == sent[:MAX_READ]
 
 
 def test_the_factory_makes_the_socket_that_the_address_asks_for():
@@ -49,4 +49,4 @@ async def test_asyncio_reads_through_it():
         writer.close()
         await writer.wait_closed()
     assert sizes
-    assert min(sizes) >= LARGEST_READ
+    assert min(sizes) >= MAX_READ

@@ -1,4 +1,4 @@
-"""Where requests go and what they carry: checks of base URL and token, before anything is sent."""
+"""Checks of the base URL and the token, before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,44 +10,47 @@ from urllib.parse import urlsplit
 from tmapi_async.errors import InvalidRequestError
 
 DEFAULT_BASE_URL = "https://api.tmapi.top"
-_LONGEST_TOKEN = 4096
-# The path of an endpoint is put behind: after any of these it would not be a path any more.
-_ODD = frozenset(" ?#\\")
+_MAX_TOKEN = 4096
+# The path of an endpoint is appended to the base URL: after one of these characters it would no
+# longer be a path.
+_FORBIDDEN = frozenset(" ?#\\")
 
 
 class InsecureTransportWarning(UserWarning):
-    """The token travels over plain http to a host that is not this machine."""
+    """Warning: the token is sent over plain http to another machine."""
 
 
 def check_token(token: object) -> str:
-    """Refuse a token that no header or query could carry. The message never shows it.
+    """Return a token if a header and a query can carry it. No message shows the token.
 
     Raises:
-        InvalidRequestError: It is empty, not text, or has characters no token has.
+        InvalidRequestError: The token is empty, not text, or has characters that no token has.
     """
     if not isinstance(token, str) or not token:
         raise InvalidRequestError(
-            "no token: set TMAPI_TOKEN, or pass the token of your TMAPI account"
+            "there is no token: set TMAPI_TOKEN, or pass the token of your TMAPI account"
         )
-    if not (token.isascii() and token.isprintable()) or " " in token or len(token) > _LONGEST_TOKEN:
+    if not (token.isascii() and token.isprintable()) or " " in token or len(token) > _MAX_TOKEN:
         raise InvalidRequestError(
-            "the token has white space or characters that no token has: was it copied whole?"
+            "the token contains white space or characters that no token has: copy it again, whole"
         )
     return token
 
 
 def check_base_url(base_url: object) -> str:
-    """Refuse a base URL that cannot be one.
+    """Check that a base URL is http(s)://HOST[:PORT][/PREFIX].
 
     Returns:
         Host and port, for messages.
 
     Raises:
-        InvalidRequestError: It is not http(s)://HOST[:PORT][/PREFIX].
+        InvalidRequestError: The base URL has another form.
     """
     advice = "a base URL looks like https://api.tmapi.top"
-    if isinstance(base_url, str) and not (base_url.isprintable() and _ODD.isdisjoint(base_url)):
-        raise InvalidRequestError(f"the base URL has white space, ?, # or \\ in it; {advice}")
+    if isinstance(base_url, str) and not (
+        base_url.isprintable() and _FORBIDDEN.isdisjoint(base_url)
+    ):
+        raise InvalidRequestError(f"the base URL contains white space, ?, # or \\; {advice}")
     try:
         parts = urlsplit(base_url if isinstance(base_url, str) else "")
         port = parts.port
@@ -57,7 +60,7 @@ def check_base_url(base_url: object) -> str:
         raise InvalidRequestError(f"the base URL needs http:// or https:// and a host; {advice}")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidRequestError(
-            f"the base URL must not hold a user, a password, a query or a fragment; {advice}"
+            f"the base URL must not contain a user, a password, a query or a fragment; {advice}"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port}" if port else host
@@ -82,14 +85,15 @@ _warned: set[str] = set()
 
 
 def warn_if_exposed(base_url: str) -> None:
-    """Warn once for each host that plain http shows the token to the network."""
+    """Warn, once for each host, that plain http shows the token to the network."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     if parts.scheme != "http" or _is_loopback(host) or host in _warned:
         return
     _warned.add(host)
     warnings.warn(
-        f"plain http to {host}: the token can be read on the way; use https if it is offered",
+        f"plain http to {host}: others on the network can read the token; use https if the host "
+        "offers it",
         InsecureTransportWarning,
         stacklevel=4,
     )

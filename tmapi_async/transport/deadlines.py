@@ -1,9 +1,9 @@
-"""One time limit for many attempts at once, at the price of one timer.
+"""One time limit for many concurrent attempts, at the price of one timer.
 
 `asyncio.timeout` sets and cancels a timer for each attempt, and cancelled timers stay with the
-loop until half of all are. Attempts of one session have the same limit, so they run out in the
-order in which they began: a timer for the oldest is enough, and an attempt that ends in time only
-leaves the queue.
+loop until half of all are cancelled. Attempts of one session have the same limit, so they expire
+in the order in which they began: a timer for the oldest is enough, and an attempt that ends in
+time only leaves the queue.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import asyncio
 from types import TracebackType
 
 _SLACK = 0.001
-"""Seconds: a loop may wake us so much too early (uvloop counts in milliseconds)."""
+"""Seconds by which a loop may wake us too early (uvloop counts in milliseconds)."""
 
 
 class Deadlines:
-    """Makes deadlines that all lie the same time ahead. Belongs to one event loop.
+    """Makes deadlines with the same duration. Belongs to one event loop.
 
     Args:
-        seconds: How far ahead.
-        loop: The loop.
+        seconds: Duration of each deadline.
+        loop: Event loop.
     """
 
     def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -30,33 +30,35 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> Deadline:
-        """A deadline for what the calling task does inside `with`."""
+        """Return a deadline for the calling task; use it in a `with` statement."""
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline needs a task that it can cancel")
         return Deadline(self, task, self._loop.time() + self._seconds)
 
     def close(self) -> None:
-        """Let go of the timer, unless somebody still relies on it."""
+        """Cancel the timer, unless a deadline is still running."""
         if self._timer is not None and not self._running:
             self._timer.cancel()
             self._timer = None
 
-    def _add(self, deadline: Deadline) -> None:
+    def add(self, deadline: Deadline) -> None:
+        """Start a deadline; called when its `with` block is entered."""
         self._running[deadline] = None
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline.at, self._look)
+            self._timer = self._loop.call_at(deadline.at, self._expire_due)
 
-    def _remove(self, deadline: Deadline) -> None:
+    def remove(self, deadline: Deadline) -> None:
+        """End a deadline; called when its `with` block is left."""
         del self._running[deadline]
 
-    def _look(self) -> None:
-        """Expire what is due, and come back for the next."""
+    def _expire_due(self) -> None:
+        """Expire the deadlines that are due, and set the timer for the next one."""
         self._timer = None
         due = self._loop.time() + _SLACK
         for deadline in self._running:
             if deadline.at > due:
-                self._timer = self._loop.call_at(deadline.at, self._look)
+                self._timer = self._loop.call_at(deadline.at, self._expire_due)
                 return
             deadline.expire()
 
@@ -65,29 +67,34 @@ class Deadlines:
 
 
 class Deadline:
-    """Ends what runs inside `with` by `TimeoutError` if it takes too long, as `asyncio.timeout`.
+    """Ends a `with` block by `TimeoutError` if it takes too long, like `asyncio.timeout`.
+
+    Args:
+        deadlines: Keeps the timer.
+        task: Task to cancel.
+        at: When the deadline expires, on the loop's clock.
 
     Attributes:
-        at: When, on the loop's clock.
+        at: When the deadline expires, on the loop's clock.
     """
 
-    __slots__ = ("_all", "_cancelling", "_expired", "_task", "at")
+    __slots__ = ("_cancelling", "_deadlines", "_expired", "_task", "at")
 
-    def __init__(self, everything: Deadlines, task: asyncio.Task[object], at: float) -> None:
-        self._all = everything
+    def __init__(self, deadlines: Deadlines, task: asyncio.Task[object], at: float) -> None:
+        self._deadlines = deadlines
         self._task = task
         self._cancelling = task.cancelling()
         self._expired = False
         self.at = at
 
     def expire(self) -> None:
-        """The time is up: cancel the task, once."""
+        """Cancel the task, once."""
         if not self._expired:
             self._expired = True
             self._task.cancel()
 
     def __enter__(self) -> None:
-        self._all._add(self)  # noqa: SLF001 - the two are one
+        self._deadlines.add(self)
 
     def __exit__(
         self,
@@ -95,9 +102,9 @@ class Deadline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._all._remove(self)  # noqa: SLF001 - the two are one
-        # Our own cancellation is taken back in any case; it becomes a time-out only if nobody
-        # else has cancelled the task meanwhile.
+        self._deadlines.remove(self)
+        # Our own cancellation is taken back in any case. It becomes a time-out only if nobody else
+        # has cancelled the task meanwhile.
         alone = self._expired and self._task.uncancel() <= self._cancelling
         if alone and kind is asyncio.CancelledError:
             raise TimeoutError from error

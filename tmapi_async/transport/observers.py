@@ -1,7 +1,8 @@
-"""What can be watched: attempts and pages, as they end. No I/O.
+"""Reports of attempts and page requests for an observer. No I/O.
 
-An [`Observer`][tmapi_async.Observer] is told of every attempt on the wire and of every
-page request, in plain objects that hold neither URL nor token. Without one nothing of this is made.
+An [`Observer`][tmapi_async.Observer] receives a report of every attempt on the wire and of every
+page request. Reports are plain objects that hold neither URL nor token. Without an observer no
+report is made.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from tmapi_async.limits.gate import Gate
 log = logging.getLogger("tmapi_async")
 
 UNANSWERED = "cancelled"
-"""Outcome of what was left before it was answered: the walk ended, or its task was cancelled."""
+"""Outcome of an attempt or page that was left unanswered: the walk ended or was cancelled."""
 
 
 class AttemptReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One request on the wire, over.
+    """Report of one attempt, made when the attempt is over.
 
     Attributes:
-        request: What was asked for: `request.listing.endpoint`, `request.listing.identity`,
+        request: The page request: `request.listing.endpoint`, `request.listing.identity`,
             `request.number`.
-        number: Which attempt for this page it was, from 1.
+        number: Number of the attempt for this page, from 1.
         outcome: `"200"` for a page; else the API's code, or the kind of failure (`"timeout"`,
-            `"connection"`, ...), as counted in `WalkStatistics.codes`; `"cancelled"` if nobody
-            waited for it any more.
-        status: HTTP status; of a page 200, and None where no reply came.
-        began: When it was let through the gate, in nanoseconds since 1970.
-        seconds: From then until its body was read, or it was given up.
+            `"connection"`, ...), as counted in `WalkStatistics.codes`; `"cancelled"` if the caller
+            no longer waited.
+        status: HTTP status; 200 for a page, and None where no reply came.
+        began: Time at which the attempt passed the gate, in nanoseconds since 1970.
+        seconds: Seconds from then until the body was read or the attempt was given up.
         width: Slots of the gate open now.
-        in_flight: Slots taken now, this attempt's not counted; those kept for abandoned requests
-            are.
+        in_flight: Slots taken now: without this attempt's slot, but with those kept for abandoned
+            requests.
     """
 
     request: PageRequest
@@ -52,16 +53,16 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PageReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One page request, over: its attempts, and the waits at the gate and before retries.
+    """Report of one page request, made when the request is over.
 
     Attributes:
-        request: What was asked for.
-        outcome: As that of its last attempt; `"cancelled"` if nobody waited for it any more.
-        attempts: Its attempts, in order.
-        items: Items that came.
-        rejects: Rows that could not be decoded.
-        began: When it was first wanted, in nanoseconds since 1970.
-        seconds: From then on.
+        request: The page request.
+        outcome: Outcome of the last attempt; `"cancelled"` if the caller no longer waited.
+        attempts: Reports of the attempts, in order.
+        items: Number of items on the page.
+        rejects: Number of rows that could not be decoded.
+        began: Time at which the page was requested, in nanoseconds since 1970.
+        seconds: Seconds from then on, waits at the gate and before retries included.
     """
 
     request: PageRequest
@@ -74,27 +75,27 @@ class PageReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Observer:
-    """Is told what a client does. Derive from it and take what you need; each does nothing here.
+    """Base class of observers. Derive from it and override the methods you need; they do nothing.
 
-    The methods are called in the event loop, between the answer and whoever waits for it: be quick,
-    never block, hand over what takes long. An exception in one is logged, by its class and once for
-    each class, and changes nothing for the walk.
+    The methods are called in the event loop, between the answer and the task that waits for it: be
+    quick, never block, and hand long work to another thread. An exception in a method is logged,
+    once for each class of exception, and does not affect the walk.
     """
 
     def on_attempt(self, attempt: AttemptReport) -> None:
-        """An attempt is over."""
+        """Receive the report of an attempt that is over."""
 
     def on_page(self, page: PageReport) -> None:
-        """A page request is over: it brought the page, or failed for good, or was left."""
+        """Receive the report of a page request that brought the page, failed or was left."""
 
 
 class RequestObservation:
     """Follows one page request on behalf of an observer.
 
     Args:
-        observer: Who is told.
+        observer: Receives the reports.
         request: The page request.
-        gate: What its attempts pass.
+        gate: Gate that the attempts pass.
     """
 
     __slots__ = ("_attempts", "_began", "_clock", "_gate", "_observer", "_request")
@@ -107,7 +108,7 @@ class RequestObservation:
         self._began, self._clock = time.time_ns(), gate.clock()
 
     def attempt(self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None) -> None:
-        """An attempt that passed the gate at a clock time is over, and its slot given back."""
+        """Report an attempt that passed the gate at `sent_at` and has given its slot back."""
         gate = self._gate
         report = AttemptReport(
             request=self._request,
@@ -122,11 +123,11 @@ class RequestObservation:
         self._attempts.append(report)
         try:
             self._observer.on_attempt(report)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the walk goes on
-            _complain(self._observer, error)
+        except Exception as error:  # noqa: BLE001 - an observer must not end the walk
+            _log_once(self._observer, error)
 
     def page(self, outcome: Page[Any] | errors.TMAPIError | None) -> None:
-        """The page request is over."""
+        """Report the end of the page request."""
         page = outcome if isinstance(outcome, Page) else None
         report = PageReport(
             request=self._request,
@@ -139,12 +140,12 @@ class RequestObservation:
         )
         try:
             self._observer.on_page(report)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the walk goes on
-            _complain(self._observer, error)
+        except Exception as error:  # noqa: BLE001 - an observer must not end the walk
+            _log_once(self._observer, error)
 
 
 def label_of(outcome: Page[Any] | errors.TMAPIError | None) -> str:
-    """The outcome of an attempt in a word, as it is counted and logged."""
+    """Return the outcome of an attempt in one word, as counted and logged."""
     if outcome is None:
         return UNANSWERED
     return "200" if isinstance(outcome, Page) else outcome.label
@@ -155,7 +156,7 @@ def _status_of(outcome: Page[Any] | errors.TMAPIError | None) -> int | None:
 
 
 def fields_of(request: PageRequest, attempt: int, outcome: str) -> dict[str, str | int]:
-    """What a log record of an attempt carries beside its text (`extra=`)."""
+    """Return the fields that a log record of an attempt has beside its text (`extra=`)."""
     return {
         "tmapi_endpoint": request.listing.endpoint,
         "tmapi_listing": request.listing.identity,
@@ -165,12 +166,12 @@ def fields_of(request: PageRequest, attempt: int, outcome: str) -> dict[str, str
     }
 
 
-_complained: set[tuple[type, type]] = set()
+_logged: set[tuple[type, type]] = set()
 
 
-def _complain(observer: Observer, error: Exception) -> None:
-    """Say once that an observer of some class fails in some way; never its words."""
-    kind = (type(observer), type(error))
-    if kind not in _complained:
-        _complained.add(kind)
-        log.error("the observer %s raised %s; the walk goes on", *(one.__name__ for one in kind))
+def _log_once(observer: Observer, error: Exception) -> None:
+    """Log once that a class of observer raises a class of exception; never log its text."""
+    classes = (type(observer), type(error))
+    if classes not in _logged:
+        _logged.add(classes)
+        log.error("the observer %s raised %s; the walk goes on", *(c.__name__ for c in classes))

@@ -1,4 +1,4 @@
-"""Removes the token from text that came from elsewhere."""
+"""Removes the token from text of other origin."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import html
 import re
 
 HIDDEN = "[token]"
-"""What stands in a message where the token stood."""
+"""Text in a message in place of the token."""
 
-
-_LONGEST_MESSAGE = 300
+_MAX_LENGTH = 300
 
 
 def _spellings(char: str) -> str:
-    """A pattern for every way in which a server may send a character of the token back."""
+    """Return a pattern for every way in which a server may send back a character of the token."""
     number = f"{ord(char):x}"
-    # In a URL, quoted once or more, by any rule of what needs it; in HTML; in JSON inside JSON.
+    # In a URL, quoted once or more and by any rule; in HTML; in JSON inside JSON.
     quoted = rf"(?i:%(?:25)*{number}|&#0*{ord(char)};|&#x0*{number};|u00{number})"
     return rf"(?:\\*(?:{quoted}|{re.escape(char)})|{re.escape(html.escape(char))})"
 
 
 class Redactor:
-    """Removes a token from text that came from elsewhere, however it was encoded.
+    """Removes a token from text of other origin, however the token was encoded.
 
     The token is kept out of `repr`, so that a redactor is safe in a traceback with locals.
+
+    Args:
+        token: The token to remove.
     """
 
     __slots__ = ("_pattern", "_token")
@@ -38,7 +40,7 @@ class Redactor:
             self._pattern = re.compile("".join(map(_spellings, self._token)) or "(?!)")
         text = self._pattern.sub(HIDDEN, text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 3] + "..."
+        return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 3] + "..."
 
     def __repr__(self) -> str:
         return "Redactor()"

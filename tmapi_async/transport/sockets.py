@@ -1,11 +1,11 @@
-"""Sockets that read in pieces the size of pages."""
+"""Sockets that read in blocks of about the size of a page."""
 
 from __future__ import annotations
 
 import socket
 from typing import Any
 
-LARGEST_READ = 2**16
+MAX_READ = 2**16
 """Bytes; a page has some 13 KB."""
 
 
@@ -13,18 +13,18 @@ class PageSocket(socket.socket):
     """A socket that never reads more than 64 KiB at a time.
 
     asyncio asks for 256 KiB each time. The allocator takes a block of that size from the system,
-    and most of it back to the system afterwards: several page faults for each reply, a seventh of
-    the time that a page takes. Loops that do not call `recv` (uvloop, Windows) are unaffected.
+    and returns most of it afterwards: several page faults for each reply, a seventh of the time
+    that a page takes. Loops that do not call `recv` (uvloop, Windows) are unaffected.
     """
 
     __slots__ = ()
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Read what there is, at most 64 KiB."""
-        return super().recv(min(bufsize, LARGEST_READ), flags)
+        """Read the available bytes, at most 64 KiB."""
+        return super().recv(min(bufsize, MAX_READ), flags)
 
 
 def make_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A socket for an address as `getaddrinfo` gives it; what aiohttp calls a socket factory."""
+    """Return a socket for an address as `getaddrinfo` gives it; aiohttp calls it a factory."""
     family, kind, protocol, *_ = address
     return PageSocket(family, kind, protocol)
