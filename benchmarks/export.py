@@ -31,7 +31,7 @@ from tmapi_async.api.listings import category_items
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import PageRecord, Totals, Visit
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.responses.drift import Drift
@@ -70,7 +70,7 @@ async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
     """Record one category. Returns the sum of its prices as sent."""
     listing = Wire("/1688/category/items", (("cat_id", str(visit.listing.cat_id)),))
     last, prices = EACH // PAGE, Decimal(0)
-    journal.apply(visit_began(visit, time.time()))
+    journal.apply(begin_visit(visit, time.time()))
     for number in range(1, last + 1):
         body = pages.body(listing, number)
         for row in msgspec.json.decode(body)["data"]["items"]:
@@ -81,7 +81,7 @@ async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
         )
     await journal.flush()
     totals = Totals(last, EACH, EACH, 0, last)
-    journal.apply(visit_ended(visit, "complete", totals, now=time.time()))
+    journal.apply(end_visit(visit, "complete", totals, now=time.time()))
     return prices
 
 

@@ -26,7 +26,7 @@ from tmapi_async.api.listings import Listing, category_items
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import PageRecord, Totals, Visit
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.responses.pages import PageBuilder
@@ -73,7 +73,7 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
     written = 0
     for group in range(0, listings, 8):
         side_by_side = visits[group : group + 8]
-        journal.apply(*(visit_began(visit, time.time()) for visit in side_by_side))
+        journal.apply(*(begin_visit(visit, time.time()) for visit in side_by_side))
         for number in range(1, each + 1):
             for visit in side_by_side:
                 while journal.waiting >= width and journal.error is None:
@@ -83,7 +83,7 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
                 journal.submit(visit, record(number, body, last=number == each))
                 written += 1
         totals = Totals(each, 20 * each, 20 * each, 0, each)
-        ended = (visit_ended(visit, "complete", totals, now=time.time()) for visit in side_by_side)
+        ended = (end_visit(visit, "complete", totals, now=time.time()) for visit in side_by_side)
         journal.apply(*ended)
     await journal.close()
 

@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 from tmapi_async.errors import NoJournalError
 from tmapi_async.harvest import JournalReader
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 
 EACH = 4
 WRITER = """
@@ -77,10 +77,10 @@ async def _written(path):
     journal = Journal.open(path)
     journal._connection.execute("PRAGMA wal_autocheckpoint = 0")
     for visit in begin(journal, listings(*range(1, 7))).visits:
-        journal.apply(visit_began(visit, 1.0))
+        journal.apply(begin_visit(visit, 1.0))
         for number in range(1, EACH + 1):
             await journal.append(visit, record(number, last=number == EACH))
-        journal.apply(visit_ended(visit, "complete", totals(EACH), now=2.0))
+        journal.apply(end_visit(visit, "complete", totals(EACH), now=2.0))
         await journal.flush()
     return journal
 

@@ -41,7 +41,7 @@ from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import PageRecord, Totals
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 from tmapi_async.journal.views import StoredPage
 from tmapi_async.report import gather, render
 
@@ -73,14 +73,14 @@ def write(path: Path, pages: Mapping[str, Sequence[bytes]], *, refresh: bool = F
         start = journal.begin(plan, host="http://127.0.0.1", version="test", counts=RequestCounts)
         for visit in start.visits:
             bodies = pages[visit.listing.endpoint]
-            journal.apply(visit_began(visit, BEGAN))
+            journal.apply(begin_visit(visit, BEGAN))
             for number, text in enumerate(bodies, 1):
                 known = visit.listing.endpoint in ENDPOINTS
                 bad = decoder(visit.listing.endpoint).decode(text)[1] if known else ()
                 page = (number, text, BEGAN, 1, 0.05, 200, 20, False, None, 1, tuple(bad))
                 await journal.append(visit, PageRecord(*page))
             totals = Totals(len(bodies), len(bodies), len(bodies), 0, len(bodies))
-            journal.apply(visit_ended(visit, "complete", totals, now=time.time()))
+            journal.apply(end_visit(visit, "complete", totals, now=time.time()))
         await journal.close()
 
     asyncio.run(main())

@@ -173,7 +173,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(path):
         done = finish(spawn(*command, "--json", env=env))
         total, twice = served(sandbox.sandbox)
     assert done.code == 0
-    assert "category/items/v2 is asked in its place" in done.err
+    assert "using category/items/v2 instead" in done.err
     # Not that it is complete: two seconds between two starts would forbid that.
     assert "900 distinct items" in done.err
     pages, visits = held(path)

@@ -23,7 +23,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ClosedError, DiskFullError, JournalError
 from tmapi_async.harvest import JournalReader
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 
 NOISE = random.Random(1).randbytes(500_000)  # noqa: S311 - no secret
 """Bytes that do not compress."""
@@ -149,10 +149,10 @@ async def test_a_listing_is_never_complete_before_its_pages_are_there(path):
     visits = begin(journal, listings(*range(1, 21))).visits
     missing: list[int] = []
     for visit in visits:
-        journal.apply(visit_began(visit, 1.0))
+        journal.apply(begin_visit(visit, 1.0))
         for number in range(1, 4):
             journal.submit(visit, record(number, last=number == 3))
-        journal.apply(visit_ended(visit, "complete", totals(3), now=2.0))
+        journal.apply(end_visit(visit, "complete", totals(3), now=2.0))
         await asyncio.sleep(0)
         with JournalReader(path) as reader:
             complete = [found.id for found in reader.visits() if found.state == "complete"]

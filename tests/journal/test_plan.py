@@ -7,7 +7,7 @@ import pytest
 from tests.support.harvesting import begin, listings, record, totals
 from tmapi_async.harvest import JournalReader
 from tmapi_async.journal.journal import Journal
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 
 
 async def work(path, asked, *, refresh=False, max_pages=None, ends=None, pages=2):
@@ -17,15 +17,13 @@ async def work(path, asked, *, refresh=False, max_pages=None, ends=None, pages=2
     seen = (plan.run, [visit.listing.cat_id for visit in plan.unfinished], len(plan.finished))
     if not plan.done:
         for visit in begin(journal, asked, refresh=refresh, max_pages=max_pages).visits:
-            journal.apply(visit_began(visit, 1.0))
+            journal.apply(begin_visit(visit, 1.0))
             for number in range(1, pages + 1):
                 journal.submit(visit, record(number))
             state = (ends or {}).get(visit.listing.cat_id, "complete")
             if state != "open":
                 capped_at = max_pages if state == "capped" else None
-                journal.apply(
-                    visit_ended(visit, state, totals(pages), now=2.0, capped_at=capped_at)
-                )
+                journal.apply(end_visit(visit, state, totals(pages), now=2.0, capped_at=capped_at))
     await journal.close()
     return seen
 

@@ -17,7 +17,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.api.values import Reject
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.records import PageRecord, State, Totals
-from tmapi_async.journal.statements import visit_began, visit_ended
+from tmapi_async.journal.statements import begin_visit, end_visit
 from tmapi_async.sandbox import Catalogue, Config
 from tmapi_async.sandbox import Listing as Wire
 from tmapi_async.sandbox.responses.drift import Drift
@@ -72,7 +72,7 @@ async def _write(
     start = journal.begin(plan, host="http://127.0.0.1", version="test", counts=RequestCounts)
     for visit in start.visits:
         bodies = listings[visit.listing.cat_id or 0]
-        journal.apply(visit_began(visit, fetched_at))
+        journal.apply(begin_visit(visit, fetched_at))
         stored = {page.number for page in journal.stored_pages(visit)}
         for number, text in enumerate(bodies, 1):
             if number in stored:
@@ -83,7 +83,7 @@ async def _write(
             await journal.append(visit, page)
         spoilt = sum(len(_rejects(text)) for text in bodies)
         totals = Totals(len(bodies), len(bodies), len(bodies), spoilt, len(bodies))
-        journal.apply(visit_ended(visit, state, totals, now=time.time()))
+        journal.apply(end_visit(visit, state, totals, now=time.time()))
     await journal.close()
 
 

@@ -120,7 +120,7 @@ class Harvest:
         self._guard = guard
         self._host = host or self._engine.host
         self._journal: Journal | None = None
-        self._keeper: Recorder | None = None
+        self._recorder: Recorder | None = None
         self._driver: Driver | None = None
         self._tally = RunTally()
         self._result = HarvestResult(run=0, tally=self._tally, visits=frozenset())
@@ -175,11 +175,11 @@ class Harvest:
 
     def result(self) -> HarvestResult:
         """What it has come to so far; what `run` returns, also after `run` was cancelled."""
-        counted, keeper = self._request_counts(), self._keeper
+        counted, recorder = self._request_counts(), self._recorder
         return msgspec.structs.replace(
             self._result,
             tally=msgspec.structs.replace(self._tally),
-            pages=keeper.pages if keeper else 0,
+            pages=recorder.pages if recorder else 0,
             requests=counted.requests,
             retries=counted.retries,
             wasted=counted.wasted,
@@ -187,19 +187,23 @@ class Harvest:
             seconds=time.monotonic() - self._began,
             stopped_by=self._stopped_by,
             error=self._error,
-            reconciliations=keeper.reconciliations if keeper else (),
+            reconciliations=recorder.reconciliations if recorder else (),
         )
 
     def progress(self) -> HarvestProgress:
         """A snapshot of how far it is."""
         now = time.monotonic()
-        counted, gates, keeper = self._request_counts(), self._engine.gates(), self._keeper
-        rate, eta = (0.0, None) if keeper is None else keeper.outlook(now)
+        counted, gates, recorder = (
+            self._request_counts(),
+            self._engine.gate_totals(),
+            self._recorder,
+        )
+        rate, eta = (0.0, None) if recorder is None else recorder.forecast(now)
         return HarvestProgress(
             tally=msgspec.structs.replace(self._tally),
-            open=keeper.open if keeper else 0,
-            pages=keeper.pages if keeper else 0,
-            failed_pages=keeper.failed_pages if keeper else 0,
+            open=recorder.open_listings if recorder else 0,
+            pages=recorder.pages if recorder else 0,
+            failed_pages=recorder.failed_pages if recorder else 0,
             requests=counted.requests,
             budget=gates.budget,
             retries=counted.retries,
@@ -224,7 +228,7 @@ class Harvest:
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
         kind = Recorder if self._split is None else partial(SplitRecorder, split=self._split)
-        keeper = self._keeper = kind(
+        recorder = self._recorder = kind(
             journal,
             plan,
             max_pages=self._max_pages,
@@ -233,18 +237,18 @@ class Harvest:
             broken=self._broken,
         )
         # Before the start is recorded: it raises where the client is not open.
-        driver = self._driver = self._engine.drive(
-            keeper, journal, lookahead=self._lookahead, guard=self._guard
+        driver = self._driver = self._engine.create_driver(
+            recorder, journal, lookahead=self._lookahead, guard=self._guard
         )
         start = journal.begin(
             plan,
             host=self._host,
             version=version("tmapi-async"),
             counts=self._request_counts,
-            width=lambda: self._engine.gates().width,
+            width=lambda: self._engine.gate_totals().width,
             on_durable=self._on_durable,
         )
-        keeper.begin(start)
+        recorder.begin(start)
         visits = self._result.visits.union(visit.id for visit in start.visits)
         self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         try:
@@ -255,7 +259,7 @@ class Harvest:
                 self._ended_by(error)
         finally:
             await driver.close()
-        keeper.count_the_rest()
+        recorder.count_unreached()
 
     async def _close(self, journal: Journal) -> None:
         if self._stopped_by == "signal" and not self._tally.left:

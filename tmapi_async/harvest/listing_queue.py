@@ -19,9 +19,9 @@ class ListingQueue:
     the journal holds of it by then: no page that is durable is asked for again.
     """
 
-    def __init__(self, keeper: Recorder) -> None:
-        self._keeper = keeper
-        self._source = keeper.openings()
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._source = recorder.tasks()
         self._returned: deque[Listing] = deque()
         self._walked: set[Listing] = set()
         self._exhausted = False
@@ -59,7 +59,7 @@ class ListingQueue:
         """
         async with self._one_at_a_time:
             while self._returned:
-                opening = await self._keeper.reopen(self._returned.popleft())
+                opening = await self._recorder.reopen(self._returned.popleft())
                 if opening is not None:
                     return self._given(opening)
             if not self._exhausted:
@@ -105,4 +105,4 @@ class ListingQueue:
         self._returned.clear()
         self._walked.clear()
         for listing in left:
-            await self._keeper.leave(listing)
+            await self._recorder.suspend(listing)

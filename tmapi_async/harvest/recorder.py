@@ -18,10 +18,10 @@ from tmapi_async.journal.records import PageRecord, State, Totals, Visit
 from tmapi_async.journal.resume import DecodedPages, changed_shape, decode_stored
 from tmapi_async.journal.statements import (
     Statement,
-    failures_forgotten,
-    page_failed,
-    visit_began,
-    visit_ended,
+    begin_visit,
+    end_visit,
+    fail_page,
+    forget_failures,
 )
 
 from .progress import Throughput
@@ -109,7 +109,7 @@ class Recorder(CrawlSink):
         """Take the start as recorded; before anything else."""
         self._start = start
 
-    def visit(self, listing: Listing) -> Visit | None:
+    def find_visit(self, listing: Listing) -> Visit | None:
         """The visit that pages of a listing belong to, or None if it is not being walked."""
         entry = self._open.get(listing)
         return entry.visit if entry is not None else None
@@ -125,26 +125,26 @@ class Recorder(CrawlSink):
         return self._journal.waiting
 
     @property
-    def open(self) -> int:
+    def open_listings(self) -> int:
         """Listings begun and not ended."""
         return len(self._open)
 
-    def outlook(self, now: float) -> tuple[float, float | None]:
+    def forecast(self, now: float) -> tuple[float, float | None]:
         """Pages a second of late, and seconds until the end or None while nothing tells."""
         rate = self._pace.rate(now, self.pages)
         left = self.tally.left
         return rate, self._pace.eta(rate, left=left, held=self._held, expected=self._expected)
 
-    async def openings(self) -> AsyncGenerator[ListingTask, None]:
+    async def tasks(self) -> AsyncGenerator[ListingTask, None]:
         """The listings to walk, each with what is held of it, one at a time."""
         for visit in self._start.visits:
             self._reached += 1
             held = self._read(visit) if visit.begun else DecodedPages()
             if held is None:
                 continue
-            self._journal.apply(visit_began(visit, time.time()))
+            self._journal.apply(begin_visit(visit, time.time()))
             if visit.begun:
-                self._journal.apply(failures_forgotten(visit))
+                self._journal.apply(forget_failures(visit))
             self._open[visit.listing] = OpenVisit(visit, held.totals, more=held.more)
             yield self._opening(visit, held)
 
@@ -169,7 +169,7 @@ class Recorder(CrawlSink):
             entry.error = damaged
             self._end_failed(listing)
             return None
-        self._journal.apply(failures_forgotten(visit))
+        self._journal.apply(forget_failures(visit))
         return self._opening(visit, held)
 
     def _end_failed(self, listing: Listing) -> None:
@@ -177,7 +177,7 @@ class Recorder(CrawlSink):
         if entry is not None:
             self._fail_entry(entry, entry.error)
 
-    async def leave(self, listing: Listing) -> None:
+    async def suspend(self, listing: Listing) -> None:
         """A listing that was begun and given back is not gone on with: note what it holds.
 
         Raises:
@@ -194,7 +194,7 @@ class Recorder(CrawlSink):
             held = decode_stored(self._journal.stored_pages(entry.visit))
             self.tally.unique_items += len(held.item_ids) - entry.unique
             entry.unique = len(held.item_ids)
-            self._note(visit_ended(entry.visit, "open", entry.totals, now=time.time()))
+            self._note(end_visit(entry.visit, "open", entry.totals, now=time.time()))
 
     def _opening(self, visit: Visit, held: DecodedPages) -> ListingTask:
         return ListingTask(
@@ -223,7 +223,7 @@ class Recorder(CrawlSink):
         self._fail_entry(OpenVisit(visit, held.totals), error)
         return None
 
-    def count_the_rest(self) -> None:
+    def count_unreached(self) -> None:
         """Count the distinct items of listings a kill left open and this start did not reach."""
         for visit in self._start.visits[self._reached :]:
             if visit.state == "open" and visit.totals.pages and not visit.totals.unique_items:
@@ -275,7 +275,7 @@ class Recorder(CrawlSink):
         if entry is not None:
             self.failed_pages += 1
             start, now = self._start.id, time.time()
-            self._note(page_failed(entry.visit, request.number, error, start=start, now=now))
+            self._note(fail_page(entry.visit, request.number, error, start=start, now=now))
 
     def ended(self, outcome: ListingOutcome) -> None:
         """Note how a listing ended."""
@@ -286,7 +286,7 @@ class Recorder(CrawlSink):
         if entry.error is not None or outcome.ending == "failed":
             self._fail_entry(entry, entry.error or outcome.error)
         elif outcome.ending == "stopped":
-            self._note(visit_ended(entry.visit, "open", entry.totals, now=time.time()))
+            self._note(end_visit(entry.visit, "open", entry.totals, now=time.time()))
         else:
             self._end(entry, outcome.ending)
 
@@ -309,10 +309,10 @@ class Recorder(CrawlSink):
             self._note(_failed(entry))
             return
         # Look-ahead past the end may have failed; nobody needs it.
-        self._note(failures_forgotten(visit))
+        self._note(forget_failures(visit))
         cut = state == "capped" and entry.more and self._max_pages is not None
         capped_at = self._max_pages if cut else None
-        self._note(visit_ended(visit, state, totals, now=time.time(), capped_at=capped_at))
+        self._note(end_visit(visit, state, totals, now=time.time(), capped_at=capped_at))
 
     def _note(self, *changes: Statement) -> None:
         try:
@@ -322,4 +322,4 @@ class Recorder(CrawlSink):
 
 
 def _failed(entry: OpenVisit) -> Statement:
-    return visit_ended(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)
+    return end_visit(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)

@@ -21,9 +21,9 @@ from tmapi_async.crawl.splitting import Observation, Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.crawl.splitting.part_store import StoredPart
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.journal.records import NOTHING, State, Totals, Visit
+from tmapi_async.journal.records import EMPTY_TOTALS, State, Totals, Visit
 from tmapi_async.journal.resume import decode_page
-from tmapi_async.journal.statements import divided, failures_forgotten, part_added, visit_began
+from tmapi_async.journal.statements import add_part, begin_visit, forget_failures, store_division
 from tmapi_async.journal.views import Division
 
 from .recorder import OpenVisit, Recorder
@@ -56,9 +56,9 @@ class SplitRecorder(Recorder):
 
     # -- hooks of the crawl
 
-    def openings(self) -> AsyncGenerator[ListingTask, None]:
+    def tasks(self) -> AsyncGenerator[ListingTask, None]:
         """The listings to walk, and the parts of those that are divided."""
-        return self.splitter.tasks(super().openings())
+        return self.splitter.tasks(super().tasks())
 
     def page(self, page: Page[Any]) -> None:
         """Keep a page, and let the division see it."""
@@ -69,10 +69,10 @@ class SplitRecorder(Recorder):
         """Let the division see how a part ended."""
         self.splitter.ended(outcome)
 
-    def count_the_rest(self) -> None:
+    def count_unreached(self) -> None:
         """Note what was left undone."""
         self.splitter.close()
-        super().count_the_rest()
+        super().count_unreached()
 
     @property
     def reconciliations(self) -> tuple[Reconciliation, ...]:
@@ -110,8 +110,8 @@ class SplitRecorder(Recorder):
         if visit is None:
             visit = family.visits[part] = self._new_visit(family, part)
         if part not in self._open:  # it is, between its first page and the rest of it
-            self._open[part] = OpenVisit(visit, family.totals.get(part, NOTHING), part=True)
-        self._note(visit_began(visit, time.time()), failures_forgotten(visit))
+            self._open[part] = OpenVisit(visit, family.totals.get(part, EMPTY_TOTALS), part=True)
+        self._note(begin_visit(visit, time.time()), forget_failures(visit))
 
     def part_ended(self, root: Listing, outcome: ListingOutcome, *, walked: bool) -> None:
         """Note how a part ended; how the listing itself did is told last."""
@@ -131,7 +131,7 @@ class SplitRecorder(Recorder):
         self.tally.unique_items += account.distinct - entry.unique
         entry.unique = entry.items if account.divided else account.distinct
         if outcome.ending != "stopped":
-            self._note(divided(_division(family.visit.id, account)))
+            self._note(store_division(_division(family.visit.id, account)))
         super().ended(msgspec.structs.replace(outcome, unique=entry.unique))
 
     def _new_visit(self, family: _DividedListing, part: Listing) -> Visit:
@@ -148,7 +148,7 @@ class SplitRecorder(Recorder):
             self._last_visit = last[0]
         self._last_visit += 1
         visit = Visit(self._last_visit, run, part)
-        self._note(*part_added(visit, family.visit.id))
+        self._note(*add_part(visit, family.visit.id))
         return visit
 
     def _sights(self, visit: Visit) -> list[Observation]:

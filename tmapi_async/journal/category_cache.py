@@ -17,7 +17,7 @@ from tmapi_async.errors import JournalError
 
 from .compression import LEVEL, answer
 from .lock import WriteLock
-from .records import milliseconds
+from .records import to_milliseconds
 from .schema import connect, finish, transaction, translated
 from .sqlite_errors import journal_error
 
@@ -83,7 +83,7 @@ class JournalCategories:
         found = self._connection.execute(_LATEST).fetchone()
         if found is not None and found[1] is None:
             return int(found[0])
-        begun = self._connection.execute(_BEGIN, (host, milliseconds(time.time())))
+        begun = self._connection.execute(_BEGIN, (host, to_milliseconds(time.time())))
         return int(begun.lastrowid or 0)
 
     def begin(self, on_durable: Callable[[], None]) -> None:
@@ -102,7 +102,7 @@ class JournalCategories:
 
     def put(self, cat_id: int, page: Page[Category]) -> None:
         """Keep an answer; it is durable when it is not `waiting` any more."""
-        fetched_at = milliseconds(page.fetched_at.timestamp())
+        fetched_at = to_milliseconds(page.fetched_at.timestamp())
         self._rows.append((cat_id, self._look, fetched_at, self._compress(page.body)))
         self.waiting += 1
         if self._committing is None:
@@ -139,7 +139,7 @@ class JournalCategories:
             raise self.error
         if complete:
             with translated(self.path):
-                self._connection.execute(_END, (milliseconds(time.time()), self._look))
+                self._connection.execute(_END, (to_milliseconds(time.time()), self._look))
 
     def close(self) -> None:
         """Close the journal."""

@@ -24,7 +24,7 @@ from .lock import WriteLock
 from .plan import Plan, Start, make_plan, record_start
 from .records import JournalStatistics, PageRecord, Visit
 from .schema import connect, finish, translated
-from .statements import Statement, start_ended
+from .statements import Statement, end_start
 from .stored_pages import pages_of_visit
 from .views import StoredPage
 from .writer import Batch, Committed, Writer
@@ -348,7 +348,7 @@ class Journal:
             return
         known = self._error
         if self._writer is not None and known is None:
-            self.apply(start_ended(self._start, stopped_by, time.time()))
+            self.apply(end_start(self._start, stopped_by, time.time()))
             self._hand_over()
         self._closed = True
         if self._reading is not None:

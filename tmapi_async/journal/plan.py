@@ -19,7 +19,7 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 
-from .records import NOTHING, RunTally, State, Totals, Visit, milliseconds
+from .records import EMPTY_TOTALS, RunTally, State, Totals, Visit, to_milliseconds
 from .schema import transaction
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
@@ -180,7 +180,7 @@ def _divisions(connection: sqlite3.Connection, found: dict[str, _Found]) -> None
 def _found(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Found:
     _, visit, run, state, began_at, capped_at, *noted = row
     if state == "open":
-        totals = sums(connection, visit) if began_at is not None else NOTHING
+        totals = sums(connection, visit) if began_at is not None else EMPTY_TOTALS
         if noted[0] == totals.pages:
             # A clean stop noted the distinct items; they hold while no page has come since.
             totals = msgspec.structs.replace(totals, unique_items=noted[2])
@@ -224,7 +224,7 @@ def record_start(
     Returns:
         The start, its visits numbered.
     """
-    at = milliseconds(now)
+    at = to_milliseconds(now)
     execute = connection.execute
     with transaction(connection):
         run = plan.run

@@ -21,7 +21,7 @@ from .compression import Decoder, answer
 from .lock import writer_pid
 from .parts import fold_parts
 from .plan import sums
-from .records import NOTHING, Totals
+from .records import EMPTY_TOTALS, Totals
 from .resume import decode_stored
 from .schema import connect, translated, verify
 from .stored_pages import PAGES_AFTER, page_of_row, pages_of_visit, read_listing
@@ -188,7 +188,7 @@ class JournalReader:
         listing = read_listing(endpoint, params)
         if state == "open":
             kind = error = None
-            now = self._sums(visit) if began_at is not None else NOTHING
+            now = self._sums(visit) if began_at is not None else EMPTY_TOTALS
             if not now.pages:
                 unique = 0
             elif pages != now.pages:

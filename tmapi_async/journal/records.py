@@ -38,7 +38,7 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
     total_count: int | None = None
 
 
-NOTHING = Totals(0, 0, 0, 0, 0)
+EMPTY_TOTALS = Totals(0, 0, 0, 0, 0)
 """What a visit holds before its first page."""
 
 
@@ -108,7 +108,7 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     state: State = "open"
     begun: bool = False
     expected: int | None = None
-    totals: Totals = NOTHING
+    totals: Totals = EMPTY_TOTALS
 
 
 class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -193,6 +193,6 @@ class JournalStatistics(msgspec.Struct, frozen=True, gc=False):
     stored_bytes: int
 
 
-def milliseconds(seconds: float) -> int:
+def to_milliseconds(seconds: float) -> int:
     """A time, seconds since 1970, as the journal keeps it."""
     return round(seconds * 1000)

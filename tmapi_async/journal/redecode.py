@@ -31,7 +31,7 @@ UPDATE visit SET items = ?, unique_items = ?, rejects = ? WHERE id = ? AND state
 _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
-class Replayed(msgspec.Struct):
+class RedecodeSummary(msgspec.Struct):
     """What a replay came to.
 
     Attributes:
@@ -50,7 +50,7 @@ class Replayed(msgspec.Struct):
         return self.rejects - self.mended
 
 
-def replay(path: str | Path) -> Replayed:
+def replay(path: str | Path) -> RedecodeSummary:
     """Decode every page that holds rejects again; nothing is sent.
 
     The bodies stay as they are; items, rejects and their reasons are noted anew.
@@ -84,9 +84,9 @@ class _Replay:
         self._connection = connection
         self._bodies = Decoder(connection, path)
         self._now = datetime.now(UTC)
-        self._result = Replayed()
+        self._result = RedecodeSummary()
 
-    def run(self) -> Replayed:
+    def run(self) -> RedecodeSummary:
         visits: dict[int, Listing] = {}
         after = 0
         while rows := self._connection.execute(_PAGES, (after,)).fetchall():

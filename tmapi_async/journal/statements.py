@@ -8,7 +8,7 @@ import msgspec
 
 from tmapi_async.errors import TMAPIError
 
-from .records import State, Totals, Visit, milliseconds
+from .records import State, Totals, Visit, to_milliseconds
 from .views import Division
 
 _BEGAN = "UPDATE visit SET state = 'open', began_at = coalesce(began_at, ?) WHERE id = ?"
@@ -35,24 +35,22 @@ class Statement(msgspec.Struct, frozen=True, gc=False):
     values: tuple[Any, ...]
 
 
-def visit_began(visit: Visit, now: float) -> Statement:
+def begin_visit(visit: Visit, now: float) -> Statement:
     """Pages of a visit are about to be asked for.
 
     Args:
         visit: The visit.
         now: Seconds since 1970, UTC, as everywhere here.
     """
-    return Statement(_BEGAN, (milliseconds(now), visit.id))
+    return Statement(_BEGAN, (to_milliseconds(now), visit.id))
 
 
-def failures_forgotten(visit: Visit) -> Statement:
+def forget_failures(visit: Visit) -> Statement:
     """Pages that failed are asked for again, or are not needed: look-ahead past the end."""
     return Statement(_FORGET, (visit.id,))
 
 
-def page_failed(
-    visit: Visit, number: int, error: TMAPIError, *, start: int, now: float
-) -> Statement:
+def fail_page(visit: Visit, number: int, error: TMAPIError, *, start: int, now: float) -> Statement:
     """A page could not be had.
 
     Args:
@@ -62,11 +60,11 @@ def page_failed(
         start: Number of the start.
         now: When.
     """
-    row = (visit.id, number, start, milliseconds(now), error.attempts, error.label, str(error))
+    row = (visit.id, number, start, to_milliseconds(now), error.attempts, error.label, str(error))
     return Statement(_FAILED, row)
 
 
-def visit_ended(
+def end_visit(
     visit: Visit,
     state: State,
     totals: Totals,
@@ -89,7 +87,7 @@ def visit_ended(
     kind, text = (error.label, str(error)) if error is not None else (None, None)
     values = (
         state,
-        None if state == "open" else milliseconds(now),
+        None if state == "open" else to_milliseconds(now),
         totals.pages,
         totals.items,
         totals.unique_items,
@@ -104,7 +102,7 @@ def visit_ended(
     return Statement(_ENDED, values)
 
 
-def part_added(visit: Visit, root: int) -> tuple[Statement, ...]:
+def add_part(visit: Visit, root: int) -> tuple[Statement, ...]:
     """A visit is made on behalf of another one, whose listing is divided.
 
     Args:
@@ -120,7 +118,7 @@ def part_added(visit: Visit, root: int) -> tuple[Statement, ...]:
     )
 
 
-def divided(division: Division) -> Statement:
+def store_division(division: Division) -> Statement:
     """Store the outcome of a listing that was divided."""
     values = (
         division.root,
@@ -135,6 +133,6 @@ def divided(division: Division) -> Statement:
     return Statement(_DIVIDED, values)
 
 
-def start_ended(start: int, stopped_by: str | None, now: float) -> Statement:
+def end_start(start: int, stopped_by: str | None, now: float) -> Statement:
     """A start has ended, by itself (None) or stopped by something."""
-    return Statement(_CLOSED, (milliseconds(now), stopped_by, start))
+    return Statement(_CLOSED, (to_milliseconds(now), stopped_by, start))

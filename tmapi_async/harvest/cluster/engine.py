@@ -50,9 +50,9 @@ class ClusterEngine:
         self._accounts = make_accounts(clients)
         self._coordinator: Coordinator | None = None
 
-    def drive(
+    def create_driver(
         self,
-        keeper: Recorder,
+        recorder: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
@@ -66,12 +66,12 @@ class ClusterEngine:
             self._security,
             accounts=self._accounts,
             token_source=self._token_source,
-            keeper=keeper,
+            recorder=recorder,
             journal=journal,
         )
         return self._coordinator
 
-    def gates(self) -> GateTotals:
+    def gate_totals(self) -> GateTotals:
         """How wide the accounts' gates stand now, over all workers."""
         now, driver = time.monotonic(), self._coordinator
         return GateTotals(

@@ -75,9 +75,9 @@ class Engine(Protocol):
         """Host and port of the API."""
         ...
 
-    def drive(
+    def create_driver(
         self,
-        keeper: Recorder,
+        recorder: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
@@ -86,7 +86,7 @@ class Engine(Protocol):
         """Get ready to walk what the keeper opens; call it once."""
         ...
 
-    def gates(self) -> GateTotals:
+    def gate_totals(self) -> GateTotals:
         """How wide the gates stand now."""
         ...
 
@@ -95,7 +95,7 @@ class Engine(Protocol):
         ...
 
 
-def gates_of(clients: Iterable[TMAPI]) -> GateTotals:
+def sum_gates(clients: Iterable[TMAPI]) -> GateTotals:
     """The gates of clients that ask for themselves."""
     known = [client.statistics() for client in clients]
     return GateTotals(

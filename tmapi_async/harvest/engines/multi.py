@@ -20,7 +20,7 @@ from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 
-from .base import Driver, GateTotals, gates_of
+from .base import Driver, GateTotals, sum_gates
 
 log = logging.getLogger("tmapi_async")
 
@@ -40,21 +40,21 @@ class MultiEngine:
         self._spread: MultiDriver | None = None
         self.host = same_host(clients)
 
-    def drive(
+    def create_driver(
         self,
-        keeper: Recorder,
+        recorder: Recorder,
         journal: Journal,
         *,
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> Driver:
         """A crawl for each account; what one cannot walk to its end, another does."""
-        self._spread = MultiDriver(self._clients, keeper, journal, lookahead, guard)
+        self._spread = MultiDriver(self._clients, recorder, journal, lookahead, guard)
         return self._spread
 
-    def gates(self) -> GateTotals:
+    def gate_totals(self) -> GateTotals:
         """How wide the gates stand now."""
-        return gates_of(self._clients)
+        return sum_gates(self._clients)
 
     def request_counts(self) -> RequestCounts:
         """Return the sum of the requests counted by all crawlers so far."""
@@ -76,7 +76,7 @@ def same_host(clients: Sequence[TMAPI]) -> str:
     return hosts.pop()
 
 
-def tell_stopped(number: int, of: int, error: TMAPIError) -> None:
+def log_account_stopped(number: int, of: int, error: TMAPIError) -> None:
     """Say that one account of several stops."""
     text = "account %d of %d stops, its listings go to the others: %s"
     log.warning(text, number, of, error)
@@ -88,15 +88,15 @@ class MultiDriver:
     def __init__(
         self,
         clients: Sequence[TMAPI],
-        keeper: Recorder,
+        recorder: Recorder,
         journal: Journal,
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> None:
-        self._keeper = keeper
+        self._recorder = recorder
         self._journal = journal
         self._clients = clients
-        self._openings = ListingQueue(keeper)
+        self._openings = ListingQueue(recorder)
         self._stopping = False
         self._closed = False
         self._left = len(clients)
@@ -112,11 +112,11 @@ class MultiDriver:
 
     def page(self, page: Page) -> None:
         """Keep a page of any account."""
-        self._keeper.page(page)
+        self._recorder.page(page)
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
         """Note a page request of any account that failed for good."""
-        self._keeper.failed(request, error)
+        self._recorder.failed(request, error)
 
     def pending(self, client: TMAPI) -> int:
         """Return a client's share of the pages that await their commit, by gate width."""
@@ -128,7 +128,7 @@ class MultiDriver:
         if outcome.ending == "stopped" and not self._stopping:
             self._openings.reclaim(outcome.listing)
         else:
-            self._keeper.ended(outcome)
+            self._recorder.ended(outcome)
             self._openings.mark_done(outcome.listing)
 
     async def run(self) -> None:
@@ -158,7 +158,7 @@ class MultiDriver:
                 return None  # failed listings are in the journal
             self._left -= 1
             if self._left:
-                tell_stopped(number, len(self.crawls), error)
+                log_account_stopped(number, len(self.crawls), error)
             return error
         return None
 

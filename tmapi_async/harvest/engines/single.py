@@ -10,7 +10,7 @@ from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 
-from .base import Driver, GateTotals, gates_of
+from .base import Driver, GateTotals, sum_gates
 
 
 class SingleEngine:
@@ -25,9 +25,9 @@ class SingleEngine:
         """Host and port of the API."""
         return self._api.host
 
-    def drive(
+    def create_driver(
         self,
-        keeper: Recorder,
+        recorder: Recorder,
         journal: Journal,  # noqa: ARG002 - other engines need it
         *,
         lookahead: Lookahead | None,
@@ -35,16 +35,16 @@ class SingleEngine:
     ) -> Driver:
         """A crawl that hands its pages to the keeper."""
         self._crawl = self._api.crawl(
-            keeper.openings(),
-            keeper,
+            recorder.tasks(),
+            recorder,
             lookahead=lookahead,
             guard=guard,
         )
         return self._crawl
 
-    def gates(self) -> GateTotals:
+    def gate_totals(self) -> GateTotals:
         """How wide the gate stands now."""
-        return gates_of([self._api])
+        return sum_gates([self._api])
 
     def request_counts(self) -> RequestCounts:
         """Return the requests counted by the crawler so far."""

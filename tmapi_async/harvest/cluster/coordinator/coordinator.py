@@ -21,7 +21,7 @@ from tmapi_async.errors import (
 )
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.token_source import TokenSource
-from tmapi_async.harvest.engines.multi import tell_stopped
+from tmapi_async.harvest.engines.multi import log_account_stopped
 from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
@@ -71,7 +71,7 @@ class Coordinator:
         *,
         accounts: Sequence[ClusterAccount],
         token_source: TokenSource | None,
-        keeper: Recorder,
+        recorder: Recorder,
         journal: Journal,
     ) -> None:
         self.channels: dict[str, Channel] = {}
@@ -79,10 +79,10 @@ class Coordinator:
         self._address, self._security = address, security
         self._accounts = accounts
         self._token_source = token_source
-        self._keeper = keeper
+        self._recorder = recorder
         self._journal = journal
-        self._queue = ListingQueue(keeper)
-        self._receiver = Receiver(keeper, journal, self._queue)
+        self._queue = ListingQueue(recorder)
+        self._receiver = Receiver(recorder, journal, self._queue)
         self._workers: set[str] = set()
         self._not_before: dict[tuple[int, str], float] = {}
         self._refusal: WorkerRefusedError | None = None
@@ -145,7 +145,7 @@ class Coordinator:
 
     def fail(self, listing: Listing, error: TMAPIError) -> None:
         """End a listing as failed, wherever it is walked."""
-        visit = self._keeper.visit(listing)
+        visit = self._recorder.find_visit(listing)
         for channel in self.channels.values():
             if visit is not None and visit.id in channel.out:
                 channel.send(protocol.FailListing(visit.id, protocol.SerializedError.of(error)))
@@ -321,7 +321,7 @@ class Coordinator:
         if all(other.stopped is not None for other in self._accounts):
             self._give_up(error)
         else:
-            tell_stopped(account.number + 1, len(self._accounts), error)
+            log_account_stopped(account.number + 1, len(self._accounts), error)
 
     # -- what seats report
 
@@ -384,7 +384,7 @@ class Coordinator:
         made = await dispatcher.batch(
             channel,
             slots=self._accounts[channel.account].slots(channel.name),
-            left=self._keeper.tally.left,
+            left=self._recorder.tally.left,
             sessions=len(self.channels),
         )
         if made is not None:

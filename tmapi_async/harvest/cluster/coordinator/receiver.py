@@ -31,9 +31,9 @@ class Receiver:
         stopping: Whether what a seat stops is stopped for good, not to be walked by another.
     """
 
-    def __init__(self, keeper: Recorder, journal: Journal, queue: ListingQueue) -> None:
+    def __init__(self, recorder: Recorder, journal: Journal, queue: ListingQueue) -> None:
         self.stopping = False
-        self._keeper = keeper
+        self._recorder = recorder
         self._journal = journal
         self._queue = queue
         self._visits: dict[int, Visit] = {}
@@ -43,7 +43,7 @@ class Receiver:
 
     def assign(self, channel: Channel, opening: ListingTask) -> protocol.TaskSpec | None:
         """Note that a listing goes to a seat; None if it has ended meanwhile."""
-        visit = self._keeper.visit(opening.listing)
+        visit = self._recorder.find_visit(opening.listing)
         if visit is None:
             self._queue.mark_done(opening.listing)
             return None
@@ -68,7 +68,7 @@ class Receiver:
             listing = channel.out.get(missed.visit)
             if listing is not None:
                 request = PageRequest(listing, missed.number)
-                self._keeper.failed(request, missed.failure.error())
+                self._recorder.failed(request, missed.failure.error())
         for ended in report.ended:
             self._ended(channel, ended)
 
@@ -85,7 +85,7 @@ class Receiver:
     def _store(self, number: int, page: PageRecord) -> None:
         visit = self._visits.get(number) or self._late.get(number)
         if visit is not None:
-            self._given += self._keeper.store(visit, page)
+            self._given += self._recorder.store(visit, page)
 
     def _ended(self, channel: Channel, ended: protocol.ListingEnded) -> None:
         listing = channel.out.pop(ended.visit, None)
@@ -96,7 +96,7 @@ class Receiver:
             self._queue.reclaim(listing)
             return
         failure = ended.failure
-        self._keeper.ended(
+        self._recorder.ended(
             ListingOutcome(
                 listing,
                 ended.ending,
