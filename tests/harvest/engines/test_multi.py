@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from tests.support.harvesting import client, listings, until
 from tmapi_async import InvalidRequestError
-from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError
+from tmapi_async.errors import AuthenticationError, BudgetSpentError
 from tmapi_async.harvest import Harvest, JournalReader
 from tmapi_async.limits.budget import Budget
+from tmapi_async.sandbox.responses import envelopes
+from tmapi_async.sandbox.server.backend import Backend
 
 TOKENS = ("one", "two", "three")
 SIZES = {cat_id: (cat_id * 37) % 170 for cat_id in range(1, 41)}
@@ -73,16 +76,14 @@ async def test_one_that_is_spent_in_the_middle_leaves_nothing_behind(
     """What it had walked is kept and not asked for again, by whoever goes on."""
     sandbox = await tmapi_sandboxes(categories=SIZES, token=TOKENS, latency=0.002)
     clients = [client(sandbox, token=token, lookahead="off") for token in TOKENS]
-    spent = clients[0]._session
-    read = spent._read
+    admit, seen = Backend.admit, itertools.count(1)
 
-    def spend(reply, request, *rest):
-        if spent.gate.budget.spent > 20:
-            spent._halt(error := BalanceError("spent", code=439))
-            return error
-        return read(reply, request, *rest)
+    def admit_20_of_the_first(self, method, path, query, key):
+        if query.get("apiToken") == TOKENS[0] and next(seen) > 20:
+            return envelopes.error(self.config, 439)
+        return admit(self, method, path, query, key)
 
-    monkeypatch.setattr(spent, "_read", spend)
+    monkeypatch.setattr(Backend, "admit", admit_20_of_the_first)
     for api in clients:
         await api.__aenter__()
     result = await Harvest(clients, listings(*SIZES), journal=path).run()
