@@ -17,9 +17,9 @@ import typer
 import tmapi_async
 from tests.support.paths import ROOT
 from tmapi_async import cli, errors
-from tmapi_async.api import rows
 from tmapi_async.api.columns import columns
 from tmapi_async.api.items import Item
+from tmapi_async.api.rows import PROVENANCE
 from tmapi_async.cli.summary import Summary
 from tmapi_async.journal import schema
 from tmapi_async.sandbox.server.process import SandboxThread
@@ -188,7 +188,7 @@ def test_the_row_table_is_the_schema() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", above_types, re.MULTILINE)
     names = [column.name for column in columns(Item)]
     texts = [column.text for column in columns(Item) if column.text]
-    assert listed == [*rows.PROVENANCE, *names, *texts, "extra"]
+    assert listed == [*PROVENANCE, *names, *texts, "extra"]
 
 
 @functools.cache

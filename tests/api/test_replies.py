@@ -182,7 +182,7 @@ def test_a_success_of_another_shape_is_a_failure(body: dict[str, Any]) -> None:
     error = failure_of(body)
     assert type(error) is MalformedReplyError
     assert (error.code, error.recovery) == (200, Recovery.RETRY)
-    assert "another shape" in error.message
+    assert "unexpected shape" in error.message
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])

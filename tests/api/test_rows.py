@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.making import ROW, dumped, page_of, row, success, with_data
 from tmapi_async.api.columns import columns, layout
 from tmapi_async.api.items import Item
-from tmapi_async.api.rows import PROVENANCE, json_lines, read, rows
+from tmapi_async.api.rows import PROVENANCE, json_lines, page_rows, read_item
 
 
 def lines(page: Any) -> list[dict[str, Any]]:
@@ -205,7 +205,7 @@ def test_money_is_exact_in_a_line(amount: Decimal) -> None:
 def test_reading_gives_python_types() -> None:
     """Read for tables, money and percent are decimals, counts integers, the ID an integer."""
     (item,) = page_of(with_data(items=[row(1)])).items
-    values, extra = read(item, layout(Item))
+    values, extra = read_item(item, layout(Item))
     assert values["price_info_sale_price"] == Decimal("4.50")
     assert values["shop_info_shop_repurchase_rate"] == Decimal("38.46")
     assert (values["item_id"], values["sales_count"]) == (600000000001, 100)
@@ -215,7 +215,7 @@ def test_reading_gives_python_types() -> None:
 def test_reading_changes_nothing() -> None:
     """Reading a page's rows twice gives the same: what is put in extra is not kept in the item."""
     page = page_of(with_data(items=[row(1, price="面议", shop_info={"years": 3})]))
-    assert list(rows(page)) == list(rows(page))
+    assert list(page_rows(page)) == list(page_rows(page))
     assert page.items[0].extra == {"shop_info": {"years": 3}}
 
 

@@ -1,4 +1,4 @@
-"""What an answer about a category says, and what is wrong with it. No I/O."""
+"""Check replies about categories, and read the first level from them. No I/O."""
 
 from __future__ import annotations
 
@@ -9,46 +9,45 @@ ROOT = 0
 """Stands for the category above the first level, which has no ID."""
 
 
-def wrong_with(cat_id: int, page: Page[Category]) -> str | None:
-    """Say why an answer cannot be used, or None if it can.
+def problem_with(cat_id: int, page: Page[Category]) -> str | None:
+    """Return the reason why a reply cannot be used, or None if it can be used.
 
-    Nothing said is not the same as nothing there: what tells of no children and does not say that
-    there are none is no leaf.
+    A missing statement is not an empty one: a reply without children is a leaf only if it says so.
 
     Args:
-        cat_id: The category asked about, or `ROOT`.
-        page: The answer.
+        cat_id: Requested category, or `ROOT`.
+        page: The reply.
     """
     if page.rejects:
         return f"it cannot be decoded: {page.rejects[0].reason}"
     if cat_id == ROOT and (len(page.items) != 1 or page.items[0].id != ROOT):
-        return _wrong_level(page.items)
+        return _problem_with_first_level(page.items)
     if len(page.items) != 1:
         return f"{len(page.items)} categories came in place of one"
-    found = page.items[0].id
-    if found not in (cat_id, ROOT):
-        # Taken for the other one, what is below it would hang in a wrong place.
-        return f"the answer is about category {found}"
-    return _wrong_children(page.items[0], must=cat_id == ROOT)
+    replied_id = page.items[0].id
+    if replied_id not in (cat_id, ROOT):
+        # If another category were accepted, its children would hang in a wrong place.
+        return f"the reply is about category {replied_id}"
+    return _problem_with_children(page.items[0], required=cat_id == ROOT)
 
 
-def _wrong_level(items: list[Category]) -> str | None:
+def _problem_with_first_level(items: list[Category]) -> str | None:
     if not items:
         return "it is empty"
-    named = all(item.id > ROOT for item in items)
-    return None if named else "a category of the first level has no ID"
+    all_have_ids = all(item.id > ROOT for item in items)
+    return None if all_have_ids else "a category of the first level has no ID"
 
 
-def _wrong_children(answer: Category, *, must: bool) -> str | None:
-    if not answer.children and (answer.has_children or must):
-        return "it has children, and none were sent"
-    if answer.children is None and answer.has_children is None:
-        return "nothing tells whether there is something below it"
+def _problem_with_children(category: Category, *, required: bool) -> str | None:
+    if not category.children and (category.has_children or required):
+        return "it has children, but the reply lists none"
+    if category.children is None and category.has_children is None:
+        return "the reply does not say if the category has children"
     return None
 
 
 def first_level(items: list[Category]) -> list[CategoryChild]:
-    """The categories of the first level, sent as a list or below an object without an ID."""
+    """Return the categories of the first level, sent as a list or below an object without an ID."""
     if len(items) == 1 and items[0].id == ROOT:
         return items[0].children or []
     return [

@@ -1,7 +1,7 @@
-"""The columns of every kind of row, derived from its struct. No I/O.
+"""Columns of every kind of row, derived from its struct. No I/O.
 
-What a column holds follows from the type of its field. Only a number says nothing of its unit, so
-each field of that type is named here: a new one without a kind is refused, not guessed.
+The kind of a column follows from the type of its field. A number says nothing about its unit, so
+each number field has an entry in `_NUMBERS`. A new number field without an entry raises an error.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _NUMBERS: dict[Kind, tuple[str, ...]] = {
         "return_score",
         "unit_weight",
     ),
-    # Names of things, though some are sent as digits.
+    # Names and keys, though some are sent as digits.
     "text": (
         "category_id",
         "location_code",
@@ -95,12 +95,12 @@ class Column(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Name in a row (`"price_info_sale_price"`).
-        path: Where it is in the item (`("price_info", "sale_price")`).
-        kind: How it is read: an ID, text, money in yuan (exact), a count, a rate in percent, any
-            other number (exact), a flag, or JSON as it was sent.
-        block: Place of the block that holds it in `Layout.blocks`.
-        text: Name of the column for what the number does not say; None where the column itself
-            holds all there is.
+        path: Field names from the item down to the value (`("price_info", "sale_price")`).
+        kind: Type of the value: an ID, text, money in yuan (exact), a count, a rate in percent,
+            any other number (exact), a flag, or JSON as sent.
+        block: Index in `Layout.blocks` of the block that holds the value.
+        text: Name of the column for the text as sent, used if the value says less than the text.
+            None if the value itself always says everything.
     """
 
     name: str
@@ -114,9 +114,9 @@ class Block(msgspec.Struct, frozen=True):
     """A struct of a row that holds columns: the row itself, or one nested in it.
 
     Attributes:
-        above: Place of the block that it stands in.
-        name: Its field there; empty for the row itself.
-        kind: Its struct.
+        above: Index of the block that contains this block.
+        name: Name of the field there; empty for the row itself.
+        kind: Struct of the block.
     """
 
     above: int
@@ -125,68 +125,68 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How a row is laid out.
+    """Layout of the rows of one endpoint.
 
     Attributes:
-        blocks: The row itself, then each block behind the one that it stands in.
-        columns: The columns in the order of a row.
+        blocks: The row itself, then the blocks in it, each after the block that contains it.
+        columns: Columns in the order of a row.
     """
 
     blocks: tuple[Block, ...]
     columns: tuple[Column, ...]
 
 
-_LAID_OUT: dict[type[msgspec.Struct], Layout] = {}
+_LAYOUTS: dict[type[msgspec.Struct], Layout] = {}
 
 
 def layout(struct: type[msgspec.Struct]) -> Layout:
-    """The layout of the rows that a struct reads.
+    """Return the layout of the rows of a struct.
 
     Raises:
-        TypeError: A field is of a type, or a number of a name, that has no kind.
+        TypeError: A field has a type without a kind, or is a number without an entry here.
     """
-    found = _LAID_OUT.get(struct)
-    if found is None:
+    known = _LAYOUTS.get(struct)
+    if known is None:
         blocks = [Block(0, "", struct)]
-        laid = tuple(_columns(struct, (), 0, blocks))
-        found = _LAID_OUT[struct] = Layout(tuple(blocks), laid)
-    return found
+        columns_of_row = tuple(_columns(struct, (), 0, blocks))
+        known = _LAYOUTS[struct] = Layout(tuple(blocks), columns_of_row)
+    return known
 
 
 def columns(struct: type[msgspec.Struct]) -> tuple[Column, ...]:
-    """The columns of the rows that a struct reads, in the order of a row; see `layout`."""
+    """Return the columns of the rows of a struct, in the order of a row; see `layout`."""
     return layout(struct).columns
 
 
 def _columns(
-    struct: type[msgspec.Struct], above: tuple[str, ...], place: int, blocks: list[Block]
+    struct: type[msgspec.Struct], parents: tuple[str, ...], block: int, blocks: list[Block]
 ) -> Iterator[Column]:
     for field in msgspec.structs.fields(struct):
-        path = (*above, field.encode_name)
-        members = _members(field.type)
-        inner = next((one for one in members if issubclass(one, msgspec.Struct)), None)
+        path = (*parents, field.encode_name)
+        types_of_field = _member_types(field.type)
+        inner = next((kind for kind in types_of_field if issubclass(kind, msgspec.Struct)), None)
         if inner is not None:
-            blocks.append(Block(place, field.name, inner))
+            blocks.append(Block(block, field.name, inner))
             yield from _columns(inner, path, len(blocks) - 1, blocks)
         else:
-            name, kind = "_".join(path), _kind(field.name, members, struct)
+            name, kind = "_".join(path), _kind(field.name, types_of_field, struct)
             text = None if kind in ("id", "text", "json") else f"{name}_text"
-            yield Column(name, path, kind, place, text)
+            yield Column(name, path, kind, block, text)
 
 
-def _members(kind: Any) -> frozenset[type]:
-    """The types that a field may have, null left out; those of a list are `list`."""
+def _member_types(kind: Any) -> frozenset[type]:
+    """Return the types that a field may have, without null; a list of anything is `list`."""
     if typing.get_origin(kind) is typing.Annotated:
         kind = typing.get_args(kind)[0]
-    found = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    bare = (object if one is Any else typing.get_origin(one) or one for one in found)
-    return frozenset(bare) - {types.NoneType}
+    members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    plain = (object if member is Any else typing.get_origin(member) or member for member in members)
+    return frozenset(plain) - {types.NoneType}
 
 
-def _kind(name: str, members: frozenset[type], struct: type[msgspec.Struct]) -> Kind:
-    if members & {object, list, dict}:
+def _kind(name: str, field_types: frozenset[type], struct: type[msgspec.Struct]) -> Kind:
+    if field_types & {object, list, dict}:
         return "json"
-    found = _KINDS.get(name) if members == _NUMBER else _TYPED.get(members)
-    if found is None:
-        raise TypeError(f"{struct.__name__}.{name} has no kind: name it in {__name__}")
-    return found
+    kind = _KINDS.get(name) if field_types == _NUMBER else _TYPED.get(field_types)
+    if kind is None:
+        raise TypeError(f"{struct.__name__}.{name} has no kind: add it to {__name__}")
+    return kind

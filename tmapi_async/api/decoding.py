@@ -1,8 +1,8 @@
-"""From bytes to typed rows: whole pages in one go, row by row where one of them does not fit.
+"""Decode bodies into typed rows: whole pages at once, row by row if a row does not fit.
 
-A page is decoded with the strict structs, which costs least. Only when that fails is it decoded
-again with structs that let unknown fields through, and only when that fails too, each row alone:
-what cannot be read becomes a reject with its bytes, and never costs the others.
+A page is decoded with the strict structs first, which costs least. If that fails, the page is
+decoded again with lenient structs, which accept unknown fields. If that fails too, each row is
+decoded alone. A row that cannot be read becomes a reject with its bytes; the other rows stay.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from .endpoints import ENDPOINTS
 from .lenient import LenientItem, lenient_variant, mask_half_pairs
 from .values import Reject, Wire
 
-# Text that is not UTF-8 inside one row must not cost the others.
+# Text that is not UTF-8 in one row must not make the other rows unreadable.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNFIT = (msgspec.ValidationError, UnicodeDecodeError)
-_NONE_SPOILT: Mapping[int, bytes] = {}
+_NO_BROKEN_ROWS: Mapping[int, bytes] = {}
 
 I = TypeVar("I", bound=Wire)  # noqa: E741 - the item type
 R = TypeVar("R")
 
 
 class Data(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
-    """What a success holds: the rows of type `R`, and what is said of them."""
+    """The `data` of a success: the rows of type `R`, and the fields beside them."""
 
-    # Nothing depends on the counts: whatever they are, the rows are paid for.
+    # Any value of the counts is accepted: the rows beside them are paid for.
     page: Any = None
     page_size: Any = None
     has_next_page: bool | None = None
     total_count: Any = None
     filters: Any = None
-    # What was asked for, echoed; which of it depends on the endpoint.
+    # Echoed parameters; which ones are sent depends on the endpoint.
     keyword: Any = None
     sort: Any = None
     cat_id: Any = None
@@ -46,7 +46,7 @@ class Data(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
 
 
 class Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
-    """A reply whose code may be 200, with rows of type `R`."""
+    """A reply with rows of type `R`. Its code is not checked yet."""
 
     code: int
     msg: Any = None
@@ -72,15 +72,15 @@ class _Single(msgspec.Struct, gc=False):
 
 
 class ItemDecoder(Generic[I]):
-    """Decodes the bodies of one endpoint. Make one for each item struct and keep it."""
+    """Decodes the bodies of a paged endpoint. Make one for each item struct and reuse it."""
 
     def __init__(self, item: type[I]) -> None:
-        opened: Any = lenient_variant(item)
+        lenient: Any = lenient_variant(item)
         # Lax mode reads "884674536008" as an int and "true" as a bool where those are expected.
         self._strict = msgspec.json.Decoder(Success[item], strict=False)  # type: ignore[valid-type]
-        self._open = msgspec.json.Decoder(_LenientSuccess[opened], strict=False)
+        self._lenient = msgspec.json.Decoder(_LenientSuccess[lenient], strict=False)
         self._raw = msgspec.json.Decoder(_LenientSuccess[msgspec.Raw], strict=False)
-        self._row = msgspec.json.Decoder(opened, strict=False)
+        self._row = msgspec.json.Decoder(lenient, strict=False)
 
     def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
         """Decode a success.
@@ -97,45 +97,45 @@ class ItemDecoder(Generic[I]):
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
         try:
-            return self._drifted(body)
+            return self._decode_leniently(body)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
             masked = mask_half_pairs(body)
             if masked == body:
                 raise
-            return self._masked(body, masked)
+            return self._decode_masked(body, masked)
 
-    def _drifted(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
+    def _decode_leniently(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
         raws = self._raw.decode(body)
         try:
-            success = self._open.decode(body)
+            success = self._lenient.decode(body)
         except _UNFIT:
             return self._row_by_row(raws)
         for item, raw in zip(success.data.items, raws.data.items, strict=True):
             item.keep(raw)
         return success, []
 
-    def _masked(self, body: bytes, masked: bytes) -> tuple[Success[Any], list[Reject]]:
+    def _decode_masked(self, body: bytes, masked: bytes) -> tuple[Success[Any], list[Reject]]:
         raws = self._raw.decode(masked)
-        start, spoilt = 0, dict[int, bytes]()
+        start, broken_rows = 0, dict[int, bytes]()
         for position, raw in enumerate(raws.data.items):
             row = bytes(raw)
             start = masked.index(row, start)
             end = start + len(row)
             if body[start:end] != row:
-                spoilt[position] = body[start:end]
+                broken_rows[position] = body[start:end]
             start = end
-        return self._row_by_row(raws, spoilt)
+        return self._row_by_row(raws, broken_rows)
 
     def _row_by_row(
-        self, raws: Success[msgspec.Raw], spoilt: Mapping[int, bytes] = _NONE_SPOILT
+        self, raws: Success[msgspec.Raw], broken_rows: Mapping[int, bytes] = _NO_BROKEN_ROWS
     ) -> tuple[Success[Any], list[Reject]]:
         items: list[LenientItem] = []
         rejects: list[Reject] = []
         for position, raw in enumerate(raws.data.items):
-            if position in spoilt:
-                rejects.append(Reject(position, "half a surrogate pair", spoilt[position]))
+            if position in broken_rows:
+                rejects.append(Reject(position, "half a surrogate pair", broken_rows[position]))
                 continue
             try:
                 item = self._row.decode(raw)
@@ -149,32 +149,32 @@ class ItemDecoder(Generic[I]):
 
 
 class SingleDecoder(Generic[I]):
-    """Decodes the bodies of an endpoint that is not paged: `data` is a row, or a list of them."""
+    """Decodes the bodies of an endpoint without pages: `data` is a row, or a list of rows."""
 
     def __init__(self, item: type[I]) -> None:
-        opened: Any = lenient_variant(item)
+        lenient: Any = lenient_variant(item)
         self._envelope = msgspec.json.Decoder(_Single, strict=False)
         self._rows = msgspec.json.Decoder(list[msgspec.Raw])
         self._strict = msgspec.json.Decoder(item, strict=False)
-        self._row = msgspec.json.Decoder(opened, strict=False)
+        self._row = msgspec.json.Decoder(lenient, strict=False)
 
     def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
-        """As `ItemDecoder.decode`; there is never a next page."""
+        """Decode a success; see `ItemDecoder.decode`. `has_next_page` is always False."""
         single = self._envelope.decode(body)
-        a_list = bytes(single.data).startswith(b"[")
-        raws = self._rows.decode(single.data) if a_list else [single.data]
+        is_list = bytes(single.data).startswith(b"[")
+        raws = self._rows.decode(single.data) if is_list else [single.data]
         items: list[Any] = []
         rejects: list[Reject] = []
         for position, raw in enumerate(raws):
             if not bytes(raw).startswith(b"{"):
                 raise msgspec.ValidationError("Expected `object` or a list of them - at `$.data`")
             try:
-                items.append(self._read(raw))
+                items.append(self._decode_row(raw))
             except _UNFIT as error:
                 rejects.append(Reject(position, str(error), bytes(raw)))
         return Success(code=single.code, data=Data(has_next_page=False, items=items)), rejects
 
-    def _read(self, raw: msgspec.Raw) -> Any:
+    def _decode_row(self, raw: msgspec.Raw) -> Any:
         try:
             return self._strict.decode(raw)
         except _UNFIT:
@@ -185,6 +185,8 @@ class SingleDecoder(Generic[I]):
 
 @functools.cache
 def decoder(endpoint: str) -> ItemDecoder[Any] | SingleDecoder[Any]:
-    """The decoder of an endpoint, by its name, made once."""
-    found = ENDPOINTS[endpoint]
-    return ItemDecoder(found.item) if found.paged else SingleDecoder(found.item)
+    """Return the decoder of an endpoint by its name. Each decoder is made once."""
+    description = ENDPOINTS[endpoint]
+    if description.paged:
+        return ItemDecoder(description.item)
+    return SingleDecoder(description.item)

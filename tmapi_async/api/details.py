@@ -1,4 +1,4 @@
-"""What is not paged, as msgspec structs: one product in detail, one category and those below it."""
+"""Replies of endpoints without pages, as msgspec structs: a product in detail, a category."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DetailSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class MixedBatch(Wire, frozen=True, gc=False, kw_only=True):
-    """From when on items of the shop may be mixed in one order: yuan, or pieces."""
+    """Smallest amounts, in yuan or pieces, for an order of mixed items of the shop."""
 
     mix_amount: Number = None
     mix_begin: Number = None
@@ -45,7 +45,7 @@ class DetailShopInfo(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class DetailDeliveryInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """Where it is sent from, what that costs in yuan, and its weight in kg."""
+    """Place of dispatch, cost of delivery in yuan, and weight in kg."""
 
     location: str | None = None
     location_code: Number = None
@@ -61,7 +61,7 @@ class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
     one-entry objects), `tiered_price_info`, `sku_price_range`, `sku_props`, `skus`, `promotions`.
 
     Attributes:
-        offer_unit: What a piece is (`"件"`).
+        offer_unit: Name of the unit that is sold (`"件"`).
         sku_price_scale: Prices of the variants, as text (`"25.90-29.89"`).
         stock: Pieces in stock, over all variants.
     """
@@ -95,13 +95,13 @@ class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
 
 
 class CategoryChild(Wire, frozen=True, gc=False, kw_only=True):
-    """A category as its parent lists it.
+    """A category in the list of its parent.
 
     Attributes:
         id: Category ID, positive.
         name: Chinese name; `name_en` is the English one.
         level: 1 for the categories of the first level.
-        has_children: Whether there are categories below it; None where that is not told.
+        has_children: True if there are categories below this one; None if not sent.
     """
 
     id: ItemId
@@ -112,16 +112,16 @@ class CategoryChild(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class Category(Wire, frozen=True, gc=False, kw_only=True):
-    """A category and those right below it, as `GET /1688/category/info` sends them.
+    """A category and its child categories, as sent by `GET /1688/category/info`.
 
     Attributes:
         id: Category ID, positive; 0 stands for the root, whose own ID is not sent.
         name: Chinese name; `name_en` is the English one.
         level: 1 for the categories of the first level.
         parent_id: ID of the category above, as sent.
-        has_children: Whether there are categories below it; None where that is not told.
+        has_children: True if there are categories below this one; None if not sent.
         path: Categories from the first level down to this one: `id`, `name`, `name_en`.
-        children: The categories right below; None where they are not told.
+        children: Child categories; None if not sent.
     """
 
     id: int = 0
@@ -135,10 +135,10 @@ class Category(Wire, frozen=True, gc=False, kw_only=True):
 
     @property
     def item_id(self) -> int:
-        """Its ID: what a row is told apart by."""
+        """ID of the category, under the name that all rows have for their ID."""
         return self.id
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Fields that no struct knows, nested as they were sent; usually empty."""
+        """Fields that no struct knows, nested as sent; usually empty."""
         return {}

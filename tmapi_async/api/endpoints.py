@@ -1,6 +1,7 @@
-"""The endpoints of the API as data: adding one is one description here and one struct.
+"""Endpoints of the API as data. A new one needs a description here and a struct for its rows.
 
-Source: the API document of each path. What is known to differ from it is in the docs ("Drift").
+CONTRIBUTING lists what else to change. Source: the API document of each path. Known differences
+from the document are in the docs ("Drift").
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from .details import Category, ItemDetail
 from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
 
 Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price"]
-"""What a parameter takes: a positive 64-bit ID, a whole number from 1, text, a bool, yuan."""
+"""Type of a parameter: a positive 64-bit ID, a whole number from 1, text, a bool, or yuan."""
 
 Paging: TypeAlias = Literal["has_next_page", "total_count", "both", "none"]
-"""What tells that there is a next page; with both, `has_next_page` is believed if it is sent."""
+"""Fields that say if there is a next page; with both, `has_next_page` decides if it is sent."""
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -24,17 +25,17 @@ class Parameter(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Name as sent.
-        kind: What it takes.
-        choices: The values allowed, if not any.
-        most: Largest number allowed, or None.
-        default: Text that the server assumes where it is left out; then it is not sent, so that
-            the same question is the same listing.
+        kind: Type of its values.
+        choices: Allowed values; empty if all values are allowed.
+        maximum: Largest number allowed, or None.
+        default: Value that the server assumes if the parameter is absent. The client does not send
+            it, so that the same query is always the same listing.
     """
 
     name: str
     kind: Kind
     choices: tuple[str, ...] = ()
-    most: int | None = None
+    maximum: int | None = None
     default: str | None = None
 
 
@@ -45,11 +46,11 @@ class Endpoint(msgspec.Struct, frozen=True):
         name: Short name, used in identities and messages (`"category/items"`).
         short: Name on the command line (`"category-v1"`).
         path: Path below the base URL, with the leading slash.
-        item: Struct of its rows; of what it tells, where it is not paged.
-        params: Its parameters, without page and token.
-        required: Parameters of which at least one must be given.
-        paging: What tells that there is a next page.
-        ceiling: Whether its results come from the site's search, which ends after some rows.
+        item: Struct of its rows; of the one object in its reply, if it is not paged.
+        params: Parameters, without page and token.
+        required: Parameters of which at least one is needed.
+        paging: Fields that say if there is a next page.
+        ceiling: True if its results come from the site's search, which ends after some rows.
     """
 
     name: str
@@ -64,29 +65,29 @@ class Endpoint(msgspec.Struct, frozen=True):
     @property
     def flags(self) -> tuple[str, ...]:
         """Names of the boolean filters."""
-        return tuple(one.name for one in self.params if one.kind == "flag")
+        return tuple(param.name for param in self.params if param.kind == "flag")
 
     @property
     def paged(self) -> bool:
-        """Whether it has pages; else it is asked once."""
+        """True if the endpoint has pages; otherwise one request gets everything."""
         return self.paging != "none"
 
     def param(self, name: str) -> Parameter | None:
-        """The parameter of that name, or None."""
-        return next((one for one in self.params if one.name == name), None)
+        """Return the parameter of that name, or None."""
+        return next((param for param in self.params if param.name == name), None)
 
 
 def _flags(*names: str) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, "flag") for name in names)
 
 
-def _sort(*more: str) -> Parameter:
-    choices = ("default", "sales", "price_up", "price_down", *more)
+def _sort(*extra: str) -> Parameter:
+    choices = ("default", "sales", "price_up", "price_down", *extra)
     return Parameter("sort", "text", choices, default="default")
 
 
 _LANGUAGES = ("en", "zh", "ru", "vi", "ja", "ko")
-_PAGE_SIZE = Parameter("page_size", "whole", most=20, default="20")
+_PAGE_SIZE = Parameter("page_size", "whole", maximum=20, default="20")
 _PRICES = (Parameter("price_start", "price"), Parameter("price_end", "price"))
 _CAT = Parameter("cat_id", "id")
 _SEARCH_FLAGS = _flags("new_arrival", "support_dropshipping", "free_shipping", "is_super_factory")
@@ -139,7 +140,7 @@ SEARCH_ITEMS = Endpoint(
     paging="both",
     ceiling=True,
 )
-"""Products that a keyword finds."""
+"""Products found by a keyword."""
 
 SHOP_ITEMS = Endpoint(
     name="shop/items",
@@ -192,7 +193,7 @@ GLOBAL_SEARCH_ITEMS = Endpoint(
     required=("keyword", "cat_id"),
     ceiling=True,
 )
-"""Products of the site for abroad, by keyword, category or both."""
+"""Products of the international site, by keyword, category or both."""
 
 CATEGORY_INFO = Endpoint(
     name="category/info",
@@ -202,7 +203,7 @@ CATEGORY_INFO = Endpoint(
     params=(_CAT,),
     paging="none",
 )
-"""A category and those right below it; without `cat_id` those of the first level."""
+"""A category and its child categories; without `cat_id` the categories of the first level."""
 
 ITEM_DETAIL = Endpoint(
     name="item_detail",

@@ -1,7 +1,7 @@
-"""The rows of each endpoint, as msgspec structs that keep the wire's spelling.
+"""Product rows of each paged endpoint, as msgspec structs with the names and values as sent.
 
-Lists, and blocks whose keys are not fixed, are kept as plain JSON (`Any`), so that nothing in them
-is lost; everything else has a type. The same accessors read every kind of product: `sale_price`,
+Lists, and blocks without fixed keys, are kept as plain JSON (`Any`), so that nothing in them is
+lost. Everything else has a type. The same accessors read every kind of product: `sale_price`,
 `origin_price`, `min_order`, `sold`.
 """
 
@@ -21,7 +21,7 @@ _SALES = ("sale_quantity_int", "sale_quantity", "sale_quantity_90days")
 
 
 class Product(Wire, frozen=True, gc=False, kw_only=True):
-    """What every product row has, whichever endpoint it comes from.
+    """Base of the product rows of all endpoints.
 
     Attributes:
         item_id: Product ID, positive; an int whether it was sent as a number or as text.
@@ -31,14 +31,14 @@ class Product(Wire, frozen=True, gc=False, kw_only=True):
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Fields of this row that no struct knows, nested as they were sent; usually empty."""
+        """Fields of this row that no struct knows, nested as sent; usually empty."""
         return {}
 
     @property
     def sale_price(self) -> Decimal | None:
-        """Selling price in yuan, exact; None where none was given (never 0 for "no price")."""
-        found = _first_money(getattr(self, "price_info", None), _SALE_PRICES)
-        return money(getattr(self, "price", None)) if found is None else found
+        """Selling price in yuan, exact; None if no price was sent (never 0 for "no price")."""
+        price = _first_money(getattr(self, "price_info", None), _SALE_PRICES)
+        return money(getattr(self, "price", None)) if price is None else price
 
     @property
     def origin_price(self) -> Decimal | None:
@@ -48,29 +48,30 @@ class Product(Wire, frozen=True, gc=False, kw_only=True):
     @property
     def min_order(self) -> int | None:
         """Smallest order in pieces, or None."""
-        found = count(getattr(self, "quantity_begin", None))
-        return count(getattr(self, "moq", None)) if found is None else found
+        quantity = count(getattr(self, "quantity_begin", None))
+        return count(getattr(self, "moq", None)) if quantity is None else quantity
 
     @property
     def sold(self) -> int | None:
-        """Pieces sold; for texts such as "100000+" the lower bound; or None.
+        """Number of pieces sold, or None; for texts such as "100000+" the lower bound.
 
-        Over all time where the endpoint tells that, else over 90 days: `sale_info` says which.
+        Counted over all time if the endpoint sends that, otherwise over 90 days: `sale_info` shows
+        which one.
         """
         for name in ("sales_count", "sale_count"):
-            if (found := count(getattr(self, name, None))) is not None:
-                return found
+            if (pieces := count(getattr(self, name, None))) is not None:
+                return pieces
         info = getattr(self, "sale_info", None)
         for name in _SALES:
-            if (found := count(getattr(info, name, None))) is not None:
-                return found
+            if (pieces := count(getattr(info, name, None))) is not None:
+                return pieces
         return None
 
 
 def _first_money(block: object, names: tuple[str, ...]) -> Decimal | None:
     for name in names:
-        if (found := money(getattr(block, name, None))) is not None:
-            return found
+        if (price := money(getattr(block, name, None))) is not None:
+            return price
     return None
 
 
@@ -104,9 +105,9 @@ class Item(Product, frozen=True, gc=False, kw_only=True):
 
     Attributes:
         product_url: Page of the product.
-        title: Title, usually Chinese. Comes from strangers: escape it before showing it as HTML.
+        title: Title, usually Chinese. Written by strangers: escape it before showing it as HTML.
         img: URL of the main picture, as sent (`https:////` and `//` occur).
-        price: `""` in every recorded row: the price is in `price_info`.
+        price: `""` in every row seen so far: the price is in `price_info`.
         price_info: Prices in yuan.
         quantity_begin: Smallest order, in pieces.
         sales_count: Pieces sold.
@@ -136,7 +137,7 @@ class Item(Product, frozen=True, gc=False, kw_only=True):
 
 
 class ScoreInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """What buyers think of a shop, out of 5 (API document: `score_info`)."""
+    """Ratings of a shop by buyers, from 0 to 5 (API document: `score_info`)."""
 
     composite_score: Number = None
     consultation_score: Number = None
@@ -168,7 +169,7 @@ class RecentSales(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class CategoryShopInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """The shop, as `category/items/v2` shows it."""
+    """The shop, as sent by `category/items/v2`."""
 
     company_name: str | None = None
     is_powerful_seller: Flag = None
@@ -181,9 +182,9 @@ class CategoryItemV2(Product, frozen=True, gc=False, kw_only=True):
     """One product row of `GET /1688/category/items/v2`, as sent.
 
     Attributes:
-        category_path: IDs of the categories it is in, as text, the widest first.
+        category_path: IDs of the categories that contain the item, as text, the widest first.
         price: Price in yuan.
-        moq: Smallest order, in pieces, as is `quantity_begin`.
+        moq: Smallest order, in pieces; `quantity_begin` has the same meaning.
         item_repurchase_rate: Share of buyers who came back for the item.
     """
 
@@ -218,7 +219,7 @@ class SearchPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class SearchSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """Sales figures: pieces sold as shown (`"已售300+件"`) and as a number, and orders."""
+    """Sales figures: pieces sold as displayed (`"已售300+件"`) and as a number, and orders."""
 
     sale_quantity: Number = None
     sale_quantity_int: Number = None
@@ -226,7 +227,7 @@ class SearchSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class SearchShopInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """The shop, as `search/items` shows it."""
+    """The shop, as sent by `search/items`."""
 
     login_id: Number = None
     member_id: str | None = None
@@ -247,8 +248,8 @@ class SearchItem(Product, frozen=True, gc=False, kw_only=True):
 
     Attributes:
         quantity_prices: Price steps: a list of `begin_num`, `end_num` (null: no end), `price`.
-        rating_star: What buyers think of the item, out of 5.
-        is_ad: Whether the row is an advert.
+        rating_star: Rating of the item by buyers, from 0 to 5.
+        is_ad: True if the row is an advert.
     """
 
     product_url: str | None = None
@@ -340,7 +341,7 @@ class GlobalPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
 
 
 class GlobalShopInfo(Wire, frozen=True, gc=False, kw_only=True):
-    """The shop, as `global/search/items` shows it."""
+    """The shop, as sent by `global/search/items`."""
 
     is_gold_manufacturer: Flag = None
     is_verified: Flag = None
@@ -350,8 +351,8 @@ class GlobalSearchItem(Product, frozen=True, gc=False, kw_only=True):
     """One product row of `GET /1688/global/search/items`, as sent.
 
     Attributes:
-        title: Title in the language asked for; `title_origin` is the Chinese one.
-        goods_score: What buyers think of the item, out of 5.
+        title: Title in the requested language; `title_origin` is the Chinese one.
+        goods_score: Rating of the item by buyers, from 0 to 5.
     """
 
     product_url: str | None = None

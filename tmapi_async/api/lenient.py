@@ -1,4 +1,4 @@
-"""Structs that let unknown fields through, what they let through, and JSON that half decodes."""
+"""Lenient variants of structs, which accept unknown fields, and lenient reading of JSON."""
 
 from __future__ import annotations
 
@@ -17,84 +17,85 @@ _LONGEST_INTEGER = 4000  # digits; Python refuses to read or show an int of more
 
 
 class Lenient:
-    """Mix-in of every open variant, which is made at run time and stands in for its struct.
+    """Mix-in of every lenient variant, a class made at run time that stands in for its struct.
 
-    It is equal to an instance of the struct with the same fields: whether another row of the page
-    drifted must not be seen in this one. And it is pickled, which needs more than its name.
+    A variant is equal to an instance of the struct with the same fields: a row must not show that
+    another row of its page drifted. Pickling needs `__reduce__`, because the class has no name to
+    import it by.
     """
 
     __slots__ = ()
-    closed: ClassVar[type[msgspec.Struct]]
+    strict: ClassVar[type[msgspec.Struct]]
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Unknown fields; those of a nested struct are kept by the item."""
+        """Unknown fields; those of a nested struct are kept by its item."""
         return {}
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, self.closed):
+        if not isinstance(other, self.strict):
             return NotImplemented
         extra = getattr(other, "extra", {})
-        return bool(_closed(self) == _closed(other)) and self.extra == extra
+        return bool(_to_strict(self) == _to_strict(other)) and self.extra == extra
 
     def __hash__(self) -> int:
-        return hash(_closed(self))
+        return hash(_to_strict(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        keeps = isinstance(self, LenientItem)
-        return _made, (self.closed, keeps, _fields(self), _kept(self))
+        keeps_raw = isinstance(self, LenientItem)
+        return _restore, (self.strict, keeps_raw, _fields(self), _raw(self))
 
     def __copy__(self) -> Any:
-        make, arguments = self.__reduce__()
-        return make(*arguments)
+        restore, arguments = self.__reduce__()
+        return restore(*arguments)
 
 
 class LenientItem(Lenient):
-    """Mix-in of an item that was sent with fields its struct does not know."""
+    """Mix-in of the lenient variant of an item: it keeps the bytes of its row."""
 
     __slots__ = ()
 
     def keep(self, raw: msgspec.Raw) -> None:
-        """Keep the row's bytes; a copy, so that one item does not hold its whole page."""
+        """Keep a copy of the row's bytes, so that one item does not hold its whole page."""
         self.__dict__["raw"] = bytes(raw)
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Fields of this row that no struct knows, nested as they were sent.
+        """Fields of this row that no struct knows, nested as sent.
 
-        Text in them that is not UTF-8 comes with replacement characters, and a number out of range
-        as text: a field that nobody asked for must not cost the row.
+        Text that is not UTF-8 has replacement characters, and a number out of range is text: an
+        unknown field must not make its row unreadable.
         """
-        raw = _kept(self)
-        return {} if raw is None else unknown_fields(read_leniently(raw), self.closed)
+        raw = _raw(self)
+        return {} if raw is None else unknown_fields(read_leniently(raw), self.strict)
 
 
 def _fields(variant: Lenient) -> dict[str, Any]:
-    return {name: getattr(variant, name) for name in variant.closed.__struct_fields__}
+    return {name: getattr(variant, name) for name in variant.strict.__struct_fields__}
 
 
-def _closed(value: Any) -> Any:
+def _to_strict(value: Any) -> Any:
     if not isinstance(value, Lenient):
         return value
-    return value.closed(**{name: _closed(inner) for name, inner in _fields(value).items()})
+    return value.strict(**{name: _to_strict(inner) for name, inner in _fields(value).items()})
 
 
-def _kept(variant: Lenient) -> bytes | None:
-    held: dict[str, bytes] = getattr(variant, "__dict__", {})
-    return held.get("raw")
+def _raw(variant: Lenient) -> bytes | None:
+    attributes: dict[str, bytes] = getattr(variant, "__dict__", {})
+    return attributes.get("raw")
 
 
-def _made(  # pickle passes by position
-    struct: type[msgspec.Struct], keeps: bool, values: dict[str, Any], raw: bytes | None
+def _restore(  # pickle passes by position
+    struct: type[msgspec.Struct], keeps_raw: bool, values: dict[str, Any], raw: bytes | None
 ) -> Any:
-    variant = _variant(struct, keeps=keeps)(**values)
+    variant = _variant(struct, keeps_raw=keeps_raw)(**values)
     if raw is not None:
         variant.keep(raw)
     return variant
 
 
 def read_leniently(raw: bytes) -> Any:
-    """Decode JSON as well as can be where a text is not UTF-8 or a number fits no type."""
+    """Decode JSON even if a text in it is not UTF-8, or a number fits no type."""
     try:
         return _JSON.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -111,8 +112,8 @@ def _whole(text: str) -> int | str:
     return int(text) if len(text) <= _LONGEST_INTEGER else text
 
 
-# A pair, half a pair, any other escape: each is consumed whole, so that the `u` after an escaped
-# backslash is not taken for the start of one.
+# Each alternative (a pair, half a pair, any other escape) consumes a whole escape. So the `u` after
+# an escaped backslash is not taken for the start of an escape.
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
@@ -121,89 +122,90 @@ _ESCAPE = re.compile(
 
 
 def mask_half_pairs(body: bytes) -> bytes:
-    r"""Put `\ufffd` in the place of each escaped half of a surrogate pair; the length stays.
+    r"""Replace each escaped half of a surrogate pair by `\ufffd`; the length stays the same.
 
-    A title cut in the middle of an emoji sends one. RFC 8259, 8.2 allows it; the decoder does not.
+    A title cut in the middle of an emoji ends with half a pair. RFC 8259, 8.2 allows that; the
+    decoder does not.
     """
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+    return _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
 
 
 def lenient_variant(struct: type[msgspec.Struct]) -> type[Any]:
-    """A subclass of a struct that lets unknown fields through, nested structs included.
+    """Return a subclass of a struct that accepts unknown fields, in nested structs too.
 
     Args:
-        struct: A struct class that forbids unknown fields.
+        struct: Struct class that forbids unknown fields.
 
     Returns:
-        Always the same subclass; its instances are instances of `struct` and `LenientItem`.
+        The same subclass on each call. Its instances are instances of `struct` and `LenientItem`.
     """
-    return _variant(struct, keeps=True)
+    return _variant(struct, keeps_raw=True)
 
 
 @functools.cache
-def _variant(struct: type[msgspec.Struct], *, keeps: bool) -> type[Any]:
+def _variant(struct: type[msgspec.Struct], *, keeps_raw: bool) -> type[Any]:
     fields = [
-        (field.encode_name, opened, field.default)
+        (field.encode_name, lenient_type, field.default)
         for field in msgspec.structs.fields(struct)
-        if (opened := _opened(field.type)) is not field.type
+        if (lenient_type := _lenient_type(field.type)) is not field.type
     ]
     return msgspec.defstruct(
         struct.__name__,
         fields,
-        bases=(LenientItem if keeps else Lenient, struct),
-        namespace={"closed": struct},
+        bases=(LenientItem if keeps_raw else Lenient, struct),
+        namespace={"strict": struct},
         module=struct.__module__,
         frozen=True,
         kw_only=True,
         forbid_unknown_fields=False,
-        gc=keeps,  # an instance dictionary needs the collector's header
-        dict=keeps,
+        gc=keeps_raw,  # an instance dictionary needs the collector's header
+        dict=keeps_raw,
     )
 
 
-def _opened(kind: Any) -> Any:
+def _lenient_type(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _variant(kind, keeps=False)
+        return _variant(kind, keeps_raw=False)
     if isinstance(kind, types.UnionType):
-        members = [_opened(member) for member in typing.get_args(kind)]
+        members = [_lenient_type(member) for member in typing.get_args(kind)]
         return functools.reduce(lambda left, right: left | right, members)
     if typing.get_origin(kind) is list:
-        return list[_opened(typing.get_args(kind)[0])]  # type: ignore[misc]
+        return list[_lenient_type(typing.get_args(kind)[0])]  # type: ignore[misc]
     return kind
 
 
 def unknown_fields(row: Any, struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """What a decoded row holds beyond its struct.
+    """Return the fields of a decoded row that its struct does not know.
 
     Args:
-        row: A row as plain dicts and lists.
-        struct: The struct it was read with.
+        row: Row as plain dicts and lists.
+        struct: Struct of the row.
 
     Returns:
-        The unknown fields, nested as they were sent.
+        The unknown fields, nested as sent.
     """
-    known = _known(struct)
-    found: dict[str, Any] = {}
+    known_fields = _nested_structs(struct)
+    unknown: dict[str, Any] = {}
     for name, value in row.items():
-        if name not in known:
-            found[name] = value
-        elif (inner := known[name]) and (rest := _unknown_within(value, inner)):
-            found[name] = rest
-    return found
+        if name not in known_fields:
+            unknown[name] = value
+        elif (inner := known_fields[name]) and (rest := _unknown_within(value, inner)):
+            unknown[name] = rest
+    return unknown
 
 
 def _unknown_within(value: Any, struct: type[msgspec.Struct]) -> Any:
     if isinstance(value, dict):
         return unknown_fields(value, struct)
     if isinstance(value, list):
-        rests = [_unknown_within(one, struct) for one in value]
+        rests = [_unknown_within(element, struct) for element in value]
         return rests if any(rests) else None
     return None
 
 
-@functools.cache  # msgspec reads the annotations anew each time: 150 microseconds
-def _known(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct] | None]:
-    """The fields of a struct as sent, each with the struct nested in it, if any."""
+@functools.cache  # msgspec reads the annotations on each call: 150 microseconds
+def _nested_structs(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct] | None]:
+    """Return the names of the fields as sent, each with the struct nested there or None."""
     return {field.encode_name: _struct_in(field.type) for field in msgspec.structs.fields(struct)}
 
 

@@ -1,4 +1,4 @@
-"""What can be asked: listings, page requests, and the checks of their parameters."""
+"""Listings and page requests, and the checks of their parameters. No I/O."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _LARGEST_NUMBER = 10**9
 class Listing(msgspec.Struct, frozen=True, cache_hash=True):
     """One paged query: an endpoint with its canonical parameters.
 
-    Two listings are equal when they ask the same thing; neither the token nor the host is part of
-    a listing. Build one with [`describe`][tmapi_async.describe]. An endpoint that is not
-    paged is a listing of one page.
+    Two listings are equal if they stand for the same query; neither the token nor the host is part
+    of a listing. Build one with [`describe`][tmapi_async.describe]. An endpoint without pages is a
+    listing of one page.
 
     Attributes:
         endpoint: Name of the endpoint, a key of `ENDPOINTS`.
@@ -60,7 +60,7 @@ class Listing(msgspec.Struct, frozen=True, cache_hash=True):
         return self.identity
 
 
-@functools.lru_cache(maxsize=1024)  # asked for with every page
+@functools.lru_cache(maxsize=1024)  # called with every page
 def _query(listing: Listing) -> str:
     return "&".join(f"{name}={quote(value, safe='')}" for name, value in listing.params)
 
@@ -72,14 +72,14 @@ def _identity(listing: Listing) -> str:
 
 
 def _readable(value: str) -> str:
-    """A value with only that quoted which could be taken for something else."""
+    """Return a value in which only ambiguous characters are quoted."""
     return "".join(
         char if char > "\x7f" and char.isprintable() else quote(char, safe=":/") for char in value
     )
 
 
 class PageRequest(msgspec.Struct, frozen=True):
-    """A listing and the 1-based number of the page asked of it."""
+    """A listing and a 1-based page number."""
 
     listing: Listing
     number: int
@@ -89,32 +89,33 @@ class PageRequest(msgspec.Struct, frozen=True):
 
 
 def endpoint_of(listing: Listing) -> Endpoint:
-    """The endpoint of a listing.
+    """Return the endpoint of a listing.
 
     Raises:
-        InvalidRequestError: This version knows no such endpoint.
+        InvalidRequestError: This version does not know the endpoint.
     """
-    found = ENDPOINTS.get(listing.endpoint)
-    if found is None:
+    endpoint = ENDPOINTS.get(listing.endpoint)
+    if endpoint is None:
         raise InvalidRequestError(
-            f"this version of tmapi-async knows no endpoint {_shown(listing.endpoint)}: upgrade it"
+            f"this version of tmapi-async knows no endpoint {_short_repr(listing.endpoint)}: "
+            "upgrade tmapi-async"
         )
-    return found
+    return endpoint
 
 
 def describe(endpoint: Endpoint, params: Mapping[str, Any]) -> Listing:
     """Describe a listing.
 
     Args:
-        endpoint: What is asked.
-        params: Its parameters by their names; those that are None are left out.
+        endpoint: The endpoint.
+        params: Its parameters by name; those that are None are left out.
 
     Returns:
         The listing, with canonical parameters; nothing is sent.
 
     Raises:
-        InvalidRequestError: The endpoint has no such parameter (the right name is suggested), a
-            value does not fit, or a required one is missing.
+        InvalidRequestError: The endpoint has no such parameter (the message suggests the right
+            name), a value does not fit, or a required parameter is missing.
     """
     return make_listing(endpoint, read_params(endpoint, params))
 
@@ -123,38 +124,37 @@ def read_params(endpoint: Endpoint, params: Mapping[str, Any]) -> dict[str, str]
     """Check parameters and put them into canonical text.
 
     Args:
-        endpoint: What is asked.
-        params: Some of its parameters by their names; those that are None are left out, and so is
-            what the server assumes anyhow.
+        endpoint: The endpoint.
+        params: Some of its parameters by name. Those that are None, and those with the default
+            value of the server, are left out.
 
     Raises:
-        InvalidRequestError: As `describe`, but none need be there.
+        InvalidRequestError: See `describe`; required parameters may be missing here.
     """
     sent: dict[str, str] = {}
     for name, value in params.items():
         if value is None:
             continue
-        known = endpoint.param(name)
-        if known is None:
+        parameter = endpoint.param(name)
+        if parameter is None:
             raise unknown_parameter(endpoint, name)
-        text = _READERS[known.kind](known, value)
-        if text != known.default:
+        text = _READERS[parameter.kind](parameter, value)
+        if text != parameter.default:
             sent[name] = text
     return sent
 
 
 def make_listing(endpoint: Endpoint, sent: Mapping[str, str]) -> Listing:
-    """The listing of parameters that `read_params` has checked.
+    """Return the listing of parameters that `read_params` has checked.
 
     Raises:
-        InvalidRequestError: A required one is missing, or the bounds of the price are the wrong
-            way round.
+        InvalidRequestError: A required parameter is missing, or `price_start` is above `price_end`.
     """
     if endpoint.required and not any(name in sent for name in endpoint.required):
         raise InvalidRequestError(f"{endpoint.name} needs {' or '.join(endpoint.required)}")
     low, high = sent.get("price_start"), sent.get("price_end")
     if low is not None and high is not None and Decimal(low) > Decimal(high):
-        raise InvalidRequestError(f"price_start {low} lies above price_end {high}")
+        raise InvalidRequestError(f"price_start {low} is above price_end {high}")
     return Listing(endpoint.name, tuple(sorted(sent.items())))
 
 
@@ -169,9 +169,10 @@ def category_items(
 
     Args:
         cat_id: Category ID, a positive 64-bit integer, or its decimal digits.
-        super_factory: Only (or, False, without) super factories; None leaves the filter out.
-        support_dropshipping: Only items that can be drop-shipped; None leaves the filter out.
-        free_shipping: Only items shipped free; None leaves the filter out.
+        super_factory: True for items of super factories only, False for the others. None leaves
+            the filter out.
+        support_dropshipping: The same for items that can be drop-shipped.
+        free_shipping: The same for items with free shipping.
 
     Returns:
         The listing; nothing is sent.
@@ -193,28 +194,28 @@ def parse_id(value: object, what: str = "category") -> int:
 
     Args:
         value: An int, or a string of ASCII digits (surrounding white space is allowed).
-        what: What it is the ID of, for the message.
+        what: Kind of ID, for the message.
 
     Returns:
         The ID as an int from 1 to 2**63 - 1.
 
     Raises:
-        InvalidRequestError: It is anything else.
+        InvalidRequestError: The value is anything else.
     """
     number = value if isinstance(value, int) and not isinstance(value, bool) else _digits(value)
     if number is None or not 1 <= number <= MAX_ID:
         article = "an" if what[0] in "aeiou" else "a"
         raise InvalidRequestError(
-            f"{_shown(value)} is not {article} {what} ID: it must be a positive 64-bit integer "
-            "such as 1031910"
+            f"{_short_repr(value)} is not {article} {what} ID: "
+            "it must be a positive 64-bit integer such as 1031910"
         )
     return number
 
 
-def _shown(value: object) -> str:
+def _short_repr(value: object) -> str:
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - it is somebody else's; an int can be too long to print
+    except Exception:  # noqa: BLE001 - the repr is the caller's; an int can be too long to print
         return f"this {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004 - fits a line
 
@@ -227,61 +228,62 @@ def _digits(value: object) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None  # noqa: PLR2004
 
 
-# -- one reader for each kind of parameter
+def _id(parameter: Parameter, value: object) -> str:
+    return str(parse_id(value, parameter.name.removesuffix("_id").replace("cat", "category")))
 
 
-def _id(known: Parameter, value: object) -> str:
-    return str(parse_id(value, known.name.removesuffix("_id").replace("cat", "category")))
-
-
-def _whole(known: Parameter, value: object) -> str:
+def _whole(parameter: Parameter, value: object) -> str:
     number = value if isinstance(value, int) and not isinstance(value, bool) else _digits(value)
-    most = known.most or _LARGEST_NUMBER
-    if number is None or not 1 <= number <= most:
+    maximum = parameter.maximum or _LARGEST_NUMBER
+    if number is None or not 1 <= number <= maximum:
         raise InvalidRequestError(
-            f"{known.name} must be a whole number from 1 to {most}, not {_shown(value)}"
+            f"{parameter.name} must be a whole number from 1 to {maximum}, not {_short_repr(value)}"
         )
     return str(number)
 
 
-def _text(known: Parameter, value: object) -> str:
+def _text(parameter: Parameter, value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
-    if known.choices and text not in known.choices:
-        near = difflib.get_close_matches(text, known.choices, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+    if parameter.choices and text not in parameter.choices:
+        similar = difflib.get_close_matches(text, parameter.choices, 1)
+        hint = f"; did you mean {similar[0]!r}?" if similar else ""
         raise InvalidRequestError(
-            f"{known.name} must be one of {', '.join(known.choices)}, not {_shown(value)}{hint}"
+            f"{parameter.name} must be one of {', '.join(parameter.choices)}, "
+            f"not {_short_repr(value)}{hint}"
         )
     if not text or len(text) > _LONGEST_TEXT or not text.isprintable():
         raise InvalidRequestError(
-            f"{known.name} must be text of 1 to {_LONGEST_TEXT} printable characters, "
-            f"not {_shown(value)}"
+            f"{parameter.name} must be text of 1 to {_LONGEST_TEXT} printable characters, "
+            f"not {_short_repr(value)}"
         )
     return text
 
 
-def _flag(known: Parameter, value: object) -> str:
+def _flag(parameter: Parameter, value: object) -> str:
     if not isinstance(value, bool):
-        raise InvalidRequestError(f"{known.name} must be True, False or None, not {_shown(value)}")
+        raise InvalidRequestError(
+            f"{parameter.name} must be True, False or None, not {_short_repr(value)}"
+        )
     return "true" if value else "false"
 
 
-def _price(known: Parameter, value: object) -> str:
-    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
-    number = value if isinstance(value, Decimal) else money(value) if plain else None  # type: ignore[arg-type]
+def _price(parameter: Parameter, value: object) -> str:
+    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    number = value if isinstance(value, Decimal) else money(value) if is_plain else None  # type: ignore[arg-type]
     if number is None or not number.is_finite() or not 0 <= number < _LARGEST_NUMBER:
         raise InvalidRequestError(
-            f"{known.name} must be a price in yuan such as 9.90, not {_shown(value)}"
+            f"{parameter.name} must be a price in yuan such as 9.90, not {_short_repr(value)}"
         )
-    # One text for each price: 9.9, 9.90 and 9.900 ask the same.
+    # One text for each price: 9.9, 9.90 and 9.900 are the same query.
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+# One reader for each kind of parameter.
 _READERS = {"id": _id, "whole": _whole, "text": _text, "flag": _flag, "price": _price}
 
 
-_ALSO_CALLED = {
+_OTHER_NAMES = {
     "super_factory": "is_super_factory",
     "is_super_factory": "super_factory",
     "shop_url": "member_id",
@@ -292,16 +294,17 @@ _ALSO_CALLED = {
 
 
 def unknown_parameter(endpoint: Endpoint, name: str) -> InvalidRequestError:
-    """The error for a parameter that an endpoint does not have: it would be ignored in silence."""
-    names = [one.name for one in endpoint.params]
-    near = [_ALSO_CALLED[name]] if _ALSO_CALLED.get(name) in names else []
-    near = near or difflib.get_close_matches(name, names, 1)
-    if near:
+    """Return the error for a parameter that an endpoint would silently ignore."""
+    names = [parameter.name for parameter in endpoint.params]
+    similar = [_OTHER_NAMES[name]] if _OTHER_NAMES.get(name) in names else []
+    similar = similar or difflib.get_close_matches(name, names, 1)
+    if similar:
         return InvalidRequestError(
-            f"{endpoint.name} has no parameter {name}: it is called {near[0]} there"
+            f"{endpoint.name} has no parameter {name}: it is called {similar[0]} there"
         )
-    elsewhere = [one.name for one in ENDPOINTS.values() if one.param(name)]
-    where = f"; {', '.join(elsewhere)} has it" if elsewhere else ""
+    others = [other.name for other in ENDPOINTS.values() if other.param(name)]
+    have = "has" if len(others) == 1 else "have"
+    hint = f"; {', '.join(others)} {have} it" if others else ""
     return InvalidRequestError(
-        f"{endpoint.name} has no parameter {name}{where}. It takes {', '.join(names)}"
+        f"{endpoint.name} has no parameter {name}{hint}. Its parameters: {', '.join(names)}"
     )

@@ -1,9 +1,8 @@
-"""From a reply to a page or a typed error. No I/O: a pure function of status, headers and bytes.
+"""Turn a reply into a page or a typed error. No I/O: a pure function of status, headers and body.
 
-The rules are those of the API document and of what has been seen (docs: "Drift"): a reply is a
-success only when the HTTP status is 2xx *and* `code` is 200 *and* `data` has the expected shape.
-The body is read whatever the status, since the codes arrive both as statuses and inside an HTTP
-200 body.
+The rules follow the API document and replies seen in use (docs: "Drift"). A reply is a success only
+if the HTTP status is 2xx *and* `code` is 200 *and* `data` has the expected shape. The body is read
+under any status, because codes arrive both as statuses and inside an HTTP 200 body.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         status: HTTP status.
-        headers: Header fields; a mapping that ignores case, or lower-case names.
+        headers: Header fields, in a mapping that ignores case or has lower-case names.
         body: Body, decompressed.
     """
 
@@ -55,22 +54,22 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
-    """A reply decoded: one page of a listing; of the one page of what is not paged.
+    """A decoded reply: one page of a listing. Endpoints without pages have one page.
 
     Attributes:
-        request: The listing and the page number asked for.
+        request: Requested listing and page number.
         echoed_page: Page number as echoed by the server, or None.
-        page_size: Page size as echoed by the server, in rows, or None. Never trust a requested one.
-        has_next_page: Whether the server says that more follows, by the field of that name or,
-            where there is none, by its total; the only thing that ends a walk.
-        total_count: Rows in the whole listing if the server tells; 2,000 is a ceiling, not a count.
-        items: The rows that could be decoded, in the order sent.
-        rejects: The rows that could not, with their bytes and positions.
-        body: The reply's body, so that a better model can decode it again without paying again.
-        fetched_at: When the body had been read, aware, UTC.
+        page_size: Rows a page as echoed by the server, or None. Never trust a requested size.
+        has_next_page: True if the server says that another page follows, by the field of that name
+            or, without such a field, by its total. Only this value ends a walk.
+        total_count: Rows in the whole listing, or None; 2,000 is a ceiling, not a count.
+        items: Rows that could be decoded, in the order sent.
+        rejects: Rows that could not be decoded, with their bytes and positions.
+        body: Body of the reply, so that a later version can decode it again without a new request.
+        fetched_at: Time at which the body had been read, aware, UTC.
         attempts: Attempts made for this page, the successful one included.
         latency: Seconds from the start of the successful attempt until its body was read.
-        places: Positions of the items where some were dropped on request; else None.
+        places: Positions of the items if some were left out on request (`only`); otherwise None.
     """
 
     request: PageRequest
@@ -88,7 +87,7 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
 
     @property
     def number(self) -> int:
-        """1-based number of the page asked for."""
+        """1-based number of the requested page."""
         return self.request.number
 
     @property
@@ -100,7 +99,7 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
 
     def positions(self) -> list[int]:
-        """The 0-based position of each item among the rows as sent, rejects included."""
+        """Return the 0-based position of each item among the rows as sent, rejects included."""
         if self.places is not None:
             return list(self.places)
         gaps = {reject.position for reject in self.rejects}
@@ -108,19 +107,19 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
 
     @property
     def last_page(self) -> int | None:
-        """Number of the last page as the total tells it, or None."""
+        """Number of the last page that follows from the total, or None."""
         size = self.page_size or len(self.items) + len(self.rejects)
         if self.total_count is None or not size:
             return None
         return max(1, -(-self.total_count // size))
 
     def only(self, items: Sequence[I]) -> Page[I]:
-        """The page with some of its items alone, in their order and at their positions."""
+        """Return the page with only some of its items, in their order and at their positions."""
         if len(items) == len(self.items):
             return self
-        wanted = {id(item) for item in items}
+        selected = {id(item) for item in items}
         pairs = zip(self.positions(), self.items, strict=True)
-        places = [position for position, item in pairs if id(item) in wanted]
+        places = [position for position, item in pairs if id(item) in selected]
         return msgspec.structs.replace(self, items=list(items), places=places)
 
     def __repr__(self) -> str:
@@ -144,18 +143,18 @@ def read_reply(
     attempts: int = 1,
     latency: float = 0.0,
 ) -> Page[Any] | errors.TMAPIError:
-    """Say what a reply means.
+    """Read a reply as a page or as an error.
 
     Args:
         reply: Status, headers and body of an attempt.
-        request: What was asked for.
-        now: When the body had been read (aware, UTC); becomes `Page.fetched_at`.
+        request: Requested listing and page number.
+        now: Time at which the body had been read (aware, UTC); becomes `Page.fetched_at`.
         attempts: Attempts made for the page so far, this one included.
-        latency: Seconds the attempt took.
+        latency: Duration of the attempt in seconds.
 
     Returns:
-        The page, or the error; the error is not located yet (`TMAPIError.locate`) and its message
-        may still hold whatever the server said.
+        The page, or the error. The error has no location yet (`TMAPIError.locate`), and its message
+        may contain any text of the server.
     """
     if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
         return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
@@ -168,17 +167,17 @@ def read_reply(
     if success.code != 200:  # noqa: PLR2004 - the API's success
         return _failure(reply, now)
     data = success.data
-    more = data.has_next_page
-    if more is None:
-        more = _more_by_total(request, data, len(data.items) + len(rejects))
-        if more is None:
-            return _failure(reply, now, "nothing tells whether there is a next page")
+    has_next = data.has_next_page
+    if has_next is None:
+        has_next = _has_next_by_total(request, data, len(data.items) + len(rejects))
+        if has_next is None:
+            return _failure(reply, now, "it does not say if there is a next page")
     return Page(
         request=request,
-        echoed_page=_counted(data.page),
-        page_size=_counted(data.page_size),
-        has_next_page=more,
-        total_count=_counted(data.total_count),
+        echoed_page=_valid_count(data.page),
+        page_size=_valid_count(data.page_size),
+        has_next_page=has_next,
+        total_count=_valid_count(data.total_count),
         items=data.items,
         rejects=rejects,
         body=reply.body,
@@ -188,24 +187,24 @@ def read_reply(
     )
 
 
-def _more_by_total(request: PageRequest, data: Data[Any], rows: int) -> bool | None:
-    """Whether more follows, by the total where the endpoint tells one; None if nothing tells."""
+def _has_next_by_total(request: PageRequest, data: Data[Any], rows: int) -> bool | None:
+    """Return True if the total says that a page follows; None if the endpoint has no total."""
     if endpoint_of(request.listing).paging not in ("total_count", "both"):
         return None
-    total = _counted(data.total_count)
+    total = _valid_count(data.total_count)
     if total is None:
         return None
-    # The size as echoed: a requested one is not to be trusted.
-    return request.number * (_counted(data.page_size) or rows) < total
+    # The echoed page size: a requested size cannot be trusted.
+    return request.number * (_valid_count(data.page_size) or rows) < total
 
 
-def _counted(value: object) -> int | None:
-    number = value if type(value) is int else _read(value)
-    # Whoever keeps a count keeps it in 64 bits.
+def _valid_count(value: object) -> int | None:
+    number = value if type(value) is int else _read_count(value)
+    # Journals and exports store counts in 64 bits.
     return number if number is not None and 0 <= number <= MAX_ID else None
 
 
-def _read(value: object) -> int | None:
+def _read_count(value: object) -> int | None:
     return count(value) if isinstance(value, int | float | str) else None
 
 
@@ -222,21 +221,21 @@ def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError
     if code is None:
         return _without_code(status, text or f"HTTP {status}, no code", retry_after)
     if code == 200 and 200 <= status < 300:  # noqa: PLR2004 - a success of another shape
-        message = f"code 200 of another shape: {detail}"
+        message = f"unexpected shape: {detail}"
         return errors.MalformedReplyError(message, code=code, status=status)
     # A proxy's failing status beside a body that claims success is still a failure.
-    meant = status if code == 200 else code  # noqa: PLR2004
-    kind = _CODES.get(meant) or _range(meant)
-    return kind(text, code=meant, status=status, retry_after=retry_after)
+    effective_code = status if code == 200 else code  # noqa: PLR2004
+    kind = _CODES.get(effective_code) or _error_for_range(effective_code)
+    return kind(text, code=effective_code, status=status, retry_after=retry_after)
 
 
 def _without_code(status: int, text: str, retry_after: float | None) -> errors.TMAPIError:
     kind = _STATUSES.get(status)
     if kind is not None:
         return kind(text, code=status, status=status)
-    for needle, found in _TEXTS:
-        if needle.search(text):
-            return found(text, status=status)
+    for pattern, text_kind in _TEXTS:
+        if pattern.search(text):
+            return text_kind(text, status=status)
     return errors.MalformedReplyError(text, status=status, retry_after=retry_after)
 
 
@@ -250,7 +249,7 @@ def _integer(value: object) -> int | None:
     return None if isinstance(value, float) and value != number else number
 
 
-def _range(code: int) -> type[errors.TMAPIError]:
+def _error_for_range(code: int) -> type[errors.TMAPIError]:
     return errors.ServerError if 500 <= code < 600 else errors.UnexpectedCodeError  # noqa: PLR2004
 
 
@@ -268,9 +267,10 @@ _CODES: dict[int, type[errors.TMAPIError]] = {
     503: errors.ConcurrencyError,
     4011: errors.AuthenticationError,
 }
-# Only these statuses are believed where the body has no code: a proxy makes up the others.
+# Only these statuses decide if the body has no code: proxies invent the others.
 _STATUSES = {status: _CODES[status] for status in (401, 402, 403, 404, 439)}
-# Whole words: a gateway's "failure to get a peer from the ring-balancer" is no spent balance.
+# Whole words: a gateway's "failure to get a peer from the ring-balancer" says nothing about the
+# account's balance.
 _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TMAPIError]], ...] = (
     (re.compile(r"\bbalance\b", re.IGNORECASE), errors.BalanceError),
     (re.compile(r"\bapi key\b", re.IGNORECASE), errors.AuthenticationError),
@@ -285,26 +285,26 @@ def parse_retry_after(
 
     Args:
         value: Delay in seconds or an HTTP date, or None.
-        date: The reply's own `Date`, against which an HTTP date is measured, so that a wrong local
+        date: `Date` of the same reply. An HTTP date is compared with it, so that a wrong local
             clock does not matter.
-        now: What an HTTP date is measured against where the reply has no `Date` (aware).
+        now: Time to compare with if the reply has no `Date` (aware).
 
     Returns:
-        Seconds to wait, 0 or more; None where there is none or it cannot be read.
+        Seconds to wait, 0 or more; None without a header or if it cannot be read.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    until, since = _instant(text), _instant(date or "") or now
-    if until is None or since is None:
+    retry_at, sent_at = _instant(text), _instant(date or "") or now
+    if retry_at is None or sent_at is None:
         return None
-    return max(0.0, (until - since).total_seconds())
+    return max(0.0, (retry_at - sent_at).total_seconds())
 
 
 def _instant(text: str) -> datetime | None:
     try:
-        found = email.utils.parsedate_to_datetime(text)
+        instant = email.utils.parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
         return None
-    # RFC 9110, 5.6.7: an HTTP date is in UTC, whatever it forgets to say.
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    # RFC 9110, 5.6.7: an HTTP date is in UTC, even without a zone.
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -1,9 +1,9 @@
-"""From items to rows: flat, typed, one schema for each endpoint. No I/O.
+"""Turn items into rows: flat, typed, one schema for each endpoint. No I/O.
 
-A row is the same in every form the project writes: provenance first, then the item's own fields
-flattened with `_`, then a column `..._text` for each number: null, unless what was sent says more
-than the number that was read from it (`"100000+"`) or is no number at all; then `extra`, with the
-fields that no column knows. So nothing is lost.
+A row is the same in every format the project writes. Its columns are: provenance; the fields of the
+item, flattened with `_`; a column `..._text` for each number; and `extra`, with the fields that no
+column knows. A `..._text` column is null unless the text as sent says more than the number read
+from it (`"100000+"`), or is not a number at all. So nothing is lost.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .replies import Page
 from .values import count, money, percent
 
 PROVENANCE = ("listing", "cat_id", "page", "position", "fetched_at")
-"""Where a row comes from: the columns before the item's own."""
+"""Columns before those of the item: the origin of the row."""
 
 
 def _text(value: Any) -> str | None:
-    if value is None or value == "null":  # the literal is sent where null is meant
+    if value is None or value == "null":  # the API sends the literal in place of null
         return None
     return value if isinstance(value, str) else str(value)
 
@@ -36,7 +36,7 @@ def _flag(value: Any) -> bool | None:
 
 
 def _json(value: Any) -> Any:
-    # Blocks that have structs inside are lists of them: as they were sent, but for null.
+    # Structs occur here only in lists. They become plain JSON as sent, but for null.
     return None if value == "null" else msgspec.to_builtins(value)
 
 
@@ -50,55 +50,55 @@ READERS: dict[Kind, Callable[[Any], Any]] = {
     "flag": _flag,
     "json": _json,
 }
-"""How a value is read, by the kind of its column; never raises."""
+"""Readers of values by the kind of their column. They never raise."""
 
-_NOTHING = (None, "", "null")
+_EMPTY = (None, "", "null")
 
 
-def read(item: Any, found: Layout) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_item(item: Any, item_layout: Layout) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read an item into its columns.
 
     Args:
         item: The item.
-        found: The layout of its struct.
+        item_layout: Layout of its struct.
 
     Returns:
-        The columns by name, with Python's own types (money, percent and other numbers as
-        `Decimal`), and the fields that no column holds, nested as they were sent.
+        Columns by name, with Python's own types (money, percent and other numbers as `Decimal`);
+        and the fields that no column holds, nested as sent.
     """
     values: dict[str, Any] = {}
     texts: dict[str, str | None] = {}
     holders: list[Any] = [item]
-    for block in found.blocks[1:]:
+    for block in item_layout.blocks[1:]:
         above = holders[block.above]
         holders.append(None if above is None else getattr(above, block.name))
-    for column in found.columns:
+    for column in item_layout.columns:
         holder = holders[column.block]
         sent = None if holder is None else getattr(holder, column.path[-1])
         value = None if sent is None else READERS[column.kind](sent)
         values[column.name] = value
         if column.text is not None:
-            texts[column.text] = str(sent) if says_more(column.kind, sent, value) else None
+            texts[column.text] = str(sent) if text_says_more(column.kind, sent, value) else None
     return values | texts, item.extra
 
 
-def says_more(kind: Kind, sent: Any, value: Any) -> bool:
-    """Whether what was sent for a number or a flag holds more than what was read from it."""
-    if sent in _NOTHING:
+def text_says_more(kind: Kind, sent: Any, value: Any) -> bool:
+    """Return True if a number or flag as sent says more than the value that was read from it."""
+    if sent in _EMPTY:
         return False
     if kind == "count":
-        # "100000+" is no plain number, and of "1.5" the count is 1.
+        # "100000+" is not a plain number, and "1.5" is read as the count 1.
         return value is None or (not isinstance(sent, int) and money(sent) != value)
     if kind == "percent" and money(sent) is not None:
-        return bool(money(sent) != value)  # a fraction was taken for one: keep what was sent
+        return bool(money(sent) != value)  # it was sent as a fraction: keep the text
     return value is None
 
 
-def rows(page: Page[Any]) -> Iterator[dict[str, Any]]:
-    """The rows of a page, as Python's own types (money and percent as `Decimal`).
+def page_rows(page: Page[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a page, with Python's own types (money and percent as `Decimal`).
 
     Yields:
-        A dict with the columns of `PROVENANCE`, those of the listing's endpoint, and `extra` (null
+        A dict with the columns of `PROVENANCE`, those of the listing's endpoint, and `extra` (None
         if empty).
     """
     origin = Origin(page.request.listing, page.number, page.fetched_at)
@@ -106,13 +106,13 @@ def rows(page: Page[Any]) -> Iterator[dict[str, Any]]:
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
-    """What the rows of a page have in common.
+    """Origin of all rows of one page.
 
     Attributes:
         listing: The listing.
         page: 1-based page number.
-        fetched_at: When the page's body had been read, aware, UTC.
-        run: Number of the run in its journal, or None where there is no journal.
+        fetched_at: Time at which the page's body had been read, aware, UTC.
+        run: Number of the run in the journal, or None without a journal.
     """
 
     listing: Listing
@@ -124,18 +124,18 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 def item_rows(
     origin: Origin, items: Iterable[Any], positions: Iterable[int]
 ) -> Iterator[dict[str, Any]]:
-    """The rows of items of one page; `run` stands before `fetched_at` where there is one.
+    """Yield the rows of items of one page, with a column `run` before `fetched_at` if it is known.
 
     Args:
-        origin: What they have in common.
+        origin: Origin of the rows.
         items: The items.
-        positions: The 0-based position of each among the rows as sent.
+        positions: 0-based position of each item among the rows as sent.
     """
     listing, cat_id = origin.listing.identity, origin.listing.cat_id
     run = {} if origin.run is None else {"run": origin.run}
-    found = layout(endpoint_of(origin.listing).item)
+    item_layout = layout(endpoint_of(origin.listing).item)
     for position, item in zip(positions, items, strict=True):
-        values, extra = read(item, found)
+        values, extra = read_item(item, item_layout)
         yield {
             "listing": listing,
             "cat_id": cat_id,
@@ -152,10 +152,10 @@ _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
 def json_lines(page: Page[Any]) -> bytes:
-    r"""The rows of a page as JSON lines: one object a line, UTF-8, each ended by `\n` alone."""
-    return encode(rows(page))
+    r"""Return the rows of a page as JSON lines: one object a line, UTF-8, ended by `\n` alone."""
+    return encode_lines(page_rows(page))
 
 
-def encode(found: Iterable[dict[str, Any]]) -> bytes:
-    r"""Rows as JSON lines: one object a line, UTF-8, each ended by `\n` alone."""
-    return b"".join([_ENCODER.encode(row) + b"\n" for row in found])
+def encode_lines(rows: Iterable[dict[str, Any]]) -> bytes:
+    r"""Return rows as JSON lines: one object a line, UTF-8, ended by `\n` alone."""
+    return b"".join([_ENCODER.encode(row) + b"\n" for row in rows])

@@ -1,7 +1,7 @@
-"""What the API sends, as msgspec structs that keep the wire's spelling.
+"""Values as the API sends them, and their readers: money, counts, rates. No I/O.
 
-Fields come in several shapes (see the drift table in the docs), so the structs hold what was sent
-and the accessors read it: money as exact `Decimal`, counts as `int`, rates as percent. A field
+Fields come in several shapes (see the drift table in the docs). So the structs hold the values as
+sent, and accessors read them: money as exact `Decimal`, counts as `int`, rates as percent. A field
 that no struct knows is not lost: it is in `Item.extra`.
 """
 
@@ -20,19 +20,19 @@ ItemId: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 class Wire(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
-    """Base of every struct that is decoded from the API.
+    """Base of every struct decoded from a reply.
 
-    An unknown field makes the strict decoder fail, which costs nothing while there is none; the
-    page is then decoded again with structs that let it through (`tmapi_async.api.replies`).
+    An unknown field makes the strict decoder fail. Then the page is decoded again with structs
+    that accept the field (`tmapi_async.api.decoding`). Pages without such fields cost no more.
     """
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """A row that could not be decoded. Its bytes are kept, so that nothing is dropped in silence.
+    """A row that could not be decoded, with its bytes, so that nothing is dropped in silence.
 
     Attributes:
         position: 0-based position among the rows of the page as sent.
-        reason: What the decoder said.
+        reason: Message of the decoder.
         raw: The row's JSON, byte for byte.
     """
 
@@ -42,7 +42,7 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 
 
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", re.ASCII)
-# 已售300+件 (300+ sold), 全网4.1万+件 (41,000+ on the whole net): reference section 4.
+# 已售300+件 (300+ sold), 全网4.1万+件 (41,000+ on all sites): see the drift table in the docs.
 _BOUND = re.compile(
     r"[^0-9.\-]*([0-9]+(?:\.[0-9]+)?)\s*(千|万|亿|[kKwW](?![a-zA-Z]))?\s*\+?\s*[^0-9.]*"
 )
@@ -50,7 +50,7 @@ _BOUND = re.compile(
 _SCALES = {"千": 1_000, "k": 1_000, "万": 10_000, "w": 10_000, "亿": 100_000_000}
 _LONGEST_NUMBER = 40
 _LARGEST_NUMBER = 10**39
-# The caller's decimal context may round, or raise where it would.
+# The caller's decimal context may round, or raise in place of rounding.
 _EXACT = Context(prec=2 * _LONGEST_NUMBER)
 
 
@@ -58,11 +58,11 @@ def money(value: Number) -> Decimal | None:
     """Read an amount of money in yuan, exactly.
 
     Args:
-        value: As sent: decimal text of any scale, a JSON number, `""`, `"null"` or null.
+        value: Value as sent: decimal text of any scale, a JSON number, `""`, `"null"` or null.
 
     Returns:
-        The amount with the scale it was sent with, or None where there is no price or the text is
-        not a plain decimal number.
+        The amount with the scale as sent, or None if there is no price or the text is not a plain
+        decimal number.
     """
     # Python refuses to turn very long integers into text.
     if isinstance(value, bool) or (isinstance(value, int) and abs(value) >= _LARGEST_NUMBER):
@@ -78,17 +78,18 @@ def money(value: Number) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return Decimal(f"{number:f}") if plain[2] else number  # 1E+5 is money nowhere
+    return Decimal(f"{number:f}") if plain[2] else number  # nobody writes money as 1E+5
 
 
 def count(value: Number) -> int | None:
     """Read a count of pieces, orders or buyers.
 
     Args:
-        value: As sent: an int, `"88"`, `"100000+"`, `"已售300+件"`, `"全网4.1万+件"`, `""`, null.
+        value: Value as sent: an int, `"88"`, `"100000+"`, `"已售300+件"`, `"全网4.1万+件"`, `""`,
+            null.
 
     Returns:
-        The count, the lower bound where the text gives one, or None.
+        The count, or the lower bound if the text gives one, or None.
     """
     if isinstance(value, int):
         return None if isinstance(value, bool) else value
@@ -97,22 +98,22 @@ def count(value: Number) -> int | None:
         return int(number)
     if not isinstance(value, str) or len(value) > _LONGEST_NUMBER:
         return None
-    found = _BOUND.fullmatch(value.strip())
-    if not found:
+    bound = _BOUND.fullmatch(value.strip())
+    if not bound:
         return None
-    scale = _SCALES[found[2].lower()] if found[2] else 1
-    return int(_EXACT.multiply(Decimal(found[1]), Decimal(scale)))
+    scale = _SCALES[bound[2].lower()] if bound[2] else 1
+    return int(_EXACT.multiply(Decimal(bound[1]), Decimal(scale)))
 
 
 def percent(value: Number) -> Decimal | None:
     """Read a rate as percent.
 
     Args:
-        value: As sent: `"38.46"` (percent), `"29.2%"`, `"0.3"` (a fraction), `""`, null.
+        value: Value as sent: `"38.46"` (percent), `"29.2%"`, `"0.3"` (a fraction), `""`, null.
 
     Returns:
-        The rate in percent, or None. A number below 1 without a percent sign is taken for a
-        fraction, since rates are sent both ways.
+        The rate in percent, or None. A number below 1 without a percent sign is read as a fraction,
+        because the API sends rates both ways.
     """
     if isinstance(value, str) and value.strip().endswith("%"):
         return money(value.strip()[:-1])

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from tmapi_async.api.category_info import ROOT, first_level, wrong_with
+from tmapi_async.api.category_info import ROOT, first_level, problem_with
 from tmapi_async.api.details import Category, CategoryChild
 from tmapi_async.api.endpoints import CATEGORY_INFO
 from tmapi_async.api.listings import Listing, PageRequest, describe
@@ -288,7 +288,7 @@ class CategoryWalk:
             if body is not None:
                 request, now = PageRequest(_question(one), 1), datetime.now(UTC)
                 page = read_reply(Reply(200, {}, body), request, now=now)
-                if isinstance(page, Page) and wrong_with(one, page) is None:
+                if isinstance(page, Page) and problem_with(one, page) is None:
                     todo += reversed(self._read(one, page))
                     continue
             self._open += 1
@@ -310,7 +310,7 @@ class CategoryWalk:
 
     def _take(self, page: Page[Category]) -> None:
         cat_id = page.request.listing.cat_id or ROOT
-        wrong = wrong_with(cat_id, page)
+        wrong = problem_with(cat_id, page)
         if wrong is not None:
             # Not kept: the next look would read the same again, and never ask.
             error = MalformedReplyError(wrong)

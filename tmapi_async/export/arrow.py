@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from tmapi_async.api.columns import Column, Kind, layout
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.api.rows import READERS, says_more
+from tmapi_async.api.rows import READERS, text_says_more
 
 from .conversions import Conversions
 from .selection import Chunk
@@ -215,7 +215,7 @@ def _convert_each(
     read, kind = READERS[column.kind], _TYPES[column.kind]
     values = [_exact(read(value), kind) if value is not None else None for value in sent]
     texts = [
-        str(value) if says_more(column.kind, value, number) else None
+        str(value) if text_says_more(column.kind, value, number) else None
         for value, number in zip(sent, values, strict=True)
     ]
     pairs = list(zip(texts, values, strict=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from tmapi_async.api.columns import columns
-from tmapi_async.api.rows import encode, item_rows
+from tmapi_async.api.rows import encode_lines, item_rows
 
 from .conversions import Conversions
 from .selection import Chunk
@@ -48,7 +48,7 @@ class Rows:
     def lines(self) -> bytes:
         r"""The rows as JSON lines; every line ends with a single `\n`."""
         if self._lines is None:
-            self._lines = encode(self._dicts())
+            self._lines = encode_lines(self._dicts())
         return self._lines
 
     def _dicts(self) -> Iterator[dict[str, Any]]:
