@@ -51,7 +51,7 @@ def test_another_host_is_warned_of(tmapi, tmp_path):
     with SandboxThread(tree=5) as sandbox:
         done = tmapi("categories", "--journal", journal, url=sandbox.url)
     assert done.code == 0
-    assert "was filled from sandbox, and now from 127.0.0.1:" in done.err
+    assert "is from sandbox, new answers are from 127.0.0.1:" in done.err
 
 
 def test_leaves_of_a_cut_tree_are_those_at_the_cut(tmapi):

@@ -403,7 +403,7 @@ async def test_another_host_warns(tmapi_sandboxes, path, caplog):
     with caplog.at_level(logging.WARNING, "tmapi_async"):
         result = await harvest(other, path)
     assert result.complete
-    assert sum("is it the same API?" in record.getMessage() for record in caplog.records) == 1
+    assert sum("check the base URL" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_the_token_is_in_no_file_of_the_journal(tmapi_sandboxes, path, canary):

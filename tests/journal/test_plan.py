@@ -67,7 +67,7 @@ async def test_a_refresh_of_what_is_complete_makes_a_new_run_and_keeps_the_old(p
     journal = Journal.open(path)
     plan = journal.plan(listings(1, 2), refresh=True)
     assert plan.new_run
-    assert [visit.expected for visit in plan.unfinished] == [2, 2]
+    assert [visit.expected_pages for visit in plan.unfinished] == [2, 2]
     await journal.close()
     await work(path, listings(1, 2), refresh=True)
     with JournalReader(path) as reader:

@@ -223,7 +223,9 @@ class Harvest:
 
     def _warn(self, plan: Plan) -> None:
         if plan.host not in (None, self._host) and not plan.done:
-            message = "the journal was filled from %s, and now from %s: is it the same API?"
+            message = (
+                "the pages in the journal are from %s, new pages are from %s: check the base URL"
+            )
             log.warning(message, plan.host, self._host)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
@@ -284,7 +286,7 @@ class Harvest:
             if visit.state == "open":
                 tally.add(visit.totals)
             else:
-                tally.ended(visit.state, visit.totals)
+                tally.add_ended_listing(visit.state, visit.totals)
         tally.listings = self._tally.listings
         self._tally = tally
 

@@ -102,7 +102,9 @@ class Recorder(CrawlSink):
         self._reached = 0  # visits of the start that have had their turn
         self._pace = Throughput()
         self._held = sum(visit.totals.pages for visit in plan.unfinished)
-        known = [visit.expected for visit in plan.unfinished if visit.expected is not None]
+        known = [
+            visit.expected_pages for visit in plan.unfinished if visit.expected_pages is not None
+        ]
         self._expected = sum(known) if len(known) == len(plan.unfinished) else None
 
     def begin(self, start: Start) -> None:
@@ -200,7 +202,7 @@ class Recorder(CrawlSink):
         return ListingTask(
             listing=visit.listing,
             max_pages=self._max_pages,
-            hint=visit.expected,
+            hint=visit.expected_pages,
             held=held.pages,
             seen=held.item_ids,
             rows=held.items + held.rejects,
@@ -301,10 +303,10 @@ class Recorder(CrawlSink):
         visit, totals = entry.visit, entry.totals
         self._held -= totals.pages
         if not entry.part:
-            self.tally.end(state)
+            self.tally.count_ending(state)
             self._pace.listing_ended(totals.pages)
         if self._expected is not None:
-            self._expected -= visit.expected or 0
+            self._expected -= visit.expected_pages or 0
         if state == "failed":
             self._note(_failed(entry))
             return

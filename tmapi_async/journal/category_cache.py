@@ -1,4 +1,4 @@
-"""Keeps the tree of categories in a journal, so that it is paid for once."""
+"""Store the category tree in a journal, so that it is paid for only once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tmapi_async.api.details import Category
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import JournalError
 
-from .compression import LEVEL, answer
+from .compression import LEVEL, decompress_category
 from .lock import WriteLock
 from .records import to_milliseconds
 from .schema import connect, finish, transaction, translated
@@ -34,17 +34,17 @@ Row = tuple[int, int, int, bytes]
 
 
 class JournalCategories:
-    """A cache of the category tree in a journal, beside the runs in it.
+    """Cache of the category tree in a journal, beside the runs.
 
     Answers are committed in groups, in a thread: while one commit runs, the next group gathers. The
-    walk asks for nothing more while two of the gate's widths wait. Use it as a context manager:
-    nobody else can write to the journal meanwhile.
+    walk sends no request while answers of two gate widths wait for their commit. Use the cache as a
+    context manager. No other process can write to the journal meanwhile.
 
     Args:
-        journal: The journal's file; made if there is none.
-        refresh: Ask for everything anew; a look that was broken off is gone on with.
-        host: Host and port of the API, to be noted and, where what is kept came from another one,
-            warned of; None for neither.
+        journal: The journal's file. It is created if it does not exist.
+        refresh: Request every category again. A fetch that was interrupted continues.
+        host: Host and port of the API. It is stored, and a warning is logged if stored answers
+            came from another host. None for neither.
 
     Raises:
         JournalError: The journal cannot be used; nothing was sent.
@@ -69,41 +69,47 @@ class JournalCategories:
         self.error: JournalError | None = None
         with translated(self.path):
             self._warn(host)
-            self._look = self._open(host)
-        # Asked anew, only what this look was answered counts.
-        self._oldest = self._look if refresh else 0
+            self._fetch = self._open(host)
+        # With `refresh`, only the answers of this fetch count.
+        self._oldest = self._fetch if refresh else 0
 
     def _warn(self, host: str | None) -> None:
-        others = {other for (other,) in self._connection.execute(_HOSTS)} - {host, None}
-        if host is not None and others:
-            message = "the tree in %s was filled from %s, and now from %s: is it the same API?"
-            log.warning(message, self.path, ", ".join(sorted(others)), host)
+        hosts = {stored for (stored,) in self._connection.execute(_HOSTS)} - {host, None}
+        if host is not None and hosts:
+            message = (
+                "the category tree in %s is from %s, new answers are from %s: check the base URL"
+            )
+            log.warning(message, self.path, ", ".join(sorted(hosts)), host)
 
     def _open(self, host: str | None) -> int:
-        found = self._connection.execute(_LATEST).fetchone()
-        if found is not None and found[1] is None:
-            return int(found[0])
-        begun = self._connection.execute(_BEGIN, (host, to_milliseconds(time.time())))
-        return int(begun.lastrowid or 0)
+        latest = self._connection.execute(_LATEST).fetchone()
+        if latest is not None and latest[1] is None:
+            return int(latest[0])
+        cursor = self._connection.execute(_BEGIN, (host, to_milliseconds(time.time())))
+        return int(cursor.lastrowid or 0)
 
     def begin(self, on_durable: Callable[[], None]) -> None:
-        """Get ready; `on_durable` is called in the event loop when fewer answers wait."""
+        """Prepare for answers.
+
+        Args:
+            on_durable: Called in the event loop when fewer answers wait for their commit.
+        """
         self._on_durable = on_durable
 
     def get(self, cat_id: int) -> bytes | None:
-        """The body that answered a category (0: the first level), or None.
+        """Return the stored body of a category (0: the first level), or None.
 
         Raises:
-            JournalError: It cannot be read.
+            JournalError: The journal cannot be read.
         """
         with translated(self.path):
-            found = self._connection.execute(_BODY, (cat_id, self._oldest)).fetchone()
-        return None if found is None else answer(self.path, cat_id, found[0])
+            row = self._connection.execute(_BODY, (cat_id, self._oldest)).fetchone()
+        return None if row is None else decompress_category(self.path, cat_id, row[0])
 
     def put(self, cat_id: int, page: Page[Category]) -> None:
-        """Keep an answer; it is durable when it is not `waiting` any more."""
+        """Store an answer. It is durable when `waiting` no longer counts it."""
         fetched_at = to_milliseconds(page.fetched_at.timestamp())
-        self._rows.append((cat_id, self._look, fetched_at, self._compress(page.body)))
+        self._rows.append((cat_id, self._fetch, fetched_at, self._compress(page.body)))
         self.waiting += 1
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit(), name="tmapi categories")
@@ -115,7 +121,7 @@ class JournalCategories:
                 await asyncio.to_thread(self._write, rows)
                 self.waiting -= len(rows)
                 self._on_durable()
-        except Exception as failure:  # noqa: BLE001 - whatever it is, the walk must hear
+        except Exception as failure:  # noqa: BLE001 - the walk must learn of any error
             self.error = journal_error(self.path, failure)
             self._on_durable()
         finally:
@@ -128,10 +134,13 @@ class JournalCategories:
                 execute(_KEEP, row)
 
     async def end(self, *, complete: bool) -> None:
-        """Make all of it durable; a complete look is not gone on with.
+        """Wait until all answers are durable.
+
+        Args:
+            complete: True if the tree is complete, so that a later fetch starts anew.
 
         Raises:
-            JournalError: It cannot be committed.
+            JournalError: An answer cannot be committed.
         """
         while (task := self._committing) is not None:
             await task
@@ -139,7 +148,7 @@ class JournalCategories:
             raise self.error
         if complete:
             with translated(self.path):
-                self._connection.execute(_END, (to_milliseconds(time.time()), self._look))
+                self._connection.execute(_END, (to_milliseconds(time.time()), self._fetch))
 
     def close(self) -> None:
         """Close the journal."""
@@ -153,4 +162,4 @@ class JournalCategories:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<JournalCategories {self.path}: look {self._look}, {self.waiting} waiting>"
+        return f"<JournalCategories {self.path}: fetch {self._fetch}, {self.waiting} waiting>"

@@ -197,11 +197,11 @@ class Decoder:
         return known
 
 
-def answer(path: Path, cat_id: int, frame: bytes) -> bytes:
-    """The body of an answer about a category; it is compressed without a dictionary.
+def decompress_category(path: Path, cat_id: int, frame: bytes) -> bytes:
+    """Decompress the body of a category answer, which uses no dictionary.
 
     Raises:
-        BodyError: It is damaged.
+        BodyError: The body is damaged.
     """
     try:
         return zstandard.ZstdDecompressor().decompress(frame)

@@ -1,4 +1,4 @@
-"""Listings as they were asked for: one that was divided stands for all its parts."""
+"""Fold the visits of parts into the visit of the listing that was divided."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def fold_parts(
 ) -> Iterator[VisitInfo]:
     """Fold the visits of parts into the visits of the listings that were divided.
 
-    A listing whose division has not ended gets the figures of its parts so far.
+    A listing whose division has not ended gets the sums of its parts so far.
 
     Args:
         visits: Visits of a run, parts included, in the order of the listings.
         parts: The same visits again, read before `visits`; empty where nothing was divided.
         divisions: Outcomes of the divisions that have ended.
-        distinct: Counts the distinct items that several visits hold together.
+        distinct: Returns the number of distinct items of several visits together.
     """
-    ended = {division.root: division for division in divisions}
+    finished = {division.root: division for division in divisions}
     parts_of: dict[int, list[VisitInfo]] = {}
     for visit in parts:
         if visit.root is not None:
@@ -33,11 +33,11 @@ def fold_parts(
     for visit in visits:
         if visit.root is not None:
             continue
-        own, division = parts_of.get(visit.id, []), ended.get(visit.id)
+        own_parts, division = parts_of.get(visit.id, []), finished.get(visit.id)
         if division is not None:
-            yield _divided(visit, division, len(own))
-        elif own:
-            yield _so_far(visit, own, distinct)
+            yield _divided(visit, division, len(own_parts))
+        elif own_parts:
+            yield _sum_so_far(visit, own_parts, distinct)
         else:
             yield visit
 
@@ -53,15 +53,15 @@ def _divided(visit: VisitInfo, division: Division, parts: int) -> VisitInfo:
     )
 
 
-def _so_far(
+def _sum_so_far(
     visit: VisitInfo, parts: Iterable[VisitInfo], distinct: Callable[[Iterable[VisitInfo]], int]
 ) -> VisitInfo:
-    every = [visit, *parts]
+    visits = [visit, *parts]
     return msgspec.structs.replace(
         visit,
-        pages=sum(one.pages for one in every),
-        items=sum(one.items for one in every),
-        unique_items=distinct(every),
-        rejects=sum(one.rejects for one in every),
-        parts=len(every) - 1,
+        pages=sum(part.pages for part in visits),
+        items=sum(part.items for part in visits),
+        unique_items=distinct(visits),
+        rejects=sum(part.rejects for part in visits),
+        parts=len(visits) - 1,
     )

@@ -1,9 +1,9 @@
-"""What a start has to do, from what the journal holds and what is asked for.
+"""Plan of a start: compares the requested listings with the visits in the journal.
 
-Without `refresh`, a listing that a run has finished is left alone, and one that was begun goes on
-where it stands, in its own run; one that is new joins the latest run. With `refresh` a new run is
-made if nothing of what is asked for is unfinished; otherwise it goes on like a start without it.
-So nothing is paid for twice unless a finished listing is asked for anew, by name and on purpose.
+Without `refresh`, a listing that a run has finished is skipped, a listing that was begun continues
+in its own run, and a new listing joins the latest run. With `refresh`, a new run is created if all
+requested listings are finished; otherwise the start continues as without `refresh`. So no page is
+paid for twice, unless a finished listing is requested again on purpose.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ FROM page WHERE visit = ?
 
 
 class Plan(msgspec.Struct):
-    """What a start has to do; nothing is written until `Journal.begin`.
+    """Work of a start. Nothing is written until `Journal.begin`.
 
     Attributes:
-        new_run: Whether a new run is to be made.
-        run: The latest run so far, or 0; new listings join it unless a new one is made.
-        unfinished: Visits to go on with or to begin, in the order asked for; those whose number is
-            0 are to be made.
-        finished: Numbers of the visits that have nothing left to do.
-        tally: What all of them hold so far.
-        host: The host of the latest start, or None; another one deserves a warning.
+        new_run: True if the start creates a run.
+        run: Number of the latest run, or 0. New listings join this run if no run is created.
+        unfinished: Visits to begin or to continue, in the requested order. A visit with the number
+            0 is not in the journal yet.
+        finished: Numbers of the visits that are finished.
+        tally: Totals of all requested listings so far.
+        host: Host of the latest start, or None. A different host deserves a warning.
     """
 
     new_run: bool
@@ -66,11 +66,18 @@ class Plan(msgspec.Struct):
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to be sent."""
+        """True if no request is left to send."""
         return not self.unfinished
 
 
-class _Found(msgspec.Struct, frozen=True, gc=False):
+class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
+    """Latest visit of a listing.
+
+    Attributes:
+        divided: True if the listing was divided and its division has ended.
+        probe: True if the visit has only served to divide another listing.
+    """
+
     visit: int
     run: int
     state: State
@@ -81,22 +88,22 @@ class _Found(msgspec.Struct, frozen=True, gc=False):
     probe: bool = False
 
     def finished(self, max_pages: int | None, *, split: bool) -> bool:
-        """Whether nothing is left to do."""
+        """Return True if no page is left to request."""
         if self.probe or (split and self.state == "capped" and not self.divided):
-            return False  # so far it has served only to divide another one; or was not divided
+            return False
         if self.state != "capped":
             return self.state == "complete"
-        # Cut by an earlier --max-pages: there is more to do if this start may go further.
+        # An earlier --max-pages cut the listing: a start with a higher limit continues it.
         cut = self.capped_at
         return cut is None or (max_pages is not None and max_pages <= cut)
 
-    def again(self, listing: Listing) -> Visit:
-        """The listing to be walked anew."""
-        expected = self.totals.last_page if self.state == "complete" else None
-        return Visit(0, 0, listing, expected=expected)
+    def new_visit(self, listing: Listing) -> Visit:
+        """Return a visit that walks the listing once more."""
+        last_page = self.totals.last_page if self.state == "complete" else None
+        return Visit(0, 0, listing, expected_pages=last_page)
 
-    def going_on(self, listing: Listing) -> Visit:
-        """The visit to go on with."""
+    def continued(self, listing: Listing) -> Visit:
+        """Return the visit, to be continued."""
         return Visit(
             self.visit, self.run, listing, self.state, begun=self.begun, totals=self.totals
         )
@@ -110,14 +117,14 @@ def make_plan(
     max_pages: int | None,
     split: bool = False,
 ) -> Plan:
-    """Compare what is asked for with what the journal holds.
+    """Compare the requested listings with the visits in the journal.
 
     Args:
-        connection: The journal.
-        listings: What is asked for; repeated ones count once.
-        refresh: Make a new run if everything asked for is finished.
-        max_pages: Pages of a listing that this start may ask for, or None.
-        split: Go on with listings that the ceiling cut and that were not divided yet.
+        connection: Connection to the journal.
+        listings: Requested listings. Repeated listings count once.
+        refresh: Create a run if all requested listings are finished.
+        max_pages: Maximum number of pages per listing in this start, or None.
+        split: Continue listings that the ceiling cut and that were not divided.
 
     Returns:
         The plan.
@@ -126,82 +133,84 @@ def make_plan(
     latest = connection.execute("SELECT host FROM start ORDER BY id DESC LIMIT 1").fetchone()
     host = latest[0] if latest else None
     plan = Plan(run == 0, run, [], array("q"), RunTally(), host)
-    anew: list[Visit] = []
-    for listing, found in _look_up(connection, listings):
-        if found is None:
+    new_visits: list[Visit] = []
+    for listing, stored in _look_up(connection, listings):
+        if stored is None:
             plan.unfinished.append(Visit(0, run, listing))
             plan.tally.listings += 1
-        elif found.finished(max_pages, split=split):
-            plan.finished.append(found.visit)
-            plan.tally.ended(found.state, found.totals)
+        elif stored.finished(max_pages, split=split):
+            plan.finished.append(stored.visit)
+            plan.tally.add_ended_listing(stored.state, stored.totals)
             if refresh:
-                anew.append(found.again(listing))
+                new_visits.append(stored.new_visit(listing))
         else:
-            plan.unfinished.append(found.going_on(listing))
-            plan.tally.add(found.totals)
+            plan.unfinished.append(stored.continued(listing))
+            plan.tally.add(stored.totals)
             plan.tally.listings += 1
     if refresh and not plan.unfinished:
-        return Plan(True, run, anew, array("q"), RunTally(listings=len(anew)), host)
+        return Plan(True, run, new_visits, array("q"), RunTally(listings=len(new_visits)), host)
     return plan
 
 
 def _look_up(
     connection: sqlite3.Connection, listings: Iterable[Listing]
-) -> Iterator[tuple[Listing, _Found | None]]:
+) -> Iterator[tuple[Listing, _StoredVisit | None]]:
     unique = iter(dict.fromkeys(listings))
     while chunk := list(itertools.islice(unique, _CHUNK)):
         identities = [listing.identity for listing in chunk]
         query = _LATEST.format(marks=", ".join("?" * len(chunk)))
-        found = {row[0]: _found(connection, row) for row in connection.execute(query, identities)}
-        _divisions(connection, found)
+        visits = {
+            row[0]: _stored_visit(connection, row) for row in connection.execute(query, identities)
+        }
+        _add_divisions(connection, visits)
         for listing, identity in zip(chunk, identities, strict=True):
-            yield listing, found.get(identity)
+            yield listing, visits.get(identity)
 
 
-def _divisions(connection: sqlite3.Connection, found: dict[str, _Found]) -> None:
-    """Note what parts of visits hold, and which visits are no more than parts."""
-    names = {one.visit: name for name, one in found.items()}
+def _add_divisions(connection: sqlite3.Connection, visits: dict[str, _StoredVisit]) -> None:
+    """Set the totals of divided listings, and mark the visits that are only parts."""
+    names = {visit.visit: name for name, visit in visits.items()}
     marks = ", ".join("?" * len(names))
     for root, pages, items, unique, rejects in connection.execute(
         _DIVISIONS.format(marks=marks), [*names]
     ):
-        one = found[names[root]]
-        # What is open sums up its parts when it is gone on with.
+        stored = visits[names[root]]
+        # An open visit sums up its parts when a start continues it.
         totals = (
-            one.totals
-            if one.state == "open"
-            else Totals(pages, items, unique, rejects, one.totals.last_page)
+            stored.totals
+            if stored.state == "open"
+            else Totals(pages, items, unique, rejects, stored.totals.last_page)
         )
-        found[names[root]] = msgspec.structs.replace(one, totals=totals, divided=True)
-    for (visit,) in connection.execute(_CUT_PARTS.format(marks=marks), [*names]):
-        found[names[visit]] = msgspec.structs.replace(found[names[visit]], probe=True)
+        visits[names[root]] = msgspec.structs.replace(stored, totals=totals, divided=True)
+    for (part,) in connection.execute(_CUT_PARTS.format(marks=marks), [*names]):
+        visits[names[part]] = msgspec.structs.replace(visits[names[part]], probe=True)
 
 
-def _found(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Found:
-    _, visit, run, state, began_at, capped_at, *noted = row
+def _stored_visit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _StoredVisit:
+    _, visit, run, state, began_at, capped_at, *figures = row
     if state == "open":
         totals = sums(connection, visit) if began_at is not None else EMPTY_TOTALS
-        if noted[0] == totals.pages:
-            # A clean stop noted the distinct items; they hold while no page has come since.
-            totals = msgspec.structs.replace(totals, unique_items=noted[2])
+        if figures[0] == totals.pages:
+            # A clean stop stored the distinct items. They are valid while no page was added.
+            totals = msgspec.structs.replace(totals, unique_items=figures[2])
     else:
-        totals = Totals(*noted)
-    return _Found(visit, run, state, began_at is not None, capped_at, totals)
+        totals = Totals(*figures)
+    return _StoredVisit(visit, run, state, began_at is not None, capped_at, totals)
 
 
 def sums(connection: sqlite3.Connection, visit: int) -> Totals:
-    """What the pages of a visit sum up to; distinct items count as 0, they are not known."""
+    """Return the sums over the pages of a visit, with 0 distinct items: those are not known."""
     pages, items, rejects, last_page = connection.execute(_SUMS, (visit,)).fetchone()
     return Totals(pages, items, 0, rejects, last_page)
 
 
 class Start(msgspec.Struct, frozen=True):
-    """A start that has been recorded.
+    """A start that is recorded in the journal.
 
     Attributes:
-        id: Its number.
-        run: The run it works on: the new one, or the latest.
-        visits: What it has to do, in the order asked for.
+        id: Number of the start.
+        run: Number of the run: the new one, or the latest.
+        visits: Visits to make, in the requested order.
     """
 
     id: int
@@ -215,14 +224,14 @@ def record_start(
     """Write a start with its run, listings and visits, in one transaction.
 
     Args:
-        connection: The journal, for writing.
-        plan: What is to be done.
+        connection: Connection to the journal, for writing.
+        plan: The plan to carry out.
         host: Host and port of the API.
         version: Version of this package.
         now: Seconds since 1970.
 
     Returns:
-        The start, its visits numbered.
+        The start. All its visits have numbers.
     """
     at = to_milliseconds(now)
     execute = connection.execute
@@ -258,6 +267,6 @@ def _recorded(connection: sqlite3.Connection, visits: list[Visit], run: int) -> 
 
 
 def _next(connection: sqlite3.Connection, table: str) -> int:
-    query = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"  # noqa: S608 - names of ours
+    query = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"  # noqa: S608 - constants of this module
     number: int = connection.execute(query).fetchone()[0]
     return number

@@ -17,7 +17,7 @@ from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing
 from tmapi_async.errors import BodyError
 
-from .compression import Decoder, answer
+from .compression import Decoder, decompress_category
 from .lock import writer_pid
 from .parts import fold_parts
 from .plan import sums
@@ -311,7 +311,7 @@ class JournalReader:
         for _ in self.pages():
             pass
         for cat_id, frame in self._query("SELECT cat_id, body FROM category"):
-            answer(self.path, cat_id, frame)
+            decompress_category(self.path, cat_id, frame)
 
     def _item_ids(self, visit: int, run: int, listing: Listing) -> set[int]:
         if listing.endpoint not in ENDPOINTS:

@@ -1,4 +1,4 @@
-"""What goes into a journal and what comes out, as plain data."""
+"""Plain data that enters a journal: pages, visits and their totals."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ PAGE_CODE = 200
 """Code of the API in the reply that carries a page."""
 
 State: TypeAlias = Literal["open", "complete", "capped", "failed"]
-"""How far a visit is. An open visit of a start that has ended is what a user calls *stopped*."""
+"""State of a visit. Users see an open visit as *stopped* once its start has ended."""
 
 
 class Totals(msgspec.Struct, frozen=True, gc=False):
-    """What a visit brought, over all its starts.
+    """Totals of a visit over all its starts.
 
     Attributes:
-        pages: Pages held.
-        items: Items on them.
+        pages: Number of pages.
+        items: Items on these pages.
         unique_items: Distinct item IDs among them.
         rejects: Rows that could not be decoded.
-        last_page: Highest page number held, or 0.
-        total_count: Rows in the whole listing as the server last told, or None.
+        last_page: Highest page number, or 0.
+        total_count: Rows in the whole listing according to the last page that had a total, or None.
     """
 
     pages: int
@@ -39,21 +39,21 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
 
 
 EMPTY_TOTALS = Totals(0, 0, 0, 0, 0)
-"""What a visit holds before its first page."""
+"""Totals of a visit before its first page."""
 
 
 class RunTally(msgspec.Struct):
-    """What the listings of a start hold together, over all their starts.
+    """Totals of all listings that a start was asked for, over all their starts.
 
     Attributes:
-        listings: Listings asked for.
-        complete: Walked to the end that the server told.
-        capped: Ended exactly at a ceiling, or cut by a limit of pages.
-        failed: Given up.
-        pages: Pages held.
-        items: Items on them.
-        unique_items: Distinct items within a listing, summed; those of an open listing are added
-            when it ends.
+        listings: Number of listings.
+        complete: Listings walked to the end that the server reported.
+        capped: Listings that ended exactly at a ceiling, or were cut by a limit of pages.
+        failed: Listings given up.
+        pages: Stored pages.
+        items: Items on these pages.
+        unique_items: Sum of the distinct items of each listing. Those of an open listing are added
+            when the listing ends.
         rejects: Rows that could not be decoded.
     """
 
@@ -68,38 +68,38 @@ class RunTally(msgspec.Struct):
 
     @property
     def left(self) -> int:
-        """Listings that have not ended."""
+        """Number of listings that have not ended."""
         return self.listings - self.complete - self.capped - self.failed
 
     def add(self, totals: Totals, sign: int = 1) -> None:
-        """Count (or, with -1, take away) what a visit holds."""
+        """Add the totals of a visit; subtract them if `sign` is -1."""
         self.pages += sign * totals.pages
         self.items += sign * totals.items
         self.unique_items += sign * totals.unique_items
         self.rejects += sign * totals.rejects
 
-    def ended(self, state: State, totals: Totals) -> None:
-        """Count a listing that has ended, and what it holds."""
+    def add_ended_listing(self, state: State, totals: Totals) -> None:
+        """Count a listing that has ended, with its totals."""
         self.listings += 1
-        self.end(state)
+        self.count_ending(state)
         self.add(totals)
 
-    def end(self, state: State) -> None:
-        """Count the ending of a listing that is counted already."""
+    def count_ending(self, state: State) -> None:
+        """Count the ending of a listing that `listings` counts already."""
         setattr(self, state, getattr(self, state) + 1)
 
 
 class Visit(msgspec.Struct, frozen=True, gc=False):
-    """A listing in a run: what pages belong to.
+    """A listing in a run. Every page belongs to a visit.
 
     Attributes:
         id: Number of the visit in the journal.
         run: Number of the run.
-        listing: What is walked.
-        state: Its state when the plan was made.
-        begun: Whether an earlier start began it, so that pages of it may be held.
-        expected: Number of its last page in an earlier, finished visit, or None.
-        totals: What it brought so far.
+        listing: The listing.
+        state: State when the plan was made.
+        begun: True if an earlier start began the visit, so that it may have pages.
+        expected_pages: Number of the last page in an earlier, complete visit, or None.
+        totals: Totals of the visit so far.
     """
 
     id: int
@@ -107,7 +107,7 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     listing: Listing
     state: State = "open"
     begun: bool = False
-    expected: int | None = None
+    expected_pages: int | None = None
     totals: Totals = EMPTY_TOTALS
 
 
@@ -176,14 +176,14 @@ class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class JournalStatistics(msgspec.Struct, frozen=True, gc=False):
-    """What the journal has done since it was opened.
+    """Figures of a journal since it was opened.
 
     Attributes:
-        waiting: Pages handed over whose commit has not returned.
+        waiting: Pages submitted whose commit has not returned.
         durable: Pages whose commit has returned.
         commits: Transactions committed.
-        body_bytes: Bytes of their bodies.
-        stored_bytes: Bytes of their bodies as stored.
+        body_bytes: Bytes of the bodies of durable pages, uncompressed.
+        stored_bytes: Bytes of the same bodies as stored.
     """
 
     waiting: int
@@ -194,5 +194,5 @@ class JournalStatistics(msgspec.Struct, frozen=True, gc=False):
 
 
 def to_milliseconds(seconds: float) -> int:
-    """A time, seconds since 1970, as the journal keeps it."""
+    """Convert a time in seconds since 1970 to the stored unit."""
     return round(seconds * 1000)

@@ -1,4 +1,4 @@
-"""Decodes rejects again, with today's models, and keeps what can be read now."""
+"""Decode rejects again with the current models, and store the rows that can be read now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tmapi_async.api.replies import Page, Reply, read_reply
 
 from .compression import Decoder
 from .lock import WriteLock
+from .records import PAGE_CODE
 from .schema import connect, finish, transaction, translated
+from .stored_pages import read_listing
 
 _PAGES = """
 SELECT seq, visit, number, endpoint, params, dictionary, body
@@ -28,16 +30,14 @@ _MEND_VISIT = """
 UPDATE visit SET items = ?, unique_items = ?, rejects = ? WHERE id = ? AND state != 'open'
 """
 
-_PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
-
 
 class RedecodeSummary(msgspec.Struct):
-    """What a replay came to.
+    """Result of a replay.
 
     Attributes:
-        pages: Pages that held rejects.
-        rejects: Rejects on them.
-        mended: How many of those are items now.
+        pages: Pages that had rejects.
+        rejects: Rejects on these pages before the replay.
+        mended: Rejects that are items now.
     """
 
     pages: int = 0
@@ -46,40 +46,40 @@ class RedecodeSummary(msgspec.Struct):
 
     @property
     def left(self) -> int:
-        """Rejects that still cannot be decoded."""
+        """Number of rejects that still cannot be decoded."""
         return self.rejects - self.mended
 
 
 def replay(path: str | Path) -> RedecodeSummary:
-    """Decode every page that holds rejects again; nothing is sent.
+    """Decode every page with rejects again. No request is sent.
 
-    The bodies stay as they are; items, rejects and their reasons are noted anew.
+    The bodies stay as they are. Items, rejects and the reasons of rejects are updated.
 
     Args:
         path: The journal's file.
 
     Returns:
-        How many rejects there were, and how many are items now.
+        Number of rejects before, and of those that are items now.
 
     Raises:
         JournalError: The journal cannot be used, or another process writes to it.
     """
     path = Path(path).expanduser().resolve()
-    connect(path, writing=False).close()  # never make a journal here
+    connect(path, writing=False).close()  # raises if there is no journal; writing would create one
     lock = WriteLock(path)
     lock.acquire()
     try:
         with translated(path):
             connection = connect(path, writing=True)
             try:
-                return _Replay(connection, path).run()
+                return _Redecoder(connection, path).run()
             finally:
                 finish(connection)
     finally:
         lock.release()
 
 
-class _Replay:
+class _Redecoder:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._bodies = Decoder(connection, path)
@@ -93,9 +93,9 @@ class _Replay:
             after = rows[-1][0]
             with transaction(self._connection):
                 for seq, visit, number, endpoint, params, *body in rows:
-                    listing = Listing(endpoint, _PARAMS.decode(params))
+                    listing = read_listing(endpoint, params)
                     page = self._decode(listing, number, *body)
-                    if page is not None and self._note(seq, page):
+                    if page is not None and self._update(seq, page):
                         visits[visit] = listing
         for visit, listing in visits.items():
             self._recount(visit, listing)
@@ -105,11 +105,11 @@ class _Replay:
         self, listing: Listing, number: int, dictionary: int | None, frame: bytes
     ) -> Page | None:
         body = self._bodies.decode(dictionary, frame)
-        page = read_reply(Reply(200, {}, body), PageRequest(listing, number), now=self._now)
+        page = read_reply(Reply(PAGE_CODE, {}, body), PageRequest(listing, number), now=self._now)
         return page if isinstance(page, Page) else None
 
-    def _note(self, seq: int, page: Page) -> bool:
-        """Note what a page holds now; True if that is more than it was."""
+    def _update(self, seq: int, page: Page) -> bool:
+        """Store the new figures of a page. Return True if it has fewer rejects than before."""
         count = "SELECT count(*) FROM reject WHERE seq = ?"
         before = self._connection.execute(count, (seq,)).fetchone()[0]
         self._result.pages += 1
@@ -125,14 +125,14 @@ class _Replay:
         return True
 
     def _recount(self, visit: int, listing: Listing) -> None:
-        """Sum a listing up again: its distinct items are known from all its pages alone."""
-        seen: set[int] = set()
+        """Sum up a visit again: only all its pages together tell the distinct items."""
+        item_ids: set[int] = set()
         items = rejects = 0
         for number, *body in self._connection.execute(_BODIES, (visit,)).fetchall():
             page = self._decode(listing, number, *body)
             if page is not None:
-                seen.update(item.item_id for item in page.items)
+                item_ids.update(item.item_id for item in page.items)
                 items += len(page.items)
                 rejects += len(page.rejects)
         with transaction(self._connection):
-            self._connection.execute(_MEND_VISIT, (items, len(seen), rejects, visit))
+            self._connection.execute(_MEND_VISIT, (items, len(item_ids), rejects, visit))

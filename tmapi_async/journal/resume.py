@@ -1,4 +1,4 @@
-"""What the held pages of an open visit tell a start that goes on with it."""
+"""Decode the stored pages of an open visit, so that a start can continue it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .views import StoredPage
 
 
 class DecodedPages(msgspec.Struct, gc=False):
-    """The pages of a visit that are durable, decoded again.
+    """Stored pages of a visit, decoded again.
 
     Attributes:
-        pages: Page number to `has_next_page`.
+        pages: Page number -> `has_next_page`.
         item_ids: Distinct item IDs on them.
         items: Items on them.
-        rejects: Rows on them that today's models cannot decode.
-        total_count: Rows in the whole listing as told last, or None.
-        changed: A page most of whose rows cannot be decoded, as text; or None.
+        rejects: Rows on them that the current models cannot decode.
+        total_count: Rows in the whole listing according to the last page with a total, or None.
+        changed: Text about a page that shows a changed API, or None; see `changed_shape`.
     """
 
     pages: dict[int, bool] = {}
@@ -37,12 +37,12 @@ class DecodedPages(msgspec.Struct, gc=False):
 
     @property
     def more(self) -> bool:
-        """Whether the last of them says that more follows."""
+        """True if the last page says that more pages follow."""
         return bool(self.pages) and self.pages[max(self.pages)]
 
     @property
     def totals(self) -> Totals:
-        """The same as the figures of a visit."""
+        """Figures of these pages as the totals of a visit."""
         return Totals(
             pages=len(self.pages),
             items=self.items,
@@ -56,8 +56,8 @@ class DecodedPages(msgspec.Struct, gc=False):
 def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> DecodedPages:
     """Decode the durable pages of a visit.
 
-    The rows are needed: a listing that goes on must know which items it has shown. Today's models
-    may read what an earlier version could not, and the other way round.
+    All rows are decoded: a listing that continues must know which items it has already shown. The
+    current models may read rows that an earlier version could not read, or the other way round.
 
     Args:
         pages: The pages.
@@ -79,7 +79,7 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
 
 
 def decode_page(stored: StoredPage) -> Page[Any] | None:
-    """Decode a stored page; return None if today's models do not read it as a page."""
+    """Decode a stored page. Return None if the current models do not accept it as a page."""
     fetched_at = datetime.fromtimestamp(stored.fetched_at, UTC)
     request = PageRequest(stored.listing, stored.number)
     page = read_reply(Reply(PAGE_CODE, {}, stored.body), request, now=fetched_at)
@@ -87,16 +87,16 @@ def decode_page(stored: StoredPage) -> Page[Any] | None:
 
 
 LEAST_ROWS = 10
-"""A page with fewer rows says nothing about the API: a few bad rows may be its half."""
+"""Rows that a page must have to show a changed API: a few bad rows may be half of a short page."""
 
 
 def changed_shape(items: int, rejects: Sequence[Reject], most_rejects: float) -> str | None:
-    """Say why a page looks like one of a changed API, or None if it does not.
+    """Return a text that says why a page shows a changed API, or None if it does not.
 
     Args:
-        items: Its rows that could be decoded.
-        rejects: Those that could not.
-        most_rejects: Share of its rows, from 0 to 1, that may be rejects.
+        items: Number of rows that could be decoded.
+        rejects: Rows that could not be decoded.
+        most_rejects: Maximum share of rejects, from 0 to 1.
     """
     rows = items + len(rejects)
     if rows < LEAST_ROWS or len(rejects) <= most_rejects * rows:

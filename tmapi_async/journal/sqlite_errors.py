@@ -1,4 +1,4 @@
-"""Turns what SQLite and the system raise into journal errors."""
+"""Translate errors of SQLite and of the operating system to journal errors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _KINDS: dict[int, type[JournalError]] = {
 
 
 def journal_error(path: Path, error: BaseException) -> JournalError:
-    """The typed error for what SQLite or the system raised.
+    """Return the journal error for an error of SQLite or of the system.
 
     Args:
         path: The journal's file.
-        error: What was raised.
+        error: The error that was raised.
 
     Returns:
-        The error to raise in its place.
+        The error to raise instead.
     """
     if isinstance(error, JournalError):
         return error

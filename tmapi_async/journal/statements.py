@@ -1,4 +1,4 @@
-"""Changes to the journal's small tables, as data: what a start tells it beside the pages."""
+"""Changes to the journal's small tables, as data. Every function returns what to `apply`."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ _DIVIDED = "INSERT OR REPLACE INTO division VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Statement(msgspec.Struct, frozen=True, gc=False):
-    """One change: SQL and its values."""
+    """One change: an SQL statement and its values."""
 
     sql: str
     values: tuple[Any, ...]
 
 
 def begin_visit(visit: Visit, now: float) -> Statement:
-    """Pages of a visit are about to be asked for.
+    """Mark a visit as begun, before its first request.
 
     Args:
         visit: The visit.
-        now: Seconds since 1970, UTC, as everywhere here.
+        now: Current time, seconds since 1970, UTC.
     """
     return Statement(_BEGAN, (to_milliseconds(now), visit.id))
 
 
 def forget_failures(visit: Visit) -> Statement:
-    """Pages that failed are asked for again, or are not needed: look-ahead past the end."""
+    """Delete the failures of a visit: its pages are requested again, or past the end."""
     return Statement(_FORGET, (visit.id,))
 
 
 def fail_page(visit: Visit, number: int, error: TMAPIError, *, start: int, now: float) -> Statement:
-    """A page could not be had.
+    """Record that a page failed.
 
     Args:
         visit: The visit.
         number: 1-based page number.
-        error: Why; its message holds no secret.
+        error: The error. Its message contains no secret.
         start: Number of the start.
-        now: When.
+        now: Current time, seconds since 1970, UTC.
     """
     row = (visit.id, number, start, to_milliseconds(now), error.attempts, error.label, str(error))
     return Statement(_FAILED, row)
@@ -73,16 +73,16 @@ def end_visit(
     capped_at: int | None = None,
     error: TMAPIError | None = None,
 ) -> Statement:
-    """A visit has ended, or (`open`) was left by a start that was stopped.
+    """Record the end of a visit, or the totals of an `open` visit that a start leaves.
 
     Args:
         visit: The visit.
-        state: How: `complete`, `capped`, `failed`; or `open`.
-        totals: What it brought over all its starts.
-        now: When.
-        capped_at: The limit of pages that cut it, if one did; a later start with a higher one goes
-            on.
-        error: Why it failed, if it did.
+        state: `complete`, `capped`, `failed`, or `open`.
+        totals: Totals of the visit over all its starts.
+        now: Current time, seconds since 1970, UTC.
+        capped_at: Limit of pages that cut the visit, or None. A start with a higher limit
+            continues the visit.
+        error: Error that failed the visit, or None.
     """
     kind, text = (error.label, str(error)) if error is not None else (None, None)
     values = (
@@ -103,11 +103,11 @@ def end_visit(
 
 
 def add_part(visit: Visit, root: int) -> tuple[Statement, ...]:
-    """A visit is made on behalf of another one, whose listing is divided.
+    """Add the visit of a part.
 
     Args:
-        visit: The visit, with a number that nobody has.
-        root: Number of the other one.
+        visit: Visit of the part, with an unused number.
+        root: Number of the divided listing's visit.
     """
     listing = visit.listing
     params = msgspec.json.encode(listing.params).decode()
@@ -119,7 +119,7 @@ def add_part(visit: Visit, root: int) -> tuple[Statement, ...]:
 
 
 def store_division(division: Division) -> Statement:
-    """Store the outcome of a listing that was divided."""
+    """Store the result of a divided listing."""
     values = (
         division.root,
         division.complete,
@@ -134,5 +134,5 @@ def store_division(division: Division) -> Statement:
 
 
 def end_start(start: int, stopped_by: str | None, now: float) -> Statement:
-    """A start has ended, by itself (None) or stopped by something."""
+    """Record the end of a start, and the reason if something stopped it."""
     return Statement(_CLOSED, (to_milliseconds(now), stopped_by, start))

@@ -1,4 +1,4 @@
-"""What a journal gives back: runs, starts, visits, pages, as plain data."""
+"""Plain data read from a journal: runs, starts, visits, pages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class RunInfo(msgspec.Struct, frozen=True):
     """A run.
 
     Attributes:
-        id: Its number, from 1.
-        started_at: When it was begun, seconds since 1970, UTC.
-        ended_at: When its last listing ended, or None while some have not.
-        states: State to how many of its listings are in it.
+        id: Number of the run, from 1.
+        started_at: Time when the run began, seconds since 1970, UTC.
+        ended_at: Time when its last listing ended, or None while a listing is open.
+        states: State -> number of listings in this state.
     """
 
     id: int
@@ -26,18 +26,18 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether every listing was walked to its end, or to a ceiling."""
+        """True if every listing was walked to its end, or to a ceiling."""
         return not self.states.get("open") and not self.states.get("failed")
 
 
 class TreeInfo(msgspec.Struct, frozen=True):
-    """What a journal holds of the tree of categories.
+    """Summary of the category tree in a journal.
 
     Attributes:
-        answers: Answers held: one for each category that has others below it.
-        oldest: When the oldest of them was fetched, seconds since 1970, UTC.
-        latest: When the latest was.
-        broken_off: Whether the last look was broken off: something of it is missing.
+        answers: Number of stored answers: one for each category that has subcategories.
+        oldest: Time when the oldest answer was fetched, seconds since 1970, UTC.
+        latest: Time when the latest answer was fetched.
+        broken_off: True if the last fetch was interrupted, so that a part of the tree is missing.
     """
 
     answers: int
@@ -47,7 +47,7 @@ class TreeInfo(msgspec.Struct, frozen=True):
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
-    """What a start had counted at one moment; every figure but the width only grows.
+    """Counts of a start at one moment. Every figure except the width only grows.
 
     Attributes:
         elapsed: Seconds since the start began.
@@ -55,9 +55,9 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
         pages: Pages committed by this start.
-        items: Items on them.
-        width: The gate's width at that moment.
-        codes: Code, or kind of failure, to how often it came.
+        items: Items on these pages.
+        width: Width of the gate at that moment.
+        codes: Code, or kind of failure -> number of times it came.
     """
 
     elapsed: float
@@ -74,15 +74,16 @@ class StartInfo(msgspec.Struct, frozen=True):
     """One process that worked on the journal.
 
     Attributes:
-        id: Its number, from 1.
-        run: The latest run when it began.
-        started_at: Seconds since 1970, UTC.
-        ended_at: When it ended, or None: it runs, or was killed.
-        stopped_by: What stopped it, or None: it went to its end, runs, or was killed.
+        id: Number of the start, from 1.
+        run: Number of the latest run when the start began.
+        started_at: Time when the start began, seconds since 1970, UTC.
+        ended_at: Time when the start ended, or None if the process runs or was killed.
+        stopped_by: Reason that stopped the start, or None if it reached its end, runs or was
+            killed.
         host: Host and port of the API.
         version: Version of this package.
-        pid: Its process.
-        totals: Its last tick, or None if it committed nothing.
+        pid: Number of the process.
+        totals: Last tick of the start, or None if it committed nothing.
     """
 
     id: int
@@ -102,19 +103,19 @@ class VisitInfo(msgspec.Struct, frozen=True):
     Attributes:
         id: Number of the visit.
         run: Number of the run.
-        listing: What is walked.
-        state: How far it is; an open one of a start that has ended is what is called stopped.
-        begun: Whether anything of it was asked for.
-        pages: Pages held.
-        items: Items on them.
+        listing: The listing.
+        state: State of the visit. An open visit is called *stopped* once its start has ended.
+        begun: True if a page of the visit was requested.
+        pages: Stored pages.
+        items: Items on these pages.
         unique_items: Distinct item IDs among them.
         rejects: Rows that could not be decoded.
-        last_page: Highest page number held, or 0.
-        total_count: Rows in the whole listing as told, or None.
-        error_kind: Short name of what failed it, or None.
-        error: What failed it, or None.
-        root: Number of the visit that it is a part of, or None.
-        parts: Parts that its listing was divided into, where they are counted with it.
+        last_page: Highest page number, or 0.
+        total_count: Rows in the whole listing according to the server, or None.
+        error_kind: Short name of the error that failed the visit, or None.
+        error: Text of this error, or None.
+        root: Number of the divided listing's visit if this visit is one of its parts, or None.
+        parts: Number of parts whose figures are included, if the listing was divided.
     """
 
     id: int
@@ -135,7 +136,7 @@ class VisitInfo(msgspec.Struct, frozen=True):
 
     @property
     def totals(self) -> Totals:
-        """Its figures."""
+        """Figures of the visit as `Totals`."""
         return Totals(
             self.pages,
             self.items,
@@ -147,17 +148,17 @@ class VisitInfo(msgspec.Struct, frozen=True):
 
 
 class Division(msgspec.Struct, frozen=True):
-    """What came of a listing that was divided.
+    """Result of a divided listing.
 
     Attributes:
-        root: Number of its visit.
-        complete: Whether all that the totals of its parts promise is proven to have been found.
+        root: Number of the listing's visit.
+        complete: True if every row that the totals of the parts promise is proven to be stored.
         pages: Pages of the listing and of all its parts.
-        items: Items on them.
+        items: Items on these pages.
         unique_items: Distinct items among them.
         rejects: Rows that could not be decoded.
-        promised: Sum of the totals of the parts that were walked.
-        account: The same for people, with what is not proven and why.
+        promised: Sum of the totals of the walked parts.
+        account: The result as text, with the gaps and their reasons.
     """
 
     root: int
@@ -171,21 +172,21 @@ class Division(msgspec.Struct, frozen=True):
 
 
 class StoredPage(msgspec.Struct, frozen=True, gc=False):
-    """A page as held.
+    """A stored page.
 
     Attributes:
-        seq: Its place in the order of commits; later pages have larger ones.
-        visit: Number of its visit.
-        run: Number of its run.
+        seq: Position in the order of commits. Later pages have larger numbers.
+        visit: Number of the visit.
+        run: Number of the run.
         listing: The listing.
         number: 1-based page number.
-        fetched_at: When its body had been read, seconds since 1970, UTC.
-        attempts: Attempts made for it.
+        fetched_at: Time when the body had been read, seconds since 1970, UTC.
+        attempts: Attempts made for the page.
         latency: Seconds of the successful attempt.
-        has_next_page: Whether the server said that more follows.
-        items: Items that could be decoded then.
-        rejects: Rows that could not.
-        body: The reply's body, byte for byte.
+        has_next_page: True if the server said that more pages follow.
+        items: Number of rows that could be decoded when the page was stored.
+        rejects: Number of rows that could not be decoded.
+        body: Body of the reply, byte for byte.
     """
 
     seq: int
@@ -203,7 +204,7 @@ class StoredPage(msgspec.Struct, frozen=True, gc=False):
 
 
 class StoredReject(msgspec.Struct, frozen=True, gc=False):
-    """A row that could not be decoded, and where it is."""
+    """A row that could not be decoded, and its place in the journal."""
 
     seq: int
     position: int
@@ -214,7 +215,7 @@ class StoredReject(msgspec.Struct, frozen=True, gc=False):
 
 
 class FailedPage(msgspec.Struct, frozen=True):
-    """A page that could not be had in the start that tried it last."""
+    """A page that failed in the last start that requested it."""
 
     run: int
     listing: Listing
