@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
     from tmapi_async.client.client import TMAPI
     from tmapi_async.client.inputs import WalkOptions
+    from tmapi_async.client.settings import ClientOptions
     from tmapi_async.client.walk import Walk
     from tmapi_async.crawl.loop_guard import GuardPolicy
     from tmapi_async.crawl.outcomes import ListingOutcome, WalkStatistics
@@ -106,6 +107,7 @@ __all__ = [
     "CategoryTree",
     "CategoryWalk",
     "CertificateError",
+    "ClientOptions",
     "ClosedError",
     "ConcurrencyError",
     "ConnectionFailedError",
@@ -192,6 +194,7 @@ _MODULES = {
     "tmapi_async.client.category_tree": ("CategoryNode", "CategoryTree", "CategoryWalk"),
     "tmapi_async.client.client": ("TMAPI",),
     "tmapi_async.client.inputs": ("WalkOptions",),
+    "tmapi_async.client.settings": ("ClientOptions",),
     "tmapi_async.client.walk": ("Walk",),
     "tmapi_async.crawl.loop_guard": ("GuardPolicy",),
     "tmapi_async.crawl.outcomes": ("ListingOutcome", "WalkStatistics"),

@@ -3,182 +3,127 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
-from functools import partial
-from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
-from weakref import WeakSet
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from typing import Any, Literal, Self, Unpack, overload
 
-from tmapi_async.api.listings import PageRequest, parse_id
+from tmapi_async.api import endpoints
+from tmapi_async.api.details import ItemDetail
+from tmapi_async.api.items import (
+    CategoryItemV2,
+    GlobalSearchItem,
+    Item,
+    SearchItem,
+    ShopItem,
+    ShopItemV2,
+)
+from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.crawler import Crawler
-from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
-from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting.driver import Split
-from tmapi_async.errors import ClosedError, InvalidRequestError
-from tmapi_async.limits.budget import Budget
-from tmapi_async.limits.gate import Gate, GateStatistics
-from tmapi_async.limits.learning import LearningController
-from tmapi_async.limits.rate import RateLimiter
-from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
-from tmapi_async.transport.observers import Observer
-from tmapi_async.transport.retry import RetryPolicy
-from tmapi_async.transport.session import Auth, Connector, Session
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.limits.gate import GateStatistics
+from tmapi_async.transport.credentials import DEFAULT_BASE_URL
 
 from .category_tree import CategoryCache, CategoryWalk
-from .endpoint_methods import EndpointMethods
-from .inputs import Lookahead, check_above_zero, check_whole, read_lookahead
-from .settings import ClientSettings
-from .walk import Walk
+from .core import ClientCore
+from .inputs import (
+    Ids,
+    Language,
+    Lookahead,
+    PlainWalkOptions,
+    Price,
+    ShopSort,
+    Sort,
+    Source,
+    Texts,
+    WalkOptions,
+)
+from .settings import ClientOptions
+from .walk import Walk, read_detail
 
-Concurrency: TypeAlias = int | Literal["auto"]
 
-DEFAULT_TIMEOUT = 60.0
-"""Seconds, as the API document advises (code 499)."""
-
-DEFAULT_MAX_BODY = 32 * 2**20
-"""Bytes, decompressed."""
-
-
-class TMAPI(EndpointMethods):
+class TMAPI:
     """A client of TMAPI's 1688 endpoints. One client may serve many tasks; they share its gate.
+
+    Each endpoint is a method that makes a walk. All take a single ID (or keyword, or shop), an
+    iterable, or an async iterable that is read as the walk goes on. A value that comes again is
+    walked again, unless it is still being walked. Nothing is sent until the walk is awaited or
+    iterated. A filter that is None is left out.
+
+    Every method raises `InvalidRequestError` where an ID or an option makes no sense, before
+    anything is sent. Values of an iterator are checked when they are reached.
 
     Args:
         token: The account's token. Never shown in any message, log or repr.
-        base_url: Where the API is served; `https://api.tmapi.top` if not given.
-        auth: Send the token as query field `apiToken` ("query") or as header `apikey` ("header").
-        concurrency: Most requests in flight; "auto" learns how many the account may have.
-        rate: Most requests a second, or None.
-        timeout: Seconds for one request, from when it is let through the gate until its reply is
-            read.
-        lookahead: "auto" asks ahead where slots would idle, "off" never, N keeps N pages ahead.
-        max_requests: Most requests sent by this client in all, retries included; or None. A
-            [`Budget`][tmapi_async.Budget] is shared by the clients it is given to.
-        retry: How often and how long to try.
-        guard: When a listing counts as endless.
-        max_body: Longest reply accepted, in bytes, decompressed.
-        connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
-        trust_env: Take proxies from the environment.
-        observer: Is told of every attempt and page; see
-            [`Observer`][tmapi_async.Observer].
+        **options: See [`ClientOptions`][tmapi_async.ClientOptions].
 
     Attributes:
-        settings: How it reaches the API; the token is not among them.
-        gate: What its requests pass.
-        portable: Whether another process can do as it does: not with a connector or an observer
+        base_url: Address of the API.
+        host: Host and port of the API.
+        settings: How the client reaches the API; the token is not among them.
+        gate: Limits the requests of the client.
+        portable: True if another process can do the same: not with a connector or an observer
             of yours.
 
     Raises:
         InvalidRequestError: An argument makes no sense; the message says which and why.
     """
 
-    def __init__(
-        self,
-        token: str,
-        *,
-        base_url: str = DEFAULT_BASE_URL,
-        auth: Auth = "query",
-        concurrency: Concurrency = "auto",
-        rate: float | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        lookahead: Lookahead = "auto",
-        max_requests: int | Budget | None = None,
-        retry: RetryPolicy | None = None,
-        guard: GuardPolicy | None = None,
-        max_body: int = DEFAULT_MAX_BODY,
-        connector: Connector | None = None,
-        trust_env: bool = False,
-        observer: Observer | None = None,
-    ) -> None:
-        check_token(token)
-        self.base_url = base_url
-        self._host = check_base_url(base_url)
-        if auth not in ("query", "header"):
-            raise InvalidRequestError(f"auth must be 'query' or 'header', not {auth!r}")
-        check_above_zero("timeout", timeout)
-        check_above_zero("max_body", max_body)
-        self._lookahead = read_lookahead(lookahead)
-        self._guard = guard or GuardPolicy()
-        self.settings = ClientSettings(
-            base_url=base_url,
-            auth=auth,
-            timeout=timeout,
-            max_body=max_body,
-            retry=retry or RetryPolicy(),
-            guard=self._guard,
-            lookahead=self._lookahead,
-            trust_env=trust_env,
-        )
-        gate = Gate(
-            LearningController(_ceiling(concurrency, connector)),
-            rate_limiter=None if rate is None else RateLimiter(rate),
-            budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
-        )
-        self.gate = gate
-        self.portable = connector is None and observer is None
-        self._token = token
-        self._session = self.settings.session(token, gate, connector, observer)
-        self._is_open = False
-        self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
+    def __init__(self, token: str, **options: Unpack[ClientOptions]) -> None:
+        self._core = core = ClientCore(token, **options)
+        self.base_url = core.settings.base_url
+        self.settings = core.settings
+        self.host = core.host
+        self.gate = core.gate
+        self.portable = core.portable
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:
+    def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
         """Make a client with the token from `TMAPI_TOKEN` and the host from `TMAPI_BASE_URL`.
 
         Args:
-            **options: Whatever the constructor takes; an explicit `base_url` wins.
+            **options: As for the constructor; an explicit `base_url` wins.
 
         Raises:
             InvalidRequestError: `TMAPI_TOKEN` is not set.
         """
-        base_url = os.environ.get("TMAPI_BASE_URL") or DEFAULT_BASE_URL
-        return cls(os.environ.get("TMAPI_TOKEN", ""), **{"base_url": base_url, **options})
+        options.setdefault("base_url", os.environ.get("TMAPI_BASE_URL") or DEFAULT_BASE_URL)
+        return cls(os.environ.get("TMAPI_TOKEN", ""), **options)
 
     async def __aenter__(self) -> Self:
-        await self._session.open()
-        self._is_open = True
+        await self._core.open()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
         """End every walk that is still open, and close the connections."""
-        self._is_open = False
-        async with AsyncExitStack() as stack:  # each is closed, whatever a callback raises
-            stack.push_async_callback(self._session.close)
-            for walk in list(self._walks):
-                stack.push_async_callback(walk.aclose)
+        await self._core.close()
 
-    def _walk(
+    def reveal_token(self) -> str:
+        """Return the token, to send it. Never show or store it."""
+        return self._core.token
+
+    def statistics(self) -> GateStatistics:
+        """Return a snapshot of the gate: width, slots in use, requests sent, budget left."""
+        return self.gate.statistics()
+
+    def __repr__(self) -> str:
+        return f"<TMAPI {self.host}: {self.gate!r}>"
+
+    def crawl(
         self,
-        openings: Callable[[], AsyncGenerator[ListingTask]],
+        source: AsyncGenerator[ListingTask],
+        sink: CrawlSink,
         *,
-        first: Callable[[], PageRequest],
-        unique: bool = False,
         lookahead: Lookahead | None = None,
-        on_end: Callable[[ListingOutcome], None] | None = None,
-        split: Split | None = None,
-    ) -> Walk[Any]:
-        made: Walk[Any] = Walk(
-            self._opened_session,
-            openings,
-            first,
-            lookahead=self._lookahead if lookahead is None else read_lookahead(lookahead),
-            unique=unique,
-            guard=self._guard,
-            on_end=on_end,
-            split=split,
-        )
-        self._walks.add(made)
-        return made
+        guard: GuardPolicy | None = None,
+    ) -> Crawler:
+        """Make a crawler that hands every page of a source's listings to a sink."""
+        return self._core.crawl(source, sink, lookahead=lookahead, guard=guard)
 
     def categories(
         self,
@@ -193,73 +138,261 @@ class TMAPI(EndpointMethods):
 
         Args:
             root: Category to begin at, or None for those of the first level.
-            depth: Levels to look below it, from 1; None for all.
-            cache: Where answers are kept, so that each is paid for once: a
+            depth: Number of levels to look below it, from 1; None for all.
+            cache: Keeps answers, so that each is paid for once: a
                 [`JournalCategories`][tmapi_async.harvest.JournalCategories].
 
         Returns:
             The walk: await it for the whole tree, iterate over it for categories as they come.
-
-        Raises:
-            InvalidRequestError: The ID or the depth makes no sense.
         """
-        if depth is not None:
-            check_whole("depth", depth)
-        number = None if root is None else parse_id(root)
-        made = CategoryWalk(partial(self.crawl, lookahead="off"), number, depth, cache)
-        self._walks.add(made)
-        return made
+        return self._core.category_walk(root, depth, cache)
 
-    def crawl(
+    def walk(
         self,
-        source: AsyncGenerator[ListingTask],
-        sink: CrawlSink,
-        *,
-        lookahead: Lookahead | None = None,
-        guard: GuardPolicy | None = None,
-    ) -> Crawler:
-        """Make a crawler that hands every page to a sink.
+        listings: Listing | Iterable[Listing] | AsyncIterable[Listing],
+        **options: Unpack[WalkOptions],
+    ) -> Walk[Any]:
+        """Walk listings that were described elsewhere, of one endpoint or of several.
 
         Args:
-            source: The listings, read lazily.
-            sink: Receives pages, failures and outcomes.
-            lookahead: As for the client; None takes the client's.
-            guard: When a listing counts as endless; None takes the client's policy.
+            listings: One, or many; see [`describe`][tmapi_async.describe].
+            **options: As for every walk.
         """
-        pages_ahead = self._lookahead if lookahead is None else read_lookahead(lookahead)
-        frontier = Frontier(lookahead=pages_ahead)
-        session, guard = self._opened_session(), guard or self._guard
-        return Crawler(session, frontier, source, sink, guard=guard)
+        return self._core.walk(Source(listings, "listing"), lambda listing: listing, options)
 
-    @property
-    def host(self) -> str:
-        """Host and port of the API."""
-        return self._host
+    @overload
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        split: Literal[False] = False,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[Item]: ...
 
-    def reveal_token(self) -> str:
-        """The token, for those who must send it; keep it out of whatever is shown or stored."""
-        return self._token
+    @overload
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        split: Literal[True] | Split,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[CategoryItemV2]: ...
 
-    def statistics(self) -> GateStatistics:
-        """A snapshot of the gate: width, slots in use, requests sent, budget left."""
-        return self._session.gate.statistics()
+    def category_items(
+        self,
+        ids: Ids,
+        *,
+        super_factory: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        split: bool | Split = False,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[Item] | Walk[CategoryItemV2]:
+        """Walk the products of categories (API document: `GET /1688/category/items`).
 
-    def _opened_session(self) -> Session:
-        if not self._is_open:
-            raise ClosedError(
-                "the client is not open: use it inside `async with TMAPI(...) as api`"
-            )
-        return self._session
+        Args:
+            ids: Category IDs.
+            super_factory: Only super factories.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            split: As for every walk. This endpoint has nothing to divide by, so that then
+                `category_items_v2` is asked, with its items.
+            **options: As for every walk.
+        """
+        return self._core.endpoint_walk(
+            endpoints.CATEGORY_ITEMS, "cat_id", ids, {**options, "split": split},
+            super_factory=super_factory, support_dropshipping=support_dropshipping,
+            free_shipping=free_shipping,
+        )  # fmt: skip
 
-    def __repr__(self) -> str:
-        return f"<TMAPI {self._host}: {self._session.gate!r}>"
+    def category_items_v2(
+        self,
+        ids: Ids,
+        *,
+        language: Language | None = None,
+        page_size: int | None = None,
+        sort: Sort | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        new_arrival: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        is_super_factory: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[CategoryItemV2]:
+        """Walk the products of categories (API document: `GET /1688/category/items/v2`).
 
+        Args:
+            ids: Category IDs.
+            language: Language of the titles.
+            page_size: Rows of a page, at most 20; the server's word on it counts.
+            sort: Order of the rows.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan. Whether either bound is included is not documented.
+            new_arrival: Only new items.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            is_super_factory: Only super factories.
+            **options: As for every walk.
+        """
+        return self._core.endpoint_walk(
+            endpoints.CATEGORY_ITEMS_V2, "cat_id", ids, options,
+            language=language, page_size=page_size, sort=sort, price_start=price_start,
+            price_end=price_end, new_arrival=new_arrival, support_dropshipping=support_dropshipping,
+            free_shipping=free_shipping, is_super_factory=is_super_factory,
+        )  # fmt: skip
 
-def _ceiling(concurrency: Concurrency, connector: Connector | None) -> int | None:
-    """The gate's ceiling: the caller's, and never above what a connector of theirs lets through."""
-    if concurrency != "auto":
-        check_whole("concurrency", concurrency)
-    limits = [] if concurrency == "auto" else [concurrency]
-    if connector is not None and connector.limit:
-        limits.append(connector.limit)
-    return min(limits, default=None)
+    def search_items(
+        self,
+        keywords: Texts,
+        *,
+        page_size: int | None = None,
+        sort: Sort | None = None,
+        moq: int | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        new_arrival: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        is_super_factory: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[SearchItem]:
+        """Walk the products that keywords find (API document: `GET /1688/search/items`).
+
+        Args:
+            keywords: What is looked for; each keyword is a listing of its own.
+            page_size: Rows of a page, at most 20.
+            sort: Order of the rows.
+            moq: Largest smallest order, in pieces.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan.
+            new_arrival: Only new items.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            is_super_factory: Only super factories.
+            **options: As for every walk.
+        """
+        return self._core.endpoint_walk(
+            endpoints.SEARCH_ITEMS, "keyword", keywords, options,
+            page_size=page_size, sort=sort, moq=moq, price_start=price_start, price_end=price_end,
+            new_arrival=new_arrival, support_dropshipping=support_dropshipping,
+            free_shipping=free_shipping, is_super_factory=is_super_factory,
+        )  # fmt: skip
+
+    def shop_items(
+        self,
+        member_ids: Texts,
+        *,
+        page_size: int | None = None,
+        sort: ShopSort | None = None,
+        shop_cat_id: str | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[ShopItem]:
+        """Walk the products of shops (API document: `GET /1688/shop/items`).
+
+        Args:
+            member_ids: Member IDs of the shops (`"b2b-2209657723055e41d3"`).
+            page_size: Rows of a page, at most 20.
+            sort: Order of the rows.
+            shop_cat_id: Only this category of the shop's own.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan.
+            **options: As for every walk.
+        """
+        return self._core.endpoint_walk(
+            endpoints.SHOP_ITEMS, "member_id", member_ids, options,
+            page_size=page_size, sort=sort, shop_cat_id=shop_cat_id, price_start=price_start,
+            price_end=price_end,
+        )  # fmt: skip
+
+    def shop_items_v2(
+        self,
+        shop_urls: Texts,
+        *,
+        page_size: int | None = None,
+        sort: ShopSort | None = None,
+        cat: str | None = None,
+        cat_type: Literal["0", "1"] | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[ShopItemV2]:
+        """Walk the products of shops (API document: `GET /1688/shop/items/v2`).
+
+        Args:
+            shop_urls: Addresses of the shops (`"https://shop5o52040l89801.1688.com"`).
+            page_size: Rows of a page, at most 20.
+            sort: Order of the rows.
+            cat: Only this category of the shop.
+            cat_type: Which kind of category that is.
+            **options: As for every walk.
+        """
+        return self._core.endpoint_walk(
+            endpoints.SHOP_ITEMS_V2, "shop_url", shop_urls, options,
+            page_size=page_size, sort=sort, cat=cat, cat_type=cat_type,
+        )  # fmt: skip
+
+    def global_search_items(
+        self,
+        keywords: Texts | None = None,
+        *,
+        cat_id: int | str | None = None,
+        page_size: int | None = None,
+        language: Language | None = None,
+        sort: Sort | None = None,
+        price_start: Price | None = None,
+        price_end: Price | None = None,
+        new_arrival: bool | None = None,
+        support_dropshipping: bool | None = None,
+        free_shipping: bool | None = None,
+        is_super_factory: bool | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walk[GlobalSearchItem]:
+        """Walk products of the site for abroad (API document: `GET /1688/global/search/items`).
+
+        Args:
+            keywords: What is looked for; may be left out where a category is given.
+            cat_id: Only this category.
+            page_size: Rows of a page, at most 20.
+            language: Language of the titles.
+            sort: Order of the rows.
+            price_start: Lowest price in yuan.
+            price_end: Highest price in yuan.
+            new_arrival: Only new items.
+            support_dropshipping: Only items that can be drop-shipped.
+            free_shipping: Only items shipped free.
+            is_super_factory: Only super factories.
+            **options: As for every walk.
+        """
+        if keywords is None and cat_id is None:
+            raise InvalidRequestError("global_search_items needs a keyword or a cat_id")
+        key, given = ("cat_id", cat_id) if keywords is None else ("keyword", keywords)
+        return self._core.endpoint_walk(
+            endpoints.GLOBAL_SEARCH_ITEMS, key, given, options,
+            cat_id=cat_id, page_size=page_size, language=language, sort=sort,
+            price_start=price_start, price_end=price_end, new_arrival=new_arrival,
+            support_dropshipping=support_dropshipping, free_shipping=free_shipping,
+            is_super_factory=is_super_factory,
+        )  # fmt: skip
+
+    async def item_detail(self, item_id: int | str, *, language: str | None = None) -> ItemDetail:
+        """One product in detail (API document: `GET /1688/item_detail`).
+
+        Args:
+            item_id: Product ID.
+            language: Language of its texts; Chinese if left out.
+
+        Raises:
+            InvalidRequestError: The ID is none; nothing was sent.
+            TMAPIError: It could not be had, or not be decoded.
+        """
+        page = await self._core.endpoint_walk(
+            endpoints.ITEM_DETAIL, "item_id", item_id, {}, language=language
+        )
+        return read_detail(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from tmapi_async.api.listings import Listing
@@ -16,6 +17,12 @@ Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 
 Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
 """One keyword or shop, or many; an async iterable is read as the walk goes on."""
+
+Language: TypeAlias = Literal["en", "zh", "ru", "vi", "ja", "ko"]
+Sort: TypeAlias = Literal["default", "sales", "price_up", "price_down"]
+ShopSort: TypeAlias = Literal["default", "sales", "price_up", "price_down", "time_up", "time_down"]
+Price: TypeAlias = Decimal | int | float | str
+"""Yuan, from 0; text is read exactly."""
 
 Lookahead: TypeAlias = int | Literal["auto", "off"]
 
@@ -83,19 +90,19 @@ class Source:
             )
         return self._given[0]
 
-    async def openings(self, opening: Callable[[Any], ListingTask]) -> AsyncGenerator[ListingTask]:
+    async def tasks(self, task: Callable[[Any], ListingTask]) -> AsyncGenerator[ListingTask]:
         """The listings, one at a time."""
         if isinstance(self._given, AsyncGenerator):
             # Nobody else is going to: it was handed over.
             async with aclosing(self._given) as given:
                 async for one in given:
-                    yield opening(one)
+                    yield task(one)
         elif isinstance(self._given, AsyncIterable):
             async for one in self._given:
-                yield opening(one)
+                yield task(one)
         else:
             for one in self._given:
-                yield opening(one)
+                yield task(one)
 
 
 def check_above_zero(name: str, value: float) -> None:

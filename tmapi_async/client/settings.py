@@ -1,14 +1,65 @@
-"""How a client reaches the API, in one object that can be handed on: to a session, to a worker."""
+"""Options of a client, and its settings in one object that a worker can be given."""
 
 from __future__ import annotations
+
+from typing import Literal, TypeAlias, TypedDict
 
 import msgspec
 
 from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
+
+from .inputs import Lookahead
+
+Concurrency: TypeAlias = int | Literal["auto"]
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds, as the API document advises (code 499)."""
+
+DEFAULT_MAX_BODY = 32 * 2**20
+"""Bytes, decompressed."""
+
+
+class ClientOptions(TypedDict, total=False):
+    """Options of a client.
+
+    Attributes:
+        base_url: Address of the API; `https://api.tmapi.top` if left out.
+        auth: Send the token as query field `apiToken` ("query") or as header `apikey` ("header").
+        concurrency: Maximum number of requests in flight; "auto" learns how many the account may
+            have.
+        rate: Maximum number of requests a second, or None.
+        timeout: Seconds for one request, from the moment the gate lets it through until its reply
+            is read; 60 if left out.
+        lookahead: "auto" requests pages ahead where slots would idle, "off" never does, N keeps N
+            pages ahead.
+        max_requests: Maximum number of requests that this client sends, retries included; or None.
+            A [`Budget`][tmapi_async.Budget] is shared by all clients that it is given to.
+        retry: How often and how long to try.
+        guard: When a listing counts as endless.
+        max_body: Longest reply accepted, in bytes, decompressed; 32 MiB if left out.
+        connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
+        trust_env: Take proxies from the environment.
+        observer: Receives every attempt and page; see [`Observer`][tmapi_async.Observer].
+    """
+
+    base_url: str
+    auth: Auth
+    concurrency: Concurrency
+    rate: float | None
+    timeout: float
+    lookahead: Lookahead
+    max_requests: int | Budget | None
+    retry: RetryPolicy | None
+    guard: GuardPolicy | None
+    max_body: int
+    connector: Connector | None
+    trust_env: bool
+    observer: Observer | None
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Generic, Self
 
+from tmapi_async.api.details import ItemDetail
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import I, Page
 from tmapi_async.crawl.crawler import Crawler
@@ -16,7 +17,7 @@ from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatisti
 from tmapi_async.crawl.page_queue import PageQueue
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
-from tmapi_async.errors import ClosedError
+from tmapi_async.errors import ClosedError, MalformedReplyError
 from tmapi_async.transport.request_state import CrawlCounts, RequestState
 from tmapi_async.transport.session import Session
 
@@ -39,10 +40,10 @@ class Walk(Generic[I]):
         first: Callable[[], PageRequest],
         *,
         lookahead: int | None,
-        unique: bool,
         guard: GuardPolicy,
-        on_end: Callable[[ListingOutcome], None] | None,
         split: Split | None = None,
+        unique: bool = False,
+        on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
         self._session = session
         self._openings = openings
@@ -178,3 +179,18 @@ class Walk(Generic[I]):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "not begun" if self._crawler is None else "open"
         return f"<Walk {state}: {self.statistics()}>"
+
+
+def read_detail(page: Page[ItemDetail]) -> ItemDetail:
+    """Return the one item of a page of details.
+
+    Raises:
+        MalformedReplyError: The item could not be decoded, or the page is empty.
+    """
+    if page.items:
+        return page.items[0]
+    reason = page.rejects[0].reason if page.rejects else "nothing was sent"
+    error = MalformedReplyError(f"the product cannot be decoded: {reason}")
+    listing = page.request.listing
+    error.locate(listing.endpoint, listing.identity, 1, page.attempts)
+    raise error

@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from tmapi_async.cli.textfiles import read_text
-from tmapi_async.client.client import DEFAULT_TIMEOUT, TMAPI
+from tmapi_async.client.client import TMAPI
+from tmapi_async.client.settings import DEFAULT_TIMEOUT
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.limits.budget import Budget
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url

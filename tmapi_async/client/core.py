@@ -1,0 +1,245 @@
+"""The core of a client: its settings, gate and session, and the walks that it has made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+from weakref import WeakSet
+
+from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.api.listings import (
+    Listing,
+    PageRequest,
+    make_listing,
+    parse_id,
+    read_params,
+    unknown_parameter,
+)
+from tmapi_async.crawl.crawler import Crawler
+from tmapi_async.crawl.frontier import Frontier
+from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.crawl.outcomes import ListingTask
+from tmapi_async.crawl.sink import CrawlSink
+from tmapi_async.crawl.splitting import divisible
+from tmapi_async.crawl.splitting.driver import read_split
+from tmapi_async.errors import ClosedError, InvalidRequestError
+from tmapi_async.limits.budget import Budget
+from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.learning import LearningController
+from tmapi_async.limits.rate import RateLimiter
+from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
+from tmapi_async.transport.observers import Observer
+from tmapi_async.transport.retry import RetryPolicy
+from tmapi_async.transport.session import Auth, Connector, Session
+
+from .category_tree import CategoryCache, CategoryWalk
+from .inputs import Lookahead, Source, WalkOptions, check_above_zero, check_whole, read_lookahead
+from .settings import DEFAULT_MAX_BODY, DEFAULT_TIMEOUT, ClientSettings, Concurrency
+from .walk import Walk
+
+
+class ClientCore:
+    """Makes the walks of one client, and closes them with it.
+
+    Args:
+        token: The account's token.
+        base_url: See [`ClientOptions`][tmapi_async.ClientOptions] for this and the others.
+
+    Attributes:
+        token: The account's token.
+        host: Host and port of the API.
+        settings: Everything about the client but its token, gate and connector.
+        gate: Limits the requests of the client.
+        session: Sends the requests. `opened_session` checks that it can.
+        portable: True if another process can do the same: not with a connector or an observer.
+
+    Raises:
+        InvalidRequestError: An argument makes no sense; the message says which and why.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        auth: Auth = "query",
+        concurrency: Concurrency = "auto",
+        rate: float | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        lookahead: Lookahead = "auto",
+        max_requests: int | Budget | None = None,
+        retry: RetryPolicy | None = None,
+        guard: GuardPolicy | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
+        connector: Connector | None = None,
+        trust_env: bool = False,
+        observer: Observer | None = None,
+    ) -> None:
+        check_token(token)
+        self.token = token
+        self.host = check_base_url(base_url)
+        if auth not in ("query", "header"):
+            raise InvalidRequestError(f"auth must be 'query' or 'header', not {auth!r}")
+        check_above_zero("timeout", timeout)
+        check_above_zero("max_body", max_body)
+        self.settings = ClientSettings(
+            base_url=base_url,
+            auth=auth,
+            timeout=timeout,
+            max_body=max_body,
+            retry=retry or RetryPolicy(),
+            guard=guard or GuardPolicy(),
+            lookahead=read_lookahead(lookahead),
+            trust_env=trust_env,
+        )
+        self.gate = Gate(
+            LearningController(_ceiling(concurrency, connector)),
+            rate_limiter=None if rate is None else RateLimiter(rate),
+            budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
+        )
+        self.session = self.settings.session(token, self.gate, connector, observer)
+        self.portable = connector is None and observer is None
+        self._is_open = False
+        self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
+
+    async def open(self) -> None:
+        """Open the session. Sends nothing."""
+        await self.session.open()
+        self._is_open = True
+
+    async def close(self) -> None:
+        """End every walk that is still open, and close the connections."""
+        self._is_open = False
+        async with AsyncExitStack() as stack:  # each is closed, whatever a callback raises
+            stack.push_async_callback(self.session.close)
+            for walk in list(self._walks):
+                stack.push_async_callback(walk.aclose)
+
+    def opened_session(self) -> Session:
+        """Return the session.
+
+        Raises:
+            ClosedError: The client is not open.
+        """
+        if not self._is_open:
+            raise ClosedError(
+                "the client is not open: use it inside `async with TMAPI(...) as api`"
+            )
+        return self.session
+
+    def endpoint_walk(
+        self,
+        endpoint: Endpoint,
+        key: str,
+        values: object,
+        options: WalkOptions | Mapping[str, Any],
+        **params: Any,
+    ) -> Walk[Any]:
+        """Make a walk over listings of an endpoint.
+
+        Args:
+            endpoint: The endpoint.
+            key: Name of the parameter in which the listings differ.
+            values: Its values: one, or an iterable or async iterable of them.
+            options: Options of the walk.
+            **params: The other parameters. Those that are None are left out.
+        """
+        for name in options.keys() - WalkOptions.__annotations__.keys():
+            # No walk has this option, so it was meant as a parameter: say how that is called.
+            raise unknown_parameter(endpoint, name)
+        fixed = read_params(endpoint, params)
+
+        def listing(value: int | str) -> Listing:
+            return make_listing(endpoint, {**fixed, **read_params(endpoint, {key: value})})
+
+        return self.walk(Source(values, key), listing, options)
+
+    def walk(
+        self,
+        source: Source,
+        listing: Callable[[Any], Listing],
+        options: WalkOptions | Mapping[str, Any],
+    ) -> Walk[Any]:
+        """Make a walk over a source, each value of which makes a listing."""
+        walk_options: dict[str, Any] = dict(options)
+        first = walk_options.pop("start_page", 1)
+        max_pages = walk_options.pop("max_pages", None)
+        check_whole("start_page", first)
+        if max_pages is not None:
+            check_whole("max_pages", max_pages)
+        split = read_split(walk_options.pop("split", None))
+        if split is not None:
+            if first != 1 or max_pages is not None:
+                raise InvalidRequestError("split walks all of a listing: no start_page, max_pages")
+            listing = _checked_divisible(listing)
+        lookahead = walk_options.pop("lookahead", None)
+
+        def task(value: object) -> ListingTask:
+            return ListingTask(listing=listing(value), first=first, max_pages=max_pages)
+
+        source.check(listing)
+        walk: Walk[Any] = Walk(
+            self.opened_session,
+            lambda: source.tasks(task),
+            lambda: PageRequest(listing(source.only()), first),
+            lookahead=self._lookahead(lookahead),
+            guard=self.settings.guard,
+            split=split,
+            **walk_options,
+        )
+        self._walks.add(walk)
+        return walk
+
+    def category_walk(
+        self, root: int | str | None, depth: int | None, cache: CategoryCache | None
+    ) -> CategoryWalk:
+        """Make a walk over the tree of categories."""
+        if depth is not None:
+            check_whole("depth", depth)
+        cat_id = None if root is None else parse_id(root)
+        walk = CategoryWalk(partial(self.crawl, lookahead="off"), cat_id, depth, cache)
+        self._walks.add(walk)
+        return walk
+
+    def crawl(
+        self,
+        source: AsyncGenerator[ListingTask],
+        sink: CrawlSink,
+        *,
+        lookahead: Lookahead | None = None,
+        guard: GuardPolicy | None = None,
+    ) -> Crawler:
+        """Make a crawler that hands every page to a sink.
+
+        Args:
+            source: The listings, read lazily.
+            sink: Receives pages, failures and outcomes.
+            lookahead: As for the client; None takes the client's.
+            guard: When a listing counts as endless; None takes the client's policy.
+        """
+        return Crawler(
+            self.opened_session(),
+            Frontier(lookahead=self._lookahead(lookahead)),
+            source,
+            sink,
+            guard=guard or self.settings.guard,
+        )
+
+    def _lookahead(self, lookahead: Lookahead | None) -> int | None:
+        return self.settings.lookahead if lookahead is None else read_lookahead(lookahead)
+
+
+def _ceiling(concurrency: Concurrency, connector: Connector | None) -> int | None:
+    """Return the gate's ceiling: the caller's, and never above that of their connector."""
+    if concurrency != "auto":
+        check_whole("concurrency", concurrency)
+    limits = [] if concurrency == "auto" else [concurrency]
+    if connector is not None and connector.limit:
+        limits.append(connector.limit)
+    return min(limits, default=None)
+
+
+def _checked_divisible(listing: Callable[[Any], Listing]) -> Callable[[Any], Listing]:
+    return lambda value: divisible(listing(value))
