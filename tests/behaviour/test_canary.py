@@ -16,7 +16,15 @@ import aiohttp
 import pytest
 from aiohttp.connector import Connection
 
-from tests.support.watching import all_slots_back, client, ids_by_category, tasks_of_walks, until
+from tests.support.watching import (
+    all_slots_back,
+    client,
+    first_page,
+    ids_by_category,
+    objects_below,
+    tasks_of_walks,
+    until,
+)
 from tmapi_async import (
     TMAPI,
     BalanceError,
@@ -78,7 +86,7 @@ async def test_no_error_shows_the_token(tmapi_sandboxes, canary, capfd, name, au
         sandbox, token=canary.token, auth=auth, retry=TWICE, timeout=0.1, max_body=2**16
     ) as api:
         walk = api.category_items([1, 2])
-        for work in (api.category_items(1)._first_page(), ids_by_category(walk.pages())):
+        for work in (first_page(api.category_items(1)), ids_by_category(walk.pages())):
             try:
                 await work
             except TMAPIError as error:
@@ -86,7 +94,7 @@ async def test_no_error_shows_the_token(tmapi_sandboxes, canary, capfd, name, au
                     assert canary.absent_from(text)
             else:
                 assert name in ("gzip", "content-type")
-        for thing in (api, walk, api.statistics(), walk.statistics(), api._session, walk._crawler):
+        for thing in (api.statistics(), walk.statistics(), *objects_below(api, walk)):
             assert canary.absent_from(repr(thing))
     out, err = capfd.readouterr()
     assert canary.absent_from(out + err)
@@ -100,18 +108,11 @@ async def test_nothing_public_shows_the_token(tmapi_sandboxes, canary, auth):
     )
     async with client(sandbox, token=canary.token, auth=auth) as api:
         walk = api.category_items(1)
-        things = [
-            api,
-            walk,
-            api.statistics(),
-            api._session,
-            api._session.gate,
-            api._session._redact,
-        ]
+        things = [api.statistics()]
         async for page in walk.pages():
             things += [page, page.request, page.request.listing, *page.items, *page.rejects]
-            things += [page.body, page.extra, walk, walk._crawler, *tasks_of_walks()]
-        things += [walk.statistics(), *map(vars, (walk._crawler, walk))]
+            things += [page.body, page.extra, *tasks_of_walks(), *objects_below(api, walk)]
+        things += [walk.statistics(), vars(walk)]
         assert not [thing for thing in things if not canary.absent_from(repr(thing))]
 
 
@@ -178,7 +179,7 @@ async def test_a_connection_that_is_never_closed_does_not_tell(tmapi_sandboxes, 
     sandbox = await tmapi_sandboxes(token=canary.token)
     async with client(sandbox, token=canary.token, auth=auth) as api:
         sandbox.hold()
-        asking = asyncio.ensure_future(api.category_items(1)._first_page())
+        asking = asyncio.ensure_future(first_page(api.category_items(1)))
         await sandbox.until(lambda seen: seen.in_flight == 1)
         held = [thing for thing in gc.get_objects() if isinstance(thing, Connection)]
         assert [thing for thing in held if not canary.absent_from(repr(thing))] == []

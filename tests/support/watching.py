@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tmapi_async import TMAPI, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from tmapi_async import Page
     from tmapi_async.sandbox import Sandbox
 
 FAST = RetryPolicy(base=0)
@@ -66,6 +69,25 @@ async def all_slots_back(api: TMAPI) -> None:
     await until(lambda: api.statistics().in_flight == 0)
     assert api.statistics().waiting == 0
     assert api.statistics().ghosts == 0
+
+
+async def first_page(walk: Awaitable[Page]) -> Page:
+    """Await a walk for its first page, as a coroutine that a task can be made of."""
+    return await walk
+
+
+def objects_below(*roots: object) -> list[object]:
+    """Find the objects of the package that can be reached from others, by whatever attribute."""
+    seen: dict[int, object] = {}
+    remaining = list(roots)
+    while remaining:
+        thing = remaining.pop()
+        ours = type(thing).__module__.startswith("tmapi_async")
+        if id(thing) in seen or not (ours or isinstance(thing, dict | list | tuple | set | deque)):
+            continue
+        seen[id(thing)] = thing
+        remaining += gc.get_referents(thing)
+    return [thing for thing in seen.values() if type(thing).__module__.startswith("tmapi_async")]
 
 
 async def ids_by_category(

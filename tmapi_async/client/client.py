@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal, Self, Unpack, overload
 
 from tmapi_async.api import endpoints
@@ -17,30 +17,21 @@ from tmapi_async.api.items import (
     ShopItemV2,
 )
 from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
-from tmapi_async.crawl.outcomes import ListingTask
-from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import GateStatistics
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL
+from tmapi_async.transport.observers import Observer
+from tmapi_async.transport.retry import RetryPolicy
+from tmapi_async.transport.session import Auth, Connector
 
 from .category_tree import CategoryCache, CategoryWalk
 from .core import ClientCore
-from .inputs import (
-    Ids,
-    Language,
-    Lookahead,
-    PlainWalkOptions,
-    Price,
-    ShopSort,
-    Sort,
-    Source,
-    Texts,
-    WalkOptions,
-)
-from .settings import ClientOptions
+from .filters import Language, Price, ShopSort, Sort
+from .inputs import Ids, Lookahead, PlainWalkOptions, Source, Texts, WalkOptions
+from .settings import DEFAULT_MAX_BODY, DEFAULT_TIMEOUT, ClientOptions, Concurrency
 from .walk import Walk, read_detail
 
 
@@ -52,27 +43,46 @@ class TMAPI:
     walked again, unless it is still being walked. Nothing is sent until the walk is awaited or
     iterated. A filter that is None is left out.
 
-    Every method raises `InvalidRequestError` where an ID or an option makes no sense, before
-    anything is sent. Values of an iterator are checked when they are reached.
+    Every method, and the constructor, raises `InvalidRequestError` where an argument makes no
+    sense, before anything is sent. Values of an iterator are checked when they are reached.
 
     Args:
         token: The account's token. Never shown in any message, log or repr.
-        **options: See [`ClientOptions`][tmapi_async.ClientOptions].
+        base_url: See [`ClientOptions`][tmapi_async.ClientOptions] for this and the others.
 
     Attributes:
+        core: Makes the walks; for this package alone.
         base_url: Address of the API.
         host: Host and port of the API.
         settings: How the client reaches the API; the token is not among them.
         gate: Limits the requests of the client.
         portable: True if another process can do the same: not with a connector or an observer
             of yours.
-
-    Raises:
-        InvalidRequestError: An argument makes no sense; the message says which and why.
     """
 
-    def __init__(self, token: str, **options: Unpack[ClientOptions]) -> None:
-        self._core = core = ClientCore(token, **options)
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        auth: Auth = "query",
+        concurrency: Concurrency = "auto",
+        rate: float | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        lookahead: Lookahead = "auto",
+        max_requests: int | Budget | None = None,
+        retry: RetryPolicy | None = None,
+        guard: GuardPolicy | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
+        connector: Connector | None = None,
+        trust_env: bool = False,
+        observer: Observer | None = None,
+    ) -> None:
+        self.core = core = ClientCore(
+            token, connector=connector, observer=observer, concurrency=concurrency, rate=rate,
+            max_requests=max_requests, base_url=base_url, auth=auth, timeout=timeout,
+            lookahead=lookahead, retry=retry, guard=guard, max_body=max_body, trust_env=trust_env,
+        )  # fmt: skip
         self.base_url = core.settings.base_url
         self.settings = core.settings
         self.host = core.host
@@ -93,7 +103,7 @@ class TMAPI:
         return cls(os.environ.get("TMAPI_TOKEN", ""), **options)
 
     async def __aenter__(self) -> Self:
-        await self._core.open()
+        await self.core.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -101,11 +111,11 @@ class TMAPI:
 
     async def aclose(self) -> None:
         """End every walk that is still open, and close the connections."""
-        await self._core.close()
+        await self.core.close()
 
     def reveal_token(self) -> str:
         """Return the token, to send it. Never show or store it."""
-        return self._core.token
+        return self.core.token
 
     def statistics(self) -> GateStatistics:
         """Return a snapshot of the gate: width, slots in use, requests sent, budget left."""
@@ -113,17 +123,6 @@ class TMAPI:
 
     def __repr__(self) -> str:
         return f"<TMAPI {self.host}: {self.gate!r}>"
-
-    def crawl(
-        self,
-        source: AsyncGenerator[ListingTask],
-        sink: CrawlSink,
-        *,
-        lookahead: Lookahead | None = None,
-        guard: GuardPolicy | None = None,
-    ) -> Crawler:
-        """Make a crawler that hands every page of a source's listings to a sink."""
-        return self._core.crawl(source, sink, lookahead=lookahead, guard=guard)
 
     def categories(
         self,
@@ -134,8 +133,6 @@ class TMAPI:
     ) -> CategoryWalk:
         """Walk the tree of categories (API document: `GET /1688/category/info`).
 
-        One request for each category that has others below it.
-
         Args:
             root: Category to begin at, or None for those of the first level.
             depth: Number of levels to look below it, from 1; None for all.
@@ -143,9 +140,10 @@ class TMAPI:
                 [`JournalCategories`][tmapi_async.harvest.JournalCategories].
 
         Returns:
-            The walk: await it for the whole tree, iterate over it for categories as they come.
+            A walk: await it for the whole tree, iterate over it for categories as they come. It
+            sends one request for each category that has others below it.
         """
-        return self._core.category_walk(root, depth, cache)
+        return self.core.category_walk(root, depth, cache)
 
     def walk(
         self,
@@ -158,7 +156,7 @@ class TMAPI:
             listings: One, or many; see [`describe`][tmapi_async.describe].
             **options: As for every walk.
         """
-        return self._core.walk(Source(listings, "listing"), lambda listing: listing, options)
+        return self.core.walk(Source(listings, "listing"), lambda listing: listing, options)
 
     @overload
     def category_items(
@@ -205,7 +203,7 @@ class TMAPI:
                 `category_items_v2` is asked, with its items.
             **options: As for every walk.
         """
-        return self._core.endpoint_walk(
+        return self.core.endpoint_walk(
             endpoints.CATEGORY_ITEMS, "cat_id", ids, {**options, "split": split},
             super_factory=super_factory, support_dropshipping=support_dropshipping,
             free_shipping=free_shipping,
@@ -241,7 +239,7 @@ class TMAPI:
             is_super_factory: Only super factories.
             **options: As for every walk.
         """
-        return self._core.endpoint_walk(
+        return self.core.endpoint_walk(
             endpoints.CATEGORY_ITEMS_V2, "cat_id", ids, options,
             language=language, page_size=page_size, sort=sort, price_start=price_start,
             price_end=price_end, new_arrival=new_arrival, support_dropshipping=support_dropshipping,
@@ -278,7 +276,7 @@ class TMAPI:
             is_super_factory: Only super factories.
             **options: As for every walk.
         """
-        return self._core.endpoint_walk(
+        return self.core.endpoint_walk(
             endpoints.SEARCH_ITEMS, "keyword", keywords, options,
             page_size=page_size, sort=sort, moq=moq, price_start=price_start, price_end=price_end,
             new_arrival=new_arrival, support_dropshipping=support_dropshipping,
@@ -307,7 +305,7 @@ class TMAPI:
             price_end: Highest price in yuan.
             **options: As for every walk.
         """
-        return self._core.endpoint_walk(
+        return self.core.endpoint_walk(
             endpoints.SHOP_ITEMS, "member_id", member_ids, options,
             page_size=page_size, sort=sort, shop_cat_id=shop_cat_id, price_start=price_start,
             price_end=price_end,
@@ -333,7 +331,7 @@ class TMAPI:
             cat_type: Which kind of category that is.
             **options: As for every walk.
         """
-        return self._core.endpoint_walk(
+        return self.core.endpoint_walk(
             endpoints.SHOP_ITEMS_V2, "shop_url", shop_urls, options,
             page_size=page_size, sort=sort, cat=cat, cat_type=cat_type,
         )  # fmt: skip
@@ -373,7 +371,7 @@ class TMAPI:
         if keywords is None and cat_id is None:
             raise InvalidRequestError("global_search_items needs a keyword or a cat_id")
         key, given = ("cat_id", cat_id) if keywords is None else ("keyword", keywords)
-        return self._core.endpoint_walk(
+        return self.core.endpoint_walk(
             endpoints.GLOBAL_SEARCH_ITEMS, key, given, options,
             cat_id=cat_id, page_size=page_size, language=language, sort=sort,
             price_start=price_start, price_end=price_end, new_arrival=new_arrival,
@@ -389,10 +387,9 @@ class TMAPI:
             language: Language of its texts; Chinese if left out.
 
         Raises:
-            InvalidRequestError: The ID is none; nothing was sent.
-            TMAPIError: It could not be had, or not be decoded.
+            TMAPIError: The item could not be had, or not be decoded.
         """
-        page = await self._core.endpoint_walk(
+        page = await self.core.endpoint_walk(
             endpoints.ITEM_DETAIL, "item_id", item_id, {}, language=language
         )
         return read_detail(page)

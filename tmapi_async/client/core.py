@@ -29,14 +29,14 @@ from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.learning import LearningController
 from tmapi_async.limits.rate import RateLimiter
-from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
+from tmapi_async.transport.credentials import check_base_url, check_token
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
 
 from .category_tree import CategoryCache, CategoryWalk
 from .inputs import Lookahead, Source, WalkOptions, check_above_zero, check_whole, read_lookahead
-from .settings import DEFAULT_MAX_BODY, DEFAULT_TIMEOUT, ClientSettings, Concurrency
+from .settings import ClientSettings, Concurrency
 from .walk import Walk
 
 
@@ -45,7 +45,8 @@ class ClientCore:
 
     Args:
         token: The account's token.
-        base_url: See [`ClientOptions`][tmapi_async.ClientOptions] for this and the others.
+        base_url: See [`ClientOptions`][tmapi_async.ClientOptions] for this and the others; `TMAPI`
+            has the defaults.
 
     Attributes:
         token: The account's token.
@@ -63,19 +64,19 @@ class ClientCore:
         self,
         token: str,
         *,
-        base_url: str = DEFAULT_BASE_URL,
-        auth: Auth = "query",
-        concurrency: Concurrency = "auto",
-        rate: float | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        lookahead: Lookahead = "auto",
-        max_requests: int | Budget | None = None,
-        retry: RetryPolicy | None = None,
-        guard: GuardPolicy | None = None,
-        max_body: int = DEFAULT_MAX_BODY,
-        connector: Connector | None = None,
-        trust_env: bool = False,
-        observer: Observer | None = None,
+        base_url: str,
+        auth: Auth,
+        concurrency: Concurrency,
+        rate: float | None,
+        timeout: float,
+        lookahead: Lookahead,
+        max_requests: int | Budget | None,
+        retry: RetryPolicy | None,
+        guard: GuardPolicy | None,
+        max_body: int,
+        connector: Connector | None,
+        trust_env: bool,
+        observer: Observer | None,
     ) -> None:
         check_token(token)
         self.token = token

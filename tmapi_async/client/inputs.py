@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from tmapi_async.api.listings import Listing
@@ -17,12 +16,6 @@ Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 
 Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
 """One keyword or shop, or many; an async iterable is read as the walk goes on."""
-
-Language: TypeAlias = Literal["en", "zh", "ru", "vi", "ja", "ko"]
-Sort: TypeAlias = Literal["default", "sales", "price_up", "price_down"]
-ShopSort: TypeAlias = Literal["default", "sales", "price_up", "price_down", "time_up", "time_down"]
-Price: TypeAlias = Decimal | int | float | str
-"""Yuan, from 0; text is read exactly."""
 
 Lookahead: TypeAlias = int | Literal["auto", "off"]
 

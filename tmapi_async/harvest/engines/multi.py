@@ -101,7 +101,7 @@ class MultiDriver:
         self._closed = False
         self._left = len(clients)
         self.crawls = [
-            client.crawl(
+            client.core.crawl(
                 self._openings.tasks(),
                 _AccountSink(self, client),
                 lookahead=lookahead,

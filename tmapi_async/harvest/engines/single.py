@@ -34,7 +34,7 @@ class SingleEngine:
         guard: GuardPolicy | None,
     ) -> Driver:
         """A crawl that hands its pages to the keeper."""
-        self._crawl = self._api.crawl(
+        self._crawl = self._api.core.crawl(
             recorder.tasks(),
             recorder,
             lookahead=lookahead,
