@@ -39,7 +39,20 @@ def imports_of(page: Path) -> set[tuple[str, str]]:
     return pairs | set(REFERENCE.findall(text))
 
 
-@pytest.mark.parametrize("module", PUBLIC_MODULES)
+def promised(module: str) -> set[str]:
+    """Read `__all__` of a public module, without importing what the module needs."""
+    path = ROOT / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    raise AssertionError(f"{module} has no __all__")
+
+
+# Importing dlt starts a process.
+@pytest.mark.parametrize(
+    "module", [*PUBLIC_MODULES[:-1], pytest.param(PUBLIC_MODULES[-1], marks=pytest.mark.slow)]
+)
 def test_every_name_in_all_can_be_imported(module):
     """`__all__` lists each name once, and each exists."""
     public = import_module(module)
@@ -81,11 +94,12 @@ def test_docs_import_from_public_modules_alone(page):
     private = [
         f"{module}.{name}"
         for module, name in sorted(imports_of(page))
-        if module not in PUBLIC_MODULES or name not in import_module(module).__all__
+        if module not in PUBLIC_MODULES or name not in promised(module)
     ]
     assert private == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["tmapi_async", "tmapi_async.export", "tmapi_async.errors"])
 def test_reading_a_journal_loads_no_http_client(module):
     """An export starts fast, and works where aiohttp cannot be imported."""

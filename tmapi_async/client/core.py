@@ -22,7 +22,7 @@ from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.crawl.sink import CrawlSink
-from tmapi_async.crawl.splitting import divisible
+from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import read_split
 from tmapi_async.errors import ClosedError, InvalidRequestError
 from tmapi_async.limits.budget import Budget
@@ -243,4 +243,4 @@ def _ceiling(concurrency: Concurrency, connector: Connector | None) -> int | Non
 
 
 def _checked_divisible(listing: Callable[[Any], Listing]) -> Callable[[Any], Listing]:
-    return lambda value: divisible(listing(value))
+    return lambda value: splittable_listing(listing(value))
