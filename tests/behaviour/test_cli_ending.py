@@ -79,6 +79,7 @@ def _until_the_pipe_is_full(process, sandbox):
     assert poll.poll(0)
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_kills_what_hangs(sandbox):
     """Should the clean ending itself hang, the next Ctrl-C ends the process as usual."""
     sandbox.call(sandbox.sandbox.hold)
@@ -106,6 +107,7 @@ def test_an_interrupt_while_waiting_to_retry_ends_at_once():
         assert done.summary["requests"] == sandbox.sandbox.stats.requests
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(sandbox):
     """`| head`: no traceback, no message, no summary; and requests stop."""
     process = spawn("items", *ALL, env=environment(sandbox.url))
@@ -129,6 +131,7 @@ def test_head_ends_it_quietly(sandbox):
     assert done.summary["stopped"] > 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_exit_3_and_told(sandbox):
     """Nothing can be written: exit 3, "disk", a clear message, and requests stop."""
     with Path("/dev/full").open("wb") as full:
@@ -149,6 +152,7 @@ def test_a_full_disk_is_told_for_a_single_page_too():
     assert (done.code, done.summary["stopped_by"]) == (3, "disk")
 
 
+@pytest.mark.slow
 def test_rows_go_to_a_file(sandbox, tmp_path):
     """Written to a plain file, rows are whole and complete."""
     target = tmp_path / "items.jsonl"
@@ -176,6 +180,7 @@ def test_a_slow_reader_gets_everything(sandbox):
     assert done.summary["retries"] == 0
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal_does_not_mix_with_rows(sandbox):
     """With standard error on a terminal, rows on a pipe are rows alone."""
     master, slave = pty.openpty()

@@ -264,6 +264,7 @@ def test_a_signal_drains_and_the_same_again_goes_on(slow, journal, number):
     assert slow.sandbox.stats.pages_served_twice == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_now(slow, journal):
     """With requests that hang, the second Ctrl-C ends it at once, with the summary."""
     process = started(slow, journal, "--json")
@@ -286,6 +287,7 @@ def test_a_second_signal_stops_now(slow, journal):
         assert reader.starts()[-1].stopped_by == "signal"
 
 
+@pytest.mark.slow
 def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
     """While it runs status names its process; killed, it says so, and what is left."""
     process = started(slow, journal)

@@ -42,6 +42,7 @@ def test_it_prints_its_url_first_and_ends_on_a_signal(served, tmapi, number):
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_what_it_is_told_it_does(served, tmapi):
     """Options reach the server: limit, faults, quota, token."""
     process, url = served(
@@ -98,6 +99,7 @@ def test_help_is_offered(tmapi):
     assert (said.code, b"--max-requests" in said.out) == (0, True)
 
 
+@pytest.mark.slow
 def test_the_installed_command_runs():
     """The command that the distribution installs is this one, and tells its version."""
     installed = Path(sys.executable).parent / "tmapi"

@@ -123,6 +123,7 @@ def test_sandbox_command_ends_on_a_signal(number):
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
+@pytest.mark.slow
 def test_sandbox_command_ends_with_its_parent():
     """With --exit-with-parent, closing its standard input ends it."""
     pipe = subprocess.PIPE
