@@ -164,7 +164,7 @@ OPTIONS = {
     ("--base-url", "http://user:pass@127.0.0.1"): "base URL",
     ("--base-url", "http://127.0.0.1?a=b"): "base URL",
     ("--token", ""): "no token",
-    ("--token", "two words"): "the token has white space",
+    ("--token", "two words"): "the token contains white space",
     ("--token-file", "/missing"): "cannot read /missing",
     ("--token-file", "/"): "cannot read /",
     ("--token-file", "/dev/null"): "must contain one token",

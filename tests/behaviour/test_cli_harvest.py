@@ -457,7 +457,7 @@ def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
         done = tmapi(*arguments, url=sandbox.url)
         assert done.code == 3
         assert summary(done)["stopped_by"] == "disk"
-        assert "make room" in done.err.lower()
+        assert "free some space" in done.err.lower()
         with JournalReader(path) as reader:
             reader.verify()
             kept = sum(1 for _ in reader.pages())

@@ -86,7 +86,7 @@ async def test_pages_on_the_wire_are_delivered_and_the_error_says_what_is_left(
         assert "category/items?cat_id=4 from page 2" in left.open
         assert left.open_count == len(left.open)
         assert left.more or left.open_count == 5
-        assert "Done: 1 listings complete, 3 pages, 55 items; left: " in str(error)
+        assert "Done: 1 listing complete, 3 pages, 55 items; left: " in str(error)
         seen = walk.statistics()
         assert (seen.complete, seen.failed, seen.stopped) == (1, 0, seen.listings - 1)
         await all_slots_back(api)

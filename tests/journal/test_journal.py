@@ -182,7 +182,7 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
             await journal.append(visit, record(number, body=NOISE[:3000]))
             acknowledged.append((visit.id, number))
 
-    with pytest.raises(DiskFullError, match="Make room, then run the same again"):
+    with pytest.raises(DiskFullError, match="Free some space, then run the same command again"):
         await fill()
     assert acknowledged
     assert isinstance(journal.error, DiskFullError)

@@ -230,7 +230,7 @@ def test_a_database_of_somebody_else_is_left_as_it_is(path):
     connection.close()
     before = path.read_bytes()
     for opened in (Journal.open, JournalReader):
-        with pytest.raises(NotAJournalError, match="was left as it is"):
+        with pytest.raises(NotAJournalError, match="it was not changed"):
             opened(path)
     assert path.read_bytes() == before
 
@@ -336,7 +336,7 @@ def test_a_folder_where_nothing_can_be_made_is_told(path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(lock.os, "open", refuse)
-    with pytest.raises(ReadOnlyJournalError, match="must be writable"):
+    with pytest.raises(ReadOnlyJournalError, match="its directory writable"):
         Journal.open(path)
 
 

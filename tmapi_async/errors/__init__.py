@@ -1,6 +1,8 @@
 """Every error this package raises on purpose.
 
-What a client must do about each is in `TMAPIError.recovery`.
+`TMAPIError.recovery` of a class says how a client must react. The modules follow the origin of an
+error: `network` (no usable reply), `service` (codes of the API), `storage` (journal and disk),
+`work` (walks, exports and clusters).
 """
 
 from .base import InvalidRequestError, Progress, Recovery, TMAPIError

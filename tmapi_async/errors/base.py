@@ -1,4 +1,4 @@
-"""The base of every error: what it says, and what a client must do about it."""
+"""Base of every error: its text, and the reaction that it asks of a client."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ import msgspec
 
 
 class Recovery(enum.Enum):
-    """What a client must do about an error."""
+    """Reaction of a client to an error."""
 
     RETRY = "retry"
-    """Ask again, a limited number of times."""
+    """Send the request again, a limited number of times."""
     BACK_PRESSURE = "back-pressure"
-    """Ask again and lower the number in flight; not a failure, but bounded in time."""
+    """Send the request again and lower the number in flight; not a failure, but limited in time."""
     GIVE_UP = "give-up"
-    """Never ask again: this listing or page cannot be had."""
+    """Do not send the request again: this listing or page cannot be fetched."""
     HALT = "halt"
-    """End all work of the walk at once; it can be resumed later."""
+    """End all work of the walk at once; the walk can be resumed later."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 listing" or "2 listings"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
-    """What a walk had done when it was ended, and what is left.
+    """Work done and work left when a walk was ended.
 
     Attributes:
-        pages: Pages delivered.
-        items: Items on them.
-        complete: Listings walked to their end.
-        open: Listings begun and not ended, each with the next page to ask, as readable text
+        pages: Number of pages delivered.
+        items: Number of items on these pages.
+        complete: Number of listings walked to their end.
+        open: Listings begun and not ended, each with the next page to request, as readable text
             (at most ten of them).
-        open_count: How many listings were open.
-        more: Whether listings that were never begun remain.
+        open_count: Number of listings begun and not ended.
+        more: True if listings that were never begun remain.
     """
 
     pages: int
@@ -42,29 +47,36 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     more: bool
 
     def __str__(self) -> str:
-        done = f"done: {self.complete} listings complete, {self.pages} pages, {self.items} items"
-        left = list(self.open)
-        if self.open_count > len(left):
-            left.append(f"{self.open_count - len(left)} more open listings")
+        done = (
+            f"done: {counted(self.complete, 'listing')} complete, {counted(self.pages, 'page')}, "
+            f"{counted(self.items, 'item')}"
+        )
+        remaining = list(self.open)
+        if self.open_count > len(remaining):
+            remaining.append(counted(self.open_count - len(remaining), "more open listing"))
         if self.more:
-            left.append("listings not begun")
-        return f"{done}; left: {', '.join(left) or 'nothing'}"
+            remaining.append("listings not begun")
+        return f"{done}; left: {', '.join(remaining) or 'nothing'}"
 
 
 class TMAPIError(Exception):
     """Base of every error this package raises on purpose.
 
     Attributes:
+        recovery: Reaction of a client to the error.
+        kind: Short name of the failure, for counting.
+        meaning: Text that says what happened.
+        advice: Text that says what to do next.
         endpoint: Name of the endpoint (`"category/items"`), or None.
         listing: Readable identity of the listing, or None.
         page: 1-based page number, or None.
-        attempts: How many attempts were made for the page, this one included.
-        code: The API's code (from the body, else the HTTP status), or None where none came.
+        attempts: Number of attempts made for the page, this one included.
+        code: The API's code (from the body, else the HTTP status), or None if there is none.
         status: HTTP status, or None where no reply came.
-        message: What the server or the transport said, token removed, at most 300 characters.
-        retry_after: Seconds the server asked us to wait, or None.
-        progress: What was done and what is left, when the error ended a walk.
-        fatal: Set where an error that would fail one page shows that no page can be had.
+        message: Text of the server or the transport, token removed, at most 300 characters.
+        retry_after: Seconds that the server asked to wait, or None.
+        progress: Work done and work left, if the error ended a walk.
+        fatal: True if the failure of one page shows that no page can be fetched.
     """
 
     recovery: ClassVar[Recovery] = Recovery.GIVE_UP
@@ -93,18 +105,18 @@ class TMAPIError(Exception):
         self.fatal = False
 
     def locate(self, endpoint: str, listing: str, page: int, attempts: int) -> None:
-        """Say which page request the error belongs to."""
+        """Record the page request that the error belongs to."""
         self.endpoint, self.listing, self.page = endpoint, listing, page
         self.attempts = attempts
 
     @property
     def halts(self) -> bool:
-        """Whether this ends all work, not just one page or listing."""
+        """True if the error ends all work, not just one page or listing."""
         return self.fatal or self.recovery is Recovery.HALT
 
     @property
     def label(self) -> str:
-        """Short key for counting: the code as text, else the kind of failure."""
+        """Short key for counting: the code as text, or else the kind of failure."""
         return str(self.code) if self.code is not None else self.kind
 
     def __str__(self) -> str:
@@ -116,8 +128,8 @@ class TMAPIError(Exception):
         where = f"{self.listing} page {self.page}: " if self.listing else ""
         tries = f", after {self.attempts} attempts" if self.attempts > 1 else ""
         text = f"{where}{what}{tries}"
-        for more in (self.advice, str(self.progress or "")):
-            text = f"{text}. {more[0].upper()}{more[1:]}" if more else text
+        for sentence in (self.advice, str(self.progress or "")):
+            text = f"{text}. {sentence[0].upper()}{sentence[1:]}" if sentence else text
         return text
 
     def __repr__(self) -> str:
@@ -125,6 +137,6 @@ class TMAPIError(Exception):
 
 
 class InvalidRequestError(TMAPIError, ValueError):
-    """The request makes no sense; it was refused before anything was sent."""
+    """The request is invalid. It was refused before anything was sent."""
 
     kind = "invalid"

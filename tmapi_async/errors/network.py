@@ -1,4 +1,4 @@
-"""Errors of the way to the server and back: no usable reply came."""
+"""Errors of the network: no usable reply came."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class TransportError(TMAPIError):
 
 
 class ConnectionFailedError(TransportError):
-    """The connection could not be made, or broke before the reply was whole."""
+    """The connection could not be made, or broke before the reply was complete."""
 
     kind = "connection"
     meaning = "the connection failed"
@@ -21,7 +21,7 @@ class ConnectionFailedError(TransportError):
 
 
 class RedirectError(TransportError):
-    """The server redirects elsewhere. Not followed: the token would go to a host nobody chose."""
+    """The server redirects to another address. Not followed: the token would go there too."""
 
     recovery = Recovery.GIVE_UP
     kind = "redirect"
@@ -36,34 +36,37 @@ class CertificateError(TransportError):
     kind = "certificate"
     meaning = "the server's certificate could not be verified"
     advice = (
-        "another host may serve the API (--base-url https://api.tmapi.io); a custom CA goes into a "
-        "connector of your own; http://api.tmapi.top works without TLS but exposes the token to "
+        "try another host of the API (--base-url https://api.tmapi.io), or pass your own connector "
+        "if you use a custom CA; http://api.tmapi.top works without TLS but exposes the token to "
         "the network"
     )
 
 
 class DeadlineError(TransportError):
-    """The reply was not whole within the time-out, counted from when the gate was passed."""
+    """The reply was not complete within the time-out, counted from when the gate was passed."""
 
     kind = "timeout"
-    meaning = "no whole reply within the time-out"
+    meaning = "no complete reply within the time-out"
+    advice = "allow more time (--timeout), or run the same command again later"
 
 
 class MalformedReplyError(TransportError):
-    """The reply is not JSON, has no code, is a success without the expected shape, or another page.
+    """The reply cannot be used.
 
-    Another page in the place of the one asked for is told where the endpoint's replies have shown
-    that they tell their own number.
+    It is not JSON, has no code, is a success without the expected shape, or is another page than
+    the requested one. The last case is detected if the endpoint's replies have stated their own
+    page number before.
     """
 
     kind = "malformed"
     meaning = "the reply cannot be understood"
+    advice = "run the same command again later; if this error comes again, upgrade tmapi-async"
 
 
 class ReplyTooLargeError(TransportError):
-    """The reply, decompressed, is longer than the limit; reading was broken off."""
+    """The reply, decompressed, is longer than the limit; reading was stopped."""
 
     recovery = Recovery.GIVE_UP
     kind = "too-large"
     meaning = "the reply is too large"
-    advice = "raise max_body if such replies are expected"
+    advice = "raise max_body if you expect such replies"

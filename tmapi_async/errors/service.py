@@ -1,4 +1,4 @@
-"""Errors that the API answers with, one class for each documented meaning of a code.
+"""Errors that the API reports, one class for each documented meaning of a code.
 
 Source: API document, `GET /1688/category/items`, "Response codes".
 """
@@ -9,7 +9,7 @@ from .base import Recovery, TMAPIError
 
 
 class AccountError(TMAPIError):
-    """The account cannot go on: every other request would be refused too."""
+    """The account cannot be used: every other request would be refused too."""
 
     recovery = Recovery.HALT
 
@@ -19,15 +19,17 @@ class AuthenticationError(AccountError):
 
     kind = "auth"
     meaning = "the token was refused"
-    advice = "check TMAPI_TOKEN and how it is sent (query or header), then run the same again"
+    advice = (
+        "check TMAPI_TOKEN and how it is sent (query or header), then run the same command again"
+    )
 
 
 class BalanceError(AccountError):
-    """Code 439 or 402: the subscription has expired or the balance is gone."""
+    """Code 439 or 402: the subscription has expired or the balance is spent."""
 
     kind = "balance"
     meaning = "the balance is spent or the subscription has expired"
-    advice = "top up the account, then run the same again to go on"
+    advice = "top up the account, then run the same command again to continue"
 
 
 class RouteError(TMAPIError):
@@ -40,7 +42,7 @@ class RouteError(TMAPIError):
 
 
 class ParameterError(TMAPIError):
-    """Code 422: the server refused a parameter; asking again cannot help."""
+    """Code 422: the server refused a parameter; sending the request again cannot help."""
 
     kind = "parameter"
     meaning = "the server refused a parameter"
@@ -53,43 +55,49 @@ class RetrievalError(TMAPIError):
     recovery = Recovery.RETRY
     kind = "retrieval"
     meaning = "the API failed to retrieve the data"
+    advice = "run the same command again later; for some pages the API fails each time"
 
 
 class TryAgainError(TMAPIError):
-    """Code 499: the API asks to try again, with a time-out of 60 s."""
+    """Code 499: the API asks the client to try again, with a time-out of 60 s."""
 
     recovery = Recovery.RETRY
     kind = "try-again"
     meaning = "the API asks to try again"
+    advice = "run the same command again later"
 
 
 class ServerError(TMAPIError):
-    """Code 500, or another code from 500 to 599: an unexpected error of the API."""
+    """Code 500, or another code from 500 to 599: an unexpected error in the API."""
 
     recovery = Recovery.RETRY
     kind = "server"
-    meaning = "unexpected error of the API"
+    meaning = "unexpected error in the API"
+    advice = "run the same command again later"
 
 
 class ConcurrencyError(TMAPIError):
-    """Code 503: too many requests ran at once, and went on being too many."""
+    """Code 503: too many requests ran at once, for longer than the retries last."""
 
     recovery = Recovery.BACK_PRESSURE
     kind = "concurrency"
     meaning = "the account's concurrency limit is exceeded"
-    advice = "is another job using the same account? Lower --concurrency, or run the same later"
+    advice = (
+        "stop other jobs of the same account, lower --concurrency, or run the same command later"
+    )
 
 
 class RateLimitError(ConcurrencyError):
-    """Code 429: too many requests in a time; treated as 503."""
+    """Code 429: too many requests in a period of time; treated as 503."""
 
     kind = "rate"
     meaning = "the account's rate limit is exceeded"
-    advice = "lower --rate or --concurrency, or run the same later"
+    advice = "lower --rate or --concurrency, or run the same command later"
 
 
 class UnexpectedCodeError(TMAPIError):
-    """A code that no document names; not retried, because nobody knows what it means."""
+    """A code that is not documented; not retried, because its meaning is unknown."""
 
     kind = "unexpected"
     meaning = "the API answered with a code that is not documented"
+    advice = "ask the support of TMAPI about this code"

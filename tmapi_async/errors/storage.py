@@ -1,4 +1,4 @@
-"""Errors of the journal and its disk, each with what to do about it."""
+"""Errors of the journal and its disk."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .base import Recovery, TMAPIError
 
 
 class JournalError(TMAPIError):
-    """A journal cannot be used; nothing that was durable is lost.
+    """A journal cannot be used; pages that were durable are not lost.
 
     Attributes:
-        path: The journal's file.
+        path: File of the journal.
     """
 
     recovery = Recovery.HALT
@@ -31,19 +31,19 @@ class JournalError(TMAPIError):
 
 
 class NoJournalError(JournalError):
-    """There is no such file."""
+    """The file does not exist."""
 
     kind = "no-journal"
     meaning = "there is no such journal"
-    advice = "check the path; tmapi harvest --journal FILE makes one"
+    advice = "check the path; `tmapi harvest --journal FILE` makes a journal"
 
 
 class NotAJournalError(JournalError):
-    """The file is something else; it has not been touched."""
+    """The file is not a journal. It was not changed."""
 
     kind = "not-a-journal"
-    meaning = "this is not a journal of tmapi, and was left as it is"
-    advice = "name another file: a new one is made where there is none"
+    meaning = "this is not a journal of tmapi; it was not changed"
+    advice = "name another file: a journal is made if the file does not exist"
 
 
 class CorruptJournalError(JournalError):
@@ -52,17 +52,17 @@ class CorruptJournalError(JournalError):
     kind = "corrupt"
     meaning = "the journal is damaged"
     advice = (
-        "keep a copy; `sqlite3 FILE .recover` saves what can be read; restore a backup, or start "
+        "keep a copy; `sqlite3 FILE .recover` saves the readable parts; restore a backup, or start "
         "a new journal"
     )
 
 
 class NewerJournalError(JournalError):
-    """The file was written by a newer version of this package, whose tables are not known here."""
+    """The file was written by a newer version of this package, with tables unknown to this one."""
 
     kind = "newer-journal"
     meaning = "the journal was written by a newer version of tmapi"
-    advice = "upgrade tmapi-async, then run the same again; the journal was left as it is"
+    advice = "upgrade tmapi-async, then run the same command again; the journal was not changed"
 
 
 class OlderJournalError(JournalError):
@@ -70,19 +70,22 @@ class OlderJournalError(JournalError):
 
     kind = "older-journal"
     meaning = "the journal was written by an older version of tmapi"
-    advice = "run tmapi harvest on it once: that brings its tables up to date and loses nothing"
+    advice = "run `tmapi harvest` on it once: that updates its tables, and no page is lost"
 
 
 class JournalInUseError(JournalError):
     """Another process writes to the journal.
 
     Attributes:
-        pid: The process that holds it, or None if it could not be told.
+        pid: ID of the process that holds the journal, or None if it is unknown.
     """
 
     kind = "in-use"
     meaning = "another process writes to this journal"
-    advice = "wait for it or stop it, or name another journal; status and export work meanwhile"
+    advice = (
+        "wait for that process or stop it, or name another journal; `tmapi status` and "
+        "`tmapi export` work meanwhile"
+    )
 
     def __init__(self, path: Path, pid: int | None = None) -> None:
         super().__init__(path, f"pid {pid}" if pid is not None else "")
@@ -95,38 +98,42 @@ class ReadOnlyJournalError(JournalError):
 
     kind = "read-only"
     meaning = "the journal cannot be written"
-    advice = "its file and its directory must be writable; nothing was sent"
+    advice = "make the file and its directory writable; nothing was sent"
 
 
 class DiskError(JournalError):
-    """The disk is full or fails; what was durable before stays so."""
+    """The disk is full or fails; pages that were durable stay so."""
 
     kind = "disk"
     meaning = "the journal's disk fails"
-    advice = "mend the disk, then run the same again to go on: what was committed is safe"
+    advice = (
+        "repair the disk, then run the same command again to continue: committed pages are safe"
+    )
 
 
 class DiskFullError(DiskError):
-    """The disk or the quota is full; what was durable before stays so."""
+    """The disk or the quota is full; pages that were durable stay so."""
 
     kind = "disk-full"
     meaning = "the journal's disk is full"
-    advice = "make room, then run the same again to go on: what was committed is safe"
+    advice = (
+        "free some space, then run the same command again to continue: committed pages are safe"
+    )
 
 
 class ChangedShapeError(TMAPIError):
-    """Most rows of a page cannot be decoded: not a bad row, but a changed API."""
+    """Most rows of a page cannot be decoded: the API has changed, not just one row."""
 
     kind = "changed"
     meaning = "the API seems to have changed"
     advice = (
-        "the rows are kept: upgrade tmapi-async, run tmapi replay on the journal, then go on; or "
-        "allow more with --most-rejects"
+        "the rows are stored: upgrade tmapi-async, run `tmapi replay` on the journal, then run the "
+        "same command again; or allow more unreadable rows with --most-rejects"
     )
 
 
 class BodyError(JournalError):
-    """A stored body cannot be decompressed: the file is damaged there."""
+    """A stored page cannot be decompressed: this part of the file is damaged."""
 
     kind = "body"
     meaning = "a stored page is damaged"

@@ -1,32 +1,33 @@
-"""Errors that end a walk, an export or a cluster harvest, and not just one page."""
+"""Errors that end a walk, an export or a cluster harvest, not just one page."""
 
 from __future__ import annotations
 
-from .base import InvalidRequestError, Recovery, TMAPIError
+from .base import InvalidRequestError, Recovery, TMAPIError, counted
 
 
 class BudgetSpentError(TMAPIError):
-    """The request budget (`max_requests`) is used up; nothing more was sent."""
+    """The request budget (`max_requests`) is spent; nothing more was sent."""
 
     recovery = Recovery.HALT
     kind = "budget"
     meaning = "the request budget is spent"
-    advice = "run the same again, or with a larger --max-requests, to go on"
+    advice = "run the same command again, or with a larger --max-requests, to continue"
 
 
 class EndlessListingError(TMAPIError):
-    """The listing goes on without bringing anything new; the walk of it was ended."""
+    """The listing goes on without new items; its walk was ended."""
 
     kind = "endless"
     meaning = "the listing does not end"
+    advice = "narrow the listing with filters, or limit it with --max-pages"
 
 
 class ListingsFailedError(TMAPIError):
     """Some listings of a walk failed; all others were walked and delivered.
 
     Attributes:
-        errors: The failures in the order they came, at most 100 of them.
-        count: How many listings failed.
+        errors: Failures in the order in which they came, at most 100 of them.
+        count: Number of listings that failed.
     """
 
     kind = "listings"
@@ -34,7 +35,7 @@ class ListingsFailedError(TMAPIError):
     def __init__(self, errors: tuple[TMAPIError, ...] = (), count: int = 0) -> None:
         first = "; ".join(str(error) for error in errors[:3])
         more = f"; and {count - 3} more" if count > 3 else ""  # noqa: PLR2004 - three fit a message
-        super().__init__(f"{count} listings failed{': ' if first else ''}{first}{more}")
+        super().__init__(f"{counted(count, 'listing')} failed{': ' if first else ''}{first}{more}")
         self.errors = errors
         self.count = count
         # BaseException.__reduce__ calls the class with args: keep it picklable.
@@ -49,28 +50,28 @@ class ClosedError(TMAPIError, RuntimeError):
 
 
 class ExportError(TMAPIError):
-    """An export could not be ended; every destination is as it was before, or is named as done."""
+    """An export could not be finished; each destination is unchanged, or is named as finished."""
 
     recovery = Recovery.HALT
     kind = "export"
 
 
 class ExportRefusedError(ExportError, InvalidRequestError):
-    """What is asked for cannot be done; it was refused before the first row was written."""
+    """The export is not possible. It was refused before the first row was written."""
 
     kind = "export-refused"
 
 
 class ClusterError(TMAPIError):
-    """The cluster cannot be used, or can be used no more; what was brought is in the journal."""
+    """The cluster cannot be used, or no longer; pages that arrived are in the journal."""
 
     recovery = Recovery.HALT
     kind = "cluster"
-    meaning = "the cluster cannot do it"
+    meaning = "the cluster cannot be used"
 
 
 class WorkerRefusedError(ClusterError):
-    """A worker cannot take part."""
+    """A worker cannot be used."""
 
     kind = "worker"
-    meaning = "a worker cannot take part"
+    meaning = "a worker cannot be used"

@@ -1,0 +1,97 @@
+"""The redactor removes a token from text, however the token is spelled there."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tmapi_async.transport.redaction import HIDDEN, Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLAIN = "canary-5up3r53cr3t-t0k3n"
+ODD = "a+b/c=d&e%41?\"<'>\\z~!*()"
+LONG = "aB3+/=" * 200
+TOKENS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6, max_size=30)
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "raw": str,
+    "quoted": lambda token: quote(token, safe=""),
+    "quoted but slashes": quote,
+    "quoted for forms": quote_plus,
+    "quoted in lower case": lambda token: "".join(
+        c if c.isalnum() else f"%{ord(c):02x}" for c in token
+    ),
+    "quoted twice": lambda token: quote(quote(token, safe=""), safe=""),
+    "quoted thrice": lambda token: quote(quote(quote(token, safe=""), safe=""), safe=""),
+    "quoted everywhere": lambda token: "".join(f"%{ord(c):02X}" for c in token),
+    "quoted here and there": lambda token: quote(token, safe="+/&'!*()~?"),
+    "html": html.escape,
+    "html in numbers": lambda token: "".join(f"&#{ord(c)};" for c in token),
+    "html in hexadecimal": lambda token: "".join(f"&#x{ord(c):04x};" for c in token),
+    "json": lambda token: json.dumps(token)[1:-1],
+    "json of php": lambda token: json.dumps(token)[1:-1].replace("/", "\\/"),
+    "json in json": lambda token: json.dumps(json.dumps(token)),
+    "json in numbers": lambda token: "".join(f"\\u{ord(c):04x}" for c in token),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("token", [PLAIN, ODD, "%41bc%25", "u0041\\u0041"])
+def test_the_token_is_removed_in_every_spelling(token: str, spelling: str) -> None:
+    """However a server spells the token that it sends back, it does not stay in a message."""
+    echoed = SPELLINGS[spelling](token)
+    text = Redactor(token)(f"bad apiToken={echoed}, sorry")
+    # JSON in JSON is in quotes of its own.
+    assert text.replace('"', "").replace("\\", "") == f"bad apiToken={HIDDEN}, sorry"
+
+
+@given(TOKENS, st.sampled_from(list(SPELLINGS)), st.text(max_size=40), st.text(max_size=40))
+@example("HIDDEN", "raw", "", "")
+def test_no_token_survives(token: str, spelling: str, before: str, after: str) -> None:
+    """Whatever stands around it, no token is left in a message, and the rest of it is."""
+    echoed = SPELLINGS[spelling](token)
+    text = Redactor(token)(f"{before}{echoed}{after}")
+    assert token not in text.replace(HIDDEN, "")
+    assert len(text) <= 300
+    assert text.isprintable()
+
+
+@given(st.text(max_size=1000))
+def test_a_message_is_one_short_line(text: str) -> None:
+    """A message is one line of at most 300 characters without control characters."""
+    out = Redactor(PLAIN)(text)
+    assert len(out) <= 300
+    assert out.isprintable()
+    assert out == out.strip()
+    if text.isprintable() and "  " not in text and len(text) <= 300:
+        assert out == text.strip()
+
+
+def test_a_long_message_is_cut_after_the_token_is_removed() -> None:
+    """A token at the place where a message is cut leaves no part of itself."""
+    for start in range(250, 305):
+        text = Redactor(PLAIN)("x" * start + PLAIN + "y" * 50)
+        assert "canary" not in text
+        assert len(text) <= 300
+
+
+def test_a_token_as_long_as_any_is_removed_in_time() -> None:
+    """The longest token that is accepted is removed as well."""
+    assert Redactor(LONG)(f"x {quote(LONG)} y") == f"x {HIDDEN} y"
+
+
+def test_a_redactor_shows_nothing() -> None:
+    """A redactor in a traceback with locals does not show what it hides."""
+    redactor = Redactor(ODD)
+    redactor("used")
+    assert repr(redactor) == "Redactor()"
+    assert not hasattr(redactor, "__dict__")
+    assert Redactor("")("a text") == "a text"
