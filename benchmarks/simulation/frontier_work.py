@@ -59,13 +59,13 @@ class FrontierWork:
         del now
         while self._again:
             request = self._again.popleft()
-            if self.frontier.wanted(request):
+            if self.frontier.is_needed(request):
                 return request
-            self._note(self.frontier.given_back(request))
-        while self.frontier.hungry and not self._exhausted:
+            self._note(self.frontier.reclaimed(request))
+        while self.frontier.wants_listing and not self._exhausted:
             self._open_next()
         request_or_none = self.frontier.take(width)
-        if request_or_none is not None and self.frontier.hungry:
+        if request_or_none is not None and self.frontier.wants_listing:
             self._open_next()
         return request_or_none
 

@@ -67,14 +67,14 @@ def test_a_closed_gate_takes_nothing() -> None:
 def test_hungry_until_as_many_listings_wait_as_the_gate_is_wide() -> None:
     """The reserve of unopened listings is as large as the gate's width, not larger."""
     frontier = Frontier()
-    assert frontier.hungry
+    assert frontier.wants_listing
     frontier.open(category_items(100))
-    assert not frontier.hungry, "before the first page one listing is reserve enough"
+    assert not frontier.wants_listing, "before the first page one listing is reserve enough"
     take(frontier, 3)
     for number in range(101, 104):
-        assert frontier.hungry
+        assert frontier.wants_listing
         frontier.open(category_items(number))
-    assert not frontier.hungry
+    assert not frontier.wants_listing
 
 
 def test_a_page_far_behind_holds_the_listing_back() -> None:
@@ -97,7 +97,7 @@ def test_a_page_that_exists_makes_all_before_it_certain() -> None:
     """Items on a page prove every earlier page, which is asked for although none led there."""
     frontier = opened(expected=6)
     for number in numbers(take(frontier))[:5]:
-        frontier.given_back(PageRequest(A, number))
+        frontier.reclaimed(PageRequest(A, number))
     assert page(frontier, A, 6, more=False).deliver == ()
     assert numbers(take(frontier)) == [1, 2, 3, 4, 5]
     failed = [frontier.failed(PageRequest(A, number)) for number in range(1, 6)]
@@ -163,11 +163,11 @@ def test_a_later_page_that_says_more_outweighs_an_end() -> None:
     frontier = opened(expected=3)
     take(frontier)
     assert page(frontier, A, 2, more=False).past_end == (3,)
-    assert not frontier.wanted(PageRequest(A, 3))
+    assert not frontier.is_needed(PageRequest(A, 3))
     assert page(frontier, A, 3, more=True) == Answer()
     assert page(frontier, A, 1, more=True).deliver == (1, 2, 3)
     assert numbers(take(frontier)) == [4]
-    assert frontier.wanted(PageRequest(A, 4))
+    assert frontier.is_needed(PageRequest(A, 4))
     assert page(frontier, A, 4, more=False) == Answer(deliver=(4,), ended="complete")
 
 
@@ -175,7 +175,7 @@ def test_a_paid_page_beyond_the_end_is_delivered_last() -> None:
     """Rows that a shifting ranking pushed beyond the end are delivered, and no page asked for."""
     frontier = opened(expected=4)
     take(frontier)
-    frontier.given_back(PageRequest(A, 3))
+    frontier.reclaimed(PageRequest(A, 3))
     assert page(frontier, A, 4, more=False) == Answer()
     assert page(frontier, A, 1, more=True).deliver == (1,)
     assert page(frontier, A, 2, more=False) == Answer(deliver=(2, 4), ended="complete")
@@ -186,7 +186,7 @@ def test_an_odd_page_far_ahead_proves_nothing() -> None:
     frontier = opened(expected=40)
     take(frontier)
     for number in range(2, 40):
-        frontier.given_back(PageRequest(A, number))
+        frontier.reclaimed(PageRequest(A, number))
     page(frontier, A, 40, more=True, items=0)
     assert page(frontier, A, 1, more=False) == Answer(deliver=(1, 40), ended="complete")
 
@@ -215,9 +215,9 @@ def test_a_hole_is_not_taken_for_an_end() -> None:
     page(frontier, A, 9, more=False)
     frontier.failed(PageRequest(A, 7))
     page(frontier, A, 3, more=False)
-    assert not frontier.wanted(PageRequest(A, 8))
+    assert not frontier.is_needed(PageRequest(A, 8))
     page(frontier, A, 5, more=True)
-    assert frontier.wanted(PageRequest(A, 8))
+    assert frontier.is_needed(PageRequest(A, 8))
 
 
 # -- limits
@@ -269,7 +269,7 @@ def test_only_what_is_in_flight_can_be_answered() -> None:
         page(frontier, A, 1, more=True)
     take(frontier)
     page(frontier, A, 1, more=True)
-    for call in (frontier.failed, frontier.given_back):
+    for call in (frontier.failed, frontier.reclaimed):
         with pytest.raises(ValueError, match="page 1 is not in flight"):
             call(PageRequest(A, 1))
 
@@ -286,18 +286,18 @@ def test_statistics_and_repr_tell_the_state() -> None:
     assert (known.open, known.new, known.in_flight, known.asked) == (1, 1, 1, 1)
     assert frontier.open_listings == 2
     assert repr(frontier) == "<Frontier: 1 open, 1 new, 1 in flight, 1 asked, 0 wasted>"
-    assert "category/items?cat_id=1: settled below 1" in repr(frontier._trails[A])
+    assert "category/items?cat_id=1: settled below 1" in repr(frontier._trackers[A])
 
 
 def test_a_long_listing_keeps_no_number_for_each_page() -> None:
     """Memory follows what is out of order, not the pages done or the listings ended."""
     frontier = opened(expected=3000)
-    held = dict.fromkeys(range(1, 3001), True)
-    frontier.open(B, held=held)
+    stored_pages = dict.fromkeys(range(1, 3001), True)
+    frontier.open(B, stored_pages=stored_pages)
     for _ in range(2900):
         request = frontier.take(1)
         assert request is not None
         frontier.answered(request, has_next=True, items=20)
-    for walk in frontier._trails.values():
+    for walk in frontier._trackers.values():
         kept = (walk._done, walk._again, walk._surmised, walk.flying, walk.holes)
         assert [len(part) for part in kept] == [0] * 5

@@ -74,9 +74,9 @@ def test_a_page_given_back_is_asked_for_again() -> None:
     """A request that was never answered loses nothing."""
     frontier = opened(expected=3)
     take(frontier)
-    assert frontier.given_back(PageRequest(A, 2)) == Answer()
+    assert frontier.reclaimed(PageRequest(A, 2)) == Answer()
     assert numbers(take(frontier)) == [2]
-    assert frontier.statistics().given_back == 1
+    assert frontier.statistics().reclaimed == 1
     assert frontier.statistics().wasted == 0
 
 
@@ -86,8 +86,8 @@ def test_the_last_page_past_the_end_given_back_ends_the_listing() -> None:
     take(frontier)
     answer = page(frontier, A, 1, more=False)
     assert answer == Answer(deliver=(1,), past_end=(2,))
-    assert not frontier.wanted(PageRequest(A, 2))
-    assert frontier.given_back(PageRequest(A, 2)).ended == "complete"
+    assert not frontier.is_needed(PageRequest(A, 2))
+    assert frontier.reclaimed(PageRequest(A, 2)).ended == "complete"
     assert frontier.statistics().wasted == 1
 
 
@@ -96,14 +96,14 @@ def test_the_last_page_past_the_end_given_back_ends_the_listing() -> None:
 
 def test_held_pages_are_neither_asked_for_nor_delivered() -> None:
     """A walk goes on where the pages held leave off."""
-    frontier = opened(held={1: True, 2: True, 4: True})
+    frontier = opened(stored_pages={1: True, 2: True, 4: True})
     assert numbers(take(frontier)) == [3, 5]
     assert page(frontier, A, 3, more=True).deliver == (3,)
     assert page(frontier, A, 5, more=False) == Answer(deliver=(5,), ended="complete")
 
 
 @pytest.mark.parametrize(
-    ("held", "max_pages", "ending"),
+    ("stored_pages", "max_pages", "ending"),
     [
         ({1: False}, None, "complete"),
         ({1: True, 2: True, 3: False}, None, "complete"),
@@ -114,11 +114,11 @@ def test_held_pages_are_neither_asked_for_nor_delivered() -> None:
     ],
 )
 def test_a_listing_held_in_full_ends_at_once(
-    held: dict[int, bool], max_pages: int | None, ending: str
+    stored_pages: dict[int, bool], max_pages: int | None, ending: str
 ) -> None:
     """Resuming what is complete asks for nothing."""
     frontier = Frontier()
-    answer = frontier.open(A, held=held, max_pages=max_pages)
+    answer = frontier.open(A, stored_pages=stored_pages, max_pages=max_pages)
     assert answer == Answer(ended=ending)  # type: ignore[arg-type]
     assert take(frontier) == []
     assert frontier.open_listings == 0
@@ -126,7 +126,7 @@ def test_a_listing_held_in_full_ends_at_once(
 
 def test_a_held_last_page_is_believed_until_an_earlier_one_ends_the_walk() -> None:
     """The gap below a held last page is filled, unless the listing has shrunk since."""
-    frontier = opened(held={1: True, 5: False})
+    frontier = opened(stored_pages={1: True, 5: False})
     assert numbers(take(frontier)) == [2, 3, 4]
     page(frontier, A, 2, more=True)
     page(frontier, A, 3, more=False)
@@ -143,7 +143,7 @@ def test_close_delivers_what_waited_and_never_resurrects() -> None:
     page(frontier, A, 2, more=True)
     assert frontier.close(A) == Answer(deliver=(2,), ended="failed", past_end=(1, 3))
     assert frontier.close(A) == Answer()
-    assert not frontier.wanted(PageRequest(A, 1))
+    assert not frontier.is_needed(PageRequest(A, 1))
     assert A in frontier
     assert page(frontier, A, 1, more=True) == Answer(wasted=True)
     assert frontier.failed(PageRequest(A, 3)) == Answer()
@@ -156,6 +156,6 @@ def test_closing_a_listing_that_waits_makes_room_for_another() -> None:
     """A listing closed before it was begun is never begun."""
     frontier = opened()
     assert frontier.close(A).ended == "failed"
-    assert frontier.hungry
+    assert frontier.wants_listing
     frontier.open(A)
     assert numbers(take(frontier)) == [1]

@@ -27,7 +27,7 @@ class Truth:
     serial: int
     length: int
     cap: int
-    held: Mapping[int, bool]
+    stored_pages: Mapping[int, bool]
     hinted: bool
     flying: set[int] = field(default_factory=set)
     paid: set[int] = field(default_factory=set)
@@ -71,19 +71,29 @@ class FrontierMachine(RuleBasedStateMachine):
         length=st.one_of(st.integers(0, 3), st.integers(0, 90)),
         cap=st.one_of(st.none(), st.integers(1, 12)),
         hint=st.one_of(st.none(), st.integers(1, 60)),
-        held=st.one_of(st.just(frozenset()), st.frozensets(st.integers(1, 20), max_size=12)),
+        stored_pages=st.one_of(
+            st.just(frozenset()), st.frozensets(st.integers(1, 20), max_size=12)
+        ),
     )
-    def open(self, length: int, cap: int | None, hint: int | None, held: frozenset[int]) -> None:
+    def open(
+        self, length: int, cap: int | None, hint: int | None, stored_pages: frozenset[int]
+    ) -> None:
         """Open a listing, perhaps limited, with a right or wrong length, partly held."""
-        self._open(length, cap, hint, held)
+        self._open(length, cap, hint, stored_pages)
 
-    def _open(self, length: int, cap: int | None, hint: int | None, held: frozenset[int]) -> None:
+    def _open(
+        self, length: int, cap: int | None, hint: int | None, stored_pages: frozenset[int]
+    ) -> None:
         self.serial += 1
         listing = category_items(self.serial)
-        known = {number: number < length for number in sorted(held) if number <= max(length, 1)}
+        known = {
+            number: number < length for number in sorted(stored_pages) if number <= max(length, 1)
+        }
         truth = Truth(self.serial, length, cap or 10**9, known, hint is not None)
         self.truths[listing] = truth
-        self._follow(listing, self.frontier.open(listing, max_pages=cap, expected=hint, held=known))
+        self._follow(
+            listing, self.frontier.open(listing, max_pages=cap, expected=hint, stored_pages=known)
+        )
 
     @rule(times=st.integers(1, 20), over=st.booleans())
     def take(self, times: int, over: bool) -> None:
@@ -101,7 +111,7 @@ class FrontierMachine(RuleBasedStateMachine):
         truth, number = self.truths[request.listing], request.number
         assert truth.ending is None, "asked for a page of an ended listing"
         assert 1 <= number <= truth.cap
-        assert number not in truth.held
+        assert number not in truth.stored_pages
         assert number not in truth.flying
         assert number not in truth.paid, "asked twice for a page that was answered"
         assert number not in truth.holes, "asked again for a page given up"
@@ -110,7 +120,12 @@ class FrontierMachine(RuleBasedStateMachine):
         truth.begun = True
         self.flying.append(request)
         self.asked += 1
-        if self.lookahead == 0 and not truth.hinted and not truth.held and not truth.returned:
+        if (
+            self.lookahead == 0
+            and not truth.hinted
+            and not truth.stored_pages
+            and not truth.returned
+        ):
             assert number == len(truth.paid) + len(truth.flying) == len(truth.paid) + 1
         return True
 
@@ -169,7 +184,7 @@ class FrontierMachine(RuleBasedStateMachine):
 
     def _is_certain(self, truth: Truth, number: int) -> bool:
         """Whether the answers so far prove that an honest server has this page."""
-        known = (truth.paid - truth.wasted) | set(truth.held)
+        known = (truth.paid - truth.wasted) | set(truth.stored_pages)
         return (
             number == 1
             or any(page >= number for page in known)
@@ -185,7 +200,7 @@ class FrontierMachine(RuleBasedStateMachine):
     def _give_back_one(self, request: PageRequest) -> None:
         truth, number = self._land(request)
         truth.returned.add(number)
-        self._follow(request.listing, self.frontier.given_back(request))
+        self._follow(request.listing, self.frontier.reclaimed(request))
 
     @precondition(lambda self: any(truth.ending is None for truth in self.truths.values()))
     @rule(data=st.data())
@@ -238,9 +253,9 @@ class FrontierMachine(RuleBasedStateMachine):
         self._check_reach(truth)
 
     def _check_reach(self, truth: Truth) -> None:
-        settled = {*truth.delivered, *truth.held, *truth.holes}
+        settled = {*truth.delivered, *truth.stored_pages, *truth.holes}
         if truth.ending == "failed":
-            needed = {1} | {number + 1 for number in {*truth.delivered, *truth.held}}
+            needed = {1} | {number + 1 for number in {*truth.delivered, *truth.stored_pages}}
             assert {number for number in needed if number <= truth.last} <= settled
         else:
             assert set(range(1, truth.last + 1)) <= settled
@@ -254,7 +269,7 @@ class FrontierMachine(RuleBasedStateMachine):
         known = self.frontier.statistics()
         assert known.in_flight == len(self.flying)
         assert known.asked == self.asked
-        assert known.asked == known.in_flight + known.answered + known.failed + known.given_back
+        assert known.asked == known.in_flight + known.answered + known.failed + known.reclaimed
         going = sum(truth.ending is None for truth in self.truths.values())
         assert known.new == sum(not (v.begun or v.ending) for v in self.truths.values())
         assert self.frontier.open_listings == known.open + known.new == going
@@ -280,13 +295,13 @@ class FrontierMachine(RuleBasedStateMachine):
             return
         frontier = self.frontier
         kept = {k for k, v in self.truths.items() if v.ending is None or v.flying}
-        assert {*frontier._trails, *frontier._closed} == kept
-        assert set(frontier._lookahead._line) <= set(frontier._trails.values())
-        for listing, walk in frontier._trails.items():
+        assert {*frontier._trackers, *frontier._closed} == kept
+        assert set(frontier._lookahead._line) <= set(frontier._trackers.values())
+        for listing, walk in frontier._trackers.items():
             truth = self.truths[listing]
             waiting = truth.paid - set(truth.delivered)
             assert set(walk.flying) == truth.flying
-            assert set(walk._done) <= waiting | set(truth.held) | truth.returned
+            assert set(walk._done) <= waiting | set(truth.stored_pages) | truth.returned
             assert max(len(walk._again), len(walk._surmised)) <= self.asked
 
     def teardown(self) -> None:
@@ -320,9 +335,9 @@ class OddFrontierMachine(FrontierMachine):
         assert truth.closed or not wasted or not (has_next or items), "a page with items was wasted"
 
     def _check_reach(self, truth: Truth) -> None:
-        settled = {*truth.delivered, *truth.held, *truth.holes, *truth.wasted}
+        settled = {*truth.delivered, *truth.stored_pages, *truth.holes, *truth.wasted}
         said = {n for n in truth.delivered if self._truth_page(truth, n)[0]}
-        said |= {n for n, more in truth.held.items() if more}
+        said |= {n for n, more in truth.stored_pages.items() if more}
         in_turn = 1
         while in_turn in said:
             in_turn += 1

@@ -29,7 +29,7 @@ def page(frontier: Frontier, number: int, *, more: bool = True, items: int = 20)
 def proven(pages: int, width: int, **options: float) -> Frontier:
     """A frontier where A is known to have so many pages and one more, and nothing in flight."""
     frontier = Frontier(**options)  # type: ignore[arg-type]
-    frontier.open(A, held=dict.fromkeys(range(1, pages + 1), True))
+    frontier.open(A, stored_pages=dict.fromkeys(range(1, pages + 1), True))
     assert frontier.take(width) == PageRequest(A, pages + 1)
     return frontier
 
@@ -101,7 +101,7 @@ def test_max_pages_bounds_the_guesses() -> None:
 
 def walk_numbers(frontier: Frontier) -> set[int]:
     """Pages of A in flight."""
-    return set(frontier._trails[A].flying)
+    return set(frontier._trackers[A].flying)
 
 
 # -- which guess
@@ -136,10 +136,10 @@ def test_a_guess_given_back_and_taken_again_is_asked_for_once() -> None:
     """A page that was given back as a guess and guessed again does not come a third time."""
     frontier = proven(4, 64)
     assert take(frontier, 64) == [9, 7, 6, 8]
-    frontier.given_back(PageRequest(A, 6))
+    frontier.reclaimed(PageRequest(A, 6))
     assert take(frontier, 64) == [6]
-    frontier.given_back(PageRequest(A, 8))
-    frontier.given_back(PageRequest(A, 9))
+    frontier.reclaimed(PageRequest(A, 8))
+    frontier.reclaimed(PageRequest(A, 9))
     assert take(frontier, 64, 1) == [9]
     page(frontier, 5)
     page(frontier, 7)
@@ -216,7 +216,7 @@ def test_a_page_past_a_hole_is_tried_below_a_known_miss() -> None:
     assert asked == [9, 7, 6, 8]
     assert page(frontier, 9, more=False, items=0).wasted
     for number in (6, 7, 8):
-        frontier.given_back(PageRequest(A, number))
+        frontier.reclaimed(PageRequest(A, number))
     assert frontier.failed(PageRequest(A, 5)) == Answer(holes=(5,))
     assert take(frontier, 64, 1) == [6]
 
@@ -271,7 +271,7 @@ def test_guesses_past_a_known_end_still_count() -> None:
     page(frontier, 51, more=False)
     left = 8 - frontier.statistics().speculative_in_flight
     assert 0 < left < 8
-    frontier.open(B, held=dict.fromkeys(range(1, 65), True))
+    frontier.open(B, stored_pages=dict.fromkeys(range(1, 65), True))
     take(frontier, 16)
     assert frontier.statistics().speculative_in_flight == 8
 
@@ -284,7 +284,7 @@ def test_guesses_in_flight_grow_with_the_logarithm_of_the_length() -> None:
 def test_the_allowance_is_shared_by_proven_length() -> None:
     """Short listings leave what may be wasted to the long ones, which would run alone at last."""
     frontier = proven(96, 16)
-    frontier.open(B, held=dict.fromkeys(range(1, 5), True))
+    frontier.open(B, stored_pages=dict.fromkeys(range(1, 5), True))
     assert frontier.take(16) == PageRequest(B, 5)
     guessed = []
     while (request := frontier.take(16)) is not None:
@@ -293,7 +293,7 @@ def test_the_allowance_is_shared_by_proven_length() -> None:
     assert [request.listing for request in guessed].count(A) >= 5
     frontier.answered(PageRequest(A, 97), has_next=False, items=20)
     for request in guessed:
-        frontier.given_back(request, sent=False)
+        frontier.reclaimed(request, sent=False)
     frontier.answered(PageRequest(B, 5), has_next=True, items=20)
     assert frontier.take(16) == PageRequest(B, 6)
     assert frontier.take(16) is not None, "alone, it may guess"
@@ -302,7 +302,7 @@ def test_the_allowance_is_shared_by_proven_length() -> None:
 def test_a_short_listing_that_missed_keeps_to_its_part() -> None:
     """The guess beyond its part, of the first half of the allowance, is for those that hit."""
     frontier = proven(96, 64)
-    frontier.open(B, held=dict.fromkeys(range(1, 5), True))
+    frontier.open(B, stored_pages=dict.fromkeys(range(1, 5), True))
     assert frontier.take(64) == PageRequest(B, 5)
     guessed: list[PageRequest] = []
     while not guessed or guessed[-1].listing != B:
@@ -317,7 +317,7 @@ def test_a_short_listing_that_missed_keeps_to_its_part() -> None:
 def test_what_a_listing_wasted_counts_against_its_share() -> None:
     """A listing that missed waits until it has proven more, while others may still guess."""
     frontier = proven(30, 100)
-    frontier.open(B, held=dict.fromkeys(range(1, 1001), True))
+    frontier.open(B, stored_pages=dict.fromkeys(range(1, 1001), True))
     asked = [frontier.take(100) for _ in range(12)]
     (guess,) = [one.number for one in asked if one is not None and one.listing == A]
     assert page(frontier, guess, more=False, items=0).wasted
@@ -334,7 +334,7 @@ def test_more_may_be_wasted_as_more_is_asked_for() -> None:
         while number + 1 not in walk_numbers(frontier):
             assert frontier.take(2) is not None
         for other in walk_numbers(frontier) - {number + 1}:
-            frontier.given_back(PageRequest(A, other))
+            frontier.reclaimed(PageRequest(A, other))
     known = frontier.statistics()
     assert known.allowance == int(0.02 * known.asked) > 1
 
@@ -353,9 +353,9 @@ def test_look_ahead_abandoned_counts_as_wasted() -> None:
     """A guess given back has probably been paid for."""
     frontier = proven(50, 16)
     guess = take(frontier, 16)[0]
-    frontier.given_back(PageRequest(A, guess))
+    frontier.reclaimed(PageRequest(A, guess))
     assert frontier.statistics().wasted == 1
-    frontier.given_back(PageRequest(A, 51))
+    frontier.reclaimed(PageRequest(A, 51))
     assert frontier.statistics().wasted == 1
 
 

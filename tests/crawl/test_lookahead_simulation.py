@@ -32,7 +32,7 @@ def simulate(lengths: Iterable[int], width: int, seed: int, lookahead: int | Non
     wire: list[tuple[float, int, PageRequest]] = []
     now, sent, delivered = 0.0, 0, 0
     while True:
-        while frontier.hungry and (following := next(source, None)) is not None:
+        while frontier.wants_listing and (following := next(source, None)) is not None:
             known.update([following])
             frontier.open(following[0])
         while len(wire) < width and (request := frontier.take(width)) is not None:

@@ -211,7 +211,7 @@ class Crawler:
             asyncio.get_running_loop().call_soon(self._wake)
 
     def _wants_listing(self, width: int) -> bool:
-        return self.frontier.hungry and self._sink.has_room(width, 0)
+        return self.frontier.wants_listing and self._sink.has_room(width, 0)
 
     def _begin(self, task: ListingTask) -> None:
         listing = task.listing
@@ -224,7 +224,7 @@ class Crawler:
             first=task.first,
             max_pages=task.max_pages,
             hint=task.hint,
-            held=task.held,
+            stored_pages=task.stored_pages,
         )
         self._settle(entry, answer)
 
@@ -319,7 +319,7 @@ class Crawler:
         self._settle_if_open(request, self.frontier.failed(request))
 
     def _give_back(self, request: PageRequest, *, sent: bool = True) -> None:
-        self._settle_if_open(request, self.frontier.given_back(request, sent=sent))
+        self._settle_if_open(request, self.frontier.reclaimed(request, sent=sent))
 
     # -- what follows from an answer of the frontier
 

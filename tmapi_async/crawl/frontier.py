@@ -3,7 +3,7 @@
 The frontier holds page numbers, never bodies. Work is handed out in this order: pages that are
 certain, turn by turn among the open listings; then the first pages of new listings; and only to
 slots that would otherwise idle, guesses at later pages of listings whose end is unknown. The rules
-for one listing are those of [`trail`][tmapi_async.crawl.page_tracker], those for guesses of
+for one listing are those of [`tracker`][tmapi_async.crawl.page_tracker], those for guesses of
 [`lookahead`][tmapi_async.crawl.lookahead].
 """
 
@@ -24,7 +24,7 @@ from .page_tracker import PageTracker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Ending = Literal["complete", "capped", "failed"]
+FrontierEnding = Literal["complete", "capped", "failed"]
 """How a walk ended: at the server's word, at `max_pages` while there was more, or with a hole."""
 
 # Gate widths that a listing may run ahead of its first page that is not settled. The slowest page
@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     deliver: tuple[int, ...] = ()
     wasted: bool = False
-    ended: Ending | None = None
+    ended: FrontierEnding | None = None
     past_end: tuple[int, ...] = ()
     holes: tuple[int, ...] = ()
 
@@ -70,7 +70,7 @@ class FrontierStatistics:
         asked: Taken, ever; what was given back and taken again counts twice.
         answered: Answered, the wasted ones included.
         failed: Failed for good.
-        given_back: Taken and given back.
+        reclaimed: Taken and reclaimed.
         wasted: Answered past the end of their listing, or look-ahead given back.
         speculated: Asked for as speculation, ever.
         allowance: How many may be wasted in all, from what has been asked for until now.
@@ -83,7 +83,7 @@ class FrontierStatistics:
     asked: int
     answered: int
     failed: int
-    given_back: int
+    reclaimed: int
     wasted: int
     speculated: int
     allowance: int
@@ -109,7 +109,7 @@ class Frontier:
             raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
         self._lookahead = LookaheadWindow(lookahead, max_waste)
         self._width = 1
-        self._trails: dict[Listing, PageTracker] = {}
+        self._trackers: dict[Listing, PageTracker] = {}
         self._closed: dict[Listing, PageTracker] = {}  # left early, with pages still in flight
         self._new: deque[PageTracker] = deque()  # closed ones among them are skipped when met
         self._ready: deque[PageTracker] = (
@@ -117,21 +117,21 @@ class Frontier:
         )  # walks with work that is certain, each at most once
         self._waiting = 0  # walks in _new that count
         self._in_flight = self._asked = self._answered = 0
-        self._failed = self._given_back = self._wasted = self._speculated = 0
+        self._failed = self._reclaimed = self._wasted = self._speculated = 0
 
     def __contains__(self, listing: object) -> bool:
         """Whether the listing is known here: waiting, open, or closed with pages in flight."""
-        return listing in self._trails or listing in self._closed
+        return listing in self._trackers or listing in self._closed
 
     @property
-    def hungry(self) -> bool:
+    def wants_listing(self) -> bool:
         """Whether another listing should be opened: fewer wait than the gate is wide."""
         return self._waiting < self._width
 
     @property
     def open_listings(self) -> int:
         """Listings that are not ended, those not yet begun included."""
-        return len(self._trails)
+        return len(self._trackers)
 
     def open(
         self,
@@ -141,7 +141,7 @@ class Frontier:
         max_pages: int | None = None,
         expected: int | None = None,
         hint: int | None = None,
-        held: Mapping[int, bool] = MappingProxyType({}),
+        stored_pages: Mapping[int, bool] = MappingProxyType({}),
     ) -> Answer:
         """Add a listing to those to be walked.
 
@@ -154,7 +154,7 @@ class Frontier:
                 listing may have shrunk.
             expected: Number of the last page, if something of this run (a total) tells it.
                 It saves speculation; `has_next_page` alone still ends the walk.
-            held: Pages that need not be asked for again, with their `has_next_page`.
+            stored_pages: Pages that need not be asked for again, with their `has_next_page`.
 
         Returns:
             The ending, if the pages held are all there is; else nothing.
@@ -166,11 +166,11 @@ class Frontier:
             raise ValueError(f"{listing} is open already: open it again when it has ended")
         if first < 1 or (max_pages is not None and max_pages < 1):
             raise ValueError(f"{listing}: first ({first}) and max_pages ({max_pages}) start at 1")
-        trail = PageTracker(listing, first, max_pages, expected, held, hint=hint)
-        self._trails[listing] = trail
-        answer = self._proceed(trail)
+        tracker = PageTracker(listing, first, max_pages, expected, stored_pages, hint=hint)
+        self._trackers[listing] = tracker
+        answer = self._proceed(tracker)
         if answer.ended is None:
-            self._new.append(trail)
+            self._new.append(tracker)
             self._waiting += 1
         return answer
 
@@ -189,17 +189,17 @@ class Frontier:
         reach = _REACH * width
         ready = self._ready
         while ready:
-            trail = ready.popleft()
-            trail.queued = False
-            number = trail.upcoming(reach)
+            tracker = ready.popleft()
+            tracker.queued = False
+            number = tracker.upcoming(reach)
             if number:
-                return self._send(trail, number)
+                return self._send(tracker, number)
         while self._new:
-            trail = self._new.popleft()
-            if not trail.started:
-                trail.started = True
+            tracker = self._new.popleft()
+            if not tracker.started:
+                tracker.started = True
                 self._waiting -= 1
-                return self._send(trail, trail.upcoming(reach))
+                return self._send(tracker, tracker.upcoming(reach))
         return self._guess(width, reach)
 
     def answered(
@@ -219,17 +219,17 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
-        trail = self._landed(request)
+        tracker = self._landed(request)
         self._answered += 1
-        if trail.ended:
+        if tracker.ended:
             self._wasted += 1
-            self._lookahead.note(trail)
+            self._lookahead.note(tracker)
             return _WASTED
-        known = trail.stop
-        wasted = trail.page(request.number, has_next=has_next, items=items, expected=expected)
+        known = tracker.stop
+        wasted = tracker.page(request.number, has_next=has_next, items=items, expected=expected)
         if wasted:
             self._wasted += 1
-        return self._proceed(trail, known, wasted=wasted)
+        return self._proceed(tracker, known, wasted=wasted)
 
     def failed(self, request: PageRequest) -> Answer:
         """Note that a request failed for good, its retries used up.
@@ -237,15 +237,15 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
-        trail = self._landed(request)
+        tracker = self._landed(request)
         self._failed += 1
-        if trail.ended:
-            self._lookahead.note(trail)
+        if tracker.ended:
+            self._lookahead.note(tracker)
             return _NOTHING
-        trail.fail(request.number)
-        return self._proceed(trail)
+        tracker.fail(request.number)
+        return self._proceed(tracker)
 
-    def given_back(self, request: PageRequest, *, sent: bool = True) -> Answer:
+    def reclaimed(self, request: PageRequest, *, sent: bool = True) -> Answer:
         """Note that a request was taken but not answered: it may be asked for again.
 
         Args:
@@ -259,16 +259,16 @@ class Frontier:
             ValueError: The request is not in flight.
         """
         known = self._lookahead.speculative
-        trail = self._landed(request)
-        self._given_back += 1
-        self._lookahead.note(trail)
+        tracker = self._landed(request)
+        self._reclaimed += 1
+        self._lookahead.note(tracker)
         # Look-ahead that is abandoned has probably been paid for.
-        vain = self._lookahead.speculative < known or request.number > trail.stop
+        vain = self._lookahead.speculative < known or request.number > tracker.stop
         self._wasted += sent and vain
-        if trail.ended:
+        if tracker.ended:
             return _NOTHING
-        trail.back(request.number)
-        return self._proceed(trail)
+        tracker.back(request.number)
+        return self._proceed(tracker)
 
     def close(self, listing: Listing) -> Answer:
         """Leave a listing early; does nothing if it has ended.
@@ -278,32 +278,32 @@ class Frontier:
         Returns:
             The pages that waited for earlier ones, and the ending "failed".
         """
-        trail = self._trails.pop(listing, None)
-        if trail is None:
+        tracker = self._trackers.pop(listing, None)
+        if tracker is None:
             return _NOTHING
-        if trail.flying:
-            self._closed[listing] = trail
-        if not trail.started:
-            trail.started = True
+        if tracker.flying:
+            self._closed[listing] = tracker
+        if not tracker.started:
+            tracker.started = True
             self._waiting -= 1
-        return self._finish(trail, [], "failed", past_end=tuple(trail.flying))
+        return self._finish(tracker, [], "failed", past_end=tuple(tracker.flying))
 
-    def wanted(self, request: PageRequest) -> bool:
+    def is_needed(self, request: PageRequest) -> bool:
         """Whether a request in flight is still worth a retry: not closed, not past the end."""
-        trail = self._trails.get(request.listing)
-        return trail is not None and request.number <= trail.stop
+        tracker = self._trackers.get(request.listing)
+        return tracker is not None and request.number <= tracker.stop
 
     def statistics(self) -> FrontierStatistics:
         """Counts at this moment."""
         return FrontierStatistics(
-            open=len(self._trails) - self._waiting,
+            open=len(self._trackers) - self._waiting,
             new=self._waiting,
             in_flight=self._in_flight,
             speculative_in_flight=self._lookahead.speculative,
             asked=self._asked,
             answered=self._answered,
             failed=self._failed,
-            given_back=self._given_back,
+            reclaimed=self._reclaimed,
             wasted=self._wasted,
             speculated=self._speculated,
             allowance=int(self._lookahead.allowance(self._asked, self._width)),
@@ -311,18 +311,18 @@ class Frontier:
 
     def __repr__(self) -> str:
         return (
-            f"<Frontier: {len(self._trails) - self._waiting} open, {self._waiting} new, "
+            f"<Frontier: {len(self._trackers) - self._waiting} open, {self._waiting} new, "
             f"{self._in_flight} in flight, {self._asked} asked, {self._wasted} wasted>"
         )
 
-    def _send(self, trail: PageTracker, number: int, *, speculative: bool = False) -> PageRequest:
-        trail.sent(number, speculative=speculative)
+    def _send(self, tracker: PageTracker, number: int, *, speculative: bool = False) -> PageRequest:
+        tracker.sent(number, speculative=speculative)
         self._asked += 1
         self._in_flight += 1
-        if number < trail.goal and not trail.queued:
-            trail.queued = True
-            self._ready.append(trail)
-        return PageRequest(trail.listing, number)
+        if number < tracker.goal and not tracker.queued:
+            tracker.queued = True
+            self._ready.append(tracker)
+        return PageRequest(tracker.listing, number)
 
     def _guess(self, width: int, reach: int) -> PageRequest | None:
         lookahead = self._lookahead
@@ -332,60 +332,62 @@ class Frontier:
         choice = lookahead.choose(allowed - self._wasted, allowed, reach)
         if choice is None:
             return None
-        trail, number = choice
+        tracker, number = choice
         self._speculated += 1
-        request = self._send(trail, number, speculative=True)
-        lookahead.note(trail)
+        request = self._send(tracker, number, speculative=True)
+        lookahead.note(tracker)
         return request
 
     def _landed(self, request: PageRequest) -> PageTracker:
-        trail = self._trails.get(request.listing)
-        if trail is None or request.number not in trail.flying:
-            trail = self._left(request)
-        trail.land(request.number)
+        tracker = self._trackers.get(request.listing)
+        if tracker is None or request.number not in tracker.flying:
+            tracker = self._left(request)
+        tracker.land(request.number)
         self._in_flight -= 1
-        return trail
+        return tracker
 
     def _left(self, request: PageRequest) -> PageTracker:
         """The closed walk that a request still belongs to."""
-        trail = self._closed.get(request.listing)
-        if trail is None or request.number not in trail.flying:
+        tracker = self._closed.get(request.listing)
+        if tracker is None or request.number not in tracker.flying:
             raise ValueError(f"{request} is not in flight")
-        if len(trail.flying) == 1:
+        if len(tracker.flying) == 1:
             del self._closed[request.listing]
-        return trail
+        return tracker
 
-    def _proceed(self, trail: PageTracker, known: int = 0, *, wasted: bool = False) -> Answer:
+    def _proceed(self, tracker: PageTracker, known: int = 0, *, wasted: bool = False) -> Answer:
         """Draw the conclusions from a change in a walk; `known`: its `stop` before an answer."""
-        ready = trail.settle()
-        if trail.low > trail.certain and not trail.flying and self._is_over(trail):
-            del self._trails[trail.listing]
-            ending: Ending = "failed" if trail.broken else "capped" if trail.capped else "complete"
-            return self._finish(trail, ready, ending, wasted=wasted)
-        if trail.more and trail.started and not trail.queued:
-            trail.queued = True
-            self._ready.append(trail)
-        self._lookahead.note(trail)
-        past_end = trail.past_end(known) if trail.stop < known else ()
-        if not (ready or wasted or past_end or trail.holes):
+        ready = tracker.settle()
+        if tracker.low > tracker.certain and not tracker.flying and self._is_over(tracker):
+            del self._trackers[tracker.listing]
+            ending: FrontierEnding = (
+                "failed" if tracker.broken else "capped" if tracker.capped else "complete"
+            )
+            return self._finish(tracker, ready, ending, wasted=wasted)
+        if tracker.more and tracker.started and not tracker.queued:
+            tracker.queued = True
+            self._ready.append(tracker)
+        self._lookahead.note(tracker)
+        past_end = tracker.past_end(known) if tracker.stop < known else ()
+        if not (ready or wasted or past_end or tracker.holes):
             return _NOTHING
-        return Answer(tuple(ready), wasted, None, past_end, trail.passed())
+        return Answer(tuple(ready), wasted, None, past_end, tracker.passed())
 
-    def _is_over(self, trail: PageTracker) -> bool:
-        if trail.upcoming(_REACH * self._width):
+    def _is_over(self, tracker: PageTracker) -> bool:
+        if tracker.upcoming(_REACH * self._width):
             return False
-        hopes = self._lookahead.permits(self._asked, self._wasted, self._width) and trail.bridge()
+        hopes = self._lookahead.permits(self._asked, self._wasted, self._width) and tracker.bridge()
         return not hopes
 
     def _finish(
         self,
-        trail: PageTracker,
+        tracker: PageTracker,
         ready: list[int],
-        ending: Ending,
+        ending: FrontierEnding,
         *,
         wasted: bool = False,
         past_end: tuple[int, ...] = (),
     ) -> Answer:
-        ready += trail.end()
-        self._lookahead.note(trail)
-        return Answer(tuple(ready), wasted, ending, past_end, trail.passed())
+        ready += tracker.end()
+        self._lookahead.note(tracker)
+        return Answer(tuple(ready), wasted, ending, past_end, tracker.passed())

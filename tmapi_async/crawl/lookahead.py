@@ -56,21 +56,21 @@ class LookaheadWindow:
             return self._window > 0
         return wasted + self.speculative + 1 <= self.allowance(asked, width)
 
-    def note(self, trail: PageTracker) -> None:
+    def note(self, tracker: PageTracker) -> None:
         """Take account of what has changed in a walk."""
-        if trail.speculative != trail.counted:
-            self.speculative += trail.speculative - trail.counted
-            trail.counted = trail.speculative
-        weight = trail.proven if trail.unsure else 0
-        if weight != trail.weight:
-            self._total += weight - trail.weight
-            trail.weight = weight
-        if trail.listed is not trail.unsure:
-            trail.listed = trail.unsure
-            if trail.unsure:
-                self._line[trail] = None
+        if tracker.speculative != tracker.counted:
+            self.speculative += tracker.speculative - tracker.counted
+            tracker.counted = tracker.speculative
+        weight = tracker.proven if tracker.unsure else 0
+        if weight != tracker.weight:
+            self._total += weight - tracker.weight
+            tracker.weight = weight
+        if tracker.listed is not tracker.unsure:
+            tracker.listed = tracker.unsure
+            if tracker.unsure:
+                self._line[tracker] = None
             else:
-                del self._line[trail]
+                del self._line[tracker]
 
     def choose(self, left: float, allowed: float, reach: int) -> tuple[PageTracker, int] | None:
         """The guess to make next.
@@ -81,23 +81,23 @@ class LookaheadWindow:
             reach: How far past its first unsettled page a walk may run.
         """
         while self._line:
-            trail, _ = self._line.popitem(last=False)
-            number = self._guess(trail, left, allowed, reach)
+            tracker, _ = self._line.popitem(last=False)
+            number = self._guess(tracker, left, allowed, reach)
             if number:
-                self._line[trail] = None
-                return trail, number
+                self._line[tracker] = None
+                return tracker, number
             # Nothing changes for it before its next answer, which lists it again.
-            trail.listed = False
+            tracker.listed = False
         return None
 
-    def _guess(self, trail: PageTracker, left: float, allowed: float, reach: int) -> int:
+    def _guess(self, tracker: PageTracker, left: float, allowed: float, reach: int) -> int:
         if self._window is not None:
-            return trail.beyond(self._window, reach)
-        if trail.speculative > trail.weight.bit_length():
+            return tracker.beyond(self._window, reach)
+        if tracker.speculative > tracker.weight.bit_length():
             return 0
-        share = (left + trail.missed) * trail.weight / self._total
-        if trail.missed + trail.speculative + 1 > share:
+        share = (left + tracker.missed) * tracker.weight / self._total
+        if tracker.missed + tracker.speculative + 1 > share:
             plenty = left - self.speculative - 1 >= allowed / 2
-            if trail.missed or trail.speculative or not plenty:
+            if tracker.missed or tracker.speculative or not plenty:
                 return 0
-        return trail.leap(left / (left + _CAUTION), reach)
+        return tracker.leap(left / (left + _CAUTION), reach)

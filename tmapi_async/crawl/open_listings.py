@@ -65,14 +65,14 @@ class OpenListing:
         return new_items
 
     def _skip_stored_pages(self) -> None:
-        while self.missing in self.task.held:
+        while self.missing in self.task.stored_pages:
             self.missing += 1
 
     @property
     def rows(self) -> int:
         """Number of rows walked, counted from the start of the listing."""
         skipped = (self.task.first - 1) * self.page_size
-        return skipped + self.task.rows + self.items + self.rejects
+        return skipped + self.task.stored_rows + self.items + self.rejects
 
     def outcome(self, ending: Ending) -> ListingOutcome:
         """Return the outcome of the listing."""
@@ -120,7 +120,7 @@ class OpenListings:
 
     def begin(self, task: ListingTask) -> OpenListing:
         """Add a listing."""
-        entry = OpenListing(task, LoopGuard(self._policy, task.seen))
+        entry = OpenListing(task, LoopGuard(self._policy, task.stored_ids))
         self._open[task.listing] = entry
         self.counts.listings += not task.part
         return entry

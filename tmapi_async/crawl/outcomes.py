@@ -24,9 +24,9 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
         first: Page to start from.
         max_pages: Pages to walk at most, or None.
         hint: Number of the last page in an earlier run, or None; look-ahead heeds it.
-        held: Pages that need not be asked for again, with their `has_next_page`.
-        seen: Item IDs on those pages.
-        rows: Rows on those pages.
+        stored_pages: Pages that need not be asked for again, with their `has_next_page`.
+        stored_ids: Item IDs on those pages.
+        stored_rows: Number of rows on those pages.
         part: It is a part of a listing that is divided: that one counts as a listing, this one
             does not.
     """
@@ -35,9 +35,9 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
     first: int = 1
     max_pages: int | None = None
     hint: int | None = None
-    held: Mapping[int, bool] = {}
-    seen: Iterable[int] = ()
-    rows: int = 0
+    stored_pages: Mapping[int, bool] = {}
+    stored_ids: Iterable[int] = ()
+    stored_rows: int = 0
     part: bool = False
 
 

@@ -92,7 +92,7 @@ class PageTracker:
         first: int,
         max_pages: int | None,
         expected: int | None,
-        held: Mapping[int, bool],
+        stored_pages: Mapping[int, bool],
         *,
         hint: int | None = None,
     ) -> None:
@@ -113,8 +113,8 @@ class PageTracker:
         self._surmised: list[int] = []  # heap of the speculative pages in flight, some outdated
         # Pages from `low` on that are settled, as bits; small, because `low` follows.
         self._done: dict[int, int] = {}
-        if held:
-            self._hold(held)
+        if stored_pages:
+            self._hold(stored_pages)
         self._review()
 
     def __repr__(self) -> str:
@@ -308,17 +308,21 @@ class PageTracker:
         limit = min(self.stop, self._barrier, self._cap + 1, self.low + reach + 1)
         return min(limit, self._hint + 1) if self.certain <= self._hint else limit
 
-    def _hold(self, held: Mapping[int, bool]) -> None:
+    def _hold(self, stored_pages: Mapping[int, bool]) -> None:
         first = self.low
-        strong = [number + 1 for number, more in held.items() if more and number >= first]
+        strong = [number + 1 for number, more in stored_pages.items() if more and number >= first]
         self._strong = max(strong, default=first)
-        lasts = [number for number, more in held.items() if not more and number >= self._strong]
+        lasts = [
+            number for number, more in stored_pages.items() if not more and number >= self._strong
+        ]
         if lasts:
             self.stop, self._claim = min(lasts), max(lasts)
-        while self.low in held:
+        while self.low in stored_pages:
             self.low += 1
         self._next = self.low
-        self._done.update((n, _NEXT if more else 0) for n, more in held.items() if n >= self.low)
+        self._done.update(
+            (n, _NEXT if more else 0) for n, more in stored_pages.items() if n >= self.low
+        )
 
     def _extend(self, number: int) -> None:
         """A page says that this one, the next, exists: the end is not below it."""

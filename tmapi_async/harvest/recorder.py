@@ -203,9 +203,9 @@ class Recorder(CrawlSink):
             listing=visit.listing,
             max_pages=self._max_pages,
             hint=visit.expected_pages,
-            held=held.pages,
-            seen=held.item_ids,
-            rows=held.items + held.rejects,
+            stored_pages=held.pages,
+            stored_ids=held.item_ids,
+            stored_rows=held.items + held.rejects,
         )
 
     def _read(self, visit: Visit) -> DecodedPages | None:

@@ -48,14 +48,18 @@ def test_a_listing_arrives_with_all_that_is_held_of_it():
     """Its pages, which of them say that more follows, and the items seen."""
     listing = category_items(7, free_shipping=True)
     opening = ListingTask(
-        listing=listing, max_pages=9, hint=5, held={2: True, 1: True, 4: False}, seen={3, 2**62}
+        listing=listing,
+        max_pages=9,
+        hint=5,
+        stored_pages={2: True, 1: True, 4: False},
+        stored_ids={3, 2**62},
     )
     batch = protocol.TaskBatch("session 1", 1, (protocol.TaskSpec.of(12, opening),))
     made = pickle.loads(pickle.dumps(batch)).tasks[0].opening()  # noqa: S301 - our own
     assert made.listing == listing
-    assert made.held == {2: True, 1: True, 4: False}
-    assert set(made.seen) == {3, 2**62}
-    assert (made.max_pages, made.hint, made.rows, made.first) == (9, 5, 0, 1)
+    assert made.stored_pages == {2: True, 1: True, 4: False}
+    assert set(made.stored_ids) == {3, 2**62}
+    assert (made.max_pages, made.hint, made.stored_rows, made.first) == (9, 5, 0, 1)
 
 
 def test_what_says_the_token_does_not_show_it(canary):

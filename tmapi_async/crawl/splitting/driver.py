@@ -289,9 +289,9 @@ class SplitDriver:
             active,
             ListingTask(
                 listing=listing,
-                held={page.number: page.has_next for page in stored.pages},
-                seen={item for page in stored.pages for item in page.ids},
-                rows=sum(len(page.rows) + page.rejects for page in stored.pages),
+                stored_pages={page.number: page.has_next for page in stored.pages},
+                stored_ids={item for page in stored.pages for item in page.ids},
+                stored_rows=sum(len(page.rows) + page.rejects for page in stored.pages),
                 part=True,
             ),
         )

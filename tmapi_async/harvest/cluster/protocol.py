@@ -94,17 +94,17 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, visit: int, opening: ListingTask) -> TaskSpec:
         """Write down an opening."""
-        listing, held = opening.listing, opening.held
+        listing, stored_pages = opening.listing, opening.stored_pages
         return cls(
             visit,
             listing.endpoint,
             listing.params,
             opening.max_pages,
             opening.hint,
-            array("q", held).tobytes(),
-            array("q", (number for number, more in held.items() if more)).tobytes(),
-            array("q", opening.seen).tobytes(),
-            opening.rows,
+            array("q", stored_pages).tobytes(),
+            array("q", (number for number, more in stored_pages.items() if more)).tobytes(),
+            array("q", opening.stored_ids).tobytes(),
+            opening.stored_rows,
         )
 
     def opening(self) -> ListingTask:
@@ -114,9 +114,9 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
             listing=Listing(self.endpoint, self.params),
             max_pages=self.max_pages,
             hint=self.hint,
-            held={number: number in more for number in _numbers(self.held)},
-            seen=_numbers(self.seen),
-            rows=self.rows,
+            stored_pages={number: number in more for number in _numbers(self.held)},
+            stored_ids=_numbers(self.seen),
+            stored_rows=self.rows,
         )
 
 
