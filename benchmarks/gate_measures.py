@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Self
 
 from tmapi_async.sandbox import Attempt, Config
-from tmapi_async.sandbox.server.backend import _seconds as drawn
+from tmapi_async.sandbox.server.backend import work_seconds as drawn
 
 from .baselines import PATH
 from .simulation.checks import Check

@@ -1,6 +1,6 @@
-"""A local server that behaves as the API does, faults included.
+"""A local server that behaves like the API, including its faults.
 
-It imports nothing of the client, so that tests against it are honest.
+The sandbox imports nothing from the client, so that it cannot share a mistake with the client.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m tmapi_async.sandbox`: a sandbox in this process; prints its URL first."""
+"""`python -m tmapi_async.sandbox`: run a sandbox in this process and print its URL first."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ from tmapi_async.sandbox.responses.faults import KINDS, Faults
 from tmapi_async.sandbox.server.process import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tmapi_async.sandbox.server.server import Sandbox
+
+    Add = Callable[..., argparse.Action]
 
 
 def main(
     arguments: Sequence[str] | None = None, prog: str = "python -m tmapi_async.sandbox"
 ) -> int:
-    """Serve until a signal.
+    """Serve until SIGINT or SIGTERM.
 
     Args:
-        arguments: The command line, without the command; that of the process by default.
-        prog: Name of the command, for its help and messages.
+        arguments: The command line without the command; by default that of the process.
+        prog: Name of the command, for help and messages.
 
     Returns:
-        Exit code: 0, or 2 for a bad value or an address that cannot be bound.
+        The exit code: 0, or 2 for a bad value or an address that cannot be bound.
 
     Raises:
-        SystemExit: With 0 after `--help`, with 2 for an unknown option.
+        SystemExit: Code 0 after `--help`, code 2 for an unknown option.
     """
-    given = vars(_parser(prog).parse_args(arguments))
-    exit_with_parent = given.pop("exit_with_parent")
+    options = vars(_parser(prog).parse_args(arguments))
+    exit_with_parent = options.pop("exit_with_parent")
     try:
-        config = _config(given)
+        config = _config(options)
         asyncio.run(serve(config, _announce, exit_with_parent=exit_with_parent))
-    except (ValueError, OSError) as problem:
-        sys.stderr.write(f"{prog}: {problem}\n")
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{prog}: {error}\n")
         return 2
     return 0
 
@@ -52,20 +54,20 @@ def _announce(sandbox: Sandbox) -> None:
     sys.stdout.flush()
 
 
-def _config(given: dict[str, Any]) -> Config:
-    given["faults"] = Faults.parse(given.pop("fault"))
-    given["drift"] = Drift(
-        rows=given.pop("drift"),
-        bad_rows=given.pop("bad_rows"),
-        envelopes=given.pop("drift_envelopes"),
+def _config(options: dict[str, Any]) -> Config:
+    options["faults"] = Faults.parse(options.pop("fault"))
+    options["drift"] = Drift(
+        rows=options.pop("drift"),
+        bad_rows=options.pop("bad_rows"),
+        envelopes=options.pop("drift_envelopes"),
     )
     for name in ("endless", "prices", "words", "shops"):
-        given[name] = dict(given[name])
-    if sizes := dict(given.pop("size")):
-        given["categories"] = sizes
-    if not given["token"]:
-        del given["token"]
-    return Config(**given)
+        options[name] = dict(options[name])
+    if sizes := dict(options.pop("size")):
+        options["categories"] = sizes
+    if not options["token"]:
+        del options["token"]
+    return Config(**options)
 
 
 def _endless(text: str) -> tuple[int, str]:
@@ -77,12 +79,12 @@ def _prices(text: str) -> tuple[int, Prices]:
     cat_id, _, spec = text.partition("=")
     try:
         return int(cat_id), Prices.parse(spec)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _named(text: str) -> tuple[str, int]:
-    name, _, cat_id = text.rpartition("=")  # an address may hold a `=` of its own
+    name, _, cat_id = text.rpartition("=")  # an address may contain `=` too
     return name, int(cat_id)
 
 
@@ -96,63 +98,101 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="Serve a sandbox of the API.")
-    add, usual = parser.add_argument, Config()
-    add("--host", default=usual.host)
-    add("--port", type=int, default=usual.port, help="0 for any free one")
-    add("--seed", type=int, default=usual.seed)
-    add("--categories", type=int, default=usual.categories)
-    add("--size", action="append", type=_size, default=[], metavar="CAT=N", help="in their place")
-    add("--skew", type=float, default=usual.skew, help="exponent of the sizes")
-    add("--mean", type=float, default=usual.mean, help="mean items of a category")
-    add("--page-size", type=int, default=usual.page_size)
-    _add_listings(parser, usual)
-    add("--unknown", choices=get_args(Unknown), default=usual.unknown)
-    add("--token", action="append", default=[], help="accepted token; may be repeated")
-    add("--style", choices=get_args(Style), default=usual.style)
-    add("--text", choices=get_args(Text), default=usual.text)
-    add("--limit", type=int, help="concurrent requests before 503")
-    add("--retry-after", type=float)
-    add("--latency", type=float, default=usual.latency, help="mean seconds")
-    add("--latency-sigma", type=float, default=usual.latency_sigma, help="0 for a fixed latency")
-    add("--quota", type=int, help="replies that the balance pays for")
-    add("--balance", choices=get_args(Balance), default=usual.balance)
-    add("--bare-status", type=int, default=usual.bare_status)
-    add("--fault", action="append", default=[], metavar="NAME=P", help=f"one of {', '.join(KINDS)}")
-    add("--drift", type=float, default=0.0, help="probability for a row")
-    add("--drift-envelopes", type=float, default=0.0)
-    add("--bad-rows", type=float, default=0.0)
-    add("--repeats", type=float, default=usual.repeats)
-    add("--short-pages", type=float, default=usual.short_pages)
-    kinds = "|".join(get_args(Endless))
-    add("--endless", action="append", type=_endless, default=[], metavar=f"CAT={kinds}")
-    add("--ghosts", action="store_true", help="an aborted request keeps its slot")
-    add("--compress", action="store_true")
-    add("--bodies", metavar="DIR", help="serve recorded bodies")
-    add("--verbatim", action="store_true")
-    add("--exit-with-parent", action="store_true")
+    description = "Run a local server that behaves like the API, for tests."
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    defaults = Config()
+    for title, add_options in _GROUPS.items():
+        add_options(parser.add_argument_group(title).add_argument, defaults)
     return parser
 
 
-def _add_listings(parser: argparse.ArgumentParser, usual: Config) -> None:
-    """Options about what the listings show, and in which order."""
-    add = parser.add_argument_group("listings").add_argument
-    end = "rows after which the site's search ends, or none"
-    add("--ceiling", type=_ceiling, default=usual.ceiling, metavar="N", help=end)
+def _add_server(add: Add, defaults: Config) -> None:
+    add("--host", default=defaults.host, help="address to bind")
+    add("--port", type=int, default=defaults.port, help="port; 0 for any free port")
+    add("--token", action="append", default=[], help="accepted token; can be repeated")
+    add("--compress", action="store_true", help="gzip replies")
+    add("--bodies", metavar="DIR", help="folder of recorded bodies to serve")
+    add("--verbatim", action="store_true", help="serve recorded bodies byte for byte")
+    add("--exit-with-parent", action="store_true", help="stop when the parent process has ended")
+
+
+def _add_catalogue(add: Add, defaults: Config) -> None:
+    add("--seed", type=int, default=defaults.seed, help="seed of all generated data")
+    add("--categories", type=int, default=defaults.categories, help="number of categories")
+    sizes = "number of items in a category; replaces --categories"
+    add("--size", action="append", type=_size, default=[], metavar="CAT=N", help=sizes)
+    add("--skew", type=float, default=defaults.skew, help="exponent of the category sizes")
+    add("--mean", type=float, default=defaults.mean, help="mean number of items in a category")
+    add("--page-size", type=int, default=defaults.page_size, help="items on a page")
+    spec, prices = "CAT=MEDIAN[,SIGMA[,PRICE:COUNT]...]", "prices of a category"
+    add("--prices", action="append", type=_prices, default=[], metavar=spec, help=prices)
+    word, shop = "category that a keyword finds", "category that a shop sells"
+    pair = {"action": "append", "type": _named, "default": []}
+    add("--word", dest="words", metavar="KEYWORD=CAT", help=word, **pair)
+    add("--shop", dest="shops", metavar="SHOP=CAT", help=shop, **pair)
+    add("--tree", type=int, metavar="N", help="number of categories in the tree")
+    root = "shape of the root of the tree"
+    add("--root", choices=get_args(Root), default=defaults.root, help=root)
+
+
+def _add_listings(add: Add, defaults: Config) -> None:
+    ceiling = "maximum number of rows of a search, or none"
+    add("--ceiling", type=_ceiling, default=defaults.ceiling, metavar="N", help=ceiling)
     add("--v1-ceiling", type=_ceiling, metavar="N", help="the same for category/items")
-    spec = "CAT=MEDIAN[,SIGMA[,PRICE:COUNT]...]"
-    add("--prices", action="append", type=_prices, default=[], metavar=spec)
-    bounds = "whether rows at the bounds themselves are shown"
-    known = get_args(PriceBounds)
-    add("--price-bounds", choices=known, default=usual.price_bounds, help=bounds)
-    add("--false-excludes", action="store_true", help="what a filter sent as false means")
-    add("--word", action="append", type=_named, default=[], dest="words", metavar="KEYWORD=CAT")
-    add("--shop", action="append", type=_named, default=[], dest="shops", metavar="SHOP=CAT")
-    add("--tree", type=int, metavar="N", help="categories in the tree")
-    add("--root", choices=get_args(Root), default=usual.root, help="shape of the tree's root")
-    add("--shift", type=float, default=usual.shift, help="rows that move with each reply")
-    add("--shift-ties", action="store_true", help="also among rows of one price, sorted by price")
-    add("--adverts", type=int, default=usual.adverts, help="rows that each page shows in addition")
+    known, bounds = get_args(PriceBounds), "whether rows at the price bounds are shown"
+    add("--price-bounds", choices=known, default=defaults.price_bounds, help=bounds)
+    add("--false-excludes", action="store_true", help="a filter sent as false excludes rows")
+    shift = "number of rows that move with each reply"
+    add("--shift", type=float, default=defaults.shift, help=shift)
+    ties = "rows with the same price also move in orders by price"
+    add("--shift-ties", action="store_true", help=ties)
+    adverts = "number of rows that each page shows in addition"
+    add("--adverts", type=int, default=defaults.adverts, help=adverts)
+    repeats = "probability that a page repeats rows of the previous page"
+    add("--repeats", type=float, default=defaults.repeats, help=repeats)
+    short = "probability that a page ends early"
+    add("--short-pages", type=float, default=defaults.short_pages, help=short)
+    kind, endless = "|".join(get_args(Endless)), "a category whose listing never ends"
+    pair = {"action": "append", "type": _endless, "default": []}
+    add("--endless", metavar=f"CAT={kind}", help=endless, **pair)
+
+
+def _add_limits(add: Add, defaults: Config) -> None:
+    add("--limit", type=int, help="maximum number of concurrent requests")
+    add("--retry-after", type=float, help="seconds to send with a 503 or 429")
+    add("--latency", type=float, default=defaults.latency, help="mean processing time in seconds")
+    sigma = "spread of the processing time; 0 for none"
+    add("--latency-sigma", type=float, default=defaults.latency_sigma, help=sigma)
+    add("--quota", type=int, help="number of replies that the balance pays for")
+    ghosts = "an aborted request keeps its slot until its processing time is over"
+    add("--ghosts", action="store_true", help=ghosts)
+
+
+def _add_errors(add: Add, defaults: Config) -> None:
+    unknown = "reply for an unknown category"
+    add("--unknown", choices=get_args(Unknown), default=defaults.unknown, help=unknown)
+    add("--style", choices=get_args(Style), default=defaults.style, help="place of error codes")
+    text = "name of the text field of errors"
+    add("--text", choices=get_args(Text), default=defaults.text, help=text)
+    balance = "form of the error for a spent balance"
+    add("--balance", choices=get_args(Balance), default=defaults.balance, help=balance)
+    status = "HTTP status of `--balance bare`"
+    add("--bare-status", type=int, default=defaults.bare_status, help=status)
+    faults = f"probability of a fault; the faults are {', '.join(KINDS)}"
+    add("--fault", action="append", default=[], metavar="NAME=P", help=faults)
+    add("--drift", type=float, default=0.0, help="probability that a row drifts")
+    drift = "probability that a reply drifts outside its rows"
+    add("--drift-envelopes", type=float, default=0.0, help=drift)
+    add("--bad-rows", type=float, default=0.0, help="probability that a row cannot be decoded")
+
+
+_GROUPS: dict[str, Callable[[Add, Config], None]] = {
+    "server": _add_server,
+    "catalogue": _add_catalogue,
+    "listings": _add_listings,
+    "limits": _add_limits,
+    "errors and drift": _add_errors,
+}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""pytest fixtures for suites that test code which uses the API.
+"""pytest fixtures for tests of code that uses the API.
 
-Put this in `conftest.py` (pytest-asyncio is needed):
+Put this line in `conftest.py` (needs pytest-asyncio):
 
     pytest_plugins = ["tmapi_async.sandbox.fixtures"]
 
-and ask for `tmapi_sandbox`, a running sandbox with the defaults, or for `tmapi_sandboxes`, which
-starts as many as wanted, each with its own options:
+The fixture `tmapi_sandbox` is a running sandbox with the default options. The fixture
+`tmapi_sandboxes` is a function that starts any number of sandboxes, each with its own options:
 
     from tmapi_async import TMAPI
     from tmapi_async.sandbox import Faults
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 class SandboxFactory(Protocol):
-    """Starts a sandbox that is closed at the end of the test."""
+    """Function that starts a sandbox, which is closed at the end of the test."""
 
     async def __call__(self, **options: Any) -> Sandbox:
-        """Start one; options are the fields of `Config`."""
+        """Start a sandbox; the options are the fields of `Config`."""
 
 
 @pytest_asyncio.fixture
 async def tmapi_sandboxes() -> AsyncIterator[SandboxFactory]:
-    """A function that starts sandboxes over real sockets in the test's event loop."""
+    """Provide a function that starts sandboxes with real sockets in the event loop of the test."""
     async with AsyncExitStack() as stack:
 
         async def start(**options: Any) -> Sandbox:
@@ -50,5 +50,5 @@ async def tmapi_sandboxes() -> AsyncIterator[SandboxFactory]:
 
 @pytest_asyncio.fixture
 async def tmapi_sandbox(tmapi_sandboxes: SandboxFactory) -> Sandbox:
-    """A running sandbox with the default options."""
+    """Provide a running sandbox with the default options."""
     return await tmapi_sandboxes()

@@ -1,1 +1,1 @@
-"""Invents the products, prices and categories of the sandbox from a seed."""
+"""Products, prices and categories of the sandbox, generated from a seed."""

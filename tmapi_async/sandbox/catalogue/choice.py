@@ -1,4 +1,4 @@
-"""A choice of rows: the filters and the order that an endpoint is asked for."""
+"""A choice of rows: filters and sort order of a request."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Sort = Literal["default", "sales", "price_up", "price_down", "time_up", "time_do
 
 
 class Filters(NamedTuple):
-    """The boolean filters; None means that it was not sent.
+    """Boolean filters; None means that the filter was not sent.
 
-    `GET /1688/category/items` knows the first three. The others know all four, and call the first
-    `is_super_factory`.
+    `GET /1688/category/items` accepts the first three. The other endpoints accept all four, and
+    name the first one `is_super_factory`.
     """
 
     super_factory: bool | None = None
@@ -26,16 +26,16 @@ ALL = Filters()
 
 
 class Choice(NamedTuple):
-    """Which rows of a category are shown, and in which order.
+    """Rows of a category to show, and their order.
 
     Attributes:
         filters: The boolean filters.
-        price_start: Lower bound of the price, in yuan. Whether the bound itself is shown is a
-            property of the catalogue (`bounds`).
-        price_end: Upper bound likewise.
-        moq: Largest minimal order: rows that can only be ordered in larger numbers are not shown.
-        shop_cat: A category of a shop's own, as `category_path` of a shop's row has it.
-        sort: The order. Rows of one price come in a stable order in `price_up`, and `price_down`
+        price_start: Lower bound of the price, in yuan. `Catalogue.bounds` says whether rows with
+            exactly this price are shown.
+        price_end: Upper bound of the price, in yuan; see `price_start`.
+        moq: Only rows whose minimum order is at most this number.
+        shop_cat: A shop's own category, as in `category_path` of a row of the shop.
+        sort: Sort order. Rows with the same price have a stable order in `price_up`; `price_down`
             is the exact reverse.
     """
 
@@ -48,9 +48,9 @@ class Choice(NamedTuple):
 
     @property
     def narrows(self) -> bool:
-        """Whether anything but the boolean filters keeps rows away."""
+        """True if a condition other than the boolean filters excludes rows."""
         return self._replace(filters=ALL, sort="default") != EVERYTHING
 
 
 EVERYTHING = Choice()
-"""All rows of a category, in its own order."""
+"""All rows of a category, in the default order."""

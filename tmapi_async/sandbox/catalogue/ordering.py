@@ -1,8 +1,8 @@
-"""Rows chosen by price and in an order: worked out once for a category, kept as arrays.
+"""Filtered and sorted rows of a category, computed once and cached as arrays.
 
-A category's facts are looked up once. Each order is one sort; a price band is a slice of the
-order by price, found by bisection, so that the hundreds of bands into which a client may divide a
-category cost little each.
+The facts of a category are computed once. Each order is one sort. A price band is a slice of the
+order by price, found by bisection, so that each of the hundreds of bands of a divided category is
+cheap.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from .bounded_cache import BoundedCache
 from .choice import ALL, Choice, Filters, Sort
-from .kept import BoundedCache
-from .traits import created, shop_category, stamp
+from .traits import item_hash, minutes_on_sale, shop_category
 
 _REVERSED: dict[Sort, Sort] = {"price_down": "price_up", "time_up": "time_down"}
 
 
 class ItemFacts(NamedTuple):
-    """What rows are chosen and ordered by, of each item of a category by its index.
+    """Values for filtering and sorting, for each item of a category by its index.
 
     Attributes:
-        prices: In fen.
-        sales: Pieces sold.
-        quantities: Least number that can be ordered.
-        item_ids: IDs.
+        prices: Prices in fen.
+        sales: Numbers of pieces sold.
+        quantities: Minimum orders.
+        item_ids: Item IDs.
     """
 
     prices: Sequence[int]
@@ -36,24 +36,24 @@ class ItemFacts(NamedTuple):
 
 
 class FactsSource(Protocol):
-    """Supplies the facts of a category; `Catalogue` is one."""
+    """Supplies the facts of categories. `Catalogue` implements this protocol."""
 
     @property
     def bounds(self) -> tuple[bool, bool]:
-        """Whether the lower and the upper bound of a price filter belong to its range."""
+        """Whether the lower and the upper bound of a price filter are inclusive."""
         ...
 
     def facts(self, cat_id: int) -> ItemFacts:
-        """Return the facts of a category's items."""
+        """Return the facts of the items of a category."""
         ...
 
     def passing(self, cat_id: int, filters: Filters) -> Sequence[int]:
-        """Return the indices of the items that pass filters, in the category's own order."""
+        """Return the indices of the items that pass filters, in the default order."""
         ...
 
 
 class Orders:
-    """Chosen rows of a catalogue, in every order.
+    """Filtered rows of a catalogue in every sort order.
 
     Args:
         catalogue: Supplies the facts.
@@ -62,37 +62,42 @@ class Orders:
     def __init__(self, catalogue: FactsSource) -> None:
         self._catalogue = catalogue
         self._facts: BoundedCache[ItemFacts] = BoundedCache()
-        self._chosen: BoundedCache[Sequence[int]] = BoundedCache()
+        self._orders: BoundedCache[Sequence[int]] = BoundedCache()
+
+    @property
+    def cached_rows(self) -> int:
+        """Size of the cached orders, in rows."""
+        return self._orders.size
 
     def choose(self, cat_id: int, choice: Choice) -> Sequence[int]:
-        """Indices of the rows that pass, in the order of the choice."""
+        """Return the indices of the chosen rows, in the order of the choice."""
         if choice.sort == "default" and not choice.narrows:
             return self._filtered(cat_id, choice)
         key = (cat_id, choice)
-        kept = self._chosen.get(key)
-        if kept is None:
-            kept = self._made(cat_id, choice)
-            self._chosen.put(key, kept, len(kept))
-        return kept
+        order = self._orders.get(key)
+        if order is None:
+            order = self._compute(cat_id, choice)
+            self._orders.put(key, order, len(order))
+        return order
 
     def facts(self, cat_id: int) -> ItemFacts:
-        """The facts of a category."""
-        kept = self._facts.get(cat_id)
-        if kept is None:
-            kept = self._catalogue.facts(cat_id)
-            self._facts.put(cat_id, kept, len(ItemFacts._fields) * len(kept.prices))
-        return kept
+        """Return the facts of a category."""
+        facts = self._facts.get(cat_id)
+        if facts is None:
+            facts = self._catalogue.facts(cat_id)
+            self._facts.put(cat_id, facts, len(ItemFacts._fields) * len(facts.prices))
+        return facts
 
     def prices(self, cat_id: int, order: Iterable[int]) -> array[int]:
-        """The price of each row of an order, in fen."""
+        """Return the price of each row of an order, in fen."""
         prices = self.facts(cat_id).prices
         return array("q", (prices[index] for index in order))
 
     def _filtered(self, cat_id: int, choice: Choice) -> Sequence[int]:
-        """What no price and no order but the catalogue's own plays a part in: no facts needed."""
+        """Return the rows that pass the boolean filters, in the default order. Needs no facts."""
         return self._catalogue.passing(cat_id, choice.filters)
 
-    def _made(self, cat_id: int, choice: Choice) -> Sequence[int]:
+    def _compute(self, cat_id: int, choice: Choice) -> Sequence[int]:
         if choice.sort in _REVERSED:
             order = self.choose(cat_id, choice._replace(sort=_REVERSED[choice.sort]))
             return array("l", reversed(order))
@@ -111,11 +116,11 @@ class Orders:
         return array("l", self._in_order(cat_id, rows, choice.sort))
 
     def _between(self, cat_id: int, choice: Choice) -> Sequence[int]:
-        """The rows within the price bounds, by price."""
+        """Return the rows within the price bounds, sorted by price."""
         order = self.choose(cat_id, Choice(sort="price_up"))
         if choice.price_start is None and choice.price_end is None:
             return order
-        prices, (lower, upper) = self._by_price(cat_id), self._catalogue.bounds
+        prices, (lower, upper) = self._sorted_prices(cat_id), self._catalogue.bounds
         start, stop = 0, len(order)
         if choice.price_start is not None:
             cut = bisect_left if lower else bisect_right
@@ -125,25 +130,25 @@ class Orders:
             stop = cut(prices, choice.price_end * 100)
         return order[start:stop]
 
-    def _by_price(self, cat_id: int) -> Sequence[int]:
+    def _sorted_prices(self, cat_id: int) -> Sequence[int]:
         key = ("prices", cat_id)
-        kept = self._chosen.get(key)
-        if kept is None:
-            kept = self.prices(cat_id, self.choose(cat_id, Choice(sort="price_up")))
-            self._chosen.put(key, kept, len(kept))
-        return kept
+        prices = self._orders.get(key)
+        if prices is None:
+            prices = self.prices(cat_id, self.choose(cat_id, Choice(sort="price_up")))
+            self._orders.put(key, prices, len(prices))
+        return prices
 
     def _in_order(self, cat_id: int, rows: Iterable[int], sort: Sort) -> Iterable[int]:
-        """Rows that come by price, in another order."""
+        """Return rows that are sorted by price in another order."""
         if sort == "price_up":
             return rows
         if sort == "default":
             return sorted(rows)
-        wanted = set(rows)
-        return [index for index in self.choose(cat_id, Choice(sort=sort)) if index in wanted]
+        selected = set(rows)
+        return [index for index in self.choose(cat_id, Choice(sort=sort)) if index in selected]
 
     def _sorted(self, cat_id: int, sort: Sort) -> Sequence[int]:
-        """All rows of a category in an order. What ties is in the order of the items' stamps."""
+        """Return all rows of a category in an order; ties are sorted by a hash of the ID."""
         prices, sales, _, item_ids = self.facts(cat_id)
         keys: Sequence[int]
         if sort == "price_up":
@@ -151,6 +156,6 @@ class Orders:
         elif sort == "sales":
             keys = [-count for count in sales]
         else:
-            keys = [-created(item_id) for item_id in item_ids]
-        stamps = [stamp(item_id) for item_id in item_ids]
-        return array("l", sorted(range(len(keys)), key=lambda index: (keys[index], stamps[index])))
+            keys = [-minutes_on_sale(item_id) for item_id in item_ids]
+        hashes = [item_hash(item_id) for item_id in item_ids]
+        return array("l", sorted(range(len(keys)), key=lambda index: (keys[index], hashes[index])))

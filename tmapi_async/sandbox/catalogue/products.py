@@ -1,4 +1,4 @@
-"""Products: the facts behind a row, made on demand from a seed and a position."""
+"""Products: the facts behind a row, computed from a seed and a position."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TRADES = _words(
     "服装厂 电子科技有限公司 商贸有限公司 制衣有限公司 饰品商行 箱包厂 鞋业有限公司 家居用品厂"
 )
 SHOPS = 4093
-"""How many sellers there are."""
+"""Number of sellers."""
 
 _SUPER_FACTORIES = 52  # of 256: one shop in five
 _DROPSHIPPERS = 5  # of 8
@@ -62,7 +62,7 @@ class Shop(NamedTuple):
 
 
 class CatalogueProduct(NamedTuple):
-    """The facts about one product, whatever endpoint shows them. Money is in fen (1/100 yuan)."""
+    """Facts about one product, for all endpoints. Amounts are in fen (1/100 yuan)."""
 
     item_id: int
     title: str
@@ -78,7 +78,7 @@ class CatalogueProduct(NamedTuple):
 
 
 DOCUMENTED_CATEGORY = 1031910
-"""The category of the API document's example for `GET /1688/category/items`."""
+"""Category of the example for `GET /1688/category/items` in the API document."""
 
 DOCUMENTED = (
     CatalogueProduct(
@@ -116,12 +116,12 @@ DOCUMENTED = (
         free_shipping=False,
     ),
 )
-"""The two rows of the API document's example, the first rows of its category."""
+"""The two rows of the example in the API document, the first rows of their category."""
 
 
 @lru_cache(maxsize=SHOPS)
 def shop(seed: int, number: int) -> Shop:
-    """The shop of a number, a pure function of the seed."""
+    """Return a shop by number, a pure function of the seed."""
     chosen = mix(seed, "shop", number)
     city, name = _CITIES[chosen & 15], _NAMES[chosen >> 4 & 15]
     company = f"{city}{name}{_TRADES[chosen >> 8 & 7]}"
@@ -137,20 +137,20 @@ def shop(seed: int, number: int) -> Shop:
 
 
 def flags(seed: int, position: int) -> tuple[bool, bool, bool]:
-    """`(super_factory, support_dropshipping, free_shipping)` of a position, without the rest."""
+    """Return `(super_factory, support_dropshipping, free_shipping)` of a position only."""
     _, _, chosen = bits(seed, position)
     super_factory = shop(seed, chosen % SHOPS).super_factory
     return super_factory, chosen >> 40 & 7 < _DROPSHIPPERS, chosen >> 43 & 1 == 1
 
 
 def amounts_of(seed: int, position: int) -> tuple[int, int, int]:
-    """`(sale_price, sales, quantity_begin)` of a position, without the rest."""
+    """Return `(sale_price, sales, quantity_begin)` of a position only."""
     _, amounts, _ = bits(seed, position)
     return _price(amounts), _sales(amounts), _QUANTITIES[amounts >> 46 & 15]
 
 
 def product(seed: int, position: int, item_id: int) -> CatalogueProduct:
-    """The product at a position of the catalogue, a pure function of the seed."""
+    """Return the product at a position of the catalogue, a pure function of the seed."""
     words, amounts, chosen = bits(seed, position)
     sale, sales = _price(amounts), _sales(amounts)
     return CatalogueProduct(
@@ -169,7 +169,7 @@ def product(seed: int, position: int, item_id: int) -> CatalogueProduct:
 
 
 def row_v1(product: CatalogueProduct) -> str:
-    """A product as JSON text, a row of `GET /1688/category/items` with every documented field."""
+    """Return a row of `GET /1688/category/items` as JSON, with every documented field."""
     item_id, sale, sales = product.item_id, f"{product.sale_price / 100:.2f}", product.sales
     return _ROW_V1 % (
         item_id,
@@ -187,7 +187,7 @@ def row_v1(product: CatalogueProduct) -> str:
     )
 
 
-# Text in place of dicts halves the time of a page. No value holds anything that JSON escapes.
+# Text instead of dicts halves the time for a page. No value contains a character that JSON escapes.
 _ROW_V1 = (
     '{"item_id":%d,"product_url":"https://detail.1688.com/offer/%d.html","title":"%s",'
     '"img":"https://cbu01.alicdn.com/img/ibank/%s","price":"",'

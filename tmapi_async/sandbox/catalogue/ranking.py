@@ -1,4 +1,4 @@
-"""The live ranking: orders in which rows move while a client walks through them."""
+"""The live ranking: orders whose rows move while a client walks through them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .bounded_cache import BoundedCache
 from .choice import Choice
 from .hashing import bits, mix
-from .kept import BoundedCache
 
 _UNIT = 2.0**64
 
@@ -25,73 +25,78 @@ class _Order:
 
 
 class Ranking:
-    """Orders that shift with the number of replies sent.
+    """Orders that change with the number of replies sent.
 
-    With each reply some rows move, in every order at once, as the site's ranking does whoever
-    looks. A row moves to another rank, and those between close up; most moves are short and a few
-    go from one end to the other. So a row can be seen on two pages of one walk, and another on
-    none. Which rows move where is a pure function of the seed and of the number of the reply. An
-    order begins to move when it is first looked at; one of very many that was not looked at for
-    long begins anew.
+    With each reply some rows move, in every order at once, like the ranking of the site, which
+    changes for all visitors. A row moves to another rank and the rows between close up. Most moves
+    are short, a few go from one end to the other. A walk can therefore see one row on two pages
+    and another row on none. The moves are a pure function of the seed and the number of the reply.
+    An order begins to move at its first use. If there are very many orders, the one that was not
+    used for the longest time is dropped and begins again.
 
     Args:
         seed: Seed of the moves.
         shift: Rows that move with each reply, on average.
+
+    Attributes:
+        shift: As given.
+        replies_sent: Number of replies so far.
     """
 
     def __init__(self, seed: int, shift: float) -> None:
         self._seed = seed
         self.shift = shift
-        self.answered = 0
+        self.replies_sent = 0
         self._orders: BoundedCache[_Order] = BoundedCache()
 
     def order(
         self, key: Key, rows: Sequence[int], band_of: Callable[[], Band] | None = None
     ) -> Sequence[int]:
-        """The order as it stands now.
+        """Return the present order.
 
         Args:
-            key: Names the order.
-            rows: The order as it was at the start.
-            band_of: Called once, for what says of a rank within which ranks `[start, stop)` its
-                row may move (all ranks of a band must agree); everywhere by default.
+            key: Name of the order.
+            rows: The order at the start.
+            band_of: Called once to create a function that maps a rank to the range of ranks
+                `[start, stop)` in which its row may move (the same for all ranks of the range).
+                By default rows move anywhere.
         """
-        kept = self._orders.get(key)
-        if kept is None:
+        order = self._orders.get(key)
+        if order is None:
             band = band_of() if band_of else None
-            kept = _Order(array("l", rows), band, self.answered)
-            self._orders.put(key, kept, len(rows))
-        for number in range(kept.moved_until, self.answered):
-            for turn in range(self._moves(number)):
-                self._move(kept.rows, mix(self._seed, "move", number, turn), kept.band)
-        kept.moved_until = self.answered
-        return kept.rows
+            order = _Order(array("l", rows), band, self.replies_sent)
+            self._orders.put(key, order, len(rows))
+        for number in range(order.moved_until, self.replies_sent):
+            for turn in range(self.moves_after(number)):
+                self._move(order.rows, mix(self._seed, "move", number, turn), order.band)
+        order.moved_until = self.replies_sent
+        return order.rows
 
-    def _moves(self, number: int) -> int:
-        """How many rows move with a reply."""
-        whole, rest = divmod(self.shift, 1.0)
-        return int(whole) + (bits(self._seed, number)[0] / _UNIT < rest)
+    def moves_after(self, number: int) -> int:
+        """Return the number of rows that move with a reply."""
+        whole, fraction = divmod(self.shift, 1.0)
+        return int(whole) + (bits(self._seed, number)[0] / _UNIT < fraction)
 
-    def _move(self, rows: array[int], chosen: int, band: Band | None) -> None:
-        if len(rows) < 2:  # noqa: PLR2004 - one row has nowhere to go
+    def _move(self, rows: array[int], seed: int, band: Band | None) -> None:
+        if len(rows) < 2:  # noqa: PLR2004 - a single row cannot move
             return
-        first, far, back = bits(chosen, 0)
-        start = first % len(rows)
+        rank, length, direction = bits(seed, 0)
+        start = rank % len(rows)
         low, high = band(start) if band else (0, len(rows))
-        distance = int((high - low) ** (far / _UNIT))
-        end = start - distance if back & 1 else start + distance
+        distance = int((high - low) ** (length / _UNIT))
+        end = start - distance if direction & 1 else start + distance
         rows.insert(min(max(end, low), high - 1), rows.pop(start))
 
 
 def ties(prices: Sequence[int]) -> Band:
-    """The band of rows of one price, in an order by price."""
+    """Return the band function for an order by price: rows move among rows of the same price."""
     falling = len(prices) > 0 and prices[0] > prices[-1]
 
     def key(price: int) -> int:
         return -price if falling else price
 
     def band(rank: int) -> tuple[int, int]:
-        wanted = key(prices[rank])
-        return bisect_left(prices, wanted, key=key), bisect_right(prices, wanted, key=key)
+        price = key(prices[rank])
+        return bisect_left(prices, price, key=key), bisect_right(prices, price, key=key)
 
     return band

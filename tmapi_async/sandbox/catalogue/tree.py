@@ -1,4 +1,4 @@
-"""The tree of categories, as `GET /1688/category/info` shows it one level at a time."""
+"""The tree of categories, which `GET /1688/category/info` shows one level at a time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .hashing import mix
 
 Root = Literal["list", "object"]
 
-_DEEPEST = 4  # levels: the site's own tree has three or four
-_LEAVES_OF_AN_INNER = 6
-_MADE_IDS = range(200_000_000, 210_000_000)
-_FIRST_SHARE = 60  # of so many leaves one is a first-level category without children
+_MAX_LEVELS = 4  # the tree of the site has three or four
+_LEAVES_PER_INNER = 6
+_GENERATED_IDS = range(200_000_000, 210_000_000)
+_TOP_LEVEL_STEP = 60  # one of so many leaves is a first-level category without children
 
 _KINDS = tuple(
     pair.split("/")
@@ -55,9 +55,9 @@ class Node(NamedTuple):
     """A category of the tree.
 
     Attributes:
-        cat_id: Its ID.
+        cat_id: ID of the category.
         parent_id: ID of its parent, or None for a first-level category.
-        level: 0 for a first-level category, as the documented example counts.
+        level: 0 for a first-level category, as in the documented example.
         name: Chinese name.
         name_en: English name.
     """
@@ -72,14 +72,14 @@ class Node(NamedTuple):
 class Tree:
     """Categories in up to four levels, a pure function of the seed.
 
-    The leaves are the catalogue's categories. Where the tree is to have more of them than there
-    are, the others have made-up IDs and no items; where it is to have fewer, the last of the
-    catalogue's categories are in no tree. Inner categories show no items of their own.
+    The leaves are the categories of the catalogue. If `size` needs more leaves, the others have
+    generated IDs and no items; if it needs fewer, the last categories of the catalogue are not in
+    the tree. Inner categories have no items.
 
     Args:
-        seed: Which category is whose child follows from it.
-        leaves: The catalogue's categories.
-        size: Number of categories in the tree; by default as many as all the leaves need.
+        seed: Determines the parent of each category.
+        leaves: The categories of the catalogue.
+        size: Number of categories in the tree; by default as many as all leaves need.
 
     Raises:
         ValueError: `size` is less than 1.
@@ -87,10 +87,10 @@ class Tree:
 
     def __init__(self, seed: int, leaves: Sequence[int], size: int | None = None) -> None:
         if size is not None and size < 1:
-            raise ValueError(f"a tree has 1 category or more, not {size}")
+            raise ValueError(f"size must be at least 1, not {size}")
         if size is None:
-            size = len(leaves) + len(leaves) // _LEAVES_OF_AN_INNER
-        inner = size // (_LEAVES_OF_AN_INNER + 1)
+            size = len(leaves) + len(leaves) // _LEAVES_PER_INNER
+        inner = size // (_LEAVES_PER_INNER + 1)
         self._seed = seed
         parents = _parents(random.Random(mix(seed, "tree")), size, inner)  # noqa: S311 - no secret
         ids = _ids(seed, inner, leaves, size)
@@ -125,26 +125,29 @@ class Tree:
         return 1 + max(node.level for node in self._nodes.values())
 
     def children(self, cat_id: int | None = None) -> tuple[int, ...]:
-        """IDs of a category's children; of the first-level categories for None."""
+        """Return the IDs of the children of a category; for None, the first-level categories."""
         return tuple(self._children.get(cat_id, ()))
 
     def path(self, cat_id: int) -> tuple[int, ...]:
-        """IDs from the first level down to a category; the category alone if it is in no tree."""
-        found, parent = [cat_id], self._parent(cat_id)
+        """Return the IDs from the first level down to a category.
+
+        A category that is not in the tree is returned alone.
+        """
+        path, parent = [cat_id], self._parent(cat_id)
         while parent is not None:
-            found.append(parent)
+            path.append(parent)
             parent = self._parent(parent)
-        return tuple(reversed(found))
+        return tuple(reversed(path))
 
     def info(self, cat_id: int | None, root: Root = "list") -> Any:
-        """The `data` of a reply: a category with one level of children.
+        """Return the `data` of a reply: a category with one level of children.
 
-        What stands for the parent of a first-level category is not documented; here it is `"0"`.
+        The `parent_id` of a first-level category is not documented; here it is `"0"`.
 
         Args:
-            cat_id: The category; None for the root, which has no documented shape.
-            root: Shape of the root: a list of the first-level categories, or an object that has
-                them as `children`, as every other category has its own.
+            cat_id: The category; None for the root, whose shape is not documented.
+            root: Shape of the root: a list of the first-level categories, or an object with these
+                categories as `children`, like every other category.
         """
         children = [self._short(child, child=True) for child in self.children(cat_id)]
         if cat_id is None:
@@ -185,33 +188,33 @@ class Tree:
 
 
 def _parents(chance: random.Random, size: int, inner: int) -> list[int | None]:
-    """Number of each category's parent, parents before children and inner ones before leaves."""
+    """Return the number of each category's parent; parents and inner categories come first."""
     first = max(1, round(inner**0.5)) if inner else size
     parents: list[int | None] = [None] * first
-    levels, open_to_inner = [0] * first, list(range(first))
+    levels, possible_parents = [0] * first, list(range(first))
     for number in range(first, inner):
-        parent = chance.choice(open_to_inner)
+        parent = chance.choice(possible_parents)
         parents.append(parent)
         levels.append(levels[parent] + 1)
-        if levels[number] < _DEEPEST - 2:
-            open_to_inner.append(number)
-    # First a leaf for each inner category without a child, so that inner ones are inner.
-    bare = sorted(set(range(inner)).difference(parents))
-    parents += bare
+        if levels[number] < _MAX_LEVELS - 2:
+            possible_parents.append(number)
+    # First a leaf for each inner category without a child: an inner category has children.
+    childless = sorted(set(range(inner)).difference(parents))
+    parents += childless
     for number in range(len(parents), size):
-        alone = number % _FIRST_SHARE == 0
-        parents.append(None if alone else chance.randrange(inner))
+        top_level = number % _TOP_LEVEL_STEP == 0
+        parents.append(None if top_level else chance.randrange(inner))
     return parents
 
 
 def _ids(seed: int, inner: int, leaves: Collection[int], size: int) -> list[int]:
-    """IDs of the inner categories, which are made up, and then of the leaves."""
-    wanted, taken = size - inner, set(leaves)
+    """Return the generated IDs of the inner categories, then the IDs of the leaves."""
+    leaf_count, used = size - inner, set(leaves)
     chance = random.Random(mix(seed, "tree ids"))  # noqa: S311 - a seeded tree, no secret
-    lacking = max(0, wanted - len(leaves))
-    made = chance.sample(_MADE_IDS, min(len(_MADE_IDS), inner + lacking + len(taken)))
-    free = [cat_id for cat_id in made if cat_id not in taken]
-    return [*free[:inner], *list(leaves)[:wanted], *free[inner : inner + lacking]]
+    missing = max(0, leaf_count - len(leaves))
+    count = min(len(_GENERATED_IDS), inner + missing + len(used))
+    new = [cat_id for cat_id in chance.sample(_GENERATED_IDS, count) if cat_id not in used]
+    return [*new[:inner], *list(leaves)[:leaf_count], *new[inner : inner + missing]]
 
 
 def _names(seed: int, cat_id: int) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""Builds the replies of the sandbox: listings, pages, rows, faults and drift."""
+"""Replies of the sandbox: listings, pages, rows, faults and drift."""

@@ -1,4 +1,4 @@
-"""Everything that can be said about a sandbox, in one validated object."""
+"""Configuration of a sandbox, in one validated object."""
 
 from __future__ import annotations
 
@@ -31,67 +31,67 @@ Endless = Literal["same", "no-new", "empty"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How a sandbox behaves.
+    """Configuration of a sandbox.
 
     Attributes:
-        seed: Seed of the catalogue and of every decision by chance.
-        catalogue: The catalogue to serve; by default one is made from `seed`, `categories`,
+        seed: Seed of the catalogue and of every random decision.
+        catalogue: The catalogue to serve; by default it is generated from `seed`, `categories`,
             `mean`, `skew`, `page_size`, `false_excludes`, `prices`, `price_bounds`, `words`,
             `shops` and `tree`.
         categories: Number of categories, or a mapping of category ID to number of items.
         mean: Mean number of items of a category.
-        skew: Exponent of their sizes; 0 makes all equal.
+        skew: Exponent of the sizes; 0 makes all categories equal.
         page_size: Items on a page.
-        false_excludes: What sending a filter as `false` means: False, it filters nothing; True,
-            only rows without the property are shown.
-        prices: Category ID -> [`Prices`][tmapi_async.sandbox.Prices] that its items have.
-        price_bounds: Whether rows at `price_start` and `price_end` themselves are shown:
-            `"inclusive"`, `"exclusive"`, `"half-open"` (the lower alone) or `"seed"` (each as
-            the seed decides).
-        words: Keyword -> category whose items a search finds; any other finds some category.
-        shops: Member ID or address of a shop -> category whose items it sells, likewise.
-        tree: Categories in the tree; None for as many as the catalogue's need.
-        root: Shape of the reply about the root of the tree: `"list"` or `"object"`.
-        ceiling: Rows after which the site's search ends: `category/items/v2`, `search/items` and
-            `global/search/items` show no more and count no more. None for no end.
+        false_excludes: Meaning of a filter sent as `false`. False: it has no effect. True: only
+            rows without the property are shown.
+        prices: Category ID -> [`Prices`][tmapi_async.sandbox.Prices] of its items.
+        price_bounds: Whether rows with a price of exactly `price_start` or `price_end` are shown:
+            `"inclusive"`, `"exclusive"`, `"half-open"` (only the lower bound) or `"seed"` (the seed
+            decides for each bound).
+        words: Keyword -> category whose items a search finds; the seed decides for other keywords.
+        shops: Member ID or address of a shop -> category whose items the shop sells; the seed
+            decides for other shops.
+        tree: Categories in the tree; None for as many as the catalogue needs.
+        root: Shape of the reply for the root of the tree: `"list"` or `"object"`.
+        ceiling: Maximum number of rows of a search: `category/items/v2`, `search/items` and
+            `global/search/items` neither show nor count more. None for no limit.
         v1_ceiling: The same for `category/items`.
         shift: Rows that move in the live ranking with each reply, on average. Orders by price
             and by time do not move.
-        shift_ties: Whether rows of one price change places in orders by price too.
-        adverts: Rows of a listing that each of its pages shows in addition to its own.
-        unknown: What a listing of an unknown category gets: an empty page (`"empty"`) or code
+        shift_ties: Whether rows with the same price also change places in orders by price.
+        adverts: Rows of a listing that every page shows in addition to its own rows.
+        unknown: Reply for a listing of an unknown category: an empty page (`"empty"`) or code
             422.
         token: The accepted token or tokens, in query or header. Never shown.
-        style: Where an error's code goes: the HTTP status and the body (`"status"`), the body of
-            an HTTP 200 (`"body"`), or now one and now the other (`"mixed"`).
-        text: Name of the text field of error bodies; `"mixed"` varies it.
-        limit: Requests worked on at once before the rest get code 503; None for no limit.
+        style: Place of an error code: HTTP status and body (`"status"`), only the body of an HTTP
+            200 (`"body"`), or either of them (`"mixed"`).
+        text: Name of the text field of error bodies; `"mixed"` varies the name.
+        limit: Concurrent requests before further ones get code 503; None for no limit.
         retry_after: Seconds (or an HTTP date) to send as `Retry-After` with a 503 or 429.
-        latency: Mean time of the work for one request, in seconds.
-        latency_sigma: Standard deviation of its logarithm; 0 for a fixed latency.
-        quota: Replies with code 200 that the balance pays for; None for no end.
+        latency: Mean processing time of a request, in seconds.
+        latency_sigma: Standard deviation of the logarithm of the time; 0 for a fixed latency.
+        quota: Replies with code 200 that the balance pays for; None for no limit.
         balance: Form of "balance spent": as `style` says, HTTP 439, code 439 in an HTTP 200, or
-            `{"message": "Insufficient API balance"}` with no code (`"bare"`).
+            `{"message": "Insufficient API balance"}` without a code (`"bare"`).
         bare_status: HTTP status of the bare form.
-        faults: What goes wrong.
-        drift: How rows and replies differ from the documented shapes.
-        repeats: Probability that a page shows rows of the page before once more, in addition to
-            its own.
-        short_pages: Probability that a page ends early, leaving the rows to the next.
-        endless: Category ID -> how it never ends: `"same"` repeats its last page, `"no-new"`
-            shows known items in new orders, `"empty"` has no rows, each with `has_next_page`
-            true for ever.
-        ghosts: Whether an aborted request keeps its slot until its work would have ended.
-        compress: Whether replies are gzipped for clients that accept it.
-        bodies: Folder of recorded bodies to serve, named as
-            [`Recordings`][tmapi_async.sandbox.Recordings] says.
-        verbatim: Serve recordings byte for byte, their paging signals included.
-        slow: Seconds that the body of a `slow` fault takes.
+        faults: Faults to produce.
+        drift: Differences of rows and replies from the documented shapes.
+        repeats: Probability that a page also repeats rows of the previous page.
+        short_pages: Probability that a page ends early and leaves its last rows to the next page.
+        endless: Category ID -> kind of endless listing, whose `has_next_page` is always true:
+            `"same"` repeats the last page, `"no-new"` shows known items in new orders, `"empty"`
+            has no rows.
+        ghosts: Whether an aborted request keeps its slot until its processing time is over.
+        compress: Whether replies are gzipped for clients that accept gzip.
+        bodies: Folder of recorded bodies to serve; see
+            [`Recordings`][tmapi_async.sandbox.Recordings] for the file names.
+        verbatim: Whether recordings are served byte for byte, with their paging signals.
+        slow: Seconds for the body of a `slow` fault.
         hang: Seconds after which a `hang` fault ends by itself.
         oversized: Bytes of the body of an `oversized` fault.
         host: Address to bind.
-        port: Port to bind; 0 for any free one.
-        ssl: Serves https when given.
+        port: Port to bind; 0 for any free port.
+        ssl: Context for https; None for http.
     """
 
     seed: int = 1
@@ -143,7 +143,7 @@ class Config:
         self._check_choices()
         self._check_numbers()
         if not self.tokens or not all(self.tokens):
-            raise ValueError("a sandbox needs at least one token, and no empty one")
+            raise ValueError("token must contain at least one token, and no empty one")
 
     @property
     def tokens(self) -> frozenset[str]:
@@ -165,7 +165,9 @@ class Config:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("repeats", "short_pages"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a probability, not {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} must be a probability (0 to 1), not {getattr(self, name)}"
+                )
         for name in ("limit", "quota", "ceiling", "v1_ceiling", "adverts"):
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -185,7 +187,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 def check_names(options: Mapping[str, object]) -> None:
-    """Refuse options that are not fields of `Config`, naming the nearest one.
+    """Check that all options are fields of `Config`; suggest the nearest name.
 
     Raises:
         TypeError: An option is unknown.
@@ -194,5 +196,7 @@ def check_names(options: Mapping[str, object]) -> None:
     for name in options:
         if name not in known:
             near = get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            hint = (
+                f"; did you mean {near[0]!r}?" if near else f"; the options are {', '.join(known)}"
+            )
             raise TypeError(f"the sandbox has no option {name!r}{hint}")

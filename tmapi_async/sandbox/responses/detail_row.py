@@ -1,13 +1,13 @@
-"""One product in full, as `GET /1688/item_detail` shows it."""
+"""The full data of one product, as in `GET /1688/item_detail`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tmapi_async.sandbox.catalogue.products import CatalogueProduct
-from tmapi_async.sandbox.catalogue.traits import seller, stamp
+from tmapi_async.sandbox.catalogue.traits import item_hash, seller
 
-from .product_rows import RowPosition, images, money, tiers, title, unit, url
+from .product_rows import RowContext, images, money, tiers, title, unit, url
 
 Row = dict[str, Any]
 _COLOURS = ("黄色豹纹", "白色", "黑色", "酒红色", "藏青色", "卡其色")
@@ -16,11 +16,11 @@ _ANY_NUMBER = 2**31 - 1
 _FIRST_SKU = 5_000_000_000_000
 
 
-def detail(product: CatalogueProduct, place: RowPosition) -> Row:
-    """The `data` of a reply about one product.
+def detail(product: CatalogueProduct, context: RowContext) -> Row:
+    """Return the `data` of a reply about one product.
 
-    The price of the rows is what the least number costs, so it is the highest here; `price` is
-    the lowest, as in the documented example.
+    The rows of listings show the price for the minimum order, which is the highest price here;
+    `price` is the lowest one, as in the documented example.
     """
     skus = _skus(product)
     stock = sum(sku["stock"] for sku in skus)
@@ -28,15 +28,15 @@ def detail(product: CatalogueProduct, place: RowPosition) -> Row:
     return {
         "item_id": product.item_id,
         "product_url": url(product),
-        "title": title(product, place.language),
-        "category_id": int(place.path[-1]),
-        "root_category_id": int(place.path[0]),
+        "title": title(product, context.language),
+        "category_id": int(context.path[-1]),
+        "root_category_id": int(context.path[0]),
         "currency": "CNY",
         "offer_unit": unit(product),
-        "product_props": _props(product, place),
+        "product_props": _props(product, context),
         "main_imgs": images(product, 8),
         "video_url": "https://cloud.video.taobao.com/play/u/0/p/2/e/6/t/1/0.mp4",
-        "detail_url": f"https://itemcdn.tmall.com/1688offer/icoss{stamp(product.item_id):020x}",
+        "detail_url": f"https://itemcdn.tmall.com/1688offer/icoss{item_hash(product.item_id):020x}",
         "sale_count": str(product.sales),
         "sale_info": {"sale_quantity_90days": product.sales},
         "price_info": prices,
@@ -74,33 +74,33 @@ def _price_info(product: CatalogueProduct) -> Row:
 
 
 def _shop_info(product: CatalogueProduct) -> Row:
-    sells = seller(product.shop)
+    seller_info = seller(product.shop)
     return {
         "shop_name": product.shop.company,
-        "shop_url": f"https://winport.m.1688.com/page/index.html?memberId={sells.member_id}",
+        "shop_url": f"https://winport.m.1688.com/page/index.html?memberId={seller_info.member_id}",
         "seller_login_id": product.shop.login_id,
-        "seller_user_id": sells.user_id,
-        "seller_member_id": sells.member_id,
+        "seller_user_id": seller_info.user_id,
+        "seller_member_id": seller_info.member_id,
     }
 
 
 def _delivery_info(product: CatalogueProduct) -> Row:
-    province, town = seller(product.shop).place
+    province, town = seller(product.shop).location
     return {
         "location": f"{province}省{town}",
-        "location_code": str(stamp(product.item_id) % 10**8),
+        "location_code": str(item_hash(product.item_id) % 10**8),
         "delivery_fee": 0 if product.free_shipping else 4,
         "unit_weight": 0,
-        "template_id": str(stamp(product.item_id) >> 40),
+        "template_id": str(item_hash(product.item_id) >> 40),
     }
 
 
-def _props(product: CatalogueProduct, place: RowPosition) -> list[Row]:
+def _props(product: CatalogueProduct, context: RowContext) -> list[Row]:
     pairs = {
-        "产品类别": place.category,
+        "产品类别": context.category,
         "颜色": ",".join(_colours(product)),
         "尺码": ",".join(_sizes(product)),
-        "产地": seller(product.shop).place[1],
+        "产地": seller(product.shop).location[1],
         "货号": f"Y{product.item_id % 10_000}",
         "是否跨境出口专供货源": "是" if product.dropshipping else "否",
     }
@@ -129,12 +129,12 @@ def _range(product: CatalogueProduct, stock: int) -> Row:
 
 
 def _colours(product: CatalogueProduct) -> tuple[str, ...]:
-    first = stamp(product.item_id) % 3
+    first = item_hash(product.item_id) % 3
     return _COLOURS[first : first + 3]
 
 
 def _sizes(product: CatalogueProduct) -> tuple[str, ...]:
-    return _SIZES[: 2 + (stamp(product.item_id) >> 8) % 3]
+    return _SIZES[: 2 + (item_hash(product.item_id) >> 8) % 3]
 
 
 def _sku_props(product: CatalogueProduct) -> list[Row]:
@@ -153,7 +153,7 @@ def _sku_props(product: CatalogueProduct) -> list[Row]:
 
 
 def _skus(product: CatalogueProduct) -> list[Row]:
-    own = stamp(product.item_id)
+    number = item_hash(product.item_id)
     pairs = [
         (c, colour, s, size)
         for c, colour in enumerate(_colours(product))
@@ -161,11 +161,11 @@ def _skus(product: CatalogueProduct) -> list[Row]:
     ]
     return [
         {
-            "skuid": str(_FIRST_SKU + own % 10**12 + n),
-            "specid": f"{stamp(own + n):016x}{stamp(own - n):016x}",
+            "skuid": str(_FIRST_SKU + number % 10**12 + n),
+            "specid": f"{item_hash(number + n):016x}{item_hash(number - n):016x}",
             "sale_price": money(product.sale_price),
             "origin_price": None,
-            "stock": stamp(own + n) % 5000,
+            "stock": item_hash(number + n) % 5000,
             "props_ids": f"0:{c};1:{s}",
             "props_names": f"颜色:{colour};尺码:{size}",
             "sale_count": 0,

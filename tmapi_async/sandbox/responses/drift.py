@@ -1,8 +1,8 @@
-"""Drift: the shapes in which the API's fields have been seen, other than documented.
+"""Drift: shapes of the API's fields that have been seen and differ from the documentation.
 
-A drifted row keeps its item (the ID can still be read); a bad row is one that no model can take,
-which a client has to report as a reject. Which rows drift, and how, is a pure function of the
-seed and the item, so a page drifts in the same way each time that it is asked for.
+The ID of a drifted row can still be read. A bad row cannot be decoded by any model; a client must
+report it as a reject. The drift of a row is a pure function of the seed and the item, so a page
+drifts in the same way every time.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ SHAPES: Mapping[str, Callable[[Row], None]] = {
     "new-field": _put(is_ad=False, offer_tags=["深度验厂", None], badge={"level": 3}),
     "new-nested-field": _inside("shop_info", biz_type="生产加工", service_tags=["晚发必赔"]),
 }
-"""Name -> change of a row in place; each is listed in the API's table of drifting types."""
+"""Name -> function that changes a row in place. All are in the API's table of drifting types."""
 
 
-_FIELDS: Mapping[str, str] = {
+SHAPE_FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("price", "price-two-decimals", "price-null", "price-absent"), "price"),
     **dict.fromkeys(("prices-empty", "prices-null", "price-keys", "price-info-null"), "price_info"),
     **dict.fromkeys(("price-info-absent", "origin-price-literal-null"), "price_info"),
@@ -150,7 +150,7 @@ _FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("score-info", "sore-info", "new-nested-field"), "shop_info"),
     **dict.fromkeys(("image-four-slashes", "image-no-scheme"), "img"),
 }
-"""Name of a shape -> the field of a row that it changes; the others change any row."""
+"""Name of a shape -> field that it changes. Shapes without an entry fit every row."""
 
 
 def _bad(**values: Any) -> Callable[[Row], Any]:
@@ -166,16 +166,16 @@ BAD_SHAPES: Mapping[str, Callable[[Row], Any]] = {
     "row-null": lambda _: None,
     "row-list": lambda row: [row["item_id"]],
 }
-"""Name -> what stands in the place of a row that no model can take."""
+"""Name -> function that returns a bad row in place of a row."""
 
 
-def _without_filters(reply: Row, instead: Row) -> Row:
-    """A reply whose filters are replaced, if it has any: not every endpoint echoes them."""
+def _without_filters(reply: Row, replacement: Row) -> Row:
+    """Replace the filters of a reply; not every endpoint echoes them."""
     data = reply["data"]
     if not isinstance(data, dict) or "filters" not in data:
         return reply
-    rest = {name: value for name, value in data.items() if name != "filters"}
-    return reply | {"data": rest | instead}
+    fields = {name: value for name, value in data.items() if name != "filters"}
+    return reply | {"data": fields | replacement}
 
 
 ENVELOPES: Mapping[str, Callable[[Row], Row]] = {
@@ -189,19 +189,19 @@ ENVELOPES: Mapping[str, Callable[[Row], Row]] = {
     "filters-null": lambda reply: _without_filters(reply, {"filters": None}),
     "filters-absent": lambda reply: _without_filters(reply, {}),
 }
-"""Name -> change of a whole reply that stays a success."""
+"""Name -> function that changes a whole reply; the reply remains a success."""
 
-_MOST_AT_ONCE = 3
+_MAX_SHAPES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """How much the rows and replies drift.
+    """Probabilities and shapes of drift in rows and replies.
 
     Attributes:
-        rows: Probability that a row drifts (it takes one to three of `shapes`).
+        rows: Probability that a row drifts; a drifted row has one to three of `shapes`.
         shapes: Names in `SHAPES` to choose from; all by default.
-        bad_rows: Probability that a row cannot be taken by any model.
+        bad_rows: Probability that a row is bad: no model can decode it.
         bad_shapes: Names in `BAD_SHAPES` to choose from; all by default.
         envelopes: Probability that a reply drifts outside its rows.
 
@@ -218,46 +218,49 @@ class Drift:
     def __post_init__(self) -> None:
         for name in ("rows", "bad_rows", "envelopes"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"drift {name} is a probability, not {getattr(self, name)}")
+                raise ValueError(
+                    f"drift {name} must be a probability (0 to 1), not {getattr(self, name)}"
+                )
         for chosen, known in ((self.shapes, SHAPES), (self.bad_shapes, BAD_SHAPES)):
             unknown = [name for name in chosen if name not in known]
             if unknown or not chosen:
-                raise ValueError(f"drift shapes {unknown} unknown; known: {', '.join(known)}")
+                raise ValueError(
+                    f"unknown drift shapes {unknown}; the shapes are {', '.join(known)}"
+                )
 
     def shapes_of(self, seed: int, item_id: int) -> tuple[str, ...]:
-        """Names of the shapes that an item's row takes; empty if it is clean or bad."""
+        """Return the names of the shapes of an item's row; empty if the row is clean or bad."""
         if self.bad_shape_of(seed, item_id) or chance(seed, "drift", item_id) >= self.rows:
             return ()
         chosen = mix(seed, "shapes", item_id)
-        count = 1 + chosen % _MOST_AT_ONCE
+        count = 1 + chosen % _MAX_SHAPES
         names = (self.shapes[(chosen >> 8 * i + 2) % len(self.shapes)] for i in range(count))
         return tuple(dict.fromkeys(names))
 
     def bad_shape_of(self, seed: int, item_id: int) -> str | None:
-        """Name of the shape that makes an item's row a reject, or None."""
+        """Return the name of the shape that makes an item's row bad, or None."""
         if not self.bad_rows or chance(seed, "bad", item_id) >= self.bad_rows:
             return None
         return self.bad_shapes[mix(seed, "bad shape", item_id) % len(self.bad_shapes)]
 
     def row(self, seed: int, row: Row) -> Any:
-        """The row as the server sends it: unchanged, drifted or bad."""
+        """Return the row as the server sends it: unchanged, drifted or bad."""
         bad = self.bad_shape_of(seed, int(row["item_id"]))
         return self.shaped(seed, row) if bad is None else BAD_SHAPES[bad](row)
 
     def shaped(self, seed: int, row: Row) -> Row:
-        """The row unchanged or drifted, never bad.
+        """Return the row unchanged or drifted, never bad.
 
-        Of an item's shapes those are left out that change a field which the endpoint's rows do
-        not have.
+        Shapes for fields that the rows of the endpoint do not have are left out.
         """
         if self.rows:
             names = self.shapes_of(seed, int(row["item_id"]))
-            for name in [name for name in names if _FIELDS.get(name, "item_id") in row]:
+            for name in [name for name in names if SHAPE_FIELDS.get(name, "item_id") in row]:
                 SHAPES[name](row)
         return row
 
     def reply(self, seed: int, reply: Row, *about: object) -> Row:
-        """The whole reply as the server sends it."""
+        """Return the whole reply as the server sends it."""
         if not self.envelopes or chance(seed, "envelope", *about) >= self.envelopes:
             return reply
         names = tuple(ENVELOPES)

@@ -1,4 +1,4 @@
-"""Replies as data: what is sent, how it is labelled, and whether it is paid for."""
+"""Replies as data: status, body, label in the statistics, and whether they are paid for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from tmapi_async.sandbox.catalogue.hashing import coin
 
-from .faults import KINDS, RIGHT_REPLIES
+from .faults import CORRECT_REPLIES, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
-How = Literal["whole", "cut", "reset", "truncated", "slow", "padded", "hang"]
+Delivery = Literal["whole", "cut", "reset", "truncated", "slow", "padded", "hang"]
 
 
 class SandboxReply(NamedTuple):
-    """A reply that is ready to be sent.
+    """A reply, ready to send.
 
     Attributes:
         status: HTTP status.
-        body: Its bytes.
-        label: Under which name the statistics count it.
-        billed: Whether it has code 200 and is paid for.
-        whole: Whether it brings the page that was asked for.
-        how: How the bytes go out.
-        content_type: Value of that header.
+        body: Body of the reply.
+        label: Name under which the statistics count the reply.
+        billed: True if the reply has code 200 and is paid for.
+        whole: True if the reply contains the requested page.
+        delivery: Way of sending the bytes.
+        content_type: Value of the header `Content-Type`.
         headers: Other headers.
     """
 
@@ -41,7 +41,7 @@ class SandboxReply(NamedTuple):
     label: str
     billed: bool = False
     whole: bool = False
-    how: How = "whole"
+    delivery: Delivery = "whole"
     content_type: str = JSON
     headers: Mapping[str, str] = {}
 
@@ -59,33 +59,33 @@ TEXTS: Mapping[int, str] = {
     500: "unexpected error, please contact support",
     503: "concurrency limit exceeded, please reduce concurrency",
 }
-"""Code -> the text that goes with it."""
+"""Code -> text of the error."""
 
 BARE_BALANCE = "Insufficient API balance"
 _BODY_CODES = {401: 4011}
-_GATEWAY = 404  # answered before any code of the API's is involved: no code, never HTTP 200
+_GATEWAY = 404  # the gateway answers before the API: no code in the body, never HTTP 200
 _BALANCE = 439
 _PAGE = b"<!DOCTYPE html><html><head><title>%s</title></head><body><h1>%s</h1></body></html>"
 
 
-def page(body: bytes) -> SandboxReply:
-    """The page that was asked for."""
+def page_reply(body: bytes) -> SandboxReply:
+    """Return a reply with the requested page."""
     return SandboxReply(200, body, "200", billed=True, whole=True)
 
 
 def json_reply(status: int, body: Any, label: str, headers: Mapping[str, str] = {}) -> SandboxReply:
-    """A reply with a JSON body."""
+    """Return a reply with a JSON body."""
     return SandboxReply(status, msgspec.json.encode(body), label, headers=headers)
 
 
-def error(config: Config, code: int, *about: object, text: str | None = None) -> SandboxReply:
-    """An error reply in the configured style.
+def error_reply(config: Config, code: int, *about: object, text: str | None = None) -> SandboxReply:
+    """Return an error reply in the configured style.
 
     Args:
         config: Supplies style, name of the text field, form of "balance spent", `Retry-After`.
-        code: The documented meaning.
-        about: What the choice between styles hangs on when the style is mixed.
-        text: The message, if not the usual one.
+        code: The documented code.
+        about: Subject of the random choice if the style is mixed.
+        text: The message; by default the usual one.
     """
     message = text or TEXTS[code]
     if code == _GATEWAY:
@@ -102,25 +102,25 @@ def error(config: Config, code: int, *about: object, text: str | None = None) ->
     return json_reply(code if style == "status" else 200, body, str(code), headers)
 
 
-def fault(config: Config, name: str, right: bytes, *about: object) -> SandboxReply:
-    """The reply of a fault of `KINDS`, made from the body of the page that was asked for."""
+def fault_reply(config: Config, name: str, page_body: bytes, *about: object) -> SandboxReply:
+    """Return the reply of a fault of `KINDS`, based on the body of the requested page."""
     if name.isdigit():
-        return error(config, int(name), *about)
-    if name in _SPOILT:
-        return SandboxReply(200, _SPOILT[name], name, billed=True)
-    if name in _FOREIGN:
-        return _FOREIGN[name]
+        return error_reply(config, int(name), *about)
+    if name in _BAD_BODIES:
+        return SandboxReply(200, _BAD_BODIES[name], name, billed=True)
+    if name in _WHOLE_REPLIES:
+        return _WHOLE_REPLIES[name]
     if name not in KINDS:
-        raise ValueError(f"the sandbox knows no fault {name!r}")
-    reply = SandboxReply(200, right, name, billed=True, whole=name in RIGHT_REPLIES)
+        raise ValueError(f"unknown fault {name!r}")
+    reply = SandboxReply(200, page_body, name, billed=True, whole=name in CORRECT_REPLIES)
     if reply.whole:
         reply = reply._replace(label="200")
-    return _altered(config, name, reply)
+    return _altered_reply(config, name, reply)
 
 
-def _altered(config: Config, name: str, reply: SandboxReply) -> SandboxReply:
-    if name in _BROKEN:
-        return reply._replace(how=_BROKEN[name])
+def _altered_reply(config: Config, name: str, reply: SandboxReply) -> SandboxReply:
+    if name in _DELIVERIES:
+        return reply._replace(delivery=_DELIVERIES[name])
     if name == "content-type":
         return reply._replace(content_type=HTML)
     if name == "no-paging":
@@ -131,14 +131,14 @@ def _altered(config: Config, name: str, reply: SandboxReply) -> SandboxReply:
         return reply._replace(body=msgspec.json.encode(whole))
     body = reply.body if name == "bad-gzip" else gzip.compress(reply.body, 1)
     if name == "oversized-gzip":
-        # gzip members may follow one another: the page, then the white space.
+        # A gzip body may consist of several members: here the page, then white space.
         body += _gzipped_spaces(config.oversized)
     return reply._replace(body=body, headers={"Content-Encoding": "gzip"})
 
 
 def compressed(reply: SandboxReply) -> SandboxReply:
-    """The reply with its body gzipped, if that is not done already and there is a whole one."""
-    if reply.how != "whole" or not reply.body or "Content-Encoding" in reply.headers:
+    """Return the reply with a gzipped body, unless it is gzipped, empty or incomplete."""
+    if reply.delivery != "whole" or not reply.body or "Content-Encoding" in reply.headers:
         return reply
     headers = {**reply.headers, "Content-Encoding": "gzip"}
     return reply._replace(body=gzip.compress(reply.body, 1), headers=headers)
@@ -162,9 +162,13 @@ def _retry_after(config: Config) -> dict[str, str]:
     return {"Retry-After": value if isinstance(value, str) else f"{value:g}"}
 
 
-_BROKEN: Mapping[str, How] = {"slow": "slow", "truncated": "truncated", "oversized": "padded"}
+_DELIVERIES: Mapping[str, Delivery] = {
+    "slow": "slow",
+    "truncated": "truncated",
+    "oversized": "padded",
+}
 
-_SPOILT: Mapping[str, bytes] = {
+_BAD_BODIES: Mapping[str, bytes] = {
     "data-null": b'{"code":200,"msg":"success","data":null}',
     "data-absent": b'{"code":200,"msg":"success"}',
     "items-object": (
@@ -173,7 +177,7 @@ _SPOILT: Mapping[str, bytes] = {
     ),
 }
 
-_FOREIGN: Mapping[str, SandboxReply] = {
+_WHOLE_REPLIES: Mapping[str, SandboxReply] = {
     "bare-balance": json_reply(200, {"message": BARE_BALANCE}, "439"),
     "no-code": json_reply(200, {"message": "the service is busy"}, "no-code"),
     "html": SandboxReply(200, _PAGE % (b"Please wait", b"Please wait"), "html", content_type=HTML),
@@ -182,8 +186,8 @@ _FOREIGN: Mapping[str, SandboxReply] = {
     ),
     "not-json": SandboxReply(200, b'{"code":200,"msg":"succ', "not-json"),
     "empty-body": SandboxReply(200, b"", "empty-body"),
-    "cut": SandboxReply(0, b"", "cut", how="cut"),
-    "reset": SandboxReply(0, b"", "reset", how="reset"),
-    "hang": SandboxReply(0, b"", "hang", how="hang"),
+    "cut": SandboxReply(0, b"", "cut", delivery="cut"),
+    "reset": SandboxReply(0, b"", "reset", delivery="reset"),
+    "hang": SandboxReply(0, b"", "hang", delivery="hang"),
     "redirect": SandboxReply(302, b"", "redirect", headers={"Location": "/moved"}),
 }

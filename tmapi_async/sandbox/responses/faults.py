@@ -1,7 +1,7 @@
-"""Faults: what can go wrong with an attempt, by probability or by script.
+"""Faults of attempts, by probability or by script.
 
-Which fault an attempt meets is a pure function of the seed, the page request and how often that
-page request was asked before, so a run does not depend on timing. A script says it outright.
+The fault of an attempt is a pure function of the seed, the page request and the number of earlier
+attempts for this page request, so a run does not depend on timing. A script names faults directly.
 """
 
 from __future__ import annotations
@@ -38,33 +38,33 @@ KINDS: Mapping[str, str] = {
     "reset": "connection reset (RST) before any byte of the reply",
     "truncated": "connection closed in the middle of the body",
     "hang": "no reply until the client gives up",
-    "slow": "the right reply, its body trickled",
-    "gzip": "the right reply, compressed",
-    "content-type": "the right reply, called text/html",
-    "oversized": "the right reply, followed by megabytes of white space",
-    "oversized-gzip": "the same, compressed to little on the wire",
-    "bad-gzip": "a body that claims to be gzip and is not",
+    "slow": "the correct reply with a slow body",
+    "gzip": "the correct reply, compressed",
+    "content-type": "the correct reply with the content type text/html",
+    "oversized": "the correct reply, followed by megabytes of white space",
+    "oversized-gzip": "the same, compressed to a few kilobytes",
+    "bad-gzip": "a body with the header for gzip that is not gzip",
     "redirect": "HTTP 302 to another path of this server",
 }
-"""Name -> what the client sees."""
+"""Name -> description of the reply."""
 
-RIGHT_REPLIES = frozenset({"slow", "gzip", "content-type"})
-"""Faults whose reply is still the page: a careful client takes it."""
+CORRECT_REPLIES = frozenset({"slow", "gzip", "content-type"})
+"""Faults whose reply is still the requested page; a careful client accepts it."""
 
 NO_FAULT = "ok"
-"""In a script: this attempt meets no fault."""
+"""Name in a script for an attempt without fault."""
 
 
 class Attempt(NamedTuple):
-    """What a scripted fault is asked about.
+    """An attempt, as passed to the script of `Faults`.
 
     Attributes:
         path: Path of the endpoint.
-        params: The listing's parameters, without page and token, sorted by name.
+        params: Parameters of the listing, without page and token, sorted by name.
         cat_id: The category, if the endpoint has one.
         page: 1-based page number.
-        nth: How often this page request was let in before (0 for the first attempt). Attempts
-            turned away by the concurrency limit do not count.
+        nth: Number of earlier admitted attempts for this page request (0 for the first).
+            Attempts refused by the concurrency limit do not count.
     """
 
     path: str
@@ -80,15 +80,16 @@ Script = Mapping[tuple[int, int] | int, Steps] | Callable[[Attempt], str | None]
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong, and how often.
+    """Faults and their probabilities.
 
     Attributes:
-        rates: Fault name -> probability for each attempt; together at most 1.
-        script: Either a mapping of `(cat_id, page)`, or of `cat_id` for all its pages, to the
-            faults its attempts meet one after the other (`"ok"` or None for none; after the last
-            one there are none; a single name is met by every attempt), or a function from
-            [`Attempt`][tmapi_async.sandbox.Attempt] to a fault name or None. What the script
-            does not speak of is left to `rates`.
+        rates: Fault name -> probability for each attempt; their sum is at most 1.
+        script: A mapping or a function. The mapping has the key `(cat_id, page)`, or `cat_id` for
+            all pages of a category; its value is a list of fault names for one attempt after the
+            other (`"ok"` or None for no fault, and no fault after the end of the list), or a single
+            name for every attempt. The function receives an
+            [`Attempt`][tmapi_async.sandbox.Attempt] and returns a fault name or None. `rates`
+            apply to attempts that the script does not cover.
 
     Raises:
         ValueError: A probability is out of range or a name is empty.
@@ -100,13 +101,15 @@ class Faults:
     def __post_init__(self) -> None:
         for name, rate in self.rates.items():
             if not 0 <= rate <= 1:
-                raise ValueError(f"fault {name}: {rate} is not a probability")
+                raise ValueError(f"fault {name}: the probability must be 0 to 1, not {rate}")
         if sum(self.rates.values()) > 1 + 1e-9:
-            raise ValueError(f"fault rates add up to {sum(self.rates.values()):.3f}, more than 1")
+            raise ValueError(
+                f"the sum of the fault rates must be at most 1, not {sum(self.rates.values()):.3f}"
+            )
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Faults:
-        """Faults from texts such as `"417=0.05"`, as the command line takes them.
+        """Parse texts such as `"417=0.05"` from the command line.
 
         Raises:
             ValueError: A text is not `NAME=PROBABILITY`.
@@ -117,27 +120,30 @@ class Faults:
             try:
                 rates[name.strip()] = float(rate)
             except ValueError:
-                raise ValueError(f"fault {text!r} is not NAME=PROBABILITY (417=0.05)") from None
+                raise ValueError(
+                    f"fault {text!r} must be NAME=PROBABILITY, for example 417=0.05"
+                ) from None
         return cls(rates)
 
     def names(self) -> set[str]:
-        """Every name this object can answer with, as far as it is known beforehand."""
-        found = set(self.rates)
+        """Return all fault names that are known in advance (not those of a function)."""
+        names = set(self.rates)
         if isinstance(self.script, Mapping):
             for steps in self.script.values():
-                found |= {steps} if isinstance(steps, str) else {s for s in steps if s}
-        return found - {NO_FAULT}
+                names |= {steps} if isinstance(steps, str) else {s for s in steps if s}
+        return names - {NO_FAULT}
 
     def pick(self, seed: int, attempt: Attempt) -> str | None:
-        """The fault that an attempt meets, or None."""
+        """Return the fault of an attempt, or None."""
         if not self.rates and not self.script:
             return None
-        spoken, name = self._scripted(attempt)
-        if not spoken:
+        covered, name = self._scripted(attempt)
+        if not covered:
             name = self._by_chance(seed, attempt)
         return None if name == NO_FAULT else name
 
     def _scripted(self, attempt: Attempt) -> tuple[bool, str | None]:
+        """Return whether the script covers an attempt, and its fault."""
         if not isinstance(self.script, Mapping):
             name = self.script(attempt)
             return name is not None, name

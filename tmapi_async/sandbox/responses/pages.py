@@ -1,19 +1,19 @@
-"""Pages of the catalogue as bytes, made on demand and kept while memory allows."""
+"""Pages of the catalogue as bytes, rendered on demand and cached in bounded memory."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from tmapi_async.sandbox.catalogue.bounded_cache import BoundedCache
 from tmapi_async.sandbox.catalogue.hashing import chance, mix
 from tmapi_async.sandbox.catalogue.ranking import Ranking
 
 from .detail_row import detail
 from .listing_views import View, Views
-from .product_rows import ROWS, RowPosition
-from .routes import CATEGORY_INFO, CATEGORY_ITEMS, GENERATED, filters_sent
+from .product_rows import ROWS, RowContext
+from .routes import CATEGORY_INFO, CATEGORY_ITEMS, ROUTES, filters_sent
 
 if TYPE_CHECKING:
     from tmapi_async.sandbox.catalogue.catalogue import Catalogue
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from .config import Config
     from .stats import Listing
 
-_KEPT_BYTES = 64 * 2**20
-_MOST_REPEATS = 3
+_CACHED_BYTES = 64 * 2**20
+_MAX_REPEATS = 3
 
 
 class Contents(NamedTuple):
-    """What a page shows.
+    """Contents of a page.
 
     Attributes:
-        indices: Index of each row's item in its category, in the order of the page.
-        has_next: What the page says about a next one.
+        indices: Category index of each row, in the order of the page.
+        has_next: Value of `has_next_page`.
     """
 
     indices: list[int]
@@ -38,12 +38,12 @@ class Contents(NamedTuple):
 
 
 class PageBuilder:
-    """Renders replies, a pure function of the catalogue, the configuration and the live ranking.
+    """Renders replies as a pure function of catalogue, configuration and live ranking.
 
     Args:
         config: Supplies seed, drift, ceilings, repeats, short pages and endless listings.
         catalogue: The items.
-        ranking: The live ranking; by default one that begins now.
+        ranking: The live ranking; by default a new one.
     """
 
     def __init__(
@@ -53,40 +53,38 @@ class PageBuilder:
         self._catalogue = catalogue
         self._ranking = ranking or Ranking(config.seed, config.shift)
         self._views = Views(config, catalogue, self._ranking)
-        self._kept: OrderedDict[tuple[Listing, int], bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self._cache: BoundedCache[bytes] = BoundedCache(_CACHED_BYTES)
 
     def body(self, listing: Listing, page: int) -> bytes:
-        """The reply's body for a page request, or for a request that has no pages.
+        """Return the body of the reply to a request with or without pages.
 
         Raises:
-            KeyError: It asks about a category or an item that does not exist, and has no pages.
+            KeyError: The category or item of a request without pages does not exist.
         """
-        self._ranking.answered += 1
+        self._ranking.replies_sent += 1
         key = (listing, page)
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
-        if not GENERATED[listing.path].paged:
+        body = self._cache.get(key)
+        if body is not None:
+            return body
+        if not ROUTES[listing.path].paged:
             return self._single(listing)
-        view = self._views.of(listing)
+        view = self._views.view_of(listing)
         if listing.path == CATEGORY_ITEMS.path:
-            made = self._drifted(listing, page, self._clean(view, listing, page))
+            body = self._with_drift(listing, page, self._v1_body(view, listing, page))
         else:
-            made = self._encoded(self._whole(view, listing, page), listing, page)
+            body = self._encoded(self._reply(view, listing, page), listing, page)
         if not self._views.moves(view):
-            self._keep(key, made)
-        return made
+            self._cache.put(key, body, len(body))
+        return body
 
     def contents(self, listing: Listing, page: int) -> Contents:
-        """Which items a page shows, and whether it says that there is a next page."""
-        return self._contents(self._views.of(listing), listing, page)
+        """Return the items of a page, and whether the page announces a next page."""
+        return self._contents(self._views.view_of(listing), listing, page)
 
     # Bodies
 
-    def _clean(self, view: View, listing: Listing, page: int) -> bytes:
-        """The body of a v1 page as the API's document shows it."""
+    def _v1_body(self, view: View, listing: Listing, page: int) -> bytes:
+        """Return the body of a v1 page in the documented shape."""
         shown, cat_id = self._contents(view, listing, page), view.cat_id
         rows = ",".join([self._catalogue.row(cat_id, index) for index in shown.indices])
         flags = filters_sent(listing).items()
@@ -98,26 +96,28 @@ class PageBuilder:
             f'"filters":{{{sent}}},"items":[{rows}]}}}}'
         ).encode()
 
-    def _drifted(self, listing: Listing, page: int, body: bytes) -> bytes:
+    def _with_drift(self, listing: Listing, page: int, body: bytes) -> bytes:
         drift = self._config.drift
         if not (drift.rows or drift.bad_rows or drift.envelopes):
             return body
         return self._encoded(msgspec.json.decode(body), listing, page)
 
-    def _encoded(self, whole: dict[str, Any], listing: Listing, page: int) -> bytes:
-        """A whole reply to a page request as bytes, drifted if so configured."""
+    def _encoded(self, reply: dict[str, Any], listing: Listing, page: int) -> bytes:
+        """Encode the reply to a page request, with drift if configured."""
         drift, seed = self._config.drift, self._config.seed
         if drift.rows or drift.bad_rows:
-            whole["data"]["items"] = [drift.row(seed, row) for row in whole["data"]["items"]]
-        return msgspec.json.encode(drift.reply(seed, whole, listing, page))
+            reply["data"]["items"] = [drift.row(seed, row) for row in reply["data"]["items"]]
+        return msgspec.json.encode(drift.reply(seed, reply, listing, page))
 
-    def _whole(self, view: View, listing: Listing, page: int) -> dict[str, Any]:
-        """The reply to a page request of a sibling of v1."""
-        shown, endpoint, given = self._contents(view, listing, page), view.endpoint, view.given
+    def _reply(self, view: View, listing: Listing, page: int) -> dict[str, Any]:
+        """Return the reply to a page request of an endpoint other than v1."""
+        shown, endpoint, params = self._contents(view, listing, page), view.endpoint, view.params
         make = ROWS[listing.path]
-        place = self._place(view.cat_id, given.get("language") or _LANGUAGE.get(listing.path, "zh"))
+        context = self._row_context(
+            view.cat_id, params.get("language") or _LANGUAGE.get(listing.path, "zh")
+        )
         product, cat_id = self._catalogue.product, view.cat_id
-        rows = [make(product(cat_id, index), place) for index in shown.indices]
+        rows = [make(product(cat_id, index), context) for index in shown.indices]
         for row in rows[: self._adverts_on(view, page)]:
             row.update({"is_ad": True} if "is_ad" in row else {})
         values: dict[str, Any] = {
@@ -130,72 +130,75 @@ class PageBuilder:
             "filters": filters_sent(listing),
             "items": rows,
         }
-        data = {name: values.get(name, given.get(name, "")) for name in endpoint.fields}
+        data = {name: values.get(name, params.get(name, "")) for name in endpoint.fields}
         return {"code": 200, "msg": "success", "data": data}
 
     def _single(self, listing: Listing) -> bytes:
-        """The reply to a request that has no pages."""
-        given, config = dict(listing.params), self._config
+        """Return the reply to a request without pages."""
+        params, config = dict(listing.params), self._config
         if listing.path == CATEGORY_INFO.path:
             data = self._catalogue.tree.info(listing.cat_id, config.root)
         else:
-            located = self._catalogue.locate(int(given["item_id"]))
+            located = self._catalogue.locate(int(params["item_id"]))
             if located is None:
-                raise KeyError(given["item_id"])
-            place = self._place(located[0], given.get("language", "zh"))
+                raise KeyError(params["item_id"])
+            context = self._row_context(located[0], params.get("language", "zh"))
             product = self._catalogue.product(*located)
-            data = config.drift.shaped(config.seed, detail(product, place))
-        whole = {"code": 200, "msg": "success", "data": data}
-        return msgspec.json.encode(config.drift.reply(config.seed, whole, listing))
+            data = config.drift.shaped(config.seed, detail(product, context))
+        reply = {"code": 200, "msg": "success", "data": data}
+        return msgspec.json.encode(config.drift.reply(config.seed, reply, listing))
 
-    def _place(self, cat_id: int, language: str) -> RowPosition:
+    def _row_context(self, cat_id: int, language: str) -> RowContext:
         tree = self._catalogue.tree
         name = tree[cat_id].name if cat_id in tree else ""
-        return RowPosition(tuple(map(str, tree.path(cat_id))), name, language)
+        return RowContext(tuple(map(str, tree.path(cat_id))), name, language)
 
     # Contents
 
     def _contents(self, view: View, listing: Listing, page: int) -> Contents:
         endless = self._config.endless.get(view.cat_id)
         if page > view.pages:
-            return Contents(self._beyond(view, listing, page), endless is not None)
-        indices = self._own(view, listing, page)
+            return Contents(self._past_end(view, listing, page), endless is not None)
+        indices = self._regular_indices(view, listing, page)
         if page > 1 and self._by_chance(self._config.repeats, "repeat", listing, page):
-            count = 1 + mix(self._config.seed, "repeats", listing, page) % _MOST_REPEATS
-            indices = self._own(view, listing, page - 1)[:count] + indices
+            count = 1 + mix(self._config.seed, "repeats", listing, page) % _MAX_REPEATS
+            indices = self._regular_indices(view, listing, page - 1)[:count] + indices
         if adverts := self._adverts_on(view, page):
             indices = self._adverts(view, adverts) + indices
         return Contents(indices, page < view.pages or endless is not None)
 
     def _adverts_on(self, view: View, page: int) -> int:
-        """How many of a page's rows are adverts, which come first."""
+        """Return the number of adverts on a page; they are its first rows."""
         return min(self._config.adverts, view.size) if page <= view.pages else 0
 
     def _adverts(self, view: View, count: int) -> list[int]:
-        """Rows of the listing that stand on each of its pages, wherever else they are."""
+        """Return the rows of a listing that every page shows in addition."""
         rows = self._catalogue.choose(view.cat_id, view.choice)
         start = mix(self._config.seed, "adverts", view.cat_id) % view.size
         return [rows[(start + n) % view.size] for n in range(count)]
 
-    def _own(self, view: View, listing: Listing, page: int) -> list[int]:
-        start, stop = self._bound(view, listing, page - 1), self._bound(view, listing, page)
+    def _regular_indices(self, view: View, listing: Listing, page: int) -> list[int]:
+        start, stop = (
+            self._end_position(view, listing, page - 1),
+            self._end_position(view, listing, page),
+        )
         return list(self._views.indices(view, start, stop))
 
-    def _bound(self, view: View, listing: Listing, page: int) -> int:
-        """Position after the last row of a page; a short page leaves rows to the next."""
+    def _end_position(self, view: View, listing: Listing, page: int) -> int:
+        """Return the position after the last row of a page; a short page ends earlier."""
         size = view.page_size
         if 0 < page < view.pages and self._by_chance(
             self._config.short_pages, "short", listing, page
         ):
-            most = max(1, size // 2)
-            missing = 1 + mix(self._config.seed, "missing", listing, page) % most
+            limit = max(1, size // 2)
+            missing = 1 + mix(self._config.seed, "missing", listing, page) % limit
             return page * size - min(missing, size - 1)
         return view.size if page >= view.pages else page * size
 
-    def _beyond(self, view: View, listing: Listing, page: int) -> list[int]:
+    def _past_end(self, view: View, listing: Listing, page: int) -> list[int]:
         kind = self._config.endless.get(view.cat_id)
         if kind == "same":
-            return self._own(view, listing, view.pages)
+            return self._regular_indices(view, listing, view.pages)
         if kind == "no-new":
             size = view.page_size
             known = self._views.indices(view, 0, 10 * size)
@@ -207,19 +210,13 @@ class PageBuilder:
     def _by_chance(self, probability: float, *about: object) -> bool:
         return probability > 0 and chance(self._config.seed, *about) < probability
 
-    def _keep(self, key: tuple[Listing, int], body: bytes) -> None:
-        self._kept[key] = body
-        self._kept_bytes += len(body)
-        while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
-            self._kept_bytes -= len(self._kept.popitem(last=False)[1])
-
 
 _LANGUAGE = {"/1688/global/search/items": "en"}
-"""Path -> language of an endpoint that does not speak Chinese unless asked to."""
+"""Path -> default language of an endpoint whose default is not Chinese."""
 
 
 def _cat_id(view: View) -> Any:
-    """What `cat_id` echoes: a number, null where a search has none, a shop's own as text."""
+    """Return the echoed `cat_id`: a number, null in a search, or text for a shop's category."""
     if "cat_id" in view.endpoint.required:
         return view.cat_id
-    return view.given.get("cat", "") if "cat" in view.endpoint.optional else None
+    return view.params.get("cat", "") if "cat" in view.endpoint.optional else None

@@ -1,4 +1,4 @@
-"""What can be asked of the server: paths, their parameters and their replies' fields, as data."""
+"""Endpoints of the server as data: paths, parameters and fields of the replies."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tmapi_async.sandbox.catalogue.choice import Choice, Filters, Sort
 
 from .stats import Listing
 
-_LARGEST_ID = 2**63 - 1
-# No longer than decimal arithmetic is exact.
+_MAX_ID = 2**63 - 1
+# Short enough for exact decimal arithmetic.
 _PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 V2_SORTS: tuple[Sort, ...] = ("default", "sales", "price_up", "price_down")
@@ -25,27 +25,26 @@ Total = Literal["int", "text"]
 
 
 class RefusedParameterError(Exception):
-    """A parameter is missing or has a bad value: the reply is code 422 with this text."""
+    """A parameter is missing or has a bad value. The reply is code 422 with this text."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """What one path takes and how it answers.
+    """Parameters and replies of one path.
 
     Attributes:
-        name: Its name in the files of a folder of recorded bodies.
-        path: Its path.
-        required: Parameters that must be there.
-        one_of: Of these at least one must be there.
-        optional: Parameters that may be there. Any that is named nowhere is ignored, as servers
-            do.
+        name: Name of the endpoint in the file names of recorded bodies.
+        path: Path of the endpoint.
+        required: Required parameters.
+        one_of: Parameters of which at least one is required.
+        optional: Optional parameters. Parameters that are not named here are ignored.
         sorts: Allowed values of `sort`.
-        largest_page: Largest `page_size` that is not refused; None if a larger one is not refused
-            but cut to the server's own (the reply tells which counts).
-        paged: Whether there are pages to ask for.
-        searched: Whether rows and totals come from the site's search, which ends at a ceiling.
-        fields: Names of the fields of `data` on a page, in the order in which they are sent.
-        total: Type of `total_count`, where there is one.
+        largest_page: Maximum `page_size`; larger ones are refused. None if a larger one is reduced
+            to the server's own maximum (the reply shows the size in force).
+        paged: Whether the endpoint has pages.
+        searched: Whether rows and totals come from the search of the site, which has a ceiling.
+        fields: Names of the fields of `data` on a page, in the order of the reply.
+        total: Type of `total_count`, if the endpoint has this field.
     """
 
     name: str
@@ -60,18 +59,18 @@ class Route:
     fields: tuple[str, ...] = ()
     total: Total = "int"
 
-    def read(self, query: Mapping[str, str]) -> tuple[Listing, int]:
-        """The listing and the page number that a query asks for.
+    def parse(self, query: Mapping[str, str]) -> tuple[Listing, int]:
+        """Return the listing and the page number of a query.
 
         Raises:
-            ParameterError: The query is not one that the endpoint takes.
+            RefusedParameterError: A parameter is missing or has a bad value.
         """
         params = []
-        for name, check, needed in self._checks:
+        for name, check, required in self._checks:
             value = query.get(name)
             if value:
                 params.append((name, check(name, value)))
-            elif needed:
+            elif required:
                 raise RefusedParameterError(f"parameter error: {name} is required")
             elif value is not None and name not in (*_MAY_BE_EMPTY, *self.one_of):
                 check(name, value)
@@ -83,12 +82,12 @@ class Route:
     @cached_property
     def _checks(self) -> list[tuple[str, Callable[[str, str], str], bool]]:
         """`(name, check, required)` of each parameter, sorted by name as in a listing."""
-        own: dict[str, Callable[[str, str], str]] = {
+        special: dict[str, Callable[[str, str], str]] = {
             "sort": self._sort,
             "page_size": self._page_size,
         }
         names = sorted({*self.required, *self.one_of, *self.optional})
-        return [(n, own.get(n) or _CHECKS.get(n, _text), n in self.required) for n in names]
+        return [(n, special.get(n) or _CHECKS.get(n, _text), n in self.required) for n in names]
 
     def _sort(self, name: str, value: str) -> str:
         return _one_of(self.sorts)(name, value)
@@ -103,8 +102,12 @@ class Route:
 
 
 def positive(name: str, value: str) -> int:
-    """A positive 64-bit integer from its text; `RefusedParameterError` if it is none."""
-    if not (value.isascii() and value.isdigit()) or not 0 < int(value[:20]) <= _LARGEST_ID:
+    """Parse a positive 64-bit integer.
+
+    Raises:
+        RefusedParameterError: The text is not such a number.
+    """
+    if not (value.isascii() and value.isdigit()) or not 0 < int(value[:20]) <= _MAX_ID:
         raise RefusedParameterError(f"parameter error: {name} must be a positive integer")
     return int(value)
 
@@ -148,9 +151,9 @@ _FLAGS: Mapping[str, str] = {
     "free_shipping": "free_shipping",
     "new_arrival": "new_arrival",
 }
-"""Name on the wire -> field of `Filters`: v1 says it otherwise than the others."""
+"""Name of the parameter -> field of `Filters`; v1 uses another name than the other endpoints."""
 
-# Sent empty they mean what leaving them out means: the replies echo them as "".
+# An empty value means the same as no parameter; replies echo these as "".
 _MAY_BE_EMPTY = ("price_start", "price_end", "shop_cat_id", "cat", "keyword")
 
 _CHECKS: Mapping[str, Callable[[str, str], str]] = {
@@ -160,7 +163,7 @@ _CHECKS: Mapping[str, Callable[[str, str], str]] = {
     "language": _one_of(LANGUAGES),
     "cat_type": _one_of(("0", "1")),
 }
-"""What a parameter's value must be; text that is not empty where nothing is said."""
+"""Check of each parameter; all other parameters accept any text that is not empty."""
 
 _PRICES = ("price_start", "price_end")
 _V2_FLAGS = ("new_arrival", "support_dropshipping", "free_shipping", "is_super_factory")
@@ -234,37 +237,37 @@ ITEM_DETAIL = Route(
     paged=False,
 )
 
-GENERATED: Mapping[str, Route] = {
+ROUTES: Mapping[str, Route] = {
     endpoint.path: endpoint
     for endpoint in (
         *(CATEGORY_ITEMS, CATEGORY_ITEMS_V2, SEARCH_ITEMS, SHOP_ITEMS, SHOP_ITEMS_V2),
         *(GLOBAL_SEARCH_ITEMS, CATEGORY_INFO, ITEM_DETAIL),
     )
 }
-"""Path -> endpoint, of those that the catalogue is served through."""
+"""Path -> endpoint, for all endpoints of the catalogue."""
 
 
 def filters_of(listing: Listing) -> Filters:
-    """The boolean filters among a listing's parameters."""
+    """Return the boolean filters of a listing."""
     sent = filters_sent(listing)
     return Filters(**{_FLAGS[name]: value for name, value in sent.items()})
 
 
 def filters_sent(listing: Listing) -> dict[str, bool]:
-    """The boolean filters of a listing under the names they were sent with."""
+    """Return the boolean filters of a listing under the names in the request."""
     return {name: value == "true" for name, value in listing.params if name in _FLAGS}
 
 
 def choice_of(listing: Listing) -> Choice:
-    """Which rows a listing shows, and in which order."""
-    given = dict(listing.params)
+    """Return the filters and the order of a listing."""
+    params = dict(listing.params)
     return Choice(
         filters=filters_of(listing),
-        price_start=_decimal(given.get("price_start")),
-        price_end=_decimal(given.get("price_end")),
-        moq=int(given["moq"]) if "moq" in given else None,
-        shop_cat=given.get("shop_cat_id") or given.get("cat"),
-        sort=_sort_of(given.get("sort")),
+        price_start=_decimal(params.get("price_start")),
+        price_end=_decimal(params.get("price_end")),
+        moq=int(params["moq"]) if "moq" in params else None,
+        shop_cat=params.get("shop_cat_id") or params.get("cat"),
+        sort=_sort_of(params.get("sort")),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox has seen."""
+"""Statistics of a sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Listing(NamedTuple):
-    """A paged query as the server understands it: path and parameters without page and token."""
+    """A paged query as the server reads it: path and parameters without page and token."""
 
     path: str
     params: tuple[tuple[str, str], ...]
@@ -25,19 +25,20 @@ class Listing(NamedTuple):
 
 @dataclass
 class Stats:
-    """Counts since the start. Read them; only the server writes them.
+    """Counts since the start. Only the server changes them.
 
     Attributes:
-        requests: Requests to the API's paths, known or not (not to `/__stats__` and its like).
+        requests: Requests to paths of the API, known or unknown (not to `/__stats__` and others).
         billed: Replies with code 200 that were paid for.
-        codes: What each reply meant -> how often: a code ("200", "503", also "401" whatever the
-            body's code), or the name of a fault without one ("cut", "html").
-        in_flight: Requests holding a slot now, those abandoned by their client (ghosts) included.
-        peak_in_flight: The largest `in_flight` so far.
-        aborted: Requests whose client went away before the reply.
-        asked: Listing -> page number -> attempts let in.
-        served: Listing -> page number -> billed replies that were the right page and whole as far
-            as the server did (not those it truncated or spoilt itself).
+        codes: Label -> number of replies. A label is a code ("200", "503"; "401" for every form
+            of this error), or the name of a fault without a code ("cut", "html").
+        in_flight: Requests that hold a slot now, including those abandoned by their client
+            (ghosts).
+        peak_in_flight: Maximum of `in_flight` so far.
+        aborted: Requests whose client disconnected before the reply.
+        asked: Listing -> page number -> admitted attempts.
+        served: Listing -> page number -> billed replies with the complete correct page (without
+            replies that a fault truncated or damaged).
     """
 
     requests: int = 0
@@ -51,7 +52,7 @@ class Stats:
     started: float = field(default_factory=time.monotonic)
 
     def enter(self, listing: Listing, page: int) -> int:
-        """Take a slot for an attempt; returns how often the page request was let in before."""
+        """Take a slot for an attempt; return the number of earlier admitted attempts."""
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         pages = self.asked.setdefault(listing, {})
@@ -68,7 +69,7 @@ class Stats:
 
     @property
     def pages_served(self) -> int:
-        """Distinct page requests that were served at least once."""
+        """Distinct page requests that were served."""
         return sum(len(pages) for pages in self.served.values())
 
     @property
@@ -78,11 +79,11 @@ class Stats:
 
     @property
     def extra_servings(self) -> int:
-        """Servings beyond the first of each page request, summed."""
+        """Sum over all page requests of the replies after the first."""
         return sum(n - 1 for pages in self.served.values() for n in pages.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The counts as `/__stats__` shows them."""
+        """Return the counts in the form of `/__stats__`."""
         return {
             "requests": self.requests,
             "billed": self.billed,

@@ -1,1 +1,1 @@
-"""Serves the sandbox over HTTP, in this process, a thread or a process of its own."""
+"""HTTP server of the sandbox: decisions, delivery of replies, control, threads and processes."""

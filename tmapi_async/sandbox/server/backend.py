@@ -1,4 +1,4 @@
-"""What the server decides: whom to let in, what the work takes, what to answer. No I/O here."""
+"""Decisions of the server: admission, processing time and reply of each request. No I/O."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tmapi_async.sandbox.responses.pages import PageBuilder
 from tmapi_async.sandbox.responses.recordings import Recordings
 from tmapi_async.sandbox.responses.routes import (
     CATEGORY_INFO,
-    GENERATED,
     ITEM_DETAIL,
+    ROUTES,
     RefusedParameterError,
 )
 from tmapi_async.sandbox.responses.stats import Listing, Stats
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from tmapi_async.sandbox.responses.faults import Faults
 
 
-# What pages depend on.
-_SHOWN_BY = (
+# Options that change the contents of pages.
+_PAGE_OPTIONS = (
     *("seed", "drift", "repeats", "short_pages", "endless"),
     *("ceiling", "v1_ceiling", "root", "shift", "shift_ties", "adverts"),
 )
 
 
 class ServedRequest(NamedTuple):
-    """A request that was let in and holds a slot.
+    """An admitted request, which holds a slot.
 
     Attributes:
-        listing: What it asks for.
-        attempt: The same with the page and the count of earlier attempts.
-        query: Its parameters, without the token.
-        seconds: How long the work for it takes.
+        listing: The requested listing.
+        attempt: The listing with the page and the number of earlier attempts.
+        query: Parameters of the request, without the token.
+        seconds: Processing time.
     """
 
     listing: Listing
@@ -53,10 +53,16 @@ class ServedRequest(NamedTuple):
 
 
 class Backend:
-    """The decisions, and the counts of what was decided.
+    """Decides about requests, and counts the decisions.
 
     Args:
-        config: How to behave.
+        config: Configuration of the sandbox.
+
+    Attributes:
+        config: The configuration in force.
+        stats: Statistics of the requests so far.
+        catalogue: The products.
+        recordings: The recorded bodies, or None.
 
     Raises:
         ValueError: The recordings cannot be read, or a fault is unknown.
@@ -87,10 +93,10 @@ class Backend:
         self._pages = PageBuilder(config, self.catalogue, self._ranking)
 
     def change(self, **options: Any) -> None:
-        """Change options; `ValueError` if one is bad, and then nothing changes."""
+        """Change options. Raises `ValueError` for a bad value and then changes nothing."""
         changed = replace(self.config, **options)
         self._check_faults(changed.faults)
-        if any(getattr(changed, name) != getattr(self.config, name) for name in _SHOWN_BY):
+        if any(getattr(changed, name) != getattr(self.config, name) for name in _PAGE_OPTIONS):
             if (changed.seed, changed.shift) != (self.config.seed, self.config.shift):
                 self._ranking = Ranking(changed.seed, changed.shift)
             self._pages = PageBuilder(changed, self.catalogue, self._ranking)
@@ -99,63 +105,69 @@ class Backend:
     def admit(
         self, method: str, path: str, query: dict[str, str], key: str
     ) -> ServedRequest | SandboxReply:
-        """Let a request in, or turn it away with the reply to send.
+        """Admit a request, or return the reply that refuses it.
 
-        Path, token, limit, parameters: in the order in which a gateway and its API look at them.
+        Checks path, token, limit and parameters, in the order of a gateway and its API.
 
         Args:
             method: HTTP method.
             path: Path of the request.
-            query: Its query; the token is taken out of it.
+            query: Query of the request; the token is removed from it.
             key: Value of the header `apikey`, or `""`.
         """
-        config, seen = self.config, self.stats
-        seen.requests += 1
-        sent = query.pop("apiToken", key)
-        if path not in GENERATED or method != "GET":
-            return replies.error(config, 404)
-        if sent not in config.tokens:
-            text = "Invalid authentication credentials" if sent else None
-            return replies.error(config, 401, seen.requests, text=text)
-        if config.limit is not None and seen.in_flight >= config.limit:
-            return replies.error(config, 503, seen.requests)
+        config, stats = self.config, self.stats
+        stats.requests += 1
+        token = query.pop("apiToken", key)
+        if path not in ROUTES or method != "GET":
+            return replies.error_reply(config, 404)
+        if token not in config.tokens:
+            text = "Invalid authentication credentials" if token else None
+            return replies.error_reply(config, 401, stats.requests, text=text)
+        if config.limit is not None and stats.in_flight >= config.limit:
+            return replies.error_reply(config, 503, stats.requests)
         try:
-            listing, page = GENERATED[path].read(query)
-        except RefusedParameterError as problem:
-            return replies.error(config, 422, path, text=str(problem))
-        nth = seen.enter(listing, page)
+            listing, page = ROUTES[path].parse(query)
+        except RefusedParameterError as error:
+            return replies.error_reply(config, 422, path, text=str(error))
+        nth = stats.enter(listing, page)
         attempt = Attempt(path, listing.params, listing.cat_id, page, nth)
-        return ServedRequest(listing, attempt, query, _seconds(config, attempt))
+        return ServedRequest(listing, attempt, query, work_seconds(config, attempt))
 
-    def answer(self, visit: ServedRequest) -> SandboxReply:
-        """The reply to a request whose work is done, billed if it has code 200."""
-        # Balance and faults are those of now: they may have changed while the work went on.
-        reply = self._reply(visit)
+    def answer(self, served: ServedRequest) -> SandboxReply:
+        """Return the reply to a processed request, and bill it if it has code 200."""
+        # Uses the present balance and faults, which may have changed during the processing time.
+        reply = self._reply(served)
         if reply.billed:
-            self.stats.bill(visit.listing, visit.attempt.page, whole=reply.whole)
+            self.stats.bill(served.listing, served.attempt.page, whole=reply.whole)
         return reply
 
-    def _reply(self, visit: ServedRequest) -> SandboxReply:
-        config, attempt = self.config, visit.attempt
+    def _reply(self, served: ServedRequest) -> SandboxReply:
+        config, attempt = self.config, served.attempt
         if config.quota is not None and self.stats.billed >= config.quota:
-            return replies.error(config, 439, attempt)
+            return replies.error_reply(config, 439, attempt)
         name = config.faults.pick(config.seed, attempt)
         if self.recordings is not None and name in self.recordings.errors:
             status, body = self.recordings.errors[name]
             return replies.SandboxReply(status, body, name)
         unknown = self._unknown(attempt)
-        if unknown and (name is None or not GENERATED[attempt.path].paged):
-            return replies.error(config, 422, attempt, text=f"parameter error: no such {unknown}")
-        right = self._page(visit)
-        return replies.page(right) if name is None else replies.fault(config, name, right, attempt)
+        if unknown and (name is None or not ROUTES[attempt.path].paged):
+            return replies.error_reply(
+                config, 422, attempt, text=f"parameter error: no such {unknown}"
+            )
+        page_body = self._page(served)
+        return (
+            replies.page_reply(page_body)
+            if name is None
+            else replies.fault_reply(config, name, page_body, attempt)
+        )
 
-    def _page(self, visit: ServedRequest) -> bytes:
-        if self.recordings is not None and visit.attempt.path in self._recorded:
-            return self.recordings.body(visit.attempt.path, visit.query, visit.attempt.page)
-        return self._pages.body(visit.listing, visit.attempt.page)
+    def _page(self, served: ServedRequest) -> bytes:
+        if self.recordings is not None and served.attempt.path in self._recorded:
+            return self.recordings.body(served.attempt.path, served.query, served.attempt.page)
+        return self._pages.body(served.listing, served.attempt.page)
 
     def _unknown(self, attempt: Attempt) -> str:
-        """What is asked about and does not exist, if that is an error; else `""`."""
+        """Return "item" or "category" if it does not exist and that is an error; else `""`."""
         path, cat_id = attempt.path, attempt.cat_id
         if path in self._recorded:
             return ""
@@ -172,11 +184,11 @@ class Backend:
         known = set(KINDS) | set(self.recordings.errors if self.recordings else ())
         unknown = sorted(faults.names() - known)
         if unknown:
-            raise ValueError(f"unknown faults {unknown}; there are {', '.join(sorted(known))}")
+            raise ValueError(f"unknown faults {unknown}; the faults are {', '.join(sorted(known))}")
 
 
-def _seconds(config: Config, attempt: Attempt) -> float:
-    """Seconds of work: log-normal about the mean, the same for the same attempt."""
+def work_seconds(config: Config, attempt: Attempt) -> float:
+    """Return the processing time: log-normal, and the same for the same attempt."""
     sigma = config.latency_sigma
     if not sigma or not config.latency:
         return config.latency

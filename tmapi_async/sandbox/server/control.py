@@ -1,7 +1,7 @@
-"""Looking at a sandbox and changing it over HTTP, for those in another process.
+"""Control of a sandbox over HTTP, for other processes.
 
-`GET /__stats__` and `GET /__catalogue__` show, `POST /__set__` changes
-(`{"limit": 4, "latency": 0.1}`). No token is asked for and none is ever shown.
+`GET /__stats__` and `GET /__catalogue__` show the state, `POST /__set__` changes options
+(`{"limit": 4, "latency": 0.1}`). No token is needed, and no token is ever shown.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tmapi_async.sandbox.catalogue.catalogue import Catalogue
 from tmapi_async.sandbox.responses.config import Config
 from tmapi_async.sandbox.responses.stats import Stats
 
-_HELP = "there are GET /__stats__, GET /__catalogue__ and POST /__set__"
+_HELP = "use GET /__stats__, GET /__catalogue__ or POST /__set__"
 
 
-class _Changes(msgspec.Struct, forbid_unknown_fields=True):
+class _OptionChanges(msgspec.Struct, forbid_unknown_fields=True):
     limit: int | UnsetType | None = UNSET
     latency: float | UnsetType = UNSET
     latency_sigma: float | UnsetType = UNSET
@@ -30,30 +30,30 @@ class _Changes(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Controllable(Protocol):
-    """Shows and changes the settings of a sandbox; `Sandbox` is one."""
+    """A sandbox whose options can be shown and changed. `Sandbox` implements this protocol."""
 
     @property
     def catalogue(self) -> Catalogue:
-        """The products it shows."""
+        """The products."""
         ...
 
     @property
     def config(self) -> Config:
-        """Its settings now."""
+        """The configuration in force."""
         ...
 
     @property
     def stats(self) -> Stats:
-        """Counts of the requests so far."""
+        """Statistics of the requests so far."""
         ...
 
     def change(self, **changes: Any) -> None:
-        """Change settings while the server runs."""
+        """Change options while the server runs."""
         ...
 
 
 def is_control(path: str) -> bool:
-    """Whether a path is for the sandbox itself, not for the API."""
+    """Return True if a path belongs to the sandbox itself, not to the API."""
     return path.startswith("/__")
 
 
@@ -63,9 +63,11 @@ def answer(sandbox: Controllable, method: str, path: str, body: bytes) -> web.Re
         case "GET", "/__stats__":
             return _json(sandbox.stats.as_dict())
         case "GET", "/__catalogue__":
-            held = sandbox.catalogue
-            sizes = {str(cat_id): held.size(cat_id) for cat_id in held}
-            return _json({"seed": held.seed, "page_size": held.page_size, "categories": sizes})
+            catalogue = sandbox.catalogue
+            sizes = {str(cat_id): catalogue.size(cat_id) for cat_id in catalogue}
+            return _json(
+                {"seed": catalogue.seed, "page_size": catalogue.page_size, "categories": sizes}
+            )
         case "POST", "/__set__":
             return _set(sandbox, body)
         case _:
@@ -74,11 +76,11 @@ def answer(sandbox: Controllable, method: str, path: str, body: bytes) -> web.Re
 
 def _set(sandbox: Controllable, body: bytes) -> web.Response:
     try:
-        changes = msgspec.structs.asdict(msgspec.json.decode(body, type=_Changes))
+        changes = msgspec.structs.asdict(msgspec.json.decode(body, type=_OptionChanges))
         sandbox.change(**{name: value for name, value in changes.items() if value is not UNSET})
-    except (ValueError, msgspec.DecodeError) as problem:
-        return _json({"message": str(problem)}, 422)
-    return _json({name: getattr(sandbox.config, name) for name in _Changes.__struct_fields__})
+    except (ValueError, msgspec.DecodeError) as error:
+        return _json({"message": str(error)}, 422)
+    return _json({name: getattr(sandbox.config, name) for name in _OptionChanges.__struct_fields__})
 
 
 def _json(body: object, status: int = 200) -> web.Response:

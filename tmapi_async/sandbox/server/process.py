@@ -1,4 +1,4 @@
-"""Running a sandbox outside of the caller's event loop: a thread, a process, a command."""
+"""Sandboxes outside the event loop of the caller: in a thread, a process or a command."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tmapi_async.sandbox.responses.config import Config
 
-_LOOK = 0.25
-_PATIENCE = 10.0
+_POLL_SECONDS = 0.25
+_TIMEOUT = 10.0
 
 
 async def serve(
@@ -29,54 +29,58 @@ async def serve(
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        config: How the sandbox behaves.
+        config: Configuration of the sandbox.
         on_ready: Called once with the running sandbox, to print its URL.
-        exit_with_parent: Also end when the process that started this one is gone, or closes the
-            pipe that is our standard input.
+        exit_with_parent: Also stop when the parent process has ended, or has closed the pipe that
+            is the standard input of this process.
 
     Raises:
         OSError: The address cannot be bound.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    # Before the URL is told: who reads it may be killed before we look again.
+    # Read before the URL is printed: the parent may be killed right after it has read the URL.
     parent = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises by itself
+        with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C raises KeyboardInterrupt
             loop.add_signal_handler(number, stop.set)
     async with Sandbox(config) as sandbox:
         on_ready(sandbox)
         if exit_with_parent:
-            await _until_orphaned(stop, parent)
+            await _wait_for_parent_exit(stop, parent)
         else:
             await stop.wait()
 
 
-async def _until_orphaned(stop: asyncio.Event, parent: int) -> None:
-    loop = asyncio.get_running_loop()
-    piped = stat.S_ISFIFO(os.fstat(0).st_mode)
-    if piped:
-        loop.add_reader(0, lambda: stop.set() if not os.read(0, 4096) else None)
-    try:
-        while os.getppid() == parent:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _LOOK)
-                return
-    finally:
-        if piped:
-            loop.remove_reader(0)
+async def _wait_for_parent_exit(stop: asyncio.Event, parent: int) -> None:
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        # A thread and not `add_reader`, which event loops on Windows do not have.
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_wait_for_closed_input, args=(loop, stop), daemon=True).start()
+    while os.getppid() == parent:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _POLL_SECONDS)
+            return
+
+
+def _wait_for_closed_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop has ended before
+        loop.call_soon_threadsafe(stop.set)
 
 
 class SandboxThread:
-    """A sandbox in a thread of its own, for code that is not asynchronous.
+    """A sandbox in its own thread, for code without asyncio.
 
         with SandboxThread(seed=1, limit=8) as thread:
             ...  # requests to thread.url
 
     Args:
-        options: As for [`Sandbox`][tmapi_async.sandbox.Sandbox].
+        config: Configuration of the sandbox; every option has a default.
+        options: Options as for [`Sandbox`][tmapi_async.sandbox.Sandbox].
 
     Attributes:
-        sandbox: The sandbox. Its statistics may be read from any thread; change it through `call`.
+        sandbox: The sandbox. Read its statistics from any thread; change it by `call`.
     """
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
@@ -86,16 +90,16 @@ class SandboxThread:
 
     @property
     def url(self) -> str:
-        """Base URL."""
+        """Base URL of the sandbox."""
         return self.sandbox.url
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a function in the sandbox's thread and return its result."""
+        """Run a function in the thread of the sandbox and return its result."""
 
         async def run() -> Any:
             return function(*args, **kwargs)
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_PATIENCE)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_TIMEOUT)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -115,26 +119,26 @@ class SandboxThread:
         self._loop.run_forever()
 
     def _wait(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_TIMEOUT)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_PATIENCE)
+        self._thread.join(_TIMEOUT)
         self._loop.close()
 
 
 class SandboxProcess:
-    """A sandbox in a process of its own, which ends with this one at the latest.
+    """A sandbox in its own process, which ends at the latest with this process.
 
         with SandboxProcess("--limit", "8", "--latency", "0.05") as process:
             ...  # requests to process.url
 
     Args:
-        arguments: As for `python -m tmapi_async.sandbox`.
-        prefix: Put before the command (`("taskset", "-c", "0")`).
+        arguments: Command line of `python -m tmapi_async.sandbox`.
+        prefix: Words before the command (`("taskset", "-c", "0")`).
 
     Raises:
-        RuntimeError: On entering, if the process does not come up.
+        RuntimeError: The process does not start; raised on entering.
     """
 
     def __init__(self, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
@@ -145,7 +149,7 @@ class SandboxProcess:
 
     @property
     def pid(self) -> int:
-        """Its process ID. Raises `RuntimeError` when it is not running."""
+        """Process ID. Raises `RuntimeError` if the process is not running."""
         if self._process is None:
             raise RuntimeError("the sandbox process is not running")
         return self._process.pid
@@ -157,7 +161,7 @@ class SandboxProcess:
         self.url = self._process.stdout.readline().strip()
         if not self.url.startswith("http"):
             self.__exit__()
-            raise RuntimeError(f"the sandbox process did not start (it said {self.url!r})")
+            raise RuntimeError(f"the sandbox process did not start (its output was {self.url!r})")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -166,7 +170,7 @@ class SandboxProcess:
             return
         process.terminate()
         try:
-            process.communicate(timeout=_PATIENCE)
+            process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

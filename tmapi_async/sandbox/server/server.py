@@ -1,4 +1,4 @@
-"""The sandbox: a local server that behaves as the API does, faults included."""
+"""The sandbox: a local server that behaves like the API, including its faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 from tmapi_async.sandbox.responses import envelopes as replies
 from tmapi_async.sandbox.responses.config import Config, check_names
 
-from . import control, wire
+from . import control, delivery
 from .backend import Backend, ServedRequest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tmapi_async.sandbox.responses.recordings import Recordings
     from tmapi_async.sandbox.responses.stats import Stats
 
-_GRACE = 0.05
+_SHUTDOWN_SECONDS = 0.05
 
 
 class Sandbox:
@@ -35,7 +35,7 @@ class Sandbox:
             assert sandbox.stats.peak_in_flight <= 8
 
     Args:
-        config: How it behaves; everything has a default.
+        config: Configuration of the sandbox; every option has a default.
         options: Fields of [`Config`][tmapi_async.sandbox.Config], as keywords.
 
     Raises:
@@ -46,9 +46,9 @@ class Sandbox:
     def __init__(self, config: Config | None = None, **options: Any) -> None:
         check_names(options)
         self._backend = Backend(replace(config or Config(), **options))
-        self._working: dict[asyncio.Task[None], tuple[web.BaseRequest, _Once]] = {}
+        self._working: dict[asyncio.Task[None], tuple[web.BaseRequest, _CallOnce]] = {}
         self._waiters: list[tuple[Callable[[Stats], bool], asyncio.Future[None]]] = []
-        self._held: asyncio.Event | None = None
+        self._released: asyncio.Event | None = None
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._closing = False
@@ -62,14 +62,14 @@ class Sandbox:
         await self.close()
 
     def __repr__(self) -> str:
-        seen = self.stats
+        stats = self.stats
         where = self._url or "not started"
-        return f"<Sandbox {where} requests={seen.requests} in_flight={seen.in_flight}>"
+        return f"<Sandbox {where} requests={stats.requests} in_flight={stats.in_flight}>"
 
-    # Life
+    # Start and end
 
     async def start(self) -> None:
-        """Bind and serve.
+        """Bind the address and serve requests.
 
         Raises:
             OSError: The address cannot be bound.
@@ -87,7 +87,7 @@ class Sandbox:
         self._closing = False
 
     async def close(self) -> None:
-        """Stop listening, drop every request being worked on, and close all connections."""
+        """Stop listening, drop all requests in progress, and close all connections."""
         if self._listener is None or self._server is None:
             return
         self._closing = True
@@ -95,7 +95,7 @@ class Sandbox:
         for task in tuple(self._working):
             task.cancel()
         self._server.pre_shutdown()
-        await self._server.shutdown(_GRACE)
+        await self._server.shutdown(_SHUTDOWN_SECONDS)
         await self._listener.wait_closed()
         self._listener = self._server = None
 
@@ -104,13 +104,13 @@ class Sandbox:
         """Base URL (`http://127.0.0.1:40123`).
 
         Raises:
-            RuntimeError: The sandbox was not started.
+            RuntimeError: The sandbox is not started.
         """
         if not self._url:
             raise RuntimeError("the sandbox is not running: use `async with` or call start()")
         return self._url
 
-    # What it is
+    # State
 
     @property
     def config(self) -> Config:
@@ -119,27 +119,27 @@ class Sandbox:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What is sold: the truth that a walk must find."""
+        """The products: the items that a complete walk must find."""
         return self._backend.catalogue
 
     @property
     def recordings(self) -> Recordings | None:
-        """The recorded bodies, if `bodies` was given."""
+        """The recorded bodies, if `bodies` is set."""
         return self._backend.recordings
 
     @property
     def stats(self) -> Stats:
-        """What has been seen."""
+        """Statistics of the requests so far."""
         return self._backend.stats
 
-    # Changing it while it runs
+    # Changes while the sandbox runs
 
     def change(self, **options: Any) -> None:
         """Change options of the running sandbox.
 
-        Balance, limit and faults count from now on, for what is in flight too. `catalogue` and
-        the options it is made from, `bodies`, `ghosts`, `host`, `port` and `ssl` are only read at
-        the start.
+        Changes of balance, limit and faults also apply to requests in flight. `catalogue` and the
+        options that generate it, `bodies`, `ghosts`, `host`, `port` and `ssl` are only read at the
+        start.
 
         Raises:
             TypeError: An option is unknown.
@@ -150,7 +150,7 @@ class Sandbox:
 
     @property
     def limit(self) -> int | None:
-        """Requests worked on at once before the rest get 503. May be set."""
+        """Concurrent requests before further ones get 503. Can be set."""
         return self.config.limit
 
     @limit.setter
@@ -159,7 +159,7 @@ class Sandbox:
 
     @property
     def latency(self) -> float:
-        """Mean seconds of work for one request. May be set."""
+        """Mean processing time of a request, in seconds. Can be set."""
         return self.config.latency
 
     @latency.setter
@@ -168,7 +168,7 @@ class Sandbox:
 
     @property
     def quota(self) -> int | None:
-        """Billed replies that the balance pays for. May be set, as topping it up does."""
+        """Billed replies that the balance pays for. Can be set, for example to top up."""
         return self.config.quota
 
     @quota.setter
@@ -177,51 +177,53 @@ class Sandbox:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong. May be set."""
+        """Faults to produce. Can be set."""
         return self.config.faults
 
     @faults.setter
     def faults(self, value: Faults) -> None:
         self.change(faults=value)
 
-    # For tests that must not sleep
+    # Control for tests without sleeps
 
     def hold(self) -> None:
-        """Keep every request that is let in from being answered, until `release`."""
-        if self._held is None:
-            self._held = asyncio.Event()
+        """Hold back the replies to all admitted requests until `release` is called."""
+        if self._released is None:
+            self._released = asyncio.Event()
 
     def release(self) -> None:
-        """Answer what `hold` kept, and what comes."""
-        if self._held is not None:
-            self._held.set()
-            self._held = None
+        """Send the replies held back by `hold`, and all later ones."""
+        if self._released is not None:
+            self._released.set()
+            self._released = None
 
     async def until(self, holds: Callable[[Stats], bool], within: float = 10.0) -> None:
         """Wait until the statistics satisfy a condition.
 
         Args:
-            holds: The condition, looked at after each change.
-            within: Seconds after which to give up.
+            holds: The condition; called after each change.
+            within: Maximum time to wait, in seconds.
 
         Raises:
-            TimeoutError: It did not become true in time.
+            TimeoutError: The condition did not become true in time.
         """
         if holds(self.stats):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (holds, future)
-        self._waiters.append(entry)
+        waiter = (holds, future)
+        self._waiters.append(waiter)
         try:
             async with asyncio.timeout(within):
                 await future
         except TimeoutError:
-            seen = self.stats.as_dict()
-            raise TimeoutError(f"not within {within} s; the sandbox has seen {seen}") from None
+            stats = self.stats.as_dict()
+            raise TimeoutError(
+                f"the condition was not true within {within} s; statistics: {stats}"
+            ) from None
         finally:
-            self._waiters.remove(entry)
+            self._waiters.remove(waiter)
 
-    # Answering
+    # Requests
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         url = request.rel_url
@@ -230,21 +232,21 @@ class Sandbox:
             return control.answer(self, request.method, path, await request.read())
         query = dict(parse_qsl(text, keep_blank_values=True))
         key = request.headers.get("apikey", "")
-        self._reap()
+        self._release_closed()
         admitted = self._backend.admit(request.method, path, query, key)
         if isinstance(admitted, ServedRequest):
             return await self._work(request, admitted)
         return await self._send(request, admitted, self._notify)
 
-    async def _work(self, request: web.BaseRequest, visit: ServedRequest) -> web.StreamResponse:
-        release, task = _Once(self._leave), request.task
+    async def _work(self, request: web.BaseRequest, served: ServedRequest) -> web.StreamResponse:
+        release, task = _CallOnce(self._leave_slot), request.task
         self._working[task] = (request, release)
         try:
             self._notify()
-            await self._labour(visit.seconds)
-            if request.transport is None:  # only a ghost gets here
+            await self._simulate_work(served.seconds)
+            if request.transport is None:  # the client has disconnected, and `ghosts` is set
                 self.stats.aborted += 1
-            return await self._send(request, self._backend.answer(visit), release)
+            return await self._send(request, self._backend.answer(served), release)
         except asyncio.CancelledError:
             self.stats.aborted += not self._closing
             raise
@@ -253,11 +255,11 @@ class Sandbox:
             release()
             self._notify()
 
-    async def _labour(self, seconds: float) -> None:
+    async def _simulate_work(self, seconds: float) -> None:
         if seconds:
             await asyncio.sleep(seconds)
-        while (held := self._held) is not None:
-            await held.wait()
+        while (released := self._released) is not None:
+            await released.wait()
 
     async def _send(
         self, request: web.BaseRequest, reply: SandboxReply, release: Callable[[], None]
@@ -266,24 +268,24 @@ class Sandbox:
         config = self.config
         if config.compress and "gzip" in request.headers.get("Accept-Encoding", ""):
             reply = replies.compressed(reply)
-        return await wire.send(request, reply, config, release)
+        return await delivery.send(request, reply, config, release)
 
-    def _reap(self) -> None:
-        """Free the slots of clients that are known to be gone, before they are counted.
+    def _release_closed(self) -> None:
+        """Release the slots of clients that have disconnected, before slots are counted.
 
-        A closed connection cancels its handler two turns of the loop later; a request that came
-        after it would meet a slot that its client has already given back.
+        A closed connection cancels its handler only two iterations of the event loop later. Until
+        then the next request of the same client would find its own former slot taken.
         """
-        seen, config = self.stats, self.config
-        full = config.limit is not None and seen.in_flight >= config.limit
-        if config.ghosts or not (full or seen.in_flight == seen.peak_in_flight):
+        stats, config = self.stats, self.config
+        full = config.limit is not None and stats.in_flight >= config.limit
+        if config.ghosts or not (full or stats.in_flight == stats.peak_in_flight):
             return
         for request, release in tuple(self._working.values()):
             transport = request.transport
             if transport is None or transport.is_closing():
                 release()
 
-    def _leave(self) -> None:
+    def _leave_slot(self) -> None:
         self.stats.in_flight -= 1
         self._notify()
 
@@ -293,8 +295,8 @@ class Sandbox:
                 future.set_result(None)
 
 
-class _Once:
-    """Calls a function the first time that it is called itself."""
+class _CallOnce:
+    """Calls a function on the first call only."""
 
     __slots__ = ("_function",)
 

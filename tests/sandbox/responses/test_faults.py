@@ -48,14 +48,14 @@ def test_sandbox_rates_are_met_in_their_proportion_and_repeatably():
 def test_sandbox_faults_are_parsed_from_text():
     """NAME=PROBABILITY is understood, anything else is refused with an example."""
     assert Faults.parse(["417=0.05", " cut = 0.1"]).rates == {"417": 0.05, "cut": 0.1}
-    with pytest.raises(ValueError, match=r"\(417=0\.05\)"):
+    with pytest.raises(ValueError, match=r"for example 417=0\.05"):
         Faults.parse(["417"])
 
 
 @pytest.mark.parametrize("rates", [{"417": 1.2}, {"417": -0.1}, {"417": 0.6, "500": 0.6}])
 def test_sandbox_rates_must_be_probabilities(rates):
     """Rates out of range, one by one or together, are refused."""
-    with pytest.raises(ValueError, match=r"417: .* is not a probability|more than 1"):
+    with pytest.raises(ValueError, match=r"417: the probability must be 0 to 1|must be at most 1"):
         Faults(rates)
 
 

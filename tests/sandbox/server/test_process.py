@@ -87,10 +87,10 @@ def test_sandbox_process_shows_listings_as_its_arguments_say():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--prices", "7=cheap"], "'cheap' is no price"),
+        (["--prices", "7=cheap"], "'cheap' is not a price"),
         (["--shift", "-1"], "shift must be 0 or more"),
         (["--ceiling", "-1"], "ceiling must be 0 or more"),
-        (["--tree", "0"], "a tree has 1 category or more"),
+        (["--tree", "0"], "tree must be at least 1"),
         (["--root", "forest"], "invalid choice"),
     ],
 )
@@ -172,7 +172,7 @@ def test_sandbox_command_takes_sizes():
     ("arguments", "said"),
     [
         (["--fault", "teapot=0.1"], "unknown faults"),
-        (["--fault", "500"], "not NAME=PROBABILITY"),
+        (["--fault", "500"], "must be NAME=PROBABILITY"),
         (["--latency", "-1"], "latency must be 0 or more"),
         (["--bodies", "/nonexistent"], "/nonexistent"),
         (["--endless", "5=often"], "endless"),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tmapi_async.sandbox import DOCUMENTED_CATEGORY, Catalogue, Choice, Prices
+from tmapi_async.sandbox.catalogue.ordering import Orders
 
 
 def prices_of(catalogue, cat_id):
@@ -91,25 +92,22 @@ def test_sandbox_price_bands_cover_a_category():
 
 def test_sandbox_orders_kept_in_memory_are_bounded():
     """However many bands are asked for, the arrays kept hold a bounded number of rows."""
-    catalogue = Catalogue(1, {7: 60_000})
+    orders = Orders(Catalogue(1, {7: 60_000}))
     for cents in range(120):
-        catalogue.choose(7, Choice(price_start=Decimal(cents) / 100))
-    kept = catalogue._orders._chosen
-    assert kept.rows <= 4_000_000
-    assert kept.rows == sum(rows for _, rows in kept._values.values())
-    assert len(kept) < 120
+        orders.choose(7, Choice(price_start=Decimal(cents) / 100))
+    assert orders.cached_rows <= 4_000_000
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"median": "0"}, "no positive price"),
+        ({"median": "0"}, "not a positive price"),
         ({"median": "9.905"}, "whole fen"),
-        ({"median": "cheap"}, "'cheap' is no price in yuan"),
-        ({"median": "NaN"}, "'NaN' is no positive price"),
+        ({"median": "cheap"}, "'cheap' is not a price in yuan"),
+        ({"median": "NaN"}, "'NaN' is not a positive price"),
         ({"sigma": -1.0}, "sigma must be 0 or more"),
         ({"at": {"9.9": -1}}, "0 or more"),
-        ({"at": {"-9.9": 1}}, "no positive price"),
+        ({"at": {"-9.9": 1}}, "not a positive price"),
     ],
 )
 def test_sandbox_prices_refuse_what_is_no_price(options, said):

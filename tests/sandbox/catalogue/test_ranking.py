@@ -17,7 +17,7 @@ def looked(ranking, size, replies):
     """The order of so many rows, looked at before and after each of so many replies."""
     seen = [list(ranking.order(KEY, range(size)))]
     for _ in range(replies):
-        ranking.answered += 1
+        ranking.replies_sent += 1
         seen.append(list(ranking.order(KEY, range(size))))
     return seen
 
@@ -39,7 +39,7 @@ def test_sandbox_ranking_follows_from_seed_and_replies(seed):
     one, rare, other = Ranking(seed, 1.5), Ranking(seed, 1.5), Ranking(seed + 1, 1.5)
     orders = looked(one, 50, 30)
     assert list(rare.order(KEY, range(50))) == list(range(50))
-    rare.answered = 30
+    rare.replies_sent = 30
     assert list(rare.order(KEY, range(50))) == orders[-1]
     assert orders != looked(other, 50, 30)
 
@@ -47,9 +47,9 @@ def test_sandbox_ranking_follows_from_seed_and_replies(seed):
 def test_sandbox_ranking_shifts_as_much_as_asked():
     """The mean number of moves is the one asked for: counted where each is seen as one."""
     ranking = Ranking(5, 0.4)
-    moved = sum(ranking._moves(number) for number in range(5000))
+    moved = sum(ranking.moves_after(number) for number in range(5000))
     assert 1850 < moved < 2150
-    assert {Ranking(5, 3.0)._moves(number) for number in range(50)} == {3}
+    assert {Ranking(5, 3.0).moves_after(number) for number in range(50)} == {3}
 
 
 def test_sandbox_ranking_moves_mostly_near_and_sometimes_far():
@@ -58,7 +58,7 @@ def test_sandbox_ranking_moves_mostly_near_and_sometimes_far():
     for number in range(400):
         ranking = Ranking(number, 1.0)
         ranking.order(KEY, range(15_000))
-        ranking.answered = 1
+        ranking.replies_sent = 1
         order = ranking.order(KEY, range(15_000))
         distances.append(max(abs(rank - row) for rank, row in enumerate(order)))
     assert sum(distance <= 130 for distance in distances) > 180

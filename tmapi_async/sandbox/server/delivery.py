@@ -1,4 +1,4 @@
-"""How a reply goes out: whole, or broken in the ways that connections break."""
+"""Delivery of replies: complete, or broken in the ways in which connections break."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PIECES = 10
 _WITHOUT_REPLY = ("cut", "reset", "hang")
 _SPACES = b" " * 2**18
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 async def send(
@@ -27,23 +27,23 @@ async def send(
     """Send a reply.
 
     Args:
-        request: What is answered.
+        request: The request.
         reply: The reply.
         config: Supplies the times and sizes of slow and oversized replies.
-        release: Gives the slot back. Called before the client can see the end of the reply, so
-            that a client that sends its next request at once never finds its own slot taken.
+        release: Returns the slot. Called before the client can see the end of the reply, so that
+            a client that sends its next request immediately never finds its own slot taken.
     """
-    if reply.how == "whole":
+    if reply.delivery == "whole":
         release()
         return web.Response(status=reply.status, body=reply.body or None, headers=_headers(reply))
-    if reply.how in _WITHOUT_REPLY:
-        return await _cut(request, reply, config, release)
+    if reply.delivery in _WITHOUT_REPLY:
+        return await _send_nothing(request, reply, config, release)
     try:
-        if reply.how == "truncated":
-            return await _truncated(request, reply, release)
-        return await _streamed(request, reply, config, release)
+        if reply.delivery == "truncated":
+            return await _send_half(request, reply, release)
+        return await _stream(request, reply, config, release)
     except ConnectionError:
-        release()  # the client went away: nothing can be sent, and nobody is left to tell
+        release()  # the client has disconnected
         return web.Response()
 
 
@@ -51,68 +51,70 @@ def _headers(reply: SandboxReply) -> dict[str, str]:
     return {"Content-Type": reply.content_type, **reply.headers}
 
 
-async def _cut(
+async def _send_nothing(
     request: web.BaseRequest, reply: SandboxReply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
-    if reply.how == "hang":
+    if reply.delivery == "hang":
         await asyncio.sleep(config.hang)
     release()
     transport = request.transport
     if transport is not None:
-        if reply.how == "reset":
-            # Without lingering, closing a socket sends RST in place of FIN.
+        if reply.delivery == "reset":
+            # With SO_LINGER and a time of 0, closing a socket sends RST instead of FIN.
             connection = transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()
     return web.Response()
 
 
-async def _truncated(
+async def _send_half(
     request: web.BaseRequest, reply: SandboxReply, release: Callable[[], None]
 ) -> web.StreamResponse:
-    response = await _begun(request, reply, len(reply.body))
+    response = await _start_response(request, reply, len(reply.body))
     release()
     await response.write(reply.body[: len(reply.body) // 2])
     if request.transport is not None:
-        request.transport.close()  # flushes what was written, then closes
+        request.transport.close()  # flushes the written bytes, then closes
     return response
 
 
-async def _streamed(
+async def _stream(
     request: web.BaseRequest, reply: SandboxReply, config: Config, release: Callable[[], None]
 ) -> web.StreamResponse:
     body, size = reply.body, len(reply.body)
-    if reply.how == "padded":
+    if reply.delivery == "padded":
         size = max(config.oversized, size)
-        pieces = _padded(body, size)
+        pieces = _padded_pieces(body, size)
     else:
-        pieces = _trickled(body, config.slow)
-    response, left = await _begun(request, reply, size), size
+        pieces = _slow_pieces(body, config.slow)
+    response, remaining = await _start_response(request, reply, size), size
     async for piece in pieces:
-        left -= len(piece)
-        if left <= 0:
+        remaining -= len(piece)
+        if remaining <= 0:
             release()
         await response.write(piece)
     return response
 
 
-async def _begun(request: web.BaseRequest, reply: SandboxReply, size: int) -> web.StreamResponse:
+async def _start_response(
+    request: web.BaseRequest, reply: SandboxReply, size: int
+) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=_headers(reply))
     response.content_length = size
     await response.prepare(request)
     return response
 
 
-async def _trickled(body: bytes, seconds: float) -> AsyncIterator[bytes]:
+async def _slow_pieces(body: bytes, seconds: float) -> AsyncIterator[bytes]:
     step = max(1, -(-len(body) // _PIECES))
     for start in range(0, len(body), step):
         await asyncio.sleep(seconds / _PIECES)
         yield body[start : start + step]
 
 
-async def _padded(body: bytes, size: int) -> AsyncIterator[bytes]:
+async def _padded_pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
     yield body
-    left = size - len(body)
-    while left > 0:
-        yield _SPACES[:left]
-        left -= len(_SPACES)
+    remaining = size - len(body)
+    while remaining > 0:
+        yield _SPACES[:remaining]
+        remaining -= len(_SPACES)

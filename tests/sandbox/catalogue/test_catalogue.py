@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tmapi_async.sandbox import ALL, DOCUMENTED_CATEGORY, Catalogue, Config, Filters, Listing
-from tmapi_async.sandbox.catalogue.catalogue import LARGEST
+from tmapi_async.sandbox.catalogue.catalogue import MAX_CATEGORY_ITEMS
 from tmapi_async.sandbox.responses.pages import PageBuilder
 
 seeds = st.integers(0, 2**63)
@@ -111,11 +111,11 @@ def test_sandbox_pages_hold_each_item_once_and_say_when_they_end(seed, size, pag
 def test_sandbox_filters_select_rows_by_their_own_facts(seed, filters, false_excludes):
     """A filter shows exactly the rows that pass it, and more filters never show more."""
     catalogue = Catalogue(seed, {3: 120}, false_excludes=false_excludes)
-    shown = catalogue.indices(3, 0, LARGEST, filters)
+    shown = catalogue.indices(3, 0, MAX_CATEGORY_ITEMS, filters)
     assert shown == [i for i in range(120) if catalogue.passes(3, i, filters)]
     assert catalogue.size(3, filters) == len(shown)
     wider = filters._replace(free_shipping=None)
-    assert set(shown) <= set(catalogue.indices(3, 0, LARGEST, wider))
+    assert set(shown) <= set(catalogue.indices(3, 0, MAX_CATEGORY_ITEMS, wider))
     if filters.super_factory:
         assert all(catalogue.item(3, i)["shop_info"]["is_super_factory"] for i in shown)
 
@@ -193,9 +193,14 @@ def test_sandbox_sizes_may_be_equal():
 
 def test_sandbox_catalogue_stores_no_items():
     """The last row of a million is made without the others."""
-    catalogue = Catalogue(1, {5: LARGEST})
-    assert catalogue.item(5, LARGEST - 1)["item_id"] == catalogue.item_id(5, LARGEST - 1)
-    assert catalogue.indices(5, LARGEST - 2, LARGEST + 5) == [LARGEST - 2, LARGEST - 1]
+    catalogue = Catalogue(1, {5: MAX_CATEGORY_ITEMS})
+    assert catalogue.item(5, MAX_CATEGORY_ITEMS - 1)["item_id"] == catalogue.item_id(
+        5, MAX_CATEGORY_ITEMS - 1
+    )
+    assert catalogue.indices(5, MAX_CATEGORY_ITEMS - 2, MAX_CATEGORY_ITEMS + 5) == [
+        MAX_CATEGORY_ITEMS - 2,
+        MAX_CATEGORY_ITEMS - 1,
+    ]
 
 
 def test_sandbox_unknown_category_is_empty():
@@ -212,12 +217,12 @@ def test_sandbox_unknown_category_is_empty():
     ("arguments", "said"),
     [
         ({"categories": 0}, "categories must be"),
-        ({"categories": {}}, "holds 1 to"),
-        ({"categories": {0: 5}}, "IDs are positive"),
-        ({"categories": {5: -1}}, "sizes 0 to"),
-        ({"categories": {5: LARGEST + 1}}, "sizes 0 to"),
+        ({"categories": {}}, "must have 1 to"),
+        ({"categories": {0: 5}}, "an ID must be positive"),
+        ({"categories": {5: -1}}, "a size 0 to"),
+        ({"categories": {5: MAX_CATEGORY_ITEMS + 1}}, "a size 0 to"),
         ({"page_size": 0}, "page_size must be at least 1"),
-        ({"mean": -1.0}, "must not be negative"),
+        ({"mean": -1.0}, "must be 0 or more"),
     ],
 )
 def test_sandbox_catalogue_refuses_bad_numbers(arguments, said):

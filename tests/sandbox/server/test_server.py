@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from tmapi_async.sandbox import Config, Drift, Faults, Filters, Listing, Sandbox
+from tmapi_async.sandbox.server.backend import Backend
 
 SECRET = "canary-5f3a"  # noqa: S105 - planted to be looked for, opens nothing
 
@@ -152,14 +153,14 @@ async def test_sandbox_mixed_style_and_text_vary(tmapi_sandboxes, ask):
 
 def test_sandbox_latency_follows_from_the_seed():
     """Log-normal latency has the configured mean and is the same for the same attempt."""
-    sandbox, again = (Sandbox(latency=0.05, latency_sigma=0.6) for _ in range(2))
 
-    def seconds(box):
+    def seconds():
+        backend = Backend(Config(latency=0.05, latency_sigma=0.6))
         query = ({"apiToken": "sandbox", "cat_id": "7", "page": str(p)} for p in range(1, 1500))
-        return [box._backend.admit("GET", "/1688/category/items", q, "").seconds for q in query]
+        return [backend.admit("GET", "/1688/category/items", q, "").seconds for q in query]
 
-    one = seconds(sandbox)
-    assert one == seconds(again)
+    one = seconds()
+    assert one == seconds()
     assert 0.045 < sum(one) / len(one) < 0.055
     assert max(one) > 0.15
 
@@ -280,7 +281,7 @@ def test_sandbox_must_be_started():
         ({"style": "loud"}, "style must be one of"),
         ({"endless": {5: "often"}}, r"endless\[5\] must be one of"),
         ({"latency": -1}, "latency must be 0 or more"),
-        ({"repeats": 1.5}, "repeats is a probability"),
+        ({"repeats": 1.5}, "repeats must be a probability"),
         ({"quota": -1}, "quota must be 0 or more"),
         ({"port": 70000}, "port must be 0 to 65535"),
         ({"token": ""}, "at least one token"),
@@ -298,5 +299,5 @@ def test_sandbox_unknown_option_suggests_the_right_one():
     """A misspelt option is answered with the one that was meant."""
     with pytest.raises(TypeError, match="did you mean 'latency'"):
         Sandbox(latencey=1)
-    with pytest.raises(TypeError, match="there are seed"):
+    with pytest.raises(TypeError, match="the options are seed"):
         Sandbox(Config(), zzz=1)

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tmapi_async.sandbox import Catalogue, Drift
-from tmapi_async.sandbox.responses.drift import _FIELDS, BAD_SHAPES, ENVELOPES, SHAPES
-from tmapi_async.sandbox.responses.product_rows import ROWS, RowPosition
+from tmapi_async.sandbox.responses.drift import BAD_SHAPES, ENVELOPES, SHAPE_FIELDS, SHAPES
+from tmapi_async.sandbox.responses.product_rows import ROWS, RowContext
 
 CLEAN = Catalogue(1, {5: 1}).item(5, 0)
 REPLY = {"code": 200, "msg": "success", "data": {"has_next_page": True, "filters": {}, "items": []}}
@@ -39,23 +39,23 @@ def test_sandbox_shapes_stand_what_other_shapes_left(name):
 def test_sandbox_shapes_change_only_fields_that_the_endpoint_has(path, name):
     """A row of any endpoint drifts in its own fields, gains none but new ones, and keeps its ID."""
     for index in range(8):
-        row = ROWS[path](Catalogue(1, {5: 8}).product(5, index), RowPosition(("5",), "鞋"))
+        row = ROWS[path](Catalogue(1, {5: 8}).product(5, index), RowContext(("5",), "鞋"))
         before = copy.deepcopy(row)
         drifted = Drift(rows=1.0, shapes=(name,)).row(1, row)
         assert int(drifted["item_id"]) == int(before["item_id"])
         gained = set(drifted) - set(before)
         assert gained <= {"moq", "is_ad", "offer_tags", "badge"}
-        assert _FIELDS.get(name, "item_id") in before or drifted == before
+        assert SHAPE_FIELDS.get(name, "item_id") in before or drifted == before
 
 
 def test_sandbox_shapes_say_which_field_they_change():
     """A shape that is not for any row names a field that v1's rows have, and changes it alone."""
-    for name, field in _FIELDS.items():
+    for name, field in SHAPE_FIELDS.items():
         row = copy.deepcopy(CLEAN)
         SHAPES[name](row)
         changed = {key for key in {**row, **CLEAN} if row.get(key, ...) != CLEAN.get(key, ...)}
         assert changed <= {field, "moq", "price"}
-    assert set(_FIELDS) | {"id-text", "new-field"} == set(SHAPES)
+    assert set(SHAPE_FIELDS) | {"id-text", "new-field"} == set(SHAPES)
 
 
 @pytest.mark.parametrize("name", BAD_SHAPES)

@@ -74,8 +74,8 @@ async def test_sandbox_recording_is_checked_for_its_parameters(tmapi_sandboxes, 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, "no file is named as a recording"),
-        ({"notes": "{}"}, "no file is named as a recording"),
+        ({}, "no file has the name of a recording"),
+        ({"notes": "{}"}, "no file has the name of a recording"),
         ({"category_items": "{oops"}, "category-items.json: not JSON"),
     ],
 )
