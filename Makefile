@@ -47,9 +47,10 @@ lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
 	@echo "==> style"
 	@$(BIN)/python scripts/check_style.py
 
-types: $(VENV)/.dev ## Check types with mypy --strict, the promised public types included
+types: $(VENV)/.dev ## Check types with mypy --strict, for Unix and for Windows
 	@echo "==> mypy"
 	@$(BIN)/mypy
+	@$(BIN)/mypy --platform win32
 
 docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link or an old figure fails)
 	@echo "==> mkdocs"

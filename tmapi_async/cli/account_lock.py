@@ -33,8 +33,9 @@ def _lock_folder() -> Path:
     """Return this user's folder of lock files: private, and emptied when the machine restarts."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
-    # On Windows the folder for temporary files belongs to one user already.
-    return base / ("tmapi-async" if sys.platform == "win32" else f"tmapi-async-{os.getuid()}")
+    if sys.platform == "win32":
+        return base / "tmapi-async"  # the folder for temporary files belongs to one user already
+    return base / f"tmapi-async-{os.getuid()}"
 
 
 @contextmanager

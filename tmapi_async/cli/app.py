@@ -11,12 +11,12 @@ import errno
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand
 
+from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
 
 from .console import print_message
@@ -73,7 +73,7 @@ for _name, _summary in COMMANDS.items():
 
 def _print_version(requested: bool) -> None:
     if requested:
-        typer.echo(f"tmapi-async {version('tmapi-async')}")
+        typer.echo(f"tmapi-async {__version__}")
         raise typer.Exit
 
 
