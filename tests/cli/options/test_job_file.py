@@ -1,0 +1,163 @@
+"""Job files: listings and options as TOML, and errors with the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tmapi_async.cli.options.job_file import read_job
+from tmapi_async.cli.options.listing_sets import ListingSet
+from tmapi_async.errors import InvalidRequestError
+
+OPTION_TYPES: dict[str, Any] = {
+    "journal": str,
+    "max_requests": int,
+    "rate": (int, float),
+    "to": list,
+}
+
+JOB = """\
+journal = "shop.journal"
+max_requests = 5_000  # a start
+rate = 2.5
+to = ["items.parquet"]
+
+[[listings]]
+cat_ids = [
+    1031910,
+    1031922,
+]
+super_factory = true
+
+[[listings]]
+endpoint = "search"
+keywords = ["男士T恤", "b"]
+sort = "sales"
+price_start = "9.90"
+
+[[listings]]
+endpoint = "category-v2"
+cat_ids_file = "ids.txt"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with lists that job files name."""
+    (tmp_path / "ids.txt").write_text("5\n6 # six\n\n5\n", "utf-8")
+    (tmp_path / "words.txt").write_text("\ufeff裙\n\n# none\n a b \n裙\n", "utf-8")
+    return tmp_path
+
+
+def read(folder: Path, text: str) -> tuple[list[str], dict[str, Any], int]:
+    """What a job file comes to: identities, options, repeated."""
+    path = folder / "job.toml"
+    path.write_text(text, "utf-8")
+    job = read_job(path, OPTION_TYPES)
+    wanted = ListingSet(job.groups)
+    return [listing.identity for listing in wanted], job.options, wanted.repeated
+
+
+def test_a_job_file_says_what_to_walk_and_how(folder: Path) -> None:
+    """Tables of listings and options are read; files of values lie beside the job file."""
+    found, options, _ = read(folder, JOB)
+    assert found == [
+        "category/items?cat_id=1031910&super_factory=true",
+        "category/items?cat_id=1031922&super_factory=true",
+        "search/items?keyword=男士T恤&price_start=9.9&sort=sales",
+        "search/items?keyword=b&price_start=9.9&sort=sales",
+        "category/items/v2?cat_id=5",
+        "category/items/v2?cat_id=6",
+    ]
+    assert options == {
+        "journal": "shop.journal", "max_requests": 5000, "rate": 2.5, "to": ["items.parquet"],
+    }  # fmt: skip
+
+
+def test_values_come_from_the_file_and_from_lists(folder: Path) -> None:
+    """Both are taken, each value once, and what came again is counted."""
+    text = '[[listings]]\nendpoint = "search"\nkeywords = ["x"]\nkeywords_file = "words.txt"\n'
+    assert read(folder, text)[0] == [
+        "search/items?keyword=x", "search/items?keyword=裙", "search/items?keyword=a%20b",
+    ]  # fmt: skip
+    assert read(folder, text)[2] == 1
+
+
+WRONG = [
+    ("1031922", '"x12"', 9, "'x12' is not a category ID"),
+    ("1031922", "0", 9, "0 is not a category ID"),
+    ("1031922", "1.5", 9, "1.5 is not a category ID"),
+    ("max_requests", "max_request", 2, "did you mean max_requests?"),
+    ("max_requests", "token", 2, "does not belong in a file"),
+    ("5_000", "true", 2, "max_requests cannot be True"),
+    ("2.5", '"fast"', 3, "rate cannot be 'fast'"),
+    ("super_factory", "is_super_factory", 11, "it is called super_factory there"),
+    ("super_factory = true", "super_factory = 1", 11, "must be True, False or None"),
+    ('"sales"', '"prize"', 16, "sort must be one of"),
+    ('"9.90"', '"cheap"', 17, "price in yuan"),
+    ('"search"', '"serch"', 14, "did you mean search?"),
+    ('"b"]', "5]", 15, "keywords must be texts, not 5"),
+    ('keywords = ["男士T恤", "b"]', 'keyword = "b"', 15, "write keywords = [...]"),
+    ('keywords = ["男士T恤", "b"]', "", 14, "search/items needs keyword"),
+    ('keywords = ["男士T恤", "b"]', 'keywords = "b"', 15, "must be a list"),
+    ("ids.txt", "none.txt", 21, "No such file"),
+    ('"ids.txt"', "5", 21, "must be the name of a file"),
+    ("rate = 2.5", "rate = ", 3, "invalid value"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "line", "told"), WRONG)
+def test_a_mistake_in_a_job_file_is_told_with_its_line(
+    folder: Path, right: str, wrong: str, line: int, told: str
+) -> None:
+    """A person is led to the line, whatever is wrong in it."""
+    assert right in JOB
+    with pytest.raises(InvalidRequestError) as caught:
+        read(folder, JOB.replace(right, wrong, 1))
+    assert told in str(caught.value)
+    assert f"line {line}" in str(caught.value)
+    assert str(folder / "job.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "rate = 1", "listings = 5", "listings = []", "[listings]"])
+def test_a_job_file_without_listings_is_refused(folder: Path, text: str) -> None:
+    """A file that says nothing to walk is refused."""
+    with pytest.raises(InvalidRequestError, match="the file has no"):
+        read(folder, text)
+
+
+def test_a_job_file_that_cannot_be_read_is_refused(folder: Path) -> None:
+    """No file, a folder, and what is no text are refused by name."""
+    (folder / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("none.toml", ".", "binary"):
+        with pytest.raises(InvalidRequestError, match="cannot read the job file"):
+            read_job(folder / name, OPTION_TYPES)
+
+
+SHORT_JOB = "[[listings]]\ncat_ids = [7]\n"
+
+
+def test_a_job_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Editors on Windows begin a file with the mark and end lines with two characters."""
+    job = tmp_path / "job.toml"
+    job.write_bytes(b"\xef\xbb\xbf" + SHORT_JOB.replace("\n", "\r\n").encode())
+    assert len(read_job(job, {}).groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = " + "[" * 3000 + "]" * 3000 + "\n" + SHORT_JOB, "nested too deeply"),
+        ('[[listings]]\nendpoint = "search"\nkeywords_file = "no\\u0000pe"\n', "line 3: "),
+        ('[[listings]]\ncat_ids_file = "no\\u0000pe"\n', "line 2: "),
+    ],
+    ids=["deep", "keywords", "IDs"],
+)
+def test_a_job_file_that_python_cannot_use_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    """Values that make Python itself fail are reported as bad input."""
+    job = tmp_path / "job.toml"
+    job.write_text(text)
+    with pytest.raises(InvalidRequestError, match=told):
+        read_job(job, {"a": list})
