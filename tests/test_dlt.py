@@ -33,6 +33,7 @@ def query(folder: Path, text: str) -> list[tuple[Any, ...]]:
         return database.execute(text).fetchall()
 
 
+@pytest.mark.slow
 def test_a_pipeline_loads_the_catalogue(tmp_path: Path, pipeline: Any) -> None:
     """Dlt loads every item with exact prices and our types, and loading again adds none."""
     path, catalogue = of_catalogue(tmp_path / "a.journal", {7: 45, 8: 0})
@@ -54,6 +55,7 @@ def test_a_pipeline_loads_the_catalogue(tmp_path: Path, pipeline: Any) -> None:
     assert (kinds["item_id"], kinds["run"]) == ("BIGINT", "INTEGER")
 
 
+@pytest.mark.slow
 def test_the_latest_sighting_stays(tmp_path: Path, pipeline: Any) -> None:
     """A later run replaces what an earlier one loaded; of all runs at once the latest stays."""
     path = tmp_path / "a.journal"

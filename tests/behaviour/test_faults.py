@@ -30,6 +30,7 @@ SIX = ("417", "499", "500", "cut", "truncated", "html")
 TRANSPORT = {"cut": "connection", "truncated": "connection", "html": "malformed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["status", "body", "mixed"])
 async def test_everything_arrives_through_six_faults_at_once(tmapi_sandboxes, style):
     """5 % each of six faults: every item, every attempt counted, never more than the gate lets."""

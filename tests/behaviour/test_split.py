@@ -32,6 +32,7 @@ def asked_twice(sandbox):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive", "half-open"])
 async def test_fifteen_thousand_are_found_past_two_thousand(tmapi_sandboxes, bounds):
     """Each item comes once, for at most a quarter more pages, whatever bounds include."""
@@ -80,6 +81,7 @@ async def test_a_category_of_v1_is_handed_to_v2(tmapi_sandboxes):
     assert paths == {"/1688/category/items/v2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_shifting_ranking_costs_half_a_percent_at_most(tmapi_sandboxes, seed):
     """With rows that move, 99.5 % are found in one go; what is missing is named, not complete."""
@@ -111,6 +113,7 @@ async def test_a_shifting_ranking_costs_half_a_percent_at_most(tmapi_sandboxes, 
         assert "uncertain" in str(account)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_adverts_cost_neither_requests_nor_the_proof(tmapi_sandboxes, seed):
     """An advert on each page is told from the page's own rows where both orders have to meet."""
@@ -127,6 +130,7 @@ async def test_adverts_cost_neither_requests_nor_the_proof(tmapi_sandboxes, seed
     assert sandbox.stats.billed <= 15_000 / 20 * 1.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_row_that_moves_now_and_then_costs_no_second_look(tmapi_sandboxes, seed):
     """Both orders of a price meet about: that tells how many rows it has, and no more is asked."""

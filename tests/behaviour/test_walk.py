@@ -81,6 +81,7 @@ async def _leave(api, ids, count):
     await asyncio.gather(*(manner(api, ids[n % 50 :]) for n, manner in enumerate(manners)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ghosts", [False, True])
 async def test_abandoned_walks_cost_no_item_no_slot_and_no_refusal(tmapi_sandboxes, ghosts):
     """100 walks left before and during a full one: no 503, peak 8, all items, all slots back."""
@@ -115,6 +116,7 @@ async def _first(api, cat_id):
     return await api.category_items(cat_id)
 
 
+@pytest.mark.slow
 async def test_abandoned_walks_with_uneven_latency_lose_nothing(tmapi_sandboxes):
     """Where the server outlasts every estimate, a 503 may come, but no item and no slot is lost."""
     sandbox = await tmapi_sandboxes(categories=100, mean=40, ghosts=True, **BUSY)

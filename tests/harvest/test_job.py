@@ -457,6 +457,7 @@ async def test_options_that_make_no_sense_are_refused(tmapi_sandbox, path, optio
     assert not path.exists()
 
 
+@pytest.mark.slow
 async def test_a_listing_that_has_shrunk_does_not_cost_what_it_was_long(tmapi_sandboxes, path):
     """A second run trusts no length of the first: what is gone is not asked for page by page."""
     before = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 41), 400))

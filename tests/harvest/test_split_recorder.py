@@ -78,6 +78,7 @@ async def test_a_divided_listing_is_one_listing(tmapi_sandboxes, path):
     assert (again.requests, again.tally) == (0, result.tally)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 7, 19])
 async def test_any_budget_leads_to_the_same_end(tmapi_sandboxes, path, tmp_path, step):
     """Cut into starts of so many requests, it comes to the same parts; nothing is asked twice."""

@@ -36,6 +36,7 @@ def test_unknown_limit(limit: int, seed: int) -> None:
     assert row["refusals"] <= 3 + 0.002 * row["requests"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_limit_that_changes(factor: float, seed: int) -> None:
@@ -46,6 +47,7 @@ def test_limit_that_changes(factor: float, seed: int) -> None:
     assert row["refusals"] <= 3 + 0.002 * row["requests"] + (24 if factor < 1 else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [4, 8, 16, 32])
 def test_narrow_limit_that_doubles_late(limit: int) -> None:
     """It is found as soon as the refusals allowed can be spread, and they are not exceeded."""
@@ -62,6 +64,7 @@ def test_promise_of_a_doubled_limit_follows_from_the_refusals_allowed() -> None:
     assert scenarios.findable(4, 90) == pytest.approx(1.1 * 125 / 2 + 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_skewed_harvest(seed: int) -> None:
     """300 listings with a giant among them end within 1.10 times what any client needs."""
@@ -70,12 +73,14 @@ def test_skewed_harvest(seed: int) -> None:
     assert row["waste"] <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["5 % refused for no reason", "everything refused for 20 trips"])
 def test_troubles_are_survived(name: str) -> None:
     """Refusals that are none of our doing leave most of the limit in use."""
     assert measure(scenarios.TROUBLES[name], 1_000)["overall"] > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [4, 8])
 def test_small_limit_that_halves_costs_little(limit: int) -> None:
     """When a small limit halves, half of it in refusals more is all that is paid."""
@@ -84,6 +89,7 @@ def test_small_limit_that_halves_costs_little(limit: int) -> None:
         assert row["refusals"] <= 3 + 0.002 * row["requests"] + limit / 2
 
 
+@pytest.mark.slow
 def test_creeping_limit_is_followed() -> None:
     """A limit that loses slot after slot is followed, and not taken for bad luck for long."""
     for seed in range(1_000, 1_010):

@@ -161,6 +161,7 @@ SHARES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("false_filters", [None, True, False])
 @pytest.mark.parametrize("start", [True, False])
 @pytest.mark.parametrize("end", [True, False])
@@ -205,6 +206,7 @@ def test_more_of_one_price_than_both_orders_show(start: bool) -> None:
     assert f"price_start={bound}&" in str(piece)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [True, False])
 def test_orders_walked_at_different_times_are_no_proof(late: bool) -> None:
     """Between two walks a row may move from the range that neither read to one that was read."""
@@ -225,6 +227,7 @@ def test_orders_walked_at_different_times_are_no_proof(late: bool) -> None:
     assert (f"{heavy:,} of about {heavy:,} found" in str(reconciliation)) == late
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("false_filters", [True, False])
 def test_filters_find_items_that_no_order_shows(false_filters: bool) -> None:
     """If one price has 7,000 products, filters are set, one within the other, while they divide."""

@@ -49,15 +49,16 @@ class Workers:
 
 
 @pytest.fixture(autouse=True)
-def left_behind() -> Iterator[None]:
-    """Connections to processes that were killed are left to the collector by tornado, now and then.
+def collected_connections(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect the connections to killed processes, some of which tornado leaves open.
 
-    Else they would be found in, and held against, whichever test comes later.
+    The warning about such a connection would otherwise fail a later test.
     """
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    if request.node.get_closest_marker("slow"):  # the others start no processes
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture(scope="module")

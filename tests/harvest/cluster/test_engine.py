@@ -231,6 +231,7 @@ async def test_a_client_of_the_caller_is_taken_as_it_is(workers, path):
             assert client.status == "running"
 
 
+@pytest.mark.slow
 async def test_where_no_scheduler_answers_the_harvest_says_so(path, monkeypatch):
     """Nothing is sent, and the message names the address."""
     monkeypatch.setattr("tmapi_async.harvest.cluster.coordinator.connections._CONNECT", "0.3s")

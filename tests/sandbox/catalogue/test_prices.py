@@ -90,6 +90,7 @@ def test_sandbox_price_bands_cover_a_category():
     assert shown == set(range(500))
 
 
+@pytest.mark.slow
 def test_sandbox_orders_kept_in_memory_are_bounded():
     """However many bands are asked for, the arrays kept hold a bounded number of rows."""
     orders = Orders(Catalogue(1, {7: 60_000}))
