@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.export.test_arrow import NUMBERS
 from tests.support.journals import BEGAN, body, row
-from tests.support.making import sample
+from tests.support.making import sample, sample_name
 from tests.support.paths import ROOT
 from tmapi_async.api.columns import columns
 from tmapi_async.api.decoding import decoder
@@ -45,15 +45,6 @@ from tmapi_async.journal.statements import begin_visit, end_visit
 from tmapi_async.journal.views import StoredPage
 from tmapi_async.report import gather, render
 
-NAMES = {
-    "category/items": "doc-category-items-v1",
-    "category/items/v2": "doc-category-items-v2",
-    "search/items": "doc-search-items",
-    "shop/items": "doc-shop-items",
-    "shop/items/v2": "doc-shop-items-v2",
-    "global/search/items": "doc-global-search-items",
-    "item_detail": "doc-item-detail",
-}
 PAGED = list(BY_SHORT_NAME.values())
 TREE = b'{"code": 200, "data": {"id": "5", "children": []}}'
 
@@ -115,12 +106,13 @@ def says(found: Any, text: Any, sent: Any) -> bool:
     return Decimal(str(found)) == Decimal(str(sent).removesuffix("%"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_every_value_of_the_samples_is_in_every_form(
     tmp_path: Path, postgres: str, name: str
 ) -> None:
     """JSON lines, CSV, Parquet, DuckDB and Postgres hold each value of the samples."""
-    text, endpoint = sample(NAMES[name]), ENDPOINTS[name]
+    endpoint = ENDPOINTS[name]
+    text = sample(sample_name(endpoint))
     data = json.loads(text)["data"]
     sent = data["items"] if endpoint.paged else [data]
     journal = write(tmp_path / "a.journal", {name: [text]})

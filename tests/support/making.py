@@ -1,4 +1,4 @@
-"""What the unit tests make: rows, bodies, replies and the pages read from them."""
+"""Makers for unit tests: rows, bodies, replies and the pages read from them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.support.paths import SAMPLES
+from tmapi_async.api.endpoints import CATEGORY_ITEMS, Endpoint
 from tmapi_async.api.listings import PageRequest, category_items
 from tmapi_async.api.replies import Page, Reply, read_reply
 
@@ -40,45 +41,51 @@ ROW: dict[str, Any] = {
 
 
 def row(number: int = 1, **fields: Any) -> dict[str, Any]:
-    """A row of its own ID, changed as asked."""
+    """Return a row with an ID of its own and some fields replaced."""
     return {**ROW, "item_id": 600000000000 + number, **fields}
 
 
 def dumped(value: Any) -> bytes:
-    """A value as the API would send it: UTF-8, not escaped."""
+    """Return a value as the API would send it: UTF-8, not escaped."""
     return json.dumps(value, ensure_ascii=False).encode()
 
 
 def success(rows: Sequence[bytes], head: bytes = b'"has_next_page": true') -> bytes:
-    """The body of a success whose rows are these bytes."""
+    """Return the body of a success with these bytes as rows."""
     listed = b", ".join(rows)
     return b'{"code": 200, "msg": "success", "data": {%b, "items": [%b]}}' % (head, listed)
 
 
 def envelope(**changes: Any) -> dict[str, Any]:
-    """A success of one row as a dict, its top level changed as asked."""
+    """Return a success of one row as a dict, with changes at its top level."""
     data = {"page": 3, "page_size": 20, "has_next_page": True, "filters": {}, "items": [ROW]}
     return {"code": 200, "msg": "success", "data": data} | changes
 
 
 def with_data(**changes: Any) -> dict[str, Any]:
-    """A success of one row as a dict, its data changed as asked."""
+    """Return a success of one row as a dict, with changes in its data."""
     return envelope(data=envelope()["data"] | changes)
 
 
 def read(
     body: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Page | TMAPIError:
-    """What the client makes of a body (bytes, or a value to be sent as JSON)."""
+    """Read a body (bytes, or a value to be sent as JSON) as the client does."""
     sent = body if isinstance(body, bytes) else dumped(body)
     return read_reply(Reply(status, headers or {}, sent), REQUEST, now=NOW)
 
 
 def page_of(body: Any) -> Page:
-    """The page that a body is read as."""
-    found = read(body)
-    assert isinstance(found, Page), found
-    return found
+    """Read a body that must be a page."""
+    page = read(body)
+    assert isinstance(page, Page), page
+    return page
+
+
+def sample_name(endpoint: Endpoint) -> str:
+    """Return the name of the sample reply of an endpoint."""
+    name = endpoint.name.replace("/", "-").replace("_", "-")
+    return f"doc-{name}-v1" if endpoint is CATEGORY_ITEMS else f"doc-{name}"
 
 
 def sample(name: str) -> bytes:

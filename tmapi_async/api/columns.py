@@ -1,7 +1,7 @@
 """Columns of every kind of row, derived from its struct. No I/O.
 
-The kind of a column follows from the type of its field. A number says nothing about its unit, so
-each number field has an entry in `_NUMBERS`. A new number field without an entry raises an error.
+The kind of a column follows from the type of its field. A plain `Number` does not say what it
+counts, so number fields are annotated as `Money`, `Count` and so on (see `values`).
 """
 
 from __future__ import annotations
@@ -15,79 +15,12 @@ import msgspec
 
 Kind: TypeAlias = Literal["id", "text", "money", "count", "percent", "number", "flag", "json"]
 
-_NUMBERS: dict[Kind, tuple[str, ...]] = {
-    "money": (
-        "agent_price",
-        "delivery_fee",
-        "discount_price",
-        "drop_ship_price",
-        "gmv_30days",
-        "gmv_90days",
-        "mix_amount",
-        "origin_price",
-        "origin_price_max",
-        "origin_price_min",
-        "price",
-        "price_max",
-        "price_min",
-        "sale_amount",
-        "sale_price",
-        "show_price",
-        "wholesale_price",
-    ),
-    "count": (
-        "buyer_count",
-        "level",
-        "mix_begin",
-        "mix_num",
-        "moq",
-        "orders_count",
-        "orders_count_30days",
-        "quantity",
-        "quantity_begin",
-        "sale_count",
-        "sale_quantity",
-        "sale_quantity_30days",
-        "sale_quantity_90days",
-        "sale_quantity_int",
-        "sales_count",
-        "shop_mix_num",
-        "shop_years",
-        "stock",
-    ),
-    "percent": ("item_repurchase_rate", "shop_repurchase_rate"),
-    "number": (
-        "composite_score",
-        "consultation_score",
-        "dispute_score",
-        "goods_score",
-        "logistics_score",
-        "primary_rank_score",
-        "rating_star",
-        "return_score",
-        "unit_weight",
-    ),
-    # Names and keys, though some are sent as digits.
-    "text": (
-        "category_id",
-        "location_code",
-        "login_id",
-        "parent_id",
-        "root_category_id",
-        "seller_login_id",
-        "seller_user_id",
-        "template_id",
-        "video_id",
-    ),
-}
-_KINDS = {name: kind for kind, names in _NUMBERS.items() for name in names}
 _TYPED: dict[frozenset[type], Kind] = {
     frozenset({str}): "text",
     frozenset({int}): "id",
     frozenset({bool}): "flag",
     frozenset({bool, str}): "flag",
 }
-_NUMBER = frozenset({str, int, float})
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -143,7 +76,7 @@ def layout(struct: type[msgspec.Struct]) -> Layout:
     """Return the layout of the rows of a struct.
 
     Raises:
-        TypeError: A field has a type without a kind, or is a number without an entry here.
+        TypeError: The type of a field has no kind, for example `Number` in place of `Count`.
     """
     known = _LAYOUTS.get(struct)
     if known is None:
@@ -169,7 +102,7 @@ def _columns(
             blocks.append(Block(block, field.name, inner))
             yield from _columns(inner, path, len(blocks) - 1, blocks)
         else:
-            name, kind = "_".join(path), _kind(field.name, types_of_field, struct)
+            name, kind = "_".join(path), _kind(field, types_of_field, struct)
             text = None if kind in ("id", "text", "json") else f"{name}_text"
             yield Column(name, path, kind, block, text)
 
@@ -183,10 +116,22 @@ def _member_types(kind: Any) -> frozenset[type]:
     return frozenset(plain) - {types.NoneType}
 
 
-def _kind(name: str, field_types: frozenset[type], struct: type[msgspec.Struct]) -> Kind:
+def _kind(
+    field: msgspec.structs.FieldInfo, field_types: frozenset[type], struct: type[msgspec.Struct]
+) -> Kind:
     if field_types & {object, list, dict}:
         return "json"
-    kind = _KINDS.get(name) if field_types == _NUMBER else _TYPED.get(field_types)
+    kind = _annotated_kind(field.type) or _TYPED.get(field_types)
     if kind is None:
-        raise TypeError(f"{struct.__name__}.{name} has no kind: add it to {__name__}")
+        raise TypeError(
+            f"{struct.__name__}.{field.name} has no kind: annotate it as Money, Count, Percent, "
+            "OtherNumber or TextOrDigits"
+        )
     return kind
+
+
+def _annotated_kind(field_type: Any) -> Kind | None:
+    if typing.get_origin(field_type) is not typing.Annotated:
+        return None
+    metas = (meta for meta in typing.get_args(field_type)[1:] if isinstance(meta, msgspec.Meta))
+    return next((meta.extra["kind"] for meta in metas if meta.extra), None)

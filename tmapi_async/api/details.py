@@ -5,33 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from .items import Flag, Product
-from .values import ItemId, Number, Wire
+from .values import Count, ItemId, Money, OtherNumber, TextOrDigits, Wire
 
 
 class DetailPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Prices in yuan, over all variants."""
 
-    price: Number = None
-    price_min: Number = None
-    price_max: Number = None
-    origin_price_min: Number = None
-    origin_price_max: Number = None
-    discount_price: Number = None
+    price: Money = None
+    price_min: Money = None
+    price_max: Money = None
+    origin_price_min: Money = None
+    origin_price_max: Money = None
+    discount_price: Money = None
 
 
 class DetailSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Pieces sold in 90 days."""
 
-    sale_quantity_90days: Number = None
+    sale_quantity_90days: Count = None
 
 
 class MixedBatch(Wire, frozen=True, gc=False, kw_only=True):
     """Smallest amounts, in yuan or pieces, for an order of mixed items of the shop."""
 
-    mix_amount: Number = None
-    mix_begin: Number = None
-    mix_num: Number = None
-    shop_mix_num: Number = None
+    mix_amount: Money = None
+    mix_begin: Count = None
+    mix_num: Count = None
+    shop_mix_num: Count = None
 
 
 class DetailShopInfo(Wire, frozen=True, gc=False, kw_only=True):
@@ -39,8 +39,8 @@ class DetailShopInfo(Wire, frozen=True, gc=False, kw_only=True):
 
     shop_name: str | None = None
     shop_url: str | None = None
-    seller_login_id: Number = None
-    seller_user_id: Number = None
+    seller_login_id: TextOrDigits = None
+    seller_user_id: TextOrDigits = None
     seller_member_id: str | None = None
 
 
@@ -48,10 +48,10 @@ class DetailDeliveryInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Place of dispatch, cost of delivery in yuan, and weight in kg."""
 
     location: str | None = None
-    location_code: Number = None
-    delivery_fee: Number = None
-    unit_weight: Number = None
-    template_id: Number = None
+    location_code: TextOrDigits = None
+    delivery_fee: Money = None
+    unit_weight: OtherNumber = None
+    template_id: TextOrDigits = None
 
 
 class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
@@ -68,15 +68,15 @@ class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
 
     product_url: str | None = None
     title: str | None = None
-    category_id: Number = None
-    root_category_id: Number = None
+    category_id: TextOrDigits = None
+    root_category_id: TextOrDigits = None
     currency: str | None = None
     offer_unit: str | None = None
     product_props: Any = None
     main_imgs: Any = None
     video_url: str | None = None
     detail_url: str | None = None
-    sale_count: Number = None
+    sale_count: Count = None
     sale_info: DetailSaleInfo | None = None
     price_info: DetailPriceInfo | None = None
     tiered_price_info: Any = None
@@ -90,7 +90,7 @@ class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
     sku_props: Any = None
     skus: Any = None
     is_sold_out: Flag = None
-    stock: Number = None
+    stock: Count = None
     promotions: Any = None
 
 
@@ -107,7 +107,7 @@ class CategoryChild(Wire, frozen=True, gc=False, kw_only=True):
     id: ItemId
     name: str | None = None
     name_en: str | None = None
-    level: Number = None
+    level: Count = None
     has_children: bool | None = None
 
 
@@ -127,9 +127,9 @@ class Category(Wire, frozen=True, gc=False, kw_only=True):
     id: int = 0
     name: str | None = None
     name_en: str | None = None
-    level: Number = None
+    level: Count = None
     children: list[CategoryChild] | None = None
-    parent_id: Number = None
+    parent_id: TextOrDigits = None
     has_children: bool | None = None
     path: Any = None
 

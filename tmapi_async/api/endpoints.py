@@ -217,17 +217,7 @@ ITEM_DETAIL = Endpoint(
 """One product in detail."""
 
 ENDPOINTS = {
-    endpoint.name: endpoint
-    for endpoint in (
-        CATEGORY_ITEMS,
-        CATEGORY_ITEMS_V2,
-        SEARCH_ITEMS,
-        SHOP_ITEMS,
-        SHOP_ITEMS_V2,
-        GLOBAL_SEARCH_ITEMS,
-        CATEGORY_INFO,
-        ITEM_DETAIL,
-    )
+    value.name: value for value in tuple(globals().values()) if isinstance(value, Endpoint)
 }
 """Every endpoint this client knows, by name."""
 

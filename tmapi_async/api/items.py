@@ -10,7 +10,18 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from .values import ItemId, Number, Wire, count, money, percent
+from .values import (
+    Count,
+    ItemId,
+    Money,
+    OtherNumber,
+    Percent,
+    TextOrDigits,
+    Wire,
+    count,
+    money,
+    percent,
+)
 
 Flag: TypeAlias = bool | str | None
 """A flag as sent: true, false, their text, or null."""
@@ -78,26 +89,26 @@ def _first_money(block: object, names: tuple[str, ...]) -> Decimal | None:
 class PriceInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Prices in yuan as sent: decimal text, `""` or null (API document: `price_info`)."""
 
-    sale_price: Number = None
-    show_price: Number = None
-    origin_price: Number = None
+    sale_price: Money = None
+    show_price: Money = None
+    origin_price: Money = None
 
 
 class SaleInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Sales figures (API document: `sale_info`): pieces sold, buyers."""
 
-    sale_quantity_int: Number = None
-    buyer_count: Number = None
+    sale_quantity_int: Count = None
+    buyer_count: Count = None
 
 
 class ShopInfo(Wire, frozen=True, gc=False, kw_only=True):
     """The shop that offers the item (API document: `shop_info`)."""
 
-    login_id: Number = None
+    login_id: TextOrDigits = None
     shop_url: str | None = None
     company_name: str | None = None
     is_super_factory: Flag = None
-    shop_repurchase_rate: Number = None
+    shop_repurchase_rate: Percent = None
 
 
 class Item(Product, frozen=True, gc=False, kw_only=True):
@@ -118,10 +129,10 @@ class Item(Product, frozen=True, gc=False, kw_only=True):
     product_url: str | None = None
     title: str | None = None
     img: str | None = None
-    price: Number = None
+    price: Money = None
     price_info: PriceInfo | None = None
-    quantity_begin: Number = None
-    sales_count: Number = None
+    quantity_begin: Count = None
+    sales_count: Count = None
     sale_info: SaleInfo | None = None
     shop_info: ShopInfo | None = None
 
@@ -139,11 +150,11 @@ class Item(Product, frozen=True, gc=False, kw_only=True):
 class ScoreInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Ratings of a shop by buyers, from 0 to 5 (API document: `score_info`)."""
 
-    composite_score: Number = None
-    consultation_score: Number = None
-    dispute_score: Number = None
-    logistics_score: Number = None
-    return_score: Number = None
+    composite_score: OtherNumber = None
+    consultation_score: OtherNumber = None
+    dispute_score: OtherNumber = None
+    logistics_score: OtherNumber = None
+    return_score: OtherNumber = None
 
 
 class DeliveryInfo(Wire, frozen=True, gc=False, kw_only=True):
@@ -157,15 +168,15 @@ class DeliveryInfo(Wire, frozen=True, gc=False, kw_only=True):
 class CategoryPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Prices in yuan as sent by `category/items/v2`."""
 
-    price: Number = None
-    sale_price: Number = None
-    origin_price: Number = None
+    price: Money = None
+    sale_price: Money = None
+    origin_price: Money = None
 
 
 class RecentSales(Wire, frozen=True, gc=False, kw_only=True):
     """Pieces sold in 90 days, exact or as a bound (`"100000+"`)."""
 
-    sale_quantity_90days: Number = None
+    sale_quantity_90days: Count = None
 
 
 class CategoryShopInfo(Wire, frozen=True, gc=False, kw_only=True):
@@ -174,7 +185,7 @@ class CategoryShopInfo(Wire, frozen=True, gc=False, kw_only=True):
     company_name: str | None = None
     is_powerful_seller: Flag = None
     is_super_factory: Flag = None
-    shop_years: Number = None
+    shop_years: Count = None
     score_info: ScoreInfo | None = None
 
 
@@ -192,15 +203,15 @@ class CategoryItemV2(Product, frozen=True, gc=False, kw_only=True):
     title: str | None = None
     img: str | None = None
     category_path: Any = None
-    price: Number = None
+    price: Money = None
     price_info: CategoryPriceInfo | None = None
     currency: str | None = None
-    moq: Number = None
-    quantity_begin: Number = None
+    moq: Count = None
+    quantity_begin: Count = None
     sale_info: RecentSales | None = None
     delivery_info: DeliveryInfo | None = None
     shop_info: CategoryShopInfo | None = None
-    item_repurchase_rate: Number = None
+    item_repurchase_rate: Percent = None
     low_refund_rate: Flag = None
     ship_in_48h: Flag = None
     one_piece_min_order: Flag = None
@@ -214,22 +225,22 @@ class CategoryItemV2(Product, frozen=True, gc=False, kw_only=True):
 class SearchPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Prices in yuan as sent by `search/items`."""
 
-    sale_price: Number = None
-    origin_price: Number = None
+    sale_price: Money = None
+    origin_price: Money = None
 
 
 class SearchSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Sales figures: pieces sold as displayed (`"已售300+件"`) and as a number, and orders."""
 
-    sale_quantity: Number = None
-    sale_quantity_int: Number = None
-    orders_count: Number = None
+    sale_quantity: Count = None
+    sale_quantity_int: Count = None
+    orders_count: Count = None
 
 
 class SearchShopInfo(Wire, frozen=True, gc=False, kw_only=True):
     """The shop, as sent by `search/items`."""
 
-    login_id: Number = None
+    login_id: TextOrDigits = None
     member_id: str | None = None
     company_name: str | None = None
     shop_url: str | None = None
@@ -238,7 +249,7 @@ class SearchShopInfo(Wire, frozen=True, gc=False, kw_only=True):
     is_super_factory: Flag = None
     location: Any = None
     service_tags: Any = None
-    shop_years: Number = None
+    shop_years: Count = None
     factory_inspection: Flag = None
     score_info: ScoreInfo | None = None
 
@@ -256,14 +267,14 @@ class SearchItem(Product, frozen=True, gc=False, kw_only=True):
     title: str | None = None
     img: str | None = None
     category_path: Any = None
-    price: Number = None
+    price: Money = None
     price_info: SearchPriceInfo | None = None
-    moq: Number = None
+    moq: Count = None
     quantity_prices: Any = None
     sale_info: SearchSaleInfo | None = None
     delivery_info: DeliveryInfo | None = None
-    item_repurchase_rate: Number = None
-    rating_star: Number = None
+    item_repurchase_rate: Percent = None
+    rating_star: OtherNumber = None
     shop_info: SearchShopInfo | None = None
     is_ad: Flag = None
 
@@ -276,20 +287,20 @@ class SearchItem(Product, frozen=True, gc=False, kw_only=True):
 class ShopPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Prices in yuan as sent by `shop/items`."""
 
-    drop_ship_price: Number = None
-    wholesale_price: Number = None
-    origin_price: Number = None
-    agent_price: Number = None
+    drop_ship_price: Money = None
+    wholesale_price: Money = None
+    origin_price: Money = None
+    agent_price: Money = None
 
 
 class ShopSaleInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Turnover in yuan, pieces and orders of the last 30 and 90 days."""
 
-    gmv_30days: Number = None
-    gmv_90days: Number = None
-    sale_quantity_30days: Number = None
-    sale_quantity_90days: Number = None
-    orders_count_30days: Number = None
+    gmv_30days: Money = None
+    gmv_90days: Money = None
+    sale_quantity_30days: Count = None
+    sale_quantity_90days: Count = None
+    orders_count_30days: Count = None
 
 
 class ShopItem(Product, frozen=True, gc=False, kw_only=True):
@@ -298,15 +309,15 @@ class ShopItem(Product, frozen=True, gc=False, kw_only=True):
     title: str | None = None
     img: str | None = None
     main_imgs: Any = None
-    video_id: Number = None
+    video_id: TextOrDigits = None
     category_path: Any = None
     category_name: str | None = None
-    price: Number = None
+    price: Money = None
     price_info: ShopPriceInfo | None = None
-    quantity_begin: Number = None
+    quantity_begin: Count = None
     new_product: Flag = None
     sale_info: ShopSaleInfo | None = None
-    primary_rank_score: Number = None
+    primary_rank_score: OtherNumber = None
     type: str | None = None
     unit: str | None = None
     created_time: str | None = None
@@ -316,8 +327,8 @@ class ShopItem(Product, frozen=True, gc=False, kw_only=True):
 class ShopSaleInfoV2(Wire, frozen=True, gc=False, kw_only=True):
     """Pieces sold, and their turnover in yuan."""
 
-    sale_quantity: Number = None
-    sale_amount: Number = None
+    sale_quantity: Count = None
+    sale_amount: Money = None
 
 
 class ShopItemV2(Product, frozen=True, gc=False, kw_only=True):
@@ -327,17 +338,17 @@ class ShopItemV2(Product, frozen=True, gc=False, kw_only=True):
     img: str | None = None
     category_path: Any = None
     category_name: str | None = None
-    price: Number = None
-    quantity: Number = None
+    price: Money = None
+    quantity: Count = None
     sale_info: ShopSaleInfoV2 | None = None
 
 
 class GlobalPriceInfo(Wire, frozen=True, gc=False, kw_only=True):
     """Prices in yuan as sent by `global/search/items`."""
 
-    price: Number = None
-    price_min: Number = None
-    price_max: Number = None
+    price: Money = None
+    price_min: Money = None
+    price_max: Money = None
 
 
 class GlobalShopInfo(Wire, frozen=True, gc=False, kw_only=True):
@@ -359,12 +370,12 @@ class GlobalSearchItem(Product, frozen=True, gc=False, kw_only=True):
     title: str | None = None
     title_origin: str | None = None
     img: str | None = None
-    price: Number = None
+    price: Money = None
     price_info: GlobalPriceInfo | None = None
     currency: str | None = None
-    quantity_begin: Number = None
+    quantity_begin: Count = None
     sale_info: RecentSales | None = None
-    goods_score: Number = None
+    goods_score: OtherNumber = None
     shop_info: GlobalShopInfo | None = None
     is_free_shipping: Flag = None
     is_new_item: Flag = None

@@ -16,6 +16,18 @@ import msgspec
 Number: TypeAlias = str | int | float | None
 """A number as sent: decimal text, `""`, a JSON number, or null."""
 
+# The kinds of numbers. The columns of rows follow from them (`columns`); decoding ignores them.
+Money: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "money"})]
+"""An amount in yuan."""
+Count: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "count"})]
+"""A count, for example of pieces, orders or buyers."""
+Percent: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "percent"})]
+"""A rate in percent."""
+OtherNumber: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "number"})]
+"""Any other number, for example a rating."""
+TextOrDigits: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "text"})]
+"""A name or a key, which is text even if it is sent as digits."""
+
 ItemId: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
