@@ -30,7 +30,7 @@ from tmapi_async.errors import (
     TMAPIError,
 )
 from tmapi_async.harvest.cluster.token_source import TokenSource
-from tmapi_async.harvest.engines.base import Driver
+from tmapi_async.harvest.engines.base import Driver, Engine
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan
 from tmapi_async.journal.reader import JournalReader
@@ -127,6 +127,11 @@ class Harvest:
         self._began = time.monotonic()
         self._stopped_by: StoppedBy | None = None
         self._error: TMAPIError | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Engine that sends the requests: one client, several accounts, or a cluster's workers."""
+        return self._engine
 
     async def run(self) -> HarvestResult:
         """Walk all that is left to be walked.

@@ -27,24 +27,36 @@ class Workers:
 
     @property
     def address(self) -> str:
-        """The scheduler's address."""
+        """Address of the scheduler."""
         return self.cluster.scheduler_address
 
     def pids(self) -> dict[str, int]:
-        """Address to process of every worker there is now."""
-        found: dict[str, int] = self._client.run(os.getpid, on_error="ignore")
-        return {worker: pid for worker, pid in found.items() if isinstance(pid, int)}
+        """Return the address and process number of every worker."""
+        answers: dict[str, int] = self._client.run(os.getpid, on_error="ignore")
+        return {worker: pid for worker, pid in answers.items() if isinstance(pid, int)}
 
     def kill(self, pid: int) -> None:
-        """Kill a worker as nothing can be caught; its nanny starts another."""
+        """Kill a worker with a signal that it cannot catch; its nanny starts another."""
         os.kill(pid, signal.SIGKILL)
 
-    def wait_for(self, count: int) -> None:
-        """Wait until there are so many workers."""
-        self._client.wait_for_workers(count, timeout=30)
+    def wait_for(self, count: int, timeout: float = 60.0) -> None:
+        """Wait until there are `count` workers."""
+        self._client.wait_for_workers(count, timeout=timeout)
+
+    def restore(self, count: int) -> None:
+        """Wait until there are `count` workers again, after some were killed.
+
+        On a busy machine a nanny may give up a worker that was killed while it started. Another
+        worker then takes its place.
+        """
+        try:
+            self.wait_for(count, timeout=20.0)
+        except TimeoutError:
+            self.cluster.scale(len(self.cluster.workers) + count - len(self.pids()))
+            self.wait_for(count)
 
     def close(self) -> None:
-        """End all."""
+        """Close the client."""
         self._client.close()
 
 
@@ -63,7 +75,7 @@ def collected_connections(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    """Four worker processes, restarted when they are killed."""
+    """Run four worker processes, restarted when they are killed."""
     log = tmp_path_factory.mktemp("cluster") / "distributed.log"
     handler = logging.FileHandler(log)
     logger = logging.getLogger("distributed")
@@ -76,9 +88,9 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
         memory_limit=0,
         silence_logs=False,
     ) as cluster:
-        made = Workers(cluster, log)
-        made.wait_for(4)
-        yield made
-        made.close()
+        processes = Workers(cluster, log)
+        processes.wait_for(4)
+        yield processes
+        processes.close()
     logger.removeHandler(handler)
     handler.close()

@@ -1,4 +1,4 @@
-"""The workers of a cluster as what drives a harvest."""
+"""Engine that runs a harvest with the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ from .token_source import TokenSource
 
 
 class ClusterEngine:
-    """A cluster, as an engine.
+    """Engine whose requests are sent by the workers of a cluster.
 
     Args:
-        clients: One for each account; they say how the API is reached, and send nothing.
+        clients: One client for each account. They hold the settings, and send nothing.
         cluster: A `distributed.Client`, or a scheduler's address.
-        place: Where workers find the tokens; None sends them.
+        token_source: Place where workers find the tokens; None sends them.
+
+    Attributes:
+        accounts: Accounts of the harvest, in the order of the clients.
+        coordinator: Driver of the harvest, or None before `create_driver`.
 
     Raises:
-        InvalidRequestError: Something of it makes no sense.
+        InvalidRequestError: An argument makes no sense.
     """
 
     def __init__(
@@ -47,8 +51,8 @@ class ClusterEngine:
         self._address, self._security = scheduler_address(cluster)
         self._clients = clients
         self._token_source = token_source
-        self._accounts = make_accounts(clients)
-        self._coordinator: Coordinator | None = None
+        self.accounts = make_accounts(clients)
+        self.coordinator: Coordinator | None = None
 
     def create_driver(
         self,
@@ -58,42 +62,43 @@ class ClusterEngine:
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> Driver:
-        """A coordinator of the cluster's workers."""
-        for account in self._accounts:
-            account.settings = _with(account.settings, lookahead, guard)
-        self._coordinator = Coordinator(
+        """Return a coordinator of the cluster's workers."""
+        for account in self.accounts:
+            account.settings = _override(account.settings, lookahead, guard)
+        self.coordinator = Coordinator(
             self._address,
             self._security,
-            accounts=self._accounts,
+            accounts=self.accounts,
             token_source=self._token_source,
             recorder=recorder,
             journal=journal,
         )
-        return self._coordinator
+        return self.coordinator
 
     def gate_totals(self) -> GateTotals:
-        """How wide the accounts' gates stand now, over all workers."""
-        now, driver = time.monotonic(), self._coordinator
+        """Return the open width and the slots in use now, over all accounts and workers."""
+        now, coordinator = time.monotonic(), self.coordinator
+        channels = coordinator.channels.values() if coordinator is not None else ()
         return GateTotals(
-            sum(account.open_width(now) for account in self._accounts),
-            sum(channel.in_use for channel in driver.channels.values()) if driver else 0,
+            sum(account.open_width(now) for account in self.accounts),
+            sum(channel.in_use for channel in channels),
             total_budget(client.gate.budget for client in self._clients),
         )
 
     def request_counts(self) -> RequestCounts:
         """Return the requests reported by all sessions so far."""
-        driver = self._coordinator
-        if driver is None:
+        coordinator = self.coordinator
+        if coordinator is None:
             return RequestCounts()
-        return driver.ended_counts + RequestCounts.total(
-            channel.counts for channel in driver.channels.values()
+        return coordinator.ended_counts + RequestCounts.total(
+            channel.counts for channel in coordinator.channels.values()
         )
 
 
-def _with(
+def _override(
     settings: ClientSettings, lookahead: Lookahead | None, guard: GuardPolicy | None
 ) -> ClientSettings:
-    """A client's settings, with what the harvest has of its own."""
+    """Return the settings of a client, with the options of the harvest in their place."""
     return msgspec.structs.replace(
         settings,
         lookahead=settings.lookahead if lookahead is None else read_lookahead(lookahead),

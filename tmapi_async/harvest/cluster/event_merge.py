@@ -1,7 +1,7 @@
-"""Plays what several gates saw to one controller, as if all had passed one gate. No I/O.
+"""Merge the events of several gates and replay them to one controller. No I/O.
 
-Each gate tells its events some milliseconds late. They are played in order of time, up to the time
-that every gate with requests at the server has told of.
+Each gate reports its events some milliseconds late. They are replayed in order of time, up to the
+time for which every gate with requests at the server has reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NEVER = -1.0
 
 
 class EventRecorder:
-    """Writes down what a gate tells its controller."""
+    """Record of the calls that a gate makes to its controller."""
 
     def __init__(self) -> None:
         self._events = array("d")
@@ -32,12 +32,12 @@ class EventRecorder:
         in_flight: int,
         retry_after: float | None = None,
     ) -> None:
-        """Write down an event."""
+        """Record one event."""
         after = _NEVER if retry_after is None else retry_after
         self._events.extend((now, kind, sent_at, in_flight, after))
 
-    def take(self) -> bytes:
-        """All events since the last call, packed."""
+    def drain(self) -> bytes:
+        """Return all events since the last call, packed, and forget them."""
         packed = self._events.tobytes()
         del self._events[:]
         return packed
@@ -50,86 +50,90 @@ class EventReplay:
     """One controller behind several gates.
 
     Args:
-        controller: Told of every attempt, in order of time.
-        on_latency: Called with the seconds that each answer took.
+        controller: Receives every attempt in order of time.
+        on_latency: Called with the latency, in seconds, of each answer.
     """
 
     def __init__(self, controller: Controller, on_latency: Callable[[float], None]) -> None:
         self._controller = controller
         self._on_latency = on_latency
-        self._waiting: list[_Event] = []
+        self._events: list[_Event] = []
         self._order = count()
-        self._told: dict[str, float] = {}  # up to when each gate has told
-        self._busy: dict[str, float] = {}  # attempts at the server, by what was played
-        self._standing: dict[str, int] = {}  # and by what was last told
+        self._reported_until: dict[str, float] = {}  # gate -> time up to which it has reported
+        self._reported: dict[str, int] = {}  # gate -> attempts at the server, as last reported
+        self._replayed: dict[str, float] = {}  # gate -> attempts at the server, as replayed
         self._now = 0.0
 
     @property
     def in_flight(self) -> int:
-        """Attempts at the server, by what was played."""
-        return int(sum(self._busy.values()))
+        """Number of attempts at the server, according to the replayed events."""
+        return int(sum(self._replayed.values()))
 
-    def report(self, name: str, packed: bytes, *, offset: float, clock: float, busy: int) -> None:
-        """Take in what a gate tells.
+    def report(
+        self, name: str, packed: bytes, *, offset: float, clock: float, in_flight: int
+    ) -> None:
+        """Queue the events that a gate reports.
 
         Args:
-            name: The gate.
-            packed: Its events.
-            offset: What its clock is behind the coordinator's, seconds.
-            clock: Its clock when it told.
-            busy: Attempts at the server then.
+            name: Name of the gate.
+            packed: Events of the gate, from `EventRecorder.drain`.
+            offset: Seconds to add to the gate's clock to get the coordinator's.
+            clock: Time of the report on the gate's clock.
+            in_flight: Attempts at the server at that time.
         """
         fields = array("d")
         fields.frombytes(packed)
         values, order = iter(fields), self._order
-        for at, kind, sent_at, left, after in zip(*[values] * _FIELDS, strict=True):
-            event = (at + offset, next(order), name, kind, sent_at + offset, left, after)
-            self._waiting.append(event)
-        self._told[name] = clock + offset
-        self._standing[name] = busy
-        self._busy.setdefault(name, 0.0)
+        for at, kind, sent_at, level, after in zip(*[values] * _FIELDS, strict=True):
+            event = (at + offset, next(order), name, kind, sent_at + offset, level, after)
+            self._events.append(event)
+        self._reported_until[name] = clock + offset
+        self._reported[name] = in_flight
+        self._replayed.setdefault(name, 0.0)
 
     def forget(self, name: str) -> None:
-        """A gate is gone; what it had at the server is nobody's business any more."""
-        for known in (self._told, self._standing, self._busy):
-            known.pop(name, None)
-        self._waiting = [event for event in self._waiting if event[2] != name]
+        """Drop a gate that is gone, with its events and its attempts at the server."""
+        for states in (self._reported_until, self._reported, self._replayed):
+            states.pop(name, None)
+        self._events = [event for event in self._events if event[2] != name]
 
     def play(self, now: float) -> None:
-        """Play what is known to be complete."""
-        waiting = self._waiting
-        if waiting:
+        """Replay the events up to the time for which all reports have come."""
+        events = self._events
+        if events:
             until = min(
-                (at for name, at in self._told.items() if self._standing[name]), default=now
+                (at for name, at in self._reported_until.items() if self._reported[name]),
+                default=now,
             )
-            waiting.sort()
-            ripe = bisect_right(waiting, until, key=_time)
-            self._play(waiting[:ripe])
-            del waiting[:ripe]
-        if not waiting:
-            self._busy.update(self._standing)  # a ghost is laid without an event
+            events.sort()
+            complete = bisect_right(events, until, key=_time)
+            self._replay(events[:complete])
+            del events[:complete]
+        if not events:
+            # A gate releases the slot of an abandoned request without an event.
+            self._replayed.update(self._reported)
 
-    def _play(self, events: list[_Event]) -> None:
-        controller, busy, now = self._controller, self._busy, self._now
-        others = sum(busy.values())
-        for at, _, name, kind, sent_at, mine, after in events:
+    def _replay(self, events: list[_Event]) -> None:
+        controller, levels, now = self._controller, self._replayed, self._now
+        total = sum(levels.values())
+        for at, _, name, kind, sent_at, level, after in events:
             now = max(now, at)  # a clock of another machine may be off by a little
-            others += mine - busy[name]
-            busy[name] = mine
+            total += level - levels[name]
+            levels[name] = level
             sent = min(now, sent_at)
             if kind == SENT:
-                controller.sent(now, int(others))
+                controller.sent(now, int(total))
                 continue
             if kind == ABANDONED:
                 controller.abandoned(now, sent)
-                continue  # its ghost is still at the server
+                continue  # the abandoned request is still at the server
             if kind == ANSWERED:
-                controller.answered(now, sent, int(others))
+                controller.answered(now, sent, int(total))
                 self._on_latency(at - sent_at)
             else:
-                controller.refused(now, sent, int(others), None if after == _NEVER else after)
-            busy[name] -= 1
-            others -= 1
+                controller.refused(now, sent, int(total), None if after == _NEVER else after)
+            levels[name] -= 1
+            total -= 1
         self._now = now
 
 

@@ -1,4 +1,4 @@
-"""A cluster of worker processes on this machine, for as long as one harvest."""
+"""Cluster of worker processes on this machine, for the time of one harvest."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from importlib.util import find_spec
 import dask.config
 from distributed import LocalCluster
 
-from .worker import preload as deaf
+from .worker import preload
 
 
 @asynccontextmanager
 async def local_workers(count: int) -> AsyncIterator[str]:
-    """Start workers on this machine, and end them.
+    """Start worker processes on this machine, and end them on exit.
 
     Args:
-        count: Worker processes.
+        count: Number of worker processes.
 
     Yields:
         The scheduler's address.
@@ -31,15 +31,15 @@ async def local_workers(count: int) -> AsyncIterator[str]:
             protocol="tcp",
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
-            preload=[deaf.__name__],
-            memory_limit=0,  # they hold next to nothing; none is to be killed for it
+            preload=[preload.__name__],
+            memory_limit=0,  # workers hold next to nothing: none must be killed for its memory
         ) as cluster:
             yield cluster.scheduler_address
 
 
 def _options() -> dict[str, object]:
     options: dict[str, object] = {
-        # Ten looks a second at every thread, drawn on a dashboard that there is none of.
+        # The profiler looks at every thread ten times a second, for a dashboard nobody opens.
         "distributed.worker.profile.enabled": False,
     }
     if find_spec("uvloop") is not None:

@@ -1,4 +1,4 @@
-"""Where a worker finds the token of an account; never the token itself."""
+"""Place where a worker finds the token of an account. Never holds the token itself."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tmapi_async.transport.credentials import check_token
 
 
 class TokenSource(msgspec.Struct, frozen=True):
-    """Where workers find the tokens, one for each account, in the order of the accounts.
+    """Place where workers find the tokens, one for each account, in the order of the accounts.
 
     Attributes:
-        kind: `"env"`, a variable of the environment, or `"file"`, both on the worker.
+        kind: `"env"` for an environment variable, or `"file"` for a file, both on the worker.
         name: Name of the variable, or path of the file. Tokens are separated by white space.
     """
 
@@ -28,29 +28,30 @@ class TokenSource(msgspec.Struct, frozen=True):
         """Read `env:NAME` or `file:PATH`.
 
         Raises:
-            InvalidRequestError: It is neither.
+            InvalidRequestError: The text has neither form.
         """
         kind, _, name = text.partition(":")
         if kind not in ("env", "file") or not name:
             raise InvalidRequestError(
-                f"a place of tokens is env:NAME or file:PATH (on the workers), not {text!r}"
+                f"a token source is env:NAME or file:PATH (on the workers), not {text!r}"
             )
         return cls("env" if kind == "env" else "file", name)
 
     def read(self, number: int) -> str:
-        """The token of an account, read on this machine.
+        """Return the token of an account, read on this machine.
 
         Args:
             number: Number of the account, from 0.
 
         Raises:
-            InvalidRequestError: There is none; the message shows nothing of what is there.
+            InvalidRequestError: There is no such token. The message shows nothing of the content.
         """
         tokens = self._text().split()
         if number >= len(tokens):
+            count = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
             raise InvalidRequestError(
-                f"{self} holds {len(tokens)} tokens on this worker, and number {number + 1} is "
-                "asked for"
+                f"{self} holds {count} on this worker, but account {number + 1} needs one; "
+                "name one token for each account"
             )
         return check_token(tokens[number])
 

@@ -1,4 +1,4 @@
-"""A budget that is dealt out is never exceeded, and all of it can be spent."""
+"""A divided budget is never exceeded, and all of it can be spent."""
 
 from __future__ import annotations
 
@@ -12,68 +12,68 @@ from tmapi_async.harvest.cluster.coordinator.budget_allocator import BudgetAlloc
 
 
 class Spender:
-    """A seat as it is in truth."""
+    """A session that sends requests; its messages arrive late in both directions."""
 
     def __init__(self):
         self.allowed = self.spent = self.epoch = 0
-        self.told = 0
-        self.to_seat = deque()
-        self.to_purse = deque()
+        self.shares = 0
+        self.to_session = deque()
+        self.to_allocator = deque()
 
-    def hear(self):
-        """Take what was told first."""
-        self.epoch, allowed = self.to_seat.popleft()
+    def receive(self):
+        """Keep to the oldest share on its way."""
+        self.epoch, allowed = self.to_session.popleft()
         self.allowed = max(allowed, self.spent)
 
 
 class Spending(RuleBasedStateMachine):
-    """Seats that spend, are topped up, give back, and are lost, all of it told late."""
+    """Sessions that spend, get more, give back and are lost, with late messages."""
 
-    @initialize(most=st.integers(1, 40))
-    def begin(self, most):
-        """A budget, and no seat."""
-        self.budget_allocator, self.most = BudgetAllocator(most), most
+    @initialize(limit=st.integers(1, 40))
+    def begin(self, limit):
+        """Start with a budget and no session."""
+        self.budget, self.limit = BudgetAllocator(limit), limit
         self.sessions, self.spent, self.named = {}, 0, 0
 
     def pick(self, data):
-        """Any seat."""
+        """Choose any session."""
         return data.draw(st.sampled_from(sorted(self.sessions)))
 
-    def tell(self, name):
-        """Tell a seat what it may spend, under a new epoch."""
+    def send_share(self, name):
+        """Send a session its allowance under a new epoch."""
         session = self.sessions[name]
-        session.told += 1
-        self.budget_allocator.told(name, session.told)
-        session.to_seat.append((session.told, self.budget_allocator.allowed(name)))
+        session.shares += 1
+        self.budget.mark_sent(name, session.shares)
+        session.to_session.append((session.shares, self.budget.allowed(name)))
 
     @precondition(lambda self: len(self.sessions) < 4)
     @rule()
     def join(self):
-        """A seat is taken."""
+        """Open a session."""
         self.named += 1
         self.sessions[f"s{self.named}"] = Spender()
-        self.budget_allocator.join(f"s{self.named}")
+        self.budget.add_session(f"s{self.named}")
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def top_up(self, data):
-        """A seat is allowed more, if it runs low."""
+        """Allow a session more, if it runs low."""
         name = self.pick(data)
-        if self.budget_allocator.top_up(name):
-            self.tell(name)
+        if self.budget.top_up(name):
+            self.send_share(name)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def reclaim(self, data):
-        """Some is asked back."""
-        hungry = data.draw(st.sets(st.sampled_from(sorted(self.sessions))))
-        for name in self.budget_allocator.reclaim(hungry):
-            self.tell(name)
+        """Take some back for sessions with work."""
+        busy = data.draw(st.sets(st.sampled_from(sorted(self.sessions))))
+        for name in self.budget.reclaim(busy):
+            self.send_share(name)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data(), many=st.integers(1, 9))
     def spend(self, data, many):
-        """A seat sends what it may."""
+        """Let a session send requests that it is allowed."""
         session = self.sessions[self.pick(data)]
         many = min(many, session.allowed - session.spent)
         session.spent += many
@@ -81,64 +81,60 @@ class Spending(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
-    def hear(self, data):
-        """A seat hears of what it may spend."""
+    def receive_share(self, data):
+        """Let a session receive its allowance."""
         session = self.sessions[self.pick(data)]
-        if session.to_seat:
-            session.hear()
+        if session.to_session:
+            session.receive()
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def report(self, data):
-        """A seat tells how it stands; that is on the way."""
+        """Let a session report; the report is on its way."""
         session = self.sessions[self.pick(data)]
-        session.to_purse.append((session.epoch, session.spent, session.allowed))
+        session.to_allocator.append((session.epoch, session.spent, session.allowed))
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
-    def hear_report(self, data):
-        """The purse hears of it."""
+    def receive_report(self, data):
+        """Let the allocator receive a report."""
         name = self.pick(data)
-        if self.sessions[name].to_purse:
-            self.budget_allocator.note(name, *self.sessions[name].to_purse.popleft())
+        if self.sessions[name].to_allocator:
+            self.budget.confirm(name, *self.sessions[name].to_allocator.popleft())
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def lose(self, data):
-        """A worker is killed."""
+        """Kill a worker."""
         name = self.pick(data)
         del self.sessions[name]
-        self.budget_allocator.leave(name, lost=True)
+        self.budget.remove_session(name, lost=True)
 
     @invariant()
     def no_more_is_sent_than_the_budget(self):
-        """Whatever is late or lost, the budget holds."""
-        assert self.spent <= self.most
-        assert self.budget_allocator.free >= 0
+        """The budget holds, whatever message is late and whatever session is lost."""
+        assert self.spent <= self.limit
+        assert self.budget.free >= 0
 
     def teardown(self):
-        """One seat with work can spend all that no lost seat may have spent."""
-        if not getattr(self, "seats", None):
+        """Check that one session with work can spend all that no lost session may have spent."""
+        if not getattr(self, "sessions", None):
             return
         eager = min(self.sessions)
         for _ in range(200):
-            changed = (
-                [eager]
-                if self.budget_allocator.top_up(eager)
-                else self.budget_allocator.reclaim({eager})
-            )
+            changed = [eager] if self.budget.top_up(eager) else self.budget.reclaim({eager})
             for name in changed:
-                self.tell(name)
+                self.send_share(name)
             for name, session in self.sessions.items():
-                session.to_purse.clear()
-                while session.to_seat:
-                    session.hear()
+                session.to_allocator.clear()
+                while session.to_session:
+                    session.receive()
                 if name == eager:
                     self.spent += session.allowed - session.spent
                     session.spent = session.allowed
-                self.budget_allocator.note(name, session.epoch, session.spent, session.allowed)
-        assert self.budget_allocator.empty
-        assert self.spent <= self.most
+                self.budget.confirm(name, session.epoch, session.spent, session.allowed)
+        assert self.budget.exhausted
+        assert self.spent <= self.limit
 
 
 TestSpending = Spending.TestCase

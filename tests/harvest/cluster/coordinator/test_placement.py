@@ -1,4 +1,4 @@
-"""Who is seated where, and how many listings go to a seat."""
+"""Workers that get a session, and the number of listings that go to it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest.cluster.coordinator.placement import (
-    assign_sessions,
     batch_size,
-    name,
+    new_sessions,
     surplus_sessions,
     target_listings,
+    task_key,
 )
 
 
@@ -20,67 +20,66 @@ from tmapi_async.harvest.cluster.coordinator.placement import (
     widths=st.dictionaries(st.integers(0, 5), st.integers(1, 40), min_size=1),
     workers=st.sets(st.sampled_from("abcdefgh"), min_size=1),
 )
-def test_every_account_is_seated_and_no_seat_is_without_slots(widths, workers):
-    """Each account has a seat, each worker too if slots suffice, and then none is added."""
-    pairs = assign_sessions(widths, sorted(workers), {})
+def test_every_account_gets_a_session_and_no_session_is_without_slots(widths, workers):
+    """Each account has a session, each worker too if slots suffice, and then none is added."""
+    pairs = new_sessions(widths, sorted(workers), {})
     assert len(set(pairs)) == len(pairs)
     assert {account for account, _ in pairs} == set(widths)
     for account, width in widths.items():
         assert sum(number == account for number, _ in pairs) <= max(1, width // 2)
-    assigned = {str(number): pair for number, pair in enumerate(pairs)}
-    assert assign_sessions(widths, sorted(workers), assigned) == []
+    sessions = {str(number): pair for number, pair in enumerate(pairs)}
+    assert new_sessions(widths, sorted(workers), sessions) == []
     if sum(max(1, width // 2) for width in widths.values()) >= len(workers):
         assert {worker for _, worker in pairs} == workers
 
 
 def test_one_account_is_spread_over_the_workers_as_far_as_its_slots_go():
     """Eight slots are of use to four workers, and a fifth is left out."""
-    assert len(assign_sessions({0: 8}, list("abcde"), {})) == 4
-    assert assign_sessions({0: 1}, list("ab"), {}) == [(0, "a")]
+    assert len(new_sessions({0: 8}, list("abcde"), {})) == 4
+    assert new_sessions({0: 1}, list("ab"), {}) == [(0, "a")]
 
 
-def test_a_worker_whose_account_has_stopped_is_seated_again():
-    """It helps an account that goes on."""
-    assigned = {"x": (1, "b"), "y": (1, "c")}
-    assert assign_sessions({1: 20}, ["a", "b", "c"], assigned) == [(1, "a")]
+def test_a_worker_whose_account_has_stopped_gets_another_session():
+    """The new session is for an account that goes on."""
+    sessions = {"x": (1, "b"), "y": (1, "c")}
+    assert new_sessions({1: 20}, ["a", "b", "c"], sessions) == [(1, "a")]
 
 
-def test_seats_without_a_slot_are_too_many():
-    """When the width falls below the seats, those with the fewest slots go."""
+def test_sessions_without_a_slot_are_closed():
+    """When the width falls below the number of sessions, those with the fewest slots go."""
     assert surplus_sessions(2, {"a": 1, "b": 0, "c": 1}) == ["b"]
     assert surplus_sessions(8, {"a": 4, "b": 4}) == []
     assert surplus_sessions(0, {"a": 0}) == []
 
 
 @given(
-    held=st.integers(0, 900),
+    assigned=st.integers(0, 900),
     slots=st.integers(0, 100),
     rate=st.floats(0, 5000),
-    left=st.integers(0, 10**6),
+    remaining=st.integers(0, 10**6),
     sessions=st.integers(1, 100),
 )
-def test_a_stretch_fills_a_seat_and_no_more(held, slots, rate, left, sessions):
-    """A seat never has more than it is to have, and one that runs out of work gets some."""
-    size = batch_size(held, slots, rate, left=left, sessions=sessions)
+def test_a_batch_fills_a_session_and_no_more(assigned, slots, rate, remaining, sessions):
+    """A session never gets more than its target, and one that runs out of work gets some."""
+    size = batch_size(assigned, slots, rate, remaining=remaining, sessions=sessions)
     assert 0 <= size <= 512
-    assert not size or held + size <= target_listings(slots, rate)
-    if slots and held < slots:
+    assert not size or assigned + size <= target_listings(slots, rate)
+    if slots and assigned < slots:
         assert size >= 1
 
 
-def test_stretches_get_small_near_the_end():
-    """With little left a seat is given what keeps its slots busy, so that all end together."""
-    assert batch_size(0, 4, 1000.0, left=100_000, sessions=2) == 500
-    assert batch_size(0, 4, 1000.0, left=40, sessions=2) == 10
-    assert batch_size(4, 4, 1000.0, left=4, sessions=2) == 1
+def test_batches_get_small_near_the_end():
+    """With few listings left a session gets enough for its slots, so that all end together."""
+    assert batch_size(0, 4, 1000.0, remaining=100_000, sessions=2) == 500
+    assert batch_size(0, 4, 1000.0, remaining=40, sessions=2) == 10
+    assert batch_size(4, 4, 1000.0, remaining=4, sessions=2) == 1
 
 
-def test_the_key_of_a_task_says_what_it_walks():
-    """A person can read it, and Dask groups all stretches under one name."""
+def test_the_key_of_a_task_names_its_listings():
+    """A person can read the key, and Dask groups all batches under one name."""
     first = category_items(1031910)
-    key = name(first, 16, 3, "session 2")
+    key = task_key(first, 16, 3, "session 2")
     assert key == "tmapi-batch-3: category/items?cat_id=1031910 and 15 more (session 2)"
-    assert (
-        name(first, 1, 3, "session 2") == "tmapi-batch-3: category/items?cat_id=1031910 (session 2)"
-    )
+    key = task_key(first, 1, 3, "session 2")
+    assert key == "tmapi-batch-3: category/items?cat_id=1031910 (session 2)"
     assert key_split(key) == "tmapi-batch"

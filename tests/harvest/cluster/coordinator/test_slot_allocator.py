@@ -1,4 +1,4 @@
-"""Shares are never dealt twice, whatever is late and whoever is lost; and all of them are dealt."""
+"""No slot is given out twice, whatever message is late or session lost, and none is left over."""
 
 from __future__ import annotations
 
@@ -12,188 +12,187 @@ from tmapi_async.harvest.cluster.coordinator.slot_allocator import SlotAllocator
 from tmapi_async.harvest.cluster.protocol import SlotShare
 
 RATE = 100.0
-GONE_AFTER = 3  # steps for which the server works on what a lost seat sent
+GONE_AFTER = 3  # steps for which the server works on the requests of a lost session
 
 
-class Seat:
-    """A seat as it is in truth: it hears and is heard late."""
+class SimulatedSession:
+    """A session whose messages arrive late in both directions."""
 
     def __init__(self):
         self.share = SlotShare(0, 0)
         self.in_use = 0
-        self.to_seat = deque()
-        self.to_dealer = deque()
+        self.to_session = deque()
+        self.to_allocator = deque()
 
 
 class Sharing(RuleBasedStateMachine):
-    """Seats that join, work, are told late, are heard late, leave and are lost."""
+    """Sessions that join, work, get and send messages late, end and are lost."""
 
     @initialize(width=st.integers(1, 12))
     def begin(self, width):
-        """One account, no seat."""
+        """Start with one account and no session."""
         self.allocator, self.width = SlotAllocator(RATE), width
-        self.sessions, self.ghosts = {}, []
+        self.sessions, self.abandoned = {}, []
         self.now = self.named = 0
 
     def pick(self, data):
-        """Any seat."""
+        """Choose any session."""
         return data.draw(st.sampled_from(sorted(self.sessions)))
 
     @precondition(lambda self: len(self.sessions) < 5)
     @rule()
     def join(self):
-        """A seat is taken."""
+        """Open a session."""
         self.named += 1
-        self.sessions[f"s{self.named}"] = Seat()
-        self.allocator.join(f"s{self.named}")
+        self.sessions[f"s{self.named}"] = SimulatedSession()
+        self.allocator.add_session(f"s{self.named}")
 
     @rule(data=st.data())
     def allocate(self, data):
-        """The dealer deals; what it tells is on the way."""
+        """Divide the slots; the shares are on their way."""
         demand = {name: data.draw(st.integers(0, 15)) for name in self.sessions}
         for name, share in self.allocator.allocate(self.width, demand).items():
-            self.sessions[name].to_seat.append(share)
+            self.sessions[name].to_session.append(share)
 
     @rule(more=st.integers(1, 4))
     def widen(self, more):
-        """The width grows."""
+        """Let the width grow."""
         self.width += more
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
-    def hear_share(self, data):
-        """A seat hears of a share."""
+    def receive_share(self, data):
+        """Let a session receive a share."""
         session = self.sessions[self.pick(data)]
-        if session.to_seat:
-            session.share = session.to_seat.popleft()
+        if session.to_session:
+            session.share = session.to_session.popleft()
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data(), many=st.integers(1, 8))
     def send(self, data, many):
-        """A seat sends as many requests as its share lets it."""
+        """Let a session send as many requests as its share allows."""
         session = self.sessions[self.pick(data)]
         session.in_use = max(session.in_use, min(session.share.slots, session.in_use + many))
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data(), many=st.integers(1, 8))
     def answer(self, data, many):
-        """Some of its requests are answered."""
+        """Answer some requests of a session."""
         session = self.sessions[self.pick(data)]
         session.in_use = max(0, session.in_use - many)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def report(self, data):
-        """A seat tells how it stands; that is on the way."""
+        """Let a session report; the report is on its way."""
         session = self.sessions[self.pick(data)]
-        session.to_dealer.append((session.share.epoch, session.in_use))
+        session.to_allocator.append((session.share.epoch, session.in_use))
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
-    def hear_report(self, data):
-        """The dealer hears of it."""
+    def receive_report(self, data):
+        """Let the allocator receive a report."""
         name = self.pick(data)
-        if self.sessions[name].to_dealer:
-            self.allocator.confirm(name, *self.sessions[name].to_dealer.popleft())
+        if self.sessions[name].to_allocator:
+            self.allocator.confirm(name, *self.sessions[name].to_allocator.popleft())
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def lose(self, data):
-        """A worker is killed: its requests go on at the server for a while."""
+        """Kill a worker: its requests go on at the server for a while."""
         name = self.pick(data)
         session = self.sessions.pop(name)
-        self.ghosts.append((self.now + GONE_AFTER, session.in_use))
-        self.allocator.leave(name, self.now + GONE_AFTER)
+        self.abandoned.append((self.now + GONE_AFTER, session.in_use))
+        self.allocator.remove_session(name, self.now + GONE_AFTER)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def leave(self, data):
-        """A seat says good-bye, with ghosts of its own."""
+        """End a session in order, with abandoned requests of its own."""
         name = self.pick(data)
         session = self.sessions.pop(name)
-        self.ghosts.append((self.now + GONE_AFTER, session.in_use))
-        self.allocator.leave(name, self.now + GONE_AFTER, in_use=session.in_use)
+        self.abandoned.append((self.now + GONE_AFTER, session.in_use))
+        self.allocator.remove_session(name, self.now + GONE_AFTER, in_use=session.in_use)
 
     @rule(steps=st.integers(1, 4))
     def pass_time(self, steps):
-        """Ghosts are laid in time."""
+        """Let the server finish abandoned requests."""
         self.now += steps
         self.allocator.expire(self.now)
-        self.ghosts = [ghost for ghost in self.ghosts if ghost[0] > self.now]
+        self.abandoned = [entry for entry in self.abandoned if entry[0] > self.now]
 
     @invariant()
     def the_server_sees_no_more_than_the_width(self):
-        """Slots in use, by seats and by what lost seats left, stay within the width."""
-        ghosts = sum(in_use for _, in_use in self.ghosts)
-        assert sum(session.in_use for session in self.sessions.values()) + ghosts <= self.width
+        """Slots in use, by sessions and by requests of lost sessions, stay within the width."""
+        abandoned = sum(in_use for _, in_use in self.abandoned)
+        assert sum(session.in_use for session in self.sessions.values()) + abandoned <= self.width
 
     @invariant()
-    def the_pace_is_that_of_one_account(self):
-        """All seats together are not faster than the account may be."""
+    def the_rate_is_that_of_one_account(self):
+        """All sessions together are not faster than the account may be."""
         assert sum(session.share.rate for session in self.sessions.values()) <= RATE * (1 + 1e-9)
 
     def teardown(self):
-        """When all have been heard, every slot is dealt."""
-        if not getattr(self, "seats", None):
+        """Check that every slot is given out when all messages have arrived."""
+        if not getattr(self, "sessions", None):
             return
         self.allocator.expire(self.now + GONE_AFTER)
         for _ in range(4):
             for name, share in self.allocator.allocate(
                 self.width, dict.fromkeys(self.sessions, 1)
             ).items():
-                self.sessions[name].to_seat.append(share)
+                self.sessions[name].to_session.append(share)
             for name, session in self.sessions.items():
-                if session.to_seat:
-                    session.share = session.to_seat.pop()
-                    session.to_seat.clear()
+                if session.to_session:
+                    session.share = session.to_session.pop()
+                    session.to_session.clear()
                 session.in_use = min(session.in_use, session.share.slots)
                 self.allocator.confirm(name, session.share.epoch, session.in_use)
         assert sum(session.share.slots for session in self.sessions.values()) == self.width
-        dealt = sum(session.share.rate for session in self.sessions.values())
-        assert abs(dealt - RATE) <= 0.05 * RATE
+        total = sum(session.share.rate for session in self.sessions.values())
+        assert abs(total - RATE) <= 0.05 * RATE
 
 
 TestSharing = Sharing.TestCase
-TestSharing.__doc__ = "Slots and pace stay within those of one account in every order of events."
+TestSharing.__doc__ = "Slots and rate stay within those of one account in every order of events."
 TestSharing.settings = settings(max_examples=150, stateful_step_count=40)
 
-SEATS = st.dictionaries(
+SESSIONS = st.dictionaries(
     st.sampled_from("abcdef"), st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1
 )
 
 
-@given(width=st.integers(0, 30), sessions=SEATS)
-def test_slots_are_filled_by_want_and_none_is_left(width, sessions):
-    """Who wants nothing gets nothing; all slots are dealt, first to those sure to use them."""
-    demand = {name: want for name, (want, _) in sessions.items()}
-    held = {name: slots for name, (_, slots) in sessions.items()}
-    dealt = distribute_slots(width, demand, held)
-    assert all(dealt[name] == 0 for name, want in demand.items() if not want)
-    assert sum(dealt.values()) == (width if any(demand.values()) else 0)
+@given(width=st.integers(0, 30), sessions=SESSIONS)
+def test_slots_follow_demand_and_none_is_left(width, sessions):
+    """No demand, no slots; all slots are given out, first to sessions sure to use them."""
+    demand = {name: slots for name, (slots, _) in sessions.items()}
+    current = {name: slots for name, (_, slots) in sessions.items()}
+    slots = distribute_slots(width, demand, current)
+    assert all(slots[name] == 0 for name, wish in demand.items() if not wish)
+    assert sum(slots.values()) == (width if any(demand.values()) else 0)
     if width <= sum(demand.values()):
-        assert all(dealt[name] <= demand[name] for name in demand)
-    wanting = sorted(dealt[name] for name, want in demand.items() if want and dealt[name] < want)
-    assert not wanting or wanting[-1] - wanting[0] <= 1
+        assert all(slots[name] <= demand[name] for name in demand)
+    short = sorted(slots[name] for name, wish in demand.items() if wish and slots[name] < wish)
+    assert not short or short[-1] - short[0] <= 1
 
 
 def test_an_odd_slot_stays_where_it_is():
-    """Dealing anew moves nothing where nothing has changed."""
+    """Dividing again moves no slot where nothing has changed."""
     demand = {"a": 9, "b": 9}
     assert distribute_slots(7, demand, {"a": 3, "b": 4}) == {"a": 3, "b": 4}
     assert distribute_slots(7, demand, {"a": 4, "b": 3}) == {"a": 4, "b": 3}
 
 
 def test_a_width_that_falls_takes_slots_away():
-    """Shares that are told after it fit into it, and nothing is raised while more is in use."""
+    """Later shares fit into the width, and none is raised while more slots are in use."""
     allocator = SlotAllocator()
     for name in ("a", "b"):
-        allocator.join(name)
+        allocator.add_session(name)
     allocator.allocate(8, {"a": 8, "b": 8})
     for name in ("a", "b"):
         allocator.confirm(name, 1, 4)
-    told = allocator.allocate(4, {"a": 1, "b": 8})
-    assert {name: share.slots for name, share in told.items()} == {"a": 1, "b": 3}
+    shares = allocator.allocate(4, {"a": 1, "b": 8})
+    assert {name: share.slots for name, share in shares.items()} == {"a": 1, "b": 3}
     assert allocator.unconfirmed
-    assert allocator.allocate(6, {"a": 1, "b": 8}) == {
-        "b": SlotShare(3, 4)
-    }  # four it may use anyway
+    # "b" may be using four slots anyway.
+    assert allocator.allocate(6, {"a": 1, "b": 8}) == {"b": SlotShare(3, 4)}

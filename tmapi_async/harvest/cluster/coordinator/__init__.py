@@ -1,1 +1,1 @@
-"""The coordinator: gives listings to workers, and shares out slots and budget."""
+"""Coordinator side: sends listings to worker sessions and divides slots, rate and budget."""

@@ -1,4 +1,4 @@
-"""The coordinator's end of a line to one seat."""
+"""Coordinator's end of the connection to one worker session."""
 
 from __future__ import annotations
 
@@ -16,100 +16,110 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import WorkerRefusedError
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.worker.plugin import OPERATION, PYTHON, VERSION
-from tmapi_async.harvest.cluster.worker.worker_session import BEAT
+from tmapi_async.harvest.cluster.worker.worker_session import HEARTBEAT
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
 
 _RATE_WINDOW = 1.0
-_CONNECT = "10s"
+_CONNECT_TIMEOUT = "10s"
 
 
 class Channel:
-    """A seat as the coordinator knows it.
+    """Connection to one session, with the session's state as the coordinator knows it.
 
     Attributes:
-        name: Name of the seat.
+        name: Name of the session.
         worker: Address of the worker.
         account: Number of the account, from 0.
-        out: Listings sent to it that have not ended, by visit.
-        stretches: Stretches sent to it.
-        tasks: What follows the tasks of those stretches.
-        received: Pages received.
-        in_use: Slots in use by its last report.
+        listings: Listings sent to the session that have not ended, by visit.
+        batches: Number of batches sent to the session.
+        watchers: Tasks that wait for the Dask tasks of those batches.
+        pages_received: Number of pages received.
+        in_use: Slots in use, by the last report.
         counts: Requests counted by the session up to its last report.
-        offset: What the worker's clock is behind ours, at most.
-        retiring: Whether it was told to stop or to finish.
-        over: Whether it is cut.
+        clock_offset: Seconds to add to the worker's clock to get the coordinator's; an upper
+            bound that gets closer with each report.
+        closing: True if the session was asked to stop or to finish.
+        closed: True if the connection is cut.
 
     Args:
-        lease: Seconds without a word from the seat after which it is given up. Its own lease is
-            over by then: that runs from when it sent the last word that was heard.
+        lease: Seconds without a report after which the session is given up. The session's own
+            lease is over by then: it runs from the time of its last report that arrived.
     """
 
     def __init__(self, name: str, worker: str, account: int, comm: Comm, lease: float) -> None:
         self.name, self.worker, self.account = name, worker, account
-        self.out: dict[int, Listing] = {}
+        self.listings: dict[int, Listing] = {}
         self.batches = 0
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.received = self.in_use = 0
+        self.watchers: set[asyncio.Task[None]] = set()
+        self.pages_received = self.in_use = 0
         self.counts = RequestCounts()
-        self.offset = math.inf
-        self.retiring = self.over = False
-        self._lease, self._clock = lease, 0.0
+        self.clock_offset = math.inf
+        self.closing = self.closed = False
+        self._lease, self._report_clock = lease, 0.0
         self._comm = comm
         self._outgoing: list[protocol.MessageToSession] = []
-        self._durable = self._told = 0
-        self._due = asyncio.Event()
+        self._durable_pages = self._acknowledged_pages = 0
+        self._write_due = asyncio.Event()
         self._ended = self._ended_before = 0
-        self._window = self._said_at = self._heard_at = time.monotonic()
+        self._window_start = self._written_at = self._read_at = time.monotonic()
 
     def __repr__(self) -> str:
-        return f"<Channel to {self.name}: {len(self.out)} listings, {self.in_use} slots in use>"
+        count = len(self.listings)
+        return f"<Channel to {self.name}: {count} listings, {self.in_use} slots in use>"
 
-    # -- what is said
+    @property
+    def write_due(self) -> bool:
+        """True if the channel will write to the session in this turn of the loop."""
+        return self._write_due.is_set()
+
+    # -- from the coordinator to the session
 
     def send(self, message: protocol.MessageToSession) -> None:
-        """Send a message soon; in order."""
+        """Queue a message; messages arrive in the order of the calls."""
         self._outgoing.append(message)
-        self._due.set()
+        self._write_due.set()
 
     def acknowledge(self, pages: int, slots: int) -> None:
-        """So many of its pages are durable; told at once only if the seat may wait for it."""
-        self._durable = pages
-        # A seat keeps what it has on the wire, and what is not durable, within twice its slots.
-        if pages - self._told >= slots // 2:
-            self._due.set()
+        """Note that `pages` of the session's pages are durable.
 
-    async def talk(self) -> None:
-        """Send what is to be sent, until the line breaks; who listens notices that."""
+        The session hears of it with the next message, or at once if it may wait for it: pages on
+        the wire and pages that are not durable stay within twice its slots.
+        """
+        self._durable_pages = pages
+        if pages - self._acknowledged_pages >= slots // 2:
+            self._write_due.set()
+
+    async def write_messages(self) -> None:
+        """Write queued messages until the connection breaks; `read_reports` handles that."""
         with contextlib.suppress(OSError):
             while True:
-                await self._due.wait()
-                self._due.clear()
+                await self._write_due.wait()
+                self._write_due.clear()
                 messages, self._outgoing = self._outgoing, []
-                self._told, self._said_at = self._durable, time.monotonic()
-                messages.append(protocol.Acknowledgement(self._durable, self._clock))
+                self._acknowledged_pages, self._written_at = self._durable_pages, time.monotonic()
+                messages.append(protocol.Acknowledgement(self._durable_pages, self._report_clock))
                 await self._comm.write(protocol.encode(messages))
 
-    def look(self, now: float) -> None:
-        """Renew the seat's lease in time, and give up a seat that has fallen silent."""
-        if now - self._said_at >= BEAT:
-            self._due.set()
-        if now - self._heard_at > self._lease:
+    def check_lease(self, now: float) -> None:
+        """Renew the session's lease in time, and give up a session that sends nothing."""
+        if now - self._written_at >= HEARTBEAT:
+            self._write_due.set()
+        if now - self._read_at > self._lease:
             self.cut()
 
-    def follow(self, task: asyncio.Task[None]) -> None:
-        """A stretch was sent, and a task follows it; it ends with the line."""
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+    def add_watcher(self, task: asyncio.Task[None]) -> None:
+        """Add the task that watches a batch; it ends with the connection."""
+        self.watchers.add(task)
+        task.add_done_callback(self.watchers.discard)
 
-    # -- what is heard
+    # -- from the session to the coordinator
 
-    async def listen(
-        self, heard: Callable[[Channel, protocol.SessionReport], None]
+    async def read_reports(
+        self, on_report: Callable[[Channel, protocol.SessionReport], None]
     ) -> protocol.SessionEnded | None:
-        """Take in reports until the seat says good-bye; None if the line breaks before."""
+        """Read reports until the session ends in order; None if the connection breaks before."""
         while True:
             try:
                 message = protocol.decode_from_session(await self._comm.read())
@@ -118,69 +128,70 @@ class Channel:
             if isinstance(message, protocol.SessionEnded):
                 return message
             if isinstance(message, protocol.SessionReport):
-                self._heard_at = now = time.monotonic()
-                self._clock = message.clock
-                self.offset = min(self.offset, now - message.clock)
+                self._read_at = now = time.monotonic()
+                self._report_clock = message.clock
+                self.clock_offset = min(self.clock_offset, now - message.clock)
                 self.in_use = message.in_use
                 self.counts = message.counts
-                heard(self, message)
+                on_report(self, message)
 
     def cut(self) -> None:
-        """Break the line: the seat ends at once."""
-        self.over = True
-        for task in self.tasks:
+        """Break the connection: the session ends at once."""
+        self.closed = True
+        for task in self.watchers:
             task.cancel()
         self._comm.abort()
 
-    # -- how fast listings end on it
+    # -- rate at which listings end
 
     def count_ended(self) -> None:
-        """A listing has ended."""
+        """Count a listing that has ended."""
         self._ended += 1
 
     def end_rate(self, now: float) -> float:
-        """Listings that end, each second, in the last window or this one."""
-        elapsed = now - self._window
+        """Return the listings that end each second, in the last window or in this one."""
+        elapsed = now - self._window_start
         if elapsed >= _RATE_WINDOW:
-            self._window, self._ended_before, self._ended = now, round(self._ended / elapsed), 0
-            elapsed = 0.0
-        this = self._ended / max(elapsed, _RATE_WINDOW / 4)
-        return max(this, float(self._ended_before))
+            self._window_start, self._ended_before = now, round(self._ended / elapsed)
+            self._ended, elapsed = 0, 0.0
+        this_window = self._ended / max(elapsed, _RATE_WINDOW / 4)
+        return max(this_window, float(self._ended_before))
 
 
-async def call(
-    worker: str, session_request: protocol.SessionRequest, token: str | None, **connection: Any
+async def open_session(
+    worker: str, request: protocol.SessionRequest, token: str | None, **connection: Any
 ) -> tuple[Comm, int]:
-    """Call a worker and take a seat.
+    """Connect to a worker and open a session on it.
 
     Args:
-        worker: Its address.
-        session_request: What the seat is for.
+        worker: Address of the worker.
+        request: Request for the session.
         token: The token, or None if the worker finds it.
-        **connection: What the cluster's security asks for.
+        **connection: Options of the cluster's security.
 
     Returns:
-        The open line, and the slots that earlier seats left at the server.
+        The open connection, and the slots that earlier sessions left busy at the server.
 
     Raises:
         WorkerRefusedError: The worker cannot take part; the message says why.
-        OSError: It cannot be reached.
+        OSError: The worker cannot be reached.
     """
-    comm = await connect(worker, timeout=_CONNECT, **connection)
+    comm = await connect(worker, timeout=_CONNECT_TIMEOUT, **connection)
     try:
-        # Logged by distributed's debug level, so without the token; what follows is not.
-        await comm.write({"op": OPERATION, "session_request": protocol.encode(session_request)})
+        # distributed's debug level logs this message, so it is without the token. It logs no
+        # message after it.
+        await comm.write({"op": OPERATION, "request": protocol.encode(request)})
         if token is not None:
             await comm.write(protocol.encode([protocol.TokenMessage(token)]))
-        async with asyncio.timeout(session_request.lease):
-            abandoned_slots = _welcome(worker, await comm.read())
+        async with asyncio.timeout(request.lease):
+            abandoned_slots = _check_answer(worker, await comm.read())
     except BaseException:
         comm.abort()
         raise
     return comm, abandoned_slots
 
 
-def _welcome(worker: str, answer: object) -> int:
+def _check_answer(worker: str, answer: object) -> int:
     if not isinstance(answer, bytes):
         raise WorkerRefusedError(f"{worker} does not have tmapi_async {VERSION}")
     message = protocol.decode_from_session(answer)

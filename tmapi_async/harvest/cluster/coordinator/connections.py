@@ -1,4 +1,4 @@
-"""Getting to a cluster: a client of our own, versions that fit, workers that take seats."""
+"""Connection to a cluster: a client of our own, matching versions, and the worker plugin."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from distributed.versions import VersionMismatchWarning
 from tmapi_async.errors import ClusterError, InvalidRequestError
 from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, SessionPlugin
 
-_CONNECT = "20s"
-_CLOSE = 2
+CONNECT_TIMEOUT = "20s"
 SCHEDULER_TIMEOUT = 10.0
-"""Seconds in which a scheduler says which workers it has; one that does not is gone."""
+"""Seconds to wait for the scheduler's list of workers; a scheduler that needs longer is gone."""
 
+_CLOSE_TIMEOUT = 2
 _PACKAGES = ("tmapi_async", "msgspec", "zstandard")
-_NAMED = 3
+_MAX_NAMED = 3
 
 
 def scheduler_address(cluster: object) -> tuple[str, Any]:
-    """The scheduler's address and the security of what a caller gave.
+    """Return the scheduler's address and the security options of a caller's cluster.
 
     Raises:
-        InvalidRequestError: It is neither a client nor an address.
+        InvalidRequestError: The argument is neither a connected client nor an address.
     """
     if isinstance(cluster, str) and "://" in cluster:
         return cluster, None
@@ -41,16 +41,22 @@ def scheduler_address(cluster: object) -> tuple[str, Any]:
 
 @asynccontextmanager
 async def connect_client(address: str, security: Any) -> AsyncIterator[Client]:
-    """A client of ours in this event loop, whatever loop or thread the caller's lives in.
+    """Open a client of our own in this event loop, and install the plugin on every worker.
+
+    The caller's client may live in another loop or thread, so it is not used.
 
     Raises:
-        ClusterError: There is no scheduler there, or its cluster cannot run this harvest.
+        ClusterError: There is no scheduler at the address, or its cluster cannot run this harvest.
     """
     with warnings.catch_warnings():
-        # We say ourselves what does not fit, and say only what matters.
+        # `check_versions` reports what does not match, and only what matters.
         warnings.simplefilter("ignore", VersionMismatchWarning)
         client = Client(
-            address, security=security, asynchronous=True, timeout=_CONNECT, set_as_default=False
+            address,
+            security=security,
+            asynchronous=True,
+            timeout=CONNECT_TIMEOUT,
+            set_as_default=False,
         )
         try:
             await client
@@ -61,46 +67,47 @@ async def connect_client(address: str, security: Any) -> AsyncIterator[Client]:
         await client.register_plugin(SessionPlugin())
         yield client
     finally:
-        await client.close(timeout=_CLOSE)
+        await client.close(timeout=_CLOSE_TIMEOUT)
 
 
 def check_versions(versions: Mapping[str, Any]) -> None:
-    """Refuse a cluster whose Python or packages are others than here.
+    """Refuse a cluster whose Python or packages differ from those here.
 
     Args:
-        versions: What `Client.get_versions` tells.
+        versions: Result of `Client.get_versions`.
 
     Raises:
-        ClusterError: The message says where, what is there, and what is needed.
+        ClusterError: The message names the machine, the version there, and the version needed.
     """
     here = versions["client"]["packages"]
-    wrong = []
+    problems = []
     nodes = {"the scheduler": versions["scheduler"], **versions["workers"]}
     for name, node in nodes.items():
-        found = (node or {}).get("packages") or {}
-        wrong += [f"{name} has {text}" for text in _differences(here, found)]
-    if wrong:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        packages = (node or {}).get("packages") or {}
+        problems += [f"{name} has {text}" for text in _differences(here, packages)]
+    if problems:
+        count = len(problems) - _MAX_NAMED
+        more = f" and {count} more" if count > 0 else ""
         raise ClusterError(
-            f"{'; '.join(wrong[:_NAMED])}{more}. Here are tmapi-async {VERSION} and Python "
+            f"{'; '.join(problems[:_MAX_NAMED])}{more}. Here are tmapi-async {VERSION} and Python "
             f"{PYTHON}: install the same (pip install 'tmapi-async[cluster]=={VERSION}') on the "
             "scheduler and on every worker"
         )
 
 
 def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
-    wrong = []
+    differences = []
     python = ".".join(str(there.get("python") or "?").split(".")[:2])
     if python != PYTHON:
-        wrong.append(f"Python {python}")
+        differences.append(f"Python {python}")
     if there.get("tmapi_async") != VERSION:
-        wrong.append(f"tmapi-async {there.get('tmapi_async') or 'missing'}")
+        differences.append(f"tmapi-async {there.get('tmapi_async') or 'missing'}")
     needed = [package for package in ("distributed", *_PACKAGES[1:]) if here.get(package)]
-    return wrong + [f"{package} missing" for package in needed if there.get(package) is None]
+    return differences + [f"{package} missing" for package in needed if there.get(package) is None]
 
 
 async def worker_addresses(client: Client) -> set[str]:
-    """The workers there are now.
+    """Return the addresses of the workers that the scheduler has now.
 
     Raises:
         ClusterError: The scheduler is gone.

@@ -1,4 +1,4 @@
-"""Sends listings to seats: stretches, as tasks of Dask."""
+"""Sends listings to sessions in batches, as Dask tasks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import time
 
 from distributed import Client, Future
 
-from tmapi_async.harvest.cluster import protocol
+from tmapi_async.harvest.cluster.task_batch import TaskBatch, TaskSpec
 from tmapi_async.harvest.cluster.worker.plugin import walk_batch
 from tmapi_async.harvest.listing_queue import ListingQueue
 
 from .channel import Channel
-from .placement import batch_size, name
+from .placement import batch_size, task_key
 from .receiver import Receiver
 
 log = logging.getLogger("tmapi_async")
 
-_FOR_CANCELLING = 1.0
+_CANCEL_TIMEOUT = 1.0
 
 
 class Dispatcher:
-    """Makes stretches and submits them.
+    """Makes batches and submits them to the cluster.
 
     Args:
-        client: The cluster's.
-        openings: The listings.
-        intake: Told which seat has which.
+        client: Client of the cluster.
+        queue: Source of the listings.
+        receiver: Keeps which session has which listing.
     """
 
     def __init__(self, client: Client, queue: ListingQueue, receiver: Receiver) -> None:
@@ -35,70 +35,70 @@ class Dispatcher:
         self._queue = queue
         self._receiver = receiver
 
-    async def batch(
-        self, channel: Channel, *, slots: int, left: int, sessions: int
-    ) -> tuple[str, protocol.TaskBatch] | None:
-        """The next stretch for a seat and the key of its task, or None if it needs none.
+    async def next_batch(
+        self, channel: Channel, *, slots: int, remaining: int, sessions: int
+    ) -> tuple[str, TaskBatch] | None:
+        """Return the next batch for a session and the key of its Dask task; None if not needed.
 
         Args:
-            channel: The seat's.
-            slots: Slots it has.
-            left: Listings that have not ended.
-            sessions: Seats there are.
+            channel: Channel to the session.
+            slots: Slots of the session.
+            remaining: Listings of the harvest that have not ended.
+            sessions: Number of open sessions.
 
         Raises:
             JournalError: The journal can take no more.
         """
         size = batch_size(
-            len(channel.out),
+            len(channel.listings),
             slots,
             channel.end_rate(time.monotonic()),
-            left=left,
+            remaining=remaining,
             sessions=sessions,
         )
-        tasks: list[protocol.TaskSpec] = []
+        specs: list[TaskSpec] = []
         first = None
-        while len(tasks) < size:
-            opening = await self._queue.fetch_ready()
-            if opening is None:
+        while len(specs) < size:
+            task = await self._queue.fetch_ready()
+            if task is None:
                 break
-            task_spec = self._receiver.assign(channel, opening)
-            if task_spec is not None:
-                first = first or opening.listing
-                tasks.append(task_spec)
+            spec = self._receiver.assign(channel, task)
+            if spec is not None:
+                first = first or task.listing
+                specs.append(spec)
         if first is None:
             return None
-        if channel.over or channel.retiring:  # it went while the journal was read
+        if channel.closed or channel.closing:  # the session ended while the journal was read
             self._receiver.reclaim(channel)
             return None
         channel.batches += 1
-        key = f"{name(first, len(tasks), channel.batches, channel.name)} {self._client.id}"
-        return key, protocol.TaskBatch(channel.name, channel.batches, tuple(tasks))
+        key = task_key(first, len(specs), channel.batches, channel.name)
+        return f"{key} {self._client.id}", TaskBatch(channel.name, channel.batches, tuple(specs))
 
-    async def follow(self, channel: Channel, key: str, batch: protocol.TaskBatch) -> None:
-        """Submit a stretch, and see that its task does not fail unseen."""
+    async def submit(self, channel: Channel, key: str, batch: TaskBatch) -> None:
+        """Submit a batch, and cut the session's channel if its task fails."""
         future = self._client.submit(
             walk_batch,
             batch,
             key=key,
             workers=[channel.worker],
-            allow_other_workers=False,  # another worker has another seat: we send it again
+            allow_other_workers=False,  # another worker has another session: we send it again
             pure=False,
         )
         try:
             await future
-        except Exception as error:  # noqa: BLE001 - whatever it is, the seat is of no use
+        except Exception as error:  # noqa: BLE001 - whatever the reason, the session is of no use
             log.warning("%s: its task failed: %s", channel.name, type(error).__name__)
             channel.cut()
         finally:
             if not future.done():
-                await asyncio.shield(_cancelled(future))
+                await asyncio.shield(_cancel(future))
             future.release()
 
 
-async def _cancelled(future: Future) -> None:
+async def _cancel(future: Future) -> None:
     try:
-        async with asyncio.timeout(_FOR_CANCELLING):
+        async with asyncio.timeout(_CANCEL_TIMEOUT):
             await future.cancel()
     except Exception:  # noqa: BLE001 - the scheduler may be gone; then so is the task
         return

@@ -1,4 +1,4 @@
-"""What seats bring, on its way to the keeper; and what they have been given."""
+"""Hands the results of sessions to the recorder, and keeps which session has which listing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.harvest.cluster import protocol
+from tmapi_async.harvest.cluster.task_batch import TaskSpec
 from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
@@ -15,20 +16,21 @@ from tmapi_async.journal.records import PageRecord, Visit
 
 from .channel import Channel
 
-_LATE = 4096
-"""Listings that have ended and are remembered: pages of them may still come."""
+_MAX_ENDED_VISITS = 4096
+"""Listings that have ended and are remembered: late pages of them may still come."""
 
 
 class Receiver:
-    """Knows which listing is on which line, and hands to the keeper what comes of it.
+    """Assigns listings to sessions, and takes their pages, failures and endings.
 
     Args:
-        keeper: Gets everything.
-        journal: Tells what is durable.
-        openings: Where listings come from, and go back to.
+        recorder: Receives all results.
+        journal: Counts the durable pages.
+        queue: Source of the listings; listings of a lost session go back to it.
 
     Attributes:
-        stopping: Whether what a seat stops is stopped for good, not to be walked by another.
+        stopping: True if listings that a session stops are stopped for good, and are not to be
+            walked by another session.
     """
 
     def __init__(self, recorder: Recorder, journal: Journal, queue: ListingQueue) -> None:
@@ -37,65 +39,64 @@ class Receiver:
         self._journal = journal
         self._queue = queue
         self._visits: dict[int, Visit] = {}
-        self._late: dict[int, Visit] = {}
-        self._given = 0  # pages handed to the journal
+        self._ended_visits: dict[int, Visit] = {}
+        self._pages_stored = 0
         self._unacknowledged: deque[tuple[int, Channel, int]] = deque()
 
-    def assign(self, channel: Channel, opening: ListingTask) -> protocol.TaskSpec | None:
-        """Note that a listing goes to a seat; None if it has ended meanwhile."""
-        visit = self._recorder.find_visit(opening.listing)
+    def assign(self, channel: Channel, task: ListingTask) -> TaskSpec | None:
+        """Assign a listing to a session. Returns None if the listing has ended meanwhile."""
+        visit = self._recorder.find_visit(task.listing)
         if visit is None:
-            self._queue.mark_done(opening.listing)
+            self._queue.mark_done(task.listing)
             return None
         self._visits[visit.id] = visit
-        channel.out[visit.id] = opening.listing
-        return protocol.TaskSpec.of(visit.id, opening)
+        channel.listings[visit.id] = task.listing
+        return TaskSpec.of(visit.id, task)
 
     def reclaim(self, channel: Channel) -> None:
-        """A seat is gone: what it had is to be walked by others."""
-        for listing in channel.out.values():
+        """Give the listings of an ended session back to the queue, for other sessions."""
+        for listing in channel.listings.values():
             self._queue.reclaim(listing)
-        channel.out.clear()
+        channel.listings.clear()
 
-    def report(self, channel: Channel, report: protocol.SessionReport) -> None:
-        """Take in the pages, failures and endings of a report, in this order."""
+    def handle_report(self, channel: Channel, report: protocol.SessionReport) -> None:
+        """Hand over the pages, failures and endings of a report, in this order."""
         for number, page in report.pages:
             self._store(number, page)
         if report.pages:
-            channel.received += len(report.pages)
-            self._unacknowledged.append((self._given, channel, channel.received))
-        for missed in report.missed:
-            listing = channel.out.get(missed.visit)
+            channel.pages_received += len(report.pages)
+            self._unacknowledged.append((self._pages_stored, channel, channel.pages_received))
+        for failed in report.failed_pages:
+            listing = channel.listings.get(failed.visit)
             if listing is not None:
-                request = PageRequest(listing, missed.number)
-                self._recorder.failed(request, missed.failure.error())
+                request = PageRequest(listing, failed.number)
+                self._recorder.failed(request, failed.error.restore())
         for ended in report.ended:
-            self._ended(channel, ended)
+            self._end_listing(channel, ended)
 
-    def durable(self, channels: Collection[Channel]) -> dict[Channel, int]:
-        """How many of the pages received on each line are durable, where that has changed."""
-        waiting, durable = self._unacknowledged, self._journal.statistics().durable
-        found: dict[Channel, int] = {}
-        while waiting and waiting[0][0] <= durable:
-            _, channel, received = waiting.popleft()
+    def newly_durable(self, channels: Collection[Channel]) -> dict[Channel, int]:
+        """Return the number of durable pages of each channel on which this number has grown."""
+        unacknowledged, durable = self._unacknowledged, self._journal.statistics().durable
+        durable_pages: dict[Channel, int] = {}
+        while unacknowledged and unacknowledged[0][0] <= durable:
+            _, channel, received = unacknowledged.popleft()
             if channel in channels:
-                found[channel] = received
-        return found
+                durable_pages[channel] = received
+        return durable_pages
 
     def _store(self, number: int, page: PageRecord) -> None:
-        visit = self._visits.get(number) or self._late.get(number)
+        visit = self._visits.get(number) or self._ended_visits.get(number)
         if visit is not None:
-            self._given += self._recorder.store(visit, page)
+            self._pages_stored += self._recorder.store(visit, page)
 
-    def _ended(self, channel: Channel, ended: protocol.ListingEnded) -> None:
-        listing = channel.out.pop(ended.visit, None)
+    def _end_listing(self, channel: Channel, ended: protocol.ListingEnded) -> None:
+        listing = channel.listings.pop(ended.visit, None)
         if listing is None:
             return
         channel.count_ended()
         if ended.ending == "stopped" and not self.stopping:
             self._queue.reclaim(listing)
             return
-        failure = ended.failure
         self._recorder.ended(
             ListingOutcome(
                 listing,
@@ -105,10 +106,10 @@ class Receiver:
                 ended.unique,
                 ended.duplicates,
                 ended.rejects,
-                None if failure is None else failure.error(),
+                None if ended.error is None else ended.error.restore(),
             )
         )
         self._queue.mark_done(listing)
-        self._late[ended.visit] = self._visits.pop(ended.visit)
-        if len(self._late) > _LATE:
-            del self._late[next(iter(self._late))]
+        self._ended_visits[ended.visit] = self._visits.pop(ended.visit)
+        if len(self._ended_visits) > _MAX_ENDED_VISITS:
+            del self._ended_visits[next(iter(self._ended_visits))]

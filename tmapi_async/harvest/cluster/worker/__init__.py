@@ -1,1 +1,1 @@
-"""The worker: walks the listings it is given, within its share of the slots."""
+"""Worker side: sessions that walk listings within their share of an account's limits."""

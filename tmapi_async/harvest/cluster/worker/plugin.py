@@ -1,4 +1,4 @@
-"""What runs on a worker: a plugin that takes seats, and the task that a stretch is."""
+"""Worker plugin that opens sessions, and the Dask task that walks a batch of listings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.cluster import protocol
+from tmapi_async.harvest.cluster.task_batch import TaskBatch
 from tmapi_async.transport.credentials import account_digest
 
 from .worker_session import WorkerSession
@@ -28,20 +29,24 @@ VERSION = version("tmapi-async")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NAME = f"tmapi-async-{VERSION}"
 OPERATION = f"tmapi_session_{VERSION}"
-_FOR_SECRET = 30.0
+_TOKEN_TIMEOUT = 30.0
 
 
 class SessionPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no types
-    """Takes seats on a worker. One for each worker, whatever the number of harvests."""
+    """Sessions of one worker process; one plugin serves any number of harvests.
+
+    Attributes:
+        sessions: Open sessions, by name.
+    """
 
     name = NAME
-    # Registered again, by another harvest, it stays: taking it away would end that one's seats.
+    # Another harvest registers it again; replacing it would end the sessions of the first one.
     idempotent = True
 
     def __init__(self) -> None:
         self.sessions: dict[str, WorkerSession] = {}
-        self._closing_sessions: set[WorkerSession] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: set[WorkerSession] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<SessionPlugin: {len(self.sessions)} sessions>"
@@ -54,71 +59,67 @@ class SessionPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no ty
         worker.handlers[OPERATION] = self.serve_session
 
     def teardown(self, worker: Worker) -> None:
-        """The worker closes: so do its lines, and with them the seats."""
+        """Answer no more; when the worker closes, its connections end, and so do its sessions."""
         worker.handlers.pop(OPERATION, None)
 
-    async def serve_session(self, comm: Comm, session_request: bytes) -> Status:
-        """Serve one line until its seat has ended."""
-        asked = protocol.decode_request(session_request)
+    async def serve_session(self, comm: Comm, request: bytes) -> Status:
+        """Open a session for a coordinator, and serve its connection until the session ends."""
+        session_request = protocol.decode_request(request)
         try:
-            token = await _token(asked, comm)
+            token = await _receive_token(session_request, comm)
         except InvalidRequestError as error:
             await comm.write(protocol.encode(protocol.SessionRefused(str(error))))
             return Status.dont_reply
+        digest = session_request.digest
         # Made before the answer is sent, so that its lease begins before the coordinator's.
-        session = WorkerSession(asked, token, comm, lambda: self._abandoned(asked.digest))
+        session = WorkerSession(session_request, token, comm, lambda: self._abandoned_slots(digest))
         del token
-        await comm.write(
-            protocol.encode(
-                protocol.SessionAccepted(VERSION, PYTHON, self._abandoned(asked.digest))
-            )
-        )
+        accepted = protocol.SessionAccepted(VERSION, PYTHON, self._abandoned_slots(digest))
+        await comm.write(protocol.encode(accepted))
         self.sessions[session.name] = session
         try:
             await session.run()
         finally:
             del self.sessions[session.name]
-            self._closing_sessions.add(session)
-            task = asyncio.create_task(self._bury(session), name="tmapi seat closing")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._closing.add(session)
+            task = asyncio.create_task(self._close(session), name="tmapi session closing")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         await comm.close()
         return Status.dont_reply
 
-    def _abandoned(self, account: str) -> int:
-        """Slots of an account that seats which have ended left at the server."""
-        return sum(
-            session.gate.in_use for session in self._closing_sessions if session.digest == account
-        )
+    def _abandoned_slots(self, digest: str) -> int:
+        """Return the slots of an account that ended sessions have left busy at the server."""
+        return sum(session.gate.in_use for session in self._closing if session.digest == digest)
 
-    async def _bury(self, session: WorkerSession) -> None:
+    async def _close(self, session: WorkerSession) -> None:
         try:
             await session.close()
         finally:
-            self._closing_sessions.discard(session)
+            self._closing.discard(session)
 
 
-async def _token(asked: protocol.SessionRequest, comm: Comm) -> str:
-    if asked.token_source is None:
-        async with asyncio.timeout(_FOR_SECRET):
+async def _receive_token(request: protocol.SessionRequest, comm: Comm) -> str:
+    source = request.token_source
+    if source is None:
+        async with asyncio.timeout(_TOKEN_TIMEOUT):
             first, *_ = protocol.decode_for_session(await comm.read())
         if not isinstance(first, protocol.TokenMessage):
-            raise InvalidRequestError("the token was to come first on the line")
+            raise InvalidRequestError("the token must come first on the connection")
         return first.token
-    token = asked.token_source.read(asked.account)
-    if account_digest(token) != asked.digest:
+    token = source.read(request.account)
+    if account_digest(token) != request.digest:
         raise InvalidRequestError(
-            f"{asked.token_source} holds another token on this worker than account "
-            f"{asked.account + 1} has here"
+            f"{source} holds another token on this worker than account "
+            f"{request.account + 1} has on the coordinator"
         )
     return token
 
 
-async def walk_batch(batch: protocol.TaskBatch) -> dict[str, int]:
-    """The task that a stretch is."""
-    hands = get_worker().plugins[NAME]
-    session = hands.sessions.get(batch.session)
+async def walk_batch(batch: TaskBatch) -> dict[str, int]:
+    """Walk the listings of a batch on this worker; this function is the Dask task."""
+    session = get_worker().plugins[NAME].sessions.get(batch.session)
     if session is None:
         return {"listings": len(batch.tasks), "ended": 0, "going_on": 0}
-    walked: dict[str, int] = await session.walk(batch)
-    return walked
+    result: dict[str, int] = await session.walk(batch)
+    return result

@@ -1,6 +1,7 @@
-"""Preloaded by the workers of a command: Ctrl-C is for the command, and reaches its whole group.
+"""Preload of worker processes that the command line starts: ignore Ctrl-C.
 
-Else the first Ctrl-C, which lets what is on the wire finish, would end those who wait for it.
+Ctrl-C reaches the whole process group. The command handles the signal: the first Ctrl-C lets
+requests on their way finish, and the workers must live to do so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import signal
 
 
 def dask_setup(worker: object) -> None:
-    """Called by distributed in each worker process."""
+    """Prepare a worker process; `distributed` calls this function in each of them."""
     del worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()

@@ -1,4 +1,4 @@
-"""The gate of a seat: as wide as the share that was dealt to it."""
+"""Gate of a worker session: as wide as the session's share of the account."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ from tmapi_async.harvest.cluster.event_merge import (
     EventRecorder,
 )
 from tmapi_async.harvest.cluster.protocol import SlotShare
-from tmapi_async.limits.abandoned import AbandonedRequests
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.controller import ControllerStatistics
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.rate import RateLimiter
 
 
-class SharedRateLimiter(RateLimiter):
-    """A pace that can be changed: one attempt each 1/rate seconds, and no burst.
+class AdjustableRateLimiter(RateLimiter):
+    """Rate limiter whose rate can change: one attempt each 1/rate seconds, and no burst.
 
-    aiolimiter's bucket is full when it is made, so that a new one with each share would let a burst
+    aiolimiter's bucket is full when it is made, so a new bucket with each share would let a burst
     through each time.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.rate = 0.0
         self._clock = clock
-        self._due = -math.inf
+        self._passed_at = -math.inf
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
 
-    def change(self, rate: float) -> None:
-        """Go on at another rate; 0 is a halt."""
+    def set_rate(self, rate: float) -> None:
+        """Continue at another rate; 0 lets nothing pass."""
         self.rate = rate
         self._changed.set()
 
@@ -52,27 +51,33 @@ class SharedRateLimiter(RateLimiter):
                         await self._changed.wait()
                 except TimeoutError:
                     continue
-            self._due = self._clock()
+            self._passed_at = self._clock()
 
     def _delay(self) -> float:
         if not self.rate:
             return math.inf
-        return self._due + 1 / self.rate - self._clock()
+        return self._passed_at + 1 / self.rate - self._clock()
 
 
 class ShareController:
-    """Opens the gate as wide as the share, and writes down what the gate sees.
+    """Controller that opens the gate as wide as the share, and records the gate's events.
 
-    A page that was read keeps its slot until it has been handed over (`held`): so what is lost with
-    the worker is never more than its slots.
+    A page keeps its slot until it has been handed to the operating system (`unsent_pages`): so a
+    killed worker loses at most as many pages as it has slots.
+
+    Attributes:
+        share: Share in force.
+        unsent_pages: Pages that were read and not handed over yet.
+        lease_end: Clock time after which nothing passes.
+        gate: Gate that this controller opens.
     """
 
     def __init__(
         self, budget: Budget, recorder: EventRecorder, on_event: Callable[[], None]
     ) -> None:
         self.share = SlotShare(0, 0)
-        self.held = 0
-        self.lease = -math.inf
+        self.unsent_pages = 0
+        self.lease_end = -math.inf
         self.gate: Gate | None = None
         self._budget = budget
         self._recorder = recorder
@@ -80,23 +85,23 @@ class ShareController:
         self._answered = self._refused = self._abandoned = 0
 
     def width(self, now: float) -> int:
-        """Slots open at `now`."""
-        if now > self.lease:
+        """Return the slots open at `now`."""
+        if now > self.lease_end:
             return 0
-        slots = self.share.slots - self.held
+        slots = self.share.slots - self.unsent_pages
         if self._budget.most is None or self.gate is None:
             return slots
-        left = self._budget.most - self._budget.spent
-        # A slot is given to nobody who could not pay: nothing fails for want of budget here.
-        return min(slots, self.gate.at_server + left)
+        remaining = self._budget.most - self._budget.spent
+        # Without budget an attempt gets no slot: it waits for a new share, and does not fail.
+        return min(slots, self.gate.at_server + remaining)
 
     def sent(self, now: float, in_flight: int) -> None:
-        """An attempt goes on the wire."""
+        """Record that an attempt goes on the wire."""
         self._recorder.add(SENT, now, now, in_flight)
         self._on_event()
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """A reply came that is no refusal."""
+        """Record a reply that is no refusal."""
         self._answered += 1
         self._recorder.add(ANSWERED, now, sent_at, in_flight)
         self._on_event()
@@ -104,25 +109,25 @@ class ShareController:
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
     ) -> None:
-        """A 503 or 429 came."""
+        """Record a 503 or 429."""
         self._refused += 1
         self._recorder.add(REFUSED, now, sent_at, in_flight, retry_after)
         self._on_event()
 
     def abandoned(self, now: float, sent_at: float) -> None:
-        """An attempt ended without a reply."""
+        """Record an attempt that ended without a reply."""
         self._abandoned += 1
         in_flight = self.gate.at_server if self.gate is not None else 0
         self._recorder.add(ABANDONED, now, sent_at, in_flight)
         self._on_event()
 
     def wake_at(self, now: float) -> float | None:
-        """Never by itself: shares come from outside."""
+        """Return None: the width never grows by itself, shares come from the coordinator."""
         del now
         return None
 
     def statistics(self) -> ControllerStatistics:
-        """A snapshot."""
+        """Return a snapshot."""
         return ControllerStatistics(
             width=self.share.slots,
             ceiling=None,
@@ -139,53 +144,67 @@ class ShareController:
 
 
 class WorkerGate(Gate):
-    """A gate with a share of an account's slots, pace and budget.
+    """Gate with a share of an account's slots, rate and budget.
 
     Args:
-        paced: Whether the account has a pace.
-        on_event: Called when there is something to report.
-        clock: Seconds, monotonic.
+        rate_limited: True if the account has a rate limit.
+        on_event: Called when there is an event to report.
+        clock: Monotonic clock, in seconds.
+
+    Attributes:
+        events: Events of the gate that have not been reported yet.
     """
 
     def __init__(
         self,
         *,
-        paced: bool,
+        rate_limited: bool,
         on_event: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        budget, self.recorder = Budget(), EventRecorder()
-        self.shared = ShareController(budget, self.recorder, on_event)
-        self.dealt = SharedRateLimiter(clock) if paced else None
-        super().__init__(self.shared, rate_limiter=self.dealt, budget=budget, clock=clock)
-        self.shared.gate = self
+        budget, self.events = Budget(), EventRecorder()
+        self._controller = ShareController(budget, self.events, on_event)
+        self._adjustable_rate = AdjustableRateLimiter(clock) if rate_limited else None
+        super().__init__(
+            self._controller, rate_limiter=self._adjustable_rate, budget=budget, clock=clock
+        )
+        self._controller.gate = self
 
     @property
     def width(self) -> int:
-        """Slots of the share; at least 1, so that somebody waits at the gate."""
-        return max(1, self.shared.share.slots)
-
-    def take(self, share: SlotShare) -> None:
-        """Keep to a new share from now on."""
-        self.shared.share = share
-        if share.allowed is not None:
-            # Those who wait for the pace have a slot, and will be charged.
-            least = self.budget.spent + self.in_use - self.at_server
-            self.budget.most = max(share.allowed, least)
-        if self.dealt is not None:
-            self.dealt.change(share.rate)
-        self.admit_waiting()
-
-    def renew(self, until: float) -> None:
-        """The lease runs until a clock time; after that nothing passes."""
-        self.shared.lease = until
-
-    def hold(self, pages: int) -> None:
-        """So many pages that were read have not been handed over."""
-        self.shared.held = pages
-        self.admit_waiting()
+        """Slots of the share; at least 1, so that a request waits at the gate."""
+        return max(1, self._controller.share.slots)
 
     @property
-    def estimate(self) -> AbandonedRequests:
-        """What is known of how long abandoned requests go on."""
-        return self.abandoned_requests
+    def share(self) -> SlotShare:
+        """Share in force."""
+        return self._controller.share
+
+    @property
+    def lease_end(self) -> float:
+        """Clock time after which nothing passes."""
+        return self._controller.lease_end
+
+    def apply_share(self, share: SlotShare) -> None:
+        """Keep to a new share from now on."""
+        self._controller.share = share
+        if share.allowed is not None:
+            # Attempts that wait for the rate limiter have a slot already, and will be charged.
+            least = self.budget.spent + self.in_use - self.at_server
+            self.budget.most = max(share.allowed, least)
+        if self._adjustable_rate is not None:
+            self._adjustable_rate.set_rate(share.rate)
+        self.admit_waiting()
+
+    def extend_lease(self, until: float) -> None:
+        """Let attempts pass until a clock time; never shortens the lease."""
+        self._controller.lease_end = max(self._controller.lease_end, until)
+
+    def hold_slot(self) -> None:
+        """Keep the slot of a page that was read, until `release_slots`."""
+        self._controller.unsent_pages += 1
+
+    def release_slots(self, pages: int) -> None:
+        """Free the slots of pages that have been handed over."""
+        self._controller.unsent_pages -= pages
+        self.admit_waiting()

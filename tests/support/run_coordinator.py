@@ -1,4 +1,7 @@
-"""A coordinator that can be killed: python coordinating.py URL JOURNAL SCHEDULER WIDTH CAT..."""
+"""Run a coordinator that can be killed.
+
+Usage: python run_coordinator.py URL JOURNAL SCHEDULER WIDTH CATEGORY...
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from tmapi_async.harvest import Harvest
 
 
 async def main(url: str, path: str, cluster: str, width: int, ids: list[int]) -> int:
-    """One start; returns its exit code."""
+    """Run one start. Returns its exit code."""
     retry = RetryPolicy(base=0.01)
     async with TMAPI("sandbox", base_url=url, concurrency=width, retry=retry) as api:
         result = await Harvest(api, map(category_items, ids), journal=path, cluster=cluster).run()

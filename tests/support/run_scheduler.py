@@ -1,4 +1,7 @@
-"""A scheduler with workers that can be killed: python serving.py WORKERS; prints its address."""
+"""Run a scheduler with workers that can be killed: python run_scheduler.py WORKERS.
+
+Prints the address of the scheduler.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from tmapi_async.harvest.cluster.local import local_workers
 
 
 async def main(workers: int) -> None:
-    """Serve until killed."""
+    """Run until killed."""
     async with local_workers(workers) as address:
         print(address, flush=True)  # noqa: T201 - the answer
         await asyncio.Event().wait()

@@ -1,0 +1,110 @@
+"""Results of a session's crawler that wait for the next report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tmapi_async.api.listings import PageRequest
+from tmapi_async.api.replies import Page
+from tmapi_async.crawl.outcomes import ListingOutcome
+from tmapi_async.crawl.sink import CrawlSink
+from tmapi_async.errors import TMAPIError
+from tmapi_async.harvest.cluster import protocol
+from tmapi_async.harvest.cluster.serialized_error import SerializedError
+from tmapi_async.journal.compression import Dictionary
+from tmapi_async.journal.records import PageRecord
+
+from .batch_queue import BatchQueue
+from .worker_gate import WorkerGate
+
+
+class ReportBuffer(CrawlSink):
+    """Receives the pages, failures and endings of the crawler.
+
+    Args:
+        batches: Listings of the session.
+        gate: Gate of the session; a buffered page keeps its slot.
+        on_result: Called when there is a result to report.
+
+    Attributes:
+        durable_pages: Number of pages that the coordinator has made durable.
+        pages: Pages to report, each after the number of its visit.
+    """
+
+    def __init__(
+        self, batches: BatchQueue, gate: WorkerGate, on_result: Callable[[], None]
+    ) -> None:
+        self.durable_pages = 0
+        self.pages: list[tuple[int, PageRecord]] = []
+        self._batches = batches
+        self._gate = gate
+        self._on_result = on_result
+        self._pages_received = 0
+        self._failed_pages: list[protocol.PageFailed] = []
+        self._ended: list[protocol.ListingEnded] = []
+        self._compressors: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
+
+    @property
+    def pending(self) -> int:
+        """Number of pages received from the crawler that are not durable yet."""
+        return self._pages_received - self.durable_pages
+
+    def set_dictionary(self, message: protocol.DictionaryMessage) -> None:
+        """Compress the bodies of an endpoint with a new dictionary."""
+        dictionary = Dictionary(message.number, message.content)
+        self._compressors[message.endpoint] = (dictionary.number, dictionary.compressor())
+
+    def page(self, page: Page) -> None:
+        """Buffer a page; late pages of an ended listing come too."""
+        listing = page.request.listing
+        visit = self._batches.visit(listing)
+        if visit is None:
+            return
+        compression = self._compressors.get(listing.endpoint)
+        if compression is None:
+            record = PageRecord.of(page)
+        else:
+            dictionary, compress = compression
+            record = PageRecord.of(page, compress(page.body), dictionary)
+        self.pages.append((visit, record))
+        self._pages_received += 1
+        self._gate.hold_slot()
+        self._on_result()
+
+    def failed(self, request: PageRequest, error: TMAPIError) -> None:
+        """Buffer a page request that failed for good."""
+        visit = self._batches.running_visit(request.listing)
+        if visit is not None:
+            failed = protocol.PageFailed(visit, request.number, SerializedError.of(error))
+            self._failed_pages.append(failed)
+            self._on_result()
+
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Buffer the outcome of a listing."""
+        visit = self._batches.end_listing(outcome.listing)
+        if visit is None:
+            return
+        self._ended.append(
+            protocol.ListingEnded(
+                visit,
+                outcome.ending,
+                outcome.pages,
+                outcome.items,
+                outcome.unique,
+                outcome.duplicates,
+                outcome.rejects,
+                None if outcome.error is None else SerializedError.of(outcome.error),
+            )
+        )
+        self._on_result()
+
+    def drain(
+        self,
+    ) -> tuple[
+        list[tuple[int, PageRecord]], list[protocol.PageFailed], list[protocol.ListingEnded]
+    ]:
+        """Return the buffered pages, failures and endings, and forget them."""
+        pages, self.pages = self.pages, []
+        failed_pages, self._failed_pages = self._failed_pages, []
+        ended, self._ended = self._ended, []
+        return pages, failed_pages, ended
