@@ -306,8 +306,11 @@ class Coordinator:
 
     def _allocate(self, account: ClusterAccount, now: float) -> None:
         channels = self._channels_of(account.number)
+        # A session gets batches only if it has slots: one that joins late must get a slot first.
+        least = int(self._queue.has_ready)
         demand = {
-            channel.name: 0 if channel.closing else len(channel.listings) for channel in channels
+            channel.name: 0 if channel.closing else max(least, len(channel.listings))
+            for channel in channels
         }
         if not any(demand.values()):
             # Listings of a lost session may come back: keep slots for them.
