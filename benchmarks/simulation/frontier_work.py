@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 from random import Random
 
 from tmapi_async.api.listings import CATEGORY_ITEMS, Listing, PageRequest
-from tmapi_async.crawl.frontier import Answer, Frontier
+from tmapi_async.crawl.answers import Answer
+from tmapi_async.crawl.frontier import Frontier
 
 ITEMS = 20
 

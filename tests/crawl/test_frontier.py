@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.frontier_steps import A, B, numbers, opened, page, take
 from tmapi_async.api.listings import PageRequest, category_items
-from tmapi_async.crawl.frontier import Answer, Frontier
+from tmapi_async.crawl.answers import Answer
+from tmapi_async.crawl.frontier import Frontier
 
 # -- order
 
@@ -286,7 +287,7 @@ def test_statistics_and_repr_tell_the_state() -> None:
     assert (known.open, known.new, known.in_flight, known.asked) == (1, 1, 1, 1)
     assert frontier.open_listings == 2
     assert repr(frontier) == "<Frontier: 1 open, 1 new, 1 in flight, 1 asked, 0 wasted>"
-    assert "category/items?cat_id=1: settled below 1" in repr(frontier._trackers[A])
+    assert "category/items?cat_id=1: settled below 1" in repr(frontier.trackers[A])
 
 
 def test_a_long_listing_keeps_no_number_for_each_page() -> None:
@@ -298,6 +299,5 @@ def test_a_long_listing_keeps_no_number_for_each_page() -> None:
         request = frontier.take(1)
         assert request is not None
         frontier.answered(request, has_next=True, items=20)
-    for walk in frontier._trackers.values():
-        kept = (walk._done, walk._again, walk._surmised, walk.flying, walk.holes)
-        assert [len(part) for part in kept] == [0] * 5
+    assert len(frontier.trackers) == 2
+    assert [tracker.memory for tracker in frontier.trackers.values()] == [0, 0]

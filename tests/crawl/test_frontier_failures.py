@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.frontier_steps import A, numbers, opened, page, take
 from tmapi_async.api.listings import PageRequest
-from tmapi_async.crawl.frontier import Answer, Frontier
+from tmapi_async.crawl.answers import Answer
+from tmapi_async.crawl.frontier import Frontier
 
 # -- failures
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tmapi_async.api.listings import Listing, PageRequest, category_items
-from tmapi_async.crawl.frontier import Answer, Frontier
+from tmapi_async.crawl.answers import Answer
+from tmapi_async.crawl.frontier import Frontier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -295,14 +296,14 @@ class FrontierMachine(RuleBasedStateMachine):
             return
         frontier = self.frontier
         kept = {k for k, v in self.truths.items() if v.ending is None or v.flying}
-        assert {*frontier._trackers, *frontier._closed} == kept
-        assert set(frontier._lookahead._line) <= set(frontier._trackers.values())
-        for listing, walk in frontier._trackers.items():
+        assert {*frontier.trackers, *frontier.closing} == kept
+        assert frontier.lookahead.candidates <= set(frontier.trackers.values())
+        for listing, tracker in frontier.trackers.items():
             truth = self.truths[listing]
             waiting = truth.paid - set(truth.delivered)
-            assert set(walk.flying) == truth.flying
-            assert set(walk._done) <= waiting | set(truth.stored_pages) | truth.returned
-            assert max(len(walk._again), len(walk._surmised)) <= self.asked
+            assert set(tracker.in_flight) == truth.flying
+            assert tracker.settled_early <= waiting | set(truth.stored_pages) | truth.returned
+            assert tracker.memory <= 4 * self.asked + len(truth.stored_pages)
 
     def teardown(self) -> None:
         """Everything open comes to an end once the server answers."""

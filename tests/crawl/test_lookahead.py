@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tmapi_async.api.listings import PageRequest, category_items
-from tmapi_async.crawl.frontier import Answer, Frontier
+from tmapi_async.crawl.answers import Answer
+from tmapi_async.crawl.frontier import Frontier
 
 A, B = category_items(1), category_items(2)
 
@@ -101,7 +102,7 @@ def test_max_pages_bounds_the_guesses() -> None:
 
 def walk_numbers(frontier: Frontier) -> set[int]:
     """Pages of A in flight."""
-    return set(frontier._trackers[A].flying)
+    return set(frontier.trackers[A].in_flight)
 
 
 # -- which guess

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tmapi_async.api.listings import Listing, PageRequest, category_items
-from tmapi_async.crawl.frontier import Answer, Frontier
+from tmapi_async.crawl.answers import Answer
+from tmapi_async.crawl.frontier import Frontier
 
 WIDTH = 8
 A, B = (category_items(number) for number in (1, 2))

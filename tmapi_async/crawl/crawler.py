@@ -18,7 +18,8 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.transport.request_state import CrawlCounts, RequestState, StoppedError
 from tmapi_async.transport.session import Session
 
-from .frontier import Answer, Frontier
+from .answers import Answer
+from .frontier import Frontier
 from .loop_guard import GuardPolicy
 from .open_listings import OpenListing, OpenListings
 from .outcomes import ListingCounts, ListingOutcome, ListingTask
