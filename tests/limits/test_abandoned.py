@@ -20,19 +20,19 @@ def test_default_before_anything_was_seen() -> None:
 
 def test_steady_latency_is_expected_again() -> None:
     """Where every answer takes 2 s, an abandoned request is over 2 s after it was sent."""
-    ghosts = AbandonedRequests()
+    estimate = AbandonedRequests()
     for _ in range(50):
-        ghosts.answered(2.0)
-    assert ghosts.done_at(100.0, 100.5) == 102.0
+        estimate.answered(2.0)
+    assert estimate.done_at(100.0, 100.5) == 102.0
 
 
 def test_nearly_all_are_over_when_said() -> None:
     """At least 19 of 20 requests with a heavy tail are done by the time that is told."""
     random = Random(3)  # noqa: S311 - a test must be repeatable
-    ghosts = AbandonedRequests()
+    estimate = AbandonedRequests()
     for _ in range(1_000):
-        ghosts.answered(random.lognormvariate(0.0, 0.8))
-    done = ghosts.done_at(0.0, 0.0)
+        estimate.answered(random.lognormvariate(0.0, 0.8))
+    done = estimate.done_at(0.0, 0.0)
     late = sum(random.lognormvariate(0.0, 0.8) > done for _ in range(2_000))
     assert late < 100
     assert done < 10
@@ -40,44 +40,44 @@ def test_nearly_all_are_over_when_said() -> None:
 
 def test_outlier_is_waited_for_in_proportion_to_its_age() -> None:
     """A request older than nearly all others goes on for another quarter of its age."""
-    ghosts = AbandonedRequests()
+    estimate = AbandonedRequests()
     for _ in range(50):
-        ghosts.answered(0.1)
-    assert ghosts.done_at(0.0, 8.0) == 10.0
+        estimate.answered(0.1)
+    assert estimate.done_at(0.0, 8.0) == 10.0
 
 
 def test_time_out_of_the_vendor_is_the_end() -> None:
     """Nothing is waited for longer than 60 s after it was sent."""
-    ghosts = AbandonedRequests()
-    ghosts.answered(500.0)
-    assert ghosts.done_at(0.0, 1.0) == 60.0
-    assert ghosts.done_at(0.0, 60.0) == 60.0
-    assert ghosts.done_at(0.0, 75.0) == 75.0
+    estimate = AbandonedRequests()
+    estimate.answered(500.0)
+    assert estimate.done_at(0.0, 1.0) == 60.0
+    assert estimate.done_at(0.0, 60.0) == 60.0
+    assert estimate.done_at(0.0, 75.0) == 75.0
 
 
 def test_recent_latencies_count() -> None:
     """When the server has become faster, what it was before is forgotten."""
-    ghosts = AbandonedRequests()
+    estimate = AbandonedRequests()
     for _ in range(600):
-        ghosts.answered(20.0)
+        estimate.answered(20.0)
     for _ in range(600):
-        ghosts.answered(1.0)
-    assert ghosts.done_at(0.0, 0.5) == 1.0
-    assert repr(ghosts) == "<AbandonedRequests: 512 latencies>"
+        estimate.answered(1.0)
+    assert estimate.done_at(0.0, 0.5) == 1.0
+    assert repr(estimate) == "<AbandonedRequests: 512 latencies>"
 
 
 @given(st.lists(SECONDS, max_size=40), SECONDS, SECONDS)
 def test_never_in_the_past_nor_far_ahead(seen: list[float], sent_at: float, age: float) -> None:
     """The time told is not before now, and not more than 60 s ahead."""
-    ghosts = AbandonedRequests()
+    estimate = AbandonedRequests()
     for latency in seen:
-        ghosts.answered(latency)
+        estimate.answered(latency)
     now = sent_at + age
-    assert now <= ghosts.done_at(sent_at, now) <= now + 60.0
+    assert now <= estimate.done_at(sent_at, now) <= now + 60.0
 
 
 def test_clock_that_went_back_is_survived() -> None:
     """A request sent in the future is taken for one sent now."""
-    ghosts = AbandonedRequests()
-    ghosts.answered(2.0)
-    assert ghosts.done_at(100.0, 50.0) == 52.0
+    estimate = AbandonedRequests()
+    estimate.answered(2.0)
+    assert estimate.done_at(100.0, 50.0) == 52.0

@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from tests.support.gates import NOBODY_KNOWS, Fixed, balance, entering, gate_of, wanted
+from tests.support.gates import (
+    NO_STATISTICS,
+    FixedController,
+    balance,
+    enter_tasks,
+    make_gate,
+    no_check,
+)
 from tests.support.virtual_time import run, settle, virtual_loop
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.learning import LearningController
@@ -29,7 +36,7 @@ class Order:
                 await super().wait()
                 order.passed.append("pace")
 
-        class NotingController(Fixed):
+        class NotingController(FixedController):
             def width(self, now: float) -> int:
                 order.passed.append("slot asked")
                 return super().width(now)
@@ -38,11 +45,11 @@ class Order:
                 order.passed.append("sent")
                 super().sent(now, in_flight)
 
-        self.gate = gate_of(
+        self.gate = make_gate(
             NotingController(1), rate_limiter=NotingPace(0.1), budget=NotingBudget(10)
         )
 
-    def wanted(self) -> None:
+    def no_check(self) -> None:
         """The caller's own check."""
         self.passed.append("wanted")
 
@@ -54,7 +61,7 @@ def test_slot_then_pace_then_budget() -> None:
         order = Order()
         for _ in range(2):
             order.passed.clear()
-            sent_at = await order.gate.enter(order.wanted)
+            sent_at = await order.gate.enter(order.no_check)
             assert order.passed == ["slot asked", "pace asked", "pace", "wanted", "budget", "sent"]
             order.gate.answered(sent_at)
         assert virtual_loop().now == 1010.0
@@ -68,9 +75,9 @@ def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
     async def main() -> None:
         order = Order()
         gate = order.gate
-        sent_at = await gate.enter(order.wanted)
+        sent_at = await gate.enter(order.no_check)
         order.passed.clear()
-        second, third = entering(gate, 2)
+        second, third = enter_tasks(gate, 2)
         await settle()
         assert set(order.passed) == {"slot asked"}
         gate.answered(sent_at)
@@ -92,14 +99,14 @@ def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
     """Cancelled any number of turns after slot or pace came, an attempt leaves no trace."""
 
     async def main(turns: int) -> bool:
-        controller, loop = Fixed(1), virtual_loop()
-        gate = gate_of(
+        controller, loop = FixedController(1), virtual_loop()
+        gate = make_gate(
             controller, rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(3)
         )
-        first = await gate.enter(wanted)
+        first = await gate.enter(no_check)
         if paced:
             gate.answered(first)
-        (task,) = entering(gate, 1)
+        (task,) = enter_tasks(gate, 1)
         await settle()
         assert not task.done()
         if paced:
@@ -113,7 +120,7 @@ def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
         if passed:
             gate.answered(task.result())
         assert balance(gate) == (0, 0, 0, 1 + passed)
-        gate.answered(await asyncio.wait_for(gate.enter(wanted), 30))
+        gate.answered(await asyncio.wait_for(gate.enter(no_check), 30))
         assert gate.budget.left == 1 - passed
         return passed
 
@@ -125,11 +132,13 @@ def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
     """Cancelled while neither slot nor pace has come, an attempt keeps nobody from passing."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1), rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(2))
-        first = await gate.enter(wanted)
+        gate = make_gate(
+            FixedController(1), rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(2)
+        )
+        first = await gate.enter(no_check)
         if paced:
             gate.answered(first)
-        tasks = entering(gate, 3)
+        tasks = enter_tasks(gate, 3)
         await settle()
         for task in tasks[:2]:
             task.cancel()
@@ -152,14 +161,14 @@ def test_what_is_no_longer_wanted_costs_nothing() -> None:
         raise UnwantedError
 
     async def main() -> None:
-        controller = Fixed(1)
-        gate = gate_of(controller, budget=Budget(1))
+        controller = FixedController(1)
+        gate = make_gate(controller, budget=Budget(1))
         for _ in range(3):
             with pytest.raises(UnwantedError):
                 await gate.enter(unwanted)
         assert balance(gate) == (0, 0, 0, 0)
-        assert controller.told == []
-        gate.answered(await gate.enter(wanted))
+        assert controller.calls == []
+        gate.answered(await gate.enter(no_check))
 
     run(main())
 
@@ -168,14 +177,14 @@ def test_the_controller_hears_of_every_attempt() -> None:
     """The controller is told times, and the number at the server with the attempt still in it."""
 
     async def main() -> None:
-        controller, loop = Fixed(3), virtual_loop()
-        gate = gate_of(controller)
-        sent = [await gate.enter(wanted) for _ in range(3)]
+        controller, loop = FixedController(3), virtual_loop()
+        gate = make_gate(controller)
+        sent = [await gate.enter(no_check) for _ in range(3)]
         loop.now += 2
         gate.answered(sent[0])
         gate.refused(sent[1], 7.0)
         gate.abandoned(sent[2], served=False)
-        assert controller.told == [
+        assert controller.calls == [
             ("sent", 1000.0, 1),
             ("sent", 1000.0, 2),
             ("sent", 1000.0, 3),
@@ -185,8 +194,8 @@ def test_the_controller_hears_of_every_attempt() -> None:
         ]
         controller.at_server -= 1
         assert balance(gate) == (0, 0, 0, 3)
-        await gate.enter(wanted)
-        assert controller.told[-1] == ("sent", 1002.0, 1)
+        await gate.enter(no_check)
+        assert controller.calls[-1] == ("sent", 1002.0, 1)
 
     run(main())
 
@@ -195,12 +204,12 @@ def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
     """An attempt counts as in flight when it is sent, not while it holds a slot at the pace."""
 
     async def main() -> None:
-        controller = Fixed(5)
-        gate = gate_of(controller, rate_limiter=RateLimiter(1))
-        for sent_at in await asyncio.gather(*entering(gate, 5)):
+        controller = FixedController(5)
+        gate = make_gate(controller, rate_limiter=RateLimiter(1))
+        for sent_at in await asyncio.gather(*enter_tasks(gate, 5)):
             gate.answered(sent_at)
-        assert [told[2] for told in controller.told[:5]] == [1, 2, 3, 4, 5]
-        assert [told[1] for told in controller.told[:5]] == [1000, 1001, 1002, 1003, 1004]
+        assert [calls[2] for calls in controller.calls[:5]] == [1, 2, 3, 4, 5]
+        assert [calls[1] for calls in controller.calls[:5]] == [1000, 1001, 1002, 1003, 1004]
 
     run(main())
 
@@ -209,22 +218,22 @@ def test_an_abandoned_attempt_haunts_its_slot() -> None:
     """After a time-out the slot stays taken as long as the server can be expected to work."""
 
     async def main() -> None:
-        controller, loop = Fixed(1), virtual_loop()
-        gate = gate_of(controller)
+        controller, loop = FixedController(1), virtual_loop()
+        gate = make_gate(controller)
         for _ in range(5):
-            sent_at = await gate.enter(wanted)
+            sent_at = await gate.enter(no_check)
             loop.now += 4
             gate.answered(sent_at)
-        sent_at = await gate.enter(wanted)
+        sent_at = await gate.enter(no_check)
         loop.now += 1
         gate.abandoned(sent_at, served=True)
         assert balance(gate) == (1, 1, 0, 6)
-        assert controller.told[-1][0] == "abandoned"
+        assert controller.calls[-1][0] == "abandoned"
         controller.at_server -= 1
-        await gate.enter(wanted)
+        await gate.enter(no_check)
         assert loop.now == sent_at + 4
         assert balance(gate) == (1, 0, 0, 7)
-        assert controller.told[-1] == ("sent", sent_at + 4, 1)
+        assert controller.calls[-1] == ("sent", sent_at + 4, 1)
 
     run(main())
 
@@ -233,8 +242,8 @@ def test_a_cut_connection_frees_its_slot_at_once() -> None:
     """An attempt that the server no longer works on leaves no ghost."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1))
-        gate.abandoned(await gate.enter(wanted), served=False)
+        gate = make_gate(FixedController(1))
+        gate.abandoned(await gate.enter(no_check), served=False)
         assert balance(gate) == (0, 0, 0, 1)
 
     run(main())
@@ -244,17 +253,17 @@ def test_a_closed_gate_keeps_nothing() -> None:
     """Closing lays the ghosts and cancels every timer; used again, the count begins at nothing."""
 
     async def main() -> None:
-        controller = Fixed(3)
-        gate = gate_of(controller)
-        for sent_at in [await gate.enter(wanted) for _ in range(3)]:
+        controller = FixedController(3)
+        gate = make_gate(controller)
+        for sent_at in [await gate.enter(no_check) for _ in range(3)]:
             gate.abandoned(sent_at, served=True)
         assert balance(gate) == (3, 3, 0, 3)
         gate.close()
         assert balance(gate) == (0, 0, 0, 3)
         assert virtual_loop().timers == 0
         controller.at_server = 0
-        await gate.enter(wanted)
-        assert controller.told[-1] == ("sent", 1000.0, 1)
+        await gate.enter(no_check)
+        assert controller.calls[-1] == ("sent", 1000.0, 1)
 
     run(main())
 
@@ -263,14 +272,14 @@ def test_a_gate_tells_its_state() -> None:
     """The snapshot and the repr of a gate tell width, slots, waiters, budget and rate."""
 
     async def main() -> None:
-        gate = gate_of(Fixed(1), rate_limiter=RateLimiter(2.5), budget=Budget(9))
-        await gate.enter(wanted)
-        waiters = entering(gate, 2)
+        gate = make_gate(FixedController(1), rate_limiter=RateLimiter(2.5), budget=Budget(9))
+        await gate.enter(no_check)
+        waiters = enter_tasks(gate, 2)
         await settle()
         snapshot = gate.statistics()
         assert (snapshot.width, snapshot.in_flight, snapshot.waiting) == (1, 1, 2)
         assert (snapshot.requests, snapshot.budget_left, snapshot.rate) == (1, 8, 2.5)
-        assert snapshot.controller is NOBODY_KNOWS
+        assert snapshot.controller is NO_STATISTICS
         assert repr(gate) == (
             "<Gate: width 1, <AdaptiveSemaphore: 1 in use, 0 of them held for abandoned requests, "
             "2 waiting>, "
@@ -287,8 +296,8 @@ def test_a_closed_controller_shows_as_one_slot() -> None:
     """The width that a frontier plans with is at least 1, also while the gate cools down."""
 
     async def main() -> None:
-        assert gate_of(Fixed(0)).width == 1
-        assert gate_of(Fixed(7)).width == 7
+        assert make_gate(FixedController(0)).width == 1
+        assert make_gate(FixedController(7)).width == 7
 
     run(main())
 
@@ -297,11 +306,11 @@ def test_the_real_controller_in_its_gate() -> None:
     """With the learning controller a gate of N keeps N in flight and never more."""
 
     async def main() -> None:
-        gate, most = gate_of(LearningController(8)), 0
+        gate, most = make_gate(LearningController(8)), 0
 
         async def ask() -> None:
             nonlocal most
-            sent_at = await gate.enter(wanted)
+            sent_at = await gate.enter(no_check)
             most = max(most, gate.statistics().in_flight)
             await asyncio.sleep(0.05)
             gate.answered(sent_at)
@@ -317,9 +326,9 @@ def test_refused_for_ever_the_gate_still_opens() -> None:
     """With every attempt refused and a long Retry-After, waiters are let in again and again."""
 
     async def main() -> float:
-        gate = gate_of(LearningController(4))
+        gate = make_gate(LearningController(4))
         for _ in range(20):
-            sent_at = await gate.enter(wanted)
+            sent_at = await gate.enter(no_check)
             gate.refused(sent_at, 60.0)
         assert balance(gate) == (0, 0, 0, 20)
         return virtual_loop().now

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.gates import Fixed, balance, gate_of, wanted
+from tests.support.gates import FixedController, balance, make_gate, no_check
 from tests.support.virtual_time import run, settle
 from tmapi_async import BudgetSpentError
 from tmapi_async.limits.budget import Budget
@@ -25,14 +25,14 @@ SCHEDULES = st.lists(
 class Traffic:
     """One random run of attempts through a gate."""
 
-    def __init__(self, gate: Gate, controller: Fixed) -> None:
+    def __init__(self, gate: Gate, controller: FixedController) -> None:
         self.gate, self.controller = gate, controller
         self.tasks: list[asyncio.Task[None]] = []
         self.sent: list[float] = []
 
     async def enter(self) -> None:
         """Pass the gate, if the budget allows."""
-        self.sent.append(await self.gate.enter(wanted))
+        self.sent.append(await self.gate.enter(no_check))
 
     async def do(self, what: str, value: int) -> None:
         """Do one thing."""
@@ -60,12 +60,12 @@ class Traffic:
             self.gate.abandoned(sent_at, served=what == "lost")
 
 
-class Lax(Fixed):
+class Lax(FixedController):
     """A controller that does not mind a number at the server above a width that has shrunk."""
 
     def sent(self, now: float, in_flight: int) -> None:
         """An attempt more is at the server."""
-        self.told.append(("sent", now, in_flight))
+        self.calls.append(("sent", now, in_flight))
         assert in_flight >= 1
 
 
@@ -80,7 +80,7 @@ def test_random_traffic_leaves_the_gate_in_balance(
 
     async def main() -> None:
         controller = Lax(2)
-        gate = gate_of(
+        gate = make_gate(
             controller, rate_limiter=RateLimiter(0.5) if slow else None, budget=Budget(most)
         )
         traffic = Traffic(gate, controller)
@@ -93,10 +93,10 @@ def test_random_traffic_leaves_the_gate_in_balance(
         while traffic.sent:
             traffic.end("answered", traffic.sent.pop())
         gate.close()
-        sent = sum(told[0] == "sent" for told in controller.told)
-        ended = len(controller.told) - sent
+        sent = sum(calls[0] == "sent" for calls in controller.calls)
+        ended = len(controller.calls) - sent
         assert balance(gate) == (0, 0, 0, sent)
-        assert (gate._at_server, ended) == (0, sent)
+        assert (gate.at_server, ended) == (0, sent)
         assert most is None or sent <= most
         failures = [task for task in traffic.tasks if not task.cancelled() and task.exception()]
         assert all(isinstance(task.exception(), BudgetSpentError) for task in failures)

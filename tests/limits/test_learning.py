@@ -58,14 +58,14 @@ def test_ceiling_above_the_limit_is_learned_under() -> None:
     loop = ClosedLoop(controller, 16)
     loop.run(2_000)
     assert controller.statistics().limit == 16
-    assert loop.most == 40
+    assert loop.most_in_flight == 40
 
 
 def test_ceiling_holds_when_the_server_takes_more() -> None:
     """However much the server takes, no more than the ceiling is in flight."""
     loop = ClosedLoop(LearningController(10, start=2), 1_000)
     loop.run(2_000)
-    assert loop.most == 10
+    assert loop.most_in_flight == 10
 
 
 def test_burst_of_refusals_is_one_cut() -> None:
@@ -152,7 +152,7 @@ def test_probe_risks_one_attempt() -> None:
     after = controller.statistics()
     assert after.probes > probes
     assert loop.refusals - before == after.probes - probes
-    assert loop.most <= 18
+    assert loop.most_in_flight <= 18
 
 
 def test_limit_met_once_is_looked_into_soon() -> None:
@@ -223,12 +223,12 @@ def test_one_unlucky_refusal_is_forgotten_soon() -> None:
     loop = ClosedLoop(controller, 16)
     loop.run(16 * 100)
     assert controller.statistics().width == 16
-    loop.unlucky = 1.0
+    loop.random_refusals = 1.0
     refused = loop.refusals
 
     def mend() -> None:
         if loop.refusals > refused:
-            loop.unlucky = 0.0
+            loop.random_refusals = 0.0
 
     loop.run(6, mend)
     assert loop.refusals == refused + 1
@@ -238,11 +238,11 @@ def test_one_unlucky_refusal_is_forgotten_soon() -> None:
     assert loop.refusals == refused + 1
 
 
-@pytest.mark.parametrize(("limit", "unlucky"), [(16, 0.02), (16, 0.05), (64, 0.04)])
-def test_refusals_at_every_width_do_not_narrow_for_ever(limit: int, unlucky: float) -> None:
+@pytest.mark.parametrize(("limit", "random_refusals"), [(16, 0.02), (16, 0.05), (64, 0.04)])
+def test_refusals_at_every_width_do_not_narrow_for_ever(limit: int, random_refusals: float) -> None:
     """Where some requests are refused whatever the width, most of the limit is still used."""
     controller = LearningController()
-    loop = ClosedLoop(controller, limit, unlucky=unlucky)
+    loop = ClosedLoop(controller, limit, random_refusals=random_refusals)
     loop.run(60 * limit)
     began = loop.now
     loop.run(250 * limit)
@@ -326,7 +326,7 @@ def test_nonsense_is_refused(bad: int) -> None:
 
 def test_history_is_bounded_and_in_order() -> None:
     """The record of a long run begins at its start, is in order of time and stays small."""
-    loop = ClosedLoop(LearningController(), 16, unlucky=0.05)
+    loop = ClosedLoop(LearningController(), 16, random_refusals=0.05)
     loop.run(20_000)
     history = loop.controller.statistics().history
     assert history[0].event == "start"

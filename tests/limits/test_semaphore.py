@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.checked_semaphore import make_semaphore
 from tests.support.virtual_time import StuckError, VirtualLoop, run, settle, virtual_loop
-from tests.support.watched_slots import slots_of
 from tmapi_async.limits.semaphore import AdaptiveSemaphore
 
 
@@ -24,7 +24,7 @@ def test_slots_are_handed_out_in_order() -> None:
     """As many as the width get a slot; the others get theirs in the order in which they came."""
 
     async def main() -> None:
-        slots = slots_of((0, 2))
+        slots = make_semaphore((0, 2))
         tasks = taking(slots, 5)
         await settle()
         for released in range(4):
@@ -42,7 +42,7 @@ def test_nobody_slips_in_before_those_who_wait() -> None:
     """A slot that was handed over is not taken by a caller who comes before the waiter runs."""
 
     async def main() -> None:
-        slots = slots_of((0, 1))
+        slots = make_semaphore((0, 1))
         await slots.acquire()
         (first,) = taking(slots, 1)
         await settle()
@@ -62,7 +62,7 @@ def test_nobody_slips_in_when_the_gate_opens() -> None:
     """Whoever comes at the moment the gate opens by itself waits behind those who were there."""
 
     async def main() -> None:
-        slots = slots_of((0, 0), (5, 1))
+        slots = make_semaphore((0, 0), (5, 1))
         (first,) = taking(slots, 1)
         await settle()
         virtual_loop().now += 6  # the timer is due, and has not fired yet
@@ -79,7 +79,7 @@ def test_a_free_slot_is_taken_without_a_turn_of_the_loop() -> None:
     """With a slot free and nobody waiting, taking one does not let anybody else run."""
 
     async def main() -> None:
-        slots = slots_of((0, 1))
+        slots = make_semaphore((0, 1))
         ran: list[int] = []
         asyncio.get_running_loop().call_soon(ran.append, 1)
         await slots.acquire()
@@ -93,7 +93,7 @@ def test_a_cancelled_waiter_leaves_nothing_behind(*, handed_over: bool) -> None:
     """Cancelled while it waits, or when its slot was handed over and it had not run yet: clean."""
 
     async def main() -> None:
-        slots = slots_of((0, 1))
+        slots = make_semaphore((0, 1))
         await slots.acquire()
         first, second = taking(slots, 2)
         await settle()
@@ -117,7 +117,7 @@ def test_a_cancelled_waiter_and_a_release_in_one_turn() -> None:
     """A slot given back in the turn in which the first waiter is cancelled goes to the second."""
 
     async def main() -> None:
-        slots = slots_of((0, 1))
+        slots = make_semaphore((0, 1))
         await slots.acquire()
         first, second = taking(slots, 2)
         await settle()
@@ -133,7 +133,7 @@ def test_an_acquire_that_is_closed_leaves_nothing_behind() -> None:
     """A coroutine that is closed while it waits, as one that is collected, is not handed a slot."""
 
     async def main() -> None:
-        slots = slots_of((0, 1))
+        slots = make_semaphore((0, 1))
         await slots.acquire()
         coroutine = slots.acquire()
         coroutine.send(None)
@@ -151,7 +151,7 @@ def test_waiters_wake_when_the_width_grows_by_itself() -> None:
     """A gate that opens with no event lets in as many as it then holds, at the time it opens."""
 
     async def main() -> None:
-        slots = slots_of((0, 0), (5, 1), (7, 3), (20, 2))
+        slots = make_semaphore((0, 0), (5, 1), (7, 3), (20, 2))
         entered: list[float] = []
 
         async def enter() -> None:
@@ -170,7 +170,7 @@ def test_a_shrunken_width_takes_no_slot_away() -> None:
     """Narrower than what is in use, nobody gets a slot until enough are given back."""
 
     async def main() -> None:
-        slots = slots_of((0, 3), (1, 1))
+        slots = make_semaphore((0, 3), (1, 1))
         tasks = taking(slots, 5)
         await asyncio.sleep(2)
         assert holders(tasks) == [0, 1, 2]
@@ -210,7 +210,7 @@ def test_a_closed_gate_that_never_opens_is_nobodys_timer() -> None:
     """Without a time to wake at no timer is set: the controller answers for that."""
 
     async def main() -> None:
-        await slots_of((0, 0)).acquire()
+        await make_semaphore((0, 0)).acquire()
 
     with pytest.raises(StuckError):
         run(main())
@@ -220,7 +220,7 @@ def test_a_ghost_keeps_its_slot_for_its_time() -> None:
     """An abandoned request keeps its slot until the server can be expected to be done."""
 
     async def main() -> None:
-        slots = slots_of((0, 1))
+        slots = make_semaphore((0, 1))
         await slots.acquire()
         slots.hold(1007.0, slots.release)
         assert (slots.in_use, slots.ghosts) == (1, 1)
@@ -241,7 +241,7 @@ def test_closing_lets_go_of_every_timer() -> None:
     """Closed slots have no timer, no ghost and no slot of a ghost; slots in use stay in use."""
 
     async def main() -> None:
-        slots = slots_of((0, 3), (50, 4))
+        slots = make_semaphore((0, 3), (50, 4))
         waiters = taking(slots, 4)
         await settle()
         laid: list[int] = []

@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.checked_semaphore import CheckedSemaphore, make_semaphore
 from tests.support.virtual_time import run, settle, virtual_loop
-from tests.support.watched_slots import Watched, slots_of
 
 OPS = st.lists(
     st.one_of(
@@ -26,7 +26,7 @@ WIDTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 4)), max_size=8).
 class Schedule:
     """One random run: callers come, are cancelled, give back and leave ghosts behind."""
 
-    def __init__(self, slots: Watched) -> None:
+    def __init__(self, slots: CheckedSemaphore) -> None:
         self.slots = slots
         self.tasks: list[asyncio.Task[int]] = []
         self.got: list[int] = []
@@ -99,7 +99,7 @@ def test_random_schedules_lose_no_slot_and_no_waiter(
     """However callers come, go and are cancelled: never too many, never too few, all in order."""
 
     async def main() -> None:
-        schedule = Schedule(slots_of((0, 2), *widths, (41, 1)))
+        schedule = Schedule(make_semaphore((0, 2), *widths, (41, 1)))
         for what, value in ops:
             await schedule.do(what, value)
         await schedule.finish()

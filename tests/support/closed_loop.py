@@ -20,19 +20,19 @@ class ClosedLoop:
         controller: LearningController,
         limit: int,
         *,
-        unlucky: float = 0.0,
+        random_refusals: float = 0.0,
         retry_after: float | None = None,
         queues: bool = False,
     ) -> None:
         self.controller = controller
         self.limit = limit
-        self.unlucky = unlucky
+        self.random_refusals = random_refusals
         self.retry_after = retry_after
         self.queues = queues
         self.latency = LATENCY
         self.now = 0.0
         self.in_flight = self.running = 0
-        self.sent = self.answers = self.refusals = self.most = 0
+        self.sent = self.answers = self.refusals = self.most_in_flight = 0
         self._events_seen = 0
         self._random = Random(7)  # noqa: S311 - a test must be repeatable
         self._events: list[tuple[float, int, str, float]] = []
@@ -82,10 +82,10 @@ class ClosedLoop:
 
     def _send(self) -> None:
         self.in_flight += 1
-        self.most = max(self.most, self.in_flight)
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.controller.sent(self.now, self.in_flight)
         refused = self.running >= self.limit and not self.queues
-        if refused or self._random.random() < self.unlucky:
+        if refused or self._random.random() < self.random_refusals:
             self._later(self.now + TRIP, "refusal")
             return
         self.running += 1

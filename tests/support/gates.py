@@ -9,7 +9,7 @@ from tests.support.virtual_time import virtual_loop
 from tmapi_async.limits.controller import ControllerStatistics
 from tmapi_async.limits.gate import Gate
 
-NOBODY_KNOWS = ControllerStatistics(
+NO_STATISTICS = ControllerStatistics(
     width=0,
     ceiling=None,
     state="holding",
@@ -24,12 +24,12 @@ NOBODY_KNOWS = ControllerStatistics(
 )
 
 
-class Fixed:
+class FixedController:
     """A controller of a fixed width that writes down what it is told."""
 
     def __init__(self, width: int = 2) -> None:
         self.open = width
-        self.told: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
         self.at_server = 0
 
     def width(self, now: float) -> int:
@@ -45,41 +45,41 @@ class Fixed:
         """An attempt more is at the server."""
         self.at_server += 1
         assert in_flight == self.at_server <= self.open
-        self.told.append(("sent", now, in_flight))
+        self.calls.append(("sent", now, in_flight))
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
         """An attempt less is at the server."""
-        self.told.append(("answered", now, sent_at, in_flight))
+        self.calls.append(("answered", now, sent_at, in_flight))
         self.at_server -= 1
 
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
     ) -> None:
         """An attempt less is at the server."""
-        self.told.append(("refused", now, sent_at, in_flight, retry_after))
+        self.calls.append(("refused", now, sent_at, in_flight, retry_after))
         self.at_server -= 1
 
     def abandoned(self, now: float, sent_at: float) -> None:
         """Nobody knows whether it still is at the server."""
-        self.told.append(("abandoned", now, sent_at))
+        self.calls.append(("abandoned", now, sent_at))
 
     def statistics(self) -> ControllerStatistics:
         """Nothing."""
-        return NOBODY_KNOWS
+        return NO_STATISTICS
 
 
-def gate_of(controller: Any, **parts: Any) -> Gate:
+def make_gate(controller: Any, **parts: Any) -> Gate:
     """A gate in virtual time."""
     return Gate(controller, clock=virtual_loop().time, **parts)
 
 
-def wanted() -> None:
+def no_check() -> None:
     """It is still wanted."""
 
 
-def entering(gate: Gate, count: int) -> list[asyncio.Task[float]]:
+def enter_tasks(gate: Gate, count: int) -> list[asyncio.Task[float]]:
     """Tasks that enter a gate."""
-    return [asyncio.ensure_future(gate.enter(wanted)) for _ in range(count)]
+    return [asyncio.ensure_future(gate.enter(no_check)) for _ in range(count)]
 
 
 def balance(gate: Gate) -> tuple[int, int, int, int]:

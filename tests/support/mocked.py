@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aioresponses import aioresponses
 
-from tests.support.sessions import BASE, Script, flight, opened, request
+from tests.support.sessions import BASE, Script, new_state, open_session, request
 from tests.support.virtual_time import run
 from tmapi_async import Page, TMAPIError
 
@@ -28,7 +28,7 @@ async def scripted(
     script = Script(*answers)
     with aioresponses() as mocked:
         mocked.get(re.compile(re.escape(BASE)), callback=script.answer, repeat=True)
-        async with opened(gate, **options) as session:
+        async with open_session(gate, **options) as session:
             yield session, script
 
 
@@ -37,12 +37,12 @@ async def outcome(
 ) -> Page | TMAPIError:
     """The page, or the error raised in its place."""
     try:
-        return await session.fetch(request(number), shared or flight(session))
+        return await session.fetch(request(number), shared or new_state(session))
     except TMAPIError as error:
         return error
 
 
-class Told:
+class FetchRecord:
     """What came of one fetch: the outcome, what was asked and when, and the tally."""
 
     def __init__(self, *answers: Any, **options: Any) -> None:
@@ -54,16 +54,16 @@ class Told:
         async with scripted(*answers, **options) as (session, script):
             if prepare is not None:
                 await prepare(session)
-                script.asked.clear()
+                script.urls.clear()
                 script.times.clear()
-            shared = flight(session)
+            shared = new_state(session)
             self.outcome = await outcome(session, 1, shared)
-            self.asked = script.asked
+            self.urls = script.urls
             self.times = [at - script.times[0] for at in script.times]
             self.counts = shared.counts
             self.gate = session.gate.statistics()
             assert not shared.on_wire
             assert shared.counts.resting == 0
             assert self.gate.in_flight == self.gate.ghosts
-            assert shared.counts.requests == len(self.asked)
-            assert sum(shared.counts.codes.values()) == len(self.asked)
+            assert shared.counts.requests == len(self.urls)
+            assert sum(shared.counts.codes.values()) == len(self.urls)

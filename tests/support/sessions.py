@@ -34,7 +34,7 @@ def page(number: int = 1, **fields: Any) -> bytes:
     return dumped({"code": 200, "msg": "success", "data": data})
 
 
-def gate_of(
+def make_gate(
     width: int = 4, *, budget: int | None = None, rate: float | None = None, **parts: Any
 ) -> Gate:
     """A gate that counts time as the running loop does."""
@@ -47,11 +47,11 @@ def gate_of(
 
 
 @contextlib.asynccontextmanager
-async def opened(gate: Gate | None = None, **options: Any) -> AsyncIterator[Session]:
+async def open_session(gate: Gate | None = None, **options: Any) -> AsyncIterator[Session]:
     """An open session, with retries at once unless told otherwise."""
     session = Session(
         options.pop("token", "t0ken"),
-        gate=gate or gate_of(),
+        gate=gate or make_gate(),
         base_url=options.pop("base_url", BASE),
         auth=options.pop("auth", "query"),
         timeout=options.pop("timeout", 60.0),
@@ -66,7 +66,7 @@ async def opened(gate: Gate | None = None, **options: Any) -> AsyncIterator[Sess
         await session.close()
 
 
-def flight(session: Session) -> RequestState:
+def new_state(session: Session) -> RequestState:
     """What a walk that begins now shares with the session."""
     return RequestState(session.epoch, CrawlCounts())
 
@@ -83,7 +83,7 @@ class Script:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked: list[str] = []
+        self.urls: list[str] = []
         self.times: list[float] = []
 
     async def answer(self, url: Any, **kwargs: Any) -> Any:
@@ -91,7 +91,7 @@ class Script:
         from aioresponses import CallbackResult  # noqa: PLC0415 - shimmed when tests are collected
 
         assert kwargs["allow_redirects"] is False
-        self.asked.append(str(url))
+        self.urls.append(str(url))
         self.times.append(asyncio.get_running_loop().time())
         answer, delay = self.next(), 0.0
         while isinstance(answer, int | float):
@@ -162,7 +162,7 @@ def head(length: int | None, status: str = "200 OK", *more: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def say(
+async def send_reply(
     writer: asyncio.StreamWriter, body: bytes, status: str = "200 OK", *more: str
 ) -> None:
     """Send a whole reply."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tmapi_async import InsecureTransportWarning, InvalidRequestError
-from tmapi_async.transport import credentials as address
+from tmapi_async.transport import credentials
 from tmapi_async.transport.credentials import (
     account_digest,
     check_base_url,
@@ -19,7 +19,7 @@ from tmapi_async.transport.credentials import (
 @pytest.fixture(autouse=True)
 def _nobody_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins as a process does: nobody has been warned yet."""
-    monkeypatch.setattr(address, "_warned", set())
+    monkeypatch.setattr(credentials, "warned_hosts", set())
 
 
 @pytest.mark.parametrize(

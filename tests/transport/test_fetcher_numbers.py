@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.sessions import Server, flight, opened, page, request, say
+from tests.support.sessions import Server, new_state, open_session, page, request, send_reply
 from tmapi_async import MalformedReplyError, Page, TMAPIError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def outcome(session: Session, number: int = 1) -> Page | TMAPIError:
     """Return the page, or the error raised in its place."""
     try:
-        return await session.fetch(request(number), flight(session))
+        return await session.fetch(request(number), new_state(session))
     except TMAPIError as error:
         return error
 
@@ -35,27 +35,27 @@ async def test_another_page_is_not_taken_for_the_requested_one(said, attempts):
     """The page is requested again if replies have stated their own number; else it is taken."""
     pages = {number: list(numbers) for number, numbers in said.items()}
 
-    async def answer(server: Server, asked: str, writer: Any) -> None:
+    async def answer(server: Server, request_head: str, writer: Any) -> None:
         del server
-        number = int(re.search(r"page=(\d+)", asked)[1])  # type: ignore[index]
-        await say(writer, page(pages[number].pop(0)))
+        number = int(re.search(r"page=(\d+)", request_head)[1])  # type: ignore[index]
+        await send_reply(writer, page(pages[number].pop(0)))
 
-    async with Server(answer) as server, opened(base_url=server.url) as session:
+    async with Server(answer) as server, open_session(base_url=server.url) as session:
         for number, times in attempts.items():
-            got = await session.fetch(request(number), flight(session))
-            assert (got.number, got.attempts) == (number, times)
+            result = await session.fetch(request(number), new_state(session))
+            assert (result.number, result.attempts) == (number, times)
 
 
 async def test_another_page_for_good_is_a_failure_with_its_number():
     """Another page three times is a failure; the last page in place of a later one is not."""
 
-    async def answer(server: Server, asked: str, writer: Any) -> None:
+    async def answer(server: Server, request_head: str, writer: Any) -> None:
         del server
-        number = int(re.search(r"page=(\d+)", asked)[1])  # type: ignore[index]
+        number = int(re.search(r"page=(\d+)", request_head)[1])  # type: ignore[index]
         body = page(number if number < 3 else 2)
-        await say(writer, body.replace(b"true", b"false") if number == 4 else body)
+        await send_reply(writer, body.replace(b"true", b"false") if number == 4 else body)
 
-    async with Server(answer) as server, opened(base_url=server.url) as session:
+    async with Server(answer) as server, open_session(base_url=server.url) as session:
         assert isinstance(await outcome(session, 2), Page)
         failed = await outcome(session, 3)
         assert isinstance(failed, MalformedReplyError)

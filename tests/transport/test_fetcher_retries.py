@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.mocked import Told, outcome, scripted
-from tests.support.sessions import AT_ONCE, failure, flight, gate_of, page
+from tests.support.mocked import FetchRecord, outcome, scripted
+from tests.support.sessions import AT_ONCE, failure, make_gate, new_state, page
 from tests.support.virtual_time import run, settle, virtual_loop
 from tmapi_async import (
     AuthenticationError,
@@ -66,30 +66,30 @@ def test_each_code_has_its_number_of_attempts(
     code: int, kind: type[TMAPIError], attempts: int, status: int | None
 ) -> None:
     """417, 499 and 500 take eight attempts; the caller's mistakes and what ends all work, one."""
-    told = Told(failure(code, status or code))
-    assert type(told.outcome) is kind
-    assert len(told.asked) == attempts
-    assert told.counts.retries == attempts - 1
-    assert told.counts.codes == {str(code): attempts}
-    assert (told.outcome.attempts, told.outcome.code) == (attempts, code)
-    assert (told.outcome.endpoint, told.outcome.page) == ("category/items", 1)
-    assert (told.outcome.listing, told.outcome.message) == ("category/items?cat_id=5", "why")
-    assert told.gate.requests == attempts
+    record = FetchRecord(failure(code, status or code))
+    assert type(record.outcome) is kind
+    assert len(record.urls) == attempts
+    assert record.counts.retries == attempts - 1
+    assert record.counts.codes == {str(code): attempts}
+    assert (record.outcome.attempts, record.outcome.code) == (attempts, code)
+    assert (record.outcome.endpoint, record.outcome.page) == ("category/items", 1)
+    assert (record.outcome.listing, record.outcome.message) == ("category/items?cat_id=5", "why")
+    assert record.gate.requests == attempts
 
 
 @pytest.mark.parametrize("failures", [1, 3, 7])
 def test_a_page_that_comes_at_last_is_a_page(failures: int) -> None:
     """Up to seven failures of any kind are forgotten when the page comes."""
     kinds = [failure(500), HTML, failure(417, 417), (200, b""), failure(499), (500, b"{}")]
-    told = Told(*(kinds * 2)[:failures], page(1))
-    assert isinstance(told.outcome, Page)
-    assert told.outcome.attempts == failures + 1 == len(told.asked)
-    assert told.counts.codes["200"] == 1
+    record = FetchRecord(*(kinds * 2)[:failures], page(1))
+    assert isinstance(record.outcome, Page)
+    assert record.outcome.attempts == failures + 1 == len(record.urls)
+    assert record.counts.codes["200"] == 1
 
 
 def test_every_attempt_asks_the_same() -> None:
     """A retry is the same request again."""
-    assert len(set(Told(failure(500)).asked)) == 1
+    assert len(set(FetchRecord(failure(500)).urls)) == 1
 
 
 TRANSPORT: tuple[tuple[BaseException, type[TMAPIError]], ...] = (
@@ -111,35 +111,35 @@ def test_failures_of_transport_take_eight_attempts(
     raised: BaseException, kind: type[TMAPIError]
 ) -> None:
     """A transport that fails is tried eight times where it has worked before."""
-    told = Told(page(1), raised, prepare=get_one_page)
-    assert type(told.outcome) is kind
-    assert len(told.asked) == 8
-    assert not told.outcome.halts
-    assert told.outcome.__context__ is told.outcome.__cause__ is None
-    assert "t0ken" not in str(told.outcome)
+    record = FetchRecord(page(1), raised, prepare=get_one_page)
+    assert type(record.outcome) is kind
+    assert len(record.urls) == 8
+    assert not record.outcome.halts
+    assert record.outcome.__context__ is record.outcome.__cause__ is None
+    assert "t0ken" not in str(record.outcome)
 
 
 def test_a_transport_that_never_worked_ends_all_work() -> None:
     """Where no reply was ever understood, three attempts are enough, and all work ends."""
-    told = Told(aiohttp.ClientConnectorError(KEY, OSError(111, "refused")))
-    assert type(told.outcome) is ConnectionFailedError
-    assert len(told.asked) == 3
-    assert told.outcome.halts
-    assert "Connection refused" in str(told.outcome)
-    assert Told(HTML).outcome.halts
-    assert not Told(failure(500)).outcome.halts
+    record = FetchRecord(aiohttp.ClientConnectorError(KEY, OSError(111, "refused")))
+    assert type(record.outcome) is ConnectionFailedError
+    assert len(record.urls) == 3
+    assert record.outcome.halts
+    assert "Connection refused" in str(record.outcome)
+    assert FetchRecord(HTML).outcome.halts
+    assert not FetchRecord(failure(500)).outcome.halts
 
 
 def test_a_bad_certificate_ends_all_work_at_once() -> None:
     """A certificate that cannot be verified is not asked again, and the ways out are named."""
     reason = ssl.SSLCertVerificationError("url http://h/?apiToken=t0ken")
     reason.verify_message = "Hostname mismatch"
-    told = Told(aiohttp.ClientConnectorCertificateError(KEY, reason))
-    assert type(told.outcome) is CertificateError
-    assert len(told.asked) == 1
-    assert told.outcome.halts
-    assert "Hostname mismatch" in str(told.outcome)
-    assert "--base-url" in str(told.outcome)
+    record = FetchRecord(aiohttp.ClientConnectorCertificateError(KEY, reason))
+    assert type(record.outcome) is CertificateError
+    assert len(record.urls) == 1
+    assert record.outcome.halts
+    assert "Hostname mismatch" in str(record.outcome)
+    assert "--base-url" in str(record.outcome)
 
 
 @pytest.mark.parametrize("refusals", [1, 20, 100])
@@ -148,20 +148,20 @@ def test_refusals_are_no_failures(refusals: int, code: int) -> None:
     """However often 503 or 429 come, seven failures may come as well before the page."""
     patient = RetryPolicy(base=0, patience=1e6)
     answers = [*[failure(code, code)] * refusals, *[failure(500)] * 7, page(1)]
-    told = Told(*answers, policy=patient)
-    assert isinstance(told.outcome, Page)
-    assert told.counts.codes == {str(code): refusals, "500": 7, "200": 1}
-    assert told.gate.controller.refused == refusals
+    record = FetchRecord(*answers, policy=patient)
+    assert isinstance(record.outcome, Page)
+    assert record.counts.codes == {str(code): refusals, "500": 7, "200": 1}
+    assert record.gate.controller.refused == refusals
 
 
 @pytest.mark.parametrize(("code", "kind"), [(503, ConcurrencyError), (429, RateLimitError)])
 def test_refusals_are_borne_for_a_time(code: int, kind: type[TMAPIError]) -> None:
     """A page that is refused for a quarter of an hour is given up, and the gate was not idle."""
-    told = Told(failure(code), policy=RetryPolicy())
-    assert type(told.outcome) is kind
-    assert 900 <= told.times[-1] <= 1000
-    assert len(told.asked) > 50
-    assert not told.outcome.halts
+    record = FetchRecord(failure(code), policy=RetryPolicy())
+    assert type(record.outcome) is kind
+    assert 900 <= record.times[-1] <= 1000
+    assert len(record.urls) > 50
+    assert not record.outcome.halts
 
 
 def test_refusals_take_no_retries_from_others() -> None:
@@ -181,15 +181,15 @@ def test_refusals_take_no_retries_from_others() -> None:
 @pytest.mark.parametrize("answer", [failure(503, Retry_After="7"), failure(500, Retry_After="7")])
 def test_retry_after_is_waited_for(answer: Any) -> None:
     """The next attempt of the page does not come before the time that the server asked for."""
-    told = Told(answer, page(1))
-    assert 7 <= told.times[1] <= 9
+    record = FetchRecord(answer, page(1))
+    assert 7 <= record.times[1] <= 9
 
 
 def test_a_retry_after_of_a_refusal_closes_the_gate() -> None:
     """While a refusal asks for time, no other page is asked for either."""
 
     async def main() -> None:
-        async with scripted(failure(503, Retry_After="7"), page(1), gate=gate_of(1)) as (
+        async with scripted(failure(503, Retry_After="7"), page(1), gate=make_gate(1)) as (
             session,
             script,
         ):
@@ -205,11 +205,11 @@ def test_the_slot_is_free_during_a_back_off() -> None:
 
     async def main() -> None:
         slow = RetryPolicy(base=100, cap=100)
-        async with scripted(failure(500), page(2), page(1), gate=gate_of(1), policy=slow) as (
+        async with scripted(failure(500), page(2), page(1), gate=make_gate(1), policy=slow) as (
             session,
             script,
         ):
-            shared = flight(session)
+            shared = new_state(session)
             first = asyncio.ensure_future(outcome(session, 1, shared))
             await settle(10)
             assert (shared.counts.resting, shared.on_wire) == (1, False)
@@ -218,15 +218,15 @@ def test_the_slot_is_free_during_a_back_off() -> None:
             assert script.times[1] == script.times[0]
             assert isinstance(second, Page)
             assert isinstance(await first, Page)
-            assert [url.split("page=")[1][0] for url in script.asked] == ["1", "2", "1"]
+            assert [url.split("page=")[1][0] for url in script.urls] == ["1", "2", "1"]
 
     run(main())
 
 
 def test_back_off_lasts_below_its_ceiling() -> None:
     """Between attempts lie at most the doubled times of the policy."""
-    told = Told(failure(500), policy=RetryPolicy())
-    gaps = [later - earlier for earlier, later in itertools.pairwise(told.times)]
+    record = FetchRecord(failure(500), policy=RetryPolicy())
+    gaps = [later - earlier for earlier, later in itertools.pairwise(record.times)]
     assert all(gap <= 0.5 * 2**n + 1e-9 for n, gap in enumerate(gaps))
     assert len(set(gaps)) > 1
 
@@ -236,12 +236,12 @@ def test_the_deadline_is_counted_from_the_gate() -> None:
 
     async def main() -> None:
         answers = (50, page(1), 50, page(2), 61, page(3), page(3))
-        async with scripted(*answers, gate=gate_of(1)) as (session, script):
-            found = await asyncio.gather(*(outcome(session, number) for number in (1, 2, 3)))
-            assert [type(one) for one in found] == [Page, Page, Page]
+        async with scripted(*answers, gate=make_gate(1)) as (session, script):
+            outcomes = await asyncio.gather(*(outcome(session, number) for number in (1, 2, 3)))
+            assert [type(one) for one in outcomes] == [Page, Page, Page]
             start = script.times[0]
             assert [at - start for at in script.times[:3]] == pytest.approx([0, 50, 100])
-            assert found[2].attempts == 2
+            assert outcomes[2].attempts == 2
             assert script.times[3] - start >= 160
 
     run(main())
@@ -249,21 +249,21 @@ def test_the_deadline_is_counted_from_the_gate() -> None:
 
 def test_a_timed_out_attempt_goes_on_at_the_server() -> None:
     """After a time-out the slot is kept for a while, and it is one failure of the page."""
-    told = Told(100, page(1), policy=RetryPolicy(base=0, max_attempts=1), timeout=5.0)
-    assert type(told.outcome) is DeadlineError
-    assert "5 s" in str(told.outcome)
-    assert told.counts.codes == {"timeout": 1}
-    assert (told.gate.ghosts, told.gate.controller.abandoned) == (1, 1)
+    record = FetchRecord(100, page(1), policy=RetryPolicy(base=0, max_attempts=1), timeout=5.0)
+    assert type(record.outcome) is DeadlineError
+    assert "5 s" in str(record.outcome)
+    assert record.counts.codes == {"timeout": 1}
+    assert (record.gate.ghosts, record.gate.controller.abandoned) == (1, 1)
 
 
 def test_an_outage_does_not_multiply_requests() -> None:
     """When too many requests fail, pages are given up at their first failure, and say why."""
 
     async def main() -> None:
-        async with scripted(failure(500, msg="x" * 290), gate=gate_of(16)) as (session, script):
-            found = await asyncio.gather(*(outcome(session, number) for number in range(200)))
-            assert len(script.asked) <= 200 + 50 + 200
-            given_up = [error for error in found if error.attempts == 1]
+        async with scripted(failure(500, msg="x" * 290), gate=make_gate(16)) as (session, script):
+            outcomes = await asyncio.gather(*(outcome(session, number) for number in range(200)))
+            assert len(script.urls) <= 200 + 50 + 200
+            given_up = [error for error in outcomes if error.attempts == 1]
             assert given_up
             for error in given_up:
                 assert isinstance(error, ServerError)
@@ -275,28 +275,28 @@ def test_an_outage_does_not_multiply_requests() -> None:
 
 def test_a_page_that_cannot_be_read_is_paid_for_three_times() -> None:
     """Code 200 in a shape that cannot be read is asked for three times: each was billed."""
-    told = Told((200, b'{"code": 200, "data": null}'))
-    assert type(told.outcome) is MalformedReplyError
-    assert len(told.asked) == 3
+    record = FetchRecord((200, b'{"code": 200, "data": null}'))
+    assert type(record.outcome) is MalformedReplyError
+    assert len(record.urls) == 3
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_proxys_refusal_narrows_the_gate(status: int) -> None:
     """Such a status without a code is a failure of transport, and a refusal to the gate."""
-    told = Told((status, b"<html>busy</html>"), page(1))
-    assert isinstance(told.outcome, Page)
-    assert told.gate.controller.refused == 1
+    record = FetchRecord((status, b"<html>busy</html>"), page(1))
+    assert isinstance(record.outcome, Page)
+    assert record.gate.controller.refused == 1
 
 
 def test_a_spent_budget_ends_the_page() -> None:
     """Retries are charged like first attempts, and the attempt beyond the budget is not sent."""
 
     async def main() -> None:
-        async with scripted(failure(500), gate=gate_of(2, budget=3)) as (session, script):
+        async with scripted(failure(500), gate=make_gate(2, budget=3)) as (session, script):
             error = await outcome(session)
             assert type(error) is BudgetSpentError
             assert error.halts
-            assert len(script.asked) == 3
+            assert len(script.urls) == 3
             assert session.gate.statistics().in_flight == 0
 
     run(main())
@@ -306,7 +306,7 @@ def test_the_pace_holds_for_retries() -> None:
     """A retry passes the pace like any attempt."""
 
     async def main() -> list[float]:
-        async with scripted(failure(500), gate=gate_of(8, rate=2), policy=AT_ONCE) as (_, script):
+        async with scripted(failure(500), gate=make_gate(8, rate=2), policy=AT_ONCE) as (_, script):
             await outcome(_)
             return script.times
 
@@ -323,6 +323,6 @@ def test_mocked_time_is_virtual() -> None:
             before = virtual_loop().now
             await outcome(session)
             assert virtual_loop().now - before >= 3600
-            return script.asked[0]
+            return script.urls[0]
 
     assert URL(run(main())).port == 9

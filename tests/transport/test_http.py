@@ -13,7 +13,16 @@ import aiohttp
 import pytest
 import trustme
 
-from tests.support.sessions import Server, flight, gate_of, head, opened, page, request, say
+from tests.support.sessions import (
+    Server,
+    head,
+    make_gate,
+    new_state,
+    open_session,
+    page,
+    request,
+    send_reply,
+)
 from tmapi_async import Page
 from tmapi_async.errors import CertificateError, TMAPIError
 from tmapi_async.transport.retry import RetryPolicy
@@ -26,14 +35,14 @@ ONCE = RetryPolicy(base=0, max_attempts=1)
 async def fetched(session: Session, number: int = 1) -> Page | TMAPIError:
     """The page, or the error raised in its place."""
     try:
-        return await session.fetch(request(number), flight(session))
+        return await session.fetch(request(number), new_state(session))
     except TMAPIError as error:
         return error
 
 
-async def answer(_: Server, asked: str, writer: Any) -> None:
+async def answer(_: Server, request_head: str, writer: Any) -> None:
     """Answer every request with the page it asks for."""
-    await say(writer, page(int(re.search(r"page=(\d+)", asked)[1])))  # type: ignore[index]
+    await send_reply(writer, page(int(re.search(r"page=(\d+)", request_head)[1])))  # type: ignore[index]
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +57,7 @@ async def test_a_proxy_is_told_the_whole_url(monkeypatch: pytest.MonkeyPatch, wh
     """Plain http through a proxy of the environment: absolute URL, host of the API, credentials."""
     async with Server(answer) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//{who}"))
-        async with opened(base_url="http://api.localhost/v1", trust_env=True) as session:
+        async with open_session(base_url="http://api.localhost/v1", trust_env=True) as session:
             for number in (1, 2):
                 assert isinstance(await fetched(session, number), Page)
     for number, sent in enumerate(proxy.heads, 1):
@@ -63,7 +72,7 @@ async def test_the_environment_is_not_asked_for_proxies(monkeypatch: pytest.Monk
     """Without `trust_env` a proxy of the environment sees nothing."""
     async with Server(answer) as proxy, Server(answer) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
-        async with opened(base_url=server.url) as session:
+        async with open_session(base_url=server.url) as session:
             assert isinstance(await fetched(session), Page)
     assert (len(proxy.heads), len(server.heads)) == (0, 1)
 
@@ -144,11 +153,11 @@ async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, truste
             monkeypatch.setenv("https_proxy", proxy.replace("//", "//me:s3cret@"))
             connector = aiohttp.TCPConnector(ssl=context)
             options: dict[str, Any] = {"connector": connector, "trust_env": True, "policy": ONCE}
-            async with opened(base_url=f"https://api.localhost:{port}", **options) as session:
-                found = [await fetched(session, number) for number in (1, 2)]
+            async with open_session(base_url=f"https://api.localhost:{port}", **options) as session:
+                outcomes = [await fetched(session, number) for number in (1, 2)]
             await connector.close()
     if trusted:
-        assert all(isinstance(got, Page) for got in found)
+        assert all(isinstance(result, Page) for result in outcomes)
         assert [sent.split("&apiToken")[0].split("?")[1] for sent in heads] == [
             "cat_id=5&page=1",
             "cat_id=5&page=2",
@@ -157,7 +166,7 @@ async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, truste
         assert all("Proxy-Authorization" not in sent for sent in heads)
         assert len(tunnel.heads) == 1  # used again
     else:
-        assert [type(got) for got in found] == [CertificateError, CertificateError]
+        assert [type(result) for result in outcomes] == [CertificateError, CertificateError]
         assert heads == []
     for sent in tunnel.heads:
         assert sent.startswith(f"CONNECT api.localhost:{port} HTTP/1.1\r\n")
@@ -168,31 +177,33 @@ async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, truste
 async def test_interim_replies_are_passed_over() -> None:
     """What a server says before its reply (RFC 9110, 15.2) is not taken for it."""
 
-    async def hinting(_: Server, asked: str, writer: Any) -> None:
+    async def hinting(_: Server, request_head: str, writer: Any) -> None:
         for status in ("102 Processing", "103 Early Hints"):
             writer.write(head(None, status, "Link: </x>; rel=preload"))
-        await answer(_, asked, writer)
+        await answer(_, request_head, writer)
 
-    async with Server(hinting) as server, opened(base_url=server.url) as session:
+    async with Server(hinting) as server, open_session(base_url=server.url) as session:
         for number in (1, 2):
-            got = await fetched(session, number)
-            assert isinstance(got, Page)
-            assert (got.number, got.echoed_page, got.attempts) == (number, number, 1)
+            result = await fetched(session, number)
+            assert isinstance(result, Page)
+            assert (result.number, result.echoed_page, result.attempts) == (number, number, 1)
 
 
 async def test_a_connection_that_the_server_closes_is_not_asked_again() -> None:
     """After `Connection: close` the next page has a new connection, and no attempt fails."""
     ports = []
 
-    async def closing(_: Server, asked: str, writer: Any) -> None:
+    async def closing(_: Server, request_head: str, writer: Any) -> None:
         ports.append(writer.get_extra_info("peername"))
-        await say(writer, page(int(asked.split("page=")[1][0])), "200 OK", "Connection: close")
+        await send_reply(
+            writer, page(int(request_head.split("page=")[1][0])), "200 OK", "Connection: close"
+        )
 
-    async with Server(closing) as server, opened(base_url=server.url) as session:
+    async with Server(closing) as server, open_session(base_url=server.url) as session:
         for number in (1, 2, 3):
-            got = await fetched(session, number)
-            assert isinstance(got, Page)
-            assert got.attempts == 1
+            result = await fetched(session, number)
+            assert isinstance(result, Page)
+            assert result.attempts == 1
     assert len(set(ports)) == len(server.heads) == 3
 
 
@@ -200,14 +211,14 @@ async def test_a_connector_may_close_each_connection() -> None:
     """A caller's connector that keeps none: the server is told, and each page has a new one."""
     ports = []
 
-    async def note(_: Server, asked: str, writer: Any) -> None:
+    async def note(_: Server, request_head: str, writer: Any) -> None:
         ports.append(writer.get_extra_info("peername"))
-        await answer(_, asked, writer)
+        await answer(_, request_head, writer)
 
     async with (
         Server(note) as server,
         aiohttp.TCPConnector(force_close=True) as connector,
-        opened(base_url=server.url, connector=connector) as session,
+        open_session(base_url=server.url, connector=connector) as session,
     ):
         for number in (1, 2, 3):
             assert isinstance(await fetched(session, number), Page)
@@ -221,7 +232,7 @@ async def test_a_callers_connector_is_free_between_pages() -> None:
         Server(answer) as server,
         aiohttp.TCPConnector(limit=1) as connector,
         aiohttp.ClientSession(connector=connector) as others,
-        opened(gate_of(1), base_url=server.url, connector=connector) as session,
+        open_session(make_gate(1), base_url=server.url, connector=connector) as session,
     ):
         for number in (1, 2, 3):
             assert isinstance(await fetched(session, number), Page)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.support.sessions import Server, flight, gate_of, head, opened, page, request, say
+from tests.support.sessions import (
+    Server,
+    head,
+    make_gate,
+    new_state,
+    open_session,
+    page,
+    request,
+    send_reply,
+)
 from tmapi_async import Page, RetryPolicy
 from tmapi_async.errors import DeadlineError, InvalidRequestError, TMAPIError
 
@@ -41,9 +50,9 @@ async def test_a_reply_is_read_however_it_ends(reply: bytes, ends: bool) -> None
         if ends:
             writer.close()
 
-    async with Server(answer) as server, opened(base_url=server.url, policy=ONCE) as session:
+    async with Server(answer) as server, open_session(base_url=server.url, policy=ONCE) as session:
         for _ in range(3):
-            assert isinstance(await session.fetch(request(), flight(session)), Page)
+            assert isinstance(await session.fetch(request(), new_state(session)), Page)
         assert len(server.heads) == 3
 
 
@@ -56,13 +65,13 @@ async def test_a_reply_without_body_leaves_the_connection_in_step(status: str) -
             writer.write(head(None, status))
             await writer.drain()
         else:
-            await say(writer, BODY)
+            await send_reply(writer, BODY)
 
-    async with Server(answer) as server, opened(base_url=server.url, timeout=5) as session:
+    async with Server(answer) as server, open_session(base_url=server.url, timeout=5) as session:
         with contextlib.suppress(TMAPIError):  # whether it is tried again is not the rule here
-            await session.fetch(request(), flight(session))
-        got = await session.fetch(request(), flight(session))
-        assert isinstance(got, Page)
+            await session.fetch(request(), new_state(session))
+        result = await session.fetch(request(), new_state(session))
+        assert isinstance(result, Page)
 
 
 def _stall(sent: bytes) -> Callable[[Server, str, Any], Any]:
@@ -71,7 +80,7 @@ def _stall(sent: bytes) -> Callable[[Server, str, Any], Any]:
             writer.write(sent)
             await writer.drain()
             await asyncio.sleep(60)
-        await say(writer, page(2))
+        await send_reply(writer, page(2))
 
     return answer
 
@@ -84,31 +93,31 @@ NAMES = ["nothing", "in the head", "before the body", "in the body"]
 async def test_a_stall_ends_at_the_deadline(sent: bytes) -> None:
     """Wherever the server stops: the next page is not read from what was left."""
     async with Server(_stall(sent)) as server:
-        gate = gate_of(2)
-        async with opened(gate, base_url=server.url, policy=ONCE, timeout=0.2) as session:
+        gate = make_gate(2)
+        async with open_session(gate, base_url=server.url, policy=ONCE, timeout=0.2) as session:
             with pytest.raises(DeadlineError):
-                await session.fetch(request(), flight(session))
-            got = await session.fetch(request(2), flight(session))
-            assert isinstance(got, Page)
-            assert got.echoed_page == 2
+                await session.fetch(request(), new_state(session))
+            result = await session.fetch(request(2), new_state(session))
+            assert isinstance(result, Page)
+            assert result.echoed_page == 2
 
 
 @pytest.mark.parametrize("sent", PLACES, ids=NAMES)
 async def test_who_gives_up_leaves_no_dirty_connection(sent: bytes) -> None:
     """After a cancellation the next page is not read from what was left."""
     async with Server(_stall(sent)) as server:
-        gate = gate_of(2)
-        async with opened(gate, base_url=server.url, policy=ONCE, timeout=20) as session:
-            task = asyncio.create_task(session.fetch(request(), flight(session)))
+        gate = make_gate(2)
+        async with open_session(gate, base_url=server.url, policy=ONCE, timeout=20) as session:
+            task = asyncio.create_task(session.fetch(request(), new_state(session)))
             while not server.heads:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.02)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            got = await session.fetch(request(2), flight(session))
-            assert isinstance(got, Page)
-            assert got.echoed_page == 2
+            result = await session.fetch(request(2), new_state(session))
+            assert isinstance(result, Page)
+            assert result.echoed_page == 2
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -116,19 +125,19 @@ async def test_who_gives_up_early_keeps_the_gate_in_balance(steps: int) -> None:
     """A cancellation at any turn of the loop costs at most the slot of its one ghost."""
 
     async def answer(_: Server, __: str, writer: Any) -> None:
-        await say(writer, BODY)
+        await send_reply(writer, BODY)
 
     async with Server(answer) as server:
-        gate = gate_of(2)
-        async with opened(gate, base_url=server.url, policy=ONCE, timeout=20) as session:
-            task = asyncio.create_task(session.fetch(request(), flight(session)))
+        gate = make_gate(2)
+        async with open_session(gate, base_url=server.url, policy=ONCE, timeout=20) as session:
+            task = asyncio.create_task(session.fetch(request(), new_state(session)))
             for _ in range(steps):
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             held = gate.statistics()
             assert held.in_flight == held.ghosts == gate.at_server == held.requests
-            assert isinstance(await session.fetch(request(), flight(session)), Page)
+            assert isinstance(await session.fetch(request(), new_state(session)), Page)
             after = gate.statistics()
             assert (after.in_flight, after.requests) == (held.ghosts, held.requests + 1)
 
@@ -137,18 +146,18 @@ async def test_two_sessions_on_one_connector_keep_their_heads() -> None:
     """Neither token, prefix nor header of the one is sent by the other, turn by turn."""
 
     async def answer(_: Server, __: str, writer: Any) -> None:
-        await say(writer, BODY)
+        await send_reply(writer, BODY)
 
     connector = aiohttp.TCPConnector(limit=1)
     async with Server(answer) as server, connector:
         one = {"token": "aaa", "auth": "query", "base_url": server.url + "/one"}
         two = {"token": "bbb", "auth": "header", "base_url": server.url + "/two"}
         async with (
-            opened(connector=connector, **one) as first,
-            opened(connector=connector, **two) as second,
+            open_session(connector=connector, **one) as first,
+            open_session(connector=connector, **two) as second,
         ):
             for _ in range(3):
-                await asyncio.gather(*(s.fetch(request(), flight(s)) for s in (first, second)))
+                await asyncio.gather(*(s.fetch(request(), new_state(s)) for s in (first, second)))
         assert len(server.heads) == 6
         for sent in server.heads:
             assert (" /one/" in sent) == ("apiToken=aaa" in sent)
@@ -161,6 +170,6 @@ async def test_two_sessions_on_one_connector_keep_their_heads() -> None:
 async def test_a_token_that_no_head_can_carry_is_refused(token: str, auth: str) -> None:
     """Line ends would forge headers: refused before anything is sent, untold."""
     with pytest.raises(InvalidRequestError) as caught:
-        async with opened(token=token, auth=auth):
+        async with open_session(token=token, auth=auth):
             pass
     assert token not in str(caught.value)

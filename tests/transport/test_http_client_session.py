@@ -7,7 +7,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.sessions import Server, flight, gate_of, opened, page, request, say
+from tests.support.sessions import (
+    Server,
+    make_gate,
+    new_state,
+    open_session,
+    page,
+    request,
+    send_reply,
+)
 from tmapi_async import Page, RetryPolicy
 from tmapi_async.errors import ConnectionFailedError
 from tmapi_async.transport.http_client_session import ClientSessionTransport
@@ -16,7 +24,7 @@ from tmapi_async.transport.http_client_session import ClientSessionTransport
 async def drop_second(server: Server, _: str, writer: Any) -> None:
     """Answer the first request, and drop the connection at every other one."""
     if len(server.heads) == 1:
-        await say(writer, page(1))
+        await send_reply(writer, page(1))
     else:
         writer.close()
 
@@ -37,10 +45,10 @@ async def test_a_dropped_connection_is_not_tried_again() -> None:
     options: dict[str, Any] = {"policy": once, "transport": ClientSessionTransport}
     async with (
         Server(drop_second) as server,
-        opened(gate_of(1), base_url=server.url, **options) as session,
+        open_session(make_gate(1), base_url=server.url, **options) as session,
     ):
-        assert isinstance(await session.fetch(request(1), flight(session)), Page)
+        assert isinstance(await session.fetch(request(1), new_state(session)), Page)
         with pytest.raises(ConnectionFailedError, match="ServerDisconnectedError"):
-            await session.fetch(request(2), flight(session))
+            await session.fetch(request(2), new_state(session))
         assert len(server.heads) == 2
         assert session.gate.statistics().requests == 2

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.sessions import Server, flight, head, opened, page, request, say
+from tests.support.sessions import Server, head, new_state, open_session, page, request, send_reply
 from tmapi_async import Page, RetryPolicy
 from tmapi_async.errors import ConnectionFailedError
 from tmapi_async.transport.http_client_session import ClientSessionTransport
@@ -39,19 +39,22 @@ async def test_an_unasked_reply_is_not_taken_for_the_next(factory: Any) -> None:
     """A reply that came over an idle connection is not used: the next page has another one."""
     sent = asyncio.Event()
 
-    async def straying(_: Server, asked: str, writer: Any) -> None:
-        writer.write(whole(int(re.search(r"page=(\d+)", asked)[1])))  # type: ignore[index]
+    async def straying(_: Server, request_head: str, writer: Any) -> None:
+        writer.write(whole(int(re.search(r"page=(\d+)", request_head)[1])))  # type: ignore[index]
         await writer.drain()
         await asyncio.sleep(0.02)  # else it comes with the reply, and aiohttp itself sees it
         writer.write(whole(99))
         sent.set()
 
-    async with Server(straying) as server, opened(base_url=server.url, transport=factory) as made:
+    async with (
+        Server(straying) as server,
+        open_session(base_url=server.url, transport=factory) as made,
+    ):
         for number in (1, 2, 3):
             sent.clear()
-            got = await made.fetch(request(number), flight(made))
-            assert isinstance(got, Page)
-            assert (got.echoed_page, got.attempts) == (number, 1)
+            result = await made.fetch(request(number), new_state(made))
+            assert isinstance(result, Page)
+            assert (result.echoed_page, result.attempts) == (number, 1)
             await sent.wait()
             await asyncio.sleep(0.02)
         assert len(server.heads) == 3
@@ -83,10 +86,10 @@ async def test_a_server_that_speaks_first_is_not_called_without_end() -> None:
     once = RetryPolicy(base=0, max_attempts=1)
     async with (
         LateConnector() as connector,
-        opened(base_url=url, policy=once, connector=connector) as session,
+        open_session(base_url=url, policy=once, connector=connector) as session,
     ):
         with pytest.raises(ConnectionFailedError):
-            await session.fetch(request(), flight(session))
+            await session.fetch(request(), new_state(session))
     assert 1 < len(calls) < 20
     for writer in calls:
         writer.close()
@@ -110,7 +113,7 @@ async def test_a_prepared_request_shows_headers_and_proxy() -> None:
         return await send(prepared)
 
     async def answer(_: Server, __: str, writer: Any) -> None:
-        await say(writer, page())
+        await send_reply(writer, page())
 
     async with (
         Server(answer) as server,
@@ -168,10 +171,10 @@ async def test_a_session_falls_back_when_it_is_opened(
     """Without the parts of the fast transport, pages come all the same."""
 
     async def answer(_: Server, __: str, writer: Any) -> None:
-        await say(writer, page())
+        await send_reply(writer, page())
 
     # aiohttp itself does not use this property, so its own session goes on working.
     monkeypatch.delattr("aiohttp.connector.Connection.transport")
-    async with Server(answer) as server, opened(base_url=server.url) as session:
-        assert isinstance(await session.fetch(request(), flight(session)), Page)
+    async with Server(answer) as server, open_session(base_url=server.url) as session:
+        assert isinstance(await session.fetch(request(), new_state(session)), Page)
     assert "Connection.transport" in caplog.text

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from tests.support.mocked import outcome, scripted
-from tests.support.sessions import failure, flight, page, request
+from tests.support.sessions import failure, new_state, page, request
 from tests.support.virtual_time import run
 from tmapi_async import AttemptReport, Observer, PageReport, RetryPolicy
 from tmapi_async.errors import TMAPIError
-from tmapi_async.transport import observers as observing
+from tmapi_async.transport import observers
 
 HERE = "category/items?cat_id=5"
 
@@ -104,7 +104,7 @@ def test_what_is_left_is_told_as_cancelled() -> None:
 
     async def main() -> None:
         async with scripted(9, page(1), observer=notes) as (session, _):
-            asking = asyncio.ensure_future(session.fetch(request(), flight(session)))
+            asking = asyncio.ensure_future(session.fetch(request(), new_state(session)))
             await asyncio.sleep(4)
             asking.cancel()
             await asyncio.wait([asking])
@@ -123,7 +123,7 @@ def test_a_page_that_is_left_at_rest_is_told_as_cancelled() -> None:
     async def main() -> None:
         policy = RetryPolicy(base=1e6, cap=1e6)
         async with scripted(failure(500), observer=notes, policy=policy) as (session, _):
-            asking = asyncio.ensure_future(session.fetch(request(), flight(session)))
+            asking = asyncio.ensure_future(session.fetch(request(), new_state(session)))
             await asyncio.sleep(4)
             asking.cancel()
             await asyncio.wait([asking])
@@ -148,11 +148,11 @@ def test_an_observer_that_fails_changes_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its exceptions are logged once, by class, without its words; the pages come."""
-    monkeypatch.setattr(observing, "_logged", set())
+    monkeypatch.setattr(observers, "reported_failures", set())
 
     async def main() -> list[Any]:
         async with scripted(page(1), observer=Broken()) as (session, _):
-            return [await session.fetch(request(n), flight(session)) for n in (1, 2)]
+            return [await session.fetch(request(n), new_state(session)) for n in (1, 2)]
 
     assert len(run(main())) == 2
     errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
@@ -164,12 +164,12 @@ def test_log_records_carry_fields(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "tmapi_async")
     observed(failure(500), page(1))
     wanted = ("endpoint", "listing", "page", "attempt", "outcome")
-    found = [
+    outcomes = [
         (one.levelname, *(vars(one).get(f"tmapi_{name}") for name in wanted))
         for one in caplog.records
         if one.name == "tmapi_async"
     ]
-    assert found == [
+    assert outcomes == [
         ("DEBUG", "category/items", HERE, 1, 1, "500"),
         ("INFO", "category/items", HERE, 1, 1, "500"),
         ("DEBUG", "category/items", HERE, 1, 2, "200"),

@@ -15,7 +15,16 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from tests.support.making import row
-from tests.support.sessions import Server, flight, gate_of, head, opened, page, request, say
+from tests.support.sessions import (
+    Server,
+    head,
+    make_gate,
+    new_state,
+    open_session,
+    page,
+    request,
+    send_reply,
+)
 from tmapi_async import (
     ClosedError,
     ConnectionFailedError,
@@ -27,7 +36,7 @@ from tmapi_async import (
     RetryPolicy,
     TMAPIError,
 )
-from tmapi_async.transport import credentials as address
+from tmapi_async.transport import credentials
 
 if TYPE_CHECKING:
     from tmapi_async.transport.session import Session
@@ -37,17 +46,17 @@ ODD_TOKENS = ("plain-t0ken", "a+b/c=d&e%41?\"<'>\\z~!*()", "#&?=%00", "%25", "a;
 ONCE = RetryPolicy(base=0, max_attempts=1)
 
 
-async def answer_pages(server: Server, asked: str, writer: Any) -> None:
+async def answer_pages(server: Server, request_head: str, writer: Any) -> None:
     """Answer every request with the page it asks for."""
     del server
-    number = int(re.search(r"page=(\d+)", asked)[1])  # type: ignore[index]
-    await say(writer, page(number))
+    number = int(re.search(r"page=(\d+)", request_head)[1])  # type: ignore[index]
+    await send_reply(writer, page(number))
 
 
 async def outcome(session: Session, number: int = 1) -> Page | TMAPIError:
     """The page, or the error raised in its place."""
     try:
-        return await session.fetch(request(number), flight(session))
+        return await session.fetch(request(number), new_state(session))
     except TMAPIError as error:
         return error
 
@@ -63,7 +72,10 @@ def headers_of(sent: str) -> dict[str, str]:
 @pytest.mark.parametrize("token", ODD_TOKENS)
 async def test_the_token_travels_in_the_query(token: str) -> None:
     """By default the token is the last query field, percent-encoded, and in no header."""
-    async with Server(answer_pages) as server, opened(base_url=server.url, token=token) as session:
+    async with (
+        Server(answer_pages) as server,
+        open_session(base_url=server.url, token=token) as session,
+    ):
         for number in (1, 2):
             await outcome(session, number)
         for number, (sent, target) in enumerate(zip(server.heads, server.targets, strict=True), 1):
@@ -82,7 +94,7 @@ async def test_the_token_travels_in_the_header(token: str) -> None:
     """With header auth the token is in `apikey`, as it is, and not in the query."""
     async with (
         Server(answer_pages) as server,
-        opened(base_url=server.url, token=token, auth="header") as session,
+        open_session(base_url=server.url, token=token, auth="header") as session,
     ):
         for number in (1, 2):
             await outcome(session, number)
@@ -93,7 +105,7 @@ async def test_the_token_travels_in_the_header(token: str) -> None:
 
 async def test_a_request_is_a_plain_get() -> None:
     """Each request is the same: GET, host, what we are, what we take, and nothing else."""
-    async with Server(answer_pages) as server, opened(base_url=server.url) as session:
+    async with Server(answer_pages) as server, open_session(base_url=server.url) as session:
         for number in (1, 2, 3):
             await outcome(session, number)
         for sent in server.heads:
@@ -109,7 +121,10 @@ async def test_a_request_is_a_plain_get() -> None:
 @pytest.mark.parametrize("prefix", ["", "/", "/gateway/v1", "/gateway/v1/", "/a%20b"])
 async def test_a_prefix_goes_before_the_path(prefix: str) -> None:
     """The base URL's path is put before the endpoint's, with one slash between them."""
-    async with Server(answer_pages) as server, opened(base_url=server.url + prefix) as session:
+    async with (
+        Server(answer_pages) as server,
+        open_session(base_url=server.url + prefix) as session,
+    ):
         assert isinstance(await outcome(session), Page)
         assert server.targets[0].startswith(f"{prefix.rstrip('/')}/1688/category/items?cat_id=5&")
 
@@ -119,9 +134,9 @@ async def test_a_redirect_is_not_followed(status: str) -> None:
     """A redirect is an error at once: the token is sent to nobody else, nor a second time."""
 
     async def redirect(server: Server, _: str, writer: Any) -> None:
-        await say(writer, b"{}", status, f"Location: {server.url}/elsewhere")
+        await send_reply(writer, b"{}", status, f"Location: {server.url}/elsewhere")
 
-    async with Server(redirect) as server, opened(base_url=server.url) as session:
+    async with Server(redirect) as server, open_session(base_url=server.url) as session:
         assert type(await outcome(session)) is RedirectError
         assert len(server.heads) == 1
 
@@ -130,9 +145,9 @@ async def test_no_cookie_is_taken() -> None:
     """What a server sets as a cookie does not come back to it."""
 
     async def baking(_: Server, __: str, writer: Any) -> None:
-        await say(writer, page(1), "200 OK", "Set-Cookie: id=1; Path=/")
+        await send_reply(writer, page(1), "200 OK", "Set-Cookie: id=1; Path=/")
 
-    async with Server(baking) as server, opened(base_url=server.url) as session:
+    async with Server(baking) as server, open_session(base_url=server.url) as session:
         for _ in range(3):
             await outcome(session)
         assert all("cookie" not in headers_of(sent) for sent in server.heads)
@@ -142,11 +157,11 @@ async def test_a_connection_is_used_again() -> None:
     """Pages one after another come over one connection."""
     ports = set()
 
-    async def note(server: Server, asked: str, writer: Any) -> None:
+    async def note(server: Server, request_head: str, writer: Any) -> None:
         ports.add(writer.get_extra_info("peername"))
-        await answer_pages(server, asked, writer)
+        await answer_pages(server, request_head, writer)
 
-    async with Server(note) as server, opened(base_url=server.url) as session:
+    async with Server(note) as server, open_session(base_url=server.url) as session:
         for number in range(1, 11):
             await outcome(session, number)
         assert (len(server.heads), len(ports)) == (10, 1)
@@ -155,14 +170,17 @@ async def test_a_connection_is_used_again() -> None:
 async def test_a_dropped_connection_is_one_attempt() -> None:
     """A kept connection that drops is not tried again behind our back: one request, one attempt."""
 
-    async def drop(server: Server, asked: str, writer: Any) -> None:
+    async def drop(server: Server, request_head: str, writer: Any) -> None:
         if len(server.heads) in (1, 3):
-            await answer_pages(server, asked, writer)
+            await answer_pages(server, request_head, writer)
         else:
             writer.close()
 
-    async with Server(drop) as server, opened(gate_of(1, budget=9), base_url=server.url) as session:
-        first = flight(session)
+    async with (
+        Server(drop) as server,
+        open_session(make_gate(1, budget=9), base_url=server.url) as session,
+    ):
+        first = new_state(session)
         assert isinstance(await session.fetch(request(1), first), Page)
         second = await session.fetch(request(2), first)
         assert (second.attempts, len(server.heads)) == (2, 3)
@@ -176,9 +194,9 @@ async def test_every_page_is_the_one_asked_for(auth: str) -> None:
     """With many at once over connections that drop, stall and trickle, no reply is mixed up."""
     dice = random.Random(7)  # noqa: S311 - chance, not a secret
 
-    async def behave(_: Server, asked: str, writer: Any) -> None:
+    async def behave(_: Server, request_head: str, writer: Any) -> None:
         fate = dice.random()
-        number = int(re.search(r"page=(\d+)", asked)[1])  # type: ignore[index]
+        number = int(re.search(r"page=(\d+)", request_head)[1])  # type: ignore[index]
         body = page(number, title="x" * dice.randrange(9000))
         if fate < 0.1:
             writer.close()
@@ -192,19 +210,22 @@ async def test_every_page_is_the_one_asked_for(auth: str) -> None:
                 await asyncio.sleep(0)
         elif fate < 0.6:
             packed = gzip.compress(body, 1)
-            await say(writer, packed, "200 OK", "Content-Encoding: gzip")
+            await send_reply(writer, packed, "200 OK", "Content-Encoding: gzip")
         else:
-            await say(writer, body)
+            await send_reply(writer, body)
 
-    gate = gate_of(16, budget=2000)
-    async with Server(behave) as server, opened(gate, base_url=server.url, auth=auth) as session:
+    gate = make_gate(16, budget=2000)
+    async with (
+        Server(behave) as server,
+        open_session(gate, base_url=server.url, auth=auth) as session,
+    ):
         pages = await asyncio.gather(
-            *(session.fetch(request(number), flight(session)) for number in range(1, 301))
+            *(session.fetch(request(number), new_state(session)) for number in range(1, 301))
         )
-        for number, got in enumerate(pages, 1):
-            assert got.items[0].item_id == row(number)["item_id"]
-            assert (got.number, got.echoed_page) == (number, number)
-        assert sum(got.attempts for got in pages) == len(server.heads)
+        for number, result in enumerate(pages, 1):
+            assert result.items[0].item_id == row(number)["item_id"]
+            assert (result.number, result.echoed_page) == (number, number)
+        assert sum(result.attempts for result in pages) == len(server.heads)
         assert gate.statistics().requests == len(server.heads)
         assert gate.statistics().in_flight == 0
 
@@ -225,7 +246,7 @@ async def test_the_size_of_a_body_is_bounded(coding: str, framing: str, beyond: 
         sent = body if coding == "identity" else packed(body, coding)
         more = () if coding == "identity" else (f"Content-Encoding: {coding}",)
         if framing == "length":
-            await say(writer, sent, "200 OK", *more)
+            await send_reply(writer, sent, "200 OK", *more)
         elif framing == "close":
             writer.write(head(None, "200 OK", "Connection: close", *more) + sent)
             writer.close()
@@ -238,15 +259,18 @@ async def test_the_size_of_a_body_is_bounded(coding: str, framing: str, beyond: 
         await writer.drain()
 
     limit = len(body) - beyond
-    async with Server(behave) as server, opened(base_url=server.url, max_body=limit) as session:
-        got = await outcome(session)
+    async with (
+        Server(behave) as server,
+        open_session(base_url=server.url, max_body=limit) as session,
+    ):
+        result = await outcome(session)
         if beyond:
-            assert type(got) is ReplyTooLargeError
-            assert str(limit) in str(got)
+            assert type(result) is ReplyTooLargeError
+            assert str(limit) in str(result)
             assert len(server.heads) == 1
         else:
-            assert isinstance(got, Page)
-            assert got.body == body
+            assert isinstance(result, Page)
+            assert result.body == body
 
 
 async def test_a_bomb_is_not_unpacked() -> None:
@@ -255,9 +279,12 @@ async def test_a_bomb_is_not_unpacked() -> None:
     assert len(bomb) < 2**19
 
     async def behave(_: Server, __: str, writer: Any) -> None:
-        await say(writer, bomb, "200 OK", "Content-Encoding: gzip")
+        await send_reply(writer, bomb, "200 OK", "Content-Encoding: gzip")
 
-    async with Server(behave) as server, opened(base_url=server.url, max_body=2**16) as session:
+    async with (
+        Server(behave) as server,
+        open_session(base_url=server.url, max_body=2**16) as session,
+    ):
         assert type(await outcome(session)) is ReplyTooLargeError
         assert session.gate.statistics().in_flight == 0
 
@@ -281,7 +308,7 @@ async def test_a_broken_reply_is_a_failed_connection(sent: bytes) -> None:
         writer.write(sent)
         writer.close()
 
-    async with Server(behave) as server, opened(base_url=server.url, policy=ONCE) as session:
+    async with Server(behave) as server, open_session(base_url=server.url, policy=ONCE) as session:
         error = await outcome(session)
         assert isinstance(error, ConnectionFailedError)
         assert error.message.startswith(server.url.removeprefix("http://"))
@@ -299,7 +326,7 @@ async def test_a_body_that_never_ends_meets_the_deadline() -> None:
 
     async with (
         Server(behave) as server,
-        opened(base_url=server.url, timeout=0.05, policy=ONCE) as session,
+        open_session(base_url=server.url, timeout=0.05, policy=ONCE) as session,
     ):
         error = await outcome(session)
         assert type(error) is DeadlineError
@@ -330,14 +357,16 @@ class Home(AbstractResolver):
 
 async def test_plain_http_elsewhere_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session over plain http to another host warns when it is opened, the first time."""
-    monkeypatch.setattr(address, "_warned", set())
+    monkeypatch.setattr(credentials, "warned_hosts", set())
     async with Server(answer_pages) as server:
         port = server.url.rsplit(":", 1)[1]
         for opening in range(2):
             connector = aiohttp.TCPConnector(resolver=Home())
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                async with opened(base_url=f"http://api.test:{port}", connector=connector) as made:
+                async with open_session(
+                    base_url=f"http://api.test:{port}", connector=connector
+                ) as made:
                     assert isinstance(await outcome(made), Page)
             assert [w.category for w in caught] == [InsecureTransportWarning][opening:]
             assert not connector.closed
@@ -348,7 +377,7 @@ async def test_plain_http_elsewhere_warns_once(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_closed_session_sends_nothing() -> None:
     """Before it is opened, and after it was closed, a session refuses, and nothing is counted."""
     async with Server(answer_pages) as server:
-        async with opened(base_url=server.url) as session:
+        async with open_session(base_url=server.url) as session:
             await outcome(session)
         for _ in range(2):
             assert type(await outcome(session)) is ClosedError

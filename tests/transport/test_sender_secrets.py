@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.support.mocked import outcome, scripted
-from tests.support.sessions import failure, flight, gate_of, page, request
+from tests.support.sessions import failure, make_gate, new_state, page, request
 from tests.support.virtual_time import run
 from tmapi_async import RetryPolicy, TMAPIError
 
@@ -75,9 +75,9 @@ def test_no_error_shows_the_token(name: str, token: str, auth: str, canary: Cana
     async def main() -> TMAPIError:
         policy = RetryPolicy(base=0, max_attempts=2, max_unreachable=1, patience=1)
         options: dict[str, Any] = {"policy": policy, "token": token, "auth": auth, "max_body": 1500}
-        async with scripted(ANSWERS[name], gate=gate_of(1), **options) as (session, _):
+        async with scripted(ANSWERS[name], gate=make_gate(1), **options) as (session, _):
             with pytest.raises(TMAPIError) as caught:
-                await session.fetch(request(), flight(session))
+                await session.fetch(request(), new_state(session))
             return caught.value
 
     error = run(main())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.support.sessions import Server, flight, opened, page, request, say
+from tests.support.sessions import Server, new_state, open_session, page, request, send_reply
 from tmapi_async import Page, RetryPolicy
 from tmapi_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError
 
@@ -20,12 +20,12 @@ ONCE = RetryPolicy(base=0, max_attempts=1)
 
 async def ask(session: Session) -> object:
     """The page."""
-    return await session.fetch(request(), flight(session))
+    return await session.fetch(request(), new_state(session))
 
 
 async def answer(_: Server, __: str, writer: Any) -> None:
     """Answer every request with a page."""
-    await say(writer, page())
+    await send_reply(writer, page())
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -33,7 +33,7 @@ async def test_a_connector_that_was_closed_is_told_of(used: bool) -> None:
     """Whoever closes his connector too early gets a typed error that says so, at once."""
     async with Server(answer) as server:
         connector = aiohttp.TCPConnector()
-        async with opened(base_url=server.url, connector=connector) as session:
+        async with open_session(base_url=server.url, connector=connector) as session:
             if used:
                 assert isinstance(await ask(session), Page)
             await connector.close()
@@ -47,7 +47,7 @@ async def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.Monke
     """The message blames the proxy, not the API, and tells no password."""
     monkeypatch.setenv("http_proxy", "http://me:s3cret@127.0.0.1:1")
     options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
-    async with opened(base_url="http://api.localhost", **options) as session:
+    async with open_session(base_url="http://api.localhost", **options) as session:
         with pytest.raises(ConnectionFailedError, match=r"the proxy 127\.0\.0\.1:1: ") as caught:
             await ask(session)
     assert "s3cret" not in str(caught.value)
@@ -57,12 +57,12 @@ async def test_a_proxy_that_refuses_a_tunnel_is_quoted(monkeypatch: pytest.Monke
     """The message says that it was the proxy, and its status."""
 
     async def deny(_: Server, __: str, writer: Any) -> None:
-        await say(writer, b"no", "407 Proxy Authentication Required")
+        await send_reply(writer, b"no", "407 Proxy Authentication Required")
 
     async with Server(deny) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
-        async with opened(base_url="https://api.localhost", **options) as session:
+        async with open_session(base_url="https://api.localhost", **options) as session:
             with pytest.raises(ConnectionFailedError, match="the proxy answered HTTP 407"):
                 await ask(session)
 
@@ -73,7 +73,7 @@ async def test_a_proxy_that_refuses_a_tunnel_is_quoted(monkeypatch: pytest.Monke
 async def test_a_prefix_is_sent_in_ascii(given: str, sent: str) -> None:
     """What a request line cannot carry is quoted, as aiohttp's own session does."""
     async with Server(answer) as server:
-        async with opened(base_url=server.url + given, policy=ONCE) as session:
+        async with open_session(base_url=server.url + given, policy=ONCE) as session:
             assert isinstance(await ask(session), Page)
         assert server.heads[0].startswith(f"GET {sent}/1688/")
 
@@ -83,7 +83,7 @@ async def test_a_host_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Server(answer) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
-        async with opened(base_url="http://bücher.localhost", **options) as session:
+        async with open_session(base_url="http://bücher.localhost", **options) as session:
             assert isinstance(await ask(session), Page)
     assert proxy.heads[0].startswith("GET http://xn--bcher-kva.localhost/1688/")
     assert "\r\nHost: xn--bcher-kva.localhost\r\n" in proxy.heads[0]
@@ -93,5 +93,5 @@ async def test_a_host_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_host_that_is_none_is_refused(host: str) -> None:
     """A name that has no IDNA form is bad input, not a failure of the connection."""
     with pytest.raises(InvalidRequestError, match="bad host"):
-        async with opened(base_url=f"http://{host}"):
+        async with open_session(base_url=f"http://{host}"):
             pass

@@ -81,16 +81,16 @@ def account_digest(token: str) -> str:
     return keyed.hexdigest()
 
 
-_warned: set[str] = set()
+warned_hosts: set[str] = set()
 
 
 def warn_if_exposed(base_url: str) -> None:
     """Warn, once for each host, that plain http shows the token to the network."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    if parts.scheme != "http" or _is_loopback(host) or host in _warned:
+    if parts.scheme != "http" or _is_loopback(host) or host in warned_hosts:
         return
-    _warned.add(host)
+    warned_hosts.add(host)
     warnings.warn(
         f"plain http to {host}: others on the network can read the token; use https if the host "
         "offers it",

@@ -166,12 +166,12 @@ def fields_of(request: PageRequest, attempt: int, outcome: str) -> dict[str, str
     }
 
 
-_logged: set[tuple[type, type]] = set()
+reported_failures: set[tuple[type, type]] = set()
 
 
 def _log_once(observer: Observer, error: Exception) -> None:
     """Log once that a class of observer raises a class of exception; never log its text."""
     classes = (type(observer), type(error))
-    if classes not in _logged:
-        _logged.add(classes)
+    if classes not in reported_failures:
+        reported_failures.add(classes)
         log.error("the observer %s raised %s; the walk goes on", *(c.__name__ for c in classes))

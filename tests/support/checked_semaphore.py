@@ -6,16 +6,16 @@ from tests.support.virtual_time import virtual_loop
 from tmapi_async.limits.semaphore import AdaptiveSemaphore
 
 
-class Plan:
+class WidthPlan:
     """Widths over time, known beforehand: `(seconds from the start, width)`, the first at 0."""
 
     def __init__(self, *steps: tuple[float, int]) -> None:
         self.steps = [(1000.0 + at, width) for at, width in steps]
-        self.asked = 0
+        self.calls = 0
 
     def width(self, now: float) -> int:
         """The width of the last step that has come."""
-        self.asked += 1
+        self.calls += 1
         return [width for at, width in self.steps if at <= now][-1]
 
     def wake_at(self, now: float) -> float | None:
@@ -23,7 +23,7 @@ class Plan:
         return next((at for at, _ in self.steps if at > now), None)
 
 
-class Watched(AdaptiveSemaphore):
+class CheckedSemaphore(AdaptiveSemaphore):
     """Slots that see to it, at every change, that no slot too many is handed out."""
 
     _count = 0
@@ -40,6 +40,6 @@ class Watched(AdaptiveSemaphore):
         self._count = value
 
 
-def slots_of(*steps: tuple[float, int]) -> Watched:
+def make_semaphore(*steps: tuple[float, int]) -> CheckedSemaphore:
     """Slots of the running virtual loop with these widths."""
-    return Watched(Plan(*steps), virtual_loop().time)
+    return CheckedSemaphore(WidthPlan(*steps), virtual_loop().time)
