@@ -1,4 +1,4 @@
-"""When an abandoned request can be expected to be over at the server."""
+"""Estimate of when an abandoned request is over at the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_default_before_anything_was_seen() -> None:
 
 
 def test_steady_latency_is_expected_again() -> None:
-    """Where every answer takes 2 s, an abandoned request is over 2 s after it was sent."""
+    """If every answer takes 2 s, an abandoned request is over 2 s after it was sent."""
     estimate = AbandonedRequests()
     for _ in range(50):
         estimate.answered(2.0)
@@ -27,7 +27,7 @@ def test_steady_latency_is_expected_again() -> None:
 
 
 def test_nearly_all_are_over_when_said() -> None:
-    """At least 19 of 20 requests with a heavy tail are done by the time that is told."""
+    """At least 19 of 20 requests with a heavy tail are over at the estimated time."""
     random = Random(3)  # noqa: S311 - a test must be repeatable
     estimate = AbandonedRequests()
     for _ in range(1_000):
@@ -47,7 +47,7 @@ def test_outlier_is_waited_for_in_proportion_to_its_age() -> None:
 
 
 def test_time_out_of_the_vendor_is_the_end() -> None:
-    """Nothing is waited for longer than 60 s after it was sent."""
+    """No request is waited for longer than 60 s after it was sent."""
     estimate = AbandonedRequests()
     estimate.answered(500.0)
     assert estimate.done_at(0.0, 1.0) == 60.0
@@ -56,7 +56,7 @@ def test_time_out_of_the_vendor_is_the_end() -> None:
 
 
 def test_recent_latencies_count() -> None:
-    """When the server has become faster, what it was before is forgotten."""
+    """When the server has become faster, its old latencies are forgotten."""
     estimate = AbandonedRequests()
     for _ in range(600):
         estimate.answered(20.0)
@@ -68,7 +68,7 @@ def test_recent_latencies_count() -> None:
 
 @given(st.lists(SECONDS, max_size=40), SECONDS, SECONDS)
 def test_never_in_the_past_nor_far_ahead(seen: list[float], sent_at: float, age: float) -> None:
-    """The time told is not before now, and not more than 60 s ahead."""
+    """The estimate is not before now, and not more than 60 s ahead."""
     estimate = AbandonedRequests()
     for latency in seen:
         estimate.answered(latency)
@@ -77,7 +77,7 @@ def test_never_in_the_past_nor_far_ahead(seen: list[float], sent_at: float, age:
 
 
 def test_clock_that_went_back_is_survived() -> None:
-    """A request sent in the future is taken for one sent now."""
+    """A request sent in the future is treated as sent now."""
     estimate = AbandonedRequests()
     estimate.answered(2.0)
     assert estimate.done_at(100.0, 50.0) == 52.0

@@ -18,7 +18,7 @@ from tmapi_async.limits.rate import RateLimiter
 @given(st.integers(1, 12), st.integers(1, 20), st.integers(1, 4))
 @settings(max_examples=40)
 def test_the_budget_is_exact(most: int, callers: int, width: int) -> None:
-    """However many come at once, exactly as many attempts pass as the budget has."""
+    """Exactly as many attempts pass as the budget has, however many come at once."""
 
     async def main() -> None:
         gate = make_gate(FixedController(width), budget=Budget(most))
@@ -41,7 +41,7 @@ def test_the_budget_is_exact(most: int, callers: int, width: int) -> None:
 
 
 def test_a_spent_budget_says_what_was_sent() -> None:
-    """The error of a spent budget tells how many were sent, and counts nothing."""
+    """The error of a spent budget names the number of requests sent, and nothing is counted."""
     budget = Budget(2)
     budget.reserve()
     budget.reserve()

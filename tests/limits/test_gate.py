@@ -19,7 +19,7 @@ from tmapi_async.limits.rate import RateLimiter
 
 
 class Order:
-    """Writes down in which order the parts of a gate are passed."""
+    """Records the order in which the parts of a gate are passed."""
 
     def __init__(self) -> None:
         self.passed: list[str] = []
@@ -50,12 +50,12 @@ class Order:
         )
 
     def no_check(self) -> None:
-        """The caller's own check."""
+        """Record the caller's check."""
         self.passed.append("wanted")
 
 
 def test_slot_then_pace_then_budget() -> None:
-    """An attempt passes slot, pace, the caller's check and budget, in this order, and is sent."""
+    """An attempt passes slot, rate limiter, the caller's check and budget, in this order."""
 
     async def main() -> None:
         order = Order()
@@ -70,7 +70,7 @@ def test_slot_then_pace_then_budget() -> None:
 
 
 def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
-    """Pace and budget are not asked before there is a slot, nor the budget before the pace."""
+    """The rate limiter is not asked before there is a slot, nor the budget before it."""
 
     async def main() -> None:
         order = Order()
@@ -96,7 +96,7 @@ def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
 
 @pytest.mark.parametrize("paced", [False, True], ids=["slot", "pace"])
 def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
-    """Cancelled any number of turns after slot or pace came, an attempt leaves no trace."""
+    """An attempt cancelled any number of turns after it got slot or rate leaves no trace."""
 
     async def main(turns: int) -> bool:
         controller, loop = FixedController(1), virtual_loop()
@@ -129,7 +129,7 @@ def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
 
 @pytest.mark.parametrize("paced", [False, True], ids=["slot", "pace"])
 def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
-    """Cancelled while neither slot nor pace has come, an attempt keeps nobody from passing."""
+    """An attempt cancelled while it waits for slot or rate does not block others."""
 
     async def main() -> None:
         gate = make_gate(
@@ -152,7 +152,7 @@ def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
 
 
 def test_what_is_no_longer_wanted_costs_nothing() -> None:
-    """The caller's check comes last before the budget: its refusal costs nothing and frees all."""
+    """The caller's check comes last before the budget: if it raises, nothing is spent or held."""
 
     class UnwantedError(Exception):
         pass
@@ -174,7 +174,7 @@ def test_what_is_no_longer_wanted_costs_nothing() -> None:
 
 
 def test_the_controller_hears_of_every_attempt() -> None:
-    """The controller is told times, and the number at the server with the attempt still in it."""
+    """The controller receives the times and the number at the server, the attempt included."""
 
     async def main() -> None:
         controller, loop = FixedController(3), virtual_loop()
@@ -201,7 +201,7 @@ def test_the_controller_hears_of_every_attempt() -> None:
 
 
 def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
-    """An attempt counts as in flight when it is sent, not while it holds a slot at the pace."""
+    """An attempt is in flight when it is sent, not while it waits for the rate limiter."""
 
     async def main() -> None:
         controller = FixedController(5)
@@ -215,7 +215,7 @@ def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
 
 
 def test_an_abandoned_attempt_haunts_its_slot() -> None:
-    """After a time-out the slot stays taken as long as the server can be expected to work."""
+    """After a time-out the slot stays taken while the server can be expected to work."""
 
     async def main() -> None:
         controller, loop = FixedController(1), virtual_loop()
@@ -239,7 +239,7 @@ def test_an_abandoned_attempt_haunts_its_slot() -> None:
 
 
 def test_a_cut_connection_frees_its_slot_at_once() -> None:
-    """An attempt that the server no longer works on leaves no ghost."""
+    """An attempt that the server no longer works on frees its slot at once."""
 
     async def main() -> None:
         gate = make_gate(FixedController(1))
@@ -250,7 +250,7 @@ def test_a_cut_connection_frees_its_slot_at_once() -> None:
 
 
 def test_a_closed_gate_keeps_nothing() -> None:
-    """Closing lays the ghosts and cancels every timer; used again, the count begins at nothing."""
+    """Closing releases held slots and cancels every timer; a gate used again counts from 0."""
 
     async def main() -> None:
         controller = FixedController(3)
@@ -269,7 +269,7 @@ def test_a_closed_gate_keeps_nothing() -> None:
 
 
 def test_a_gate_tells_its_state() -> None:
-    """The snapshot and the repr of a gate tell width, slots, waiters, budget and rate."""
+    """The snapshot and the repr of a gate show width, slots, waiters, budget and rate."""
 
     async def main() -> None:
         gate = make_gate(FixedController(1), rate_limiter=RateLimiter(2.5), budget=Budget(9))

@@ -51,7 +51,7 @@ class Traffic:
         await settle(value % 3)
 
     def end(self, what: str, sent_at: float) -> None:
-        """End an attempt in one of the ways there are."""
+        """End an attempt in one of the possible ways."""
         if what == "answered":
             self.gate.answered(sent_at)
         elif what == "refused":
@@ -61,10 +61,10 @@ class Traffic:
 
 
 class Lax(FixedController):
-    """A controller that does not mind a number at the server above a width that has shrunk."""
+    """A controller that accepts more attempts at the server than a reduced width."""
 
     def sent(self, now: float, in_flight: int) -> None:
-        """An attempt more is at the server."""
+        """Record one attempt more at the server."""
         self.calls.append(("sent", now, in_flight))
         assert in_flight >= 1
 
@@ -76,7 +76,7 @@ def test_random_traffic_leaves_the_gate_in_balance(
     slow: bool,
     most: int | None,
 ) -> None:
-    """However attempts come, end and are cancelled, in the end nothing is held or waited for."""
+    """Attempts come, end and are cancelled at random; in the end no slot is held or waited for."""
 
     async def main() -> None:
         controller = Lax(2)

@@ -1,4 +1,4 @@
-"""What the controller learns."""
+"""The controller learns the account's limit from answers and refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tmapi_async.limits.learning import LearningController
 
 
 def burst(controller: LearningController, refused: int, sent_at: float, now: float) -> None:
-    """So many refusals at once, of as many attempts as the gate is wide."""
+    """Fill the gate, and refuse so many of its attempts at once."""
     in_flight = controller.width(sent_at)
     for level in range(1, in_flight + 1):
         controller.sent(sent_at, level)
@@ -53,7 +53,7 @@ def test_learning_costs_few_refusals(limit: int) -> None:
 
 
 def test_ceiling_above_the_limit_is_learned_under() -> None:
-    """A ceiling that promises too much is not believed, and never exceeded."""
+    """A ceiling above the limit is never exceeded, and the limit is still learned."""
     controller = LearningController(40)
     loop = ClosedLoop(controller, 16)
     loop.run(2_000)
@@ -62,7 +62,7 @@ def test_ceiling_above_the_limit_is_learned_under() -> None:
 
 
 def test_ceiling_holds_when_the_server_takes_more() -> None:
-    """However much the server takes, no more than the ceiling is in flight."""
+    """No more than the ceiling is in flight, however much the server accepts."""
     loop = ClosedLoop(LearningController(10, start=2), 1_000)
     loop.run(2_000)
     assert loop.most_in_flight == 10
@@ -79,14 +79,14 @@ def test_burst_of_refusals_is_one_cut() -> None:
 
 
 def test_burst_takes_off_what_the_server_did_not_take() -> None:
-    """What is left in flight after a burst of refusals is the new width."""
+    """The number left in flight after a burst of refusals is the new width."""
     controller = LearningController(64)
     burst(controller, 9, sent_at=0.0, now=1.0)
     assert controller.statistics().width == 55
 
 
 def test_late_refusal_knows_nothing_of_a_later_width() -> None:
-    """A straggler of an old burst does not take off what was found good since."""
+    """A late refusal of an old burst does not undo the growth since."""
     loop = ClosedLoop(LearningController(40), 16)
     loop.run(16 * 30)
     loop.limit = 30
@@ -128,7 +128,7 @@ def test_no_third_of_the_width_is_untried() -> None:
 
 
 def test_growth_waits_for_a_refusal_to_be_heard() -> None:
-    """Once it is known how long a refusal takes, answers in that time widen by one slot only."""
+    """Once the latency of refusals is known, answers within that time add one slot only."""
     controller = LearningController()
     loop = ClosedLoop(controller, 4)
     loop.run(30)
@@ -156,7 +156,7 @@ def test_probe_risks_one_attempt() -> None:
 
 
 def test_limit_met_once_is_looked_into_soon() -> None:
-    """A chance refusal at the start does not keep the gate narrow until an allowance is granted."""
+    """A chance refusal at the start does not keep the gate narrow until a probe is granted."""
     controller = LearningController()
     burst(controller, 1, sent_at=0.0, now=0.02)
     assert controller.statistics().limit == 3
@@ -167,7 +167,7 @@ def test_limit_met_once_is_looked_into_soon() -> None:
 
 
 def test_limit_met_twice_is_looked_into_evenly() -> None:
-    """Between the second refusal and the first 500 answers, what is allowed is spread evenly."""
+    """Between the second refusal and the first 500 answers, allowed probes are spread evenly."""
     controller = LearningController()
     loop = ClosedLoop(controller, 8)
     looked: list[int] = []
@@ -194,7 +194,7 @@ def test_wider_limit_is_found() -> None:
 
 
 def test_narrower_limit_is_found() -> None:
-    """After the limit halves, the width follows, at half the limit in refusals at most."""
+    """After the limit halves, the width follows; refusals are at most half the limit."""
     controller = LearningController()
     loop = ClosedLoop(controller, 64)
     loop.run(64 * 30)
@@ -206,7 +206,7 @@ def test_narrower_limit_is_found() -> None:
 
 
 def test_deep_fall_costs_few_refusals() -> None:
-    """When nine in ten of the slots are gone, cuts get deeper: no refusal for each slot lost."""
+    """If nine in ten slots are gone, cuts get deeper: not each lost slot costs a refusal."""
     controller = LearningController()
     loop = ClosedLoop(controller, 100)
     loop.run(100 * 20)
@@ -218,7 +218,7 @@ def test_deep_fall_costs_few_refusals() -> None:
 
 
 def test_one_unlucky_refusal_is_forgotten_soon() -> None:
-    """A single refusal at a width that was good costs one slot for some round trips, no more."""
+    """A single refusal at an accepted width costs one slot for some round trips, no more."""
     controller = LearningController()
     loop = ClosedLoop(controller, 16)
     loop.run(16 * 100)
@@ -240,7 +240,7 @@ def test_one_unlucky_refusal_is_forgotten_soon() -> None:
 
 @pytest.mark.parametrize(("limit", "random_refusals"), [(16, 0.02), (16, 0.05), (64, 0.04)])
 def test_refusals_at_every_width_do_not_narrow_for_ever(limit: int, random_refusals: float) -> None:
-    """Where some requests are refused whatever the width, most of the limit is still used."""
+    """If some requests are refused at any width, most of the limit is still used."""
     controller = LearningController()
     loop = ClosedLoop(controller, limit, random_refusals=random_refusals)
     loop.run(60 * limit)
@@ -250,7 +250,7 @@ def test_refusals_at_every_width_do_not_narrow_for_ever(limit: int, random_refus
 
 
 def test_refusal_of_a_lone_attempt_does_not_narrow() -> None:
-    """A refusal with nothing else of ours at the server says nothing about our width."""
+    """A refusal with no other request of ours at the server does not change the width."""
     controller = LearningController(8)
     controller.sent(0.0, 1)
     controller.refused(0.1, 0.0, 1, None)
@@ -291,7 +291,7 @@ def test_server_that_stays_slower_is_used_again() -> None:
 
 
 def test_server_that_queues_is_not_pushed() -> None:
-    """Where more in flight only makes answers slower, the width stops to grow."""
+    """If more requests in flight only make answers slower, the width stops growing."""
     controller = LearningController()
     loop = ClosedLoop(controller, 16, queues=True)
     loop.run(4_000)
@@ -299,7 +299,7 @@ def test_server_that_queues_is_not_pushed() -> None:
 
 
 def test_width_of_nothing_recovers() -> None:
-    """When everything was refused for a while, the whole limit is in use again soon after."""
+    """After everything was refused for a while, the whole limit is soon in use again."""
     controller = LearningController()
     loop = ClosedLoop(controller, 16)
     loop.run(500)

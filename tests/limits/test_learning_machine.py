@@ -9,11 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tmapi_async.limits.learning import LearningController
 
 LONGEST_PAUSE = 120.0
-"""Seconds that the gate may be closed for at most, whatever was asked."""
+"""Maximum number of seconds for which the gate may be closed."""
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """A gate that keeps to the controller's word, and a server that does whatever it likes."""
+    """A gate that obeys the controller, and a server that behaves at random."""
 
     @initialize(ceiling=st.none() | st.integers(1, 40), start=st.none() | st.integers(1, 40))
     def begin(self, ceiling: int | None, start: int | None) -> None:
@@ -28,7 +28,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @property
     def in_flight(self) -> int:
-        """What the server may be working on."""
+        """Attempts that the server may be working on."""
         return len(self.flying) + self.ghosts
 
     @rule(most=st.integers(1, 50))
@@ -47,13 +47,13 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def jump_back(self) -> None:
-        """The clock goes back, which a monotonic one should not."""
+        """Set the clock back, which a monotonic one should not do."""
         self.now -= 500.0
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
-        """Any attempt is answered."""
+        """Answer any attempt."""
         sent_at = self._pick(data)
         self.controller.answered(self.now, sent_at, self.in_flight + 1)
 
@@ -81,7 +81,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), ghost=st.booleans())
     def abandon(self, data: st.DataObject, *, ghost: bool) -> None:
-        """An attempt ends without a reply, and may live on at the server."""
+        """End an attempt without a reply; it may go on at the server."""
         sent_at = self._pick(data)
         self.ghosts += ghost
         self.controller.abandoned(self.now, sent_at)
@@ -89,7 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.ghosts)
     @rule()
     def lay(self) -> None:
-        """A ghost is gone; nobody tells the controller."""
+        """End an abandoned attempt at the server, unknown to the controller."""
         self.ghosts -= 1
 
     @invariant()
@@ -101,7 +101,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def closed_gate_opens_by_itself(self) -> None:
-        """A closed gate tells when it opens, at most two minutes ahead, and then is open."""
+        """A closed gate states when it opens, at most two minutes ahead, and then is open."""
         wake = self.controller.wake_at(self.now)
         assert wake is None or wake > self.now
         if self.controller.width(self.now) == 0:
@@ -111,14 +111,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def statistics_agree(self) -> None:
-        """The snapshot shows what is so."""
+        """The snapshot shows the present state."""
         statistics = self.controller.statistics()
         assert statistics.ceiling == self.ceiling
         assert statistics.limit is None or statistics.limit >= 0
         assert len(statistics.history) <= 512
 
     def teardown(self) -> None:
-        """Whatever happened: when time passes and the server answers, there is a way on."""
+        """After any history, attempts can be sent again when time passes and the server answers."""
         if not hasattr(self, "controller"):
             return
         self.ghosts = 0

@@ -1,4 +1,4 @@
-"""The parts of the controller: allowance, history, reopening."""
+"""The parts of the controller: probe budget, latency estimate, history, ramp-up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_three_refusals_are_allowed_and_two_of_a_thousand_answers() -> None:
 
 
 def test_share_of_the_horizon_may_be_spent_first() -> None:
-    """What 100 requests a slot will earn may be spent before they were sent."""
+    """The refusals that 100 requests a slot will grant may be spent before they were sent."""
     budget = ProbeBudget()
     budget.set_horizon(50, 1)
     assert budget.remaining(10, 1) == 12
@@ -39,7 +39,7 @@ def test_probe_must_pay_what_the_last_one_cost() -> None:
 
 
 def test_probes_are_spread_until_the_next_is_granted() -> None:
-    """Two in hand and the one granted after 500 answers come after 167, 333 and 500 of them."""
+    """Two affordable probes and one granted after 500 answers are due after 167, 334 and 500."""
     budget = ProbeBudget()
     budget.set_horizon(4, 1)
     budget.start_probe(0, 1)
@@ -51,7 +51,7 @@ def test_probes_are_spread_until_the_next_is_granted() -> None:
 
 
 def test_savings_are_spent_before_more_are_granted() -> None:
-    """What a fallen limit excused, and was not spent, is looked about with soon."""
+    """Unspent refusals that a fallen limit excused are used for probes soon."""
     budget = ProbeBudget()
     budget.credit_fall(9)
     budget.start_probe(10_000, 23)
@@ -70,7 +70,7 @@ def test_fallen_limit_excuses_refusals() -> None:
 
 
 def test_old_debt_is_forgiven() -> None:
-    """Hundreds of refusals, of a wrong ceiling, do not stop probes for ever."""
+    """Hundreds of refusals, caused by a wrong ceiling, do not stop probes for ever."""
     budget = ProbeBudget()
     assert not budget.can_afford(0, 300, 0)
     budget.start_probe(0, 300)
@@ -79,7 +79,7 @@ def test_old_debt_is_forgiven() -> None:
 
 
 def test_pause_between_slots_is_that_of_a_refusal() -> None:
-    """As long as a refusal takes, or a guess at that, and never long; wide gates share it."""
+    """The pause is a refusal's latency, or an estimate, and never long; wide gates share it."""
     estimate = LatencyEstimate()
     assert estimate.pause(4) == 0.0
     estimate.answered(3.2, 1)
@@ -127,7 +127,7 @@ def test_reopening_counts_what_is_in_flight() -> None:
 
 
 def test_wake_up_is_always_ahead() -> None:
-    """The next step is told as a time after now, also where rounding would put it at now."""
+    """The next step is due after now, even if rounding would put it at now."""
     ramp_up = RampUp()
     ramp_up.restart()
     ramp_up.sent(0.1, 1, round_trip=0.3)

@@ -1,4 +1,4 @@
-"""When the controller closes the gate, and how it opens again."""
+"""The controller closes the gate, and opens it again step by step."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from tmapi_async.limits.learning import LearningController
 
 
 def settled(limit: int = 16, ceiling: int | None = None) -> ClosedLoop:
-    """A controller that knows its limit, with the gate full."""
+    """Return a controller that knows its limit, with the gate full."""
     loop = ClosedLoop(LearningController(ceiling), limit)
     loop.run(limit * 11)
     return loop
 
 
 def refuse(loop: ClosedLoop, retry_after: float | None, *, sent_at: float | None = None) -> None:
-    """One more refusal, of an attempt just sent if not told otherwise."""
+    """Refuse one more attempt, by default one that was just sent."""
     sent = loop.now - 0.01 if sent_at is None else sent_at
     loop.controller.refused(loop.now, sent, loop.in_flight, retry_after)
 
 
 def test_retry_after_closes_the_gate() -> None:
-    """Nothing may be sent until the time the server asked for is over."""
+    """Nothing may be sent until the time that the server asked for is over."""
     loop = settled()
     refuse(loop, 5.0)
     assert loop.controller.width(loop.now) == 0
@@ -66,7 +66,7 @@ def test_closed_gate_goes_on_learning() -> None:
 
 
 def test_gate_reopens_step_by_step() -> None:
-    """After a pause one attempt goes first, and the rest follow over about a round trip."""
+    """After a pause one attempt goes first, and the others follow over about a round trip."""
     loop = settled()
     controller = loop.controller
     refuse(loop, 5.0)
@@ -90,7 +90,7 @@ def test_gate_reopens_step_by_step() -> None:
 
 
 def test_silence_is_a_pause() -> None:
-    """A learned width is not filled at once after a long silence: the limit may be another."""
+    """A learned width is not filled at once after a long silence: the limit may have changed."""
     loop = settled()
     assert loop.controller.statistics().width == 16
     loop.idle(600.0)
@@ -104,7 +104,7 @@ def test_silence_is_a_pause() -> None:
 
 
 def test_waiting_for_a_slow_answer_is_no_pause() -> None:
-    """While something of ours is at the server the gate stays open, however long it takes."""
+    """The gate stays open while a request of ours is at the server, however long that takes."""
     loop = settled()
     loop.controller.answered(loop.now, loop.now - 1, 2)
     assert loop.controller.width(loop.now + 600.0) == 16
@@ -112,7 +112,7 @@ def test_waiting_for_a_slow_answer_is_no_pause() -> None:
 
 
 def test_ceiling_is_open_after_silence() -> None:
-    """A ceiling that never was refused is the user's word, and stands after a silence, too."""
+    """A ceiling that was never refused stays in force after a silence, too."""
     loop = settled(16, 16)
     loop.idle(600.0)
     assert loop.controller.width(loop.now) == 16
@@ -120,7 +120,7 @@ def test_ceiling_is_open_after_silence() -> None:
 
 
 def test_refusals_with_nothing_in_flight_cool_down() -> None:
-    """With nothing of ours at the server the gate closes, longer each time, to a bound."""
+    """With no request of ours at the server the gate closes, longer each time, up to a maximum."""
     controller = LearningController(1)
     now, pauses = 0.0, []
     for _ in range(20):
@@ -145,7 +145,7 @@ def test_refusals_with_nothing_in_flight_cool_down() -> None:
 
 
 def test_one_burst_is_one_cool_down() -> None:
-    """When a whole gate is refused at once, the cool-down is that of one refusal."""
+    """If a whole gate is refused at once, the cool-down is that of one refusal."""
     controller = LearningController(8)
     for level in range(1, 9):
         controller.sent(0.0, level)
@@ -171,7 +171,7 @@ def test_clock_that_goes_back_freezes_nothing() -> None:
 
 
 def test_costly_probes_are_rare() -> None:
-    """Where every refusal closes the gate for 20 round trips, the width is seldom tried."""
+    """If every refusal closes the gate for 20 round trips, probes are rare."""
     loop = settled()
     loop.retry_after = 20.0
     began, answers = loop.now, loop.answers

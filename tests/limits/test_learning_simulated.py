@@ -1,4 +1,4 @@
-"""What is promised of the gate, in the simulator; `python -m benchmarks.simulation` runs more."""
+"""Promises of the gate, in the simulator; `python -m benchmarks.simulation` runs more."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_limit_that_changes(factor: float, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [4, 8, 16, 32])
 def test_narrow_limit_that_doubles_late(limit: int) -> None:
-    """It is found as soon as the refusals allowed can be spread, and they are not exceeded."""
+    """A wider limit is found once the allowed refusals can be spread, and not at more cost."""
     for seed in SEEDS:
         row = changing(Case("auto", limit), seed, 2.0, (30, 90))
         assert row["rise"] <= scenarios.findable(limit, 90)
@@ -76,14 +76,14 @@ def test_skewed_harvest(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["5 % refused for no reason", "everything refused for 20 trips"])
 def test_troubles_are_survived(name: str) -> None:
-    """Refusals that are none of our doing leave most of the limit in use."""
+    """Refusals that the width did not cause leave most of the limit in use."""
     assert measure(scenarios.TROUBLES[name], 1_000)["overall"] > 0.6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [4, 8])
 def test_small_limit_that_halves_costs_little(limit: int) -> None:
-    """When a small limit halves, half of it in refusals more is all that is paid."""
+    """When a small limit halves, at most half of it in further refusals is paid."""
     for seed in range(1_000, 1_080):
         row = changing(Case("auto", limit), seed, 0.5, (20, 60))
         assert row["refusals"] <= 3 + 0.002 * row["requests"] + limit / 2
@@ -91,7 +91,7 @@ def test_small_limit_that_halves_costs_little(limit: int) -> None:
 
 @pytest.mark.slow
 def test_creeping_limit_is_followed() -> None:
-    """A limit that loses slot after slot is followed, and not taken for bad luck for long."""
+    """A limit that loses slot after slot is followed, and not treated as chance for long."""
     for seed in range(1_000, 1_010):
         row = measure(scenarios.TROUBLES["3 slots lost one by one"], seed)
         assert row["utilisation"] > 0.97
@@ -99,7 +99,7 @@ def test_creeping_limit_is_followed() -> None:
 
 
 def test_long_way_to_the_server_costs_no_more() -> None:
-    """Where much is on the way, probes are so much rarer that refusals keep to their share."""
+    """If many requests are on the way, probes are rarer, so that refusals keep to their share."""
     rows = [measure(Case("auto", 64, rtt=0.1), seed) for seed in range(1_000, 1_010)]
     assert sum(row["refusals"] <= 3 + 0.002 * row["requests"] for row in rows) >= 8
 

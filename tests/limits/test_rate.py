@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def most_in(starts: list[float], seconds: float) -> int:
-    """The largest number of starts in any stretch of so many seconds, its ends included."""
+    """Return the largest number of starts in any period of so many seconds, ends included."""
     most = first = 0
     for last, at in enumerate(starts):
         while at - starts[first] > seconds:
@@ -25,7 +25,7 @@ def most_in(starts: list[float], seconds: float) -> int:
 
 
 def paced(rate: float, count: int, gaps: Callable[[int], float] = lambda _: 0.0) -> list[float]:
-    """When `count` attempts start that come with these gaps between them."""
+    """Return the start times of `count` attempts that come with these gaps between them."""
 
     async def main() -> list[float]:
         pace, starts = RateLimiter(rate), list[float]()
@@ -48,7 +48,7 @@ def paced(rate: float, count: int, gaps: Callable[[int], float] = lambda _: 0.0)
 @pytest.mark.parametrize("rate", [0.01, 0.5, 1, 1.5, 3, 10, 25, 30, 100, 333.3])
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 1.0, 10.0])
 def test_no_stretch_of_time_holds_more_starts_than_the_rate(rate: float, seconds: float) -> None:
-    """In any stretch there are at most rate x seconds starts and 50 ms worth, at least one."""
+    """In any period there are at most rate x seconds starts and 50 ms worth, at least one."""
     starts = paced(rate, 200)
     assert most_in(starts, seconds) <= rate * seconds + max(1.0, rate / 20) + 1e-6
 
@@ -66,7 +66,7 @@ def test_the_pace_is_kept_up(rate: float) -> None:
 )
 @settings(max_examples=60)
 def test_an_idle_pace_stores_no_burst(rate: float, gaps: list[float]) -> None:
-    """After any idle time no more start at once than 50 ms worth, at least one."""
+    """After any idle time no more than 50 ms worth start at once, at least one."""
     starts = paced(rate, len(gaps), gaps.__getitem__)
     for seconds in (0.0, 0.05, 1.0):
         assert most_in(starts, seconds) <= rate * seconds + max(1.0, rate / 20) + 1e-6

@@ -11,17 +11,17 @@ from tmapi_async.limits.semaphore import AdaptiveSemaphore
 
 
 def taking(slots: AdaptiveSemaphore, count: int) -> list[asyncio.Task[None]]:
-    """Tasks that each wait for a slot and keep it."""
+    """Start tasks that each wait for a slot and keep it."""
     return [asyncio.ensure_future(slots.acquire()) for _ in range(count)]
 
 
 def holders(tasks: list[asyncio.Task[None]]) -> list[int]:
-    """Which of the tasks have their slot."""
+    """Return the numbers of the tasks that have their slot."""
     return [n for n, task in enumerate(tasks) if task.done() and not task.cancelled()]
 
 
 def test_slots_are_handed_out_in_order() -> None:
-    """As many as the width get a slot; the others get theirs in the order in which they came."""
+    """The width is the number of slots; waiters get theirs in the order in which they came."""
 
     async def main() -> None:
         slots = make_semaphore((0, 2))
@@ -59,7 +59,7 @@ def test_nobody_slips_in_before_those_who_wait() -> None:
 
 
 def test_nobody_slips_in_when_the_gate_opens() -> None:
-    """Whoever comes at the moment the gate opens by itself waits behind those who were there."""
+    """A caller that comes at the moment the gate opens by itself waits behind earlier callers."""
 
     async def main() -> None:
         slots = make_semaphore((0, 0), (5, 1))

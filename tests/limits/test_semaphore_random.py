@@ -77,7 +77,7 @@ class Schedule:
 
     async def balanced(self) -> None:
         """With everybody at rest, the slots in use are those that are held and the ghosts."""
-        if not virtual_loop()._ready:  # type: ignore[attr-defined]
+        if not virtual_loop().busy:
             assert self.slots.in_use == self.held + self.slots.ghosts
 
     async def finish(self) -> None:

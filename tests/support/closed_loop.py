@@ -1,4 +1,4 @@
-"""A server with a limit and a client that is never short of work, on a clock of their own."""
+"""A server with a limit and a client that always has work, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ClosedLoop:
             watch()
 
     def idle(self, seconds: float) -> None:
-        """Wait for what is in flight, then send nothing for a while."""
+        """Wait for all attempts in flight, then send nothing for a while."""
         for _, _, kind, sent_at in sorted(self._events):
             if kind == "answer":
                 self.controller.answered(self.now, sent_at, self.in_flight)

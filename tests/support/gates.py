@@ -1,4 +1,4 @@
-"""What the tests of the gate share: a controller that takes notes, gates in virtual time."""
+"""Helpers for tests of the gate: a controller that records its calls, gates in virtual time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_STATISTICS = ControllerStatistics(
 
 
 class FixedController:
-    """A controller of a fixed width that writes down what it is told."""
+    """A controller of a fixed width that records its calls."""
 
     def __init__(self, width: int = 2) -> None:
         self.open = width
@@ -33,56 +33,56 @@ class FixedController:
         self.at_server = 0
 
     def width(self, now: float) -> int:
-        """Always the same."""
+        """Return the fixed width."""
         del now
         return self.open
 
     def wake_at(self, now: float) -> float | None:
-        """Never: the width is changed by hand."""
+        """Return None: the test changes the width."""
         del now
 
     def sent(self, now: float, in_flight: int) -> None:
-        """An attempt more is at the server."""
+        """Record one attempt more at the server."""
         self.at_server += 1
         assert in_flight == self.at_server <= self.open
         self.calls.append(("sent", now, in_flight))
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """An attempt less is at the server."""
+        """Record one attempt less at the server."""
         self.calls.append(("answered", now, sent_at, in_flight))
         self.at_server -= 1
 
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
     ) -> None:
-        """An attempt less is at the server."""
+        """Record one attempt less at the server."""
         self.calls.append(("refused", now, sent_at, in_flight, retry_after))
         self.at_server -= 1
 
     def abandoned(self, now: float, sent_at: float) -> None:
-        """Nobody knows whether it still is at the server."""
+        """Record an attempt that may still be at the server."""
         self.calls.append(("abandoned", now, sent_at))
 
     def statistics(self) -> ControllerStatistics:
-        """Nothing."""
+        """Return empty statistics."""
         return NO_STATISTICS
 
 
 def make_gate(controller: Any, **parts: Any) -> Gate:
-    """A gate in virtual time."""
+    """Return a gate in virtual time."""
     return Gate(controller, clock=virtual_loop().time, **parts)
 
 
 def no_check() -> None:
-    """It is still wanted."""
+    """Allow the attempt."""
 
 
 def enter_tasks(gate: Gate, count: int) -> list[asyncio.Task[float]]:
-    """Tasks that enter a gate."""
+    """Start tasks that enter a gate."""
     return [asyncio.ensure_future(gate.enter(no_check)) for _ in range(count)]
 
 
 def balance(gate: Gate) -> tuple[int, int, int, int]:
-    """Slots in use, ghosts among them, waiting for a slot, requests counted."""
+    """Return slots in use, slots held for abandoned requests, waiting attempts and requests."""
     snapshot = gate.statistics()
     return snapshot.in_flight, snapshot.ghosts, snapshot.waiting, snapshot.requests

@@ -1,4 +1,4 @@
-"""Sessions before mocked replies, in virtual time."""
+"""Sessions with mocked replies, in virtual time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def scripted(
     *answers: Any, gate: Gate | None = None, **options: Any
 ) -> AsyncIterator[tuple[Session, Script]]:
-    """An open session, and the script that answers it."""
+    """Open a session, and yield it with the script that answers it."""
     script = Script(*answers)
     with aioresponses() as mocked:
         mocked.get(re.compile(re.escape(BASE)), callback=script.answer, repeat=True)
@@ -35,7 +35,7 @@ async def scripted(
 async def outcome(
     session: Session, number: int = 1, shared: RequestState | None = None
 ) -> Page | TMAPIError:
-    """The page, or the error raised in its place."""
+    """Return the page, or the error raised in its place."""
     try:
         return await session.fetch(request(number), shared or new_state(session))
     except TMAPIError as error:
@@ -43,7 +43,7 @@ async def outcome(
 
 
 class FetchRecord:
-    """What came of one fetch: the outcome, what was asked and when, and the tally."""
+    """Record of one fetch: outcome, URLs and times of the requests, counts."""
 
     def __init__(self, *answers: Any, **options: Any) -> None:
         self.outcome: Any = None

@@ -1,4 +1,4 @@
-"""Sessions for the tests: before mocked replies in virtual time, or before a server of scripts."""
+"""Sessions for the tests, with mocked replies in virtual time or with a scripted server."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ AT_ONCE = RetryPolicy(base=0)
 
 
 def request(number: int = 1) -> PageRequest:
-    """A page of a category."""
+    """Return the request for a page of a category."""
     return PageRequest(category_items(5), number)
 
 
 def page(number: int = 1, **fields: Any) -> bytes:
-    """The body of a page with one row, whose ID tells the number of the page."""
+    """Return the body of a page with one row, whose ID is derived from the page number."""
     data = {"page": number, "has_next_page": True, "items": [row(number, **fields)]}
     return dumped({"code": 200, "msg": "success", "data": data})
 
@@ -37,7 +37,7 @@ def page(number: int = 1, **fields: Any) -> bytes:
 def make_gate(
     width: int = 4, *, budget: int | None = None, rate: float | None = None, **parts: Any
 ) -> Gate:
-    """A gate that counts time as the running loop does."""
+    """Return a gate with the clock of the running loop."""
     return Gate(
         parts.pop("controller", None) or LearningController(width),
         budget=Budget(budget),
@@ -48,7 +48,7 @@ def make_gate(
 
 @contextlib.asynccontextmanager
 async def open_session(gate: Gate | None = None, **options: Any) -> AsyncIterator[Session]:
-    """An open session, with retries at once unless told otherwise."""
+    """Open a session, by default with retries at once."""
     session = Session(
         options.pop("token", "t0ken"),
         gate=gate or make_gate(),
@@ -67,7 +67,7 @@ async def open_session(gate: Gate | None = None, **options: Any) -> AsyncIterato
 
 
 def new_state(session: Session) -> RequestState:
-    """What a walk that begins now shares with the session."""
+    """Return the request state of a walk that begins now."""
     return RequestState(session.epoch, CrawlCounts())
 
 
@@ -75,7 +75,7 @@ Answer = bytes | tuple[int, bytes] | tuple[int, bytes, dict[str, str]]
 
 
 class Script:
-    """Mocked replies in the order of a list; the last one again and again. Tells what was asked.
+    """Mocked replies in the order of a list, the last one repeated. Records the URLs requested.
 
     An answer is a body, or status and body, or status, body and headers; an exception is raised;
     a number makes the answer after it come so many seconds later.
@@ -103,19 +103,19 @@ class Script:
         return CallbackResult(status=status, body=body, headers=headers)
 
     def next(self) -> Any:
-        """The next answer, whole."""
+        """Return the next answer as status, body and headers."""
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return (*answer, {}) if isinstance(answer, tuple) and len(answer) == 2 else answer
 
 
 def failure(code: int, status: int = 200, msg: str = "why", **headers: str) -> tuple[Any, ...]:
-    """An answer with a code of the API."""
+    """Return an answer with a code of the API."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return status, dumped({"code": code, "msg": msg}), named
 
 
 class Server:
-    """A server on a socket that does what a function says with each request's head."""
+    """A server on a socket that passes each request's head to a function."""
 
     def __init__(self, behave: Callable[[Server, str, Any], Awaitable[None]]) -> None:
         self.behave = behave
@@ -137,7 +137,7 @@ class Server:
 
     @property
     def targets(self) -> list[str]:
-        """What was asked for, in the order in which it came."""
+        """Targets of the requests, in the order in which they came."""
         return [head.split(" ", 2)[1] for head in self.heads]
 
     async def __aenter__(self) -> Self:
@@ -155,7 +155,7 @@ class Server:
 
 
 def head(length: int | None, status: str = "200 OK", *more: str) -> bytes:
-    """The head of a reply."""
+    """Return the head of a reply."""
     lines = [f"HTTP/1.1 {status}", *more]
     if length is not None:
         lines.append(f"Content-Length: {length}")

@@ -34,6 +34,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Timers that are set and not cancelled."""
         return sum(not handle.cancelled() for handle in self._scheduled)  # type: ignore[attr-defined]
 
+    @property
+    def busy(self) -> bool:
+        """True if a callback is ready to run now."""
+        return bool(self._ready)  # type: ignore[attr-defined]
+
     def _run_once(self) -> None:
         if not self._ready and not self._stopping:  # type: ignore[attr-defined]
             due = [h.when() for h in self._scheduled if not h.cancelled()]  # type: ignore[attr-defined]

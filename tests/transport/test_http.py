@@ -33,7 +33,7 @@ ONCE = RetryPolicy(base=0, max_attempts=1)
 
 
 async def fetched(session: Session, number: int = 1) -> Page | TMAPIError:
-    """The page, or the error raised in its place."""
+    """Return the page, or the error raised in its place."""
     try:
         return await session.fetch(request(number), new_state(session))
     except TMAPIError as error:

@@ -1,4 +1,4 @@
-"""What an observer and the log are told of attempts and pages."""
+"""Reports to an observer, and log records, of attempts and pages."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ HERE = "category/items?cat_id=5"
 
 
 class Notes(Observer):
-    """Keeps what it is told, in order."""
+    """Keeps the reports that it receives, in order."""
 
     def __init__(self) -> None:
         self.told: list[AttemptReport | PageReport] = []
 
     def on_attempt(self, attempt: AttemptReport) -> None:
-        """Keep it."""
+        """Keep the report."""
         self.told.append(attempt)
 
     def on_page(self, page: PageReport) -> None:
-        """Keep it."""
+        """Keep the report."""
         self.told.append(page)
 
     @property
     def attempts(self) -> list[AttemptReport]:
-        """What was told of attempts."""
+        """Reports of attempts."""
         return [one for one in self.told if isinstance(one, AttemptReport)]
 
     @property
     def pages(self) -> list[PageReport]:
-        """What was told of pages."""
+        """Reports of pages."""
         return [one for one in self.told if isinstance(one, PageReport)]
 
 
 def observed(*answers: Any, **options: Any) -> tuple[Notes, Any]:
-    """Ask for one page in virtual time; what was told, and what came."""
+    """Fetch one page in virtual time; return the reports and the outcome."""
     notes = Notes()
 
     async def main() -> Any:
@@ -56,7 +56,7 @@ def observed(*answers: Any, **options: Any) -> tuple[Notes, Any]:
 
 
 def test_every_attempt_is_told_then_the_page() -> None:
-    """Retries included, each attempt is told when it is over, and the page with all of them."""
+    """Each attempt is reported when it is over, retries included, and the page with all of them."""
     notes, _ = observed(
         2, failure(500, 502), 3, aiohttp.ServerDisconnectedError(), failure(503), 1, page(1)
     )
@@ -79,7 +79,7 @@ def test_every_attempt_is_told_then_the_page() -> None:
 
 
 def test_a_page_that_cannot_be_had_is_told() -> None:
-    """A failure for good is told with its code and its attempts; no item came."""
+    """A final failure is reported with its code and its attempts, without items."""
     notes, error = observed(failure(422))
     assert isinstance(error, TMAPIError)
     (told,) = notes.pages
@@ -87,19 +87,19 @@ def test_a_page_that_cannot_be_had_is_told() -> None:
 
 
 def test_rejects_are_counted() -> None:
-    """Rows that could not be decoded are told beside the items."""
+    """Rows that could not be decoded are reported beside the items."""
     notes, _ = observed(page(1, title=5))
     assert (notes.pages[0].items, notes.pages[0].rejects) == (0, 1)
 
 
 def test_slots_are_those_after_the_attempt() -> None:
-    """The gate's width is told, and the slots taken without the attempt's own."""
+    """The gate's width is reported, and the slots taken without the attempt's own."""
     notes, _ = observed(page(1))
     assert (notes.attempts[0].width, notes.attempts[0].in_flight) == (4, 0)
 
 
 def test_what_is_left_is_told_as_cancelled() -> None:
-    """An attempt whose task is cancelled is told, and so is its page."""
+    """An attempt whose task is cancelled is reported, and so is its page."""
     notes = Notes()
 
     async def main() -> None:
@@ -117,7 +117,7 @@ def test_what_is_left_is_told_as_cancelled() -> None:
 
 
 def test_a_page_that_is_left_at_rest_is_told_as_cancelled() -> None:
-    """Cancelled between two attempts, the page is not told as its last attempt was."""
+    """A page cancelled between two attempts is reported as cancelled, not as its last attempt."""
     notes = Notes()
 
     async def main() -> None:
@@ -133,7 +133,7 @@ def test_a_page_that_is_left_at_rest_is_told_as_cancelled() -> None:
 
 
 class Broken(Observer):
-    """Fails whatever it is told."""
+    """Fails on every report."""
 
     def on_attempt(self, attempt: AttemptReport) -> None:
         """Fail."""
@@ -147,7 +147,7 @@ class Broken(Observer):
 def test_an_observer_that_fails_changes_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its exceptions are logged once, by class, without its words; the pages come."""
+    """An observer's exceptions are logged once, by class, without text; the pages come."""
     monkeypatch.setattr(observers, "reported_failures", set())
 
     async def main() -> list[Any]:

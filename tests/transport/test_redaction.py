@@ -46,7 +46,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("token", [PLAIN, ODD, "%41bc%25", "u0041\\u0041"])
 def test_the_token_is_removed_in_every_spelling(token: str, spelling: str) -> None:
-    """However a server spells the token that it sends back, it does not stay in a message."""
+    """A token that a server sends back does not stay in a message, however it is spelled."""
     echoed = SPELLINGS[spelling](token)
     text = Redactor(token)(f"bad apiToken={echoed}, sorry")
     # JSON in JSON is in quotes of its own.
@@ -56,7 +56,7 @@ def test_the_token_is_removed_in_every_spelling(token: str, spelling: str) -> No
 @given(TOKENS, st.sampled_from(list(SPELLINGS)), st.text(max_size=40), st.text(max_size=40))
 @example("HIDDEN", "raw", "", "")
 def test_no_token_survives(token: str, spelling: str, before: str, after: str) -> None:
-    """Whatever stands around it, no token is left in a message, and the rest of it is."""
+    """No token is left in a message, whatever surrounds it, and the other text is kept."""
     echoed = SPELLINGS[spelling](token)
     text = Redactor(token)(f"{before}{echoed}{after}")
     assert token not in text.replace(HIDDEN, "")

@@ -50,7 +50,7 @@ def tried(
     jitter: float = 1.0,
     understood: bool = True,
 ) -> list[float | None]:
-    """What is decided after each of these errors, one second apart, up to giving up."""
+    """Return the decision after each of these errors, one second apart, up to giving up."""
     trial, decided = RetryState(), []
     for number, error in enumerate(errors):
         chosen = policy or RetryPolicy()
@@ -65,7 +65,7 @@ def tried(
 
 @pytest.mark.parametrize("kind", [*FAILURES, ConnectionFailedError])
 def test_a_failure_is_tried_eight_times(kind: type[TMAPIError]) -> None:
-    """417, 499, 500 and failures of transport are asked again until the eighth attempt."""
+    """417, 499, 500 and failures of transport are retried until the eighth attempt."""
     decided = tried(kind() for _ in range(20))
     assert len(decided) == 8
     assert decided[-1] is None
@@ -74,7 +74,7 @@ def test_a_failure_is_tried_eight_times(kind: type[TMAPIError]) -> None:
 
 @given(st.lists(st.sampled_from([*FAILURES, *REFUSALS]), min_size=30), DICE)
 def test_refusals_are_not_counted_as_failures(kinds: list[type[TMAPIError]], jitter: float) -> None:
-    """Whatever refusals come in between, a page is given up at its eighth failure, not before."""
+    """A page is given up at its eighth failure, not before, whatever refusals come in between."""
     decided = tried((kind() for kind in kinds), jitter=jitter)
     failures = [kind for kind in kinds[: len(decided)] if kind in FAILURES]
     assert len(failures) == 8 if decided[-1] is None else len(failures) < 8
@@ -82,7 +82,7 @@ def test_refusals_are_not_counted_as_failures(kinds: list[type[TMAPIError]], jit
 
 @pytest.mark.parametrize("kind", [*ENDS, *HALTS])
 def test_what_cannot_get_better_is_not_asked_again(kind: type[TMAPIError]) -> None:
-    """The caller's mistakes, and whatever ends all work, are never asked again."""
+    """Invalid requests, and errors that end all work, are never retried."""
     assert tried([kind(retry_after=1)]) == [None]
 
 
@@ -95,7 +95,7 @@ def test_a_page_that_cannot_be_read_is_not_paid_for_eight_times() -> None:
 
 
 def test_a_server_that_never_answered_is_given_up_early() -> None:
-    """Where no connection ever worked, three attempts are enough to say so."""
+    """If no connection ever worked, a page is given up after three attempts."""
     assert len(tried((ConnectionFailedError() for _ in range(9)), understood=False)) == 3
     assert len(tried((DeadlineError() for _ in range(9)), understood=False)) == 8
     few = RetryPolicy(max_attempts=2)
@@ -106,7 +106,7 @@ def test_a_server_that_never_answered_is_given_up_early() -> None:
 def test_back_off_is_full_jitter_below_a_doubling_ceiling(
     attempts: int, jitter: float, base: float, cap: float, asked: float
 ) -> None:
-    """The wait is up to a ceiling that doubles up to the cap, or as long as was asked for."""
+    """The delay is below a ceiling that doubles up to the cap, or as long as the server asks."""
     policy = RetryPolicy(max_attempts=attempts + 1, base=base, cap=cap)
     errors = [ServerError() for _ in range(attempts - 1)]
     delay = tried([*errors, ServerError(retry_after=asked)], policy, jitter=jitter)[-1]
@@ -124,7 +124,7 @@ def test_the_ceiling_never_overflows() -> None:
 @pytest.mark.parametrize("kind", [*FAILURES, *REFUSALS])
 @pytest.mark.parametrize("asked", [0.0, 7.0, 119.0, 120.0])
 def test_retry_after_is_honoured(kind: type[TMAPIError], asked: float) -> None:
-    """Nothing is asked again before the time that the server asked for."""
+    """No request is retried before the time that the server asked for."""
     for jitter in (0.0, 0.5, 1.0):
         (delay,) = tried([kind(retry_after=asked)], jitter=jitter)
         assert delay is not None
@@ -134,7 +134,7 @@ def test_retry_after_is_honoured(kind: type[TMAPIError], asked: float) -> None:
 @pytest.mark.parametrize("kind", [ServerError, ConcurrencyError])
 @pytest.mark.parametrize("asked", [121.0, 1e9, math.inf])
 def test_retry_after_is_cut(kind: type[TMAPIError], asked: float) -> None:
-    """A server that asks for ages is asked again after two minutes, or what the policy says."""
+    """A very long Retry-After is cut to two minutes, or to the policy's maximum."""
     assert tried([kind(retry_after=asked)], jitter=0.0) == [120.0]
     assert tried([kind(retry_after=asked)], RetryPolicy(longest_retry_after=3), jitter=0.0) == [3.0]
 
@@ -142,7 +142,7 @@ def test_retry_after_is_cut(kind: type[TMAPIError], asked: float) -> None:
 @pytest.mark.parametrize("kind", REFUSALS)
 @given(pace=st.floats(0.1, 100), now=st.floats(-1e6, 1e6))
 def test_refusals_are_bounded_in_time(kind: type[TMAPIError], pace: float, now: float) -> None:
-    """An unbroken row of refusals is borne for the patience of the policy, not for a number."""
+    """An unbroken series of refusals is retried for a time, not for a number of attempts."""
     policy = RetryPolicy(patience=20)
     decided = tried((kind() for _ in range(300)), policy, pace=pace, now=now)
     assert decided[-1] is None
@@ -151,7 +151,7 @@ def test_refusals_are_bounded_in_time(kind: type[TMAPIError], pace: float, now: 
 
 
 def test_patience_begins_anew_after_anything_else() -> None:
-    """A failure between two refusals ends the row of refusals."""
+    """A failure between two refusals ends the series of refusals."""
     policy = RetryPolicy(patience=10)
     row = [ConcurrencyError() for _ in range(9)]
     decided = tried([*row, ServerError(), *row, ServerError(), *row], policy)
@@ -184,20 +184,20 @@ def test_refusals_of_one_burst_come_back_apart() -> None:
     ],
 )
 def test_a_policy_makes_sense_or_is_refused(fields: dict[str, float]) -> None:
-    """A policy without an attempt, or with a time that is none, is refused."""
+    """A policy without an attempt, or with an invalid time, is refused."""
     with pytest.raises(InvalidRequestError, match="retry policy"):
         RetryPolicy(**fields)  # type: ignore[arg-type]
 
 
 def test_the_least_policy_is_one_attempt_without_waiting() -> None:
-    """One attempt and no time at all is a policy."""
+    """A policy of one attempt and no time at all is valid."""
     policy = RetryPolicy(max_attempts=1, base=0, cap=0, patience=0, longest_retry_after=0)
     assert tried([ServerError(retry_after=9)], policy) == [None]
     assert tried([ConcurrencyError(retry_after=9)], policy) == [None]
 
 
 def granted(steps: list[str]) -> list[str]:
-    """The steps that happen: first attempts, and the retries that the budget allows."""
+    """Return the steps that happen: first attempts, and the retries that the budget allows."""
     budget = RetryBudget()
     happened = []
     for step in steps:
@@ -210,7 +210,7 @@ def granted(steps: list[str]) -> list[str]:
 
 
 def excess(steps: list[str]) -> int:
-    """The most retries beyond first attempts in any stretch of steps."""
+    """Return the largest excess of retries over first attempts in any series of steps."""
     most = running = 0
     for step in steps:
         running = max(0, running + (1 if step == "retry" else -1))
@@ -228,7 +228,7 @@ def test_one_retry_for_each_first_attempt_is_always_there(steps: list[str]) -> N
 
 
 def test_a_hundred_failures_at_once_all_get_their_retry() -> None:
-    """After any hundred first attempts there are a hundred retries, and fifty beside."""
+    """After any hundred first attempts there are a hundred retries, and fifty more."""
     for earlier in (0, 50, 1000):
         assert (
             granted(["retry"] * 999 + ["first"] * earlier + ["first"] * 100 + ["retry"] * 100)[
@@ -243,7 +243,7 @@ def test_a_hundred_failures_at_once_all_get_their_retry() -> None:
 
 @given(STEPS.map(lambda steps: ["first"] * 120 + steps + ["retry"] * 100))
 def test_retries_are_bounded(steps: list[str]) -> None:
-    """In no stretch are there more retries than first attempts, window and reserve together."""
+    """No series of steps has more retries than first attempts, window and reserve together."""
     happened = granted(steps)
     assert excess(happened) <= 150
     assert happened.count("retry") <= happened.count("first") + 50
@@ -256,7 +256,7 @@ def test_an_outage_is_not_answered_with_a_storm() -> None:
 
 
 def test_a_budget_tells_what_is_left() -> None:
-    """The repr of a retry budget says what is left of how much."""
+    """The repr of a retry budget shows the retries left and their maximum."""
     budget = RetryBudget(window=10, reserve=5)
     assert repr(budget) == "<RetryBudget: 5 of 15 left>"
     assert [budget.take() for _ in range(6)] == [True] * 5 + [False]

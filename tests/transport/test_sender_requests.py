@@ -54,7 +54,7 @@ async def answer_pages(server: Server, request_head: str, writer: Any) -> None:
 
 
 async def outcome(session: Session, number: int = 1) -> Page | TMAPIError:
-    """The page, or the error raised in its place."""
+    """Return the page, or the error raised in its place."""
     try:
         return await session.fetch(request(number), new_state(session))
     except TMAPIError as error:
@@ -62,7 +62,7 @@ async def outcome(session: Session, number: int = 1) -> Page | TMAPIError:
 
 
 def headers_of(sent: str) -> dict[str, str]:
-    """The header fields of a request, names in lower case; none may come twice."""
+    """Return the header fields of a request, names in lower case; none may come twice."""
     lines = [line.split(": ", 1) for line in sent.split("\r\n")[1:] if line]
     names = [name.lower() for name, _ in lines]
     assert len(set(names)) == len(names)
@@ -104,7 +104,7 @@ async def test_the_token_travels_in_the_header(token: str) -> None:
 
 
 async def test_a_request_is_a_plain_get() -> None:
-    """Each request is the same: GET, host, what we are, what we take, and nothing else."""
+    """Each request has the same head: GET, host, user agent, accepted types, and nothing else."""
     async with Server(answer_pages) as server, open_session(base_url=server.url) as session:
         for number in (1, 2, 3):
             await outcome(session, number)
@@ -142,7 +142,7 @@ async def test_a_redirect_is_not_followed(status: str) -> None:
 
 
 async def test_no_cookie_is_taken() -> None:
-    """What a server sets as a cookie does not come back to it."""
+    """A cookie set by a server is not sent back."""
 
     async def baking(_: Server, __: str, writer: Any) -> None:
         await send_reply(writer, page(1), "200 OK", "Set-Cookie: id=1; Path=/")
@@ -168,7 +168,7 @@ async def test_a_connection_is_used_again() -> None:
 
 
 async def test_a_dropped_connection_is_one_attempt() -> None:
-    """A kept connection that drops is not tried again behind our back: one request, one attempt."""
+    """A kept connection that drops is not retried by aiohttp: one request is one attempt."""
 
     async def drop(server: Server, request_head: str, writer: Any) -> None:
         if len(server.heads) in (1, 3):
@@ -231,7 +231,7 @@ async def test_every_page_is_the_one_asked_for(auth: str) -> None:
 
 
 def packed(body: bytes, coding: str) -> bytes:
-    """A body in a content coding."""
+    """Return a body in a content coding."""
     return gzip.compress(body) if coding == "gzip" else zlib.compress(body)
 
 
@@ -239,7 +239,7 @@ def packed(body: bytes, coding: str) -> bytes:
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("beyond", [0, 1])
 async def test_the_size_of_a_body_is_bounded(coding: str, framing: str, beyond: int) -> None:
-    """A body of exactly the limit is taken, one byte more is not, decompressed and any framing."""
+    """A body of exactly the limit is accepted, one byte more is not, for any coding and framing."""
     body = page(1, title="x" * 200_000)
 
     async def behave(_: Server, __: str, writer: Any) -> None:
@@ -274,7 +274,7 @@ async def test_the_size_of_a_body_is_bounded(coding: str, framing: str, beyond: 
 
 
 async def test_a_bomb_is_not_unpacked() -> None:
-    """A body that is small as long as it is packed is broken off, and its slot is free again."""
+    """Reading stops when a small compressed body exceeds the limit, and its slot is free."""
     bomb = gzip.compress(b"\0" * 2**26, 1)
     assert len(bomb) < 2**19
 
@@ -302,7 +302,7 @@ async def test_a_bomb_is_not_unpacked() -> None:
     ],
 )
 async def test_a_broken_reply_is_a_failed_connection(sent: bytes) -> None:
-    """A reply that is cut, or is no HTTP, is a failed connection; its words are not shown."""
+    """A reply that is cut, or is not HTTP, is a failed connection; its text is not shown."""
 
     async def behave(_: Server, __: str, writer: Any) -> None:
         writer.write(sent)
@@ -334,12 +334,12 @@ async def test_a_body_that_never_ends_meets_the_deadline() -> None:
 
 
 class Home(AbstractResolver):
-    """Every host is this machine."""
+    """Resolves every host to this machine."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[Any]:
-        """Say that it is here."""
+        """Return an address of this machine."""
         return [
             {
                 "hostname": host,
@@ -352,7 +352,7 @@ class Home(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Close nothing."""
 
 
 async def test_plain_http_elsewhere_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:

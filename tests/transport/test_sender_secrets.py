@@ -51,7 +51,7 @@ ANSWERS: dict[str, Any] = {
 
 
 def forms(error: BaseException) -> Iterator[str]:
-    """Every form in which an error may be seen or kept."""
+    """Yield every form in which an error may be shown or stored."""
     seen = pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error), error  # noqa: S301 - made in the line itself
     for one in seen:
         yield from (str(one), repr(one), repr(one.args), repr(vars(one)))
@@ -69,7 +69,7 @@ def forms(error: BaseException) -> Iterator[str]:
 @pytest.mark.parametrize("token", [ODD, PLAIN])
 @pytest.mark.parametrize("name", ANSWERS)
 def test_no_error_shows_the_token(name: str, token: str, auth: str, canary: Canary) -> None:
-    """Whatever the server echoes or the transport says, no form of the error holds the token."""
+    """No form of the error holds the token, whatever the server echoes or the transport reports."""
     assert canary.token == PLAIN
 
     async def main() -> TMAPIError:

@@ -1,4 +1,4 @@
-"""What a session leans on and is surrounded by: a caller's connector, proxies, odd base URLs."""
+"""A session with a caller's connector, with proxies, and with odd base URLs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def answer(_: Server, __: str, writer: Any) -> None:
 
 @pytest.mark.parametrize("used", [False, True])
 async def test_a_connector_that_was_closed_is_told_of(used: bool) -> None:
-    """Whoever closes his connector too early gets a typed error that says so, at once."""
+    """A connector that was closed too early gives a typed error that says so, at once."""
     async with Server(answer) as server:
         connector = aiohttp.TCPConnector()
         async with open_session(base_url=server.url, connector=connector) as session:
@@ -44,7 +44,7 @@ async def test_a_connector_that_was_closed_is_told_of(used: bool) -> None:
 
 
 async def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message blames the proxy, not the API, and tells no password."""
+    """The message names the proxy, not the API, and shows no password."""
     monkeypatch.setenv("http_proxy", "http://me:s3cret@127.0.0.1:1")
     options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
     async with open_session(base_url="http://api.localhost", **options) as session:
@@ -54,7 +54,7 @@ async def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.Monke
 
 
 async def test_a_proxy_that_refuses_a_tunnel_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says that it was the proxy, and its status."""
+    """The message names the proxy as the cause, with its status."""
 
     async def deny(_: Server, __: str, writer: Any) -> None:
         await send_reply(writer, b"no", "407 Proxy Authentication Required")
@@ -71,7 +71,7 @@ async def test_a_proxy_that_refuses_a_tunnel_is_quoted(monkeypatch: pytest.Monke
     ("given", "sent"), [("/ä", "/%C3%A4"), ('/a"<b', "/a%22%3Cb"), ("/a%20b/", "/a%20b")]
 )
 async def test_a_prefix_is_sent_in_ascii(given: str, sent: str) -> None:
-    """What a request line cannot carry is quoted, as aiohttp's own session does."""
+    """Characters that a request line cannot carry are quoted, as aiohttp's own session does."""
     async with Server(answer) as server:
         async with open_session(base_url=server.url + given, policy=ONCE) as session:
             assert isinstance(await ask(session), Page)
@@ -79,7 +79,7 @@ async def test_a_prefix_is_sent_in_ascii(given: str, sent: str) -> None:
 
 
 async def test_a_host_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name in another script is asked for by its IDNA form; seen by a proxy here."""
+    """A host name in another script is sent in its IDNA form; a proxy sees it here."""
     async with Server(answer) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         options: dict[str, Any] = {"trust_env": True, "policy": ONCE}
@@ -91,7 +91,7 @@ async def test_a_host_is_sent_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("host", ["a" * 70 + "ä", "ä..b"])
 async def test_a_host_that_is_none_is_refused(host: str) -> None:
-    """A name that has no IDNA form is bad input, not a failure of the connection."""
+    """A host name without an IDNA form is invalid input, not a failed connection."""
     with pytest.raises(InvalidRequestError, match="bad host"):
         async with open_session(base_url=f"http://{host}"):
             pass

@@ -1,4 +1,4 @@
-"""Sockets that read in pieces."""
+"""Sockets that read in blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tmapi_async.transport.sockets import MAX_READ, PageSocket, make_socket
 
 
 def test_a_read_is_never_larger_than_64_kib():
-    """A wish for more (asyncio has one) is cut down, a smaller one is kept, and no byte is lost."""
+    """A larger size (asyncio asks for one) is reduced, a smaller one kept, and no byte is lost."""
     ours, theirs = socket.socketpair()
     with theirs, PageSocket(fileno=ours.detach()) as reader:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
@@ -31,7 +31,7 @@ def test_the_factory_makes_the_socket_that_the_address_asks_for():
 
 
 async def test_asyncio_reads_through_it():
-    """The loop's transport calls our `recv`: what the saving rests on."""
+    """The loop's transport calls our `recv`; without that, nothing is saved."""
     loop = asyncio.get_running_loop()
     sizes: list[int] = []
 
