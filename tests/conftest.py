@@ -141,9 +141,9 @@ def tmapi(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[by
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Run a Postgres server for all tests of this process. Returns its URL."""
-    from tests.support.clusters import cluster  # noqa: PLC0415 - an extra; most tests need no server
+    from tests.support.postgres_server import server  # noqa: PLC0415 - an extra; most tests need no server
 
-    with cluster() as url:
+    with server() as url:
         yield url
 
 

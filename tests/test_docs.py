@@ -1,4 +1,4 @@
-"""What README.md and docs/ show is run, so that it cannot go stale."""
+"""The samples, tables and options on README.md and in docs/ match the program."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TITLE = re.compile(r'title="([^"]+)"')
 
 
 class Sample(NamedTuple):
-    """A fenced block of a page; `line` is that of its first line of code."""
+    """A fenced block of a page. `line` is the line of its first line of code."""
 
     page: Path
     line: int
@@ -47,7 +47,7 @@ class Sample(NamedTuple):
 
 
 def samples(page: Path, *languages: str) -> list[Sample]:
-    """Read the blocks of some languages off a page, in their order."""
+    """Return the blocks of some languages on a page, in order."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in SAMPLE.finditer(text):
@@ -69,7 +69,7 @@ def run(sample: Sample, namespace: dict[str, Any]) -> None:
 
 
 def run_commands(sample: Sample) -> None:
-    """Run what a shell sample shows of tmapi; making and installing are tested elsewhere."""
+    """Run the tmapi commands of a shell sample. Other tests cover make and installation."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     commands = [line for line in LINE.split(sample.code) if "tmapi " in line]
     for command in commands:
@@ -86,7 +86,7 @@ def run_commands(sample: Sample) -> None:
 
 
 def pages_with(*languages: str, titled: bool) -> list[Any]:
-    """Pages that have such samples, as parameters of a test."""
+    """Return the pages with such samples, as parameters of a test."""
     return [
         pytest.param(page, id=str(page.relative_to(ROOT)))
         for page in PAGES
@@ -96,7 +96,7 @@ def pages_with(*languages: str, titled: bool) -> list[Any]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SandboxThread]:
-    """Lend a sandbox that the environment points to, as a reader's would."""
+    """Run a sandbox and point the environment to it, as a reader does."""
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     with SandboxThread(limit=8) as running:
@@ -120,7 +120,7 @@ def test_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with("python", titled=True))
 def test_samples_of_suites_pass(page: Path, tmp_path: Path) -> None:
-    """The samples that have a file name are files of a test suite, and the suite passes."""
+    """The samples with a file name are files of a test suite, and the suite passes."""
     for sample in samples(page, "python"):
         if sample.title:
             (tmp_path / sample.title).write_text(sample.code, encoding="utf-8")
@@ -141,7 +141,7 @@ def test_samples_of_suites_pass(page: Path, tmp_path: Path) -> None:
 def test_the_loop_on_the_front_page_takes_a_spent_balance_for_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The front page is right: the usual loop loses items in silence, ours raises as shown."""
+    """The usual loop of the front page loses items silently; that with TMAPI raises."""
     page = ROOT / "docs" / "index.md"
     usual: dict[str, Any] = {}
     ours: dict[str, Any] = {}
@@ -162,7 +162,7 @@ def test_the_loop_on_the_front_page_takes_a_spent_balance_for_the_end(
 
 
 def test_the_error_table_names_every_error() -> None:
-    """Every exception class that can reach a caller stands in the error table."""
+    """The error table names every exception class that can reach a caller."""
     table = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
     raised = {
         name
@@ -173,7 +173,7 @@ def test_the_error_table_names_every_error() -> None:
 
 
 def test_every_error_can_be_imported_from_the_package() -> None:
-    """What the error table names is part of the package's public names."""
+    """Every error in the error table is a public name of the package."""
     table = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
     requests = table[: table.index("Errors of journals")]
     named = set(re.findall(r"^\|.*?`(\w+Error)` \|", requests, re.MULTILINE))
@@ -182,7 +182,7 @@ def test_every_error_can_be_imported_from_the_package() -> None:
 
 
 def test_the_row_table_is_the_schema() -> None:
-    """The tables of columns list what a row has, in the order of a row."""
+    """The tables of columns list the columns of a row in order."""
     tables = (ROOT / "docs" / "reference" / "rows.md").read_text(encoding="utf-8")
     above_types = tables[: tables.index("## Types")]
     listed = re.findall(r"^\| `(\w+)` \|", above_types, re.MULTILINE)
@@ -193,7 +193,7 @@ def test_the_row_table_is_the_schema() -> None:
 
 @functools.cache
 def options_of(command: str) -> set[str]:
-    """The long options that a command takes, as the command itself knows them."""
+    """Return the long options of a command."""
     if command == "sandbox":
         # It hands its arguments on to a parser of its own, whose --help names them.
         said = subprocess.run(
@@ -213,14 +213,14 @@ def options_of(command: str) -> set[str]:
 
 
 def commands() -> list[str]:
-    """The names of all commands."""
+    """Return the names of all commands."""
     found: Any = typer.main.get_command(cli.app)
     return sorted(found.commands)
 
 
 @pytest.mark.slow
 def test_the_command_line_page_lists_every_option() -> None:
-    """Every command and every option stands on the command-line page."""
+    """The command-line page names every command and every option."""
     page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`(--[a-z][a-z-]+)`", page))
     for command in commands():
@@ -230,7 +230,7 @@ def test_the_command_line_page_lists_every_option() -> None:
 
 @pytest.mark.slow
 def test_the_pages_show_no_option_that_is_not_there() -> None:
-    """A tmapi command shown anywhere in the docs has only commands and options that exist."""
+    """Every tmapi command on any page has only commands and options that exist."""
     shown = [
         match
         for page in PAGES
@@ -244,14 +244,14 @@ def test_the_pages_show_no_option_that_is_not_there() -> None:
 
 
 def test_the_summary_table_is_the_summary() -> None:
-    """The table of the summary's keys lists them all, in order."""
+    """The table of the summary lists all keys in order."""
     page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     table = page[page.index("| key | meaning |") : page.index("## Exit codes")]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Summary.__struct_fields__)
 
 
 def test_the_journal_page_names_every_table() -> None:
-    """Every table of a journal stands on its page."""
+    """The page on the journal names every table."""
     page = (ROOT / "docs" / "reference" / "journal.md").read_text(encoding="utf-8")
     tables = re.findall(r"CREATE TABLE (\w+)", "".join((schema.TABLES, *schema.MIGRATIONS)))
     assert tables

@@ -1,4 +1,4 @@
-"""A headless Chromium: the page as it draws it, what it complains of, and what it asks for."""
+"""A headless Chromium: the drawn page, its console messages and its requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FLAGS = (
 
 
 def needed():
-    """Skip only where it is known that there is no Chromium; CI installs one."""
+    """Skip the test if `make test` found no Chromium. CI installs one."""
     if CHROMIUM is None:
         if os.environ.get("TMAPI_TEST_CHROMIUM") == "absent":
             pytest.skip("no Chromium: apt-get install chromium")
@@ -39,7 +39,7 @@ def needed():
 
 
 class Visit:
-    """What became of a page."""
+    """Result of opening a page: its DOM, console messages and requests."""
 
     def __init__(self, page: Path, folder: Path, *flags: str) -> None:
         log = folder / "net.json"
@@ -63,7 +63,7 @@ class Visit:
 
 
 def _requests(log: Path) -> set[str]:
-    """Addresses that the page asked for; what Chromium asks for itself has another initiator."""
+    """Return the requests of the page. Chromium's own have another initiator."""
     found = set()
     for event in json.loads(log.read_text("utf-8", "replace"))["events"]:
         params = event.get("params", {})

@@ -1,4 +1,4 @@
-"""A token to plant, so that a test can look where it leaks."""
+"""A token that tests plant to find leaks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ CANARY_TOKEN = "canary-5up3r53cr3t-t0k3n"  # noqa: S105 - planted to be looked f
 
 
 class Canary:
-    """A token to plant, and the question whether it has leaked."""
+    """A planted token, and checks for leaks."""
 
     token = CANARY_TOKEN
 
     def absent_from(self, material: str | bytes) -> bool:
-        """Tell whether the token is nowhere in a text or in the bytes of a file."""
+        """Return True if the token is not in a text or in the bytes of a file."""
         if isinstance(material, bytes):
             return self.token.encode() not in material
         return self.token not in material
 
     def loggers_leaking(self, records: list[logging.LogRecord]) -> set[str]:
-        """Name the loggers whose records show the token, tracebacks included."""
+        """Return the names of the loggers whose records show the token, tracebacks included."""
         formatter = logging.Formatter()
         # What a record carries beside its text (`extra=`) ends up in structured logs.
         return {

@@ -13,7 +13,7 @@ TRIP = 0.02
 
 
 class ClosedLoop:
-    """Drives a controller against a limit; a refusal takes 0.02 s, an answer about a second."""
+    """Drive a controller against a limit. A refusal takes 0.02 s, an answer about a second."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class ClosedLoop:
         self._free_at = [0.0] * limit if queues else []
 
     def run(self, answers: int, watch: Callable[[], None] = lambda: None) -> None:
-        """Run until so many more answers have come."""
+        """Run until `answers` more answers have come."""
         goal = self.answers + answers
         bound = self._events_seen + 1_000 * answers + 10_000
         self._fill()

@@ -1,4 +1,4 @@
-"""Running `tmapi` as its users do: in this process where that is enough, else in one of its own."""
+"""Run `tmapi` as users do: in this process where possible, else in its own process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TMAPI = [sys.executable, "-c", "from tmapi_async.cli import main; main()"]
 
 
 class Done(NamedTuple):
-    """A command that has ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: bytes
@@ -52,20 +52,20 @@ class Done(NamedTuple):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Standard output, which must be JSON lines split on a line feed alone."""
+        """Rows of standard output, which must be JSON lines separated by line feeds only."""
         assert self.out == b"" or self.out.endswith(b"\n")
         return [msgspec.json.decode(line) for line in self.out.split(b"\n")[:-1]]
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The last line of standard error, which must be the summary as JSON."""
+        """Summary in the last line of standard error, which must be JSON."""
         summary = msgspec.json.decode(self.err.splitlines()[-1])
         assert list(summary) == SUMMARY_KEYS
         return summary
 
     @property
     def said(self) -> list[str]:
-        """The lines of standard error, each of which must be a plain message of ours."""
+        """Lines of standard error, each of which must be a plain message of the command."""
         lines = self.err.splitlines()
         assert "Traceback" not in self.err
         assert all(line.startswith(("tmapi: ", "{")) for line in lines), self.err
@@ -73,7 +73,7 @@ class Done(NamedTuple):
 
 
 def environment(url: str = "", token: str = "sandbox", **more: str) -> dict[str, str]:  # noqa: S107 - the sandbox's public one
-    """An environment without proxies and without what the developer has set."""
+    """Return an environment without proxies and without `TMAPI_*` variables of the developer."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -87,14 +87,14 @@ def environment(url: str = "", token: str = "sandbox", **more: str) -> dict[str,
 def spawn(
     *arguments: str, env: dict[str, str], before: Iterable[str] = (), **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start `tmapi` in a process of its own, with pipes; `before` is put before the command."""
+    """Start `tmapi` in its own process, with pipes. `before` is a prefix of the command."""
     pipe = subprocess.PIPE
     options = {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe} | options
     return subprocess.Popen([*before, *TMAPI, *arguments], env=env, **options)  # noqa: S603 - our own command
 
 
 def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Done:
-    """Wait for a process to end; one that does not is killed and fails the test."""
+    """Wait for a process. Kill it and fail the test if it does not end."""
     try:
         out, err = process.communicate(stdin, timeout=30)
     except subprocess.TimeoutExpired:
@@ -105,13 +105,13 @@ def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Done
 
 
 def run(*arguments: str, env: dict[str, str], **options: Any) -> Done:
-    """Run `tmapi` in a process of its own."""
+    """Run `tmapi` in its own process."""
     return finish(spawn(*arguments, env=env, **options))
 
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """The command sets up logging for a process of its own; give the tests' back."""
+    """Restore the logging of the tests after a command, which sets up its own."""
     root, ours = logging.getLogger(), logging.getLogger("tmapi_async")
     handlers, levels = root.handlers[:], (root.level, ours.level)
     show = warnings.showwarning
@@ -125,7 +125,7 @@ def _as_it_was() -> Iterator[None]:
 
 
 class InProcess:
-    """Runs `tmapi` in this process, which is much faster than starting one."""
+    """Run `tmapi` in this process, which is much faster than a new process."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[bytes]
@@ -134,7 +134,7 @@ class InProcess:
         self._capture = capture
 
     def __call__(self, *arguments: str, url: str = "", stdin: bytes = b"", **env: str) -> Done:
-        """Run a command; `env` are variables beside token and base URL."""
+        """Run a command. `env` are variables besides token and base URL."""
         with self._monkeypatch.context() as patch, _as_it_was():
             for name in set(os.environ) - set(environment()):
                 patch.delenv(name)

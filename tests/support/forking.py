@@ -2,8 +2,8 @@
 
     python forking.py URL JOURNAL WIDTH CAT...
 
-Reads lines: `go` starts a harvest in a child and prints its pid; `wait` waits for the child and
-prints how it ended (a signal as a negative number). Ends with its standard input.
+Reads lines of standard input: `go` starts a harvest in a child and prints its pid; `wait` waits for
+the child and prints its exit code (a signal as a negative number). Ends at the end of input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tmapi_async.harvest import Harvest
 
 
 async def main(url: str, path: str, width: int, ids: list[int]) -> int:
-    """One start; returns its exit code."""
+    """Run one start. Returns its exit code."""
     async with TMAPI(
         "sandbox", base_url=url, concurrency=width, retry=RetryPolicy(base=0.001)
     ) as api:
@@ -28,7 +28,7 @@ async def main(url: str, path: str, width: int, ids: list[int]) -> int:
 
 
 def child(arguments: list[str]) -> int:
-    """Run a start in this process."""
+    """Run one start in this process. Returns its exit code."""
     url, path, width, *ids = arguments
     return asyncio.run(main(url, path, int(width), [int(cat_id) for cat_id in ids]))
 

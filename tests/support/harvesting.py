@@ -1,4 +1,4 @@
-"""What the tests of the harvest share: pages to store, journals to store them in, waiting."""
+"""Shared parts of the tests of the harvest: pages, journals, waiting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FAST = RetryPolicy(base=0)
 
 
 def body(number: int, items: int = 20) -> bytes:
-    """A body that is like no other, and like every other."""
+    """Return a body that differs from all others only in its number."""
     rows = [
         {"item_id": number * 1000 + n + 1, "title": f"连衣裙 {number}/{n}"} for n in range(items)
     ]
@@ -56,12 +56,12 @@ def record(number: int, *, last: bool = False, **fields: Any) -> PageRecord:
 
 
 def reject(position: int) -> Reject:
-    """A row that could not be decoded."""
+    """Return a row that cannot be decoded."""
     return Reject(position, "Expected `int`, got `str`", b'{"item_id":"x"}')
 
 
 def listings(*ids: int, **filters: bool) -> list[Listing]:
-    """Listings of categories."""
+    """Return the listings of categories."""
     return [category_items(cat_id, **filters) for cat_id in ids]
 
 
@@ -79,12 +79,12 @@ def begin(
 
 
 def totals(pages: int) -> Totals:
-    """What so many full pages hold."""
+    """Return the totals of a number of full pages."""
     return Totals(pages, 20 * pages, 20 * pages, 0, pages)
 
 
 def stored(path: Path) -> list[tuple[int, int]]:
-    """What another process sees in the journal now: visit and number of each page, as committed."""
+    """Return visit and number of each committed page, as another process reads them now."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         return connection.execute("SELECT visit, number FROM page ORDER BY seq").fetchall()
@@ -98,7 +98,7 @@ def hold_commits(
     until: threading.Event,
     inside: threading.Event | None = None,
 ) -> None:
-    """Let the disk stand still at each commit of pages until an event; `inside` tells of the first.
+    """Block each commit of pages until an event is set. `inside` is set at the first one.
 
     A commit that is held for longer than 20 seconds fails.
     """
@@ -116,7 +116,7 @@ def hold_commits(
 
 
 def client(sandbox: Sandbox, **options: Any) -> TMAPI:
-    """A client of a sandbox: four slots and no back-off unless told otherwise."""
+    """Return a client of a sandbox, by default with four slots and no back-off."""
     options = {"base_url": sandbox.url, "concurrency": 4, "retry": FAST, **options}
     return TMAPI(options.pop("token", "sandbox"), **options)
 
@@ -130,14 +130,14 @@ async def harvest(
     api: dict[str, Any] | None = None,
     **options: Any,
 ) -> HarvestResult:
-    """Run a harvest of some of the sandbox's categories (all, if not told) to its end."""
+    """Run a harvest of some categories of the sandbox (default: all) to its end."""
     asked = listings(*(sandbox.catalogue.category_ids if ids is None else ids), **(filters or {}))
     async with client(sandbox, **(api or {})) as opened:
         return await Harvest(opened, asked, journal=path, **options).run()
 
 
 async def until(holds: Callable[[], object], within: float = 20.0) -> None:
-    """Let the loop run until a condition holds; `TimeoutError` if it never does."""
+    """Let the loop run until a condition holds. Raises `TimeoutError` if it never does."""
     async with asyncio.timeout(within):
         while not holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""Journals for tests: written as a harvest writes them, from rows or from a catalogue."""
+"""Journals for tests, written like those of a harvest, from rows or from a catalogue."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BEGAN = 1_767_605_400.25  # 2026-01-05T09:30:00.25Z
 
 
 def row(item_id: Any = 1, **fields: Any) -> dict[str, Any]:
-    """A row with some fields."""
+    """Return a row with some fields."""
     return {"item_id": item_id, **fields}
 
 
 def body(rows: Sequence[Any], *, has_next: bool = False) -> bytes:
-    """A reply's body with these rows."""
+    """Return the body of a reply with these rows."""
     data = {"page": 1, "page_size": 20, "has_next_page": has_next, "filters": {}, "items": rows}
     return json.dumps({"code": 200, "msg": "success", "data": data}, ensure_ascii=False).encode()
 
@@ -88,14 +88,14 @@ async def _write(
 
 
 def of_rows(path: Path, *rows: Row | Any, cat_id: int = 7) -> Path:
-    """A journal of one page that has these rows."""
+    """Write a journal of one page with these rows."""
     return write(path, {cat_id: [body(rows)]})
 
 
 def of_catalogue(
     path: Path, sizes: Mapping[int, int], drift: Drift | None = None
 ) -> tuple[Path, Catalogue]:
-    """A journal of whole categories of the sandbox, and what is in them."""
+    """Write a journal of whole categories of the sandbox. Returns its path and contents."""
     config = Config(categories=dict(sizes), drift=drift or Drift())
     catalogue = Catalogue(config.seed, dict(sizes))
     pages = PageBuilder(config, catalogue)

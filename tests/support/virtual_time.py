@@ -1,6 +1,6 @@
-"""An event loop whose clock stands still while anything runs and jumps when nothing does.
+"""An event loop whose clock stands still while tasks run, then jumps to the next timer.
 
-So a test may wait for an hour and be done at once, and the times it sees are exact.
+A test can wait for an hour without taking any time, and the measured times are exact.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class StuckError(Exception):
-    """Everybody waits and no timer is set: on a real loop this would last for ever."""
+    """All tasks wait and no timer is set: on a real loop this would last for ever."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -26,12 +26,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now = 1000.0
 
     def time(self) -> float:
-        """Seconds of the virtual clock."""
+        """Return the seconds of the virtual clock."""
         return self.now
 
     @property
     def timers(self) -> int:
-        """Timers that are set and not cancelled."""
+        """Number of timers that are set and not cancelled."""
         return sum(not handle.cancelled() for handle in self._scheduled)  # type: ignore[attr-defined]
 
     @property
@@ -56,13 +56,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 def virtual_loop() -> VirtualLoop:
-    """The loop that runs the calling coroutine."""
+    """Return the loop that runs the calling coroutine."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     return loop
 
 
 async def settle(turns: int = 3) -> None:
-    """Let everybody who can run do so, without moving the clock."""
+    """Let every ready task run, without moving the clock."""
     for _ in range(turns):
         await asyncio.sleep(0)

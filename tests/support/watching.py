@@ -1,4 +1,4 @@
-"""What the tests of behaviour share: clients, waiting without sleeping, looking at tasks."""
+"""Shared parts of the tests of behaviour: clients, waiting without sleeping, tasks."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ FAST = RetryPolicy(base=0)
 
 
 def client(sandbox: Sandbox, **options: Any) -> TMAPI:
-    """A client of a sandbox: eight slots and no back-off unless told otherwise."""
+    """Return a client of a sandbox, by default with eight slots and no back-off."""
     options = {"base_url": sandbox.url, "concurrency": 8, "retry": FAST, **options}
     return TMAPI(options.pop("token", "sandbox"), **options)
 
 
 async def until(holds: Callable[[], object], within: float = 20.0) -> None:
-    """Let the loop run until a condition holds; `TimeoutError` if it never does."""
+    """Let the loop run until a condition holds. Raises `TimeoutError` if it never does."""
     async with asyncio.timeout(within):
         while not holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.001)
 
 
 def tasks_of_walks() -> list[asyncio.Task[Any]]:
-    """The tasks that walks have started and that have not ended."""
+    """Return the tasks of walks that have not ended."""
     return [task for task in asyncio.all_tasks() if task.get_name().startswith("tmapi ")]
 
 
 def workers() -> list[asyncio.Task[Any]]:
-    """The tasks among them that ask for pages."""
+    """Return the tasks of walks that request pages."""
     return [task for task in tasks_of_walks() if task.get_name() == "tmapi worker"]
 
 
@@ -55,12 +55,12 @@ def _links(awaitable: Any) -> Iterator[str]:
 
 
 def awaits(task: asyncio.Task[Any]) -> list[str]:
-    """Qualified names of the coroutines a task is suspended in, outermost first."""
+    """Return the qualified names of the coroutines a task is suspended in, outermost first."""
     return list(_links(task.get_coro()))
 
 
 def suspended_in(name: str) -> bool:
-    """Whether a task of a walk is suspended in the coroutine of that name."""
+    """Return True if a task of a walk is suspended in the coroutine of that name."""
     return any(name in awaits(task) for task in tasks_of_walks())
 
 
@@ -93,7 +93,7 @@ def objects_below(*roots: object) -> list[object]:
 async def ids_by_category(
     pages: Any, found: dict[int, list[int]] | None = None
 ) -> dict[int, list[int]]:
-    """Category ID -> item IDs in the order of delivery, put into `found` if given."""
+    """Return category ID -> item IDs in the order of delivery, added to `found` if given."""
     found = {} if found is None else found
     async for page in pages:
         found.setdefault(page.request.listing.cat_id, []).extend(i.item_id for i in page.items)
@@ -101,6 +101,6 @@ async def ids_by_category(
 
 
 def truth(sandbox: Sandbox) -> dict[int, list[int]]:
-    """Category ID -> item IDs, as the catalogue has them."""
+    """Return category ID -> item IDs of the catalogue."""
     held = sandbox.catalogue
     return {cat_id: held.item_ids(cat_id) for cat_id in held.category_ids}

@@ -1,4 +1,4 @@
-"""A throwaway Postgres cluster, made with initdb, reached through a socket in its own folder."""
+"""A temporary Postgres server, made by initdb, that listens on a socket in its own folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _program(name: str) -> str:
 
 
 def _user() -> str | None:
-    """Whom the server runs as: initdb refuses root."""
+    """Return the user that runs the server: initdb refuses root."""
     if os.geteuid() != 0:
         return None
     known = {user.pw_name for user in pwd.getpwall()}
@@ -38,8 +38,8 @@ def _user() -> str | None:
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Run a server; yields the URL of its database for `tester`, whose password is `s3cret/+`."""
+def server() -> Iterator[str]:
+    """Run a server. Yields the URL of its database for `tester`, whose password is `s3cret/+`."""
     user = _user()
     folder = Path(tempfile.mkdtemp(prefix="pg."))  # a socket's path must be short
     try:
