@@ -5,7 +5,7 @@ error: `network` (no usable reply), `service` (codes of the API), `storage` (jou
 `work` (walks, exports and clusters).
 """
 
-from .base import InvalidRequestError, Progress, Recovery, TMAPIError
+from .base_error import InvalidRequestError, Progress, Recovery, TMAPIError
 from .network import (
     CertificateError,
     ConnectionFailedError,

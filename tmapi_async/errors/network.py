@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Recovery, TMAPIError
+from .base_error import Recovery, TMAPIError
 
 
 class TransportError(TMAPIError):

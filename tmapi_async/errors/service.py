@@ -5,7 +5,7 @@ Source: API document, `GET /1688/category/items`, "Response codes".
 
 from __future__ import annotations
 
-from .base import Recovery, TMAPIError
+from .base_error import Recovery, TMAPIError
 
 
 class AccountError(TMAPIError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .base import Recovery, TMAPIError
+from .base_error import Recovery, TMAPIError
 
 
 class JournalError(TMAPIError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import InvalidRequestError, Recovery, TMAPIError, counted
+from .base_error import InvalidRequestError, Recovery, TMAPIError, counted
 
 
 class BudgetSpentError(TMAPIError):
