@@ -1,11 +1,11 @@
-# Needs Python 3.11 or later, make and a POSIX shell; everything else is put into .venv.
-# Everything that is installed has the exact version that constraints.txt names.
+# Needs Python 3.11 or later, GNU make and a POSIX shell. Installs everything else into .venv, in
+# the exact versions of constraints.txt.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Build tools are installed here rather than fetched for each build, so that what is once
-# installed can be installed again without a network.
+# Build tools are installed once instead of for each build, so that the project can be installed
+# again without a network.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
 TESTS :=
 # Number of processes that run tests side by side: the cores of this machine, but at most 4.
@@ -21,10 +21,10 @@ BENCH :=
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.run ## See it work: a harvest from a local sandbox, no token needed
+demo: $(VENV)/.run ## Run a harvest from a local sandbox, no token needed
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev ## Run the tests (TESTS=... for some of them)
+test: $(VENV)/.dev ## Run all tests (TESTS=... to choose)
 	@echo "==> tests"
 	@$(PYTEST) $(TESTS)
 
@@ -58,10 +58,10 @@ docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link o
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "built: site/index.html"
 
-bench: $(VENV)/.dev ## Run the benchmarks (BENCH="client peers --quick" for some of them)
+bench: $(VENV)/.dev ## Run the benchmarks (BENCH="client peers --quick" to choose)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-bench-check: $(VENV)/.dev ## Hold the ratios of short benchmarks to the committed ones
+bench-check: $(VENV)/.dev ## Compare the ratios of short benchmarks with the committed ones
 	@echo "==> benchmarks"
 	@$(BIN)/python -m benchmarks --quick --check
 
@@ -78,8 +78,8 @@ clean: ## Remove all generated files
 	rm -rf $(VENV) .venvs .coverage .coverage.* build demo dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Stamps: each says that a set is installed; one that is older than what it was made from
-# is made again, which costs a second when nothing has changed.
+# Stamps: each records that a set is installed. A stamp older than its sources is made again, which
+# takes a second if nothing has changed.
 
 $(VENV)/.made: scripts/pythons
 	@sh scripts/make-venv $(VENV)
