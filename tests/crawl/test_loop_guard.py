@@ -63,7 +63,7 @@ def test_a_page_that_comes_back_later_is_no_repeat() -> None:
 @pytest.mark.parametrize("pages", [[(1, 2), (2, 1)], [()], [(1,), (2,), (1, 2)]])
 def test_pages_without_anything_new_are_endless(pages: list[tuple[int, ...]]) -> None:
     """A run of pages without a new ID ends a listing: a loop of pages, or empty ones."""
-    guard = LoopGuard(GuardPolicy(same=99, stale=5), seen=(1, 2))
+    guard = LoopGuard(GuardPolicy(same=99, stale=5), stored_ids=(1, 2))
     for count in range(1, 6):
         guard.see(items(*pages[count % len(pages)]))
         assert (guard.endless is not None) == (count == 5)
@@ -72,7 +72,7 @@ def test_pages_without_anything_new_are_endless(pages: list[tuple[int, ...]]) ->
 
 def test_one_new_item_begins_the_run_anew() -> None:
     """The run without anything new is broken by a single new ID."""
-    guard = LoopGuard(GuardPolicy(same=99, stale=5), seen=(1,))
+    guard = LoopGuard(GuardPolicy(same=99, stale=5), stored_ids=(1,))
     for number in (1, 1, 1, 1, 2, 1, 1, 1, 1):
         guard.see(items(number))
     assert guard.endless is None

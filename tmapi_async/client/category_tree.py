@@ -1,7 +1,7 @@
-"""The tree of categories, walked side by side: one question for each category that has children.
+"""The tree of categories, walked side by side: one request for each category with children.
 
-The API shows one level below a category at a time (API document: `GET /1688/category/info`). A
-question is a listing of one page, so gate, retries and budget are those of every walk.
+The API shows one level below a category at a time (API document: `GET /1688/category/info`). Each
+request is a listing of one page, so gate, retries and budget work as in every walk.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from tmapi_async.errors import (
     TMAPIError,
 )
 
-DEEPEST = 12
-"""Levels after which a tree counts as endless: the site's own has three or four."""
+MAX_DEPTH = 12
+"""Number of levels after which a tree counts as endless: the site's own has three or four."""
 
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 
 
 class CategoryNode(msgspec.Struct, frozen=True, gc=False):
@@ -43,12 +43,12 @@ class CategoryNode(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         id: Category ID.
-        parent: ID of the category above it, or None at the top of what was asked for.
-        depth: How far below the top it lies; a category that was asked for by its ID lies at 0.
-        name: Chinese name, as sent; it comes from strangers.
+        parent: ID of the category above, or None at the top of the walk.
+        depth: Number of levels below the top; a category requested by its ID has depth 0.
+        name: Chinese name, as sent; do not trust the text.
         name_en: English name.
-        has_children: What the API says of it, or None.
-        children: IDs of those right below; None where that was not asked, or could not be had.
+        has_children: Whether the API says that it has children, or None.
+        children: IDs of the children; None if they were not requested, or the request failed.
     """
 
     id: int
@@ -61,19 +61,19 @@ class CategoryNode(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether nothing is below it; False where that is not known."""
+        """True if the category has no children; False if that is not known."""
         return self.has_children is False or self.children == ()
 
 
 class CategoryTree(msgspec.Struct, frozen=True):
-    """Categories as they lie below each other.
+    """Categories, with the children of each.
 
     Attributes:
         tops: IDs of the categories at the top.
-        nodes: Category ID to node.
-        repeated: Times that a category was shown below another one again; it stays in its first
-            place, and is not asked for twice.
-        cut: The depth below which nothing was asked for, or None.
+        nodes: Nodes by category ID.
+        repeated: Number of times that a category was shown below a second parent. The category
+            stays in its first place, and is not requested twice.
+        cut: Depth below which nothing was requested, or None.
     """
 
     tops: tuple[int, ...]
@@ -85,99 +85,104 @@ class CategoryTree(msgspec.Struct, frozen=True):
         return len(self.nodes)
 
     def __iter__(self) -> Iterator[CategoryNode]:
-        """Every node, each before those below it, in the order of the API."""
-        left = list(reversed(self.tops))
-        while left:
-            node = self.nodes[left.pop()]
+        """Iterate over all nodes, each before its children, in the order of the API."""
+        remaining = list(reversed(self.tops))
+        while remaining:
+            node = self.nodes[remaining.pop()]
             yield node
-            left += reversed([one for one in node.children or () if self._below(one, node)])
+            remaining += reversed([c for c in node.children or () if self._is_child(c, node)])
 
-    def _below(self, child: int, node: CategoryNode) -> bool:
-        return self.nodes[child].parent == node.id
+    def _is_child(self, cat_id: int, node: CategoryNode) -> bool:
+        return self.nodes[cat_id].parent == node.id
 
     def __contains__(self, cat_id: object) -> bool:
         return cat_id in self.nodes
 
     def find(self, cat_id: int) -> CategoryNode | None:
-        """The node of a category, or None."""
+        """Return the node of a category, or None."""
         return self.nodes.get(cat_id)
 
     def leaves(self) -> Iterator[CategoryNode]:
-        """The nodes with nothing below them: what there is to harvest.
+        """Iterate over the nodes without children: the categories to harvest.
 
-        In a tree that was cut at a depth, those at the cut too: what is below them was not asked.
+        In a tree that was cut at a depth, the nodes at the cut are leaves, too.
         """
         return (node for node in self if node.is_leaf or node.depth == self.cut)
 
 
 class CategoryCache(Protocol):
-    """Where answers are kept, so that each is paid for once."""
+    """Store of answers, so that each is paid for once."""
 
     @property
     def waiting(self) -> int:
-        """Answers that were given and are not durable yet."""
+        """Number of answers that are not durable yet."""
         ...
 
     @property
     def error(self) -> TMAPIError | None:
-        """Why nothing can be kept any more, or None; `end` raises it."""
+        """Error after which nothing can be stored, or None; `end` raises it."""
         ...
 
     def begin(self, on_durable: Callable[[], None]) -> None:
-        """Get ready; `on_durable` is called in the event loop when fewer answers wait."""
+        """Get ready; `on_durable` is called in the event loop when answers became durable."""
         ...
 
     def get(self, cat_id: int) -> bytes | None:
-        """The body that answered a category (0: the root), or None."""
+        """Return the stored body for a category (0: the root), or None."""
         ...
 
     def put(self, cat_id: int, page: Page[Category]) -> None:
-        """Keep an answer."""
+        """Store an answer."""
         ...
 
     async def end(self, *, complete: bool) -> None:
-        """Make all of it durable; `complete`: nothing of what was asked for is missing."""
+        """Make all answers durable.
+
+        Args:
+            complete: True if no answer of the walk is missing.
+        """
         ...
 
 
 class CategoryWalk:
     """A walk over the tree of categories.
 
-    Await it for the whole tree; iterate over it for categories as they come; `tree()` is what is
-    known so far, also after an error. Nothing is sent before that. It can be walked once.
+    Await the walk for the whole tree, or iterate over it for categories as they come. `tree()`
+    returns the part known so far, also after an error. Nothing is sent before the walk is awaited
+    or iterated. A walk can be walked once.
 
     Args:
-        crawl: Makes the crawler, given the listings and a sink.
+        make_crawler: Makes the crawler, given the listings and a sink.
         root: Category to begin at, or None for the first level.
-        depth: Levels to look below it, or None for all.
-        cache: Where answers are kept, or None.
+        depth: Number of levels to look below it, or None for all.
+        cache: Stores answers, or None.
     """
 
     def __init__(
         self,
-        crawl: Callable[[AsyncGenerator[ListingTask], CrawlSink], Crawler],
+        make_crawler: Callable[[AsyncGenerator[ListingTask], CrawlSink], Crawler],
         root: int | None,
         depth: int | None,
         cache: CategoryCache | None,
     ) -> None:
-        self._make_crawler = crawl
+        self._make_crawler = make_crawler
         self._root = root
-        self._most = DEEPEST if depth is None else depth
-        self._bounded = depth is not None
+        self._max_depth = MAX_DEPTH if depth is None else depth
+        self._is_cut = depth is not None
         self._cache = cache
         self._crawler: Crawler | None = None
         self._queue = PageQueue(
             on_end=self._ended, backlog=None if cache is None else self._backlog
         )
-        self._begun = self._closed = False
+        self._started = self._closed = False
         self._nodes: dict[int, CategoryNode] = {}
         self._tops: tuple[int, ...] = ()
         self._repeated = 0
         self._errors: list[TMAPIError] = []
         self._failed = self._open = self._answered = 0
-        self._to_ask: deque[int] = deque()
-        self._fresh: deque[CategoryNode] = deque()
-        self._news = asyncio.Event()
+        self._to_request: deque[int] = deque()
+        self._new_nodes: deque[CategoryNode] = deque()
+        self._changed = asyncio.Event()
 
     def __await__(self) -> Generator[Any, None, CategoryTree]:
         return self._whole().__await__()
@@ -188,33 +193,33 @@ class CategoryWalk:
         return self.tree()
 
     async def __aiter__(self) -> AsyncIterator[CategoryNode]:
-        """Every category as it becomes known; its children come later.
+        """Iterate over the categories as they become known; their children come later.
 
         Raises:
-            TMAPIError: Everything had to end.
-            ListingsFailedError: What is below some categories could not be had; raised when all the
-                others have been walked.
+            TMAPIError: All work had to end.
+            ListingsFailedError: The children of some categories could not be fetched. It is raised
+                when all the others have been walked.
         """
-        if self._begun or self._closed:
+        if self._started or self._closed:
             raise ClosedError("a walk can be walked once: ask the client for another one")
-        self._begun = True
+        self._started = True
         complete = False
         try:
             if self._cache is not None:
                 self._cache.begin(self._pump)
-            self._ask(ROOT if self._root is None else self._root)
-            self._crawler = self._make_crawler(self._openings(), self._queue)
+            self._request(ROOT if self._root is None else self._root)
+            self._crawler = self._make_crawler(self._tasks(), self._queue)
             self._queue.start(self._crawler)
             while True:
-                while self._fresh:
-                    yield self._fresh.popleft()
+                while self._new_nodes:
+                    yield self._new_nodes.popleft()
                 try:
                     page = await self._queue.next()
                 except ListingsFailedError:
                     page = None
                 if page is None:
                     break
-                self._take(page)
+                self._add_page(page)
             self._raise_failures()
             complete = self._cache is None or self._cache.error is None
         finally:
@@ -226,7 +231,7 @@ class CategoryWalk:
         if self._crawler is None or self._closed:
             return
         if self._cache is not None and self._cache.error is not None:
-            self._crawler.stop()  # what cannot be kept is not paid for
+            self._crawler.stop()  # an answer that cannot be stored is not paid for
             return
         self._crawler.pump()
 
@@ -257,86 +262,94 @@ class CategoryWalk:
         await self.aclose()
 
     def tree(self) -> CategoryTree:
-        """What is known so far."""
-        cut = self._most if self._bounded else None
+        """Return the part of the tree that is known so far."""
+        cut = self._max_depth if self._is_cut else None
         return CategoryTree(self._tops, dict(self._nodes), self._repeated, cut)
 
     def statistics(self) -> WalkStatistics:
-        """A snapshot; a listing is a category whose children were asked for."""
+        """Return the counts so far; a listing is a category whose children were requested."""
         return self._queue.statistics()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open" if self._begun else "not begun"
+        state = "closed" if self._closed else "open" if self._started else "not begun"
         return f"<CategoryWalk {state}: {len(self._nodes)} categories, {self._failed} failed>"
 
-    # -- what is asked
+    # -- requests
 
-    async def _openings(self) -> AsyncGenerator[ListingTask]:
-        while self._to_ask or self._open:
-            if self._to_ask:
-                yield ListingTask(listing=_question(self._to_ask.popleft()))
+    async def _tasks(self) -> AsyncGenerator[ListingTask]:
+        while self._to_request or self._open:
+            if self._to_request:
+                yield ListingTask(listing=_listing_of(self._to_request.popleft()))
                 continue
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
-    def _ask(self, cat_id: int) -> None:
-        """Ask for what is below a category, or take what is known of it."""
-        todo = [cat_id]
-        while todo:
-            one = todo.pop()
-            body = self._cache.get(one) if self._cache is not None else None
-            if body is not None:
-                request, now = PageRequest(_question(one), 1), datetime.now(UTC)
-                page = read_reply(Reply(200, {}, body), request, now=now)
-                if isinstance(page, Page) and problem_with(one, page) is None:
-                    todo += reversed(self._read(one, page))
-                    continue
+    def _request(self, cat_id: int) -> None:
+        """Request the children of a category, or read them from the cache."""
+        remaining = [cat_id]
+        while remaining:
+            number = remaining.pop()
+            page = self._cached(number)
+            if page is not None:
+                remaining += reversed(self._read(number, page))
+                continue
             self._open += 1
-            self._to_ask.append(one)
-        self._news.set()
+            self._to_request.append(number)
+        self._changed.set()
 
-    # -- what is answered
+    def _cached(self, cat_id: int) -> Page[Category] | None:
+        """Return the stored answer for a category, if there is a good one."""
+        body = self._cache.get(cat_id) if self._cache is not None else None
+        if body is None:
+            return None
+        request, now = PageRequest(_listing_of(cat_id), 1), datetime.now(UTC)
+        page = read_reply(Reply(200, {}, body), request, now=now)
+        return page if isinstance(page, Page) and problem_with(cat_id, page) is None else None
+
+    # -- answers
 
     def _ended(self, outcome: ListingOutcome) -> None:
         self._open -= 1
-        self._news.set()
+        self._changed.set()
         if outcome.ending == "failed" and outcome.error is not None:
-            self._note(outcome.error)
+            self._add_error(outcome.error)
 
-    def _note(self, error: TMAPIError) -> None:
+    def _add_error(self, error: TMAPIError) -> None:
         self._failed += 1
-        if len(self._errors) < _MOST_ERRORS:
+        if len(self._errors) < _MAX_ERRORS:
             self._errors.append(error)
 
-    def _take(self, page: Page[Category]) -> None:
+    def _add_page(self, page: Page[Category]) -> None:
         cat_id = page.request.listing.cat_id or ROOT
-        wrong = problem_with(cat_id, page)
-        if wrong is not None:
-            # Not kept: the next look would read the same again, and never ask.
-            error = MalformedReplyError(wrong)
+        problem = problem_with(cat_id, page)
+        if problem is not None:
+            # Not stored: the next walk would read the same answer, and never send a request.
+            error = MalformedReplyError(problem)
             listing = page.request.listing
             error.locate(listing.endpoint, listing.identity, 1, page.attempts)
-            self._note(error)
+            self._add_error(error)
             return
         if self._cache is not None and self._cache.error is None:
             self._cache.put(cat_id, page)
         for child in self._read(cat_id, page):
-            self._ask(child)
+            self._request(child)
 
     def _read(self, cat_id: int, page: Page[Category]) -> list[int]:
-        """Take in an answer; returns the categories whose children are to be asked for."""
+        """Add an answer to the tree; return the categories whose children are to be requested."""
         self._answered += 1
         if cat_id == ROOT:
-            return self._place(None, 0, first_level(page.items))
+            return self._add_children(None, 0, first_level(page.items))
         answer = page.items[0]
         if cat_id not in self._nodes:
-            # Its own ID may not be sent.
-            self._enter(_node(msgspec.structs.replace(answer, id=cat_id), None, 0))
+            # The answer may lack its own ID.
+            self._add_node(_node(msgspec.structs.replace(answer, id=cat_id), None, 0))
             self._tops = (cat_id,)
-        return self._place(cat_id, self._nodes[cat_id].depth, answer.children or [])
+        return self._add_children(cat_id, self._nodes[cat_id].depth, answer.children or [])
 
-    def _place(self, parent: int | None, depth: int, children: list[CategoryChild]) -> list[int]:
-        """Put children below their parent; returns those to ask for."""
+    def _add_children(
+        self, parent: int | None, depth: int, children: list[CategoryChild]
+    ) -> list[int]:
+        """Put children below their parent; return those whose children are to be requested."""
         placed: list[int] = []
         deeper: list[int] = []
         for child in children:
@@ -344,7 +357,7 @@ class CategoryWalk:
                 self._repeated += 1
                 continue
             placed.append(child.id)
-            self._enter(_node(child, parent, depth + 1))
+            self._add_node(_node(child, parent, depth + 1))
             if child.has_children is not False:
                 deeper.append(child.id)
         if parent is None:
@@ -352,19 +365,21 @@ class CategoryWalk:
         else:
             replaced = msgspec.structs.replace(self._nodes[parent], children=tuple(placed))
             self._nodes[parent] = replaced
-        if depth + 1 < self._most:
+        if depth + 1 < self._max_depth:
             return deeper
-        if deeper and not self._bounded:
+        if deeper and not self._is_cut:
             where = f"below {parent}" if parent is not None else "at the first level"
-            self._note(EndlessListingError(f"more than {DEEPEST} levels of categories, {where}"))
+            self._add_error(
+                EndlessListingError(f"more than {MAX_DEPTH} levels of categories, {where}")
+            )
         return []
 
-    def _enter(self, node: CategoryNode) -> None:
+    def _add_node(self, node: CategoryNode) -> None:
         self._nodes[node.id] = node
-        self._fresh.append(node)
+        self._new_nodes.append(node)
 
 
-def _question(cat_id: int) -> Listing:
+def _listing_of(cat_id: int) -> Listing:
     return describe(CATEGORY_INFO, {"cat_id": cat_id or None})
 
 

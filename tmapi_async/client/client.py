@@ -150,10 +150,10 @@ class TMAPI:
         listings: Listing | Iterable[Listing] | AsyncIterable[Listing],
         **options: Unpack[WalkOptions],
     ) -> Walk[Any]:
-        """Walk listings that were described elsewhere, of one endpoint or of several.
+        """Walk described listings, of one endpoint or of several.
 
         Args:
-            listings: One, or many; see [`describe`][tmapi_async.describe].
+            listings: One listing, or several; see [`describe`][tmapi_async.describe].
             **options: As for every walk.
         """
         return self.core.walk(Source(listings, "listing"), lambda listing: listing, options)
@@ -199,8 +199,8 @@ class TMAPI:
             super_factory: Only super factories.
             support_dropshipping: Only items that can be drop-shipped.
             free_shipping: Only items shipped free.
-            split: As for every walk. This endpoint has nothing to divide by, so that then
-                `category_items_v2` is asked, with its items.
+            split: As for every walk. This endpoint has no filter to split by: with it,
+                `category_items_v2` is walked instead, with its type of items.
             **options: As for every walk.
         """
         return self.core.endpoint_walk(
@@ -229,7 +229,7 @@ class TMAPI:
         Args:
             ids: Category IDs.
             language: Language of the titles.
-            page_size: Rows of a page, at most 20; the server's word on it counts.
+            page_size: Rows per page, at most 20; the server decides.
             sort: Order of the rows.
             price_start: Lowest price in yuan.
             price_end: Highest price in yuan. Whether either bound is included is not documented.
@@ -264,10 +264,10 @@ class TMAPI:
         """Walk the products that keywords find (API document: `GET /1688/search/items`).
 
         Args:
-            keywords: What is looked for; each keyword is a listing of its own.
-            page_size: Rows of a page, at most 20.
+            keywords: Text to search for; each keyword is a listing of its own.
+            page_size: Rows per page, at most 20.
             sort: Order of the rows.
-            moq: Largest smallest order, in pieces.
+            moq: Only items whose minimum order is at most this number of pieces.
             price_start: Lowest price in yuan.
             price_end: Highest price in yuan.
             new_arrival: Only new items.
@@ -298,9 +298,9 @@ class TMAPI:
 
         Args:
             member_ids: Member IDs of the shops (`"b2b-2209657723055e41d3"`).
-            page_size: Rows of a page, at most 20.
+            page_size: Rows per page, at most 20.
             sort: Order of the rows.
-            shop_cat_id: Only this category of the shop's own.
+            shop_cat_id: Only this one of the shop's own categories.
             price_start: Lowest price in yuan.
             price_end: Highest price in yuan.
             **options: As for every walk.
@@ -325,10 +325,10 @@ class TMAPI:
 
         Args:
             shop_urls: Addresses of the shops (`"https://shop5o52040l89801.1688.com"`).
-            page_size: Rows of a page, at most 20.
+            page_size: Rows per page, at most 20.
             sort: Order of the rows.
             cat: Only this category of the shop.
-            cat_type: Which kind of category that is.
+            cat_type: Kind of that category.
             **options: As for every walk.
         """
         return self.core.endpoint_walk(
@@ -352,12 +352,12 @@ class TMAPI:
         is_super_factory: bool | None = None,
         **options: Unpack[WalkOptions],
     ) -> Walk[GlobalSearchItem]:
-        """Walk products of the site for abroad (API document: `GET /1688/global/search/items`).
+        """Walk products of the international site (API document: `GET /1688/global/search/items`).
 
         Args:
-            keywords: What is looked for; may be left out where a category is given.
+            keywords: Text to search for; may be left out where a category is given.
             cat_id: Only this category.
-            page_size: Rows of a page, at most 20.
+            page_size: Rows per page, at most 20.
             language: Language of the titles.
             sort: Order of the rows.
             price_start: Lowest price in yuan.
@@ -370,9 +370,9 @@ class TMAPI:
         """
         if keywords is None and cat_id is None:
             raise InvalidRequestError("global_search_items needs a keyword or a cat_id")
-        key, given = ("cat_id", cat_id) if keywords is None else ("keyword", keywords)
+        key, values = ("cat_id", cat_id) if keywords is None else ("keyword", keywords)
         return self.core.endpoint_walk(
-            endpoints.GLOBAL_SEARCH_ITEMS, key, given, options,
+            endpoints.GLOBAL_SEARCH_ITEMS, key, values, options,
             cat_id=cat_id, page_size=page_size, language=language, sort=sort,
             price_start=price_start, price_end=price_end, new_arrival=new_arrival,
             support_dropshipping=support_dropshipping, free_shipping=free_shipping,
@@ -380,14 +380,14 @@ class TMAPI:
         )  # fmt: skip
 
     async def item_detail(self, item_id: int | str, *, language: str | None = None) -> ItemDetail:
-        """One product in detail (API document: `GET /1688/item_detail`).
+        """Fetch the details of one product (API document: `GET /1688/item_detail`).
 
         Args:
             item_id: Product ID.
-            language: Language of its texts; Chinese if left out.
+            language: Language of the texts; Chinese if left out.
 
         Raises:
-            TMAPIError: The item could not be had, or not be decoded.
+            TMAPIError: The details could not be fetched, or not be decoded.
         """
         page = await self.core.endpoint_walk(
             endpoints.ITEM_DETAIL, "item_id", item_id, {}, language=language

@@ -1,4 +1,4 @@
-"""What callers give: IDs or keywords in whichever form, and checks of their numbers."""
+"""Inputs of callers: IDs, keywords or shops in several forms, options of walks, and checks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
 
 Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
-"""One category ID, or many; an async iterable is read as the walk goes on."""
+"""One category ID, or several; an async iterable is read as the walk goes on."""
 
 Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
-"""One keyword or shop, or many; an async iterable is read as the walk goes on."""
+"""One keyword or shop, or several; an async iterable is read as the walk goes on."""
 
 Lookahead: TypeAlias = int | Literal["auto", "off"]
 
 
 class PlainWalkOptions(TypedDict, total=False):
-    """What every walk can be told, whatever it asks for and however.
+    """Options of every walk.
 
     Attributes:
         start_page: First page, from 1.
-        max_pages: Most pages of each listing, or None; a listing cut short is *capped*.
+        max_pages: Maximum number of pages per listing, or None; a listing cut short is *capped*.
         unique: Drop items whose ID the listing has shown before.
         lookahead: As for the client; None takes the client's.
         on_end: Called with the outcome of each listing when its last page was taken.
@@ -39,79 +39,83 @@ class PlainWalkOptions(TypedDict, total=False):
 
 
 class WalkOptions(PlainWalkOptions, total=False):
-    """What every walk can be told, and that it goes past the ceiling.
+    """Options of every walk, and the option to go past the ceiling.
 
     Attributes:
-        split: Go past the ceiling: a listing that the API cuts short is divided until every part
-            of it fits, and each item of it is given once. `category_items` is then asked of
-            `category_items_v2`. True, or a [`Split`][tmapi_async.Split] that says how.
+        split: Go past the ceiling: a listing that the API cuts short is split into parts until
+            every part fits, and each item is delivered once. `category_items` then sends its
+            requests to `category_items_v2`. True, or a [`Split`][tmapi_async.Split] with options.
     """
 
     split: bool | Split
 
 
 class Source:
-    """The IDs, keywords, shops or listings a caller gave, in whichever form.
+    """The IDs, keywords, shops or listings that a caller gave, in any accepted form.
 
     Args:
-        given: One, or an iterable or async iterable of them.
-        what: What one of them is, for messages.
+        values: One value, or an iterable or async iterable of values.
+        name: Name of one value, for messages.
     """
 
-    def __init__(self, given: object, what: str) -> None:
-        self._what = what
-        self._one = isinstance(given, int | str | Listing)
-        self._given: Any = [given] if self._one else given
-        iterable = isinstance(given, Iterable | AsyncIterable)
+    def __init__(self, values: object, name: str) -> None:
+        self._name = name
+        self._single = isinstance(values, int | str | Listing)
+        self._values: Any = [values] if self._single else values
+        iterable = isinstance(values, Iterable | AsyncIterable)
         # Bytes are iterable too, but nobody means the numbers of their characters.
-        if not self._one and (not iterable or isinstance(given, bytes | bytearray)):
+        if not self._single and (not iterable or isinstance(values, bytes | bytearray)):
             raise InvalidRequestError(
-                f"give a {what} or an iterable of them, not {type(given).__name__}"
+                f"give a {name} or an iterable of them, not {type(values).__name__}"
             )
 
     def check(self, listing: Callable[[Any], object]) -> None:
-        """Refuse bad ones at once where looking at them does not use them up."""
-        if isinstance(self._given, list | tuple | set | frozenset):
-            for one in self._given:
-                listing(one)
+        """Refuse bad values at once, unless reading them would use them up."""
+        if isinstance(self._values, list | tuple | set | frozenset):
+            for value in self._values:
+                listing(value)
 
     def only(self) -> Any:
-        """The one given."""
-        if not self._one:
+        """Return the single value.
+
+        Raises:
+            InvalidRequestError: The caller gave several values.
+        """
+        if not self._single:
             raise InvalidRequestError(
-                f"awaiting gives the first page of one {self._what}; for many, use `async for`"
+                f"awaiting gives the first page of one {self._name}; for many, use `async for`"
             )
-        return self._given[0]
+        return self._values[0]
 
     async def tasks(self, task: Callable[[Any], ListingTask]) -> AsyncGenerator[ListingTask]:
-        """The listings, one at a time."""
-        if isinstance(self._given, AsyncGenerator):
-            # Nobody else is going to: it was handed over.
-            async with aclosing(self._given) as given:
-                async for one in given:
-                    yield task(one)
-        elif isinstance(self._given, AsyncIterable):
-            async for one in self._given:
-                yield task(one)
+        """Generate the tasks, one at a time."""
+        if isinstance(self._values, AsyncGenerator):
+            # The caller handed the generator over, so that it is closed here.
+            async with aclosing(self._values) as values:
+                async for value in values:
+                    yield task(value)
+        elif isinstance(self._values, AsyncIterable):
+            async for value in self._values:
+                yield task(value)
         else:
-            for one in self._given:
-                yield task(one)
+            for value in self._values:
+                yield task(value)
 
 
 def check_above_zero(name: str, value: float) -> None:
-    """Refuse a number that is not above 0, infinite or not a number."""
+    """Refuse a number that is not above 0, is infinite, or is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:  # noqa: PLR2004
         raise InvalidRequestError(f"{name} must be above 0, not {value!r}")
 
 
 def check_whole(name: str, value: int) -> None:
-    """Refuse what is not a whole number from 1."""
+    """Refuse a value that is not a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidRequestError(f"{name} must be a whole number from 1, not {value!r}")
 
 
 def read_lookahead(value: int | str) -> int | None:
-    """The frontier's look-ahead: None for "auto", 0 for "off", else the number of pages."""
+    """Return the frontier's look-ahead: None for "auto", 0 for "off", else the number of pages."""
     if value == "auto":
         return None
     if value == "off":

@@ -63,16 +63,16 @@ class ClientOptions(TypedDict, total=False):
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about a client but its token, its gate and its connector.
+    """Settings of a client, without its token, gate and connector.
 
     Attributes:
-        base_url: Where the API is served.
-        auth: How the token is sent.
+        base_url: Address of the API.
+        auth: Place of the token in a request: "query" or "header".
         timeout: Seconds for one request.
         max_body: Longest reply accepted, in bytes, decompressed.
         retry: How often and how long to try.
         guard: When a listing counts as endless.
-        lookahead: Pages asked for ahead; None is "auto".
+        lookahead: Number of pages requested ahead; None is "auto".
         trust_env: Take proxies from the environment.
     """
 
@@ -92,7 +92,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
         connector: Connector | None = None,
         observer: Observer | None = None,
     ) -> Session:
-        """A session of these settings; open it."""
+        """Return a session with these settings; it is not open yet."""
         return Session(
             token,
             gate=gate,

@@ -1,4 +1,4 @@
-"""A walk over listings, as an application holds it: awaited, iterated, left early, looked at."""
+"""The walk that an application gets from a method of the client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Walk(Generic[I]):
     def __init__(
         self,
         session: Callable[[], Session],
-        openings: Callable[[], AsyncGenerator[ListingTask]],
+        make_tasks: Callable[[], AsyncGenerator[ListingTask]],
         first: Callable[[], PageRequest],
         *,
         lookahead: int | None,
@@ -46,7 +46,7 @@ class Walk(Generic[I]):
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
         self._session = session
-        self._openings = openings
+        self._make_tasks = make_tasks
         self._first = first
         self._lookahead = lookahead
         self._guard = guard
@@ -69,23 +69,23 @@ class Walk(Generic[I]):
 
     async def _first_page(self) -> Page[I]:
         session = self._session()
-        life = asyncio.timeout(None)
-        self._awaited.add(life)
+        timeout = asyncio.timeout(None)
+        self._awaited.add(timeout)
         try:
-            async with life:
+            async with timeout:
                 return await session.fetch(
                     self._first(), RequestState(session.epoch, CrawlCounts())
                 )
         except TimeoutError:
             raise ClosedError("the client was closed before the page came") from None
         finally:
-            self._awaited.discard(life)
+            self._awaited.discard(timeout)
 
     def __aiter__(self) -> AsyncIterator[I]:
         return self.items()
 
     async def items(self) -> AsyncGenerator[I]:
-        """Every item, in page order within a listing.
+        """Iterate over the items, in page order within a listing.
 
         Raises:
             TMAPIError: As `pages`.
@@ -99,13 +99,13 @@ class Walk(Generic[I]):
             await self.aclose()
 
     async def pages(self) -> AsyncGenerator[Page[I]]:
-        """Every page: in page order within a listing, as they come across listings.
+        """Iterate over the pages: in page order within a listing, as they come across listings.
 
         Raises:
-            TMAPIError: The one listing failed, or everything had to end (`progress` then says what
-                was done and what is left).
-            ListingsFailedError: Some of several listings failed; raised after the last page, when
-                all others have been walked.
+            TMAPIError: The only listing failed, or all work had to end. In the second case
+                `progress` has the finished and the remaining work.
+            ListingsFailedError: Some of several listings failed. It is raised after the last page,
+                when all others have been walked.
         """
         self._start()
         try:
@@ -120,11 +120,11 @@ class Walk(Generic[I]):
 
     @property
     def reconciliations(self) -> tuple[Reconciliation, ...]:
-        """What came of the listings that were divided (`split`), as they ended."""
+        """Results of the listings that were split (`split`), in the order in which they ended."""
         return tuple(self._splitter.reconciliations) if self._splitter is not None else ()
 
     def stop(self) -> None:
-        """Start nothing more; the loop goes on with what is on the wire, and then ends."""
+        """Start no more requests. The loop takes the pages still on the wire, and then ends."""
         self._stopped = True
         if self._crawler is not None:
             self._crawler.stop()
@@ -132,8 +132,8 @@ class Walk(Generic[I]):
     async def aclose(self) -> None:
         """End every task of the walk at once."""
         self._closed = True
-        for life in self._awaited:
-            life.reschedule(0)
+        for timeout in self._awaited:
+            timeout.reschedule(0)
         if self._crawler is not None:
             await self._queue.close()
             if self._splitter is not None:
@@ -157,7 +157,7 @@ class Walk(Generic[I]):
     def _start(self) -> None:
         if self._closed or self._crawler is not None:
             raise ClosedError("a walk can be walked once: ask the client for another one")
-        source = self._openings()
+        source = self._make_tasks()
         self._crawler = Crawler(
             self._session(),
             Frontier(lookahead=self._lookahead),
@@ -189,7 +189,7 @@ def read_detail(page: Page[ItemDetail]) -> ItemDetail:
     """
     if page.items:
         return page.items[0]
-    reason = page.rejects[0].reason if page.rejects else "nothing was sent"
+    reason = page.rejects[0].reason if page.rejects else "the reply has no row"
     error = MalformedReplyError(f"the product cannot be decoded: {reason}")
     listing = page.request.listing
     error.locate(listing.endpoint, listing.identity, 1, page.attempts)

@@ -1,8 +1,7 @@
-"""Watches one listing in page order: duplicates, and walks that never end. No I/O.
+"""Detection of duplicates, and of listings that never end, in one listing. No I/O.
 
-The order of a listing is a live ranking, so items repeat across pages; that is counted, and ends
-nothing. A listing that brings nothing new for a run of pages, while it claims to go on, is not a
-listing but a loop.
+The order of a listing is a live ranking, so items repeat across pages. Repeats are counted, and end
+nothing. A listing that shows nothing new for several pages, while it claims to go on, is a loop.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When a listing counts as endless.
 
     Attributes:
-        same: So many identical pages in a row.
-        stale: So many pages in a row without an item ID, or an unreadable row, that is new to the
-            listing.
+        same: Number of identical pages in a row.
+        stale: Number of pages in a row without an item ID, or an unreadable row, that is new to
+            the listing.
     """
 
     same: int = 3
@@ -29,23 +28,24 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoopGuard:
-    """What a listing has shown so far. Holds its item IDs: keep it for open listings only.
+    """Compares each page of a listing with the pages before it.
+
+    The guard holds all item IDs of the listing: keep it for open listings only.
 
     Args:
         policy: When the listing counts as endless.
-        seen: Item IDs known from pages walked before (a resumed listing).
+        stored_ids: Item IDs on pages stored before (of a resumed listing).
 
     Attributes:
-        unique: Distinct item IDs seen.
-        duplicates: Items whose ID had been seen before in this listing.
+        duplicates: Number of items whose ID the listing had shown before.
     """
 
-    __slots__ = ("_last", "_policy", "_same", "_seen", "_stale", "_unread", "duplicates")
+    __slots__ = ("_last", "_policy", "_same", "_seen", "_stale", "_unreadable", "duplicates")
 
-    def __init__(self, policy: GuardPolicy, seen: Iterable[int] = ()) -> None:
+    def __init__(self, policy: GuardPolicy, stored_ids: Iterable[int] = ()) -> None:
         self._policy = policy
-        self._seen = set(seen)
-        self._unread: set[int] = set()
+        self._seen = set(stored_ids)
+        self._unreadable: set[int] = set()
         self._last: list[int] = []
         self._same = 1
         self._stale = 0
@@ -53,11 +53,11 @@ class LoopGuard:
 
     @property
     def unique(self) -> int:
-        """Distinct item IDs seen."""
+        """Number of distinct item IDs seen."""
         return len(self._seen)
 
     def see(self, items: list[Item], rejects: Sequence[Reject] = ()) -> list[Item]:
-        """Take in the next page of the listing.
+        """Note the next page of the listing, in page order.
 
         Args:
             items: The page's items.
@@ -72,29 +72,29 @@ class LoopGuard:
         before = len(seen)
         if seen.isdisjoint(ids) and len(set(ids)) == len(ids):
             seen.update(ids)
-            fresh = items
+            new_items = items
         else:
-            fresh = []
+            new_items = []
             for item in items:
                 if item.item_id not in seen:
                     seen.add(item.item_id)
-                    fresh.append(item)
-        self.duplicates += len(items) - len(fresh)
-        new = len(seen) > before
+                    new_items.append(item)
+        self.duplicates += len(items) - len(new_items)
+        has_new = len(seen) > before
         if rejects:
             # An unreadable row may be a new one, but not when the same bytes come again.
-            unread = [hash(reject.raw) for reject in rejects]
-            new = new or not self._unread.issuperset(unread)
-            self._unread.update(unread)
-            ids += unread
+            unreadable = [hash(reject.raw) for reject in rejects]
+            has_new = has_new or not self._unreadable.issuperset(unreadable)
+            self._unreadable.update(unreadable)
+            ids += unreadable
         self._same = self._same + 1 if ids == self._last else 1
-        self._stale = 0 if new else self._stale + 1
+        self._stale = 0 if has_new else self._stale + 1
         self._last = ids
-        return fresh
+        return new_items
 
     @property
     def endless(self) -> str | None:
-        """Why the listing counts as endless, if it says that it goes on; else None."""
+        """Reason why a listing that says that it goes on counts as endless, or None."""
         if self._last and self._same >= self._policy.same:
             return f"the same page came {self._same} times in a row"
         if self._stale >= self._policy.stale:

@@ -1,4 +1,4 @@
-"""What a crawl is given and what it tells: openings, outcomes, counts. Plain data."""
+"""Tasks, outcomes and counts of a crawl. Plain data."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tmapi_async.errors import TMAPIError
 Ending: TypeAlias = Literal["complete", "capped", "failed", "stopped"]
 
 USUAL_CEILING = 2000
-"""Rows after which the site's own search stops: a listing that ends exactly there is capped."""
+"""Number of rows after which the site's own search stops. A listing that ends there is capped."""
 
 
 class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A listing to walk, and what is known of it from before.
+    """A listing to walk, with the pages stored before.
 
     Attributes:
-        listing: What to walk.
+        listing: The listing.
         first: Page to start from.
-        max_pages: Pages to walk at most, or None.
-        hint: Number of the last page in an earlier run, or None; look-ahead heeds it.
-        stored_pages: Pages that need not be asked for again, with their `has_next_page`.
+        max_pages: Maximum number of pages to walk, or None.
+        hint: Number of the last page in an earlier run, or None; look-ahead does not go beyond it.
+        stored_pages: Pages that need no request, with their `has_next_page`.
         stored_ids: Item IDs on those pages.
         stored_rows: Number of rows on those pages.
-        part: It is a part of a listing that is divided: that one counts as a listing, this one
-            does not.
+        part: True for a part of a listing that is split. The whole counts as a listing, its parts
+            do not.
     """
 
     listing: Listing
@@ -42,18 +42,18 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
-    """How one listing ended and what it brought.
+    """Ending and counts of one listing.
 
     Attributes:
         listing: The listing.
         ending: "complete", "capped" (ended exactly at a ceiling, or at `max_pages` with more to
             come), "failed" or "stopped".
-        pages: Pages delivered.
-        items: Items on them, duplicates included.
-        unique: Distinct item IDs, those of pages held from before included.
-        duplicates: Items whose ID the listing had shown before.
-        rejects: Rows that could not be decoded.
-        error: What failed it, or None.
+        pages: Number of pages delivered.
+        items: Number of items on them, duplicates included.
+        unique: Number of distinct item IDs, those of pages stored before included.
+        duplicates: Number of items whose ID the listing had shown before.
+        rejects: Number of rows that could not be decoded.
+        error: Error that failed the listing, or None.
     """
 
     listing: Listing
@@ -108,14 +108,15 @@ class ListingCounts(msgspec.Struct):
 
 
 class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a walk has done so far.
+    """Counts of a walk at one moment.
 
     Attributes:
         listings: Listings begun.
-        complete: Walked to the end that the server told.
-        capped: Ended exactly at a result ceiling, or at `max_pages` with more to come.
-        failed: Given up.
-        stopped: Left open when the walk ended.
+        complete: Listings walked to the end that the server stated.
+        capped: Listings that ended exactly at a result ceiling, or at `max_pages` with more to
+            come.
+        failed: Listings given up after an error.
+        stopped: Listings left open when the walk ended.
         pages: Pages delivered.
         items: Items on them.
         unique_items: Distinct items within a listing, summed.
@@ -124,7 +125,7 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
         requests: Attempts handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
+        codes: Number of replies by code or kind of failure.
         in_flight: Page requests on their way now.
         waiting: Pages decoded and not yet taken by the caller.
     """
