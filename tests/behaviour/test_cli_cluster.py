@@ -22,25 +22,26 @@ TOKENS = ("first-account", "second-account")
 
 @pytest.fixture
 def journal(tmp_path):
-    """Where the journal of a test is to be, as typed."""
+    """Return the path of a journal that does not exist yet, as typed."""
     return str(tmp_path / "test.journal")
 
 
 @pytest.fixture
 def sandbox():
-    """Forty categories of three pages, for two accounts, at a limit of eight."""
-    with SandboxThread(categories=SIZES, limit=8, latency=0.02, token=TOKENS, ghosts=True) as made:
-        yield made
+    """Run a sandbox of forty categories of three pages, for two accounts, at a limit of eight."""
+    options = {"categories": SIZES, "limit": 8, "latency": 0.02, "token": TOKENS, "ghosts": True}
+    with SandboxThread(**options) as thread:
+        yield thread
 
 
-def asked(sandbox, *arguments, token=TOKENS[0], **env):
-    """The command for everything in a sandbox, and its environment."""
+def harvest_all(sandbox, *arguments, token=TOKENS[0], **env):
+    """Return the command that harvests everything in a sandbox, and its environment."""
     command = ("harvest", *map(str, SIZES), *arguments, "--json")
     return {"arguments": command, "env": environment(sandbox.url, token, **env)}
 
 
 def items(journal):
-    """Distinct items in a journal; its pages must be there once each."""
+    """Count the distinct items in a journal. Fails if a page is there twice."""
     with JournalReader(journal) as reader:
         reader.verify()
         pages = [(page.listing.cat_id, page.number, page.body) for page in reader.pages()]
@@ -50,55 +51,67 @@ def items(journal):
 
 
 def summary(done):
-    """The last line of standard output."""
-    found = msgspec.json.decode(done.out.splitlines()[-1])
-    assert list(found) == SUMMARY_KEYS
-    return found
+    """Return the summary, the last line of standard output."""
+    values = msgspec.json.decode(done.out.splitlines()[-1])
+    assert list(values) == SUMMARY_KEYS
+    return values
+
+
+def wait_until(condition):
+    """Wait until a condition holds. Fails if it never does."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 @pytest.mark.slow
-def test_worker_processes_bring_all_and_say_it_as_one_process_does(sandbox, journal):
-    """Summary, exit code and words are those of the contract; nothing of Dask's is shown."""
-    how = asked(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
-    done = run(*how["arguments"], env=how["env"])
+@pytest.mark.xdist_group("cluster")
+def test_worker_processes_get_all_and_report_as_one_process_does(sandbox, journal):
+    """Summary, exit code and messages are those of the contract; nothing of Dask is shown."""
+    command = harvest_all(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
+    done = run(*command["arguments"], env=command["env"])
     assert (done.code, summary(done)["complete"]) == (0, 40)
     assert summary(done)["codes"] == {"200": summary(done)["requests"]}
     assert done.err.splitlines()[-1].startswith("tmapi: COMPLETE: 40 of 40 listings")
     assert not re.search("distributed|Traceback|tcp://", done.err)
     assert items(journal) == 40 * 60
     assert sandbox.sandbox.stats.peak_in_flight <= 8
-    again = run(*how["arguments"], env=how["env"])
+    again = run(*command["arguments"], env=command["env"])
     assert (again.code, summary(again)["requests"]) == (0, 0)
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
 def test_ctrl_c_lets_workers_finish_what_is_on_the_wire(sandbox, journal):
-    """The whole group hears it; the workers go on until what was paid for is in the journal."""
-    how = asked(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
-    process = spawn(*how["arguments"], env=how["env"], start_new_session=True)
-    end = time.monotonic() + 20
-    while sandbox.sandbox.stats.requests < 25:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    """The signal reaches the whole group; workers go on until paid pages are in the journal."""
+    command = harvest_all(sandbox, "--journal", journal, "--workers", "2", "--concurrency", "8")
+    # Slow pages: the harvest must not be over before the signal arrives.
+    sandbox.call(sandbox.sandbox.change, latency=0.5)
+    process = spawn(*command["arguments"], env=command["env"], start_new_session=True)
+    wait_until(lambda: sandbox.sandbox.stats.requests >= 25)
     os.killpg(process.pid, signal.SIGINT)
     done = finish(process)
     assert (done.code, summary(done)["stopped_by"]) == (3, "signal")
     assert "already paid for" in done.err
     assert summary(done)["requests"] == sandbox.sandbox.stats.requests
-    done = run(*how["arguments"], env=how["env"])
+    sandbox.call(sandbox.sandbox.change, latency=0.02)
+    done = run(*command["arguments"], env=command["env"])
     assert done.code == 0
     assert items(journal) == 40 * 60
     assert sandbox.sandbox.stats.pages_served_twice == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [(), ("--workers", "2")])
-def test_a_token_file_may_name_several_accounts(sandbox, journal, tmp_path, more):
-    """A refused one stops alone, and is named by its number; the others do the work."""
+@pytest.mark.xdist_group("cluster")
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_token_file_may_name_several_accounts(sandbox, journal, tmp_path, options):
+    """A refused account stops alone, and is named by its number; the others do the work."""
     file = tmp_path / "tokens"
     file.write_text("wrong-account\n" + "\n".join(TOKENS) + "\n")
-    how = asked(sandbox, "--journal", journal, "--token-file", str(file), *more, token="")
-    done = run(*how["arguments"], env=how["env"])
+    options = ("--journal", journal, "--token-file", str(file), *options)
+    command = harvest_all(sandbox, *options, token="")
+    done = run(*command["arguments"], env=command["env"])
     assert done.code == 0, done.err
     assert "account 1 of 3 stops" in done.err
     assert items(journal) == 40 * 60
@@ -106,7 +119,7 @@ def test_a_token_file_may_name_several_accounts(sandbox, journal, tmp_path, more
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--workers", "2", "--cluster", "tcp://127.0.0.1:9"), "remove --cluster"),
         (("--workers", "0"), "--workers must be at least 1, not 0"),
@@ -115,15 +128,17 @@ def test_a_token_file_may_name_several_accounts(sandbox, journal, tmp_path, more
         (("--workers", "1", "--worker-token", "TOKEN"), "env:NAME or file:PATH"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_starts(tmapi, journal, arguments, said):
-    """Exit 2, and the message names the option."""
+def test_options_that_contradict_are_refused_before_anything_starts(
+    tmapi, journal, arguments, message
+):
+    """The exit code is 2, and the message names the option."""
     done = tmapi("harvest", "7", "--journal", journal, *arguments)
     assert (done.code, done.said[-1].endswith("; nothing was sent")) == (2, True)
-    assert said in done.err
+    assert message in done.err
 
 
 def test_without_the_extra_the_message_says_how_to_get_it(tmapi, journal, monkeypatch):
-    """Nothing of distributed is needed before."""
+    """The command checks for the extra before it imports distributed."""
     monkeypatch.setattr(clustering, "find_spec", lambda _: None)
     done = tmapi("harvest", "7", "--journal", journal, "--workers", "2")
     assert done.code == 2
@@ -131,33 +146,32 @@ def test_without_the_extra_the_message_says_how_to_get_it(tmapi, journal, monkey
 
 
 @pytest.mark.parametrize(
-    ("tokens", "command", "said"),
+    ("tokens", "command", "message"),
     [
         ("one\ntwo\n", ("items", "7"), "only tmapi harvest can use several accounts"),
         ("one\ntwo\none\n", ("harvest", "7", "--journal", "x"), "contains the same token twice"),
         ("\n \n", ("harvest", "7", "--journal", "x"), "must contain one token"),
     ],
 )
-def test_tokens_that_cannot_be_meant_are_refused(tmapi, tmp_path, tokens, command, said):
+def test_token_files_that_do_not_fit_the_command_are_refused(
+    tmapi, tmp_path, tokens, command, message
+):
     """The message names the file, and shows no token."""
     file = tmp_path / "tokens"
     file.write_text(tokens)
     done = tmapi(*command, "--token-file", str(file))
     assert done.code == 2
-    assert said in done.err
+    assert message in done.err
     assert str(file) in done.err
 
 
 @pytest.mark.slow
-def test_a_second_process_with_the_same_account_is_told_of_the_first(sandbox, journal, tmp_path):
-    """It is named with its process and since when; the work is done all the same."""
-    room = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    how = asked(sandbox, "--journal", journal, "--rate", "5", **room)
-    first = spawn(*how["arguments"], env=how["env"])
-    end = time.monotonic() + 20
-    while not sandbox.sandbox.stats.requests:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def test_a_second_process_with_the_same_account_is_warned(sandbox, journal, tmp_path):
+    """The warning names the first process and its start; the command works all the same."""
+    lock_folder = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    command = harvest_all(sandbox, "--journal", journal, "--rate", "5", **lock_folder)
+    first = spawn(*command["arguments"], env=command["env"])
+    wait_until(lambda: sandbox.sandbox.stats.requests)
     (folder,) = tmp_path.glob("tmapi-async-*")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     files = list(folder.iterdir())
@@ -165,24 +179,24 @@ def test_a_second_process_with_the_same_account_is_told_of_the_first(sandbox, jo
     for file in files:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert TOKENS[0] not in f"{file.name}{file.read_text()}"
-    command = ("items", "7", "-q")
-    told = run(*command, env=environment(sandbox.url, TOKENS[0], **room))
-    assert (told.code, len(told.rows)) == (0, 60)
+    items_command = ("items", "7", "-q")
+    second = run(*items_command, env=environment(sandbox.url, TOKENS[0], **lock_folder))
+    assert (second.code, len(second.rows)) == (0, 60)
     assert re.search(
         rf"warning: process {first.pid}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d, uses the same "
         "account",
-        told.err,
+        second.err,
     )
-    other = run(*command, env=environment(sandbox.url, TOKENS[1], **room))
+    other = run(*items_command, env=environment(sandbox.url, TOKENS[1], **lock_folder))
     assert (other.code, other.err) == (0, "")
     first.kill()
     finish(first)
-    after = run(*command, env=environment(sandbox.url, TOKENS[0], **room))
+    after = run(*items_command, env=environment(sandbox.url, TOKENS[0], **lock_folder))
     assert (after.code, after.err) == (0, "")  # the lock went with its process
 
 
-def test_a_folder_of_claims_that_is_not_ours_is_left_alone(tmapi, sandbox, tmp_path):
-    """Where nothing can be claimed nothing is told, and the command works."""
+def test_a_lock_folder_that_is_not_ours_is_left_alone(tmapi, sandbox, tmp_path):
+    """Where no account can be locked there is no warning, and the command works."""
     (tmp_path / f"tmapi-async-{os.getuid()}").write_text("a file")
     env = {"TMAPI_TOKEN": TOKENS[0], "XDG_RUNTIME_DIR": str(tmp_path)}
     done = tmapi("items", "7", "-q", url=sandbox.url, **env)
@@ -190,7 +204,7 @@ def test_a_folder_of_claims_that_is_not_ours_is_left_alone(tmapi, sandbox, tmp_p
 
 
 def test_a_sandbox_of_the_command_is_no_account(tmapi, tmp_path):
-    """It has a limit of its own: there is nothing to be told."""
+    """The sandbox has a limit of its own: no account is locked."""
     done = tmapi("items", "7", "-q", "--sandbox", XDG_RUNTIME_DIR=str(tmp_path), TMAPI_TOKEN="")
     assert done.code == 0
     assert not list(tmp_path.iterdir())
