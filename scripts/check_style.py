@@ -10,7 +10,7 @@ import ast
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ SAME_CLASS_NAMES = {"Listing"}
 PUBLIC = {"_asdict", "_exit", "_fields", "_make", "_replace"}
 
 # Findings from before the rules. These numbers may only shrink; without an entry, none is allowed.
-ALLOWED = {"first_words": 213, "file_sizes": 1, "repeated_names": 6, "private_access": 88}
+ALLOWED = {"first_words": 60, "private_access": 30}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -63,17 +63,24 @@ def sources(folder: str | Path) -> Iterator[tuple[Path, ast.Module]]:
         yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
+def is_text(node: ast.AST) -> TypeGuard[Any]:
+    """Return True if a node is a text that stands alone: a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
 def first_words() -> Iterator[str]:
-    """Find docstrings that start with a word of `FIRST_WORDS`."""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    """Find docstrings, those of constants included, that start with a word of `FIRST_WORDS`."""
     for folder in DOCSTRINGS_IN:
         for path, tree in sources(folder):
             for node in ast.walk(tree):
-                text = ast.get_docstring(node) if isinstance(node, documented) else None
-                word = text.split(maxsplit=1)[0].rstrip(",.:;") if text else ""
+                text = node.value.value if is_text(node) else ""
+                word = text.partition(" ")[0].strip(",.:;\n")
                 if word in FIRST_WORDS:
-                    line = getattr(node, "lineno", 1)
-                    yield f"{path}:{line}: docstring starts with {word!r}; use a verb or a noun"
+                    yield f"{path}:{node.lineno}: starts with {word!r}; use a verb or a noun"
 
 
 def file_sizes() -> Iterator[str]:

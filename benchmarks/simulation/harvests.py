@@ -23,14 +23,14 @@ LATENCIES: dict[str, dict[str, Any]] = {
     "wide log-normal": {"sigma": 0.8, "tail": 0.0},
     "heavy tail": {"sigma": 0.8, "tail": 0.01},
 }
-"""How latencies are spread: the last is what the scenarios of the gate use."""
+"""Distributions of the latency. The scenarios of the gate use the last one."""
 
 HEAVY = "heavy tail"
 
 SHORT = ((16, 1500, HEAVY), (256, 24_000, HEAVY), (256, 24_000, "log-normal"))
-"""Work for less than a hundred round trips, shown without a promise. A page that takes twenty of
-them is begun too late by everybody, who cannot know which it is: lengths told help little. And a
-giant among 300 listings shows itself to 256 slots only when the others have ended."""
+"""Cases of less than a hundred round trips, shown without a promise. No client can know which page
+takes twenty round trips, so that every client begins this page too late, even if it knows the
+lengths. And 256 slots detect a giant among 300 listings only when the others have ended."""
 
 SKEWED = (
     (4, 6000, HEAVY),
