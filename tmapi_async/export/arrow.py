@@ -93,8 +93,8 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
     arrays = _provenance(chunk)
     texts: list[pa.Array] = []
     schema = item_schema(chunk.endpoint)
-    for column, sent in _columns(items, chunk.endpoint):
-        values, inexact = _array(column, sent, conversions)
+    for column, inputs in _columns(items, chunk.endpoint):
+        values, inexact = _array(column, inputs, conversions)
         arrays.append(values)
         if column.text is not None:
             texts.append(inexact)
@@ -131,17 +131,17 @@ def _columns(items: list[Any], endpoint: Endpoint) -> Iterator[tuple[Column, lis
     item_layout = layout(endpoint.item)
     blocks = [items]
     for block in item_layout.blocks[1:]:
-        parts = list(map(attrgetter(block.name), blocks[block.above]))
-        if types.NoneType in set(map(type, parts)):
+        structs = list(map(attrgetter(block.name), blocks[block.above]))
+        if types.NoneType in set(map(type, structs)):
             empty = block.kind()  # for a block that is null or absent
-            parts = [empty if part is None else part for part in parts]
-        blocks.append(parts)
+            structs = [empty if part is None else part for part in structs]
+        blocks.append(structs)
     for column in item_layout.columns:
         yield column, list(map(attrgetter(column.path[-1]), blocks[column.block]))
 
 
 def _array(
-    column: Column, sent: list[Any], conversions: Conversions
+    column: Column, inputs: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
     """Convert a column.
 
@@ -150,73 +150,73 @@ def _array(
         column has no such column beside it).
     """
     if column.kind == "text":
-        return _texts(sent), None
+        return _texts(inputs), None
     if column.kind == "json":
-        return _json(sent), None
+        return _json(inputs), None
     # Arrow would accept a float for a whole number, although its text may be another number.
-    if set(map(type, sent)) <= _READY.get(column.kind, set()):
+    if set(map(type, inputs)) <= _READY.get(column.kind, set()):
         try:
-            return pa.array(sent, _TYPES[column.kind]), _no_texts(column, len(sent))
+            return pa.array(inputs, _TYPES[column.kind]), _no_texts(column, len(inputs))
         except (pa.ArrowInvalid, OverflowError):
             pass
     if column.kind == "flag":
-        return _convert_each(column, sent, conversions)
-    return _numbers(column, sent, conversions)
+        return _convert_each(column, inputs, conversions)
+    return _numbers(column, inputs, conversions)
 
 
 def _no_texts(column: Column, rows: int) -> pa.Array | None:
     return None if column.text is None else pa.nulls(rows, pa.string())
 
 
-def _texts(sent: list[Any]) -> pa.Array:
+def _texts(inputs: list[Any]) -> pa.Array:
     try:
-        values = pa.array(sent, pa.string())
+        values = pa.array(inputs, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        values = pa.array([READERS["text"](value) for value in sent], pa.string())
+        values = pa.array([READERS["text"](value) for value in inputs], pa.string())
     return pc.if_else(pc.equal(values, "null"), _NULL, values)
 
 
-def _json(sent: list[Any]) -> pa.Array:
+def _json(inputs: list[Any]) -> pa.Array:
     read = READERS["json"]
-    values = [None if value is None else read(value) for value in sent]
+    values = [None if value is None else read(value) for value in inputs]
     return pa.array(
         [None if v is None else msgspec.json.encode(v).decode() for v in values], pa.string()
     )
 
 
 def _numbers(
-    column: Column, sent: list[Any], conversions: Conversions
+    column: Column, inputs: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
     """Convert plain decimal text all at once, and only the other values one by one."""
-    texts = _as_text(sent)
+    texts = _as_text(inputs)
     plain = pc.match_substring_regex(texts, _PLAIN[column.kind])
     values = pc.cast(pc.if_else(plain, texts, _NULL), _TYPES[column.kind])
     unusual = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
     indices = pc.indices_nonzero(unusual).to_pylist()
     if not indices:
-        return values, _no_texts(column, len(sent))
-    converted, inexact = _convert_each(column, [sent[n] for n in indices], conversions)
+        return values, _no_texts(column, len(inputs))
+    converted, inexact = _convert_each(column, [inputs[n] for n in indices], conversions)
     return (
         pc.replace_with_mask(values, unusual, converted),
-        pc.replace_with_mask(pa.nulls(len(sent), pa.string()), unusual, inexact),
+        pc.replace_with_mask(pa.nulls(len(inputs), pa.string()), unusual, inexact),
     )
 
 
-def _as_text(sent: list[Any]) -> pa.Array:
+def _as_text(inputs: list[Any]) -> pa.Array:
     try:
-        return pa.array(sent, pa.string())
+        return pa.array(inputs, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else str(value) for value in sent], pa.string())
+        return pa.array([None if value is None else str(value) for value in inputs], pa.string())
 
 
 def _convert_each(
-    column: Column, sent: list[Any], conversions: Conversions
+    column: Column, inputs: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array]:
     read, kind = READERS[column.kind], _TYPES[column.kind]
-    values = [_exact(read(value), kind) if value is not None else None for value in sent]
+    values = [_exact(read(value), kind) if value is not None else None for value in inputs]
     texts = [
         str(value) if text_says_more(column.kind, value, number) else None
-        for value, number in zip(sent, values, strict=True)
+        for value, number in zip(inputs, values, strict=True)
     ]
     pairs = list(zip(texts, values, strict=True))
     unread = sum(text is not None and number is None for text, number in pairs)

@@ -217,11 +217,11 @@ def read_chunks(
     row = 0
     for chunk in _chunks(reader, scope, until=last_page):
         for n, items in enumerate(chunk.items):
-            kept = [i for i in range(len(items)) if is_latest[row + i]]
+            latest_rows = [i for i in range(len(items)) if is_latest[row + i]]
             row += len(items)
-            if len(kept) < len(items):
-                chunk.items[n] = [items[i] for i in kept]
-                chunk.positions[n] = [chunk.positions[n][i] for i in kept]
+            if len(latest_rows) < len(items):
+                chunk.items[n] = [items[i] for i in latest_rows]
+                chunk.positions[n] = [chunk.positions[n][i] for i in latest_rows]
         yield chunk
 
 

@@ -54,8 +54,8 @@ def _over_time(series: list[Option], axes: list[Option]) -> Option:
     }
 
 
-def _line(name: str, points: list[list[Any]], **more: Any) -> Option:
-    return {"name": name, "type": "line", "showSymbol": False, "data": points, **more}
+def _line(name: str, points: list[list[Any]], **options: Any) -> Option:
+    return {"name": name, "type": "line", "showSymbol": False, "data": points, **options}
 
 
 def _speed(moments: list[Moment]) -> Option:

@@ -83,9 +83,9 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         others: Name of each other endpoint of the run -> number of its listings.
         run: Number of the run.
         runs: Number of runs in the journal.
-        began: Start of the run, UTC.
+        started: Start of the run, UTC.
         ended: End of its last listing, or None.
-        made: Time when the facts were gathered.
+        created: Time when the facts were gathered.
         states: State -> number of listings in this state.
         pages: Pages of the run in the journal.
         rejects: Rows of the run that could not be decoded.
@@ -104,9 +104,9 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     others: dict[str, int]
     run: int
     runs: int
-    began: datetime
+    started: datetime
     ended: datetime | None
-    made: datetime
+    created: datetime
     states: dict[str, int]
     pages: int
     rejects: int
@@ -143,35 +143,35 @@ def gather(
     """
     with JournalReader(journal) as reader:
         runs = reader.runs()
-        chosen = _chosen(reader, runs, run)
-        scope = resolve(reader, Selection(run=chosen.id, endpoint=endpoint))
+        run_info = _run_info(reader, runs, run)
+        scope = resolve(reader, Selection(run=run_info.id, endpoint=endpoint))
         name = scope.endpoint.name
-        starts = [start for start in reader.starts() if start.run == chosen.id]
-        listings = _ListingFacts(reader, chosen.id, name)
+        starts = [start for start in reader.starts() if start.run == run_info.id]
+        listings = _ListingFacts(reader, run_info.id, name)
         return ReportFacts(
             endpoint=name,
             others=listings.others,
-            run=chosen.id,
+            run=run_info.id,
             runs=len(runs),
-            began=datetime.fromtimestamp(chosen.started_at, UTC),
-            ended=_time(chosen.ended_at),
-            made=datetime.now(UTC),
+            started=datetime.fromtimestamp(run_info.started_at, UTC),
+            ended=_time(run_info.ended_at),
+            created=datetime.now(UTC),
             states=listings.states,
             pages=listings.pages,
             rejects=listings.rejects,
-            listings=listings.shown(),
+            listings=listings.selected(),
             left_out=listings.left_out,
             counts=_counts(starts),
             starts=len(starts),
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
             items=item_statistics(reader, scope),
-            changes=_changes(journal, runs, chosen, name),
-            reject_rows=list(islice(_rejects(reader, chosen.id, name), MAX_REJECTS)),
+            changes=_changes(journal, runs, run_info, name),
+            reject_rows=list(islice(_rejects(reader, run_info.id, name), MAX_REJECTS)),
         )
 
 
-def _chosen(reader: JournalReader, runs: list[RunInfo], run: int | None) -> RunInfo:
+def _run_info(reader: JournalReader, runs: list[RunInfo], run: int | None) -> RunInfo:
     for info in runs:
         if info.id == (run or runs[-1].id):
             return info
@@ -225,9 +225,9 @@ class _ListingFacts:
             )
         )
         if len(self._candidates) > 4 * MAX_LISTINGS:
-            self._candidates = self.shown()
+            self._candidates = self.selected()
 
-    def shown(self) -> list[ListingFact]:
+    def selected(self) -> list[ListingFact]:
         """Return incomplete listings first, then the largest."""
         order = {"failed": 0, "stopped": 1, "capped": 2, "complete": 3}
         ranked = sorted(self._candidates, key=lambda fact: (order[fact.state], -fact.items))
@@ -244,9 +244,11 @@ def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectF
         if reject.listing.endpoint != endpoint:
             continue
         raw = reject.raw.decode("utf-8", "replace")
-        shown = raw if len(raw) <= _MAX_REJECT_CHARACTERS else raw[:_MAX_REJECT_CHARACTERS] + "..."
+        excerpt = (
+            raw if len(raw) <= _MAX_REJECT_CHARACTERS else raw[:_MAX_REJECT_CHARACTERS] + "..."
+        )
         yield RejectFact(
-            reject.listing.identity, reject.number, reject.position, reject.reason, shown
+            reject.listing.identity, reject.number, reject.position, reject.reason, excerpt
         )
 
 

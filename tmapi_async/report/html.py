@@ -160,8 +160,10 @@ def picture_url(url: str | None) -> str | None:
     """Return the https address of a picture, or None. The API also sends `https:////`."""
     if not url:
         return None
-    _, _, rest = url.rpartition("//")
-    return f"https://{rest}" if rest and url.startswith(("https://", "http://", "//")) else None
+    _, _, address = url.rpartition("//")
+    return (
+        f"https://{address}" if address and url.startswith(("https://", "http://", "//")) else None
+    )
 
 
 def product_link(url: str | None) -> str | None:

@@ -42,17 +42,17 @@ def timeline(starts: list[tuple[float, list[Tick]]]) -> list[Moment]:
     total = sum(len(ticks) for _, ticks in starts)
     step = max(1, -(-total // MAX_MOMENTS))
     moments = []
-    for began, ticks in starts:
+    for started_at, ticks in starts:
         before = Tick(0.0, 0, 0, 0, 0, 0, 0, {})
         last = len(ticks) - 1
         for tick in (t for n, t in enumerate(ticks) if (n + 1) % step == 0 or n == last):
             if tick.elapsed > before.elapsed:
-                moments.append(_moment(began, before, tick))
+                moments.append(_moment(started_at, before, tick))
                 before = tick
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def _moment(began: float, before: Tick, tick: Tick) -> Moment:
+def _moment(started_at: float, before: Tick, tick: Tick) -> Moment:
     seconds = tick.elapsed - before.elapsed
     increases = {
         code: number - before.codes.get(code, 0)
@@ -60,7 +60,7 @@ def _moment(began: float, before: Tick, tick: Tick) -> Moment:
         if number > before.codes.get(code, 0)
     }
     return Moment(
-        at=round((began + tick.elapsed) * 1000),
+        at=round((started_at + tick.elapsed) * 1000),
         pages=round((tick.pages - before.pages) / seconds, 3),
         items=round((tick.items - before.items) / seconds, 2),
         refused=increases.get("503", 0) + increases.get("429", 0),

@@ -154,12 +154,14 @@ def _sightings(
     reader: JournalReader, run: RunInfo, cats: frozenset[int], endpoint: Endpoint
 ) -> pa.Table:
     """Return the latest sighting of each item; a run may lack a category of the other run."""
-    conversions, parts = Conversions(), list[pa.RecordBatch]()
+    conversions, batches = Conversions(), list[pa.RecordBatch]()
     selected, roots = pa.array(sorted(cats), pa.int64()), reader.roots()
     for chunk in read_chunks(reader, whole_run(run, endpoint)):
         batch = _sighting_batch(record_batch(chunk, conversions), roots)
-        parts.append(batch.filter(pc.is_in(batch["cat_id"], value_set=selected)) if cats else batch)
-    return latest_sightings(pa.Table.from_batches(parts, schema=SIGHTING))
+        batches.append(
+            batch.filter(pc.is_in(batch["cat_id"], value_set=selected)) if cats else batch
+        )
+    return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
 
 
 def _sighting_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:

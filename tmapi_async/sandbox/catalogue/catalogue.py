@@ -319,12 +319,12 @@ class Catalogue:
 
 
 def _bounds(seed: int, price_bounds: PriceBounds) -> tuple[bool, bool]:
-    known = {"inclusive": (True, True), "exclusive": (False, False), "half-open": (True, False)}
+    bounds = {"inclusive": (True, True), "exclusive": (False, False), "half-open": (True, False)}
     if price_bounds == "seed":
         return coin(seed, "price_start"), coin(seed, "price_end")
-    if price_bounds not in known:
-        raise ValueError(f"price_bounds must be seed, {', '.join(known)}, not {price_bounds!r}")
-    return known[price_bounds]
+    if price_bounds not in bounds:
+        raise ValueError(f"price_bounds must be seed, {', '.join(bounds)}, not {price_bounds!r}")
+    return bounds[price_bounds]
 
 
 def _check_sizes(sizes: Mapping[int, int]) -> None:
@@ -350,10 +350,10 @@ def _generate_sizes(
     chance = random.Random(mix(seed, "sizes"))  # noqa: S311 - a seeded catalogue, no secret
     cycle = _edges(page_size)
     edges = [cycle[i % len(cycle)] for i in range(_edge_count(count, len(cycle)))]
-    rest = _zipf(count - len(edges), mean, skew)
+    zipf_sizes = _zipf(count - len(edges), mean, skew)
     # The documented category is one of the larger ones, so that examples have several pages.
-    first = max(rest.pop(min(3, len(rest) - 1)), len(DOCUMENTED))
-    others = rest + edges
+    first = max(zipf_sizes.pop(min(3, len(zipf_sizes) - 1)), len(DOCUMENTED))
+    others = zipf_sizes + edges
     chance.shuffle(others)
     ids = chance.sample(range(DOCUMENTED_CATEGORY + 1, DOCUMENTED_CATEGORY + 2**21), count - 1)
     return dict(zip([DOCUMENTED_CATEGORY, *ids], [first, *others], strict=True))

@@ -122,25 +122,25 @@ DOCUMENTED = (
 @lru_cache(maxsize=SHOPS)
 def shop(seed: int, number: int) -> Shop:
     """Return a shop by number, a pure function of the seed."""
-    chosen = mix(seed, "shop", number)
-    city, name = _CITIES[chosen & 15], _NAMES[chosen >> 4 & 15]
-    company = f"{city}{name}{_TRADES[chosen >> 8 & 7]}"
-    login = company if chosen >> 11 & 1 else f"shop{number}{chosen >> 12 & 0xFFF:03x}"
-    rate = "" if chosen >> 24 & 7 == 0 else f"{(chosen >> 27) % 9000 / 100:.2f}"
+    random_bits = mix(seed, "shop", number)
+    city, name = _CITIES[random_bits & 15], _NAMES[random_bits >> 4 & 15]
+    company = f"{city}{name}{_TRADES[random_bits >> 8 & 7]}"
+    login = company if random_bits >> 11 & 1 else f"shop{number}{random_bits >> 12 & 0xFFF:03x}"
+    rate = "" if random_bits >> 24 & 7 == 0 else f"{(random_bits >> 27) % 9000 / 100:.2f}"
     return Shop(
         login_id=login,
-        url=f"https://shop{number}{chosen >> 12 & 0xFFFF:04x}.1688.com",
+        url=f"https://shop{number}{random_bits >> 12 & 0xFFFF:04x}.1688.com",
         company=company,
-        super_factory=chosen >> 48 & 0xFF < _SUPER_FACTORIES,
+        super_factory=random_bits >> 48 & 0xFF < _SUPER_FACTORIES,
         repurchase_rate=rate,
     )
 
 
 def flags(seed: int, position: int) -> tuple[bool, bool, bool]:
     """Return `(super_factory, support_dropshipping, free_shipping)` of a position only."""
-    _, _, chosen = bits(seed, position)
-    super_factory = shop(seed, chosen % SHOPS).super_factory
-    return super_factory, chosen >> 40 & 7 < _DROPSHIPPERS, chosen >> 43 & 1 == 1
+    _, _, random_bits = bits(seed, position)
+    super_factory = shop(seed, random_bits % SHOPS).super_factory
+    return super_factory, random_bits >> 40 & 7 < _DROPSHIPPERS, random_bits >> 43 & 1 == 1
 
 
 def amounts_of(seed: int, position: int) -> tuple[int, int, int]:
@@ -151,20 +151,20 @@ def amounts_of(seed: int, position: int) -> tuple[int, int, int]:
 
 def product(seed: int, position: int, item_id: int) -> CatalogueProduct:
     """Return the product at a position of the catalogue, a pure function of the seed."""
-    words, amounts, chosen = bits(seed, position)
+    words, amounts, random_bits = bits(seed, position)
     sale, sales = _price(amounts), _sales(amounts)
     return CatalogueProduct(
         item_id,
         _title(words),
-        f"O1CN01{words >> 24:010X}_!!{2200000000000 + (chosen & 0xFFFFFFFF)}-0-cib.jpg",
+        f"O1CN01{words >> 24:010X}_!!{2200000000000 + (random_bits & 0xFFFFFFFF)}-0-cib.jpg",
         sale,
         sale + (sale * (amounts >> 40 & 31) // 100 if amounts >> 45 & 1 else 0),
         _QUANTITIES[amounts >> 46 & 15],
         sales,
         sales * (amounts >> 54 & 0xFF) // 256,
-        shop(seed, chosen % SHOPS),
-        chosen >> 40 & 7 < _DROPSHIPPERS,
-        chosen >> 43 & 1 == 1,
+        shop(seed, random_bits % SHOPS),
+        random_bits >> 40 & 7 < _DROPSHIPPERS,
+        random_bits >> 43 & 1 == 1,
     )
 
 

@@ -74,8 +74,8 @@ class Ranking:
 
     def moves_after(self, number: int) -> int:
         """Return the number of rows that move with a reply."""
-        whole, fraction = divmod(self.shift, 1.0)
-        return int(whole) + (bits(self._seed, number)[0] / _UNIT < fraction)
+        count, fraction = divmod(self.shift, 1.0)
+        return int(count) + (bits(self._seed, number)[0] / _UNIT < fraction)
 
     def _move(self, rows: array[int], seed: int, band: Band | None) -> None:
         if len(rows) < 2:  # noqa: PLR2004 - a single row cannot move

@@ -76,18 +76,18 @@ class Seller(NamedTuple):
 @lru_cache(maxsize=SHOPS)
 def seller(shop: Shop) -> Seller:
     """Return facts about a shop that v1 does not show; they follow from its address."""
-    chosen = mix(0, "seller", shop.url)
-    user = str(2_200_000_000_000 + (chosen & 0x3FFFFFFFF))
+    random_bits = mix(0, "seller", shop.url)
+    user = str(2_200_000_000_000 + (random_bits & 0x3FFFFFFFF))
     town = shop.company[:2]
-    trade = _TYPES[0] if shop.super_factory else _TYPES[chosen >> 44 & 3]
+    trade = _TYPES[0] if shop.super_factory else _TYPES[random_bits >> 44 & 3]
     return Seller(
-        member_id=f"b2b-{user}{chosen >> 34 & 0xFFFFF:05x}",
+        member_id=f"b2b-{user}{random_bits >> 34 & 0xFFFFF:05x}",
         user_id=user,
         location=(_PROVINCES.get(town, "广东"), f"{town}市"),
-        years=1 + (chosen >> 46) % 15,
+        years=1 + (random_bits >> 46) % 15,
         factory=trade == _TYPES[0],
         trade=trade,
-        scores=tuple(_SCORES[chosen >> 48 + 3 * n & 7] for n in range(5)),
+        scores=tuple(_SCORES[random_bits >> 48 + 3 * n & 7] for n in range(5)),
     )
 
 

@@ -218,6 +218,6 @@ def _ids(seed: int, inner: int, leaves: Collection[int], size: int) -> list[int]
 
 
 def _names(seed: int, cat_id: int) -> tuple[str, str]:
-    chosen = mix(seed, "category name", cat_id)
-    style, kind = _STYLES[chosen % len(_STYLES)], _KINDS[(chosen >> 8) % len(_KINDS)]
+    random_bits = mix(seed, "category name", cat_id)
+    style, kind = _STYLES[random_bits % len(_STYLES)], _KINDS[(random_bits >> 8) % len(_KINDS)]
     return f"{style[0]}{kind[0]}", f"{style[1]} {kind[1]}"

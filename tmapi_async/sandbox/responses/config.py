@@ -151,13 +151,13 @@ class Config:
         return frozenset((self.token,) if isinstance(self.token, str) else self.token)
 
     def _check_choices(self) -> None:
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {known}, not {getattr(self, name)!r}")
+        for name, values in _CHOICES.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} must be one of {values}, not {getattr(self, name)!r}")
         for cat_id, kind in self.endless.items():
             if kind not in get_args(Endless):
-                known = get_args(Endless)
-                raise ValueError(f"endless[{cat_id}] must be one of {known}, not {kind!r}")
+                values = get_args(Endless)
+                raise ValueError(f"endless[{cat_id}] must be one of {values}, not {kind!r}")
 
     def _check_numbers(self) -> None:
         for name in ("latency", "latency_sigma", "slow", "hang", "shift"):
@@ -192,11 +192,11 @@ def check_names(options: Mapping[str, object]) -> None:
     Raises:
         TypeError: An option is unknown.
     """
-    known = [item.name for item in fields(Config)]
+    values = [item.name for item in fields(Config)]
     for name in options:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
+        if name not in values:
+            near = get_close_matches(name, values, 1)
             hint = (
-                f"; did you mean {near[0]!r}?" if near else f"; the options are {', '.join(known)}"
+                f"; did you mean {near[0]!r}?" if near else f"; the options are {', '.join(values)}"
             )
             raise TypeError(f"the sandbox has no option {name!r}{hint}")

@@ -30,7 +30,7 @@ class SandboxReply(NamedTuple):
         body: Body of the reply.
         label: Name under which the statistics count the reply.
         billed: True if the reply has code 200 and is paid for.
-        whole: True if the reply contains the requested page.
+        complete: True if the reply contains the requested page.
         delivery: Way of sending the bytes.
         content_type: Value of the header `Content-Type`.
         headers: Other headers.
@@ -40,7 +40,7 @@ class SandboxReply(NamedTuple):
     body: bytes
     label: str
     billed: bool = False
-    whole: bool = False
+    complete: bool = False
     delivery: Delivery = "whole"
     content_type: str = JSON
     headers: Mapping[str, str] = {}
@@ -70,7 +70,7 @@ _PAGE = b"<!DOCTYPE html><html><head><title>%s</title></head><body><h1>%s</h1></
 
 def page_reply(body: bytes) -> SandboxReply:
     """Return a reply with the requested page."""
-    return SandboxReply(200, body, "200", billed=True, whole=True)
+    return SandboxReply(200, body, "200", billed=True, complete=True)
 
 
 def json_reply(status: int, body: Any, label: str, headers: Mapping[str, str] = {}) -> SandboxReply:
@@ -112,8 +112,8 @@ def fault_reply(config: Config, name: str, page_body: bytes, *about: object) -> 
         return _WHOLE_REPLIES[name]
     if name not in KINDS:
         raise ValueError(f"unknown fault {name!r}")
-    reply = SandboxReply(200, page_body, name, billed=True, whole=name in CORRECT_REPLIES)
-    if reply.whole:
+    reply = SandboxReply(200, page_body, name, billed=True, complete=name in CORRECT_REPLIES)
+    if reply.complete:
         reply = reply._replace(label="200")
     return _altered_reply(config, name, reply)
 
@@ -124,11 +124,11 @@ def _altered_reply(config: Config, name: str, reply: SandboxReply) -> SandboxRep
     if name == "content-type":
         return reply._replace(content_type=HTML)
     if name == "no-paging":
-        whole = msgspec.json.decode(reply.body)
-        if isinstance(whole["data"], dict):
+        content = msgspec.json.decode(reply.body)
+        if isinstance(content["data"], dict):
             for signal in ("has_next_page", "total_count"):
-                whole["data"].pop(signal, None)
-        return reply._replace(body=msgspec.json.encode(whole))
+                content["data"].pop(signal, None)
+        return reply._replace(body=msgspec.json.encode(content))
     body = reply.body if name == "bad-gzip" else gzip.compress(reply.body, 1)
     if name == "oversized-gzip":
         # A gzip body may consist of several members: here the page, then white space.

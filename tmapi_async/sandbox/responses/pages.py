@@ -85,15 +85,15 @@ class PageBuilder:
 
     def _v1_body(self, view: View, listing: Listing, page: int) -> bytes:
         """Return the body of a v1 page in the documented shape."""
-        shown, cat_id = self._contents(view, listing, page), view.cat_id
-        rows = ",".join([self._catalogue.row(cat_id, index) for index in shown.indices])
+        contents, cat_id = self._contents(view, listing, page), view.cat_id
+        rows = ",".join([self._catalogue.row(cat_id, index) for index in contents.indices])
         flags = filters_sent(listing).items()
-        sent = ",".join(f'"{name}":{"true" if flag else "false"}' for name, flag in flags)
-        has_next = "true" if shown.has_next else "false"
+        filters = ",".join(f'"{name}":{"true" if flag else "false"}' for name, flag in flags)
+        has_next = "true" if contents.has_next else "false"
         return (
             f'{{"code":200,"msg":"success","data":{{"page":{page},'
             f'"page_size":{view.page_size},"has_next_page":{has_next},'
-            f'"filters":{{{sent}}},"items":[{rows}]}}}}'
+            f'"filters":{{{filters}}},"items":[{rows}]}}}}'
         ).encode()
 
     def _with_drift(self, listing: Listing, page: int, body: bytes) -> bytes:
@@ -111,20 +111,20 @@ class PageBuilder:
 
     def _reply(self, view: View, listing: Listing, page: int) -> dict[str, Any]:
         """Return the reply to a page request of an endpoint other than v1."""
-        shown, endpoint, params = self._contents(view, listing, page), view.endpoint, view.params
+        contents, endpoint, params = self._contents(view, listing, page), view.endpoint, view.params
         make = ROWS[listing.path]
         context = self._row_context(
             view.cat_id, params.get("language") or _LANGUAGE.get(listing.path, "zh")
         )
         product, cat_id = self._catalogue.product, view.cat_id
-        rows = [make(product(cat_id, index), context) for index in shown.indices]
+        rows = [make(product(cat_id, index), context) for index in contents.indices]
         for row in rows[: self._adverts_on(view, page)]:
             row.update({"is_ad": True} if "is_ad" in row else {})
         values: dict[str, Any] = {
             "page": page,
             "page_size": view.page_size,
             "total_count": str(view.size) if endpoint.total == "text" else view.size,
-            "has_next_page": shown.has_next,
+            "has_next_page": contents.has_next,
             "sort": view.choice.sort,
             "cat_id": _cat_id(view),
             "filters": filters_sent(listing),
@@ -201,10 +201,10 @@ class PageBuilder:
             return self._regular_indices(view, listing, view.pages)
         if kind == "no-new":
             size = view.page_size
-            known = self._views.indices(view, 0, 10 * size)
+            indices = self._views.indices(view, 0, 10 * size)
             turn = mix(self._config.seed, "turn", listing, page)
-            count = min(len(known), size)
-            return [known[(turn + 7 * i) % len(known)] for i in range(count)]
+            count = min(len(indices), size)
+            return [indices[(turn + 7 * i) % len(indices)] for i in range(count)]
         return []
 
     def _by_chance(self, probability: float, *about: object) -> bool:

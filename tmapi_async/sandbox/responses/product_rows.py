@@ -301,8 +301,8 @@ def _sold(count: int) -> tuple[str, int]:
         thousands = count // 1000
         return f"全网{thousands / 10:g}万+件", thousands * 1000
     step = 100 if count >= 100 else 1  # noqa: PLR2004 - rounded down to hundreds
-    shown = count // step * step
-    return f"已售{shown}{'+' if step > 1 else ''}件", shown
+    rounded = count // step * step
+    return f"已售{rounded}{'+' if step > 1 else ''}件", rounded
 
 
 def _quantity_prices(product: CatalogueProduct) -> list[Row]:

@@ -132,11 +132,11 @@ def _price(name: str, value: str) -> str:
     return value
 
 
-def _one_of(known: tuple[str, ...]) -> Callable[[str, str], str]:
+def _one_of(allowed: tuple[str, ...]) -> Callable[[str, str], str]:
     def check(name: str, value: str) -> str:
-        if value not in known:
+        if value not in allowed:
             raise RefusedParameterError(
-                f"parameter error: {name} must be one of {', '.join(known)}"
+                f"parameter error: {name} must be one of {', '.join(allowed)}"
             )
         return value
 
@@ -249,8 +249,8 @@ ROUTES: Mapping[str, Route] = {
 
 def filters_of(listing: Listing) -> Filters:
     """Return the boolean filters of a listing."""
-    sent = filters_sent(listing)
-    return Filters(**{_FLAGS[name]: value for name, value in sent.items()})
+    filters = filters_sent(listing)
+    return Filters(**{_FLAGS[name]: value for name, value in filters.items()})
 
 
 def filters_sent(listing: Listing) -> dict[str, bool]:

@@ -138,7 +138,7 @@ class Backend:
         # Uses the present balance and faults, which may have changed during the processing time.
         reply = self._reply(served)
         if reply.billed:
-            self.stats.bill(served.listing, served.attempt.page, whole=reply.whole)
+            self.stats.bill(served.listing, served.attempt.page, whole=reply.complete)
         return reply
 
     def _reply(self, served: ServedRequest) -> SandboxReply:
@@ -181,10 +181,10 @@ class Backend:
         return "category" if refused else ""
 
     def _check_faults(self, faults: Faults) -> None:
-        known = set(KINDS) | set(self.recordings.errors if self.recordings else ())
-        unknown = sorted(faults.names() - known)
+        names = set(KINDS) | set(self.recordings.errors if self.recordings else ())
+        unknown = sorted(faults.names() - names)
         if unknown:
-            raise ValueError(f"unknown faults {unknown}; the faults are {', '.join(sorted(known))}")
+            raise ValueError(f"unknown faults {unknown}; the faults are {', '.join(sorted(names))}")
 
 
 def work_seconds(config: Config, attempt: Attempt) -> float:
