@@ -15,7 +15,7 @@ from tmapi_async.export import Selection
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A pipeline into DuckDB that tells nobody about itself and keeps all in one folder."""
+    """Provide a pipeline into DuckDB without telemetry, with all files in one folder."""
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     monkeypatch.chdir(tmp_path)
@@ -28,14 +28,14 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def query(folder: Path, text: str) -> list[tuple[Any, ...]]:
-    """What a query of the loaded database gives."""
+    """Return the rows of a query of the loaded database."""
     with duckdb.connect(str(folder / "shop.duckdb")) as database:
         return database.execute(text).fetchall()
 
 
 @pytest.mark.slow
 def test_a_pipeline_loads_the_catalogue(tmp_path: Path, pipeline: Any) -> None:
-    """Dlt loads every item with exact prices and our types, and loading again adds none."""
+    """Dlt loads every item with exact prices and types; loading again adds no row."""
     path, catalogue = of_catalogue(tmp_path / "a.journal", {7: 45, 8: 0})
     for _ in range(2):
         pipeline.run(journal(path))
@@ -57,7 +57,7 @@ def test_a_pipeline_loads_the_catalogue(tmp_path: Path, pipeline: Any) -> None:
 
 @pytest.mark.slow
 def test_the_latest_sighting_stays(tmp_path: Path, pipeline: Any) -> None:
-    """A later run replaces what an earlier one loaded; of all runs at once the latest stays."""
+    """A later run replaces earlier rows; loading all runs keeps the latest sighting."""
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1, title="old"), row(2, title="gone")])]})
     pipeline.run(journal(path))
@@ -69,7 +69,7 @@ def test_the_latest_sighting_stays(tmp_path: Path, pipeline: Any) -> None:
 
 
 def test_the_resource_says_key_and_disposition(tmp_path: Path) -> None:
-    """The resource is merged by listing and item, unless a caller asks for something else."""
+    """By default the resource merges rows by listing and item."""
     source = journal(tmp_path / "a.journal")
     assert list(source.resources) == ["items"]
     table = source.items.compute_table_schema()

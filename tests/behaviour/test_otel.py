@@ -85,7 +85,7 @@ async def test_pages_and_attempts_are_spans(tmapi_sandboxes, telemetry):
 
 
 async def test_metrics_agree_with_the_sandbox(tmapi_sandboxes, telemetry):
-    """Attempts by outcome, pages, items and latencies are those that the server has seen."""
+    """Attempts by outcome, pages, items and latencies agree with the statistics of the server."""
     sandbox = await tmapi_sandboxes(categories=9, mean=50, seed=3, faults=Faults({"500": 0.2}))
     async with client(sandbox, observer=telemetry.observer, lookahead="off") as api:
         walk = api.category_items(sandbox.catalogue.category_ids)
@@ -103,7 +103,7 @@ async def test_metrics_agree_with_the_sandbox(tmapi_sandboxes, telemetry):
 
 @pytest.mark.parametrize("auth", ["query", "header"])
 async def test_telemetry_does_not_tell_the_token(tmapi_sandboxes, telemetry, canary, auth):
-    """No span, no metric and no log record holds the token or a URL, whatever goes wrong."""
+    """No span, metric or log record contains the token or a URL, for any fault."""
     faults = Faults(dict.fromkeys(("500", "cut", "html", "truncated", "422"), 0.1))
     sandbox = await tmapi_sandboxes(
         categories=12, seed=5, mean=30, token=canary.token, faults=faults
@@ -121,7 +121,7 @@ async def test_telemetry_does_not_tell_the_token(tmapi_sandboxes, telemetry, can
 
 
 async def test_a_harvest_is_observed(tmapi_sandboxes, telemetry, tmp_path):
-    """A harvest tells what a walk tells."""
+    """A harvest reports the same spans and metrics as a walk."""
     sandbox = await tmapi_sandboxes(categories={1: 60, 2: 20})
     async with client(sandbox, observer=telemetry.observer) as api:
         asked = [category_items(number) for number in (1, 2)]
@@ -130,7 +130,7 @@ async def test_a_harvest_is_observed(tmapi_sandboxes, telemetry, tmp_path):
 
 
 async def test_an_observer_does_not_go_to_workers(tmapi_sandboxes, telemetry):
-    """A client with an observer is none that another process can stand in for."""
+    """A client with an observer is not portable to another process."""
     sandbox = await tmapi_sandboxes()
     assert not client(sandbox, observer=telemetry.observer).portable
     assert client(sandbox).portable

@@ -70,7 +70,7 @@ PRICES = [column.name for column in layout(CATEGORY_ITEMS.item).columns if colum
 
 
 def parquet(journal: Path, selection: Selection | None = None) -> tuple[pa.Table, ExportSummary]:
-    """A journal exported to Parquet and read back, after a look at the file's own types."""
+    """Export a journal to Parquet, check the types in the file and read the table back."""
     path = journal.with_suffix(".parquet")
     done = export_journal(journal, [str(path)], selection)
     schema = pq.ParquetFile(path).schema_arrow
@@ -80,7 +80,7 @@ def parquet(journal: Path, selection: Selection | None = None) -> tuple[pa.Table
 
 
 def only(journal: Path) -> dict[str, Any]:
-    """The only row of an export."""
+    """Return the only row of an export."""
     (found,) = parquet(journal)[0].to_pylist()
     return found
 
@@ -103,7 +103,7 @@ def test_the_sample_has_the_types_and_values_promised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_drifted_shape_keeps_the_types(tmp_path: Path, shape: str) -> None:
-    """Whatever shape rows drift to, the file's types stay, no price becomes 0 and none is lost."""
+    """With any drift, the types of the file stay, no price becomes 0 and no price is lost."""
     drift = Drift(rows=1.0, shapes=(shape,))
     journal, catalogue = of_catalogue(tmp_path / "a.journal", {7: 20}, drift)
     table, done = parquet(journal)
@@ -168,7 +168,7 @@ RATES = {
 def test_odd_numbers_are_null_or_exact_and_counted(
     tmp_path: Path, name: str, sent: object, read: tuple[object, str | None]
 ) -> None:
-    """A value is read exactly or is null; what more was sent stands beside it and is counted."""
+    """A value is exact or null; otherwise its text is in the `..._text` column and is counted."""
     table, done = parquet(of_rows(tmp_path / "a.journal", row(1, **{name: sent})))
     found = table.to_pylist()[0]
     assert (found[name], found[f"{name}_text"]) == read
@@ -181,7 +181,7 @@ def test_odd_numbers_are_null_or_exact_and_counted(
 def test_rates_are_percent(
     tmp_path: Path, sent: object, read: tuple[Decimal | None, str | None]
 ) -> None:
-    """Rates are in percent however they were sent; a fraction keeps what was sent beside it."""
+    """Rates are in percent for every format; a fraction also keeps its text."""
     shop = {"shop_repurchase_rate": sent}
     found = only(of_rows(tmp_path / "a.journal", row(1, shop_info=shop)))
     name = "shop_info_shop_repurchase_rate"
@@ -189,7 +189,7 @@ def test_rates_are_percent(
 
 
 def test_columns_of_mixed_values_are_read_one_by_one(tmp_path: Path) -> None:
-    """Values of several JSON types in one column change nothing in how each is read."""
+    """Values of several JSON types in one column are each read in the same way as alone."""
     sent = [200, "200", None, "", "200+", "x", 2.0]
     rows = [row(n, quantity_begin=value) for n, value in enumerate(sent, 1)]
     table, done = parquet(of_rows(tmp_path / "a.journal", *rows))
@@ -200,7 +200,7 @@ def test_columns_of_mixed_values_are_read_one_by_one(tmp_path: Path) -> None:
 
 
 def test_unknown_fields_are_json_in_one_column(tmp_path: Path) -> None:
-    """Fields that no column has are in `extra`, nested as sent; null where there are none."""
+    """Fields without a column are in `extra`, nested as sent; `extra` is null if there are none."""
     rows = [row(1, badge={"level": 3}, shop_info={"tags": ["深度验厂"]}), row(2)]
     first, second = parquet(of_rows(tmp_path / "a.journal", *rows))[0]["extra"].to_pylist()
     assert json.loads(first) == {"badge": {"level": 3}, "shop_info": {"tags": ["深度验厂"]}}
@@ -208,7 +208,7 @@ def test_unknown_fields_are_json_in_one_column(tmp_path: Path) -> None:
 
 
 def test_rejects_leave_gaps_and_are_counted(tmp_path: Path) -> None:
-    """A row that cannot be decoded is no row of the table; the others keep their positions."""
+    """A row that cannot be decoded is not in the table; the other rows keep their positions."""
     journal = of_rows(tmp_path / "a.journal", row(1), None, row("x"), row(4))
     table, done = parquet(journal)
     assert table["position"].to_pylist() == [0, 3]
@@ -217,7 +217,7 @@ def test_rejects_leave_gaps_and_are_counted(tmp_path: Path) -> None:
 
 
 def test_every_row_says_where_it_comes_from(tmp_path: Path) -> None:
-    """Listing, category, page, position, run and time stand in every row."""
+    """Every row has its listing, category, page, position, run and time."""
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1), row(2)]), body([row(3)])], 8: [body([row(4)])]})
     found = parquet(path)[0].select(["listing", "cat_id", "page", "position", "run"]).to_pylist()
@@ -232,7 +232,7 @@ def test_every_row_says_where_it_comes_from(tmp_path: Path) -> None:
 
 
 def test_an_empty_journal_is_an_empty_table(tmp_path: Path) -> None:
-    """No rows still make a file with every column."""
+    """An export without rows writes a file with every column."""
     table, done = parquet(write(tmp_path / "a.journal", {7: []}))
     assert (table.num_rows, done.rows) == (0, 0)
 
@@ -270,7 +270,7 @@ ROWS = st.lists(
 @settings(deadline=None)
 @given(ROWS)
 def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
-    """Column by column a table has the values of the rows, but for numbers no column can hold."""
+    """A table has the values of the rows, except numbers that its columns cannot store."""
     text = body(rows)
     success, rejects = decoder("category/items").decode(text)
     items = success.data.items

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.endpoint_journals import write_endpoints
 from tests.support.journals import BEGAN, body, of_catalogue, of_rows, row, write
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.export import ExportError, ExportRefusedError, Selection, export_journal
@@ -19,7 +20,7 @@ from tmapi_async.export.postgres_table import table_columns
 
 
 def query(url: str, text: str) -> list[tuple[Any, ...]]:
-    """What a query gives."""
+    """Return the rows of a query."""
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(text.encode()).fetchall()
 
@@ -53,7 +54,7 @@ def test_rows_arrive_as_they_are(tmp_path: Path, postgres: str) -> None:
 
 
 def test_repeating_an_export_changes_nothing(tmp_path: Path, postgres: str) -> None:
-    """A second export of the same writes no row anew."""
+    """A repeated export changes no row."""
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 45})
     export_journal(journal, [postgres])
     before = query(postgres, "SELECT xmin::text, ctid::text, * FROM items ORDER BY item_id")
@@ -63,7 +64,7 @@ def test_repeating_an_export_changes_nothing(tmp_path: Path, postgres: str) -> N
 
 
 def test_the_latest_sighting_stays(tmp_path: Path, postgres: str) -> None:
-    """Of an item seen twice the later sighting is kept, and an older export does not undo it."""
+    """The table keeps the latest sighting, also after the export of an older run."""
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1, title="first")]), body([row(1, title="second")])]})
     first = export_journal(path, [postgres]).destinations[0]
@@ -77,7 +78,7 @@ def test_the_latest_sighting_stays(tmp_path: Path, postgres: str) -> None:
 
 
 def test_an_item_of_two_listings_has_two_rows(tmp_path: Path, postgres: str) -> None:
-    """Rows are told apart by listing and item."""
+    """The key of a row is its listing and item."""
     journal = write(tmp_path / "a.journal", {7: [body([row(1)])], 8: [body([row(1)])]})
     export_journal(journal, [postgres])
     found = query(postgres, "SELECT listing, item_id FROM items ORDER BY listing")
@@ -125,7 +126,7 @@ MISFITS = {
 def test_a_table_that_does_not_fit_is_refused(
     tmp_path: Path, postgres: str, said: str, statement: str
 ) -> None:
-    """A schema that does not fit is refused before the first row, and the column is named."""
+    """A table that does not fit is refused before the first row; the message names the column."""
     empty = write(tmp_path / "empty.journal", {7: []})
     export_journal(empty, [postgres])
     change(postgres, statement)
@@ -136,7 +137,7 @@ def test_a_table_that_does_not_fit_is_refused(
 
 
 def test_a_table_may_be_wider(tmp_path: Path, postgres: str) -> None:
-    """Columns that hold more, and columns of the user's own, are welcome."""
+    """Wider columns and additional columns are accepted."""
     export_journal(write(tmp_path / "empty.journal", {7: []}), [postgres])
     change(
         postgres,
@@ -152,7 +153,7 @@ def test_a_table_may_be_wider(tmp_path: Path, postgres: str) -> None:
 
 
 def test_the_table_is_named_by_the_url_or_the_option(tmp_path: Path, postgres: str) -> None:
-    """`?table=` names the table, schema and all; the option goes before it."""
+    """`?table=` names the table, also with a schema; the option `--table` takes precedence."""
     change(postgres, 'CREATE SCHEMA "Shop"')
     journal = of_rows(tmp_path / "a.journal", row(1))
     export_journal(journal, [f"{postgres}&table=Shop.goods"])
@@ -165,7 +166,7 @@ def test_the_table_is_named_by_the_url_or_the_option(tmp_path: Path, postgres: s
 def test_the_rest_of_the_url_is_left_to_libpq(
     tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Options with spaces, and hosts left to the environment, mean what they mean to psql."""
+    """Options with spaces, and hosts from the environment, work as in psql."""
     change(postgres, "CREATE SCHEMA other")
     journal = of_rows(tmp_path / "a.journal", row(1))
     export_journal(journal, [f"{postgres}&table=a%20b&options=-c%20search_path%3Dother"])
@@ -233,7 +234,7 @@ def gone(url: str) -> None:
 def test_killed_the_table_is_as_before_or_as_after(
     tmp_path: Path, postgres: str, when: str, title: str
 ) -> None:
-    """After `kill -9` amid the rows, before or after the commit, all of it is there or nothing."""
+    """After `kill -9` during the rows, before or after the commit, all rows are there or none."""
     export_journal(of_rows(tmp_path / "old.journal", row(1, title="old")), [postgres])
     pages = [body([row(n, title="x")]) for n in range(1, 9)]
     journal = write(tmp_path / "a.journal", {7: pages})
@@ -259,7 +260,7 @@ WHERE application_name = 'tmapi export' AND wait_event_type = 'Lock'
 
 
 def test_killed_in_the_merge_the_table_is_as_before(tmp_path: Path, postgres: str) -> None:
-    """After `kill -9` while the merge waits for a row that somebody has locked, nothing changed."""
+    """After `kill -9` while the merge waits for a locked row, the table is unchanged."""
     export_journal(of_rows(tmp_path / "old.journal", row(1, title="old")), [postgres])
     journal = of_rows(tmp_path / "a.journal", row(2, title="x"), row(1, title="x"))
     command = [sys.executable, "-c", KILLED, str(journal), postgres, "never"]
@@ -277,7 +278,7 @@ def test_killed_in_the_merge_the_table_is_as_before(tmp_path: Path, postgres: st
 
 
 def test_a_server_that_ends_the_session_leaves_the_table(tmp_path: Path, postgres: str) -> None:
-    """A session that is ended from outside amid the rows is a clear error, and changes nothing."""
+    """A session that is terminated during the rows gives a clear error and changes nothing."""
     pages = [body([row(n)]) for n in range(1, 300)]
     journal = write(tmp_path / "a.journal", {7: pages})
     ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
@@ -292,7 +293,7 @@ def test_a_server_that_ends_the_session_leaves_the_table(tmp_path: Path, postgre
 
 
 def test_exports_side_by_side_do_not_trip(tmp_path: Path, postgres: str) -> None:
-    """Two exports to a table that is not there yet both succeed."""
+    """Two exports to the same new table both succeed."""
     journals = [of_catalogue(tmp_path / f"{n}.journal", {n: 60})[0] for n in (7, 8)]
     threads = [
         threading.Thread(target=export_journal, args=(journal, [postgres])) for journal in journals
@@ -305,7 +306,7 @@ def test_exports_side_by_side_do_not_trip(tmp_path: Path, postgres: str) -> None
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """Nothing to connect to is an error that names where, and says that nothing was written."""
+    """A missing server is an error with its address; the message says that nothing was written."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     url = f"postgresql://me:s3cret@/shop?host={tmp_path}"
     with pytest.raises(ExportError, match="nothing was written") as raised:
@@ -313,3 +314,15 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert str(raised.value).startswith(f"postgresql://me@{tmp_path}/shop table items: ")
     assert "s3cret" not in str(raised.value)
     assert os.fspath(tmp_path) in str(raised.value)
+
+
+def test_json_that_postgres_cannot_hold_is_stored_all_the_same(
+    tmp_path: Path, postgres: str
+) -> None:
+    """Postgres receives U+FFFD for U+0000 in JSON columns and `extra`; nothing else changes."""
+    sent = row(1, category_path=["a\0b", {"c\0": None}], new="\0")
+    journal = write_endpoints(tmp_path / "a.journal", {"search/items": [body([sent])]})
+    export_journal(journal, [postgres])
+    with psycopg.connect(postgres) as connection:
+        (found,) = connection.execute("SELECT category_path, extra FROM items").fetchall()
+    assert found == (["a\ufffdb", {"c\ufffd": None}], {"new": "\ufffd"})

@@ -22,7 +22,7 @@ from tmapi_async.journal.records import PageRecord
 
 
 def selected(path: Path, **wanted: Any) -> list[tuple[int, int, str]]:
-    """Run, item and title of what a selection has."""
+    """Return run, item ID and title of each selected row."""
     with JournalReader(path) as reader:
         parts = read_chunks(reader, resolve(reader, Selection(**wanted)))
         lines = b"".join(Rows(part, Conversions(), arrow=False).lines for part in parts)
@@ -40,18 +40,18 @@ def journal(tmp_path: Path) -> Path:
 
 
 def test_the_latest_run_is_the_default(journal: Path) -> None:
-    """Without a word the latest run is exported, in the order of the commits."""
+    """By default the latest run is exported, in the order of the commits."""
     assert selected(journal) == [(2, 1, "d"), (2, 1, "e"), (2, 3, "f")]
 
 
 def test_a_run_can_be_named(journal: Path) -> None:
-    """A run is exported by its number, and 0 stands for all of them."""
+    """A number selects one run, and 0 selects all runs."""
     assert selected(journal, run=1) == [(1, 1, "a"), (1, 2, "b"), (1, 1, "c")]
     assert selected(journal, run=0) == [*selected(journal, run=1), *selected(journal, run=2)]
 
 
 def test_since_looks_at_all_runs(journal: Path) -> None:
-    """A time selects pages of any run, those of that very moment too; a run narrows it."""
+    """`since` selects pages of all runs, including the given moment; `run` limits it to one run."""
     first = datetime.fromtimestamp(BEGAN, UTC)
     assert selected(journal, since=first) == selected(journal, run=0)
     assert selected(journal, since=first + timedelta(seconds=1)) == selected(journal, run=2)
@@ -60,7 +60,7 @@ def test_since_looks_at_all_runs(journal: Path) -> None:
 
 
 def test_categories_can_be_named(journal: Path) -> None:
-    """One or several categories are exported alone."""
+    """`cats` limits an export to one or several categories."""
     assert selected(journal, cats=frozenset({8})) == [(2, 3, "f")]
     assert selected(journal, cats=frozenset({7, 8})) == selected(journal)
 
@@ -69,7 +69,7 @@ def test_categories_can_be_named(journal: Path) -> None:
 def test_unique_keeps_the_latest_sighting(
     journal: Path, monkeypatch: pytest.MonkeyPatch, pages: int
 ) -> None:
-    """Of an item seen several times, on pages, listings and runs, the last sighting is kept."""
+    """Of several sightings, over pages, listings and runs, only the last one is kept."""
     monkeypatch.setattr(reading, "CHUNK_PAGES", pages)
     assert selected(journal, unique=True) == [(2, 1, "e"), (2, 3, "f")]
     assert selected(journal, unique=True, run=0) == [(1, 2, "b"), (2, 1, "e"), (2, 3, "f")]
@@ -77,7 +77,7 @@ def test_unique_keeps_the_latest_sighting(
 
 
 def test_unique_tells_positions_and_rejects_right(tmp_path: Path) -> None:
-    """What is left out does not shift the positions of the rest."""
+    """Omitted rows do not change the positions of the other rows."""
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1), None, row(2), row(1)])]})
     with JournalReader(path) as reader:
@@ -118,7 +118,7 @@ def test_what_is_not_there_is_refused(journal: Path, tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
-    """The summary says how many listings have more to come, and how many failed."""
+    """The summary counts unfinished and failed listings."""
     path = write(tmp_path / "a.journal", {7: [body([row(1)])]}, state="open")
     write(path, {8: [body([row(2)])]}, state="failed")
     done = export_journal(path, [str(tmp_path / "a.jsonl")])
@@ -126,7 +126,7 @@ def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
-    """While a harvest holds the journal, an export has every page whose commit has returned."""
+    """While a harvest writes, an export contains every committed page."""
     path = tmp_path / "a.journal"
     writing = Journal.open(path)
     plan = writing.plan([category_items(7)])

@@ -1,4 +1,4 @@
-"""What the tests of the sandbox share."""
+"""Fixtures of the sandbox tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ITEMS = "/1688/category/items"
 
 
 class Asker:
-    """A plain client that sends what it is told and hides nothing."""
+    """A plain HTTP client without retries or checks."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session

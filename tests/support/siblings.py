@@ -1,4 +1,4 @@
-"""The endpoints beside v1, and how each is asked for the items of category 7."""
+"""The endpoints other than v1, each with a query for the items of category 7."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GLOBAL = "/1688/global/search/items"
 INFO = "/1688/category/info"
 DETAIL = "/1688/item_detail"
 
-# Path -> a query that shows the items of category 7, where `WORDS` and `SHOPS` are given.
+# Path -> query for the items of category 7, in a sandbox with `WORDS` and `SHOPS`.
 WORDS, SHOPS = {"T恤": 7}, {"b2b-7": 7, "https://shop7.1688.com": 7}
 SIBLINGS = {
     V2: {"cat_id": 7},
@@ -27,6 +27,6 @@ siblings = pytest.mark.parametrize("path", SIBLINGS)
 
 
 async def seven(tmapi_sandboxes, size=95, **options):
-    """A sandbox in which every endpoint can be asked for the items of category 7."""
-    given = {"categories": {7: size}, "words": WORDS, "shops": SHOPS, **options}
-    return await tmapi_sandboxes(**given)
+    """Start a sandbox in which the queries of `SIBLINGS` show the items of category 7."""
+    config = {"categories": {7: size}, "words": WORDS, "shops": SHOPS, **options}
+    return await tmapi_sandboxes(**config)

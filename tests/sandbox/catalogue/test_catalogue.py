@@ -16,13 +16,13 @@ some_filters = st.builds(Filters, *[st.sampled_from([None, True, False])] * 3)
 
 
 def listing(cat_id, **params):
-    """A v1 listing of a category with filters as they are sent."""
+    """Return a v1 listing of a category with filters."""
     pairs = {"cat_id": str(cat_id), **params}
     return Listing("/1688/category/items", tuple(sorted(pairs.items())))
 
 
 def pages_of(catalogue, **options):
-    """The pages of a catalogue under the options of a sandbox."""
+    """Return the page builder for a catalogue and options of a sandbox."""
     return PageBuilder(Config(seed=catalogue.seed, **options), catalogue)
 
 
@@ -68,7 +68,7 @@ def test_sandbox_catalogue_follows_from_its_seed(seed):
 @given(seeds, some_sizes)
 @settings(max_examples=40)
 def test_sandbox_item_ids_are_unique_and_can_be_found_again(seed, sizes):
-    """Each position has its own ID of 12 digits, from which the position can be had again."""
+    """Each position has a unique ID of 12 digits, and `locate` returns the position."""
     catalogue = Catalogue(seed, sizes)
     places = {
         catalogue.item_id(cat_id, index): (cat_id, index)
@@ -83,7 +83,7 @@ def test_sandbox_item_ids_are_unique_and_can_be_found_again(seed, sizes):
 @given(seeds, st.integers(0, 10**12))
 @settings(max_examples=60)
 def test_sandbox_unknown_ids_are_not_found(seed, item_id):
-    """An ID that the catalogue does not hold has no place in it."""
+    """`locate` returns None for an ID that is not in the catalogue."""
     catalogue = Catalogue(seed, {5: 30, 6: 0})
     held = set(catalogue.item_ids(5))
     place = catalogue.locate(item_id)
@@ -143,7 +143,7 @@ def test_sandbox_short_pages_lose_and_repeat_nothing(seed, size, page_size):
 @given(seeds, st.integers(41, 130))
 @settings(max_examples=30)
 def test_sandbox_repeated_rows_come_in_addition(seed, size):
-    """With repeats, a page shows some rows of the page before and all of its own."""
+    """With `repeats`, a page shows some rows of the previous page and all of its own."""
     catalogue = Catalogue(seed, {9: size})
     plain, repeating = pages_of(catalogue), pages_of(catalogue, repeats=1.0)
     for page in range(2, catalogue.pages(9) + 1):
@@ -158,7 +158,7 @@ def test_sandbox_repeated_rows_come_in_addition(seed, size):
 @pytest.mark.parametrize("size", [0, 1, 19, 20, 45])
 @pytest.mark.parametrize("kind", ["same", "no-new", "empty"])
 def test_sandbox_endless_listings_bring_nothing_new(kind, size):
-    """An endless listing always promises another page, and never brings an item not seen."""
+    """An endless listing always promises another page and never shows a new item."""
     catalogue = Catalogue(1, {9: size})
     shown = pages_of(catalogue, endless={9: kind})
     last = catalogue.pages(9)
@@ -192,7 +192,7 @@ def test_sandbox_sizes_may_be_equal():
 
 
 def test_sandbox_catalogue_stores_no_items():
-    """The last row of a million is made without the others."""
+    """The last row of a million is computed without the other rows."""
     catalogue = Catalogue(1, {5: MAX_CATEGORY_ITEMS})
     assert catalogue.item(5, MAX_CATEGORY_ITEMS - 1)["item_id"] == catalogue.item_id(
         5, MAX_CATEGORY_ITEMS - 1
@@ -204,7 +204,7 @@ def test_sandbox_catalogue_stores_no_items():
 
 
 def test_sandbox_unknown_category_is_empty():
-    """A category that the catalogue does not know holds nothing and takes one page request."""
+    """An unknown category has no items and needs one page request."""
     catalogue = Catalogue(1, {5: 3})
     assert 6 not in catalogue
     assert (catalogue.size(6), catalogue.pages(6), catalogue.item_ids(6)) == (0, 1, [])

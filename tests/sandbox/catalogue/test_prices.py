@@ -19,7 +19,7 @@ def prices_of(catalogue, cat_id):
 
 
 def test_sandbox_category_may_have_skewed_prices_with_a_point():
-    """15,000 products, log-normal, of which exactly 3,000 cost 9.90, are a line of a test."""
+    """`Prices` gives 15,000 log-normal prices, of which exactly 3,000 are 9.90."""
     spec = Prices(median="15.00", sigma=1.3, at={"9.90": 3000})
     catalogue = Catalogue(1, {7: 15_000}, prices={7: spec})
     prices = prices_of(catalogue, 7)
@@ -35,7 +35,7 @@ def test_sandbox_category_may_have_skewed_prices_with_a_point():
 @given(st.integers(0, 2**63), st.integers(1, 120), st.floats(0, 3), st.integers(0, 40))
 @settings(max_examples=60)
 def test_sandbox_points_hold_exactly_what_was_asked(seed, size, sigma, count):
-    """Whatever the sizes, as many items stand at a point as asked for, or all there are."""
+    """An exact price has the chosen number of items, or all items of a small category."""
     spec = Prices(median="3.00", sigma=sigma, at={"3.00": count, "5": 2})
     catalogue = Catalogue(seed, {7: size}, prices={7: spec})
     prices = prices_of(catalogue, 7)
@@ -64,7 +64,7 @@ def test_sandbox_chosen_prices_are_those_of_every_row():
 
 
 def test_sandbox_orders_use_the_facts_of_the_products():
-    """What is filtered and sorted by is what the products say, category by category."""
+    """The values for filtering and sorting are those of the products."""
     catalogue = Catalogue(1, {DOCUMENTED_CATEGORY: 30, 7: 30}, prices={7: Prices()})
     for cat_id in catalogue:
         facts = catalogue.facts(cat_id)
@@ -92,7 +92,7 @@ def test_sandbox_price_bands_cover_a_category():
 
 @pytest.mark.slow
 def test_sandbox_orders_kept_in_memory_are_bounded():
-    """However many bands are asked for, the arrays kept hold a bounded number of rows."""
+    """Cached orders contain a bounded number of rows after any number of bands."""
     orders = Orders(Catalogue(1, {7: 60_000}))
     for cents in range(120):
         orders.choose(7, Choice(price_start=Decimal(cents) / 100))
@@ -112,13 +112,13 @@ def test_sandbox_orders_kept_in_memory_are_bounded():
     ],
 )
 def test_sandbox_prices_refuse_what_is_no_price(options, said):
-    """A price that cannot be, or a negative number of items, is refused by name."""
+    """An impossible price or a negative number of items is refused by name."""
     with pytest.raises(ValueError, match=said):
         Prices(**options)
 
 
 def test_sandbox_prices_can_be_written_on_a_command_line():
-    """Median, sigma and points in one text; a bad one is refused with the form that is meant."""
+    """A text with median, sigma and exact prices is parsed; a bad text is refused with the form."""
     assert Prices.parse("15.00,1.3,9.90:3000,5:2") == Prices(
         median="15.00", sigma=1.3, at={"9.90": 3000, "5": 2}
     )
@@ -129,6 +129,6 @@ def test_sandbox_prices_can_be_written_on_a_command_line():
 
 
 def test_sandbox_catalogue_refuses_unknown_bounds():
-    """Bounds that are none of the known words are refused, with the words."""
+    """An unknown value of `price_bounds` is refused with the known values."""
     with pytest.raises(ValueError, match="price_bounds must be seed, inclusive"):
         Catalogue(1, {5: 1}, price_bounds="open")

@@ -14,7 +14,7 @@ KEY = (7, EVERYTHING)
 
 
 def looked(ranking, size, replies):
-    """The order of so many rows, looked at before and after each of so many replies."""
+    """Return the orders before and after each of some replies."""
     seen = [list(ranking.order(KEY, range(size)))]
     for _ in range(replies):
         ranking.replies_sent += 1
@@ -25,7 +25,7 @@ def looked(ranking, size, replies):
 @given(st.integers(0, 2**63), st.integers(0, 60), st.floats(0, 5))
 @settings(max_examples=40)
 def test_sandbox_ranking_moves_rows_and_loses_none(seed, size, shift):
-    """However much it shifts, an order always holds every row once; another look moves nothing."""
+    """An order always has every row once; reading the order moves no row."""
     ranking = Ranking(seed, shift)
     for order in (orders := looked(ranking, size, 12)):
         assert sorted(order) == list(range(size))
@@ -35,7 +35,7 @@ def test_sandbox_ranking_moves_rows_and_loses_none(seed, size, shift):
 @given(st.integers(0, 2**63))
 @settings(max_examples=20)
 def test_sandbox_ranking_follows_from_seed_and_replies(seed):
-    """The same seed gives the same orders, however often they are looked at; another, others."""
+    """The orders depend on seed and replies only, not on how often they are read."""
     one, rare, other = Ranking(seed, 1.5), Ranking(seed, 1.5), Ranking(seed + 1, 1.5)
     orders = looked(one, 50, 30)
     assert list(rare.order(KEY, range(50))) == list(range(50))
@@ -45,7 +45,7 @@ def test_sandbox_ranking_follows_from_seed_and_replies(seed):
 
 
 def test_sandbox_ranking_shifts_as_much_as_asked():
-    """The mean number of moves is the one asked for: counted where each is seen as one."""
+    """The mean number of moves per reply is `shift`."""
     ranking = Ranking(5, 0.4)
     moved = sum(ranking.moves_after(number) for number in range(5000))
     assert 1850 < moved < 2150
@@ -108,7 +108,7 @@ async def test_sandbox_orders_by_price_stand_still(tmapi_sandboxes, ask):
 
 
 async def test_sandbox_ties_may_move_among_themselves(tmapi_sandboxes, ask):
-    """If told to, rows of one price change places, and prices still only rise."""
+    """With `shift_ties`, rows with the same price change places and prices still rise."""
     options = {"prices": {7: Prices(at={"9.90": 100})}, "shift": 20.0, "shift_ties": True}
     sandbox = await seven(tmapi_sandboxes, 200, **options)
     still = sandbox.catalogue.chosen_ids(7, Choice(sort="price_up"))
@@ -126,7 +126,7 @@ async def test_sandbox_ties_may_move_among_themselves(tmapi_sandboxes, ask):
 
 
 async def test_sandbox_ranking_can_be_set_moving(tmapi_sandboxes, ask):
-    """A running sandbox begins and ceases to shift when told to."""
+    """`change(shift=...)` starts and stops the moves of a running sandbox."""
     sandbox = await seven(tmapi_sandboxes, 200)
     still = await ask.ids(sandbox, V2, cat_id=7)
     sandbox.change(shift=30.0)

@@ -11,7 +11,7 @@ from tmapi_async.sandbox import Catalogue, Tree
 
 
 async def walked(ask, sandbox):
-    """Every node of the tree, found by asking one level at a time from the root."""
+    """Return every node of the tree, read one level at a time from the root."""
     found, ahead = {}, []
     root = await ask.data(sandbox, INFO)
     children = root if isinstance(root, list) else root["children"]
@@ -68,7 +68,7 @@ async def test_sandbox_leaves_can_be_listed(tmapi_sandboxes, ask):
 
 
 async def test_sandbox_root_that_has_no_documented_shape_is_a_choice(tmapi_sandboxes, ask):
-    """The root comes as a list, or as an object with the children that the list would be."""
+    """The root is a list, or an object with the same list as `children`."""
     listed = await tmapi_sandboxes(tree=60)
     wrapped = await tmapi_sandboxes(tree=60, root="object")
     children, root = await ask.data(listed, INFO), await ask.data(wrapped, INFO)
@@ -83,7 +83,7 @@ async def test_sandbox_root_that_has_no_documented_shape_is_a_choice(tmapi_sandb
 @given(st.integers(0, 2**63), st.integers(1, 60), st.none() | st.integers(1, 400))
 @settings(max_examples=60)
 def test_sandbox_tree_is_a_tree_of_the_size_asked_for(seed, count, size):
-    """Whatever its size, each category is in it once, below its parent, and it hangs together."""
+    """A tree of any size is connected and has each category once, below its parent."""
     leaves = list(range(1, count + 1))
     tree = Tree(seed, leaves, size)
     assert len(tree) == (size or count + count // 6)
@@ -114,7 +114,7 @@ def test_sandbox_tree_is_not_empty(make):
 
 
 async def test_sandbox_category_in_no_tree_is_unknown(tmapi_sandboxes, ask):
-    """Where the tree is smaller than the catalogue, what it lacks gets 422 and has no path."""
+    """Categories that are not in a smaller tree get 422 and have no path."""
     sandbox = await tmapi_sandboxes(categories={5: 3, 6: 3, 7: 3}, tree=2)
     tree = sandbox.catalogue.tree
     assert set(tree) == {5, 6}

@@ -26,7 +26,7 @@ def test_sandbox_drifted_row_differs_and_keeps_its_item(name):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_sandbox_shapes_stand_what_other_shapes_left(name):
-    """Shapes that fall on one row together never fail, whatever blocks are gone."""
+    """Any combination of shapes on one row works, also if blocks are missing."""
     for other in SHAPES:
         row = copy.deepcopy(CLEAN)
         SHAPES[other](row)
@@ -37,7 +37,7 @@ def test_sandbox_shapes_stand_what_other_shapes_left(name):
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("path", ROWS)
 def test_sandbox_shapes_change_only_fields_that_the_endpoint_has(path, name):
-    """A row of any endpoint drifts in its own fields, gains none but new ones, and keeps its ID."""
+    """A drifted row of any endpoint keeps its ID and gains no field of another endpoint."""
     for index in range(8):
         row = ROWS[path](Catalogue(1, {5: 8}).product(5, index), RowContext(("5",), "鞋"))
         before = copy.deepcopy(row)
@@ -49,7 +49,7 @@ def test_sandbox_shapes_change_only_fields_that_the_endpoint_has(path, name):
 
 
 def test_sandbox_shapes_say_which_field_they_change():
-    """A shape that is not for any row names a field that v1's rows have, and changes it alone."""
+    """A shape with an entry in `SHAPE_FIELDS` changes only this field of a v1 row."""
     for name, field in SHAPE_FIELDS.items():
         row = copy.deepcopy(CLEAN)
         SHAPES[name](row)
@@ -60,7 +60,7 @@ def test_sandbox_shapes_say_which_field_they_change():
 
 @pytest.mark.parametrize("name", BAD_SHAPES)
 def test_sandbox_bad_row_has_no_readable_id(name):
-    """A bad row is no object, or one without an ID that is a number."""
+    """A bad row is not an object, or its ID is not a number."""
     bad = Drift(bad_rows=1.0, bad_shapes=(name,)).row(1, copy.deepcopy(CLEAN))
     readable = isinstance(bad, dict) and str(bad.get("item_id")).isdigit()
     assert not readable
@@ -90,7 +90,7 @@ def test_sandbox_drift_is_a_function_of_seed_and_item():
 
 
 def test_sandbox_no_drift_by_default():
-    """Without being asked to, nothing drifts."""
+    """By default nothing drifts."""
     row = copy.deepcopy(CLEAN)
     assert Drift().row(1, row) == CLEAN
     assert Drift().reply(1, REPLY, "page") is REPLY

@@ -28,7 +28,7 @@ def test_sandbox_script_with_one_name_never_relents():
 
 
 def test_sandbox_script_may_be_a_function():
-    """A function decides for what it speaks of and leaves the rest to the rates."""
+    """A function decides about its attempts; the rates apply to the others."""
     faults = Faults({"417": 1.0}, script=lambda a: "cut" if a.page == 3 else None)
     assert [faults.pick(1, attempt(page=page)) for page in (2, 3)] == ["417", "cut"]
 

@@ -136,7 +136,7 @@ async def test_sandbox_both_price_orders_show_both_ends_of_one_price(tmapi_sandb
 
 
 async def test_sandbox_page_size_is_cut_where_it_is_not_refused(tmapi_sandboxes, ask):
-    """A larger page than the server's is not given, and the reply says what was."""
+    """A `page_size` above the maximum is reduced, and the reply shows the size in force."""
     sandbox = await seven(tmapi_sandboxes)
     data = await ask.data(sandbox, V2, cat_id=7, page_size=500)
     assert (data["page_size"], len(data["items"])) == (20, 20)

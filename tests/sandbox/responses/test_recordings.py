@@ -43,13 +43,13 @@ async def test_sandbox_recordings_of_a_category_come_before_those_for_all(
 
 
 async def test_sandbox_category_without_recording_is_empty(tmapi_sandboxes, ask, tmp_path):
-    """Where only named categories were recorded, the others hold nothing."""
+    """Categories without a recording are empty if only named categories were recorded."""
     sandbox = await tmapi_sandboxes(bodies=folder(tmp_path, category_items_77=body()))
     assert (await ask.page(sandbox, 78))["items"] == []
 
 
 async def test_sandbox_recordings_may_be_served_verbatim(tmapi_sandboxes, ask, tmp_path):
-    """`verbatim` sends every byte as it was recorded, also a has_next_page that leads nowhere."""
+    """`verbatim` sends every recorded byte, also a has_next_page without a next page."""
     text = body() + "\n\n"
     sandbox = await tmapi_sandboxes(bodies=folder(tmp_path, category_items=text), verbatim=True)
     assert (await ask.get(sandbox, cat_id=5))[2] == text.encode()

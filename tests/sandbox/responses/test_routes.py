@@ -25,7 +25,7 @@ from tmapi_async.sandbox import Choice, Drift, Faults, Filters
 
 
 def within(seen, known, where="data"):
-    """Assert that a generated value has the fields of the sample, in its order, of its types."""
+    """Check that a generated value has the fields of the sample, in order and type."""
     if isinstance(known, dict):
         assert list(seen) == list(known), where
         for name, inner in known.items():
@@ -78,7 +78,7 @@ async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, as
 
 @siblings
 async def test_sandbox_rows_use_every_type_of_the_samples(tmapi_sandboxes, ask, path):
-    """Where a sample shows null beside a value, so do the rows of a whole listing."""
+    """Fields that are null in some sample rows are null in some generated rows."""
     files = {V2: "category-items-v2", SEARCH: "search-items", SHOP: "shop-items"}
     files |= {SHOP_V2: "shop-items-v2", GLOBAL: "global-search-items"}
     sandbox = await seven(tmapi_sandboxes)
@@ -94,7 +94,7 @@ async def test_sandbox_rows_use_every_type_of_the_samples(tmapi_sandboxes, ask, 
 @siblings
 @pytest.mark.parametrize("size", [0, 1, 20, 95])
 async def test_sandbox_siblings_show_the_same_items(tmapi_sandboxes, ask, path, size):
-    """Walked to the end that its signal tells, each endpoint brings every item once, in order."""
+    """A walk to the signalled end shows every item once and in order, for each endpoint."""
     sandbox = await seven(tmapi_sandboxes, size)
     assert await ask.ids(sandbox, path, **SIBLINGS[path]) == sandbox.catalogue.item_ids(7)
     seen = sandbox.stats
@@ -103,7 +103,7 @@ async def test_sandbox_siblings_show_the_same_items(tmapi_sandboxes, ask, path, 
 
 @siblings
 async def test_sandbox_siblings_echo_what_was_asked(tmapi_sandboxes, ask, path):
-    """A page tells its number, size, order and total, each in the endpoint's type."""
+    """A page has its number, size, order and total, in the types of the endpoint."""
     sandbox = await seven(tmapi_sandboxes)
     query = SIBLINGS[path] | {"sort": "price_up", "page": 2, "page_size": 7}
     data = await ask.data(sandbox, path, **query)
@@ -163,7 +163,7 @@ async def test_sandbox_bad_sibling_parameters_are_422(tmapi_sandbox, ask, path, 
 
 
 async def test_sandbox_ignores_a_parameter_under_another_endpoints_name(tmapi_sandboxes, ask):
-    """v1's name on v2, and v2's on v1, filter nothing: what a client has to prevent."""
+    """The v1 name of a filter has no effect on v2, and the v2 name none on v1."""
     sandbox = await seven(tmapi_sandboxes)
     everything = sandbox.catalogue.item_ids(7)
     assert await ask.ids(sandbox, V2, cat_id=7, super_factory="true") == everything
@@ -219,7 +219,7 @@ async def test_sandbox_shops_filter_by_their_own_categories(tmapi_sandboxes, ask
 
 
 async def test_sandbox_any_keyword_and_shop_finds_something(tmapi_sandboxes, ask):
-    """What is not configured finds a category that follows from the seed, and the truth says so."""
+    """The seed chooses the category of other keywords and shops; the catalogue agrees."""
     sandbox = await tmapi_sandboxes(categories={7: 25, 8: 0, 9: 45}, seed=3)
     held, found = sandbox.catalogue, set()
     for word in ("连衣裙", "dress", "shoes", "bag", "T恤", "ring", "鞋", "袜子"):
@@ -276,7 +276,7 @@ async def test_sandbox_detail_agrees_with_the_rows(tmapi_sandboxes, ask):
 
 @siblings
 async def test_sandbox_siblings_drift_and_keep_their_items(tmapi_sandboxes, ask, path):
-    """Drifted rows of any endpoint keep their IDs, gain no documented field, and never fail."""
+    """Drifted rows of any endpoint keep their IDs and gain no documented field."""
     clean = await seven(tmapi_sandboxes)
     drifting = await seven(tmapi_sandboxes, drift=Drift(rows=1.0, envelopes=1.0))
     plain = (await ask.data(clean, path, **SIBLINGS[path]))["items"]
@@ -291,7 +291,7 @@ async def test_sandbox_siblings_drift_and_keep_their_items(tmapi_sandboxes, ask,
 
 @pytest.mark.parametrize("path", [INFO, DETAIL])
 async def test_sandbox_replies_without_rows_stand_drift_and_faults(tmapi_sandboxes, ask, path):
-    """What is not paged is answered under every drift and fault, the root's list included."""
+    """Requests without pages are answered under every drift and fault."""
     options = {"drift": Drift(rows=1.0, bad_rows=0.5, envelopes=1.0), "tree": 3}
     sandbox = await seven(tmapi_sandboxes, **options)
     for index in range(40):
@@ -333,7 +333,7 @@ def _first_fails(attempt):
 
 @siblings
 async def test_sandbox_siblings_repeat_rows_and_end_pages_early(tmapi_sandboxes, ask, path):
-    """Repeats and short pages fall on every endpoint; its items are still all there."""
+    """Repeats and short pages apply to every endpoint and lose no item."""
     sandbox = await seven(tmapi_sandboxes, repeats=0.7, short_pages=0.7)
     ids = await ask.ids(sandbox, path, **SIBLINGS[path])
     assert list(dict.fromkeys(ids)) == sandbox.catalogue.item_ids(7)
@@ -342,7 +342,7 @@ async def test_sandbox_siblings_repeat_rows_and_end_pages_early(tmapi_sandboxes,
 
 @pytest.mark.parametrize("path", [*SIBLINGS, ITEMS])
 async def test_sandbox_adverts_stand_on_every_page(tmapi_sandboxes, ask, path):
-    """The same rows come on each page, before its own; only a search says which they are."""
+    """Adverts are the first rows of each page; only a search marks them."""
     sandbox = await seven(tmapi_sandboxes, adverts=2)
     pages = await ask.pages(sandbox, path, **SIBLINGS.get(path, {"cat_id": 7}))
     first = [[int(row["item_id"]) for row in page["items"][:2]] for page in pages]

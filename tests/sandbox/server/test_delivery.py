@@ -68,7 +68,7 @@ async def test_sandbox_right_reply_in_another_way(tmapi_sandboxes, ask, name):
 
 
 async def test_sandbox_oversized_gzip_is_small_on_the_wire(tmapi_sandboxes, ask):
-    """What is oversized when decompressed passes any limit on the bytes received."""
+    """A compressed oversized reply is small on the wire."""
     sandbox = await faulty(tmapi_sandboxes, "oversized-gzip", oversized=2**22)
     _, headers, _ = await ask.get(sandbox, cat_id=7)
     assert int(headers["Content-Length"]) < 2**15
@@ -84,7 +84,7 @@ async def test_sandbox_oversized_gzip_is_small_on_the_wire(tmapi_sandboxes, ask)
     ],
 )
 async def test_sandbox_broken_connections(tmapi_sandboxes, ask, name, error):
-    """Each way to break a connection is seen by a client as what it is."""
+    """A client sees the expected error for each broken connection."""
     sandbox = await faulty(tmapi_sandboxes, name)
     with pytest.raises(error):
         await ask.get(sandbox, cat_id=7)
@@ -94,7 +94,7 @@ async def test_sandbox_broken_connections(tmapi_sandboxes, ask, name, error):
 
 
 async def test_sandbox_hang_lasts_until_the_client_gives_up(tmapi_sandboxes, ask):
-    """A hanging request is answered with nothing and gone when its client is."""
+    """A hanging request gets no reply and ends with its client."""
     sandbox = await faulty(tmapi_sandboxes, "hang")
     task = asyncio.create_task(ask.get(sandbox, cat_id=7))
     await sandbox.until(lambda stats: stats.in_flight == 1)

@@ -199,7 +199,7 @@ def test_sandbox_command_explains_itself(capsys):
 
 
 async def test_a_parent_that_dies_while_the_url_is_told_is_noticed(monkeypatch):
-    """The parent is known from before the URL is told: its death right then is not missed."""
+    """A parent that ends while the URL is printed is noticed."""
     parents = iter([4242])
     monkeypatch.setattr(process_module.os, "getppid", lambda: next(parents, 1))
     await asyncio.wait_for(serve(Config(), lambda _: None, exit_with_parent=True), 20)

@@ -29,7 +29,7 @@ async def test_sandbox_walk_finds_the_catalogue(tmapi_sandboxes, ask):
 
 
 async def test_sandbox_page_echoes_what_was_asked(tmapi_sandboxes, ask):
-    """A page tells its number, the server's page size and the filters it was asked with."""
+    """A page has its number, the page size of the server and the requested filters."""
     sandbox = await tmapi_sandboxes(categories={7: 45}, page_size=10)
     data = await ask.page(sandbox, 7, 2, free_shipping="true", super_factory="false")
     assert (data["page"], data["page_size"]) == (2, 10)
@@ -55,7 +55,7 @@ async def test_sandbox_page_beyond_the_end_is_empty_and_billed(tmapi_sandboxes, 
 
 
 async def test_sandbox_unknown_category_may_be_an_error(tmapi_sandboxes, ask):
-    """If so configured, an unknown category gets code 422."""
+    """With `unknown="422"`, an unknown category gets code 422."""
     sandbox = await tmapi_sandboxes(categories={7: 20}, unknown="422")
     assert (await ask.get(sandbox, cat_id=8))[0] == 422
     assert (await ask.get(sandbox, cat_id=7))[0] == 200
@@ -177,7 +177,7 @@ async def test_sandbox_outcome_does_not_depend_on_timing(tmapi_sandboxes, ask):
 
 
 async def test_sandbox_counts_what_was_paid_twice(tmapi_sandboxes, ask):
-    """A page billed again counts as served twice, but not one that the server spoilt itself."""
+    """A page billed twice counts as served twice, unless a fault damaged one reply."""
     listing = Listing("/1688/category/items", (("cat_id", "7"),))
     script = {(7, 1): ["data-null", "500"]}
     sandbox = await tmapi_sandboxes(categories={7: 60}, faults=Faults(script=script))
@@ -270,7 +270,7 @@ async def test_sandbox_says_what_it_waited_for(tmapi_sandbox):
 
 
 def test_sandbox_must_be_started():
-    """The URL of a sandbox that is not running is an error that says what to do."""
+    """Reading the URL of a stopped sandbox is an error that says what to do."""
     with pytest.raises(RuntimeError, match="async with"):
         _ = Sandbox().url
 
@@ -296,7 +296,7 @@ def test_sandbox_options_are_validated(options, said):
 
 
 def test_sandbox_unknown_option_suggests_the_right_one():
-    """A misspelt option is answered with the one that was meant."""
+    """A misspelt option is refused with the nearest name."""
     with pytest.raises(TypeError, match="did you mean 'latency'"):
         Sandbox(latencey=1)
     with pytest.raises(TypeError, match="the options are seed"):

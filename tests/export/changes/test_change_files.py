@@ -1,0 +1,48 @@
+"""Changes written to files."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pyarrow as pa
+
+from tmapi_async.export.changes.change_files import format_amount, json_lines, write_file
+from tmapi_async.export.changes.diff import (
+    SIGHTING,
+    compare,
+)
+
+
+def sightings(rows):
+    """Return a table of sightings in the order of commits."""
+    named = [dict(zip(SIGHTING.names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(named, schema=SIGHTING)
+
+
+def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
+    """Titles in a CSV of changes cannot start a formula in a spreadsheet."""
+    after = sightings([("a", 1, 1, "=1+1", Decimal(1), 1)])
+    table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
+    write_file(table, tmp_path / "changes.csv")
+    assert '"\'=1+1"' in (tmp_path / "changes.csv").read_text("utf-8")
+
+
+def test_amounts_keep_every_digit_and_at_least_two_decimals():
+    """Amounts in JSON are exact text: no exponent, every digit, and at least two decimals."""
+    texts = ["5", "0", "7.1", "0.0123", "100000"]
+    assert [format_amount(Decimal(text)) for text in texts] == [
+        "5.00",
+        "0.00",
+        "7.10",
+        "0.0123",
+        "100000.00",
+    ]
+
+
+def test_no_change_is_an_empty_table_in_every_form(tmp_path):
+    """Two equal runs give files without rows."""
+    table, _ = compare(sightings([]), sightings([]), complete_before=set(), complete_both=set())
+    for name in ("c.csv", "c.jsonl", "c.parquet"):
+        write_file(table, tmp_path / name)
+    assert (tmp_path / "c.csv").read_text().startswith('"change"')
+    assert (tmp_path / "c.jsonl").read_bytes() == b"" == b"".join(json_lines(table))

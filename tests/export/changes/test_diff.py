@@ -1,0 +1,171 @@
+"""Changes between two runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tmapi_async.export.changes.diff import (
+    KINDS,
+    SIGHTING,
+    compare,
+    count_changes,
+    latest_sightings,
+)
+
+LISTINGS = ("a", "b", "c")
+
+
+def sightings(rows):
+    """Return a table of sightings in the order of commits."""
+    named = [dict(zip(SIGHTING.names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(named, schema=SIGHTING)
+
+
+def changed(
+    before, after, *, complete_before=frozenset(LISTINGS), complete_both=frozenset(LISTINGS)
+):
+    """Return the changes between two runs as dicts, and the number of unsure items."""
+    table, unsure = compare(
+        latest_sightings(sightings(before)),
+        latest_sightings(sightings(after)),
+        complete_before=set(complete_before),
+        complete_both=set(complete_both),
+    )
+    return table.to_pylist(), unsure
+
+
+def row(item, price="1.00", sold=5, listing="a"):
+    """One sighting."""
+    return (listing, 1, item, f"title {item}", None if price is None else Decimal(price), sold)
+
+
+def test_the_latest_sighting_of_an_item_is_the_one_compared():
+    """An item with several sightings counts once, with its latest values."""
+    found, _ = changed([row(1, "1.00"), row(1, "2.00")], [row(1, "2.00")])
+    assert found == []
+
+
+def test_a_price_that_rose_or_fell_is_told_with_its_share():
+    """A changed price is reported with the change in percent of the earlier price."""
+    found, _ = changed([row(1, "2.00"), row(2, "2.00")], [row(1, "2.50"), row(2, "1.00")])
+    told = [(r["item_id"], r["change"], r["price_change_percent"]) for r in found]
+    assert sorted(told) == [(1, "dearer", Decimal(25)), (2, "cheaper", Decimal(-50))]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1.00"), ("1.00", None), (None, None)])
+def test_a_price_that_is_not_known_is_not_a_price_of_zero(before, after):
+    """An unknown price on either side is no change."""
+    found, _ = changed([row(1, before)], [row(1, after)])
+    assert found == []
+
+
+def test_a_price_that_was_zero_has_no_share():
+    """A rise from 0 has no percentage."""
+    found, _ = changed([row(1, "0")], [row(1, "1.00")])
+    assert [(r["change"], r["price_change_percent"]) for r in found] == [("dearer", None)]
+
+
+def test_gone_needs_both_runs_to_have_walked_the_listing():
+    """An item that is missing from a listing cut short is unsure, not gone."""
+    found, unsure = changed([row(1)], [], complete_both=frozenset())
+    assert (found, unsure) == ([], 1)
+    found, unsure = changed([row(1)], [])
+    assert ([r["change"] for r in found], unsure) == (["gone"], 0)
+
+
+def test_new_needs_the_earlier_run_to_have_walked_the_listing():
+    """An item that is missing from an unfinished earlier run is unsure, not new."""
+    found, unsure = changed([], [row(1)], complete_before=frozenset())
+    assert (found, unsure) == ([], 1)
+    found, unsure = changed([], [row(1)], complete_both=frozenset())
+    assert ([r["change"] for r in found], unsure) == (["new"], 0)
+
+
+rows = st.lists(
+    st.builds(
+        row,
+        st.integers(1, 6),
+        st.sampled_from([None, "0", "0.5", "1.00", "7.1234"]),
+        st.one_of(st.none(), st.integers(0, 3)),
+        st.sampled_from(LISTINGS),
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None)  # Arrow's first join loads its kernels
+@given(rows, rows, st.sets(st.sampled_from(LISTINGS)), st.sets(st.sampled_from(LISTINGS)))
+def test_changes_are_what_a_plain_loop_finds(before, after, ended_before, ended_after):
+    """For any two runs, the Arrow code and a plain loop find the same changes."""
+    both = ended_before & ended_after
+    table, unsure = compare(
+        latest_sightings(sightings(before)),
+        latest_sightings(sightings(after)),
+        complete_before=ended_before,
+        complete_both=both,
+    )
+    expected = Counter(
+        kind for kind in plain(before, after, ended_before, both).values() if kind != "same"
+    )
+    assert expected.pop("unsure", 0) == unsure
+    assert Counter(table["change"].to_pylist()) == expected
+
+
+def plain(before, after, ended_before, both):
+    """Return the kind of change of each item, by a plain loop."""
+    old = {(r[0], r[2]): r for r in before}
+    new = {(r[0], r[2]): r for r in after}
+    found = {}
+    for key in old.keys() | new.keys():
+        if key not in new:
+            found[key] = "gone" if key[0] in both else "unsure"
+        elif key not in old:
+            found[key] = "new" if key[0] in ended_before else "unsure"
+        else:
+            found[key] = moved(old[key], new[key])
+    return found
+
+
+def moved(old, new):
+    """Return the kind of change of an item in both runs."""
+    if old[4] is not None and new[4] is not None and old[4] != new[4]:
+        return "dearer" if new[4] > old[4] else "cheaper"
+    return "sales" if None not in (old[5], new[5]) and old[5] != new[5] else "same"
+
+
+def test_the_figures_of_the_categories_sum_to_the_changes():
+    """Every change counts once, under its category and kind."""
+    before = latest_sightings(sightings([row(1), row(2), row(3, sold=1)]))
+    after = latest_sightings(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
+    table, _ = compare(before, after, complete_before={"a"}, complete_both={"a"})
+    (figures,) = count_changes(before, after, table).values()
+    assert (figures.before, figures.after) == (3, 3)
+    assert {kind: getattr(figures, kind) for kind in KINDS} == {
+        "new": 1,
+        "gone": 1,
+        "dearer": 1,
+        "cheaper": 0,
+        "sales": 1,
+    }
+
+
+def test_listings_without_a_category_are_counted_one_by_one():
+    """Categories come first, sorted by number; items without a category count by listing."""
+    before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
+    table, _ = compare(before, sightings([]), complete_before=set(), complete_both={"b", "d"})
+    found = count_changes(before, sightings([]), table)
+    assert [(name, one.before, one.gone) for name, one in found.items()] == [
+        ("9", 1, 0),
+        ("10", 2, 1),
+        ("b", 1, 1),
+        ("c", 1, 0),
+    ]
+
+
+PLACES = [("c", None), ("a", 10), ("d", 10), ("e", 9), ("b", None)]

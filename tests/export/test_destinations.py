@@ -1,0 +1,58 @@
+"""Destinations of an export, as typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tmapi_async.export import ExportRefusedError, destinations, export_journal
+
+
+def test_destinations_are_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad destination is refused with advice, before the journal is opened."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "open.duckdb.wal").touch()
+    for to, said in (
+        ([], "no destination"),
+        (["a.xlsx"], r"must end with one of .*\.parquet"),
+        ([".csv"], "must end with one of"),
+        (["nowhere/a.csv"], "the folder .*nowhere does not exist: create it first"),
+        (["folder.csv"], "exists and is not a file"),
+        (["a.csv", "./a.csv"], "given twice"),
+        (["open.duckdb"], "is in use or was not closed"),
+        (["mysql://root:pw@h/d"], "mysql:// is not supported"),
+        (["postgresql://u:pw@[::1/d"], "like postgresql://USER@HOST"),
+        (["a.duckdb"], "is the journal itself"),
+    ):
+        with pytest.raises(ExportRefusedError, match=said) as raised:
+            export_journal(tmp_path / "a.duckdb", to)
+        assert "pw" not in str(raised.value)
+    with pytest.raises(ExportRefusedError, match="--table needs a database"):
+        export_journal("a.journal", ["a.csv"], table="items")
+
+
+@pytest.mark.parametrize(
+    ("to", "missing", "extra"),
+    [
+        ("a.parquet", "pyarrow", "export"),
+        ("a.duckdb", "duckdb", "export"),
+        ("postgresql://h/d", "psycopg", "postgres"),
+    ],
+)
+def test_a_missing_extra_is_told_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, to: str, missing: str, extra: str
+) -> None:
+    """A destination without its packages is refused; the message shows how to install them."""
+    there = destinations.importlib.util.find_spec
+    monkeypatch.setattr(
+        destinations.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
+    )
+    with pytest.raises(ExportRefusedError) as raised:
+        export_journal("a.journal", [to])
+    assert f'needs {missing}, which is not installed: pip install "tmapi-async[{extra}]"' in str(
+        raised.value
+    )

@@ -1,0 +1,82 @@
+"""Facts of a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.endpoint_journals import TREE, listing, write_endpoints
+from tests.support.hostile_texts import HOSTILE
+from tests.support.journals import body, row
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.report import gather, render
+
+
+def test_figures_are_those_of_the_journal(journal):
+    """Items, states, rejects and changes agree with the journal."""
+    facts = gather(journal)
+    assert (facts.run, facts.runs, facts.states) == (2, 2, {"complete": 2})
+    assert facts.items.distinct == len(HOSTILE)
+    assert facts.changes is not None
+    assert facts.changes.total["gone"] == 1
+    assert facts.changes.partial == 1  # the listing with the row that could not be read
+    assert facts.changes.total["dearer"] == len(HOSTILE) - 1
+    assert gather(journal, run=1).changes is None
+
+
+def test_a_run_that_is_not_there_is_refused(journal):
+    """A missing run is refused with the numbers of the existing runs."""
+    with pytest.raises(InvalidRequestError, match="no run 9: its latest runs are 1, 2"):
+        gather(journal, run=9)
+
+
+def test_a_report_of_a_run_shows_the_rejects_of_that_run_alone(journal):
+    """A report shows only the rejects of its own run."""
+    assert gather(journal, run=1).reject_rows == []
+    assert len(gather(journal, run=2).reject_rows) == 1
+
+
+def test_what_an_endpoint_does_not_tell_is_null(tmp_path: Path) -> None:
+    """A report of shop/items/v2, whose rows have no page, shop or rate, has no links."""
+    journal = write_endpoints(
+        tmp_path / "a.journal",
+        {"shop/items/v2": [body([row(1, price="2", sale_info={"sale_quantity": 5})])]},
+    )
+    (item,) = gather(journal).items.bestsellers
+    assert (item.product_url, item.company, item.price, item.sold) == (
+        None,
+        None,
+        "2.00",
+        5,
+    )
+
+
+def test_a_report_tells_of_one_endpoint(tmp_path: Path) -> None:
+    """Listings, pages and rejects belong to one endpoint; other endpoints are only named."""
+    pages = {
+        "category/items": [body([row(1), None]), body([row(3)])],
+        "search/items": [body([row(2, price="5")])],
+        "category/info": [TREE],
+    }
+    journal = write_endpoints(tmp_path / "a.journal", pages)
+    facts = gather(journal, endpoint="search")
+    assert (facts.endpoint, facts.states, facts.pages) == ("search/items", {"complete": 1}, 1)
+    assert [one.listing for one in facts.listings] == [listing("search/items").identity]
+    assert facts.others == {"category/items": 1, "category/info": 1}
+    assert facts.reject_rows == []
+    page = render(facts)
+    assert "search/items. Run 1 of 1" in page
+    assert "1 listing of category/items, 1 listing of category/info" in page
+    facts = gather(journal, endpoint="category-v1")
+    assert (facts.pages, [one.raw for one in facts.reject_rows]) == (2, ["null"])
+
+
+def test_a_report_compares_though_the_earlier_run_held_more(tmp_path: Path) -> None:
+    """Changes are those of the reported endpoint, also if the earlier run has other endpoints."""
+    first = {"category/items": [body([row(1)])], "search/items": [body([row(2, price="5")])]}
+    journal = write_endpoints(tmp_path / "a.journal", first)
+    write_endpoints(journal, {"search/items": [body([row(2, price="6")])]}, refresh=True)
+    facts = gather(journal)
+    assert facts.changes is not None
+    assert facts.changes.total["dearer"] == 1
