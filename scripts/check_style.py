@@ -10,7 +10,7 @@ import ast
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,24 +63,15 @@ def sources(folder: str | Path) -> Iterator[tuple[Path, ast.Module]]:
         yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
-def is_text(node: ast.AST) -> TypeGuard[Any]:
-    """Return True if a node is a text that stands alone: a docstring."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
 def first_words() -> Iterator[str]:
     """Find docstrings, those of constants included, that start with a word of `FIRST_WORDS`."""
     for folder in DOCSTRINGS_IN:
         for path, tree in sources(folder):
             for node in ast.walk(tree):
-                text = node.value.value if is_text(node) else ""
-                word = text.partition(" ")[0].strip(",.:;\n")
-                if word in FIRST_WORDS:
-                    yield f"{path}:{node.lineno}: starts with {word!r}; use a verb or a noun"
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    word = str(node.value.value).partition(" ")[0].strip(",.:;\n")
+                    if word in FIRST_WORDS:
+                        yield f"{path}:{node.lineno}: starts with {word!r}; use a verb or a noun"
 
 
 def file_sizes() -> Iterator[str]:
