@@ -17,11 +17,11 @@ from tmapi_async.limits.rate import RateLimiter
 
 @given(st.integers(1, 12), st.integers(1, 20), st.integers(1, 4))
 @settings(max_examples=40)
-def test_the_budget_is_exact(most: int, callers: int, width: int) -> None:
+def test_the_budget_is_exact(maximum: int, callers: int, width: int) -> None:
     """Exactly as many attempts pass as the budget has, however many come at once."""
 
     async def main() -> None:
-        gate = make_gate(FixedController(width), budget=Budget(most))
+        gate = make_gate(FixedController(width), budget=Budget(maximum))
 
         async def ask() -> bool:
             try:
@@ -33,9 +33,9 @@ def test_the_budget_is_exact(most: int, callers: int, width: int) -> None:
             return True
 
         passed = await asyncio.gather(*(ask() for _ in range(callers)))
-        assert passed == [True] * min(most, callers) + [False] * max(0, callers - most)
-        assert balance(gate) == (0, 0, 0, min(most, callers))
-        assert gate.statistics().budget_left == max(0, most - callers)
+        assert passed == [True] * min(maximum, callers) + [False] * max(0, callers - maximum)
+        assert balance(gate) == (0, 0, 0, min(maximum, callers))
+        assert gate.statistics().budget_left == max(0, maximum - callers)
 
     run(main())
 
@@ -64,11 +64,11 @@ def test_without_a_limit_the_budget_counts() -> None:
     )
 
 
-@pytest.mark.parametrize("most", [0, -1, True, 1.5, "5", math.nan])
-def test_a_budget_is_a_whole_number_from_one(most: Any) -> None:
+@pytest.mark.parametrize("maximum", [0, -1, True, 1.5, "5", math.nan])
+def test_a_budget_is_a_whole_number_from_one(maximum: Any) -> None:
     """A budget that is no whole number from 1 is refused."""
     with pytest.raises(InvalidRequestError, match="max_requests"):
-        Budget(most)
+        Budget(maximum)
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, "5", True, None])

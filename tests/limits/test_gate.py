@@ -25,18 +25,18 @@ class Order:
         self.passed: list[str] = []
         order = self
 
-        class NotingBudget(Budget):
+        class RecordingBudget(Budget):
             def reserve(self) -> None:
                 order.passed.append("budget")
                 super().reserve()
 
-        class NotingPace(RateLimiter):
+        class RecordingRateLimiter(RateLimiter):
             async def wait(self) -> None:
-                order.passed.append("pace asked")
+                order.passed.append("rate asked")
                 await super().wait()
-                order.passed.append("pace")
+                order.passed.append("rate")
 
-        class NotingController(FixedController):
+        class RecordingController(FixedController):
             def width(self, now: float) -> int:
                 order.passed.append("slot asked")
                 return super().width(now)
@@ -46,7 +46,9 @@ class Order:
                 super().sent(now, in_flight)
 
         self.gate = make_gate(
-            NotingController(1), rate_limiter=NotingPace(0.1), budget=NotingBudget(10)
+            RecordingController(1),
+            rate_limiter=RecordingRateLimiter(0.1),
+            budget=RecordingBudget(10),
         )
 
     def no_check(self) -> None:
@@ -54,7 +56,7 @@ class Order:
         self.passed.append("wanted")
 
 
-def test_slot_then_pace_then_budget() -> None:
+def test_slot_then_rate_then_budget() -> None:
     """An attempt passes slot, rate limiter, the caller's check and budget, in this order."""
 
     async def main() -> None:
@@ -62,14 +64,14 @@ def test_slot_then_pace_then_budget() -> None:
         for _ in range(2):
             order.passed.clear()
             sent_at = await order.gate.enter(order.no_check)
-            assert order.passed == ["slot asked", "pace asked", "pace", "wanted", "budget", "sent"]
+            assert order.passed == ["slot asked", "rate asked", "rate", "wanted", "budget", "sent"]
             order.gate.answered(sent_at)
         assert virtual_loop().now == 1010.0
 
     run(main())
 
 
-def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
+def test_an_attempt_without_slot_does_not_ask_for_the_rate() -> None:
     """The rate limiter is not asked before there is a slot, nor the budget before it."""
 
     async def main() -> None:
@@ -83,7 +85,7 @@ def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
         gate.answered(sent_at)
         order.passed.clear()
         await settle()
-        assert order.passed == ["pace asked"]
+        assert order.passed == ["rate asked"]
         assert balance(gate) == (1, 0, 1, 1)
         await second
         assert virtual_loop().now == 1010.0
@@ -94,22 +96,22 @@ def test_whoever_has_no_slot_does_not_ask_for_the_pace() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("paced", [False, True], ids=["slot", "pace"])
-def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
+@pytest.mark.parametrize("rate_limited", [False, True], ids=["slot", "rate"])
+def test_cancelled_at_any_wait_everything_is_given_back(*, rate_limited: bool) -> None:
     """An attempt cancelled any number of turns after it got slot or rate leaves no trace."""
 
     async def main(turns: int) -> bool:
         controller, loop = FixedController(1), virtual_loop()
         gate = make_gate(
-            controller, rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(3)
+            controller, rate_limiter=RateLimiter(0.1) if rate_limited else None, budget=Budget(3)
         )
         first = await gate.enter(no_check)
-        if paced:
+        if rate_limited:
             gate.answered(first)
         (task,) = enter_tasks(gate, 1)
         await settle()
         assert not task.done()
-        if paced:
+        if rate_limited:
             loop.now += 10
         else:
             gate.answered(first)
@@ -127,25 +129,27 @@ def test_cancelled_at_any_wait_everything_is_given_back(*, paced: bool) -> None:
     assert {run(main(turns)) for turns in range(8)} == {False, True}
 
 
-@pytest.mark.parametrize("paced", [False, True], ids=["slot", "pace"])
-def test_cancelled_while_it_waits_it_was_never_there(*, paced: bool) -> None:
+@pytest.mark.parametrize("rate_limited", [False, True], ids=["slot", "rate"])
+def test_cancelled_while_it_waits_it_was_never_there(*, rate_limited: bool) -> None:
     """An attempt cancelled while it waits for slot or rate does not block others."""
 
     async def main() -> None:
         gate = make_gate(
-            FixedController(1), rate_limiter=RateLimiter(0.1) if paced else None, budget=Budget(2)
+            FixedController(1),
+            rate_limiter=RateLimiter(0.1) if rate_limited else None,
+            budget=Budget(2),
         )
         first = await gate.enter(no_check)
-        if paced:
+        if rate_limited:
             gate.answered(first)
         tasks = enter_tasks(gate, 3)
         await settle()
         for task in tasks[:2]:
             task.cancel()
         await settle()
-        if not paced:
+        if not rate_limited:
             gate.answered(first)
-        assert await tasks[2] == pytest.approx(1010.0 if paced else 1000.0)
+        assert await tasks[2] == pytest.approx(1010.0 if rate_limited else 1000.0)
         assert balance(gate) == (1, 0, 0, 2)
 
     run(main())
@@ -200,7 +204,7 @@ def test_the_controller_hears_of_every_attempt() -> None:
     run(main())
 
 
-def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
+def test_slots_that_wait_for_the_rate_are_not_at_the_server() -> None:
     """An attempt is in flight when it is sent, not while it waits for the rate limiter."""
 
     async def main() -> None:
@@ -214,7 +218,7 @@ def test_slots_that_wait_for_the_pace_are_not_at_the_server() -> None:
     run(main())
 
 
-def test_an_abandoned_attempt_haunts_its_slot() -> None:
+def test_an_abandoned_attempt_keeps_its_slot() -> None:
     """After a time-out the slot stays taken while the server can be expected to work."""
 
     async def main() -> None:
@@ -306,17 +310,17 @@ def test_the_real_controller_in_its_gate() -> None:
     """With the learning controller a gate of N keeps N in flight and never more."""
 
     async def main() -> None:
-        gate, most = make_gate(LearningController(8)), 0
+        gate, peak = make_gate(LearningController(8)), 0
 
         async def ask() -> None:
-            nonlocal most
+            nonlocal peak
             sent_at = await gate.enter(no_check)
-            most = max(most, gate.statistics().in_flight)
+            peak = max(peak, gate.statistics().in_flight)
             await asyncio.sleep(0.05)
             gate.answered(sent_at)
 
         await asyncio.gather(*(ask() for _ in range(400)))
-        assert most == 8
+        assert peak == 8
         assert balance(gate) == (0, 0, 0, 400)
 
     run(main())

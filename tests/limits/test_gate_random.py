@@ -74,14 +74,14 @@ class Lax(FixedController):
 def test_random_traffic_leaves_the_gate_in_balance(
     ops: list[tuple[str, int]],
     slow: bool,
-    most: int | None,
+    maximum: int | None,
 ) -> None:
     """Attempts come, end and are cancelled at random; in the end no slot is held or waited for."""
 
     async def main() -> None:
         controller = Lax(2)
         gate = make_gate(
-            controller, rate_limiter=RateLimiter(0.5) if slow else None, budget=Budget(most)
+            controller, rate_limiter=RateLimiter(0.5) if slow else None, budget=Budget(maximum)
         )
         traffic = Traffic(gate, controller)
         for what, value in ops:
@@ -97,9 +97,9 @@ def test_random_traffic_leaves_the_gate_in_balance(
         ended = len(controller.calls) - sent
         assert balance(gate) == (0, 0, 0, sent)
         assert (gate.at_server, ended) == (0, sent)
-        assert most is None or sent <= most
+        assert maximum is None or sent <= maximum
         failures = [task for task in traffic.tasks if not task.cancelled() and task.exception()]
         assert all(isinstance(task.exception(), BudgetSpentError) for task in failures)
-        assert not failures or sent == most
+        assert not failures or sent == maximum
 
     run(main())

@@ -17,32 +17,32 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(ceiling=st.none() | st.integers(1, 40), start=st.none() | st.integers(1, 40))
     def begin(self, ceiling: int | None, start: int | None) -> None:
-        """A fresh controller."""
+        """Make a controller."""
         self.controller = LearningController(ceiling, start=start)
         self.ceiling = ceiling
         self.now = 0.0
-        self.flying: list[float] = []
-        self.ghosts = 0
+        self.sent_times: list[float] = []
+        self.abandoned = 0
         self.window_began = -1.0
         self.cuts = 0
 
     @property
     def in_flight(self) -> int:
         """Attempts that the server may be working on."""
-        return len(self.flying) + self.ghosts
+        return len(self.sent_times) + self.abandoned
 
-    @rule(most=st.integers(1, 50))
-    def send(self, most: int) -> None:
+    @rule(limit=st.integers(1, 50))
+    def send(self, limit: int) -> None:
         """Send as much as the gate lets through, or less."""
-        for _ in range(most):
+        for _ in range(limit):
             if self.in_flight >= self.controller.width(self.now):
                 break
-            self.flying.append(self.now)
+            self.sent_times.append(self.now)
             self.controller.sent(self.now, self.in_flight)
 
     @rule(seconds=st.sampled_from([0.0, 0.001, 0.1, 1.0, 3.0, 1_000.0]))
     def wait(self, seconds: float) -> None:
-        """Time passes, or jumps."""
+        """Let time pass, or jump."""
         self.now += seconds
 
     @rule()
@@ -50,14 +50,14 @@ class AnyOrder(RuleBasedStateMachine):
         """Set the clock back, which a monotonic one should not do."""
         self.now -= 500.0
 
-    @precondition(lambda self: self.flying)
+    @precondition(lambda self: self.sent_times)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
         """Answer any attempt."""
         sent_at = self._pick(data)
         self.controller.answered(self.now, sent_at, self.in_flight + 1)
 
-    @precondition(lambda self: self.flying)
+    @precondition(lambda self: self.sent_times)
     @rule(
         data=st.data(),
         burst=st.integers(1, 40),
@@ -68,29 +68,29 @@ class AnyOrder(RuleBasedStateMachine):
         before = self.controller.statistics()
         sent_at = self._pick(data)
         refused = 1
-        while refused < burst and sent_at in self.flying:
-            self.flying.remove(sent_at)
+        while refused < burst and sent_at in self.sent_times:
+            self.sent_times.remove(sent_at)
             refused += 1
-        for left in range(refused, 0, -1):
-            self.controller.refused(self.now, sent_at, self.in_flight + left, retry_after)
+        for remaining in range(refused, 0, -1):
+            self.controller.refused(self.now, sent_at, self.in_flight + remaining, retry_after)
         after = self.controller.statistics()
         assert after.cuts <= before.cuts + 1
         # The smallest gates may fall to one slot.
         assert after.width >= (before.width // 2 if before.width > 4 else 1)
 
-    @precondition(lambda self: self.flying)
-    @rule(data=st.data(), ghost=st.booleans())
-    def abandon(self, data: st.DataObject, *, ghost: bool) -> None:
+    @precondition(lambda self: self.sent_times)
+    @rule(data=st.data(), keeps_running=st.booleans())
+    def abandon(self, data: st.DataObject, *, keeps_running: bool) -> None:
         """End an attempt without a reply; it may go on at the server."""
         sent_at = self._pick(data)
-        self.ghosts += ghost
+        self.abandoned += keeps_running
         self.controller.abandoned(self.now, sent_at)
 
-    @precondition(lambda self: self.ghosts)
+    @precondition(lambda self: self.abandoned)
     @rule()
-    def lay(self) -> None:
+    def end_abandoned(self) -> None:
         """End an abandoned attempt at the server, unknown to the controller."""
-        self.ghosts -= 1
+        self.abandoned -= 1
 
     @invariant()
     def width_is_within_bounds(self) -> None:
@@ -121,15 +121,15 @@ class AnyOrder(RuleBasedStateMachine):
         """After any history, attempts can be sent again when time passes and the server answers."""
         if not hasattr(self, "controller"):
             return
-        self.ghosts = 0
-        for sent_at in self.flying:
+        self.abandoned = 0
+        for sent_at in self.sent_times:
             self.controller.abandoned(self.now, sent_at)
-        self.flying.clear()
+        self.sent_times.clear()
         self.now += 2 * LONGEST_PAUSE
         assert self.controller.width(self.now) >= 1
 
     def _pick(self, data: st.DataObject) -> float:
-        return self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        return self.sent_times.pop(data.draw(st.integers(0, len(self.sent_times) - 1)))
 
 
 AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

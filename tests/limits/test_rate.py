@@ -14,24 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def most_in(starts: list[float], seconds: float) -> int:
+def peak_in(starts: list[float], seconds: float) -> int:
     """Return the largest number of starts in any period of so many seconds, ends included."""
-    most = first = 0
+    peak = first = 0
     for last, at in enumerate(starts):
         while at - starts[first] > seconds:
             first += 1
-        most = max(most, last - first + 1)
-    return most
+        peak = max(peak, last - first + 1)
+    return peak
 
 
-def paced(rate: float, count: int, gaps: Callable[[int], float] = lambda _: 0.0) -> list[float]:
+def start_times(
+    rate: float, count: int, gaps: Callable[[int], float] = lambda _: 0.0
+) -> list[float]:
     """Return the start times of `count` attempts that come with these gaps between them."""
 
     async def main() -> list[float]:
-        pace, starts = RateLimiter(rate), list[float]()
+        limiter, starts = RateLimiter(rate), list[float]()
 
         async def start() -> None:
-            await pace.wait()
+            await limiter.wait()
             starts.append(virtual_loop().now)
 
         tasks = []
@@ -47,16 +49,16 @@ def paced(rate: float, count: int, gaps: Callable[[int], float] = lambda _: 0.0)
 
 @pytest.mark.parametrize("rate", [0.01, 0.5, 1, 1.5, 3, 10, 25, 30, 100, 333.3])
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 1.0, 10.0])
-def test_no_stretch_of_time_holds_more_starts_than_the_rate(rate: float, seconds: float) -> None:
+def test_no_period_holds_more_starts_than_the_rate(rate: float, seconds: float) -> None:
     """In any period there are at most rate x seconds starts and 50 ms worth, at least one."""
-    starts = paced(rate, 200)
-    assert most_in(starts, seconds) <= rate * seconds + max(1.0, rate / 20) + 1e-6
+    starts = start_times(rate, 200)
+    assert peak_in(starts, seconds) <= rate * seconds + max(1.0, rate / 20) + 1e-6
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 3, 10, 25, 30, 100])
-def test_the_pace_is_kept_up(rate: float) -> None:
+def test_the_rate_is_used(rate: float) -> None:
     """With attempts waiting all the time, the rate is used within a hundredth."""
-    starts = paced(rate, 300)
+    starts = start_times(rate, 300)
     assert (len(starts) - 1) / (starts[-1] - starts[0]) >= 0.99 * rate
 
 
@@ -65,8 +67,8 @@ def test_the_pace_is_kept_up(rate: float) -> None:
     st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.3, 5.0, 100.0]), min_size=1, max_size=60),
 )
 @settings(max_examples=60)
-def test_an_idle_pace_stores_no_burst(rate: float, gaps: list[float]) -> None:
+def test_an_idle_limiter_stores_no_burst(rate: float, gaps: list[float]) -> None:
     """After any idle time no more than 50 ms worth start at once, at least one."""
-    starts = paced(rate, len(gaps), gaps.__getitem__)
+    starts = start_times(rate, len(gaps), gaps.__getitem__)
     for seconds in (0.0, 0.05, 1.0):
-        assert most_in(starts, seconds) <= rate * seconds + max(1.0, rate / 20) + 1e-6
+        assert peak_in(starts, seconds) <= rate * seconds + max(1.0, rate / 20) + 1e-6

@@ -38,7 +38,7 @@ def test_slots_are_handed_out_in_order() -> None:
     run(main())
 
 
-def test_nobody_slips_in_before_those_who_wait() -> None:
+def test_no_caller_overtakes_a_waiter() -> None:
     """A slot that was handed over is not taken by a caller who comes before the waiter runs."""
 
     async def main() -> None:
@@ -58,7 +58,7 @@ def test_nobody_slips_in_before_those_who_wait() -> None:
     run(main())
 
 
-def test_nobody_slips_in_when_the_gate_opens() -> None:
+def test_no_caller_overtakes_a_waiter_when_the_gate_opens() -> None:
     """A caller that comes at the moment the gate opens by itself waits behind earlier callers."""
 
     async def main() -> None:
@@ -188,10 +188,10 @@ def test_a_wake_up_that_is_due_does_not_spin() -> None:
     """A controller that names a time that has come is asked again, but not without end."""
 
     class Eager:
-        asked = 0
+        calls = 0
 
         def width(self, now: float) -> int:
-            self.asked += 1
+            self.calls += 1
             return 1 if now >= 1001 else 0
 
         def wake_at(self, now: float) -> float | None:
@@ -201,12 +201,12 @@ def test_a_wake_up_that_is_due_does_not_spin() -> None:
         eager = Eager()
         await AdaptiveSemaphore(eager, virtual_loop().time).acquire()
         assert virtual_loop().now == pytest.approx(1001, abs=0.01)
-        assert eager.asked < 1100
+        assert eager.calls < 1100
 
     run(main())
 
 
-def test_a_closed_gate_that_never_opens_is_nobodys_timer() -> None:
+def test_a_gate_that_never_opens_sets_no_timer() -> None:
     """Without a time to wake at no timer is set: the controller answers for that."""
 
     async def main() -> None:
@@ -216,19 +216,19 @@ def test_a_closed_gate_that_never_opens_is_nobodys_timer() -> None:
         run(main())
 
 
-def test_a_ghost_keeps_its_slot_for_its_time() -> None:
+def test_a_held_slot_is_released_at_its_time() -> None:
     """An abandoned request keeps its slot until the server can be expected to be done."""
 
     async def main() -> None:
         slots = make_semaphore((0, 1))
         await slots.acquire()
         slots.hold(1007.0, slots.release)
-        assert (slots.in_use, slots.ghosts) == (1, 1)
+        assert (slots.in_use, slots.held) == (1, 1)
         await slots.acquire()
         assert virtual_loop().now == 1007
-        assert (slots.in_use, slots.ghosts) == (1, 0)
+        assert (slots.in_use, slots.held) == (1, 0)
         slots.hold(1007.0, slots.release)
-        assert (slots.in_use, slots.ghosts) == (0, 0)
+        assert (slots.in_use, slots.held) == (0, 0)
         assert (
             repr(slots)
             == "<AdaptiveSemaphore: 0 in use, 0 of them held for abandoned requests, 0 waiting>"
@@ -237,26 +237,26 @@ def test_a_ghost_keeps_its_slot_for_its_time() -> None:
     run(main())
 
 
-def test_closing_lets_go_of_every_timer() -> None:
-    """Closed slots have no timer, no ghost and no slot of a ghost; slots in use stay in use."""
+def test_closing_cancels_every_timer() -> None:
+    """Closed slots have no timer, and no held slot; slots in use stay in use."""
 
     async def main() -> None:
         slots = make_semaphore((0, 3), (50, 4))
         waiters = taking(slots, 4)
         await settle()
-        laid: list[int] = []
+        releases: list[int] = []
 
-        def lay() -> None:
-            laid.append(1)
+        def release() -> None:
+            releases.append(1)
             slots.release()
 
-        slots.hold(1010.0, lay)
-        slots.hold(1020.0, lay)
+        slots.hold(1010.0, release)
+        slots.hold(1020.0, release)
         waiters[3].cancel()
         await settle()
-        assert (slots.in_use, slots.ghosts) == (3, 2)
+        assert (slots.in_use, slots.held) == (3, 2)
         slots.close()
-        assert (slots.in_use, slots.ghosts, len(laid)) == (1, 0, 2)
+        assert (slots.in_use, slots.held, len(releases)) == (1, 0, 2)
         assert virtual_loop().timers == 0
         slots.close()
         slots.release()

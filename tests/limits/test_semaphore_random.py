@@ -12,7 +12,7 @@ OPS = st.lists(
     st.one_of(
         st.tuples(st.just("acquire"), st.just(0)),
         st.tuples(st.just("acquire"), st.just(0)),
-        st.tuples(st.sampled_from(["cancel", "release", "haunt"]), st.integers(0, 9)),
+        st.tuples(st.sampled_from(["cancel", "release", "hold"]), st.integers(0, 9)),
         st.tuples(st.just("turns"), st.integers(1, 3)),
         st.tuples(st.just("wait"), st.integers(1, 5)),
     ),
@@ -24,23 +24,23 @@ WIDTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 4)), max_size=8).
 
 
 class Schedule:
-    """One random run: callers come, are cancelled, give back and leave ghosts behind."""
+    """One random run: callers come, are cancelled, release slots and leave held ones behind."""
 
     def __init__(self, slots: CheckedSemaphore) -> None:
         self.slots = slots
         self.tasks: list[asyncio.Task[int]] = []
         self.got: list[int] = []
-        self.held = 0
+        self.in_use_by_callers = 0
         self.cancelled: set[int] = set()
 
     async def take(self, number: int) -> int:
         """Wait for a slot; whoever is cancelled after that gives it back like any caller."""
         await self.slots.acquire()
         self.got.append(number)
-        self.held += 1
+        self.in_use_by_callers += 1
         earlier = set(range(number)) - set(self.got) - self.cancelled
         # They have theirs too, and only have not run since.
-        assert len(earlier) <= self.slots.in_use - self.held - self.slots.ghosts
+        assert len(earlier) <= self.slots.in_use - self.in_use_by_callers - self.slots.held
         return number
 
     def cancel(self, chosen: int) -> None:
@@ -52,9 +52,9 @@ class Schedule:
             self.cancelled.add(number)
 
     def release(self, seconds: int | None) -> None:
-        """Give one slot back, at once or by way of a ghost."""
-        if self.held:
-            self.held -= 1
+        """Give one slot back, at once or after a time."""
+        if self.in_use_by_callers:
+            self.in_use_by_callers -= 1
             if seconds is None:
                 self.slots.release()
             else:
@@ -67,8 +67,8 @@ class Schedule:
             self.tasks.append(asyncio.ensure_future(self.take(number)))
         elif what == "cancel":
             self.cancel(value)
-        elif what in ("release", "haunt"):
-            self.release(value if what == "haunt" else None)
+        elif what in ("release", "hold"):
+            self.release(value if what == "hold" else None)
         elif what == "turns":
             await settle(value)
         else:
@@ -76,17 +76,17 @@ class Schedule:
         await self.balanced()
 
     async def balanced(self) -> None:
-        """With everybody at rest, the slots in use are those that are held and the ghosts."""
+        """With everybody at rest, the slots in use are those of callers and the held ones."""
         if not virtual_loop().busy:
-            assert self.slots.in_use == self.held + self.slots.ghosts
+            assert self.slots.in_use == self.in_use_by_callers + self.slots.held
 
     async def finish(self) -> None:
         """Give everything back until everybody was served."""
         while any(not task.done() for task in self.tasks):
-            while self.held:
+            while self.in_use_by_callers:
                 self.release(None)
             await asyncio.sleep(1)
-        while self.held:
+        while self.in_use_by_callers:
             self.release(None)
         await asyncio.sleep(10)
 
@@ -104,7 +104,7 @@ def test_random_schedules_lose_no_slot_and_no_waiter(
             await schedule.do(what, value)
         await schedule.finish()
         slots = schedule.slots
-        assert (slots.in_use, slots.ghosts, slots.waiting) == (0, 0, 0)
+        assert (slots.in_use, slots.held, slots.waiting) == (0, 0, 0)
         missed = set(range(len(schedule.tasks))) - set(schedule.got)
         assert missed <= schedule.cancelled
         slots.close()

@@ -222,13 +222,13 @@ async def test_closing_lets_go_of_the_timer_but_not_of_what_still_runs(clock):
 async def test_a_deadline_needs_a_task():
     """Outside of any task there is nothing to cancel: refused, not ignored."""
     loop = asyncio.get_running_loop()
-    limits, told = Deadlines(LIMIT, loop), loop.create_future()
+    limits, future = Deadlines(LIMIT, loop), loop.create_future()
 
     def callback() -> None:
         try:
             limits.begin()
         except RuntimeError as error:
-            told.set_result(str(error))
+            future.set_result(str(error))
 
     loop.call_soon(callback)
-    assert "needs a task" in await told
+    assert "needs a task" in await future

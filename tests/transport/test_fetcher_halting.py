@@ -82,15 +82,15 @@ def test_a_walk_that_stops_starts_no_attempt(where: str) -> None:
             gate=make_gate(1),
             policy=RetryPolicy(base=100, cap=100),
         ) as (session, script):
-            held = await session.gate.enter(int) if where == "at the gate" else None
+            sent_at = await session.gate.enter(int) if where == "at the gate" else None
             shared = new_state(session)
             task = asyncio.ensure_future(session.fetch(request(), shared))
             await settle(10)
             urls = len(script.urls)
             assert urls == (where != "at the gate")
             shared.stopping = True
-            if held is not None:
-                session.gate.answered(held)
+            if sent_at is not None:
+                session.gate.answered(sent_at)
             with pytest.raises(StoppedError):
                 await task
             # The back-off of an attempt that failed after the stop is not waited for.
@@ -103,14 +103,14 @@ def test_a_walk_that_stops_starts_no_attempt(where: str) -> None:
 
 @pytest.mark.parametrize("where", ["at the gate", "in a back-off", "on the wire"])
 def test_a_cancelled_fetch_leaves_its_slot_in_order(where: str) -> None:
-    """Cancelled anywhere, a page request holds nothing but the ghost of what was on the wire."""
+    """Cancelled anywhere, a page request keeps only the slot of an attempt on the wire."""
 
     async def main() -> None:
         answers = {"on the wire": 5, "in a back-off": failure(500), "at the gate": page(1)}
         async with scripted(
             answers[where], page(1), gate=make_gate(1), policy=RetryPolicy(base=100, cap=100)
         ) as (session, script):
-            held = await session.gate.enter(int) if where == "at the gate" else None
+            sent_at = await session.gate.enter(int) if where == "at the gate" else None
             shared = new_state(session)
             task = asyncio.ensure_future(session.fetch(request(), shared))
             await settle(10)
@@ -118,11 +118,11 @@ def test_a_cancelled_fetch_leaves_its_slot_in_order(where: str) -> None:
             await settle(10)
             assert task.cancelled()
             assert (shared.on_wire, shared.counts.resting) == (False, 0)
-            if held is not None:
-                session.gate.answered(held)
+            if sent_at is not None:
+                session.gate.answered(sent_at)
             snapshot = session.gate.statistics()
             ghosts = 1 if where == "on the wire" else 0
             assert (snapshot.in_flight, snapshot.ghosts, snapshot.waiting) == (ghosts, ghosts, 0)
-            assert snapshot.requests - (held is not None) == len(script.urls)
+            assert snapshot.requests - (sent_at is not None) == len(script.urls)
 
     run(main())

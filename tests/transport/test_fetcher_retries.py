@@ -302,8 +302,8 @@ def test_a_spent_budget_ends_the_page() -> None:
     run(main())
 
 
-def test_the_pace_holds_for_retries() -> None:
-    """A retry passes the pace like any attempt."""
+def test_the_rate_limit_holds_for_retries() -> None:
+    """A retry passes the rate limiter like any attempt."""
 
     async def main() -> list[float]:
         async with scripted(failure(500), gate=make_gate(8, rate=2), policy=AT_ONCE) as (_, script):

@@ -64,8 +64,10 @@ async def test_a_proxy_is_told_the_whole_url(monkeypatch: pytest.MonkeyPatch, wh
         target = f"http://api.localhost/v1/1688/category/items?cat_id=5&page={number}"
         assert sent.startswith(f"GET {target}&apiToken=t0ken HTTP/1.1\r\n")
         assert "\r\nHost: api.localhost\r\n" in sent
-        given = re.findall(r"Proxy-Authorization: Basic (\S+)", sent)
-        assert [base64.b64decode(one).decode() for one in given] == ([who[:-1]] if who else [])
+        credentials = re.findall(r"Proxy-Authorization: Basic (\S+)", sent)
+        assert [base64.b64decode(one).decode() for one in credentials] == (
+            [who[:-1]] if who else []
+        )
 
 
 async def test_the_environment_is_not_asked_for_proxies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,13 +91,17 @@ NAMES = ["nothing", "in the head", "before the body", "in the body"]
 
 @pytest.mark.parametrize("sent", PLACES, ids=NAMES)
 async def test_a_stall_ends_at_the_deadline(sent: bytes) -> None:
-    """Wherever the server stops: the next page is not read from what was left."""
+    """Wherever the server stops: the next page is not read from the rest of the reply."""
     async with Server(_stall(sent)) as server:
         gate = make_gate(2)
         async with open_session(gate, base_url=server.url, policy=ONCE, timeout=0.2) as session:
             with pytest.raises(DeadlineError):
                 await session.fetch(request(), new_state(session))
-            result = await session.fetch(request(2), new_state(session))
+            result: object = None
+            for _ in range(20):  # on a busy machine a whole reply may miss so short a deadline
+                with contextlib.suppress(DeadlineError):
+                    result = await session.fetch(request(2), new_state(session))
+                    break
             assert isinstance(result, Page)
             assert result.echoed_page == 2
 
@@ -122,7 +126,7 @@ async def test_who_gives_up_leaves_no_dirty_connection(sent: bytes) -> None:
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_who_gives_up_early_keeps_the_gate_in_balance(steps: int) -> None:
-    """A cancellation at any turn of the loop costs at most the slot of its one ghost."""
+    """A cancellation at any turn of the loop costs at most one slot, kept for a time."""
 
     async def answer(_: Server, __: str, writer: Any) -> None:
         await send_reply(writer, BODY)
@@ -135,11 +139,11 @@ async def test_who_gives_up_early_keeps_the_gate_in_balance(steps: int) -> None:
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            held = gate.statistics()
-            assert held.in_flight == held.ghosts == gate.at_server == held.requests
+            before = gate.statistics()
+            assert before.in_flight == before.ghosts == gate.at_server == before.requests
             assert isinstance(await session.fetch(request(), new_state(session)), Page)
             after = gate.statistics()
-            assert (after.in_flight, after.requests) == (held.ghosts, held.requests + 1)
+            assert (after.in_flight, after.requests) == (before.ghosts, before.requests + 1)
 
 
 async def test_two_sessions_on_one_connector_keep_their_heads() -> None:

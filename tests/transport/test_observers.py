@@ -23,25 +23,25 @@ class Notes(Observer):
     """Keeps the reports that it receives, in order."""
 
     def __init__(self) -> None:
-        self.told: list[AttemptReport | PageReport] = []
+        self.reports: list[AttemptReport | PageReport] = []
 
     def on_attempt(self, attempt: AttemptReport) -> None:
         """Keep the report."""
-        self.told.append(attempt)
+        self.reports.append(attempt)
 
     def on_page(self, page: PageReport) -> None:
         """Keep the report."""
-        self.told.append(page)
+        self.reports.append(page)
 
     @property
     def attempts(self) -> list[AttemptReport]:
         """Reports of attempts."""
-        return [one for one in self.told if isinstance(one, AttemptReport)]
+        return [report for report in self.reports if isinstance(report, AttemptReport)]
 
     @property
     def pages(self) -> list[PageReport]:
         """Reports of pages."""
-        return [one for one in self.told if isinstance(one, PageReport)]
+        return [report for report in self.reports if isinstance(report, PageReport)]
 
 
 def observed(*answers: Any, **options: Any) -> tuple[Notes, Any]:
@@ -60,30 +60,35 @@ def test_every_attempt_is_told_then_the_page() -> None:
     notes, _ = observed(
         2, failure(500, 502), 3, aiohttp.ServerDisconnectedError(), failure(503), 1, page(1)
     )
-    assert [(one.number, one.outcome, one.status) for one in notes.attempts] == [
+    assert [(report.number, report.outcome, report.status) for report in notes.attempts] == [
         (1, "500", 502),
         (2, "connection", None),
         (3, "503", 200),
         (4, "200", 200),
     ]
-    assert [round(one.seconds, 3) for one in notes.attempts] == [2, 3, 0, 1]
-    assert {one.request for one in notes.attempts} == {request(1)}
-    (told,) = notes.pages
-    assert told is notes.told[-1]
-    assert told.attempts == tuple(notes.attempts)
-    assert (told.request, told.outcome, told.items, told.rejects) == (request(1), "200", 1, 0)
-    assert told.seconds >= 6
-    first, last = told.attempts[0], told.attempts[-1]
-    assert told.began <= first.began < last.began
-    assert last.began + last.seconds * 1e9 <= told.began + told.seconds * 1e9 + 1000
+    assert [round(report.seconds, 3) for report in notes.attempts] == [2, 3, 0, 1]
+    assert {report.request for report in notes.attempts} == {request(1)}
+    (reports,) = notes.pages
+    assert reports is notes.reports[-1]
+    assert reports.attempts == tuple(notes.attempts)
+    assert (reports.request, reports.outcome, reports.items, reports.rejects) == (
+        request(1),
+        "200",
+        1,
+        0,
+    )
+    assert reports.seconds >= 6
+    first, last = reports.attempts[0], reports.attempts[-1]
+    assert reports.began <= first.began < last.began
+    assert last.began + last.seconds * 1e9 <= reports.began + reports.seconds * 1e9 + 1000
 
 
 def test_a_page_that_cannot_be_had_is_told() -> None:
     """A final failure is reported with its code and its attempts, without items."""
     notes, error = observed(failure(422))
     assert isinstance(error, TMAPIError)
-    (told,) = notes.pages
-    assert (told.outcome, told.items, len(told.attempts)) == ("422", 0, 1)
+    (reports,) = notes.pages
+    assert (reports.outcome, reports.items, len(reports.attempts)) == ("422", 0, 1)
 
 
 def test_rejects_are_counted() -> None:
@@ -110,7 +115,9 @@ def test_what_is_left_is_told_as_cancelled() -> None:
             await asyncio.wait([asking])
 
     run(main())
-    assert [(type(one), one.outcome, round(one.seconds, 3)) for one in notes.told] == [
+    assert [
+        (type(report), report.outcome, round(report.seconds, 3)) for report in notes.reports
+    ] == [
         (AttemptReport, "cancelled", 4),
         (PageReport, "cancelled", 4),
     ]
@@ -129,7 +136,7 @@ def test_a_page_that_is_left_at_rest_is_told_as_cancelled() -> None:
             await asyncio.wait([asking])
 
     run(main())
-    assert [one.outcome for one in notes.told] == ["500", "cancelled"]
+    assert [report.outcome for report in notes.reports] == ["500", "cancelled"]
 
 
 class Broken(Observer):
@@ -155,7 +162,7 @@ def test_an_observer_that_fails_changes_nothing(
             return [await session.fetch(request(n), new_state(session)) for n in (1, 2)]
 
     assert len(run(main())) == 2
-    errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    errors = [report.getMessage() for report in caplog.records if report.levelno == logging.ERROR]
     assert errors == ["the observer Broken raised ZeroDivisionError; the walk goes on"]
 
 
@@ -163,11 +170,11 @@ def test_log_records_carry_fields(caplog: pytest.LogCaptureFixture) -> None:
     """Each record of an attempt or a retry has endpoint, listing, page, attempt and outcome."""
     caplog.set_level(logging.DEBUG, "tmapi_async")
     observed(failure(500), page(1))
-    wanted = ("endpoint", "listing", "page", "attempt", "outcome")
+    names = ("endpoint", "listing", "page", "attempt", "outcome")
     outcomes = [
-        (one.levelname, *(vars(one).get(f"tmapi_{name}") for name in wanted))
-        for one in caplog.records
-        if one.name == "tmapi_async"
+        (report.levelname, *(vars(report).get(f"tmapi_{name}") for name in names))
+        for report in caplog.records
+        if report.name == "tmapi_async"
     ]
     assert outcomes == [
         ("DEBUG", "category/items", HERE, 1, 1, "500"),

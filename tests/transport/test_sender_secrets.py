@@ -52,8 +52,8 @@ ANSWERS: dict[str, Any] = {
 
 def forms(error: BaseException) -> Iterator[str]:
     """Yield every form in which an error may be shown or stored."""
-    seen = pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error), error  # noqa: S301 - made in the line itself
-    for one in seen:
+    copies = pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error), error  # noqa: S301 - made in the line itself
+    for one in copies:
         yield from (str(one), repr(one), repr(one.args), repr(vars(one)))
         yield "".join(traceback.format_exception(one))
         trace = traceback.TracebackException.from_exception(one, capture_locals=True)

@@ -157,7 +157,7 @@ class Gate:
         return GateStatistics(
             width=self.controller.width(self.clock()),
             in_flight=self._semaphore.in_use,
-            ghosts=self._semaphore.ghosts,
+            ghosts=self._semaphore.held,
             waiting=self._semaphore.waiting,
             requests=self.budget.spent,
             budget_left=self.budget.left,

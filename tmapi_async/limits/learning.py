@@ -64,8 +64,8 @@ class LearningController:
             if value is not None and (isinstance(value, bool) or value < 1):
                 raise InvalidRequestError(f"{name} must be at least 1, not {value!r}")
         self._ceiling = ceiling
-        most = MAX_WIDTH if ceiling is None else ceiling
-        self._limit = AdaptiveLimit(min(start or ceiling or START, most), most)
+        maximum = MAX_WIDTH if ceiling is None else ceiling
+        self._limit = AdaptiveLimit(min(start or ceiling or START, maximum), maximum)
         self._ramp_up = RampUp()
         self._abandoned = 0
         self._cool_downs = 0  # cool-downs in a row, with no answer between

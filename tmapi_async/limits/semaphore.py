@@ -50,7 +50,7 @@ class AdaptiveSemaphore:
         return sum(not waiter.done() for waiter in self._waiters)
 
     @property
-    def ghosts(self) -> int:
+    def held(self) -> int:
         """Number of slots held for abandoned requests."""
         return len(self._held)
 
@@ -141,6 +141,6 @@ class AdaptiveSemaphore:
 
     def __repr__(self) -> str:
         return (
-            f"<AdaptiveSemaphore: {self.in_use} in use, {self.ghosts} of them held for abandoned "
+            f"<AdaptiveSemaphore: {self.in_use} in use, {self.held} of them held for abandoned "
             f"requests, {self.waiting} waiting>"
         )

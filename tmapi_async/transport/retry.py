@@ -58,26 +58,26 @@ class RetryBudget:
         reserve: Number of retries available at the start.
 
     Attributes:
-        left: Number of retries left.
+        remaining: Number of retries left.
     """
 
     def __init__(self, window: int = 100, reserve: int = 50) -> None:
         self._maximum = window + reserve
-        self.left = reserve
+        self.remaining = reserve
 
     def first(self) -> None:
         """Count a first attempt."""
-        self.left = min(self._maximum, self.left + 1)
+        self.remaining = min(self._maximum, self.remaining + 1)
 
     def take(self) -> bool:
         """Take one retry. Returns False if none is left."""
-        if self.left < 1:
+        if self.remaining < 1:
             return False
-        self.left -= 1
+        self.remaining -= 1
         return True
 
     def __repr__(self) -> str:
-        return f"<RetryBudget: {self.left} of {self._maximum} left>"
+        return f"<RetryBudget: {self.remaining} of {self._maximum} left>"
 
 
 class RetryState(msgspec.Struct):
