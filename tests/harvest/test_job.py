@@ -443,7 +443,7 @@ async def test_a_harvest_runs_once_and_only_with_an_open_client(tmapi_sandboxes,
     async with client(sandbox) as api:
         work = Harvest(api, listings(4), journal=path)
         assert (await work.run()).complete
-        with pytest.raises(ClosedError, match="runs once"):
+        with pytest.raises(ClosedError, match="runs only once"):
             await work.run()
     with JournalReader(path) as reader:
         assert len(reader.starts()) == 1

@@ -1,4 +1,4 @@
-"""Chooses what drives a harvest."""
+"""Choose the engine of a harvest."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from tmapi_async.harvest.engines.single import SingleEngine
 def make_engine(
     clients: Sequence[TMAPI], *, cluster: object | None, tokens: TokenSource | None
 ) -> Engine:
-    """The engine for these clients.
+    """Return the engine for these clients.
 
     Args:
-        clients: One for each account.
+        clients: One client for each account.
         cluster: A `distributed.Client`, the address of a scheduler, or None for this process.
-        tokens: Where workers find the tokens; None sends them.
+        tokens: Place where workers find the tokens; None sends the tokens to them.
 
     Raises:
-        InvalidRequestError: There is no client, or an option makes no sense.
+        InvalidRequestError: There is no client, or an option is invalid.
     """
     if cluster is not None:
         from tmapi_async.harvest.cluster.engine import ClusterEngine  # noqa: PLC0415 - an extra, slow to import
 
         return ClusterEngine(clients, cluster, tokens)
     if tokens is not None:
-        raise InvalidRequestError("tokens says where workers find them: it needs cluster")
+        raise InvalidRequestError(
+            "tokens tells the workers of a cluster where to find the tokens: pass cluster, too"
+        )
     if len(clients) == 1:
         return SingleEngine(clients[0])
     return MultiEngine(clients)

@@ -1,4 +1,4 @@
-"""The durable harvest: listings walked into a journal, and resumed where it stands."""
+"""The durable harvest: walk listings into a journal, and resume from it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .split_recorder import SplitRecorder
 log = logging.getLogger("tmapi_async")
 
 MOST_REJECTS = 0.5
-"""Share of a page's rows (of at least ten) that may be rejects."""
+"""Maximum share of a page's rows (of at least ten) that may be rejects."""
 
 _STOPPED_BY: tuple[tuple[type[TMAPIError], StoppedBy], ...] = (
     (AuthenticationError, "auth"),
@@ -55,31 +55,34 @@ _STOPPED_BY: tuple[tuple[type[TMAPIError], StoppedBy], ...] = (
 
 
 class Harvest:
-    """Walks listings into a journal. Run again with the same journal, it goes on where that stands.
+    """Walks listings into a journal. Another harvest with the same journal continues the work.
 
     Args:
-        api: An open client; its gate, budget and look-ahead are used. Several, each for an account
-            of its own, share the listings out: one that is refused or spent stops alone.
-        listings: What is asked for; repeated ones count once.
-        journal: The journal's file; made if there is none.
-        refresh: Make a new run if all that is asked for is finished; else the same as without.
-        max_pages: Most pages of each listing, or None; a listing cut short is *capped*, and a later
-            start with a higher limit goes on with it.
-        lookahead: As for the client; None takes the client's.
-        most_rejects: Share of a page's rows (of at least ten), from 0 to 1, that may be rejects;
-            above it the listing fails: the API has changed.
-        guard: When a listing counts as endless; None takes the client's.
-        host: What is noted as the API's host, and warned of when it changes; None takes the
-            client's host and port.
-        cluster: A `distributed.Client` of yours, or the address of a scheduler
-            (`"tcp://10.0.0.1:8786"`): its workers ask, this process keeps the journal.
-        tokens: With `cluster`, where the workers find the tokens; None sends them.
-        split: Go past the ceiling: a listing that the API cuts short is divided until every part of
-            it fits; `category/items` is asked of `category/items/v2`. True, or a
-            [`Split`][tmapi_async.Split]. With one account in this process alone.
+        api: An open client, of which the gate, budget and look-ahead are used. Several clients,
+            each of its own account, share the listings. An account that is refused or spent stops
+            alone.
+        listings: Listings to walk. Repeated listings count once.
+        journal: The journal's file. It is created if it does not exist.
+        refresh: Create a new run if all listings are finished; otherwise no effect.
+        max_pages: Maximum number of pages per listing, or None. A listing that is cut short is
+            *capped*; a later start with a higher limit continues it.
+        lookahead: Look-ahead as for the client; None takes the client's.
+        most_rejects: Maximum share of a page's rows (of at least ten) that may be rejects, from 0
+            to 1. Above this share the listing fails, because the API has changed.
+        guard: Rule for endless listings; None takes the client's.
+        host: Host of the API to record; a change of it is warned of. None takes the client's host
+            and port.
+        cluster: Your `distributed.Client`, or the address of a scheduler
+            (`"tcp://10.0.0.1:8786"`). Its workers send the requests, this process writes the
+            journal.
+        tokens: With `cluster`, the place where workers find the tokens; None sends the tokens to
+            the workers.
+        split: Go past the ceiling: divide a listing that the API cuts short until every part fits.
+            `category/items/v2` is used in place of `category/items`. True, or a
+            [`Split`][tmapi_async.Split]. Needs one account in this process.
 
     Raises:
-        InvalidRequestError: An option makes no sense.
+        InvalidRequestError: An option is invalid.
     """
 
     def __init__(
@@ -101,16 +104,20 @@ class Harvest:
         if max_pages is not None:
             check_whole("max_pages", max_pages)
         if not 0 <= most_rejects <= 1:
-            raise InvalidRequestError(f"most_rejects is a share from 0 to 1, not {most_rejects!r}")
+            raise InvalidRequestError(
+                f"most_rejects must be a share from 0 to 1, not {most_rejects!r}"
+            )
         clients = [api] if isinstance(api, TMAPI) else [*api]
         self._engine = make_engine(clients, cluster=cluster, tokens=tokens)
         self._split = read_split(split)
         self._listings = listings
         if self._split is not None:
             if max_pages is not None:
-                raise InvalidRequestError("split walks all of a listing: leave out max_pages")
+                raise InvalidRequestError(
+                    "split walks whole listings: remove max_pages, or remove split"
+                )
             if cluster is not None or len(clients) > 1:
-                raise InvalidRequestError("split needs one account in this process")
+                raise InvalidRequestError("split needs a single account and no cluster")
             self._listings = SplittableListings(listings)
         self._path = journal
         self._refresh = refresh
@@ -124,7 +131,7 @@ class Harvest:
         self._driver: Driver | None = None
         self._tally = RunTally()
         self._result = HarvestResult(run=0, tally=self._tally, visits=frozenset())
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._stopped_by: StoppedBy | None = None
         self._error: TMAPIError | None = None
 
@@ -134,20 +141,20 @@ class Harvest:
         return self._engine
 
     async def run(self) -> HarvestResult:
-        """Walk all that is left to be walked.
+        """Walk all listings that are not finished.
 
         Returns:
-            What it came to. Failed listings, a spent budget or balance, a refused token, `stop` and
-            a full disk are told there, not raised: all that was committed is safe, and running the
-            same again goes on.
+            The result. It reports failed listings, a spent budget or balance, a refused token,
+            `stop` and a full disk; none of these raises. All committed pages are safe, and another
+            harvest with the same journal continues.
 
         Raises:
             JournalError: The journal cannot be used; nothing was sent.
-            ClosedError: It has run already, or the client is not open.
+            ClosedError: `run` was called before, or the client is not open.
         """
         if self._journal is not None:
-            raise ClosedError("a harvest runs once: make another one to go on")
-        self._began = time.monotonic()
+            raise ClosedError("a harvest runs only once: create another Harvest to continue")
+        self._started_at = time.monotonic()
         journal = self._journal = Journal.open(self._path)
         try:
             plan = journal.plan(
@@ -157,7 +164,7 @@ class Harvest:
                 split=self._split is not None,
             )
             self._tally = plan.tally
-            self._warn(plan)
+            self._warn_of_other_host(plan)
             visits = frozenset(plan.finished)
             self._result = HarvestResult(run=plan.run, tally=plan.tally, visits=visits)
             if not plan.done and self._stopped_by is None:
@@ -170,54 +177,51 @@ class Harvest:
         return self.result()
 
     def stop(self) -> None:
-        """Ask for nothing more. What is on the wire was paid for: it is committed, then `run` ends.
+        """Send no more requests. `run` ends when the pages on the wire, paid for, are committed.
 
-        To end at once, cancel the task of `run`; what was handed over is committed all the same.
+        To end at once, cancel the task of `run`. Pages that are there already are still committed.
         """
         self._stopped_by = self._stopped_by or "signal"
         if self._driver is not None:
             self._driver.stop()
 
     def result(self) -> HarvestResult:
-        """What it has come to so far; what `run` returns, also after `run` was cancelled."""
-        counted, recorder = self._request_counts(), self._recorder
+        """Return the result so far: the value of `run`, also after `run` was cancelled."""
+        counts, recorder = self._request_counts(), self._recorder
         return msgspec.structs.replace(
             self._result,
             tally=msgspec.structs.replace(self._tally),
             pages=recorder.pages if recorder else 0,
-            requests=counted.requests,
-            retries=counted.retries,
-            wasted=counted.wasted,
-            codes=counted.codes,
-            seconds=time.monotonic() - self._began,
+            requests=counts.requests,
+            retries=counts.retries,
+            wasted=counts.wasted,
+            codes=counts.codes,
+            seconds=time.monotonic() - self._started_at,
             stopped_by=self._stopped_by,
             error=self._error,
             reconciliations=recorder.reconciliations if recorder else (),
         )
 
     def progress(self) -> HarvestProgress:
-        """A snapshot of how far it is."""
+        """Return a snapshot of the progress."""
         now = time.monotonic()
-        counted, gates, recorder = (
-            self._request_counts(),
-            self._engine.gate_totals(),
-            self._recorder,
-        )
+        counts, gates = self._request_counts(), self._engine.gate_totals()
+        recorder = self._recorder
         rate, eta = (0.0, None) if recorder is None else recorder.forecast(now)
         return HarvestProgress(
             tally=msgspec.structs.replace(self._tally),
             open=recorder.open_listings if recorder else 0,
             pages=recorder.pages if recorder else 0,
             failed_pages=recorder.failed_pages if recorder else 0,
-            requests=counted.requests,
+            requests=counts.requests,
             budget=gates.budget,
-            retries=counted.retries,
-            wasted=counted.wasted,
-            codes=counted.codes,
+            retries=counts.retries,
+            wasted=counts.wasted,
+            codes=counts.codes,
             width=gates.width,
             in_flight=gates.in_flight,
             waiting=self._journal.waiting if self._journal is not None else 0,
-            seconds=now - self._began,
+            seconds=now - self._started_at,
             rate=rate,
             eta=eta,
             stopping=self._stopped_by is not None,
@@ -226,7 +230,7 @@ class Harvest:
     def __repr__(self) -> str:
         return f"<Harvest into {self._path}: {self._tally.left} of {self._tally.listings} left>"
 
-    def _warn(self, plan: Plan) -> None:
+    def _warn_of_other_host(self, plan: Plan) -> None:
         if plan.host not in (None, self._host) and not plan.done:
             message = (
                 "the pages in the journal are from %s, new pages are from %s: check the base URL"
@@ -234,16 +238,18 @@ class Harvest:
             log.warning(message, plan.host, self._host)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
-        kind = Recorder if self._split is None else partial(SplitRecorder, split=self._split)
-        recorder = self._recorder = kind(
+        make_recorder = (
+            Recorder if self._split is None else partial(SplitRecorder, split=self._split)
+        )
+        recorder = self._recorder = make_recorder(
             journal,
             plan,
             max_pages=self._max_pages,
             most_rejects=self._most_rejects,
             fail=self._fail_soon,
-            broken=self._broken,
+            broken=self._on_broken,
         )
-        # Before the start is recorded: it raises where the client is not open.
+        # Before the start is recorded, because this raises if the client is not open.
         driver = self._driver = self._engine.create_driver(
             recorder, journal, lookahead=self._lookahead, guard=self._guard
         )
@@ -259,35 +265,35 @@ class Harvest:
         visits = self._result.visits.union(visit.id for visit in start.visits)
         self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         try:
-            await driver.run()  # pages go to the keeper; it returns at the end
+            await driver.run()
         except TMAPIError as error:
-            # Failed listings are in the journal; what halts is told in the result.
+            # Failed listings are in the journal. An error that halts goes into the result.
             if error.halts:
-                self._ended_by(error)
+                self._set_error(error)
         finally:
             await driver.close()
         recorder.count_unreached()
 
     async def _close(self, journal: Journal) -> None:
         if self._stopped_by == "signal" and not self._tally.left:
-            self._stopped_by = None  # it came too late to stop anything
+            self._stopped_by = None  # every listing had ended before
         try:
             await journal.close(self._stopped_by)
         except JournalError as error:
-            self._ended_by(error)
+            self._set_error(error)
         if isinstance(self._error, JournalError):
-            self._count_again(journal)
+            self._recount(journal)
 
-    def _count_again(self, journal: Journal) -> None:
-        """Tell what the file holds: some of what was handed over did not get there."""
+    def _recount(self, journal: Journal) -> None:
+        """Count what the file holds: some of the submitted pages did not get there."""
         visits = {*self._result.visits}
         try:
             with JournalReader(journal.path) as reader:
-                held = [visit for visit in reader.listings() if visit.id in visits]
+                stored_visits = [visit for visit in reader.listings() if visit.id in visits]
         except JournalError:
-            return  # then nothing better is known
-        tally = RunTally(listings=sum(visit.state == "open" for visit in held))
-        for visit in held:
+            return  # the counts so far are the best that are known
+        tally = RunTally(listings=sum(visit.state == "open" for visit in stored_visits))
+        for visit in stored_visits:
             if visit.state == "open":
                 tally.add(visit.totals)
             else:
@@ -300,24 +306,26 @@ class Harvest:
 
     def _fail_soon(self, listing: Listing, error: TMAPIError) -> None:
         if self._driver is not None:
-            # Not at once: the crawl is in the middle of a page.
+            # Not during this call: the crawler is in the middle of a page.
             asyncio.get_running_loop().call_soon(self._driver.fail, listing, error)
 
     def _on_durable(self) -> None:
         journal, driver = self._journal, self._driver
         if journal is not None and journal.error is not None:
-            self._broken(journal.error)
+            self._on_broken(journal.error)
         elif driver is not None:
             driver.pump()
 
-    def _broken(self, error: JournalError) -> None:
-        self._ended_by(error)
+    def _on_broken(self, error: JournalError) -> None:
+        self._set_error(error)
         if self._driver is not None:
             self._driver.stop()
 
-    def _ended_by(self, error: TMAPIError) -> None:
+    def _set_error(self, error: TMAPIError) -> None:
         if self._error is None:
-            error.progress = None  # of the crawl alone; the result knows the whole
+            error.progress = (
+                None  # the result counts all listings, the error only those of the crawl
+            )
             self._error = error
             names = (name for kind, name in _STOPPED_BY if isinstance(error, kind))
             self._stopped_by = next(names, self._stopped_by)

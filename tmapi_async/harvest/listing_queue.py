@@ -1,4 +1,4 @@
-"""The listings still to be walked, for several who walk them side by side."""
+"""A queue of listings for several crawls that work side by side."""
 
 from __future__ import annotations
 
@@ -13,96 +13,96 @@ from .recorder import Recorder
 
 
 class ListingQueue:
-    """Hands each listing to one taker at a time, until all have ended.
+    """Hands out each listing to one crawl at a time, until all listings have ended.
 
-    What a taker gives back, because it can walk no more, goes to another one with everything that
-    the journal holds of it by then: no page that is durable is asked for again.
+    A listing that its crawl cannot continue is reclaimed, and goes to another crawl with all pages
+    that the journal has by then: no durable page is requested again.
+
+    Args:
+        recorder: Source of the listings.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._source = recorder.tasks()
-        self._returned: deque[Listing] = deque()
-        self._walked: set[Listing] = set()
+        self._reclaimed: deque[Listing] = deque()
+        self._in_progress: set[Listing] = set()
         self._exhausted = False
-        self._one_at_a_time = asyncio.Lock()
+        self._fetching = asyncio.Lock()
         self._changed = asyncio.Event()
 
     @property
     def finished(self) -> bool:
-        """Whether every listing has ended."""
-        return self._exhausted and not self._walked and not self._returned
-
-    @property
-    def has_ready(self) -> bool:
-        """Whether something may be left to be taken at once."""
-        return bool(self._returned) or not self._exhausted
+        """True if every listing has ended."""
+        return self._exhausted and not self._in_progress and not self._reclaimed
 
     async def fetch_next(self) -> ListingTask | None:
-        """The next listing to walk, or None when every one has ended; waits for the others.
+        """Return the next task, or None when every listing has ended.
+
+        Waits while other crawls work, because one of their listings may be reclaimed.
 
         Raises:
-            JournalError: The journal can take no more.
+            JournalError: The journal has failed.
         """
         while True:
-            opening = await self.fetch_ready()
-            if opening is not None or self.finished:
-                return opening
+            task = await self.fetch_ready()
+            if task is not None or self.finished:
+                return task
             self._changed.clear()
             await self._changed.wait()
 
     async def fetch_ready(self) -> ListingTask | None:
-        """The next listing to walk, or None while there is none to be given.
+        """Return the next task, or None if no task is ready now.
 
         Raises:
-            JournalError: The journal can take no more.
+            JournalError: The journal has failed.
         """
-        async with self._one_at_a_time:
-            while self._returned:
-                opening = await self._recorder.reopen(self._returned.popleft())
-                if opening is not None:
-                    return self._given(opening)
+        async with self._fetching:
+            while self._reclaimed:
+                task = await self._recorder.reopen(self._reclaimed.popleft())
+                if task is not None:
+                    return self._start(task)
             if not self._exhausted:
-                async for opening in self._source:
-                    return self._given(opening)
+                async for task in self._source:
+                    return self._start(task)
                 self._exhausted = True
         self._changed.set()
         return None
 
-    def _given(self, opening: ListingTask) -> ListingTask:
-        self._walked.add(opening.listing)
-        return opening
+    def _start(self, task: ListingTask) -> ListingTask:
+        self._in_progress.add(task.listing)
+        return task
 
     def mark_done(self, listing: Listing) -> None:
-        """A listing has ended; how, the keeper is told."""
-        self._walked.discard(listing)
+        """Remove a listing that has ended. The recorder records its outcome."""
+        self._in_progress.discard(listing)
         self._changed.set()
 
     def reclaim(self, listing: Listing) -> None:
-        """A listing that was taken is to be walked by another; does nothing if it has ended."""
-        if listing in self._walked:
-            self._walked.remove(listing)
-            self._returned.append(listing)
+        """Queue a fetched listing again, for another crawl. Do nothing if it has ended."""
+        if listing in self._in_progress:
+            self._in_progress.remove(listing)
+            self._reclaimed.append(listing)
             self._changed.set()
 
     async def tasks(self) -> AsyncGenerator[ListingTask, None]:
-        """The listings for one crawl, as it takes them."""
-        while (opening := await self.fetch_next()) is not None:
+        """Yield tasks for one crawl, fetched one at a time."""
+        while (task := await self.fetch_next()) is not None:
             try:
-                yield opening
+                yield task
             except GeneratorExit:
-                self.reclaim(opening.listing)  # in hand, and not begun
+                self.reclaim(task.listing)  # fetched, but not begun
                 raise
 
     async def close(self) -> None:
-        """Nobody will take any more: note what those hold that were begun and given back.
+        """End the queue, and record the totals of the listings that were begun and not ended.
 
         Raises:
-            JournalError: The journal can take no more.
+            JournalError: The journal has failed.
         """
         await self._source.aclose()
-        left = [*self._returned, *self._walked]
-        self._returned.clear()
-        self._walked.clear()
-        for listing in left:
+        unfinished = [*self._reclaimed, *self._in_progress]
+        self._reclaimed.clear()
+        self._in_progress.clear()
+        for listing in unfinished:
             await self._recorder.suspend(listing)

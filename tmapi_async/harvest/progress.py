@@ -1,4 +1,4 @@
-"""How far a harvest is, as data: a display and a log line read the same object."""
+"""Progress and result of a harvest, as data. Displays and log lines read the same object."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
 
 _WINDOW = 30.0
 _SAMPLES = 240
-_LEAST_ENDED = 20
-"""Listings that must have ended before their mean length says something about the others."""
+_MIN_ENDED = 20
+"""Listings that must have ended before their mean length serves as an estimate for the others."""
 
 
 class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of a harvest.
 
     Attributes:
-        tally: What the listings asked for hold, over all their starts.
-        open: Listings begun and not ended.
-        pages: Pages brought by this start.
-        failed_pages: Pages that could not be had in this start.
+        tally: Totals of the requested listings over all their starts.
+        open: Listings that were begun and have not ended.
+        pages: Pages stored by this start.
+        failed_pages: Pages of this start that failed.
         requests: Attempts of this start handed to the transport.
-        budget: Most requests of this start, or None.
+        budget: Maximum number of requests of this start, or None.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
-        width: The gate's width; `in_flight` of it is taken.
-        in_flight: Slots taken.
+        codes: Code, or kind of failure -> number of times it came.
+        width: Slots of all gates; `in_flight` of them are in use.
+        in_flight: Slots in use.
         waiting: Pages that await their commit.
-        seconds: Since the start began.
-        rate: Pages a second, over the last half minute.
-        eta: Seconds until the end, an estimate; None while nothing tells.
-        stopping: Whether nothing new is asked for any more.
+        seconds: Seconds since the start began.
+        rate: Pages per second over the last half minute.
+        eta: Estimated seconds until the end, or None if there is no estimate.
+        stopping: True if no new page is requested any more.
     """
 
     tally: RunTally
@@ -59,22 +59,22 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a harvest came to.
+    """Result of a harvest.
 
     Attributes:
-        run: Number of the run that new listings went to.
-        start: Number of this start in the journal, or None: there was nothing to do.
-        tally: What the listings asked for hold, over all their starts.
+        run: Number of the run that new listings joined.
+        start: Number of this start in the journal, or None if there was nothing to do.
+        tally: Totals of the requested listings over all their starts.
         visits: Numbers of their visits in the journal.
-        pages: Pages brought by this start.
-        requests: Attempts handed to the transport by this start; likewise all that follows.
+        pages: Pages stored by this start.
+        requests: Attempts of this start handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to how often it came.
-        seconds: How long it took.
-        stopped_by: What ended it early, or None.
-        error: The error that ended it early, or None.
-        reconciliations: What came of the listings that this start divided (`split`).
+        codes: Code, or kind of failure -> number of times it came.
+        seconds: Seconds that this start took.
+        stopped_by: Reason that ended the start early, or None.
+        error: Error that ended the start early, or None.
+        reconciliations: Results of the listings that this start divided (`split`).
     """
 
     run: int
@@ -93,44 +93,51 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether every listing was walked to its end, or to a ceiling."""
+        """True if every listing was walked to its end, or to a ceiling."""
         return not self.tally.left and not self.tally.failed
 
 
 class Throughput:
-    """Pages a second of late, and what they say about the end. The clock is passed in."""
+    """Recent pages per second, and an estimate of the end. The caller passes the time in."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
         self._ended = self._pages = 0
 
     def listing_ended(self, pages: int) -> None:
-        """Note how many pages a listing had in all."""
+        """Count a listing that has ended, with its number of pages."""
         self._ended += 1
         self._pages += pages
 
     def rate(self, now: float, pages: int) -> float:
-        """Pages a second over the last half minute, given the pages so far."""
+        """Return the pages per second over the last half minute.
+
+        Args:
+            now: Current time in seconds.
+            pages: Number of pages so far.
+        """
         samples = self._samples
         samples.append((now, pages))
         while now - samples[0][0] > _WINDOW:
             samples.popleft()
-        began, before = samples[0]
-        return (pages - before) / (now - began) if now > began else 0.0
+        first_time, first_pages = samples[0]
+        return (pages - first_pages) / (now - first_time) if now > first_time else 0.0
 
-    def eta(self, rate: float, *, left: int, held: int, expected: int | None) -> float | None:
-        """Seconds until the end, or None while nothing tells.
+    def eta(
+        self, rate: float, *, remaining: int, stored: int, expected: int | None
+    ) -> float | None:
+        """Return the estimated seconds until the end, or None if there is no estimate.
 
         Args:
-            rate: Pages a second.
-            left: Listings that have not ended.
-            held: Pages those hold already.
-            expected: Pages those will have, if an earlier run tells.
+            rate: Pages per second.
+            remaining: Number of listings that have not ended.
+            stored: Pages of these listings so far.
+            expected: Pages that these listings had in an earlier run, or None if unknown.
         """
         if rate <= 0:
             return None
         if expected is None:
-            if self._ended < _LEAST_ENDED:
+            if self._ended < _MIN_ENDED:
                 return None
-            expected = round(left * self._pages / self._ended)
-        return max(0, expected - held) / rate
+            expected = round(remaining * self._pages / self._ended)
+        return max(0, expected - stored) / rate

@@ -1,4 +1,4 @@
-"""Keeps what a crawl brings: pages into the journal, listings as they begin and end."""
+"""Record the results of a crawl: pages into the journal, listings as they begin and end."""
 
 from __future__ import annotations
 
@@ -26,57 +26,73 @@ from tmapi_async.journal.statements import (
 
 from .progress import Throughput
 
-_MOST_LEFT = 256
+_MAX_FAILED = 256
 
 
 class OpenVisit:
-    """A listing being walked, with what it holds, pages of earlier starts included."""
+    """Figures of a listing that is being walked, pages of earlier starts included.
+
+    Attributes:
+        visit: The visit.
+        part: True if the listing is a part of a divided listing.
+        has_next_page: True if the last page says that more pages follow.
+        has_new_pages: True if this start has stored a page of the visit.
+        error: Error that fails the listing, or None.
+    """
 
     __slots__ = (
-        "brought", "error", "items", "last", "more", "pages", "part", "rejects", "total", "unique",
-        "visit",
+        "error", "has_new_pages", "has_next_page", "items", "last_page", "pages", "part", "rejects",
+        "total_count", "unique_items", "visit",
     )  # fmt: skip
 
     def __init__(
-        self, visit: Visit, before: Totals, *, more: bool = False, part: bool = False
+        self, visit: Visit, before: Totals, *, has_next_page: bool = False, part: bool = False
     ) -> None:
         self.visit, self.part = visit, part
-        self.pages, self.items, self.unique = before.pages, before.items, before.unique_items
-        self.rejects, self.last, self.total = before.rejects, before.last_page, before.total_count
-        self.more, self.brought = more, False
+        self.pages, self.items, self.rejects = before.pages, before.items, before.rejects
+        self.unique_items = before.unique_items
+        self.last_page, self.total_count = before.last_page, before.total_count
+        self.has_next_page, self.has_new_pages = has_next_page, False
         self.error: TMAPIError | None = None
 
     def add(self, page: PageRecord) -> None:
         """Count a page."""
-        self.brought = True
+        self.has_new_pages = True
         self.pages += 1
         self.items += page.items
         self.rejects += len(page.rejects)
-        self.total = page.total_count or self.total
-        if page.number > self.last:
-            self.last, self.more = page.number, page.has_next_page
+        self.total_count = page.total_count or self.total_count
+        if page.number > self.last_page:
+            self.last_page, self.has_next_page = page.number, page.has_next_page
 
     @property
     def totals(self) -> Totals:
-        """What it holds; the distinct items are those known when it was opened or ended."""
-        return Totals(self.pages, self.items, self.unique, self.rejects, self.last, self.total)
+        """Totals of the visit. Distinct items are counted only when a visit is opened or ends."""
+        return Totals(
+            self.pages,
+            self.items,
+            self.unique_items,
+            self.rejects,
+            self.last_page,
+            self.total_count,
+        )
 
 
 class Recorder(CrawlSink):
-    """The bookkeeping of one start, as the sink of its crawl.
+    """Bookkeeping of one start, as the sink of its crawl.
 
     Args:
-        journal: Where everything goes.
-        plan: What there is to do.
-        max_pages: Most pages of each listing, or None.
-        most_rejects: Share of a page's rows that may be rejects.
-        fail: Ends a listing of the crawl, soon; not from within the call.
-        broken: Called when the journal can take no more.
+        journal: The journal.
+        plan: The plan of the start.
+        max_pages: Maximum number of pages per listing, or None.
+        most_rejects: Maximum share of a page's rows that may be rejects.
+        fail: Fails a listing of the crawl soon, but not during the call.
+        broken: Called when the journal has failed.
 
     Attributes:
-        tally: What the listings asked for hold, over all their starts.
-        pages: Pages brought by this start.
-        failed_pages: Pages that could not be had.
+        tally: Totals of the requested listings over all their starts.
+        pages: Pages stored by this start.
+        failed_pages: Pages of this start that failed.
     """
 
     def __init__(
@@ -98,27 +114,28 @@ class Recorder(CrawlSink):
         self._fail = fail
         self._broken = broken
         self._open: dict[Listing, OpenVisit] = {}
-        self._left: dict[Listing, OpenVisit] = {}  # failed lately: pages of them may be on the wire
-        self._reached = 0  # visits of the start that have had their turn
-        self._pace = Throughput()
-        self._held = sum(visit.totals.pages for visit in plan.unfinished)
-        known = [
+        # Listings that failed lately: pages of them may still be on the wire.
+        self._failed: dict[Listing, OpenVisit] = {}
+        self._visits_reached = 0
+        self._throughput = Throughput()
+        self._open_pages = sum(visit.totals.pages for visit in plan.unfinished)
+        lengths = [
             visit.expected_pages for visit in plan.unfinished if visit.expected_pages is not None
         ]
-        self._expected = sum(known) if len(known) == len(plan.unfinished) else None
+        self._expected_pages = sum(lengths) if len(lengths) == len(plan.unfinished) else None
 
     def begin(self, start: Start) -> None:
-        """Take the start as recorded; before anything else."""
+        """Set the recorded start. Call this method before any other."""
         self._start = start
 
     def find_visit(self, listing: Listing) -> Visit | None:
-        """The visit that pages of a listing belong to, or None if it is not being walked."""
+        """Return the visit of a listing that is being walked, or None."""
         entry = self._open.get(listing)
         return entry.visit if entry is not None else None
 
     @property
     def reconciliations(self) -> tuple[Reconciliation, ...]:
-        """What came of the listings that this start divided."""
+        """Results of the listings that this start divided."""
         return ()
 
     @property
@@ -128,36 +145,43 @@ class Recorder(CrawlSink):
 
     @property
     def open_listings(self) -> int:
-        """Listings begun and not ended."""
+        """Number of listings that were begun and have not ended."""
         return len(self._open)
 
     def forecast(self, now: float) -> tuple[float, float | None]:
-        """Pages a second of late, and seconds until the end or None while nothing tells."""
-        rate = self._pace.rate(now, self.pages)
-        left = self.tally.left
-        return rate, self._pace.eta(rate, left=left, held=self._held, expected=self._expected)
+        """Return the recent pages per second, and the seconds until the end or None if unknown."""
+        rate = self._throughput.rate(now, self.pages)
+        eta = self._throughput.eta(
+            rate,
+            remaining=self.tally.left,
+            stored=self._open_pages,
+            expected=self._expected_pages,
+        )
+        return rate, eta
 
     async def tasks(self) -> AsyncGenerator[ListingTask, None]:
-        """The listings to walk, each with what is held of it, one at a time."""
+        """Yield the listings to walk, one at a time, each with its stored pages."""
         for visit in self._start.visits:
-            self._reached += 1
-            held = self._read(visit) if visit.begun else DecodedPages()
-            if held is None:
+            self._visits_reached += 1
+            stored = self._read(visit) if visit.begun else DecodedPages()
+            if stored is None:
                 continue
             self._journal.apply(begin_visit(visit, time.time()))
             if visit.begun:
                 self._journal.apply(forget_failures(visit))
-            self._open[visit.listing] = OpenVisit(visit, held.totals, more=held.more)
-            yield self._opening(visit, held)
+            self._open[visit.listing] = OpenVisit(
+                visit, stored.totals, has_next_page=stored.has_next_page
+            )
+            yield self._task(visit, stored)
 
     async def reopen(self, listing: Listing) -> ListingTask | None:
-        """A listing again that was begun and given back, with all that is held of it by now.
+        """Return the task of a begun listing again, with all pages that are stored by now.
 
         Returns:
-            How to go on with it; None if it has ended, or what is held fails it.
+            The task; None if the listing has ended, or if its stored pages fail it.
 
         Raises:
-            JournalError: The journal can take no more.
+            JournalError: The journal has failed.
         """
         entry = self._open.get(listing)
         if entry is None or entry.error is not None:
@@ -166,13 +190,13 @@ class Recorder(CrawlSink):
         await self._journal.flush()
         visit = entry.visit
         try:
-            held = decode_stored(self._journal.stored_pages(visit), self._most_rejects)
+            stored = decode_stored(self._journal.stored_pages(visit), self._most_rejects)
         except BodyError as damaged:
             entry.error = damaged
             self._end_failed(listing)
             return None
         self._journal.apply(forget_failures(visit))
-        return self._opening(visit, held)
+        return self._task(visit, stored)
 
     def _end_failed(self, listing: Listing) -> None:
         entry = self._open.pop(listing, None)
@@ -180,70 +204,73 @@ class Recorder(CrawlSink):
             self._fail_entry(entry, entry.error)
 
     async def suspend(self, listing: Listing) -> None:
-        """A listing that was begun and given back is not gone on with: note what it holds.
+        """Record the totals of a begun listing that no crawl continues in this start.
 
         Raises:
-            JournalError: The journal can take no more.
+            JournalError: The journal has failed.
         """
         entry = self._open.pop(listing, None)
-        if entry is None or not entry.brought:
-            return  # what an earlier start noted still holds
+        if entry is None or not entry.has_new_pages:
+            return  # the totals that an earlier start recorded are still valid
         if entry.error is not None:
             self._fail_entry(entry, entry.error)
             return
         await self._journal.flush()
         with contextlib.suppress(BodyError):
-            held = decode_stored(self._journal.stored_pages(entry.visit))
-            self.tally.unique_items += len(held.item_ids) - entry.unique
-            entry.unique = len(held.item_ids)
-            self._note(end_visit(entry.visit, "open", entry.totals, now=time.time()))
+            stored = decode_stored(self._journal.stored_pages(entry.visit))
+            self.tally.unique_items += len(stored.item_ids) - entry.unique_items
+            entry.unique_items = len(stored.item_ids)
+            self._apply(end_visit(entry.visit, "open", entry.totals, now=time.time()))
 
-    def _opening(self, visit: Visit, held: DecodedPages) -> ListingTask:
+    def _task(self, visit: Visit, stored: DecodedPages) -> ListingTask:
         return ListingTask(
             listing=visit.listing,
             max_pages=self._max_pages,
             hint=visit.expected_pages,
-            stored_pages=held.pages,
-            stored_ids=held.item_ids,
-            stored_rows=held.items + held.rejects,
+            stored_pages=stored.pages,
+            stored_ids=stored.item_ids,
+            stored_rows=stored.items + stored.rejects,
         )
 
     def _read(self, visit: Visit) -> DecodedPages | None:
-        """What is held of a visit; None if that fails it before anything is asked of it."""
+        """Return the stored pages of a visit, or None if they fail the visit."""
         try:
-            held = decode_stored(self._journal.stored_pages(visit), self._most_rejects)
+            stored = decode_stored(self._journal.stored_pages(visit), self._most_rejects)
         except BodyError as damaged:
             self._fail_entry(OpenVisit(visit, visit.totals), damaged)
             return None
         self.tally.add(visit.totals, -1)
-        self.tally.add(held.totals)
-        self._held += len(held.pages) - visit.totals.pages
-        if held.changed is None:
-            return held
-        error = ChangedShapeError(held.changed)
-        error.locate(visit.listing.endpoint, visit.listing.identity, held.totals.last_page, 0)
-        self._fail_entry(OpenVisit(visit, held.totals), error)
+        self.tally.add(stored.totals)
+        self._open_pages += len(stored.pages) - visit.totals.pages
+        if stored.changed is None:
+            return stored
+        error = ChangedShapeError(stored.changed)
+        error.locate(visit.listing.endpoint, visit.listing.identity, stored.totals.last_page, 0)
+        self._fail_entry(OpenVisit(visit, stored.totals), error)
         return None
 
     def count_unreached(self) -> None:
-        """Count the distinct items of listings a kill left open and this start did not reach."""
-        for visit in self._start.visits[self._reached :]:
+        """Count the distinct items of open listings that this start did not reach.
+
+        Only listings that a kill left open have no count in the journal.
+        """
+        for visit in self._start.visits[self._visits_reached :]:
             if visit.state == "open" and visit.totals.pages and not visit.totals.unique_items:
                 with contextlib.suppress(BodyError):
-                    held = decode_stored(self._journal.stored_pages(visit))
-                    self.tally.unique_items += len(held.item_ids)
+                    stored = decode_stored(self._journal.stored_pages(visit))
+                    self.tally.unique_items += len(stored.item_ids)
 
     def page(self, page: Page) -> None:
-        """Keep a page."""
+        """Store a page."""
         listing = page.request.listing
-        entry = self._open.get(listing) or self._left.get(listing)
+        entry = self._open.get(listing) or self._failed.get(listing)
         if entry is not None:
             self._store(entry, PageRecord.of(page))
 
     def store(self, visit: Visit, record: PageRecord) -> bool:
-        """Store a page that a worker decoded; return True if the journal took it."""
+        """Store a page that a worker decoded. Return True if the journal took it."""
         listing = visit.listing
-        entry = self._open.get(listing) or self._left.get(listing)
+        entry = self._open.get(listing) or self._failed.get(listing)
         return entry is not None and self._store(entry, record)
 
     def _store(self, entry: OpenVisit, page: PageRecord) -> bool:
@@ -255,15 +282,15 @@ class Recorder(CrawlSink):
         entry.add(page)
         self.pages += 1
         self.tally.add(Totals(1, page.items, 0, len(page.rejects), 0))
-        if entry.visit.listing in self._left:
-            self._note(_failed(entry))
+        if entry.visit.listing in self._failed:
+            self._apply(_end_as_failed(entry))
             return True
-        self._held += 1
+        self._open_pages += 1
         if entry.error is None and page.rejects:
-            self._judge(entry, page)
+            self._check_shape(entry, page)
         return True
 
-    def _judge(self, entry: OpenVisit, page: PageRecord) -> None:
+    def _check_shape(self, entry: OpenVisit, page: PageRecord) -> None:
         changed = changed_shape(page.items, page.rejects, self._most_rejects)
         if changed is not None:
             listing = entry.visit.listing
@@ -272,56 +299,56 @@ class Recorder(CrawlSink):
             self._fail(listing, entry.error)
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
-        """Note a page that could not be had."""
+        """Record a page that failed."""
         entry = self._open.get(request.listing)
         if entry is not None:
             self.failed_pages += 1
             start, now = self._start.id, time.time()
-            self._note(fail_page(entry.visit, request.number, error, start=start, now=now))
+            self._apply(fail_page(entry.visit, request.number, error, start=start, now=now))
 
     def ended(self, outcome: ListingOutcome) -> None:
-        """Note how a listing ended."""
+        """Record the outcome of a listing."""
         entry = self._open.pop(outcome.listing)
         if not entry.part:
-            self.tally.unique_items += outcome.unique - entry.unique
-        entry.unique = outcome.unique
+            self.tally.unique_items += outcome.unique - entry.unique_items
+        entry.unique_items = outcome.unique
         if entry.error is not None or outcome.ending == "failed":
             self._fail_entry(entry, entry.error or outcome.error)
         elif outcome.ending == "stopped":
-            self._note(end_visit(entry.visit, "open", entry.totals, now=time.time()))
+            self._apply(end_visit(entry.visit, "open", entry.totals, now=time.time()))
         else:
             self._end(entry, outcome.ending)
 
     def _fail_entry(self, entry: OpenVisit, error: TMAPIError | None) -> None:
         entry.error = error
         self._end(entry, "failed")
-        self._left[entry.visit.listing] = entry
-        if len(self._left) > _MOST_LEFT:
-            del self._left[next(iter(self._left))]
+        self._failed[entry.visit.listing] = entry
+        if len(self._failed) > _MAX_FAILED:
+            del self._failed[next(iter(self._failed))]
 
     def _end(self, entry: OpenVisit, state: State) -> None:
         visit, totals = entry.visit, entry.totals
-        self._held -= totals.pages
+        self._open_pages -= totals.pages
         if not entry.part:
             self.tally.count_ending(state)
-            self._pace.listing_ended(totals.pages)
-        if self._expected is not None:
-            self._expected -= visit.expected_pages or 0
+            self._throughput.listing_ended(totals.pages)
+        if self._expected_pages is not None:
+            self._expected_pages -= visit.expected_pages or 0
         if state == "failed":
-            self._note(_failed(entry))
+            self._apply(_end_as_failed(entry))
             return
-        # Look-ahead past the end may have failed; nobody needs it.
-        self._note(forget_failures(visit))
-        cut = state == "capped" and entry.more and self._max_pages is not None
+        # Look-ahead past the end may have failed. Nobody needs those pages.
+        self._apply(forget_failures(visit))
+        cut = state == "capped" and entry.has_next_page and self._max_pages is not None
         capped_at = self._max_pages if cut else None
-        self._note(end_visit(visit, state, totals, now=time.time(), capped_at=capped_at))
+        self._apply(end_visit(visit, state, totals, now=time.time(), capped_at=capped_at))
 
-    def _note(self, *changes: Statement) -> None:
+    def _apply(self, *changes: Statement) -> None:
         try:
             self._journal.apply(*changes)
         except JournalError as error:
             self._broken(error)
 
 
-def _failed(entry: OpenVisit) -> Statement:
+def _end_as_failed(entry: OpenVisit) -> Statement:
     return end_visit(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)

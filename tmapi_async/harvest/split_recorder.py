@@ -1,8 +1,8 @@
-"""Keeps listings that are divided: their parts are visits of the run, made when they are opened.
+"""Record divided listings. Their parts are visits of the run, created when they are opened.
 
-The journal is what a division is resumed from: the planner is shown the pages held, in place of
-asking for them, and comes to the same parts again. A part that has only served to divide is noted
-as complete with its one page, and the listing itself stays open until all its parts have ended.
+A division resumes from the journal: the planner reads the stored pages instead of requesting them,
+and so derives the same parts again. A part whose first page only served to divide is recorded as
+complete with this one page. The listing itself stays open until all its parts have ended.
 """
 
 from __future__ import annotations
@@ -39,119 +39,118 @@ SELECT 1 FROM visit JOIN listing ON listing.id = visit.listing WHERE identity = 
 
 
 class SplitRecorder(Recorder):
-    """A keeper that lets listings be divided; see `Recorder` for the rest.
+    """Recorder of a start that divides listings, and store of their parts.
 
     Args:
-        split: How.
-
-    Attributes:
-        splitter: Decides.
+        *args: Arguments of `Recorder`.
+        split: Settings of the division.
+        **options: Options of `Recorder`.
     """
 
     def __init__(self, *args: Any, split: Split, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.splitter = SplitDriver(split, on_listing_end=lambda _: None, store=self)
-        self._families: dict[Listing, _DividedListing] = {}
+        self._driver = SplitDriver(split, on_listing_end=lambda _: None, store=self)
+        self._divided: dict[Listing, _DividedListing] = {}
         self._last_visit = 0
 
-    # -- hooks of the crawl
+    # -- sink of the crawl
 
     def tasks(self) -> AsyncGenerator[ListingTask, None]:
-        """The listings to walk, and the parts of those that are divided."""
-        return self.splitter.tasks(super().tasks())
+        """Yield the listings to walk, and the parts of divided listings."""
+        return self._driver.tasks(super().tasks())
 
     def page(self, page: Page[Any]) -> None:
-        """Keep a page, and let the division see it."""
+        """Store a page, and pass it on to the division."""
         super().page(page)
-        self.splitter.page(page)
+        self._driver.page(page)
 
     def ended(self, outcome: ListingOutcome) -> None:
-        """Let the division see how a part ended."""
-        self.splitter.ended(outcome)
+        """Pass the outcome of a listing or a part on to the division."""
+        self._driver.ended(outcome)
 
     def count_unreached(self) -> None:
-        """Note what was left undone."""
-        self.splitter.close()
+        """End the division, and count the listings that this start did not reach."""
+        self._driver.close()
         super().count_unreached()
 
     @property
     def reconciliations(self) -> tuple[Reconciliation, ...]:
-        """What came of the listings that this start divided."""
-        return tuple(self.splitter.reconciliations)
+        """Results of the listings that this start divided."""
+        return tuple(self._driver.reconciliations)
 
-    # -- stored parts
+    # -- store of parts
 
     def load_part(self, root: Listing, part: Listing) -> StoredPart:
-        """What the journal holds of a part."""
+        """Return the stored pages of a part, or of the divided listing itself."""
         if part == root:
-            visit, state = self._open[root].visit, "open"
-            known = self._journal.read(lambda reading: _parts(reading, visit.id))
-            self._families[root] = _DividedListing(visit, known)
-            return StoredPart(self._sights(visit))
-        family = self._families[root]
-        known_as = family.known.get(part.identity)
-        if known_as is None:
+            visit = self._open[root].visit
+            parts = self._journal.read(lambda connection: _parts(connection, visit.id))
+            self._divided[root] = _DividedListing(visit, parts)
+            return StoredPart(self._observations(visit))
+        listing = self._divided[root]
+        stored_visit = listing.stored.get(part.identity)
+        if stored_visit is None:
             return StoredPart()
-        number, state = known_as
-        visit = family.visits[part] = Visit(number, family.visit.run, part, begun=True)
-        sights = self._sights(visit)
-        family.totals[part] = _totals(sights)
-        self.tally.add(family.totals[part])
-        if sights and not sights[-1].has_next and state in {"complete", "capped"}:
-            return StoredPart(sights, "capped" if state == "capped" else "complete")
-        return StoredPart(sights)
+        number, state = stored_visit
+        visit = listing.visits[part] = Visit(number, listing.visit.run, part, begun=True)
+        pages = self._observations(visit)
+        listing.totals[part] = _totals(pages)
+        self.tally.add(listing.totals[part])
+        if pages and not pages[-1].has_next and state in {"complete", "capped"}:
+            return StoredPart(pages, "capped" if state == "capped" else "complete")
+        return StoredPart(pages)
 
     def begin_part(self, root: Listing, part: Listing) -> None:
-        """Make the visit of a part, if there is none, and note that it is being walked."""
+        """Create the visit of a part if it has none, and record that the visit has begun."""
         if part == root:
             return
-        family = self._families[root]
-        visit = family.visits.get(part)
+        listing = self._divided[root]
+        visit = listing.visits.get(part)
         if visit is None:
-            visit = family.visits[part] = self._new_visit(family, part)
-        if part not in self._open:  # it is, between its first page and the rest of it
-            self._open[part] = OpenVisit(visit, family.totals.get(part, EMPTY_TOTALS), part=True)
-        self._note(begin_visit(visit, time.time()), forget_failures(visit))
+            visit = listing.visits[part] = self._new_visit(listing, part)
+        if part not in self._open:  # a part is opened twice: for its first page, and for the rest
+            self._open[part] = OpenVisit(visit, listing.totals.get(part, EMPTY_TOTALS), part=True)
+        self._apply(begin_visit(visit, time.time()), forget_failures(visit))
 
     def part_ended(self, root: Listing, outcome: ListingOutcome, *, walked: bool) -> None:
-        """Note how a part ended; how the listing itself did is told last."""
+        """Record the outcome of a part. `reconciled` records the outcome of the listing itself."""
         entry = self._open.get(outcome.listing)
         if entry is None or outcome.listing == root:
             return
-        self._families[root].totals[outcome.listing] = entry.totals
+        self._divided[root].totals[outcome.listing] = entry.totals
         if not walked and outcome.ending == "capped":
             outcome = msgspec.structs.replace(outcome, ending="complete")
         super().ended(outcome)
 
     def reconciled(self, account: Reconciliation, outcome: ListingOutcome) -> None:
-        """Note what came of a listing, its parts included."""
-        family, entry = self._families.pop(account.root, None), self._open.get(account.root)
-        if family is None or entry is None:
+        """Record the result of a divided listing."""
+        listing, entry = self._divided.pop(account.root, None), self._open.get(account.root)
+        if listing is None or entry is None:
             return
-        self.tally.unique_items += account.distinct - entry.unique
-        entry.unique = entry.items if account.divided else account.distinct
+        self.tally.unique_items += account.distinct - entry.unique_items
+        entry.unique_items = entry.items if account.divided else account.distinct
         if outcome.ending != "stopped":
-            self._note(store_division(_division(family.visit.id, account)))
-        super().ended(msgspec.structs.replace(outcome, unique=entry.unique))
+            self._apply(store_division(_division(listing.visit.id, account)))
+        super().ended(msgspec.structs.replace(outcome, unique=entry.unique_items))
 
-    def _new_visit(self, family: _DividedListing, part: Listing) -> Visit:
-        run = family.visit.run
+    def _new_visit(self, listing: _DividedListing, part: Listing) -> Visit:
+        run = listing.visit.run
         if self._journal.read(
-            lambda reading: reading.execute(_SAME, (part.identity, run)).fetchone()
+            lambda connection: connection.execute(_SAME, (part.identity, run)).fetchone()
         ):
             raise InvalidRequestError(
-                f"{part} is asked for by itself and is a part of {family.visit.listing}, which is "
-                "divided: harvest one of the two into a journal of its own"
+                f"{part} was requested itself, and is also a part of {listing.visit.listing}, "
+                "which is divided: harvest one of the two into another journal"
             )
         if not self._last_visit:
-            last = self._journal.read(lambda reading: reading.execute(_LAST).fetchone())
+            last = self._journal.read(lambda connection: connection.execute(_LAST).fetchone())
             self._last_visit = last[0]
         self._last_visit += 1
         visit = Visit(self._last_visit, run, part)
-        self._note(*add_part(visit, family.visit.id))
+        self._apply(*add_part(visit, listing.visit.id))
         return visit
 
-    def _sights(self, visit: Visit) -> list[Observation]:
+    def _observations(self, visit: Visit) -> list[Observation]:
         pages = map(decode_page, self._journal.stored_pages(visit))
         return [Observation.of(page) for page in pages if page is not None]
 
@@ -160,36 +159,37 @@ class _DividedListing:
     """A listing that is being divided.
 
     Attributes:
-        visit: Its visit.
-        known: Its parts that were in the journal before: identity -> number of the visit, state.
-        visits: The visits of its parts.
-        totals: What they hold.
+        visit: Visit of the listing.
+        stored: Parts of earlier starts: identity -> number and state of the visit.
+        visits: Visits of the parts.
+        totals: Totals of the parts.
     """
 
-    def __init__(self, visit: Visit, known: dict[str, tuple[int, State]]) -> None:
+    def __init__(self, visit: Visit, stored: dict[str, tuple[int, State]]) -> None:
         self.visit = visit
-        self.known = known
+        self.stored = stored
         self.visits: dict[Listing, Visit] = {}
         self.totals: dict[Listing, Totals] = {}
 
 
-def _parts(reading: sqlite3.Connection, root: int) -> dict[str, tuple[int, State]]:
-    return {identity: (visit, state) for identity, visit, state in reading.execute(_PARTS, (root,))}
+def _parts(connection: sqlite3.Connection, root: int) -> dict[str, tuple[int, State]]:
+    rows = connection.execute(_PARTS, (root,))
+    return {identity: (visit, state) for identity, visit, state in rows}
 
 
-def _totals(sights: list[Observation]) -> Totals:
+def _totals(pages: list[Observation]) -> Totals:
     return Totals(
-        pages=len(sights),
-        items=sum(len(sight.rows) for sight in sights),
-        unique_items=0,  # of the whole listing alone they are counted
-        rejects=sum(sight.rejects for sight in sights),
-        last_page=max((sight.number for sight in sights), default=0),
-        total_count=sights[-1].total if sights else None,
+        pages=len(pages),
+        items=sum(len(page.rows) for page in pages),
+        unique_items=0,  # distinct items are counted for the whole listing only
+        rejects=sum(page.rejects for page in pages),
+        last_page=max((page.number for page in pages), default=0),
+        total_count=pages[-1].total if pages else None,
     )
 
 
 def _division(root: int, reconciliation: Reconciliation) -> Division:
-    """Return a reconciliation as the journal keeps it."""
+    """Return a reconciliation as the record that the journal stores."""
     return Division(
         root=root,
         complete=reconciliation.complete,

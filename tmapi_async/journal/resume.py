@@ -36,7 +36,7 @@ class DecodedPages(msgspec.Struct, gc=False):
     changed: str | None = None
 
     @property
-    def more(self) -> bool:
+    def has_next_page(self) -> bool:
         """True if the last page says that more pages follow."""
         return bool(self.pages) and self.pages[max(self.pages)]
 

@@ -1,7 +1,7 @@
-"""What drives a harvest: one client, several accounts, or the workers of a cluster.
+"""Protocols of engines: one client, several accounts, or the workers of a cluster.
 
-The harvest knows only these two protocols. Whoever drives brings every page, failure and ending to
-the keeper, in this process and in one thread: the journal has one writer.
+The harvest knows only these two protocols. A driver passes every page, failure and outcome to the
+recorder, in this process and in one thread, because the journal has one writer.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from tmapi_async.limits.budget import Budget
 
 
 class GateTotals(msgspec.Struct, frozen=True, gc=False):
-    """The gates of all accounts together.
+    """Sums over the gates of all accounts.
 
     Attributes:
-        width: Slots open now.
-        in_flight: Slots taken.
-        budget: Most requests in all, or None.
+        width: Number of slots.
+        in_flight: Slots in use.
+        budget: Maximum number of requests of all accounts together, or None.
     """
 
     width: int = 0
@@ -37,21 +37,22 @@ class GateTotals(msgspec.Struct, frozen=True, gc=False):
 
 
 class Driver(Protocol):
-    """Walks everything that is left to do.
+    """Walks the listings of a recorder.
 
-    [`Crawler`][tmapi_async.crawl.crawler.Crawler] is one.
+    [`Crawler`][tmapi_async.crawl.crawler.Crawler] implements this protocol.
     """
 
     async def run(self) -> None:
-        """Work until there is nothing left, or until it was stopped.
+        """Work until all listings have ended, or until `stop` is called.
 
         Raises:
-            TMAPIError: What ended it, if its `halts` is true; else listings failed.
+            TMAPIError: The error that ended the walk, if its `halts` is true; otherwise only
+                listings failed.
         """
         ...
 
     def stop(self) -> None:
-        """Ask for nothing more; what is on the wire is still brought."""
+        """Send no more requests. Pages on the wire are still passed to the recorder."""
         ...
 
     async def close(self) -> None:
@@ -59,16 +60,16 @@ class Driver(Protocol):
         ...
 
     def fail(self, listing: Listing, error: TMAPIError) -> None:
-        """End a listing as failed; does nothing if it has ended."""
+        """End a listing as failed. Do nothing if it has ended."""
         ...
 
     def pump(self) -> None:
-        """Fewer pages await their commit than before: there may be room for more."""
+        """Send more requests if there is room. Called when fewer pages await their commit."""
         ...
 
 
 class Engine(Protocol):
-    """Makes the driver of one harvest, and counts for it."""
+    """Creates the driver of one harvest, and reports its counts."""
 
     @property
     def host(self) -> str:
@@ -83,11 +84,18 @@ class Engine(Protocol):
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> Driver:
-        """Get ready to walk what the keeper opens; call it once."""
+        """Return the driver that walks the recorder's listings. Call this method once.
+
+        Args:
+            recorder: Source of the listings, and sink of the results.
+            journal: The journal that the recorder writes to.
+            lookahead: Look-ahead of the harvest; None takes that of each client.
+            guard: Rule for endless listings; None takes that of each client.
+        """
         ...
 
     def gate_totals(self) -> GateTotals:
-        """How wide the gates stand now."""
+        """Return the sums over the gates now."""
         ...
 
     def request_counts(self) -> RequestCounts:
@@ -96,16 +104,16 @@ class Engine(Protocol):
 
 
 def sum_gates(clients: Iterable[TMAPI]) -> GateTotals:
-    """The gates of clients that ask for themselves."""
-    known = [client.statistics() for client in clients]
+    """Return the sums over the gates of clients in this process."""
+    statistics = [client.statistics() for client in clients]
     return GateTotals(
-        sum(gate.width for gate in known),
-        sum(gate.in_flight for gate in known),
+        sum(gate.width for gate in statistics),
+        sum(gate.in_flight for gate in statistics),
         total_budget(client.gate.budget for client in clients),
     )
 
 
 def total_budget(budgets: Iterable[Budget]) -> int | None:
-    """Most requests in all, or None without a limit; a budget that is shared counts once."""
+    """Return the sum of the budgets, or None without a limit. A shared budget counts once."""
     limits = [budget.most for budget in {id(budget): budget for budget in budgets}.values()]
-    return None if None in limits else sum(most for most in limits if most is not None)
+    return None if None in limits else sum(limit for limit in limits if limit is not None)

@@ -1,4 +1,4 @@
-"""Several accounts in one process: a crawl each, over the same listings."""
+"""Engine for several accounts in one process: one crawler each, over the same listings."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ log = logging.getLogger("tmapi_async")
 
 
 class MultiEngine:
-    """Clients of several accounts in this process, as one engine.
+    """Engine for several accounts in this process.
 
     Args:
         clients: Open clients, one for each account, all of the same host.
 
     Raises:
-        InvalidRequestError: They ask different hosts.
+        InvalidRequestError: The clients have different hosts.
     """
 
     def __init__(self, clients: Sequence[TMAPI]) -> None:
         self._clients = clients
-        self._spread: MultiDriver | None = None
+        self._driver: MultiDriver | None = None
         self.host = same_host(clients)
 
     def create_driver(
@@ -48,42 +48,53 @@ class MultiEngine:
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> Driver:
-        """A crawl for each account; what one cannot walk to its end, another does."""
-        self._spread = MultiDriver(self._clients, recorder, journal, lookahead, guard)
-        return self._spread
+        """Return a driver with one crawler per account, over the same listings."""
+        self._driver = MultiDriver(self._clients, recorder, journal, lookahead, guard)
+        return self._driver
 
     def gate_totals(self) -> GateTotals:
-        """How wide the gates stand now."""
+        """Return the sums over the gates now."""
         return sum_gates(self._clients)
 
     def request_counts(self) -> RequestCounts:
         """Return the sum of the requests counted by all crawlers so far."""
-        crawlers = () if self._spread is None else self._spread.crawls
+        crawlers = () if self._driver is None else self._driver.crawlers
         return RequestCounts.total(crawler.request_counts() for crawler in crawlers)
 
 
 def same_host(clients: Sequence[TMAPI]) -> str:
-    """The host that all clients ask.
+    """Return the host of all clients.
 
     Raises:
-        InvalidRequestError: There is none, or more than one.
+        InvalidRequestError: There is no client, or the clients have different hosts.
     """
     hosts = {client.host for client in clients}
     if len(hosts) != 1:
         raise InvalidRequestError(
-            f"a harvest needs clients of one host, not of {', '.join(sorted(hosts)) or 'none'}"
+            f"all clients of a harvest must have one host, not {', '.join(sorted(hosts)) or 'none'}"
         )
     return hosts.pop()
 
 
-def log_account_stopped(number: int, of: int, error: TMAPIError) -> None:
-    """Say that one account of several stops."""
+def log_account_stopped(number: int, accounts: int, error: TMAPIError) -> None:
+    """Log that one account of several stops."""
     text = "account %d of %d stops, its listings go to the others: %s"
-    log.warning(text, number, of, error)
+    log.warning(text, number, accounts, error)
 
 
 class MultiDriver:
-    """Drives one crawl for each account."""
+    """Driver with one crawler for each account.
+
+    Args:
+        clients: One client for each account.
+        recorder: Source of the listings, and sink of the results.
+        journal: The journal that the recorder writes to.
+        lookahead: Look-ahead of the harvest; None takes that of each client.
+        guard: Rule for endless listings; None takes that of each client.
+
+    Attributes:
+        crawlers: The crawlers, in the order of the clients.
+    """
 
     def __init__(
         self,
@@ -96,13 +107,13 @@ class MultiDriver:
         self._recorder = recorder
         self._journal = journal
         self._clients = clients
-        self._openings = ListingQueue(recorder)
+        self._queue = ListingQueue(recorder)
         self._stopping = False
         self._closed = False
-        self._left = len(clients)
-        self.crawls = [
+        self._active = len(clients)
+        self.crawlers = [
             client.core.crawl(
-                self._openings.tasks(),
+                self._queue.tasks(),
                 _AccountSink(self, client),
                 lookahead=lookahead,
                 guard=guard,
@@ -111,11 +122,11 @@ class MultiDriver:
         ]
 
     def page(self, page: Page) -> None:
-        """Keep a page of any account."""
+        """Store a page of any account."""
         self._recorder.page(page)
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
-        """Note a page request of any account that failed for good."""
+        """Record a failed page of any account."""
         self._recorder.failed(request, error)
 
     def pending(self, client: TMAPI) -> int:
@@ -124,18 +135,18 @@ class MultiDriver:
         return -(-self._journal.waiting * client.gate.width // width)
 
     def ended(self, outcome: ListingOutcome) -> None:
-        """Note how a listing ended; a listing that its account only left goes to another one."""
+        """Record the outcome of a listing; hand a listing that its account stopped to another."""
         if outcome.ending == "stopped" and not self._stopping:
-            self._openings.reclaim(outcome.listing)
+            self._queue.reclaim(outcome.listing)
         else:
             self._recorder.ended(outcome)
-            self._openings.mark_done(outcome.listing)
+            self._queue.mark_done(outcome.listing)
 
     async def run(self) -> None:
-        """Work until every listing has ended, or no account can go on."""
+        """Work until every listing has ended, or every account has stopped."""
         tasks = [
-            asyncio.create_task(self._walk(number, crawl), name=f"tmapi account {number}")
-            for number, crawl in enumerate(self.crawls, 1)
+            asyncio.create_task(self._walk(number, crawler), name=f"tmapi account {number}")
+            for number, crawler in enumerate(self.crawlers, 1)
         ]
         try:
             errors = [error for error in await asyncio.gather(*tasks) if error is not None]
@@ -145,44 +156,44 @@ class MultiDriver:
             await asyncio.wait(tasks)
         if self._closed:
             raise ClosedError("the walk was closed before its end")
-        over = self._openings.finished
-        await self._openings.close()
-        if errors and not over and not self._stopping:
-            raise errors[-1]  # the last one that could go on ends it
+        finished = self._queue.finished
+        await self._queue.close()
+        if errors and not finished and not self._stopping:
+            raise errors[-1]
 
-    async def _walk(self, number: int, crawl: Crawler) -> TMAPIError | None:
+    async def _walk(self, number: int, crawler: Crawler) -> TMAPIError | None:
         try:
-            await crawl.run()
+            await crawler.run()
         except TMAPIError as error:
             if not error.halts:
                 return None  # failed listings are in the journal
-            self._left -= 1
-            if self._left:
-                log_account_stopped(number, len(self.crawls), error)
+            self._active -= 1
+            if self._active:
+                log_account_stopped(number, len(self.crawlers), error)
             return error
         return None
 
     def stop(self) -> None:
-        """Ask for nothing more; what is on the wire is still brought."""
+        """Send no more requests. Pages on the wire are still stored."""
         self._stopping = True
-        for crawl in self.crawls:
-            crawl.stop()
+        for crawler in self.crawlers:
+            crawler.stop()
 
     async def close(self) -> None:
         """End every task at once."""
         self._closed = self._stopping = True
-        for crawl in self.crawls:
-            await crawl.close()
+        for crawler in self.crawlers:
+            await crawler.close()
 
     def fail(self, listing: Listing, error: TMAPIError) -> None:
-        """End a listing as failed, wherever it is walked."""
-        for crawl in self.crawls:
-            crawl.fail(listing, error)
+        """End a listing as failed, in whichever crawler walks it."""
+        for crawler in self.crawlers:
+            crawler.fail(listing, error)
 
     def pump(self) -> None:
-        """Fewer pages await their commit than before."""
-        for crawl in self.crawls:
-            crawl.pump()
+        """Send more requests if there is room. Called when fewer pages await their commit."""
+        for crawler in self.crawlers:
+            crawler.pump()
 
 
 class _AccountSink(CrawlSink):
@@ -198,13 +209,13 @@ class _AccountSink(CrawlSink):
         return self._driver.pending(self._client)
 
     def page(self, page: Page) -> None:
-        """Keep a page."""
+        """Store a page."""
         self._driver.page(page)
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
-        """Note a page request that failed for good."""
+        """Record a failed page."""
         self._driver.failed(request, error)
 
     def ended(self, outcome: ListingOutcome) -> None:
-        """Note how a listing ended."""
+        """Record the outcome of a listing."""
         self._driver.ended(outcome)

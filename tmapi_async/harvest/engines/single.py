@@ -1,4 +1,4 @@
-"""One account in this process: one crawl."""
+"""Engine for one account in this process: one crawler."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from .base import Driver, GateTotals, sum_gates
 
 
 class SingleEngine:
-    """One account in this process."""
+    """Engine for one account in this process.
+
+    Args:
+        api: The open client of the account.
+    """
 
     def __init__(self, api: TMAPI) -> None:
         self._api = api
-        self._crawl: Crawler | None = None
+        self._crawler: Crawler | None = None
 
     @property
     def host(self) -> str:
@@ -33,19 +37,19 @@ class SingleEngine:
         lookahead: Lookahead | None,
         guard: GuardPolicy | None,
     ) -> Driver:
-        """A crawl that hands its pages to the keeper."""
-        self._crawl = self._api.core.crawl(
+        """Return a crawler whose sink is the recorder."""
+        self._crawler = self._api.core.crawl(
             recorder.tasks(),
             recorder,
             lookahead=lookahead,
             guard=guard,
         )
-        return self._crawl
+        return self._crawler
 
     def gate_totals(self) -> GateTotals:
-        """How wide the gate stands now."""
+        """Return the figures of the gate now."""
         return sum_gates([self._api])
 
     def request_counts(self) -> RequestCounts:
         """Return the requests counted by the crawler so far."""
-        return RequestCounts() if self._crawl is None else self._crawl.request_counts()
+        return RequestCounts() if self._crawler is None else self._crawler.request_counts()
