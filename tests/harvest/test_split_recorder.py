@@ -150,9 +150,9 @@ async def test_runs_are_compared_by_the_listing_that_was_asked_for(tmapi_sandbox
 async def test_split_is_for_one_account_and_whole_listings(tmapi_sandbox, path):
     """What contradicts a division is refused before anything is sent."""
     async with TMAPI("sandbox", base_url=tmapi_sandbox.url) as api:
-        with pytest.raises(InvalidRequestError, match="leave out max_pages"):
+        with pytest.raises(InvalidRequestError, match="remove max_pages"):
             Harvest(api, [category_items(7)], journal=path, split=True, max_pages=1)
-        with pytest.raises(InvalidRequestError, match="one account"):
+        with pytest.raises(InvalidRequestError, match="single account"):
             Harvest([api, api], [category_items(7)], journal=path, split=True)
     assert tmapi_sandbox.stats.requests == 0
 

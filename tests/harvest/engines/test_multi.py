@@ -12,7 +12,6 @@ from tmapi_async import InvalidRequestError
 from tmapi_async.errors import AuthenticationError, BudgetSpentError
 from tmapi_async.harvest import Harvest, JournalReader
 from tmapi_async.limits.budget import Budget
-from tmapi_async.sandbox.responses import envelopes
 from tmapi_async.sandbox.server.backend import Backend
 
 TOKENS = ("one", "two", "three")
@@ -70,17 +69,17 @@ async def test_one_that_is_refused_stops_alone_and_says_so(sandbox, path, caplog
     assert "wrong" not in caplog.text
 
 
-async def test_one_that_is_spent_in_the_middle_leaves_nothing_behind(
+async def test_an_account_refused_in_the_middle_leaves_nothing_behind(
     tmapi_sandboxes, path, monkeypatch
 ):
-    """What it had walked is kept and not asked for again, by whoever goes on."""
+    """The pages that the account has brought stay, and no other account asks for them again."""
     sandbox = await tmapi_sandboxes(categories=SIZES, token=TOKENS, latency=0.002)
     clients = [client(sandbox, token=token, lookahead="off") for token in TOKENS]
     admit, seen = Backend.admit, itertools.count(1)
 
     def admit_20_of_the_first(self, method, path, query, key):
         if query.get("apiToken") == TOKENS[0] and next(seen) > 20:
-            return envelopes.error(self.config, 439)
+            query["apiToken"] = "revoked"
         return admit(self, method, path, query, key)
 
     monkeypatch.setattr(Backend, "admit", admit_20_of_the_first)
@@ -90,10 +89,10 @@ async def test_one_that_is_spent_in_the_middle_leaves_nothing_behind(
     for api in clients:
         await api.aclose()
     assert (result.complete, result.error) == (True, None)
-    assert result.codes["439"]
+    assert result.codes["4011"]
     assert all_pages(sandbox) <= set(pages(path))
-    # Only the replies that said that the balance was spent were in vain.
-    assert result.requests == len(pages(path)) + result.codes["439"]
+    # Only the requests that were refused brought nothing.
+    assert result.requests == len(pages(path)) + result.codes["4011"]
     assert result.tally.unique_items == result.tally.items == sandbox.catalogue.total_items
 
 
