@@ -36,6 +36,11 @@ class ListingQueue:
         """True if every listing has ended."""
         return self._exhausted and not self._in_progress and not self._reclaimed
 
+    @property
+    def has_ready(self) -> bool:
+        """True if `fetch_ready` may return a task."""
+        return bool(self._reclaimed) or not self._exhausted
+
     async def fetch_next(self) -> ListingTask | None:
         """Return the next task, or None when every listing has ended.
 
