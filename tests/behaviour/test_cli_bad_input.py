@@ -26,7 +26,7 @@ def refused(done, sandbox):
     """The one line that says why a command was refused, if all is as it must be."""
     sent, sandbox.sandbox.stats.requests = sandbox.sandbox.stats.requests, 0
     assert (done.code, done.out, sent) == (2, b"", 0)
-    lines = done.said
+    lines = done.messages
     assert len(lines) == 1
     assert lines[0].endswith("nothing was sent")
     return lines[0]
@@ -48,21 +48,21 @@ ID_LINES = {
 }
 
 
-@pytest.mark.parametrize("given", ID_LINES, ids=lambda text: text[:20])
-def test_an_argument_that_is_no_id_is_refused(tmapi, sandbox, given):
+@pytest.mark.parametrize("argument", ID_LINES, ids=lambda text: text[:20])
+def test_an_argument_that_is_no_id_is_refused(tmapi, sandbox, argument):
     """What is no positive 64-bit integer is named."""
-    line = refused(tmapi("items", "7", given, url=sandbox.url), sandbox)
-    assert ID_LINES[given] in line
+    line = refused(tmapi("items", "7", argument, url=sandbox.url), sandbox)
+    assert ID_LINES[argument] in line
     assert len(line) < 250
 
 
-@pytest.mark.parametrize("given", ["-5", "-1", "-1031910"])
-def test_a_negative_id_is_refused_as_an_id(tmapi, sandbox, given):
+@pytest.mark.parametrize("argument", ["-5", "-1", "-1031910"])
+def test_a_negative_id_is_refused_as_an_id(tmapi, sandbox, argument):
     """A negative number is taken for a bad ID, not for an option nobody knows."""
-    line = refused(tmapi("items", "7", given, url=sandbox.url), sandbox)
-    assert f"'{given}' is not a category ID" in line
-    line = refused(tmapi("items", "7", "--", given, url=sandbox.url), sandbox)
-    assert f"'{given}' is not a category ID" in line
+    line = refused(tmapi("items", "7", argument, url=sandbox.url), sandbox)
+    assert f"'{argument}' is not a category ID" in line
+    line = refused(tmapi("items", "7", "--", argument, url=sandbox.url), sandbox)
+    assert f"'{argument}' is not a category ID" in line
 
 
 FILES = {
@@ -89,37 +89,37 @@ FILES = {
 @pytest.mark.parametrize("stdin", [False, True])
 def test_a_list_with_a_bad_line_is_refused_with_its_number(tmapi, sandbox, tmp_path, name, stdin):
     """A list of IDs is checked whole; the first bad line is named with its source and number."""
-    content, wanted = FILES[name]
-    listed = tmp_path / "ids.txt"
-    listed.write_bytes(content)
+    content, reason = FILES[name]
+    id_file = tmp_path / "ids.txt"
+    id_file.write_bytes(content)
     if stdin:
         done = tmapi("items", "-", url=sandbox.url, stdin=content)
     else:
-        done = tmapi("items", f"@{listed}", url=sandbox.url)
+        done = tmapi("items", f"@{id_file}", url=sandbox.url)
     line = refused(done, sandbox)
-    assert wanted in line
-    if "line " in wanted:
-        assert ("standard input" if stdin else str(listed)) in line
+    assert reason in line
+    if "line " in reason:
+        assert ("standard input" if stdin else str(id_file)) in line
     assert "\x1b" not in line
     assert "\x00" not in line
 
 
 def test_what_a_long_comment_ends_with_is_no_id(tmapi, sandbox, tmp_path):
     """A comment is a comment to its end, wherever the reader has cut it into pieces."""
-    listed = tmp_path / "ids.txt"
+    id_file = tmp_path / "ids.txt"
     for length in (9_998, 9_999, 10_000, 10_001, 20_000):
-        listed.write_bytes(b"#" + b"x" * (length - 1) + b"123\nbad")
-        line = refused(tmapi("items", f"@{listed}", url=sandbox.url), sandbox)
+        id_file.write_bytes(b"#" + b"x" * (length - 1) + b"123\nbad")
+        line = refused(tmapi("items", f"@{id_file}", url=sandbox.url), sandbox)
         assert "line 2: 'bad'" in line
 
 
 def test_a_large_list_with_a_bad_last_line_is_refused(tmapi, sandbox, tmp_path):
     """Ten megabytes of IDs are read to the end before the first is asked for."""
-    listed = tmp_path / "ids.txt"
+    id_file = tmp_path / "ids.txt"
     lines = 1_000_000
-    listed.write_bytes(b"".join(b"%d\n" % n for n in range(10**9, 10**9 + lines)) + b"bad")
-    assert listed.stat().st_size > 10_000_000
-    line = refused(tmapi("items", f"@{listed}", url=sandbox.url), sandbox)
+    id_file.write_bytes(b"".join(b"%d\n" % n for n in range(10**9, 10**9 + lines)) + b"bad")
+    assert id_file.stat().st_size > 10_000_000
+    line = refused(tmapi("items", f"@{id_file}", url=sandbox.url), sandbox)
     assert f"line {lines + 1}: 'bad' is not a category ID" in line
 
 
@@ -214,9 +214,9 @@ def test_the_sandbox_goes_with_no_other_server(tmapi, sandbox):
 
 def test_a_token_file_with_two_lines_is_refused(tmapi, sandbox, tmp_path):
     """A file with more than a token is refused, and not quoted."""
-    held = tmp_path / "token"
-    held.write_text("first-secret\nsecond-secret\n")
-    line = refused(tmapi("items", "7", "--token-file", str(held), url=sandbox.url), sandbox)
+    token_file = tmp_path / "token"
+    token_file.write_text("first-secret\nsecond-secret\n")
+    line = refused(tmapi("items", "7", "--token-file", str(token_file), url=sandbox.url), sandbox)
     assert "secret" not in line
 
 
@@ -225,7 +225,7 @@ def trouble(done):
     assert (done.code, done.out) == (3, b"")
     assert done.summary["stopped_by"] is None
     assert done.summary["complete"] == done.summary["capped"] == 0
-    return [line for line in done.said if "category/items" in line]
+    return [line for line in done.messages if "category/items" in line]
 
 
 def test_a_closed_port_is_exit_3_in_one_line(tmapi):
@@ -273,9 +273,9 @@ def test_a_certificate_that_does_not_fit_is_told_with_the_ways_out(
     authority, tmp_path, names, trusted, reason
 ):
     """A wrong name or an unknown authority ends the work at once; verification stays on."""
-    held = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(held)
-    trust = {"SSL_CERT_FILE": str(held)} if trusted else {}
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    trust = {"SSL_CERT_FILE": str(ca_file)} if trusted else {}
     with SandboxThread(ssl=secured(authority, *names)) as sandbox:
         env = environment(sandbox.url, **trust)
         done = run("items", "7", "8", "9", "--json", env=env)
@@ -292,10 +292,10 @@ def test_a_certificate_that_does_not_fit_is_told_with_the_ways_out(
 @pytest.mark.slow
 def test_a_certificate_that_fits_is_taken(authority, tmp_path):
     """Https works with an authority that the environment trusts: the tests above could pass."""
-    held = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(held)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
     with SandboxThread(ssl=secured(authority, "127.0.0.1"), categories={7: 45}) as sandbox:
-        done = run("items", "7", env=environment(sandbox.url, SSL_CERT_FILE=str(held)))
+        done = run("items", "7", env=environment(sandbox.url, SSL_CERT_FILE=str(ca_file)))
     assert (done.code, len(done.rows)) == (0, 45)
 
 
@@ -311,10 +311,10 @@ def test_https_to_a_plain_server_is_told(tmapi):
 def test_standard_input_may_be_closed():
     """IDs given as arguments need no standard input: jobs are started without one."""
     closed = 'exec 0<&-; exec "$@"'
-    with SandboxThread(categories={7: 45}) as asked:
-        done = finish(_by_shell(closed, "items", "7", url=asked.url))
+    with SandboxThread(categories={7: 45}) as sandbox:
+        done = finish(_by_shell(closed, "items", "7", url=sandbox.url))
         assert (done.code, len(done.rows)) == (0, 45)
-        done = finish(_by_shell(closed, "items", "-", url=asked.url))
+        done = finish(_by_shell(closed, "items", "-", url=sandbox.url))
         assert (done.code, done.out) == (2, b"")
         assert "no category IDs" in done.err
 
@@ -323,21 +323,21 @@ def test_standard_input_may_be_closed():
 @pytest.mark.parametrize("script", ['exec 1>&-; exec "$@"', 'exec 1</dev/null; exec "$@"'])
 def test_rows_that_cannot_be_written_are_no_success(script):
     """With standard output closed, or not open for writing, the exit code is no 0."""
-    with SandboxThread(categories={7: 5}) as asked:
-        done = finish(_by_shell(script, "items", "7", "--json", url=asked.url))
+    with SandboxThread(categories={7: 5}) as sandbox:
+        done = finish(_by_shell(script, "items", "7", "--json", url=sandbox.url))
     assert done.code in (2, 3)
     assert done.out == b""
-    assert any("standard output" in line or "cannot write" in line for line in done.said)
+    assert any("standard output" in line or "cannot write" in line for line in done.messages)
 
 
 @pytest.mark.slow
 def test_standard_error_may_be_closed():
     """Nobody to tell: the rows come all the same, and the exit code is right."""
-    with SandboxThread(categories={7: 45}) as asked:
+    with SandboxThread(categories={7: 45}) as sandbox:
         closed = 'exec 2>&-; exec "$@"'
-        done = finish(_by_shell(closed, "items", "7", "8", "8", "--json", "-vv", url=asked.url))
+        done = finish(_by_shell(closed, "items", "7", "8", "8", "--json", "-vv", url=sandbox.url))
         assert (done.code, len(done.rows)) == (0, 45)
-        assert finish(_by_shell(closed, "items", "x", url=asked.url)).code == 2
+        assert finish(_by_shell(closed, "items", "x", url=sandbox.url)).code == 2
 
 
 def _by_shell(script, *arguments, url):
@@ -362,5 +362,5 @@ def test_an_interrupt_while_ids_are_read_is_exit_3(sandbox, tmp_path):
                 process.wait(5)
     done = finish(process)
     assert (done.code, done.out) == (3, b"")
-    assert done.said == ["tmapi: interrupted"]
+    assert done.messages == ["tmapi: interrupted"]
     assert sandbox.sandbox.stats.requests == sent

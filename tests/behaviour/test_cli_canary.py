@@ -31,9 +31,9 @@ def test_no_output_shows_the_token(tmapi, canary, name):
         url = sandbox.url
         if name != "closed":
             _ask(tmapi, canary, url)
-            seen = sandbox.sandbox.stats
-            assert seen.codes["401"] == 0 or name == "401"
-            assert seen.requests > 0
+            statistics = sandbox.sandbox.stats
+            assert statistics.codes["401"] == 0 or name == "401"
+            assert statistics.requests > 0
     if name == "closed":
         _ask(tmapi, canary, url)
 
@@ -97,9 +97,9 @@ def test_the_process_does_not_show_it(canary):
         process = spawn("items", "7", env=environment(sandbox.url, canary.token))
         while sandbox.sandbox.stats.in_flight == 0:
             os.sched_yield()
-        about = Path(f"/proc/{process.pid}")
-        shown = [(about / name).read_bytes() for name in ("cmdline", "comm", "stat")]
+        folder = Path(f"/proc/{process.pid}")
+        texts = [(folder / name).read_bytes() for name in ("cmdline", "comm", "stat")]
         sandbox.call(sandbox.sandbox.release)
         done = finish(process)
     assert done.code == 0
-    assert all(canary.absent_from(text) for text in shown)
+    assert all(canary.absent_from(text) for text in texts)

@@ -23,9 +23,9 @@ def test_the_command_prints_a_tree(tmapi, tmp_path):
     assert any(line.startswith("  ") for line in lines)
     leaves = tmapi("categories", "--sandbox", "--leaves", "-q").out.decode().splitlines()
     assert all("  # " in line for line in leaves)
-    listed = tmp_path / "ids.txt"
-    listed.write_text("\n".join(leaves[:2]), "utf-8")
-    done = tmapi("items", f"@{listed}", "--sandbox", "--max-pages", "1", "--json")
+    id_file = tmp_path / "ids.txt"
+    id_file.write_text("\n".join(leaves[:2]), "utf-8")
+    done = tmapi("items", f"@{id_file}", "--sandbox", "--max-pages", "1", "--json")
     assert json.loads(done.err.splitlines()[-1])["listings"] == 2
     *nodes, summary = map(json.loads, tmapi("categories", "--sandbox", "--json").out.splitlines())
     assert len(nodes) == len(lines) == summary["items"]
@@ -74,7 +74,7 @@ def test_a_list_of_ids_with_holes_is_not_printed(tmapi, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reason"),
     [
         (["x"], "'x' is not a category ID"),
         (["-5"], "'-5' is not a category ID"),
@@ -83,11 +83,11 @@ def test_a_list_of_ids_with_holes_is_not_printed(tmapi, tmp_path):
         (["--concurrency", "0"], "concurrency"),
     ],
 )
-def test_bad_input_is_refused(tmapi, arguments, told):
+def test_bad_input_is_refused(tmapi, arguments, reason):
     """Bad input is refused with exit 2 and a line that says what is wrong."""
     done = tmapi("categories", *arguments, "--sandbox")
     assert (done.code, done.out) == (2, b"")
-    assert told in done.err
+    assert reason in done.err
 
 
 @pytest.mark.slow
@@ -96,20 +96,20 @@ def test_an_interrupt_keeps_what_was_paid_for(tmp_path):
     journal = str(tmp_path / "j")
     with SandboxThread(tree=400, latency=0.02, latency_sigma=0.0, limit=4) as sandbox:
         env = environment(sandbox.url)
-        running = spawn("categories", "--journal", journal, env=env)
-        while running.poll() is None:
+        process = spawn("categories", "--journal", journal, env=env)
+        while process.poll() is None:
             with suppress(JournalError), JournalReader(journal) as reader:
                 if (tree := reader.tree()) is not None and tree.answers > 5:
                     break
-        os.kill(running.pid, signal.SIGINT)
-        done = finish(running)
+        os.kill(process.pid, signal.SIGINT)
+        done = finish(process)
         assert done.code == 3
         assert "run the same command again to continue" in done.err
-        kept = sandbox.sandbox.stats.pages_served
+        pages_before = sandbox.sandbox.stats.pages_served
         done = finish(spawn("categories", "--journal", journal, "--json", env=env))
     assert done.code == 0
     # What was on the wire is asked for again, and nothing else.
     every = 1 + sum(
         1 for line in done.out.splitlines()[:-1] if json.loads(line)["has_children"] is not False
     )
-    assert json.loads(done.out.splitlines()[-1])["requests"] <= every - kept + 8
+    assert json.loads(done.out.splitlines()[-1])["requests"] <= every - pages_before + 8

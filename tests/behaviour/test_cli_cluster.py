@@ -133,7 +133,7 @@ def test_options_that_contradict_are_refused_before_anything_starts(
 ):
     """The exit code is 2, and the message names the option."""
     done = tmapi("harvest", "7", "--journal", journal, *arguments)
-    assert (done.code, done.said[-1].endswith("; nothing was sent")) == (2, True)
+    assert (done.code, done.messages[-1].endswith("; nothing was sent")) == (2, True)
     assert message in done.err
 
 

@@ -37,19 +37,19 @@ def test_a_signal_ends_it_with_the_summary(sandbox, number):
     process = spawn("items", *ALL, "--json", env=environment(sandbox.url))
     first = after_the_first_row(process)
     process.send_signal(number)
-    rest = finish(process)
-    done = Done(rest.code, first + rest.out, rest.err)
+    remainder = finish(process)
+    done = Done(remainder.code, first + remainder.out, remainder.err)
     assert done.code == 3
     summary = done.summary
     assert (summary["stopped_by"], summary["listings"]) == ("signal", len(ALL))
     assert summary["complete"] + summary["stopped"] == len(ALL)
     assert summary["stopped"] > 0
     assert summary["items"] == len(done.rows)
-    whole = {}
+    row_counts = {}
     for row in done.rows:
-        whole[row["cat_id"]] = whole.get(row["cat_id"], 0) + 1
-    assert summary["complete"] == sum(count == 200 for count in whole.values())
-    assert sum("interrupted" in line for line in done.said) == 1
+        row_counts[row["cat_id"]] = row_counts.get(row["cat_id"], 0) + 1
+    assert summary["complete"] == sum(count == 200 for count in row_counts.values())
+    assert sum("interrupted" in line for line in done.messages) == 1
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_head_ends_it_quietly(sandbox):
     done = run("items", *ALL, "--json", env=environment(sandbox.url), before=before)
     assert done.code == 0
     assert [row["cat_id"] for row in done.rows] == [1]
-    assert len(done.said) == 1
+    assert len(done.messages) == 1
     assert done.summary["stopped"] > 0
 
 
@@ -138,7 +138,7 @@ def test_a_full_disk_is_exit_3_and_told(sandbox):
         done = run("items", *ALL, "--json", env=environment(sandbox.url), stdout=full)
     assert (done.code, done.summary["stopped_by"]) == (3, "disk")
     assert done.summary["stopped"] > 0
-    (line,) = [line for line in done.said if "cannot write" in line]
+    (line,) = [line for line in done.messages if "cannot write" in line]
     assert "No space left on device" in line
     assert "run the same command again" in line
     assert sandbox.sandbox.stats.requests < 100
@@ -212,4 +212,4 @@ def test_without_a_terminal_nothing_is_redrawn(sandbox):
     assert done.code == 0
     assert "\r" not in done.err
     assert "\x1b" not in done.err
-    assert done.said
+    assert done.messages

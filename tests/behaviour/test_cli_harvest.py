@@ -41,30 +41,30 @@ def sandbox():
 
 def summary(done):
     """The last line of standard output, which must be the summary as JSON."""
-    found = msgspec.json.decode(done.out.splitlines()[-1])
-    assert list(found) == SUMMARY_KEYS
+    totals = msgspec.json.decode(done.out.splitlines()[-1])
+    assert list(totals) == SUMMARY_KEYS
     assert "Traceback" not in done.err
-    return found
+    return totals
 
 
-def held(journal):
+def journal_items(journal):
     """Category ID -> distinct item IDs in the journal."""
-    found = {}
+    items = {}
     with JournalReader(journal) as reader:
         for page in reader.pages():
             rows = msgspec.json.decode(page.body)["data"]["items"]
-            known = found.setdefault(page.listing.cat_id, set())
+            known = items.setdefault(page.listing.cat_id, set())
             known.update(int(row["item_id"]) for row in rows)
-    return found
+    return items
 
 
-def truth(sandbox):
+def catalogue_items(sandbox):
     """The same, as the catalogue has them."""
     catalogue = sandbox.sandbox.catalogue
     return {cat_id: set(catalogue.item_ids(cat_id)) for cat_id in catalogue.category_ids}
 
 
-def wait(holds, within=20.0):
+def wait_until(holds, within=20.0):
     """Poll until a condition holds."""
     end = time.monotonic() + within
     while not holds():
@@ -80,7 +80,7 @@ def test_a_harvest_and_the_same_again(tmapi, sandbox, journal):
     assert (first["listings"], first["complete"], first["stopped"]) == (3, 3, 0)
     assert (first["pages"], first["items"], first["unique_items"]) == (7, 115, 115)
     assert first["requests"] == sandbox.sandbox.stats.requests
-    assert held(journal) == truth(sandbox)
+    assert journal_items(journal) == catalogue_items(sandbox)
     done = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
     assert done.code == 0
     again = summary(done)
@@ -125,7 +125,7 @@ def test_a_spent_budget_says_how_to_go_on(tmapi, sandbox, journal):
         codes.append(done.code)
     assert done.code == 0
     assert 1 <= len(codes) <= 4
-    assert held(journal) == truth(sandbox)
+    assert journal_items(journal) == catalogue_items(sandbox)
 
 
 @pytest.mark.parametrize(("fault", "why"), [("439", "balance"), ("401", "auth"), ("403", "auth")])
@@ -136,7 +136,7 @@ def test_a_refused_account_is_exit_4(tmapi, sandbox, journal, fault, why):
     assert (done.code, summary(done)["stopped_by"]) == (4, why)
     sandbox.sandbox.faults = Faults()
     assert tmapi("harvest", *IDS, "--journal", journal, url=sandbox.url).code == 0
-    assert held(journal) == truth(sandbox)
+    assert journal_items(journal) == catalogue_items(sandbox)
     assert sandbox.sandbox.stats.pages_served_twice == 0
 
 
@@ -154,7 +154,7 @@ def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "arguments",
     [
         ("7",),
         ("--journal", "x.journal"),
@@ -168,10 +168,10 @@ def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal
     ],
     ids=" ".join,
 )
-def test_bad_usage_is_exit_2_and_sends_nothing(tmapi, sandbox, tmp_path, monkeypatch, wrong):
+def test_bad_usage_is_exit_2_and_sends_nothing(tmapi, sandbox, tmp_path, monkeypatch, arguments):
     """What makes no sense is refused before a request is sent or a file made."""
     monkeypatch.chdir(tmp_path)
-    done = tmapi("harvest", *wrong, url=sandbox.url)
+    done = tmapi("harvest", *arguments, url=sandbox.url)
     assert done.code == 2
     assert sandbox.sandbox.stats.requests == 0
     assert list(tmp_path.iterdir()) == []
@@ -240,7 +240,7 @@ def started(sandbox, journal, *more):
     """A harvest in a process of its own, well on its way."""
     ids = [str(cat_id) for cat_id in MANY]
     process = spawn("harvest", *ids, "--journal", journal, *more, env=environment(sandbox.url))
-    wait(lambda: sandbox.sandbox.stats.billed > 20)
+    wait_until(lambda: sandbox.sandbox.stats.billed > 20)
     return process
 
 
@@ -251,16 +251,16 @@ def test_a_signal_drains_and_the_same_again_goes_on(slow, journal, number):
     process = started(slow, journal, "--json", "--lookahead", "off")
     process.send_signal(number)
     done = finish(process)
-    found = summary(done)
-    assert (done.code, found["stopped_by"]) == (3, "signal")
+    totals = summary(done)
+    assert (done.code, totals["stopped_by"]) == (3, "signal")
     assert "press Ctrl-C again to stop now" in done.err
-    assert found["stopped"] > 0
-    assert found["pages"] == slow.sandbox.stats.billed
+    assert totals["stopped"] > 0
+    assert totals["pages"] == slow.sandbox.stats.billed
     slow.sandbox.latency = 0.0
     ids = [str(cat_id) for cat_id in MANY]
     done = run("harvest", *ids, "--journal", journal, env=environment(slow.url))
     assert done.code == 0
-    assert held(journal) == truth(slow)
+    assert journal_items(journal) == catalogue_items(slow)
     assert slow.sandbox.stats.pages_served_twice == 0
 
 
@@ -269,13 +269,13 @@ def test_a_second_signal_stops_now(slow, journal):
     """With requests that hang, the second Ctrl-C ends it at once, with the summary."""
     process = started(slow, journal, "--json")
     slow.call(slow.sandbox.hold)
-    wait(lambda: slow.sandbox.stats.in_flight > 0)
+    wait_until(lambda: slow.sandbox.stats.in_flight > 0)
     process.send_signal(signal.SIGINT)
     os.set_blocking(process.stderr.fileno(), False)
-    said = b""
-    while b"again to stop" not in said:
+    messages = b""
+    while b"again to stop" not in messages:
         select.select([process.stderr], [], [], 20)
-        said += process.stderr.read() or b""
+        messages += process.stderr.read() or b""
     process.send_signal(signal.SIGINT)
     os.set_blocking(process.stderr.fileno(), True)
     done = finish(process)
@@ -306,10 +306,10 @@ def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
     assert "stopped" in text
     assert "not begun" in text
     assert "NOT COMPLETE" in text
-    found = summary(tmapi("status", journal, "--json"))
-    assert (found["listings"], found["stopped_by"]) == (len(MANY), None)
-    assert 0 < found["pages"] < 5 * len(MANY)
-    assert found["complete"] + found["stopped"] == len(MANY)
+    totals = summary(tmapi("status", journal, "--json"))
+    assert (totals["listings"], totals["stopped_by"]) == (len(MANY), None)
+    assert 0 < totals["pages"] < 5 * len(MANY)
+    assert totals["complete"] + totals["stopped"] == len(MANY)
 
 
 def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
@@ -322,8 +322,8 @@ def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
     assert "category/items?cat_id=7        complete      5     95      95" in text
     assert "failed: category/items?cat_id=9 page 1: code 422" in text
     assert "NOT COMPLETE: 1 listing failed, 0 not finished" in text
-    found = summary(tmapi("status", journal, "--json"))
-    assert (found["complete"], found["failed"], found["codes"]["422"]) == (2, 1, 1)
+    totals = summary(tmapi("status", journal, "--json"))
+    assert (totals["complete"], totals["failed"], totals["codes"]["422"]) == (2, 1, 1)
 
 
 def test_status_of_nothing_is_exit_2(tmapi, journal):
@@ -385,10 +385,10 @@ def test_a_line_an_interval_where_nothing_is_drawn(tmapi, journal, monkeypatch):
     with SandboxThread(categories=MANY, latency=0.01) as sandbox:
         ids = [str(cat_id) for cat_id in range(1, 10)]
         done = tmapi("harvest", *ids, "--journal", journal, url=sandbox.url)
-    shown = [line for line in done.err.splitlines() if re.match(r"tmapi: \d+/9 listings, ", line)]
-    assert shown
+    lines = [line for line in done.err.splitlines() if re.match(r"tmapi: \d+/9 listings, ", line)]
+    assert lines
     assert all(
-        re.search(r"requests, [\d.]+ pages/s, \d+ x 503, gate \d+/\d+", line) for line in shown
+        re.search(r"requests, [\d.]+ pages/s, \d+ x 503, gate \d+/\d+", line) for line in lines
     )
 
 
@@ -397,20 +397,20 @@ def test_on_a_terminal_it_is_drawn(journal):
     """On a terminal a bar is drawn and taken away again before the end is told."""
     with SandboxThread(categories=MANY, latency=0.03, limit=8) as sandbox:
         main, other = pty.openpty()
-        environ = environment(sandbox.url, TERM="xterm", COLUMNS="100")
+        env = environment(sandbox.url, TERM="xterm", COLUMNS="100")
         ids = [str(cat_id) for cat_id in range(1, 20)]
-        process = spawn("harvest", *ids, "--journal", journal, env=environ, stderr=other)
+        process = spawn("harvest", *ids, "--journal", journal, env=env, stderr=other)
         os.close(other)
-        shown = b""
+        screen = b""
         with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
             while chunk := os.read(main, 65536):
-                shown += chunk
+                screen += chunk
         os.close(main)
         assert process.stdout is not None
         assert process.stdout.read() == b""
         process.stdout.close()
         assert process.wait(20) == 0
-    text = shown.decode()
+    text = screen.decode()
     assert re.search(r"harvesting \d+/19 listings", text)
     assert "\x1b[2K" in text
     assert "not yet on disk" in text
@@ -429,10 +429,10 @@ def test_a_disk_that_is_full_before_the_journal_is_made_is_told_as_that(tmp_path
     with SandboxThread(categories={7: 40}) as sandbox:
         arguments = (*command, "--journal", str(tmp_path / "j"))
         process = spawn(*arguments, env=environment(sandbox.url), before=limited)
-        _, said = process.communicate(timeout=30)
+        _, messages = process.communicate(timeout=30)
     assert process.returncode == 3
-    assert b"the journal's disk fails" in said
-    assert b"roll" not in said
+    assert b"the journal's disk fails" in messages
+    assert b"roll" not in messages
 
 
 @pytest.fixture
@@ -460,10 +460,10 @@ def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
         assert "free some space" in done.err.lower()
         with JournalReader(path) as reader:
             reader.verify()
-            kept = sum(1 for _ in reader.pages())
-        assert kept <= sandbox.sandbox.stats.pages_served <= kept + 2 * 8
+            pages = sum(1 for _ in reader.pages())
+        assert pages <= sandbox.sandbox.stats.pages_served <= pages + 2 * 8
         grow = ["mount", "-o", "remount,size=20m", str(small_disk)]
         subprocess.run(grow, check=True)  # noqa: S603
         done = tmapi(*arguments, url=sandbox.url)
         assert done.code == 0
-        assert held(path) == truth(sandbox)
+        assert journal_items(path) == catalogue_items(sandbox)

@@ -22,16 +22,16 @@ TITLED = """{"code":200,"msg":"success","data":{"page":1,"page_size":20,"has_nex
 
 def by_category(rows):
     """Category ID -> item IDs in the order of the rows."""
-    found = {}
+    ids = {}
     for row in rows:
-        found.setdefault(row["cat_id"], []).append(row["item_id"])
-    return found
+        ids.setdefault(row["cat_id"], []).append(row["item_id"])
+    return ids
 
 
 def items_of(sandbox, ids):
     """The same, as the catalogue has them; categories without items do not show in rows."""
-    held = sandbox.sandbox.catalogue
-    return {cat_id: held.item_ids(cat_id) for cat_id in ids if held.size(cat_id)}
+    catalogue = sandbox.sandbox.catalogue
+    return {cat_id: catalogue.item_ids(cat_id) for cat_id in ids if catalogue.size(cat_id)}
 
 
 def test_rows_are_json_lines_of_the_contract(tmapi):
@@ -73,7 +73,7 @@ def test_the_summary_ends_standard_error_and_is_exact(tmapi):
         done = tmapi(
             "items", "7", "1031910", "9", "5", "--json", "--lookahead", "off", url=sandbox.url
         )
-        seen = sandbox.sandbox.stats
+        statistics = sandbox.sandbox.stats
     assert done.code == 3
     summary = done.summary
     assert list(summary) == SUMMARY_KEYS
@@ -97,8 +97,8 @@ def test_the_summary_ends_standard_error_and_is_exact(tmapi):
         "stopped_by": None,
     }
     assert len(done.rows) > 65
-    assert seen.requests == 8
-    assert sum("code 422" in line for line in done.said) >= 1
+    assert statistics.requests == 8
+    assert sum("code 422" in line for line in done.messages) >= 1
 
 
 def test_quiet_is_quiet(tmapi):
@@ -115,10 +115,10 @@ def test_capped_is_exit_0_with_a_warning(tmapi):
     with SandboxThread(categories={7: 45, 8: 2000}) as sandbox:
         done = tmapi("items", "7", "8", "--json", "--max-pages", "2", url=sandbox.url)
         assert (done.code, done.summary["capped"], len(done.rows)) == (0, 2, 80)
-        assert sum("capped: category/items?cat_id=" in line for line in done.said) == 2
+        assert sum("capped: category/items?cat_id=" in line for line in done.messages) == 2
         done = tmapi("items", "8", "--json", url=sandbox.url)
         assert (done.code, done.summary["capped"], len(done.rows)) == (0, 1, 2000)
-        assert any("the API shows no more" in line for line in done.said)
+        assert any("the API shows no more" in line for line in done.messages)
 
 
 @pytest.mark.parametrize("ids", [["5"], ["5", "6"]])
@@ -131,7 +131,7 @@ def test_422_for_every_listing_is_exit_3(tmapi, ids):
     assert done.summary["failed"] == len(ids)
     assert done.summary["stopped_by"] is None
     for cat_id in ids:
-        assert any(f"cat_id={cat_id} page 1: code 422" in line for line in done.said)
+        assert any(f"cat_id={cat_id} page 1: code 422" in line for line in done.messages)
 
 
 REFUSALS = {
@@ -157,8 +157,10 @@ def test_a_refusal_is_exit_4_and_says_what_is_left(tmapi, form):
     assert (done.code, len(done.rows)) == (4, pages * 20)
     assert (done.summary["stopped_by"], done.summary["stopped"]) == (why, 2)
     assert (done.summary["pages"], done.summary["failed"]) == (pages, 0)
-    told = [line for line in done.said if "Done: " in line and "left: category/items" in line]
-    assert len(told) == 1
+    messages = [
+        line for line in done.messages if "Done: " in line and "left: category/items" in line
+    ]
+    assert len(messages) == 1
 
 
 def test_a_missing_endpoint_is_told_and_nothing_is_complete(tmapi):
@@ -167,29 +169,29 @@ def test_a_missing_endpoint_is_told_and_nothing_is_complete(tmapi):
         done = tmapi("items", "7", "9", "--json", url=f"{sandbox.url}/nowhere")
     assert (done.code, done.out) == (3, b"")
     assert (done.summary["complete"], done.summary["stopped"]) == (0, 2)
-    assert any("check the base URL" in line.replace("Check", "check") for line in done.said)
+    assert any("check the base URL" in line.replace("Check", "check") for line in done.messages)
 
 
-@pytest.mark.parametrize("most", [1, 3, 10])
-def test_the_budget_is_exit_3_and_exact(tmapi, most):
+@pytest.mark.parametrize("budget", [1, 3, 10])
+def test_the_budget_is_exit_3_and_exact(tmapi, budget):
     """`--max-requests N` sends N, retries included, and says that the budget ended it."""
     with SandboxThread(categories={7: 500, 8: 500}, faults=Faults({"500": 0.3})) as sandbox:
-        done = tmapi("items", "7", "8", "--json", "--max-requests", str(most), url=sandbox.url)
-        assert sandbox.sandbox.stats.requests == done.summary["requests"] == most
+        done = tmapi("items", "7", "8", "--json", "--max-requests", str(budget), url=sandbox.url)
+        assert sandbox.sandbox.stats.requests == done.summary["requests"] == budget
     assert (done.code, done.summary["stopped_by"]) == (3, "budget")
     assert done.summary["items"] == len(done.rows)
-    assert any("the request budget is spent" in line for line in done.said)
+    assert any("the request budget is spent" in line for line in done.messages)
 
 
 def test_ids_come_from_everywhere(tmapi, tmp_path):
     """Arguments, standard input and files mix; BOM, CRLF, comments and blanks are understood."""
-    listed = tmp_path / "ids.txt"
-    listed.write_bytes(b"\xef\xbb\xbf# shoes\r\n7\r\n\r\n  1031910  # bags\r\n9")
+    id_file = tmp_path / "ids.txt"
+    id_file.write_bytes(b"\xef\xbb\xbf# shoes\r\n7\r\n\r\n  1031910  # bags\r\n9")
     with SandboxThread(categories={**SIZES, 3: 3, 4: 4}) as sandbox:
-        done = tmapi("items", "3", f"@{listed}", "-", url=sandbox.url, stdin=b"4\n#5\n7")
+        done = tmapi("items", "3", f"@{id_file}", "-", url=sandbox.url, stdin=b"4\n#5\n7")
         assert done.code == 0
         assert by_category(done.rows) == items_of(sandbox, [3, 4, 7, 1031910])
-        assert any("1" in line and "once" in line for line in done.said)
+        assert any("1" in line and "once" in line for line in done.messages)
 
 
 def test_repeated_ids_are_walked_once_and_said(tmapi):
@@ -198,16 +200,16 @@ def test_repeated_ids_are_walked_once_and_said(tmapi):
         done = tmapi("items", "7", " 7", "007", "7", "9", "--json", url=sandbox.url)
         assert sandbox.sandbox.stats.pages_served_twice == 0
     assert (done.code, done.summary["listings"], len(done.rows)) == (0, 2, 45)
-    assert sum("once" in line for line in done.said) == 1
+    assert sum("once" in line for line in done.messages) == 1
 
 
 def test_filters_are_sent_and_show_in_the_listing(tmapi):
     """The filter options change what is asked, and the listing's identity says so."""
     with SandboxThread(categories={7: 300}) as sandbox:
         done = tmapi("items", "7", "--free-shipping", "--super-factory", url=sandbox.url)
-        held = sandbox.sandbox.catalogue
-        wanted = held.item_ids(7, Filters(free_shipping=True, super_factory=True))
-    assert [row["item_id"] for row in done.rows] == wanted
+        catalogue = sandbox.sandbox.catalogue
+        item_ids = catalogue.item_ids(7, Filters(free_shipping=True, super_factory=True))
+    assert [row["item_id"] for row in done.rows] == item_ids
     assert {row["listing"] for row in done.rows} == {
         "category/items?cat_id=7&free_shipping=true&super_factory=true"
     }
@@ -247,12 +249,13 @@ def test_options_change_how_not_what(tmapi, options):
 
 def test_the_token_comes_from_where_it_is_given(tmapi, tmp_path):
     """`--token` wins over `--token-file`, which wins over the environment."""
-    held = tmp_path / "token"
-    held.write_text("\n from-file \n")
+    token_file = tmp_path / "token"
+    token_file.write_text("\n from-file \n")
     with SandboxThread(categories=SIZES, token={"from-file", "from-option", "from-env"}) as sandbox:
         url = sandbox.url
         assert tmapi("items", "7", url=url, token="from-env").code == 0  # noqa: S106 - the test's own
-        assert tmapi("items", "7", "--token-file", str(held), url=url, token="wrong").code == 0  # noqa: S106 - as above
+        options = ["--token-file", str(token_file)]
+        assert tmapi("items", "7", *options, url=url, token="wrong").code == 0  # noqa: S106 - as above
         options = ["--token", "from-option", "--token-file", "missing"]
         assert tmapi("items", "7", *options, url=url, token="wrong").code == 0  # noqa: S106 - as above
         assert tmapi("items", "7", "--base-url", url, url="http://127.0.0.1:1").code == 4
@@ -264,7 +267,7 @@ def test_rejects_are_said_and_counted(tmapi):
         done = tmapi("items", "7", "--json", url=sandbox.url)
     assert done.code == 0
     assert done.summary["rejects"] == 100 - len(done.rows) > 0
-    assert sum(" row " in line for line in done.said) == min(20, done.summary["rejects"])
+    assert sum(" row " in line for line in done.messages) == min(20, done.summary["rejects"])
 
 
 def test_the_sandbox_option_needs_nothing_else(tmapi):

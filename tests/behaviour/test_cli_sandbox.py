@@ -91,12 +91,12 @@ def test_a_port_that_is_taken_is_told(served):
 
 def test_help_is_offered(tmapi):
     """`tmapi --help` and the help of each command name what there is."""
-    said = tmapi("--help")
-    assert (said.code, b"items" in said.out, b"sandbox" in said.out) == (0, True, True)
-    said = tmapi("sandbox", "--help")
-    assert (said.code, b"--limit" in said.out) == (0, True)
-    said = tmapi("items", "--help", COLUMNS="200")
-    assert (said.code, b"--max-requests" in said.out) == (0, True)
+    done = tmapi("--help")
+    assert (done.code, b"items" in done.out, b"sandbox" in done.out) == (0, True, True)
+    done = tmapi("sandbox", "--help")
+    assert (done.code, b"--limit" in done.out) == (0, True)
+    done = tmapi("items", "--help", COLUMNS="200")
+    assert (done.code, b"--max-requests" in done.out) == (0, True)
 
 
 @pytest.mark.slow

@@ -27,8 +27,8 @@ def test_items_are_streamed_past_the_ceiling(tmapi, url):
     rows = [row["item_id"] for row in done.rows]
     assert done.code == 0
     assert len(rows) == len(set(rows)) == 945
-    told = [line for line in done.said if "is past the ceiling: " in line]
-    assert len(told) == 2
+    messages = [line for line in done.messages if "is past the ceiling: " in line]
+    assert len(messages) == 2
     assert "complete, 900 distinct items" in done.err
     assert (done.summary["listings"], done.summary["complete"]) == (2, 2)
 
@@ -43,9 +43,9 @@ def test_another_endpoint_is_said_to_be_asked(tmapi, url):
 def test_a_capped_harvest_says_how_to_go_on_and_goes_on(tmapi, url, tmp_path):
     """The same journal divides what it held as capped; then the same again sends nothing."""
     harvest = ["harvest", "7", "8", *V2, "--journal", str(tmp_path / "j"), "--json"]
-    few = tmapi(*harvest, "--max-pages", "3", url=url)
-    assert (few.rows[-1]["complete"], few.rows[-1]["capped"]) == (1, 1)
-    assert "--split" not in few.err
+    capped = tmapi(*harvest, "--max-pages", "3", url=url)
+    assert (capped.rows[-1]["complete"], capped.rows[-1]["capped"]) == (1, 1)
+    assert "--split" not in capped.err
     done = tmapi(*harvest, *FEW, url=url)
     assert (done.code, done.rows[-1]["complete"], done.rows[-1]["capped"]) == (0, 2, 0)
     assert done.rows[-1]["unique_items"] == 945
@@ -57,9 +57,9 @@ def test_what_divides_a_capped_listing_is_told(tmapi, tmp_path):
     """Who meets the ceiling itself is told of the option, by items and by harvest."""
     with SandboxThread(categories={7: 2100}) as sandbox:
         streamed = tmapi("items", "7", *V2, url=sandbox.url)
-        kept = tmapi("harvest", "7", *V2, "--journal", str(tmp_path / "j"), url=sandbox.url)
+        stored = tmapi("harvest", "7", *V2, "--journal", str(tmp_path / "j"), url=sandbox.url)
     assert "the API shows no more of this listing; add --split to read the rest" in streamed.err
-    assert "than the API shows; add --split to read the rest. All pages are in" in kept.err
+    assert "than the API shows; add --split to read the rest. All pages are in" in stored.err
 
 
 def test_exports_and_status_know_the_parts(tmapi, url, tmp_path):
@@ -82,13 +82,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "told"), REFUSED)
-def test_what_makes_no_sense_is_refused(tmapi, url, tmp_path, arguments, told):
+@pytest.mark.parametrize(("arguments", "reason"), REFUSED)
+def test_what_makes_no_sense_is_refused(tmapi, url, tmp_path, arguments, reason):
     """Before anything is sent, by both commands."""
     for command in (["items"], ["harvest", "--journal", str(tmp_path / "j")]):
         done = tmapi(*command, *arguments, "--json", url=url)
         assert done.code == 2
-        assert told in done.err
+        assert reason in done.err
         assert not (tmp_path / "j").exists()
 
 

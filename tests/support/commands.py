@@ -64,7 +64,7 @@ class Done(NamedTuple):
         return summary
 
     @property
-    def said(self) -> list[str]:
+    def messages(self) -> list[str]:
         """Lines of standard error, each of which must be a plain message of the command."""
         lines = self.err.splitlines()
         assert "Traceback" not in self.err
@@ -74,14 +74,14 @@ class Done(NamedTuple):
 
 def environment(url: str = "", token: str = "sandbox", **more: str) -> dict[str, str]:  # noqa: S107 - the sandbox's public one
     """Return an environment without proxies and without `TMAPI_*` variables of the developer."""
-    kept = {
+    variables = {
         name: value
         for name, value in os.environ.items()
         if not name.upper().startswith("TMAPI_") and not name.upper().endswith("_PROXY")
     }
-    kept |= {"TMAPI_TOKEN": token} if token else {}
-    kept |= {"TMAPI_BASE_URL": url} if url else {}
-    return kept | more
+    variables |= {"TMAPI_TOKEN": token} if token else {}
+    variables |= {"TMAPI_BASE_URL": url} if url else {}
+    return variables | more
 
 
 def spawn(

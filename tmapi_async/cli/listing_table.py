@@ -11,7 +11,7 @@ from .tables import format_table
 MAX_LISTINGS = 40
 """Listings, or failures, that are shown unless all of them are asked for."""
 
-_HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">duplicates", ">rejects", "reason")
+_HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">repeats", ">rejects", "reason")
 _WORST_FIRST = {"failed": 0, "open": 1, "capped": 2, "complete": 3}
 
 
@@ -41,7 +41,10 @@ def format_listings(visits: Iterable[VisitInfo], *, running: bool, every: bool) 
     shown = listings
     if not every and len(listings) > MAX_LISTINGS:
         shown = sorted(listings, key=lambda visit: _WORST_FIRST[visit.state])[:MAX_LISTINGS]
-    lines = format_table(_HEADINGS, [_row(visit, running=running) for visit in shown])
+    rows = [_row(visit, running=running) for visit in shown]
+    # Without reasons the table fits on a terminal of 80 columns.
+    columns = len(_HEADINGS) if any(visit.error_kind for visit in shown) else len(_HEADINGS) - 1
+    lines = format_table(_HEADINGS[:columns], [row[:columns] for row in rows])
     if len(shown) < len(listings):
         lines.append(
             f"... and {len(listings) - len(shown):,} more: to see all, run tmapi status FILE --all"

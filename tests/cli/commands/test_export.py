@@ -36,8 +36,8 @@ def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
     summary = json.loads(done.stdout)
     assert (summary["rows"], summary["pages"], summary["run"]) == (25, 2, 1)
     assert summary["stopped_by"] is None
-    landed = {one["to"]: one["bytes"] for one in summary["destinations"]}
-    assert landed == {str(path): path.stat().st_size for path in paths}
+    sizes = {one["to"]: one["bytes"] for one in summary["destinations"]}
+    assert sizes == {str(path): path.stat().st_size for path in paths}
     assert "25 rows from 2 pages of run 1" in done.stderr
 
 
@@ -90,7 +90,7 @@ def export(journal: Path, to: list[str], **fields: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("to", "fields", "said"),
+    ("to", "fields", "reason"),
     [
         ("a.xlsx", {}, "must end with one of"),
         ("nowhere/a.csv", {}, "create it first"),
@@ -108,12 +108,12 @@ def test_bad_usage_is_refused(
     capsys: pytest.CaptureFixture[str],
     to: str,
     fields: dict[str, Any],
-    said: str,
+    reason: str,
 ) -> None:
     """What makes no sense ends with exit 2 and a line that says why; no file is made."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     assert export(journal, [str(tmp_path / to)], **fields) == 2
-    assert said in capsys.readouterr().err
+    assert reason in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.journal"]
 
 
@@ -130,9 +130,9 @@ def test_a_destination_needs_its_option(tmp_path: Path) -> None:
 def test_no_journal_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A journal that is not there, or is something else, ends with exit 2."""
     (tmp_path / "b.journal").write_text("not a journal, but long enough to be read as one" * 20)
-    for name, said in (("a.journal", "no such journal"), ("b.journal", "not a journal of tmapi")):
+    for name, reason in (("a.journal", "no such journal"), ("b.journal", "not a journal of tmapi")):
         assert export(tmp_path / name, [str(tmp_path / "a.jsonl")]) == 2
-        assert said in capsys.readouterr().err
+        assert reason in capsys.readouterr().err
 
 
 def test_a_database_that_is_not_there_ends_with_3(
@@ -141,9 +141,9 @@ def test_a_database_that_is_not_there_ends_with_3(
     """A server that cannot be reached is no bad usage: the same command may work later."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     assert export(journal, [f"postgresql://me:s3cret@/shop?host={tmp_path}"]) == 3
-    said = capsys.readouterr().err
-    assert "nothing was written" in said
-    assert "s3cret" not in said
+    messages = capsys.readouterr().err
+    assert "nothing was written" in messages
+    assert "s3cret" not in messages
 
 
 def test_postgres_from_the_command_line(
@@ -151,20 +151,25 @@ def test_postgres_from_the_command_line(
 ) -> None:
     """The command tells what was new and what was there already."""
     journal = of_rows(tmp_path / "a.journal", row(1), row(2))
-    for told in ("2 new, 0 changed, 0 unchanged", "0 new, 0 changed, 2 unchanged"):
+    for counts in ("2 new, 0 changed, 0 unchanged", "0 new, 0 changed, 2 unchanged"):
         assert export(journal, [postgres], table="goods") == 0
-        said = capsys.readouterr().err
-        assert told in said
-        assert "s3cret" not in said
+        messages = capsys.readouterr().err
+        assert counts in messages
+        assert "s3cret" not in messages
 
 
 STOPPED = """
 import os, signal, sys
 from tmapi_async.cli import main
-from tmapi_async.export import selection
+from tmapi_async.harvest import JournalReader
 
-number, decoded = getattr(signal, sys.argv.pop()), selection._decoded
-selection._decoded = lambda *pages: (os.kill(os.getpid(), number), decoded(*pages))[1]
+number, pages = getattr(signal, sys.argv.pop()), JournalReader.pages
+
+def pages_with_a_signal(*args, **kwargs):
+    os.kill(os.getpid(), number)
+    yield from pages(*args, **kwargs)
+
+JournalReader.pages = pages_with_a_signal
 main()
 """
 
@@ -213,6 +218,6 @@ def test_a_reader_that_goes_ends_it_quietly(tmp_path: Path) -> None:
         assert child.stderr is not None
         assert child.stdout.readline().startswith(b"{")
         child.stdout.close()
-        said = child.stderr.read()
+        messages = child.stderr.read()
         child.wait(60)
-    assert (child.returncode, said) == (3, b"")
+    assert (child.returncode, messages) == (3, b"")

@@ -56,14 +56,14 @@ def read(folder: Path, text: str) -> tuple[list[str], dict[str, Any], int]:
     path = folder / "job.toml"
     path.write_text(text, "utf-8")
     job = read_job(path, OPTION_TYPES)
-    wanted = ListingSet(job.groups)
-    return [listing.identity for listing in wanted], job.options, wanted.repeated
+    listings = ListingSet(job.groups)
+    return [listing.identity for listing in listings], job.options, listings.repeated
 
 
 def test_a_job_file_says_what_to_walk_and_how(folder: Path) -> None:
     """Tables of listings and options are read; files of values lie beside the job file."""
-    found, options, _ = read(folder, JOB)
-    assert found == [
+    names, options, _ = read(folder, JOB)
+    assert names == [
         "category/items?cat_id=1031910&super_factory=true",
         "category/items?cat_id=1031922&super_factory=true",
         "search/items?keyword=男士T恤&price_start=9.9&sort=sales",
@@ -108,15 +108,15 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("right", "wrong", "line", "told"), WRONG)
+@pytest.mark.parametrize(("right", "wrong", "line", "reason"), WRONG)
 def test_a_mistake_in_a_job_file_is_told_with_its_line(
-    folder: Path, right: str, wrong: str, line: int, told: str
+    folder: Path, right: str, wrong: str, line: int, reason: str
 ) -> None:
     """A person is led to the line, whatever is wrong in it."""
     assert right in JOB
     with pytest.raises(InvalidRequestError) as caught:
         read(folder, JOB.replace(right, wrong, 1))
-    assert told in str(caught.value)
+    assert reason in str(caught.value)
     assert f"line {line}" in str(caught.value)
     assert str(folder / "job.toml") in str(caught.value)
 
@@ -147,7 +147,7 @@ def test_a_job_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
         ("a = " + "[" * 3000 + "]" * 3000 + "\n" + SHORT_JOB, "nested too deeply"),
         ('[[listings]]\nendpoint = "search"\nkeywords_file = "no\\u0000pe"\n', "line 3: "),
@@ -155,9 +155,11 @@ def test_a_job_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     ],
     ids=["deep", "keywords", "IDs"],
 )
-def test_a_job_file_that_python_cannot_use_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_job_file_that_python_cannot_use_is_refused(
+    tmp_path: Path, text: str, reason: str
+) -> None:
     """Values that make Python itself fail are reported as bad input."""
     job = tmp_path / "job.toml"
     job.write_text(text)
-    with pytest.raises(InvalidRequestError, match=told):
+    with pytest.raises(InvalidRequestError, match=reason):
         read_job(job, {"a": list})

@@ -17,10 +17,10 @@ from tmapi_async.cli.options.listing_sets import ListingGroup, ListingSet
 
 def identities(**options: Any) -> list[str]:
     """Identities of the listings that options describe."""
-    wanted = ListingSet([ListingOptions(**options).group(io.BytesIO())])
-    found = [listing.identity for listing in wanted]
-    assert len(found) == len(wanted)
-    return found
+    listings = ListingSet([ListingOptions(**options).group(io.BytesIO())])
+    names = [listing.identity for listing in listings]
+    assert len(names) == len(listings)
+    return names
 
 
 def test_options_are_called_what_the_endpoint_calls_them() -> None:
@@ -43,8 +43,8 @@ def test_options_are_called_what_the_endpoint_calls_them() -> None:
 
 def test_keywords_and_categories_are_combined() -> None:
     """Each keyword is looked for in each category, where an endpoint takes both."""
-    found = identities(endpoint="global-search", keyword=["a", "b"], cats=["7", "8"])
-    assert found == [
+    names = identities(endpoint="global-search", keyword=["a", "b"], cats=["7", "8"])
+    assert names == [
         f"global/search/items?cat_id={cat}&keyword={word}" for cat in (7, 8) for word in "ab"
     ]
     assert identities(endpoint="global-search", cats=["7"]) == ["global/search/items?cat_id=7"]
@@ -57,20 +57,20 @@ def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
     values = {"sort": "sales", "language": "en", "page_size": 10, "moq": 2, "cat_type": "0"}
     value = values.get(option, True if option.endswith(("ry", "ng", "al")) else "5")
     key = BY_SHORT_NAME[endpoint].required[0]
-    asked: dict[str, Any] = {"cat_id": {"cats": ["7"]}, "keyword": {"keyword": ["x"]}}.get(
+    keys: dict[str, Any] = {"cat_id": {"cats": ["7"]}, "keyword": {"keyword": ["x"]}}.get(
         key, {"shop": ["x"]}
     )
-    plain = identities(endpoint=endpoint, **asked)
+    plain = identities(endpoint=endpoint, **keys)
     try:
-        found = identities(endpoint=endpoint, **asked, **{option: value})
+        filtered = identities(endpoint=endpoint, **keys, **{option: value})
     except InvalidRequestError as error:
         refused = f"--{option.replace('_', '-')} does not work with --endpoint {endpoint}"
         assert str(error).startswith(refused)  # noqa: PT017
-        named = str(error).rpartition("--endpoint ")[2].split(", ")
-        assert endpoint not in named
-        assert set(named) <= set(BY_SHORT_NAME)
+        others = str(error).rpartition("--endpoint ")[2].split(", ")
+        assert endpoint not in others
+        assert set(others) <= set(BY_SHORT_NAME)
     else:
-        assert found != plain
+        assert filtered != plain
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -88,12 +88,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "told"), REFUSED)
-def test_what_makes_no_sense_is_refused(options: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("options", "reason"), REFUSED)
+def test_what_makes_no_sense_is_refused(options: dict[str, Any], reason: str) -> None:
     """What does not go together is refused with what would."""
     with pytest.raises(InvalidRequestError) as caught:
         identities(**options)
-    assert told in str(caught.value)
+    assert reason in str(caught.value)
 
 
 IDS = st.lists(st.integers(1, 30), min_size=1, max_size=20)
@@ -102,19 +102,19 @@ IDS = st.lists(st.integers(1, 30), min_size=1, max_size=20)
 @given(st.lists(IDS, min_size=1, max_size=4))
 def test_each_listing_is_wanted_once(groups: list[list[int]]) -> None:
     """Whatever was given twice, in one group or in several, is walked once, and counted."""
-    made = [
+    listing_groups = [
         ListingGroup(
             CATEGORY_ITEMS, {}, {"cat_id": list(dict.fromkeys(ids))}, len(ids) - len(set(ids))
         )
         for ids in groups
     ]
-    wanted = ListingSet(made)
-    found = [listing.cat_id for listing in wanted]
+    listings = ListingSet(listing_groups)
+    cat_ids = [listing.cat_id for listing in listings]
     given_ids = [cat_id for ids in groups for cat_id in ids]
-    assert found == list(dict.fromkeys(given_ids))
-    assert len(wanted) == len(found)
-    assert wanted.repeated == len(given_ids) - len(found)
-    assert [listing.cat_id for listing in wanted] == found  # as often as wanted
+    assert cat_ids == list(dict.fromkeys(given_ids))
+    assert len(listings) == len(cat_ids)
+    assert listings.repeated == len(given_ids) - len(cat_ids)
+    assert [listing.cat_id for listing in listings] == cat_ids  # as often as wanted
 
 
 def test_a_group_of_nothing_is_refused() -> None:

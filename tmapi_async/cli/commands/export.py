@@ -241,9 +241,10 @@ def _value_lines(summary: ExportSummary) -> Iterator[str]:
         )
     if summary.bounds:
         total = sum(summary.bounds.values())
+        values = quantity(total, "value is not a plain number", "values are not plain numbers")
         yield (
-            f'{quantity(total, "value")} {_be(total)} not plain numbers (for example "100000+"); '
-            f"the original text is in the ..._text columns ({_columns(summary.bounds)})"
+            f'{values} (for example "100000+"); the original text is in the ..._text columns '
+            f"({_columns(summary.bounds)})"
         )
 
 

@@ -114,7 +114,7 @@ class _JobReader:
         if name not in self._option_types:
             similar = difflib.get_close_matches(name, [*self._option_types, "listings"], 1)
             hint = (
-                f"; did you mean {similar[0]}?"
+                f" (did you mean {similar[0]}?)"
                 if similar
                 else f": use one of {', '.join(self._option_types)}"
             )

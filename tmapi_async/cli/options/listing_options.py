@@ -205,9 +205,9 @@ def find_endpoint(name: str) -> Endpoint:
     endpoint = BY_SHORT_NAME.get(name)
     if endpoint is None:
         similar = difflib.get_close_matches(name, BY_SHORT_NAME, 1)
-        hint = f"; did you mean {similar[0]}?" if similar else ""
+        hint = f" (did you mean {similar[0]}?)" if similar else ""
         raise InvalidRequestError(
-            f"there is no endpoint {name!r}: use one of {', '.join(BY_SHORT_NAME)}{hint}"
+            f"there is no endpoint {name!r}{hint}: use one of {', '.join(BY_SHORT_NAME)}"
         )
     return endpoint
 
