@@ -1,4 +1,4 @@
-"""Every endpoint as described: what it takes, what it refuses, what its sample bodies hold."""
+"""Every endpoint: accepted and refused parameters, paging, and the fields of its sample reply."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def reading(
 
 
 def same(kept: Any, sent: Any) -> bool:
-    """Whether a value that was decoded still says what was sent; IDs may have become numbers."""
+    """Return True if a decoded value equals the value as sent; IDs may have become numbers."""
     if isinstance(sent, dict):
         return all(name in kept and same(kept[name], value) for name, value in sent.items())
     if isinstance(sent, list):
@@ -76,7 +76,7 @@ def same(kept: Any, sent: Any) -> bool:
 
 
 def everything(item: Wire) -> dict[str, Any]:
-    """A row re-encoded, with what no struct knows put back."""
+    """Return a row encoded again, with its unknown fields put back."""
     row: dict[str, Any] = json.loads(msgspec.json.encode(item))
 
     def put_back(into: dict[str, Any], more: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def everything(item: Wire) -> dict[str, Any]:
 
 @every_endpoint
 def test_a_sample_body_loses_no_field(endpoint: Endpoint) -> None:
-    """Re-encoded, every known value is there; there is nothing unknown in the sample bodies."""
+    """Encoded again, a sample has all its values, and no field of a sample is unknown."""
     body = sample(sample_name(endpoint))
     page = answer(endpoint, body, **PARAMS[endpoint])
     data = json.loads(body)["data"]
@@ -109,7 +109,7 @@ def test_a_sample_body_loses_no_field(endpoint: Endpoint) -> None:
 
 @every_endpoint
 def test_unknown_fields_are_kept_at_any_depth(endpoint: Endpoint) -> None:
-    """A field that no struct knows is in `extra`, where it was sent; nothing else is lost."""
+    """A field that no struct knows is in `extra`, nested as sent, and nothing else is lost."""
     body = json.loads(sample(sample_name(endpoint)))
     rows = body["data"]["items"] if endpoint.paged else [body["data"]]
     for row in rows:
@@ -128,7 +128,7 @@ def test_unknown_fields_are_kept_at_any_depth(endpoint: Endpoint) -> None:
 
 @every_endpoint
 def test_a_row_that_does_not_fit_is_a_reject(endpoint: Endpoint) -> None:
-    """A row whose ID is none is kept with its bytes, and costs no other row."""
+    """A row with an invalid ID becomes a reject with its bytes; the other rows stay."""
     body = json.loads(sample(sample_name(endpoint)))
     rows = body["data"]["items"] if endpoint.paged else [body["data"]]
     key = "id" if endpoint is CATEGORY_INFO else "item_id"
@@ -167,7 +167,7 @@ def test_the_same_accessors_read_every_kind_of_product(endpoint: Endpoint) -> No
 
 
 def envelope(rows: int, **data: Any) -> dict[str, Any]:
-    """A success of so many rows."""
+    """Return a success with a number of rows."""
     items = [{"item_id": 600000000001 + n} for n in range(rows)]
     return {"code": 200, "msg": "success", "data": {**data, "items": items}}
 
@@ -187,19 +187,19 @@ TOTALS = [
 
 @pytest.mark.parametrize("endpoint", [SHOP_ITEMS, SHOP_ITEMS_V2])
 @pytest.mark.parametrize(("total", "size", "rows", "number", "more"), TOTALS)
-def test_the_total_tells_the_end_where_nothing_else_does(
+def test_the_total_ends_a_listing_without_has_next_page(
     endpoint: Endpoint, total: object, size: int | None, rows: int, number: int, *, more: bool
 ) -> None:
-    """Without `has_next_page` a listing goes on while its pages, as echoed, lie below the total."""
-    asked = {endpoint.required[0]: "x", "page_size": 10}
+    """Without `has_next_page`, a page follows while number times echoed size is below the total."""
+    params = {endpoint.required[0]: "x", "page_size": 10}
     page = answer(
-        endpoint, envelope(rows, total_count=total, page_size=size), number=number, **asked
+        endpoint, envelope(rows, total_count=total, page_size=size), number=number, **params
     )
     assert page.has_next_page is more
 
 
-def test_has_next_page_is_believed_where_it_is_sent() -> None:
-    """The server's word on the next page wins over a total, which may be a ceiling."""
+def test_has_next_page_wins_over_the_total() -> None:
+    """`has_next_page` decides if it is sent, because a total may be a ceiling."""
     for word in (True, False):
         body = envelope(20, has_next_page=word, total_count=2000, page_size=20)
         page = answer(CATEGORY_ITEMS_V2, body, number=100, cat_id=5)
@@ -208,20 +208,20 @@ def test_has_next_page_is_believed_where_it_is_sent() -> None:
 
 
 @pytest.mark.parametrize("endpoint", list(BY_SHORT_NAME.values()))
-def test_a_page_that_says_nothing_of_the_next_is_a_failure(endpoint: Endpoint) -> None:
-    """Where nothing tells whether there is more, nothing is assumed."""
+def test_a_page_without_any_paging_field_is_a_failure(endpoint: Endpoint) -> None:
+    """A page that does not say if another one follows is an error, never the last page."""
     error = reading(endpoint, envelope(3), **PARAMS[endpoint])
     assert isinstance(error, MalformedReplyError)
     assert "next page" in str(error)
 
 
-def test_v1_ends_by_nothing_but_has_next_page() -> None:
-    """A total ends no listing of an endpoint that does not document one."""
-    found = reading(CATEGORY_ITEMS, envelope(3, total_count=3, page_size=20), cat_id=5)
-    assert isinstance(found, MalformedReplyError)
+def test_only_has_next_page_ends_a_v1_listing() -> None:
+    """A total does not end a listing if the document of its endpoint has no total."""
+    error = reading(CATEGORY_ITEMS, envelope(3, total_count=3, page_size=20), cat_id=5)
+    assert isinstance(error, MalformedReplyError)
 
 
-# -- what is not paged
+# -- endpoints without pages
 
 
 def test_a_root_comes_as_a_list_or_as_an_object() -> None:
@@ -235,13 +235,13 @@ def test_a_root_comes_as_a_list_or_as_an_object() -> None:
 
 
 @pytest.mark.parametrize("data", [None, "x", 5, True, [5], [None], "absent"])
-def test_what_is_no_object_is_a_failure(data: object) -> None:
-    """A success without the object it should hold is a failure to be retried, never an answer."""
+def test_a_success_without_its_object_is_a_failure(data: object) -> None:
+    """A success without an object in `data` is an error to retry, never a result."""
     body = {"code": 200} if data == "absent" else {"code": 200, "data": data}
     assert isinstance(reading(ITEM_DETAIL, body, item_id=5), MalformedReplyError)
 
 
-# -- what is refused
+# -- refused parameters
 
 REFUSED = [
     (CATEGORY_ITEMS, {"cat_id": 5, "is_super_factory": True}, "called super_factory there"),
@@ -274,28 +274,28 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("endpoint", "params", "told"), REFUSED)
-def test_what_an_endpoint_does_not_take_is_refused(
-    endpoint: Endpoint, params: dict[str, Any], told: str
+@pytest.mark.parametrize(("endpoint", "params", "message"), REFUSED)
+def test_an_unknown_parameter_or_a_bad_value_is_refused(
+    endpoint: Endpoint, params: dict[str, Any], message: str
 ) -> None:
-    """A parameter that would be ignored, or a bad value, is refused, and what is right is told."""
-    with pytest.raises(InvalidRequestError, match=told) as caught:
+    """The message names the right parameter, the right endpoint or the allowed values."""
+    with pytest.raises(InvalidRequestError, match=message) as caught:
         describe(endpoint, params)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 320
 
 
-def test_an_endpoint_of_a_newer_version_is_told() -> None:
-    """A listing of an endpoint that this version does not know names the way out."""
+def test_an_endpoint_of_a_newer_version_is_named() -> None:
+    """For an endpoint that this version does not know, the message says to upgrade."""
     with pytest.raises(InvalidRequestError, match="upgrade"):
         endpoint_of(Listing("orders", ()))
 
 
-# -- one question, one listing
+# -- one query, one listing
 
 
-def test_what_the_server_assumes_is_not_sent() -> None:
-    """The same question asked in other words is the same listing."""
+def test_default_values_are_not_sent() -> None:
+    """The same query in another spelling, or with default values, is the same listing."""
     plain = describe(CATEGORY_ITEMS_V2, {"cat_id": 5})
     assert plain == describe(
         CATEGORY_ITEMS_V2, {"cat_id": "5", "sort": "default", "page_size": 20, "language": None}
@@ -311,8 +311,8 @@ TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"
 
 
 @given(TEXT, TEXT)
-def test_any_keyword_goes_round(one: str, two: str) -> None:
-    """A keyword is quoted on the wire and readable in the identity; two never read the same."""
+def test_any_keyword_has_one_query_and_one_identity(one: str, two: str) -> None:
+    """A keyword is quoted in the query and readable in the identity; both are unique."""
     listings = []
     for text in (one, two):
         if not text.strip() or not text.strip().isprintable():
@@ -326,7 +326,7 @@ def test_any_keyword_goes_round(one: str, two: str) -> None:
 
 
 def test_identities_are_readable() -> None:
-    """Chinese stays Chinese; what could end a parameter is quoted."""
+    """Chinese stays readable; characters that could end a parameter are quoted."""
     assert describe(SEARCH_ITEMS, {"keyword": "男士 T&恤"}).identity == (
         "search/items?keyword=男士%20T%26恤"
     )
@@ -337,7 +337,7 @@ def test_identities_are_readable() -> None:
 
 
 def test_names_and_paths_are_those_of_the_document() -> None:
-    """Each endpoint is found by its name, and by a short one where it is paged."""
+    """Each endpoint is found by its name, and each paged one by a short name."""
     for name, endpoint in ENDPOINTS.items():
         assert endpoint.name == name
         assert endpoint.path == f"/1688/{name}"

@@ -78,7 +78,7 @@ def test_a_row_reads_the_same_alone_and_in_company(rows: list[bytes], bad: bytes
 
 
 def known_of(item: msgspec.Struct) -> dict[str, Any]:
-    """The fields of an item that its struct knows, as plain values."""
+    """Return the known fields of an item as plain values."""
     return {
         name: known_of(value) if isinstance(value, msgspec.Struct) else value
         for name in item.__struct_fields__
@@ -87,7 +87,7 @@ def known_of(item: msgspec.Struct) -> dict[str, Any]:
 
 
 def merged(known: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Known and unknown fields put together again."""
+    """Return the known and unknown fields of an item as one row."""
     out = dict(known)
     for name, value in extra.items():
         inner = out.get(name)
@@ -102,7 +102,7 @@ def merged(known: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
 def test_known_and_extra_make_what_was_sent(
     above: dict[str, Any], within: dict[str, dict[str, Any]]
 ) -> None:
-    """Unknown fields at any level are in extra: with the known ones they are the row as sent."""
+    """Unknown fields of any level are in `extra`; with the known ones they are the row as sent."""
     fields = {name: value for name, value in above.items() if name not in ROW}
     sent: dict[str, Any] = {**ROW, **fields}
     for block, more in within.items():
@@ -116,7 +116,7 @@ def test_known_and_extra_make_what_was_sent(
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_known_drift_keeps_its_item(shape: str) -> None:
-    """Each shape in which the API's fields have been seen is an item, and no reject."""
+    """Every shape of a field that was seen in use gives an item, not a reject."""
     drifted = row(5)
     SHAPES[shape](drifted)
     page = page_of(with_data(items=[row(4), drifted]))
@@ -127,7 +127,7 @@ def test_every_known_drift_keeps_its_item(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", BAD_SHAPES)
 def test_every_bad_row_is_kept_as_a_reject(shape: str) -> None:
-    """A row that no model can take is a reject with its bytes, between the items beside it."""
+    """A row that fits no struct is a reject with its bytes; the rows beside it are items."""
     raw = dumped(BAD_SHAPES[shape](row(5)))
     page = page_of(success([dumped(row(4)), raw, dumped(row(6))]))
     assert [item.item_id for item in page.items] == [600000000004, 600000000006]
@@ -136,13 +136,13 @@ def test_every_bad_row_is_kept_as_a_reject(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", ENVELOPES)
 def test_an_envelope_may_drift(shape: str) -> None:
-    """A reply that drifts outside its rows is the same page."""
+    """Unknown fields outside of the rows do not change the page."""
     plain = with_data(items=[row(1), row(2)])
     assert page_of(ENVELOPES[shape](plain)).items == page_of(plain).items
 
 
 def test_unknown_fields_that_break_keep_their_row() -> None:
-    """A field nobody asked for costs no row, though it is not UTF-8 or fits no number."""
+    """An unknown field that is not UTF-8, or too large a number, does not make its row a reject."""
     sent = [
         b'{"item_id": 1, "new": "a\xffb", "price": "1.00"}',
         b'{"item_id": 2, "n\xffw": 1}',
@@ -163,7 +163,7 @@ def test_unknown_fields_that_break_keep_their_row() -> None:
 
 
 def test_a_row_cut_in_an_emoji_costs_no_other() -> None:
-    """Half a surrogate pair spoils its own row alone, which keeps the bytes that were sent."""
+    """Half a surrogate pair makes only its own row a reject, with the bytes as sent."""
     spoilt = b'{"item_id": 2, "title": "\\uD83D", "x": "\\\\ud83d \\ud83d\\ude00"}'
     whole = b'{"item_id": 3, "title": "\\ud83d\\ude00 \\\\ud83d \\u88d9"}'
     page = page_of(success([dumped(row(1)), spoilt, whole, dumped(row(4, badge=1)), b"null"]))
@@ -181,7 +181,7 @@ def test_half_a_pair_outside_the_rows_costs_nothing() -> None:
 
 @given(st.text(alphabet=st.sampled_from("\\ud83deE0/ a\U0001f600"), max_size=30))
 def test_masking_leaves_valid_json_alone(text: str) -> None:
-    """Whatever a text holds, its JSON is not changed by looking for halves of pairs."""
+    """Masking half pairs does not change valid JSON text."""
     for ascii_only in (True, False):
         sent = json.dumps(text, ensure_ascii=ascii_only).encode()
         assert mask_half_pairs(sent) == sent
@@ -191,7 +191,7 @@ def test_masking_leaves_valid_json_alone(text: str) -> None:
     st.text(st.characters(), max_size=10) | st.text(st.sampled_from("\ud83d\ude00\\u"), max_size=9)
 )
 def test_masking_makes_any_text_readable(text: str) -> None:
-    """With its halves of pairs masked, every escaped text can be decoded, at the same length."""
+    """With half pairs masked, every escaped text can be decoded, and has the same length."""
     sent = json.dumps(text).encode()
     masked = mask_half_pairs(sent)
     assert len(masked) == len(sent)
@@ -200,12 +200,12 @@ def test_masking_makes_any_text_readable(text: str) -> None:
 
 @given(VALUES)
 def test_lenient_reading_is_exact_where_it_can_be(value: object) -> None:
-    """JSON that decodes is read as it is."""
+    """Lenient reading of valid JSON gives the same value as strict reading."""
     assert read_leniently(dumped(value)) == value
 
 
 def test_nesting_without_end_does_not_crash() -> None:
-    """A row nested beyond reason is a failure of the reply, or a row, but never a crash."""
+    """A very deeply nested row gives an error or an item, never a crash."""
     for depth in (100, 900, 1100, 100_000):
         sent = b'{"item_id": 1, "new": ' + b"[" * depth + b"]" * depth + b"}"
         try:
@@ -217,15 +217,15 @@ def test_nesting_without_end_does_not_crash() -> None:
 
 
 def test_json_that_is_broken_in_one_row_is_no_json() -> None:
-    """NaN, a bare control character, a bad escape: the whole body is something else than JSON."""
+    """NaN, a bare control character or a bad escape makes the whole body invalid JSON."""
     for broken in (b"NaN", b'"a\x01"', b'"\\q"', b"01", b"'x'"):
-        found = read(success([dumped(row(1)), b'{"item_id": 2, "title": %b}' % broken]))
-        assert type(found) is MalformedReplyError
-        assert found.code is None
+        reply = read(success([dumped(row(1)), b'{"item_id": 2, "title": %b}' % broken]))
+        assert type(reply) is MalformedReplyError
+        assert reply.code is None
 
 
 def test_the_last_of_repeated_keys_counts() -> None:
-    """A key that is sent twice has the value that came last, in strict and in drifted rows."""
+    """A key that is sent twice has its last value, in strict and in lenient rows."""
     for tail in (b"", b', "new": 1, "new": 2'):
         (item,) = page_of(success([b'{"item_id": 1, "item_id": 2%b}' % tail])).items
         assert item.item_id == 2
@@ -240,7 +240,7 @@ def test_huge_numbers_are_kept() -> None:
 
 
 def test_an_item_is_equal_to_itself_in_any_company() -> None:
-    """Whether another row of the page drifted is not seen in an item: equal, and of one hash."""
+    """An item is equal to, and has the hash of, the same item from a page with a drifted row."""
     clean = page_of(with_data(items=[row(1)])).items[0]
     beside, drifted = page_of(with_data(items=[row(1), row(1, badge=1)])).items
     assert type(clean) is not type(beside)
@@ -300,7 +300,7 @@ def test_drifted_items_are_items() -> None:
 @settings(max_examples=50)
 @given(st.lists(BAD, min_size=1, max_size=4))
 def test_rejects_hold_what_a_better_model_needs(rows: list[bytes]) -> None:
-    """The bytes of the rejects, decoded again as a page of their own, are the same rejects."""
+    """The bytes of rejects, decoded again as a page, give the same rejects."""
     first = page_of(success(rows)).rejects
     again = page_of(success([reject.raw for reject in first])).rejects
     assert first == again

@@ -45,7 +45,7 @@ OTHERS = (0, -1, 2**63, 1.0, True, False, None, b"5", ["5"], object(), str(2**63
 
 @pytest.mark.parametrize("sent", [*TEXTS, *OTHERS, "\u0665", "\u00b2", "5\u200b", "5\x005"])
 def test_anything_else_is_no_category_id(sent: object) -> None:
-    """What is no positive 64-bit integer is refused, in one short line that shows it."""
+    """Any value but a positive 64-bit integer is refused, in one short line with the value."""
     with pytest.raises(InvalidRequestError, match="is not a category ID") as caught:
         parse_id(sent)
     assert len(str(caught.value)) < 150
@@ -53,7 +53,7 @@ def test_anything_else_is_no_category_id(sent: object) -> None:
 
 
 def test_an_id_too_long_to_print_is_refused_like_any_other() -> None:
-    """An int of more digits than Python prints is refused by our own error."""
+    """An int with more digits than Python prints is refused with `InvalidRequestError`."""
     for sent in (10**5000, -(10**5000)):
         with pytest.raises(InvalidRequestError, match="is not a category ID"):
             parse_id(sent)
@@ -67,14 +67,14 @@ class Secretive:
 
 
 def test_what_cannot_be_shown_is_refused_too() -> None:
-    """An object whose repr fails is refused by our own error."""
+    """An object whose repr fails is refused with `InvalidRequestError`."""
     with pytest.raises(InvalidRequestError, match="Secretive"):
         parse_id(Secretive())
 
 
 @given(st.integers(1, 2**63 - 1))
 def test_every_id_goes_round(number: int) -> None:
-    """An ID is in the listing's identity and comes back from it."""
+    """The identity of a listing contains the ID, and the listing returns it."""
     listing = category_items(number)
     assert listing == category_items(str(number))
     assert listing.cat_id == number
@@ -82,7 +82,7 @@ def test_every_id_goes_round(number: int) -> None:
 
 
 def test_filters_are_sorted_and_lower_case() -> None:
-    """Filters are sent as lower-case true and false, sorted by name; None leaves one out."""
+    """Filters are sent as lower-case true and false, sorted by name; None leaves a filter out."""
     listing = category_items(5, super_factory=True, free_shipping=False)
     assert listing.query == "cat_id=5&free_shipping=false&super_factory=true"
     assert listing.identity == f"category/items?{listing.query}" == str(listing)
@@ -93,7 +93,7 @@ def test_filters_are_sorted_and_lower_case() -> None:
 @pytest.mark.parametrize("name", CATEGORY_ITEMS.flags)
 @pytest.mark.parametrize("value", ["true", 1, 0, "", [], 1.0])
 def test_a_filter_is_a_bool(name: str, value: object) -> None:
-    """A filter that is not a bool is refused by name."""
+    """A filter that is not a bool is refused; the message names the filter."""
     with pytest.raises(InvalidRequestError, match=name):
         category_items(5, **{name: value})  # type: ignore[arg-type]
 
@@ -107,13 +107,13 @@ FILTERS = st.fixed_dictionaries(
 def test_listings_are_equal_when_they_ask_the_same(
     one: int, some: dict[str, bool | None], two: int, others: dict[str, bool | None]
 ) -> None:
-    """Identity, equality and hash agree: the same question is the same listing, state or not."""
+    """Identity, equality and hash of listings agree."""
     left, right = category_items(one, **some), category_items(two, **others)
-    asked = [
+    listings = [
         (number, {name: value for name, value in flags.items() if value is not None})
         for number, flags in ((one, some), (two, others))
     ]
-    assert (left == right) == (asked[0] == asked[1]) == (left.identity == right.identity)
+    assert (left == right) == (listings[0] == listings[1]) == (left.identity == right.identity)
     if left == right:
         assert hash(left) == hash(right)
 

@@ -53,10 +53,10 @@ HTML = b"<html><body>502 Bad Gateway: balance</body></html>"
 
 
 def failure_of(body: Any, status: int = 200, **headers: str) -> TMAPIError:
-    """The error that a reply is read as."""
-    found = read(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
-    assert isinstance(found, TMAPIError), found
-    return found
+    """Read a reply that must be an error."""
+    result = read(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+    assert isinstance(result, TMAPIError), result
+    return result
 
 
 @pytest.mark.parametrize("style", ["body", "body-text", "both", "body-in-500"])
@@ -75,7 +75,7 @@ def test_every_code_has_its_error_in_every_style(code: int, style: str) -> None:
 @pytest.mark.parametrize("code", [401, 402, 403, 404, 439])
 @pytest.mark.parametrize("body", [b"", HTML, b"{}", b'{"message": "denied"}', b'{"code": null}'])
 def test_these_statuses_are_believed_without_a_code(code: int, body: bytes) -> None:
-    """Where no code came, the statuses that end all work decide, JSON or not."""
+    """Without a code, the statuses that end all work decide, for JSON and other bodies."""
     error = failure_of(body, code)
     assert type(error) is CODES[code][0]
     assert error.code == code
@@ -84,7 +84,7 @@ def test_these_statuses_are_believed_without_a_code(code: int, body: bytes) -> N
 @pytest.mark.parametrize("status", [200, 400, 417, 422, 429, 499, 500, 502, 503])
 @pytest.mark.parametrize("body", [b"", HTML, b"null", b"[]", b'"x"', b"{}", b'{"message": "hm"}'])
 def test_other_statuses_without_a_code_are_transport_failures(status: int, body: bytes) -> None:
-    """Without a code, any other status is a failure of transport, and is asked again."""
+    """Without a code, any other status is a transport failure, which is retried."""
     error = failure_of(body, status)
     assert isinstance(error, TransportError)
     assert error.recovery is Recovery.RETRY
@@ -104,7 +104,7 @@ def test_other_statuses_without_a_code_are_transport_failures(status: int, body:
 def test_the_text_decides_where_there_is_no_code(
     status: int, text: str, kind: type[TMAPIError]
 ) -> None:
-    """A bare message of no balance, no key or no route ends all work, in msg or in message."""
+    """A bare message about balance, key or route ends all work, in `msg` or in `message`."""
     for body in ({"message": text}, {"msg": text}, {"msg": "", "message": text, "code": None}):
         error = failure_of(body, status)
         assert type(error) is kind
@@ -121,12 +121,12 @@ def test_the_text_decides_where_there_is_no_code(
     ],
 )
 def test_words_that_only_look_alike_end_nothing(text: str) -> None:
-    """A gateway's balancer is no spent balance: such a reply is asked again."""
+    """A message about a gateway's balancer is not about the balance: the request is retried."""
     assert type(failure_of({"message": text}, 503)) is MalformedReplyError
 
 
 def test_the_code_counts_more_than_the_text() -> None:
-    """A documented code is believed even where the text speaks of something else."""
+    """A documented code decides, even if the text is about something else."""
     assert type(failure_of({"code": 500, "msg": "balance service down"})) is ServerError
 
 
@@ -142,7 +142,7 @@ def test_the_code_counts_more_than_the_text() -> None:
     ],
 )
 def test_the_message_is_text_from_msg_or_message(body: dict[str, Any], message: str) -> None:
-    """The message is msg, else message, and only where that is text."""
+    """The error message is `msg`, or else `message`, if it is text."""
     assert failure_of(body).message == message
 
 
@@ -177,7 +177,7 @@ def test_a_code_with_a_decimal_point_is_the_same_code() -> None:
         {"code": "200", "data": {}},
     ],
 )
-def test_a_success_of_another_shape_is_a_failure(body: dict[str, Any]) -> None:
+def test_a_success_of_an_unexpected_shape_is_a_failure(body: dict[str, Any]) -> None:
     """Code 200 without rows and has_next_page is never taken for an empty page."""
     error = failure_of(body)
     assert type(error) is MalformedReplyError
@@ -189,9 +189,9 @@ def test_a_success_of_another_shape_is_a_failure(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("code", [200, "200", 200.0])
 def test_a_success_is_2xx_with_code_200(status: int, code: object) -> None:
     """A page is a page at any 2xx status and with its code as a number or as text."""
-    found = read(envelope(code=code), status)
-    assert isinstance(found, Page)
-    assert (found.number, len(found.items), found.has_next_page) == (3, 1, True)
+    result = read(envelope(code=code), status)
+    assert isinstance(result, Page)
+    assert (result.number, len(result.items), result.has_next_page) == (3, 1, True)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_success_is_2xx_with_code_200(status: int, code: object) -> None:
 def test_a_whole_page_under_a_failing_status_is_a_failure(
     status: int, kind: type[TMAPIError]
 ) -> None:
-    """A body that claims success is not believed where the HTTP status is not 2xx."""
+    """A body with code 200 is an error if the HTTP status is not 2xx."""
     error = failure_of(envelope(), status)
     assert type(error) is kind
     assert error.code == status
@@ -218,7 +218,7 @@ def test_a_whole_page_under_a_failing_status_is_a_failure(
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 @pytest.mark.parametrize("body", [b"", HTML, b'{"code": 200}', b'{"code": 439}'])
 def test_a_redirect_is_never_followed_nor_read(status: int, body: bytes) -> None:
-    """A redirect is given up whatever its body says: the token must go nowhere else."""
+    """A redirect is an error with any body: the token must not go to another address."""
     error = failure_of(body, status, location="http://elsewhere.test/?apiToken=secret")
     assert type(error) is RedirectError
     assert error.recovery is Recovery.GIVE_UP
@@ -231,7 +231,7 @@ ENDLESS = (b"[", b'{"code":', b'{"code": 200, "data": {"items": [')
 
 @pytest.mark.parametrize("body", [*NOT_JSON, *(start + b"[" * 100_000 for start in ENDLESS)])
 def test_a_body_that_is_no_json_is_a_transport_failure(body: bytes) -> None:
-    """Cut, nested without end or not JSON at all: a failure that is asked again, never a crash."""
+    """A body that is cut, nested too deeply or not JSON is an error to retry, never a crash."""
     error = failure_of(body)
     assert type(error) is MalformedReplyError
     assert error.code is None
@@ -239,10 +239,10 @@ def test_a_body_that_is_no_json_is_a_transport_failure(body: bytes) -> None:
 
 @given(st.binary(max_size=200), st.integers(min_value=100, max_value=599))
 def test_no_reply_raises(body: bytes, status: int) -> None:
-    """Any bytes under any status are a page or a typed error; nothing is raised."""
-    found = read(body, status)
-    assert isinstance(found, Page | TMAPIError)
-    assert isinstance(found, Page) <= (200 <= status < 300)
+    """Any bytes under any status give a page or a typed error; nothing is raised."""
+    result = read(body, status)
+    assert isinstance(result, Page | TMAPIError)
+    assert isinstance(result, Page) <= (200 <= status < 300)
 
 
 JSON = st.recursive(
@@ -262,22 +262,22 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from([200, 200, 401, 500]))
 def test_no_json_raises(body: object, status: int) -> None:
-    """Any JSON is a page or a typed error whose message is text."""
-    found = read(body, status)
-    assert isinstance(found, Page) or isinstance(found.message, str)
+    """Any JSON gives a page, or a typed error whose message is text."""
+    result = read(body, status)
+    assert isinstance(result, Page) or isinstance(result.message, str)
 
 
 @given(JSON, st.booleans())
 def test_an_empty_page_needs_an_empty_list_of_rows(rows: object, more: bool) -> None:
-    """A page without items comes only from a list without rows, or from rejects."""
-    found = read({"code": 200, "data": {"items": rows, "has_next_page": more}})
-    if isinstance(found, Page):
+    """A page has no items only if the list was empty or every row is a reject."""
+    result = read({"code": 200, "data": {"items": rows, "has_next_page": more}})
+    if isinstance(result, Page):
         assert isinstance(rows, list)
-        assert len(found.items) + len(found.rejects) == len(rows)
+        assert len(result.items) + len(result.rejects) == len(rows)
 
 
 def test_a_page_tells_what_the_server_echoed() -> None:
-    """Echoed page, size, total and the flag are read; the request and the times are ours."""
+    """Echoed page, size, total and `has_next_page` are read; request and times are the client's."""
     page = page_of(with_data(page="7", page_size="10", total_count="2465", has_next_page="false"))
     assert (page.echoed_page, page.page_size, page.total_count) == (7, 10, 2465)
     assert page.has_next_page is False
@@ -287,14 +287,14 @@ def test_a_page_tells_what_the_server_echoed() -> None:
 
 @pytest.mark.parametrize("odd", ["", "abc", None, [], {}, True, "null", "1.2.3", -1, 2**63, "9e40"])
 def test_odd_counts_do_not_cost_the_page(odd: object) -> None:
-    """Counts that cannot be read are None: the rows beside them were paid for."""
+    """Counts that cannot be read are None, and the rows beside them are delivered."""
     page = page_of(with_data(page=odd, page_size=odd, total_count=odd, filters=odd))
     assert (page.echoed_page, page.page_size, page.total_count) == (None, None, None)
     assert len(page.items) == 1
 
 
 def test_odd_texts_do_not_cost_the_page() -> None:
-    """A success is a success whatever stands in msg or message."""
+    """`msg` and `message` do not change a success."""
     for odd in (5, None, {"en": "ok"}, ["ok"]):
         assert len(page_of(envelope(msg=odd, message=odd)).items) == 1
 
@@ -307,7 +307,7 @@ def test_a_page_keeps_its_body_and_unknown_fields() -> None:
 
 
 def test_a_page_shows_no_rows_in_its_repr() -> None:
-    """A page's repr tells the request and the counts, on one line."""
+    """The repr of a page has the request and the counts, on one line."""
     text = repr(page_of(with_data(items=[row(1), row(2), None])))
     assert text == (
         "<Page category/items?cat_id=1031910 page 3: 2 items, 1 rejects, has_next_page=True>"
@@ -356,13 +356,13 @@ def test_retry_after_is_seconds_or_a_date(sent: str, seconds: float) -> None:
     """Retry-After is read as seconds, or as a date against the reply's own Date."""
     date = "Wed, 01 Jul 2026 12:00:00 GMT"
     headers = CIMultiDict({"Retry-After": sent, "DATE": date})
-    found = read({"code": 503}, 503, headers)
-    assert isinstance(found, ConcurrencyError)
-    assert found.retry_after == seconds
+    result = read({"code": 503}, 503, headers)
+    assert isinstance(result, ConcurrencyError)
+    assert result.retry_after == seconds
 
 
 def test_a_date_is_measured_against_our_clock_where_the_reply_has_none() -> None:
-    """A reply without a Date header, or with a broken one, is measured against our own clock."""
+    """A reply without a Date header, or with a broken one, is compared with the local clock."""
     until = "Wed, 01 Jul 2026 12:01:00 GMT"
     now = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     assert parse_retry_after(until, None, now) == 60
@@ -376,19 +376,19 @@ NO_DATES = ("99 Foo 2026 25:61:00 GMT", "21 Oct 99999999999999999999 07:28:00 GM
 
 @pytest.mark.parametrize("sent", [*NO_DELAYS, *NO_DATES, "21 Oct 2015 07:28:00 +99999999999999"])
 def test_a_retry_after_that_cannot_be_read_is_none(sent: str | None) -> None:
-    """Garbage in Retry-After is no delay, and never an exception."""
+    """An invalid Retry-After gives no delay, and never an exception."""
     assert parse_retry_after(sent, "Wed, 01 Jul 2026 12:00:00 GMT", NOW) is None
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_retry_after_never_raises(sent: str, date: str) -> None:
-    """Any text in Retry-After and Date is a delay of 0 or more, or none."""
-    found = parse_retry_after(sent, date, NOW)
-    assert found is None or found >= 0
+    """Any text in Retry-After and Date gives a delay of 0 or more, or None."""
+    result = parse_retry_after(sent, date, NOW)
+    assert result is None or result >= 0
 
 
 @pytest.mark.parametrize("status", [417, 429, 500, 502, 503])
 def test_retry_after_is_kept_with_and_without_a_code(status: int) -> None:
-    """Every failure that is asked again keeps the Retry-After that came with it."""
+    """Every error to retry keeps the Retry-After of its reply."""
     for body in ({"code": status}, {"message": "hm"}, HTML):
         assert failure_of(body, status, retry_after="9").retry_after == 9

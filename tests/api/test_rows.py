@@ -15,14 +15,14 @@ from tmapi_async.api.rows import PROVENANCE, json_lines, page_rows, read_item
 
 
 def lines(page: Any) -> list[dict[str, Any]]:
-    """The rows of a page as a reader of JSON lines gets them."""
+    """Return the rows of a page, read back from JSON lines."""
     text = json_lines(page)
     assert text == b"" or text.endswith(b"\n")
     return [json.loads(line) for line in text.split(b"\n") if line]
 
 
 def only_line(**fields: Any) -> dict[str, Any]:
-    """The one row of a page whose row is changed as asked."""
+    """Return the only row of a page, with some fields of the item replaced."""
     (line,) = lines(page_of(with_data(items=[row(1, **fields)])))
     return line
 
@@ -70,7 +70,7 @@ def test_columns_are_one_schema() -> None:
 
 
 def test_a_row_of_every_field() -> None:
-    """A row has where it comes from, exact money as text, counts as integers, and no extra."""
+    """A row has its origin, exact money as text, counts as integers, and no extra."""
     assert only_line() == {
         "listing": "category/items?cat_id=1031910",
         "cat_id": 1031910,
@@ -100,7 +100,7 @@ def test_a_row_of_every_field() -> None:
 
 
 def shop(**fields: object) -> dict[str, object]:
-    """Fields of the shop, as fields of a row."""
+    """Return fields of the shop as changes of a row."""
     return {"shop_info": fields}
 
 
@@ -137,7 +137,7 @@ def shop(**fields: object) -> dict[str, object]:
 def test_what_a_number_cannot_hold_is_in_its_text(
     fields: dict[str, Any], column: str, value: object, text: str | None
 ) -> None:
-    """A value that says more than its column can hold is beside it, as it was sent."""
+    """A value that says more than its column can hold is in the text column, as sent."""
     line = only_line(**fields)
     assert (line[column], line[f"{column}_text"]) == (value, text)
     assert [name for name in TEXTS if line[name]] == ([f"{column}_text"] if text else [])
@@ -158,7 +158,7 @@ def test_what_a_number_cannot_hold_is_in_its_text(
 def test_unknown_fields_are_in_extra(
     fields: dict[str, Any], column: str, value: object, extra: object
 ) -> None:
-    """Text is as it was sent, the literal null is null, and unknown fields are in extra."""
+    """Text is as sent, the text "null" is null, and unknown fields are in extra."""
     line = only_line(**fields)
     assert (line[column], line["extra"]) == (value, extra)
 
@@ -168,8 +168,8 @@ def test_positions_are_those_of_the_page(kinds: list[str]) -> None:
     """The position of a row is its place among all rows of the page, rejects included."""
     made = {"good": row(1), "bad": None, "drifted": row(1, badge=1)}
     page = page_of(with_data(items=[made[kind] for kind in kinds]))
-    wanted = [n for n, kind in enumerate(kinds) if kind != "bad"]
-    assert [line["position"] for line in lines(page)] == wanted
+    expected = [n for n, kind in enumerate(kinds) if kind != "bad"]
+    assert [line["position"] for line in lines(page)] == expected
 
 
 def test_positions_stay_when_duplicates_are_dropped() -> None:
@@ -184,7 +184,7 @@ def test_positions_stay_when_duplicates_are_dropped() -> None:
     | st.sampled_from(["a\nb", "a\r\nb", "a\u2028b\u2029c\x85d\x0be", "\x00\x1f\x7f", '"\\'])
 )
 def test_a_row_is_one_line(title: str) -> None:
-    """Whatever a title holds, a row is one line for those who split on line feeds."""
+    """A row is one line, split at line feeds only, with any title."""
     page = page_of(with_data(items=[row(1, title=title), row(2)]))
     text = json_lines(page)
     assert text.count(b"\n") == 2
@@ -213,7 +213,7 @@ def test_reading_gives_python_types() -> None:
 
 
 def test_reading_changes_nothing() -> None:
-    """Reading a page's rows twice gives the same: what is put in extra is not kept in the item."""
+    """Reading the rows of a page twice gives the same rows: the items are not changed."""
     page = page_of(with_data(items=[row(1, price="面议", shop_info={"years": 3})]))
     assert list(page_rows(page)) == list(page_rows(page))
     assert page.items[0].extra == {"shop_info": {"years": 3}}

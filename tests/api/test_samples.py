@@ -55,7 +55,7 @@ EXPECTED_ROWS = (
 
 
 def test_the_sample_page_has_every_documented_field() -> None:
-    """The sample page decodes strictly: every field has its documented value, none is unknown."""
+    """The sample page decodes strictly: every field has the value of the file, none is unknown."""
     body = sample("doc-category-items-v1")
     page = page_of(body)
     assert (page.echoed_page, page.page_size, page.has_next_page) == (1, 2, True)
@@ -95,15 +95,15 @@ def test_the_sample_page_loses_nothing() -> None:
             assert {n: getattr(getattr(item, name), n) for n in block} == block
 
 
-def test_the_sample_rows_print_with_their_documented_values() -> None:
-    """The rows of the sample page as JSON lines have the documented values."""
+def test_the_sample_rows_print_with_their_values() -> None:
+    """The rows of the sample page as JSON lines have the values of the file."""
     printed = json_lines(page_of(sample("doc-category-items-v1"))).splitlines()
-    for place, (line, wanted) in enumerate(zip(printed, EXPECTED_ROWS, strict=True)):
-        found = json.loads(line)
-        assert {name: found[name] for name in wanted} == wanted
-        assert (found["price"], found["extra"]) == (None, None)
-        assert (found["position"], found["page"], found["cat_id"]) == (place, 3, 1031910)
-        assert found["shop_info_is_super_factory"] is False
+    for place, (line, expected) in enumerate(zip(printed, EXPECTED_ROWS, strict=True)):
+        row = json.loads(line)
+        assert {name: row[name] for name in expected} == expected
+        assert (row["price"], row["extra"]) == (None, None)
+        assert (row["position"], row["page"], row["cat_id"]) == (place, 3, 1031910)
+        assert row["shop_info_is_super_factory"] is False
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_the_sample_rows_print_with_their_documented_values() -> None:
 def test_each_sample_error_is_its_own_exception(
     name: str, kind: type[TMAPIError], code: int | None, message: str, status: int
 ) -> None:
-    """Each sample error body ends all work, under any status that says less than its text."""
+    """Each sample error ends all work, under any status less specific than its text."""
     error = read(sample(name), status)
     assert type(error) is kind
     assert (error.code, error.message) == (code, message)

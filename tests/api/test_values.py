@@ -53,8 +53,8 @@ HUGE = (pytest.param(10**5000, id="huge"), pytest.param(-(10**5000), id="huge-ne
 
 
 @pytest.mark.parametrize("sent", [*NO_PRICE, *ODD_PRICE, *HUGE])
-def test_what_is_no_price_is_none(sent: Number) -> None:
-    """Whatever is not a plain decimal number is no price: None, never 0."""
+def test_anything_but_a_plain_number_is_no_price(sent: Number) -> None:
+    """Anything but a plain decimal number is read as no price: None, never 0."""
     assert money(sent) is None
 
 
@@ -72,14 +72,14 @@ def test_money_goes_round_exactly(amount: Decimal) -> None:
 @example("0." + "1" * 38)
 def test_no_reader_ever_raises(sent: Number) -> None:
     """Money, count and percent return a finite number or None for anything JSON can hold."""
-    found = [reader(sent) for reader in READERS]
-    assert found[1] is None or type(found[1]) is int
-    assert all(value is None or value.is_finite() for value in (found[0], found[2]) if value)
+    values = [reader(sent) for reader in READERS]
+    assert values[1] is None or type(values[1]) is int
+    assert all(value is None or value.is_finite() for value in (values[0], values[2]) if value)
 
 
 @given(NUMBERS)
 def test_zero_is_read_only_where_a_zero_was_sent(sent: Number) -> None:
-    """Money is 0 only where every digit that was sent before an exponent is a 0."""
+    """Money is 0 only if every digit before an exponent is a 0."""
     if money(sent) == 0:
         digits = [c for c in str(sent).lower().split("e")[0] if c.isdigit()]
         assert digits
@@ -87,7 +87,7 @@ def test_zero_is_read_only_where_a_zero_was_sent(sent: Number) -> None:
 
 
 def test_a_strict_decimal_context_changes_nothing() -> None:
-    """Readers are exact and silent whatever decimal context the caller has set."""
+    """Readers are exact and raise nothing under any decimal context of the caller."""
     with decimal.localcontext() as context:
         context.prec = 3
         context.traps[decimal.Inexact] = True
@@ -140,7 +140,7 @@ NO_COUNT = ("暂无", "+", "万+", "100-200", "1,000+", "-", "\uff19\uff10", "..
 
 @pytest.mark.parametrize("sent", [*NO_NUMBER, *NO_COUNT, "9" * 41 + "件"])
 def test_what_tells_no_count_is_none(sent: Number) -> None:
-    """A text without one clear number is no count: None, never a guess and never 0."""
+    """A text without one clear number gives None, never a guess and never 0."""
     assert count(sent) is None
 
 
@@ -176,7 +176,7 @@ def test_a_rate_is_read_in_percent(sent: Number, read: str) -> None:
 
 @pytest.mark.parametrize("sent", ["", None, "null", "%", "high", "-%", "29.2%%", math.nan, True])
 def test_what_is_no_rate_is_none(sent: Number) -> None:
-    """A text that is no rate is None, never 0."""
+    """A text that is not a rate gives None, never 0."""
     assert percent(sent) is None
 
 
@@ -187,7 +187,7 @@ def decode(**fields: object) -> Item:
 
 @pytest.mark.parametrize("sent", [884674536008, "884674536008", 884674536008.0])
 def test_an_item_id_is_an_int(sent: object) -> None:
-    """An item ID is an int, whether it came as a number or as text."""
+    """An item ID sent as a number or as text is an int."""
     item = decode(item_id=sent)
     assert item.item_id == 884674536008
     assert type(item.item_id) is int
@@ -204,13 +204,13 @@ NO_IDS = (0, -1, 2**63, str(2**63), 1.5, "1.5", "", " 5", "n/a", "null", None, T
 
 @pytest.mark.parametrize("sent", [*NO_IDS, [5], {"v": 5}])
 def test_item_ids_out_of_bounds_are_refused(sent: object) -> None:
-    """What is not a positive 64-bit integer is no item ID."""
+    """Anything but a positive 64-bit integer is refused as an item ID."""
     with pytest.raises(msgspec.ValidationError, match="item_id"):
         decode(item_id=sent)
 
 
 def test_an_item_needs_its_id_and_nothing_else() -> None:
-    """Every field but the ID may be absent, and every accessor then tells None."""
+    """Every field but the ID may be absent; then every accessor returns None."""
     item = decode()
     assert (item.title, item.price_info, item.shop_info, item.sale_info) == (None,) * 4
     assert (item.sale_price, item.show_price, item.origin_price) == (None,) * 3
@@ -221,14 +221,14 @@ def test_an_item_needs_its_id_and_nothing_else() -> None:
 
 
 def test_blocks_may_be_null_or_the_literal_null() -> None:
-    """A block that is null, or the text "null" where null was meant, is None."""
+    """A block that is null, and the text "null" in place of null, are read as None."""
     for sent in (None, "null"):
         item = decode(price_info=sent, sale_info=sent, shop_info=sent)
         assert (item.price_info, item.sale_info, item.shop_info) == (None, None, None)
 
 
 def test_accessors_read_the_documented_row() -> None:
-    """The accessors give the numbers of the documented row."""
+    """The accessors return the numbers of a documented row."""
     item = Item(
         item_id=884674536008,
         price="",
@@ -265,7 +265,7 @@ def test_the_price_is_where_one_was_sent(
 
 
 def test_sold_falls_back_to_the_sales_figures() -> None:
-    """Where sales_count tells nothing, the sales figures do; a count of 0 is a count."""
+    """Without a readable sales_count, the sales figures are used; a count of 0 is a count."""
     figures = SaleInfo(sale_quantity_int=88)
     assert Item(item_id=1, sales_count="", sale_info=figures).sold == 88
     assert Item(item_id=1, sales_count=0, sale_info=figures).sold == 0
