@@ -47,10 +47,10 @@ class Telemetry:
 @pytest.fixture
 def telemetry():
     """An observer whose spans and metrics stay in memory."""
-    made = Telemetry()
-    yield made
-    made.tracers.shutdown()
-    made.meters.shutdown()
+    telemetry = Telemetry()
+    yield telemetry
+    telemetry.tracers.shutdown()
+    telemetry.meters.shutdown()
 
 
 async def test_pages_and_attempts_are_spans(tmapi_sandboxes, telemetry):
@@ -90,15 +90,15 @@ async def test_metrics_agree_with_the_sandbox(tmapi_sandboxes, telemetry):
     async with client(sandbox, observer=telemetry.observer, lookahead="off") as api:
         walk = api.category_items(sandbox.catalogue.category_ids)
         await ids_by_category(walk.pages())
-        found, seen = telemetry.metrics(), walk.statistics()
-    attempts = {one.attributes["tmapi.outcome"]: one.value for one in found["tmapi.attempts"]}
-    assert attempts == seen.codes
-    assert sum(one.count for one in found["tmapi.attempt.duration"]) == seen.requests
-    assert sum(one.value for one in found["tmapi.items"]) == seen.items
-    pages = {one.attributes["tmapi.outcome"]: one.value for one in found["tmapi.pages"]}
-    assert pages == {"200": seen.pages}
-    assert [one.value for one in found["tmapi.gate.width"]] == [8]
-    assert [one.value for one in found["tmapi.gate.in_flight"]] == [0]
+        metrics, stats = telemetry.metrics(), walk.statistics()
+    attempts = {one.attributes["tmapi.outcome"]: one.value for one in metrics["tmapi.attempts"]}
+    assert attempts == stats.codes
+    assert sum(one.count for one in metrics["tmapi.attempt.duration"]) == stats.requests
+    assert sum(one.value for one in metrics["tmapi.items"]) == stats.items
+    pages = {one.attributes["tmapi.outcome"]: one.value for one in metrics["tmapi.pages"]}
+    assert pages == {"200": stats.pages}
+    assert [one.value for one in metrics["tmapi.gate.width"]] == [8]
+    assert [one.value for one in metrics["tmapi.gate.in_flight"]] == [0]
 
 
 @pytest.mark.parametrize("auth", ["query", "header"])
@@ -112,20 +112,20 @@ async def test_telemetry_does_not_tell_the_token(tmapi_sandboxes, telemetry, can
     async with client(sandbox, **options) as api:
         with pytest.raises((ExceptionGroup, ParameterError, Exception)):
             await ids_by_category(api.category_items(sandbox.catalogue.category_ids).pages())
-    told = " ".join(span.to_json() for span in telemetry.exporter.get_finished_spans())
-    told += telemetry.reader.get_metrics_data().to_json()
-    assert "tmapi.page" in told
-    assert canary.absent_from(told)
-    assert sandbox.url not in told
-    assert "apiToken" not in told
+    attributes = " ".join(span.to_json() for span in telemetry.exporter.get_finished_spans())
+    attributes += telemetry.reader.get_metrics_data().to_json()
+    assert "tmapi.page" in attributes
+    assert canary.absent_from(attributes)
+    assert sandbox.url not in attributes
+    assert "apiToken" not in attributes
 
 
 async def test_a_harvest_is_observed(tmapi_sandboxes, telemetry, tmp_path):
     """A harvest reports the same spans and metrics as a walk."""
     sandbox = await tmapi_sandboxes(categories={1: 60, 2: 20})
     async with client(sandbox, observer=telemetry.observer) as api:
-        asked = [category_items(number) for number in (1, 2)]
-        result = await Harvest(api, asked, journal=tmp_path / "a.journal").run()
+        requests = [category_items(number) for number in (1, 2)]
+        result = await Harvest(api, requests, journal=tmp_path / "a.journal").run()
     assert len(telemetry.spans("tmapi.attempt")) == result.requests
 
 
@@ -140,7 +140,7 @@ async def test_an_observer_does_not_go_to_workers(tmapi_sandboxes, telemetry):
 def test_nothing_is_imported_unasked():
     """Without the observer OpenTelemetry is not imported, by the client or the command line."""
     code = "import sys, tmapi_async.cli; print([m for m in sys.modules if 'opentel' in m])"
-    done = subprocess.run(  # noqa: S603 - our own code
+    process = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "[]\n"
+    assert process.stdout == "[]\n"

@@ -72,22 +72,22 @@ PRICES = [column.name for column in layout(CATEGORY_ITEMS.item).columns if colum
 def parquet(journal: Path, selection: Selection | None = None) -> tuple[pa.Table, ExportSummary]:
     """Export a journal to Parquet, check the types in the file and read the table back."""
     path = journal.with_suffix(".parquet")
-    done = export_journal(journal, [str(path)], selection)
+    summary = export_journal(journal, [str(path)], selection)
     schema = pq.ParquetFile(path).schema_arrow
     assert {field.name: str(field.type) for field in schema} == TYPES
     assert {field.name for field in schema if not field.nullable} == NEVER_NULL
-    return pq.read_table(path), done
+    return pq.read_table(path), summary
 
 
 def only(journal: Path) -> dict[str, Any]:
     """Return the only row of an export."""
-    (found,) = parquet(journal)[0].to_pylist()
-    return found
+    (result,) = parquet(journal)[0].to_pylist()
+    return result
 
 
 def test_the_sample_has_the_types_and_values_promised(tmp_path: Path) -> None:
     """The sample of v1 becomes a table with exact prices, whole counts and no text."""
-    table, done = parquet(write(tmp_path / "a.journal", {7: [sample("doc-category-items-v1")]}))
+    table, summary = parquet(write(tmp_path / "a.journal", {7: [sample("doc-category-items-v1")]}))
     first = table.to_pylist()[0]
     assert first["item_id"] == 810000000101
     assert first["price"] is None
@@ -98,7 +98,7 @@ def test_the_sample_has_the_types_and_values_promised(tmp_path: Path) -> None:
     assert first["shop_info_shop_repurchase_rate"] == Decimal("41.25")
     assert first["title"].startswith("示例棉麻连衣裙")
     assert all(value is None for name, value in first.items() if name.endswith("_text"))
-    assert (done.unread, done.bounds, done.rejects) == ({}, {}, 0)
+    assert (summary.unread, summary.bounds, summary.rejects) == ({}, {}, 0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -106,9 +106,9 @@ def test_every_drifted_shape_keeps_the_types(tmp_path: Path, shape: str) -> None
     """With any drift, the types of the file stay, no price becomes 0 and no price is lost."""
     drift = Drift(rows=1.0, shapes=(shape,))
     journal, catalogue = of_catalogue(tmp_path / "a.journal", {7: 20}, drift)
-    table, done = parquet(journal)
+    table, summary = parquet(journal)
     assert table["item_id"].to_pylist() == list(catalogue.item_ids(7))
-    assert done.unread == {}
+    assert summary.unread == {}
     for name in PRICES:
         assert 0 not in table[name].to_pylist()
     plain = [catalogue.item(7, n)["price_info"]["sale_price"] for n in range(20)]
@@ -169,12 +169,12 @@ def test_odd_numbers_are_null_or_exact_and_counted(
     tmp_path: Path, name: str, sent: object, read: tuple[object, str | None]
 ) -> None:
     """A value is exact or null; otherwise its text is in the `..._text` column and is counted."""
-    table, done = parquet(of_rows(tmp_path / "a.journal", row(1, **{name: sent})))
-    found = table.to_pylist()[0]
-    assert (found[name], found[f"{name}_text"]) == read
+    table, summary = parquet(of_rows(tmp_path / "a.journal", row(1, **{name: sent})))
+    result = table.to_pylist()[0]
+    assert (result[name], result[f"{name}_text"]) == read
     value, text = read
-    assert done.unread == ({name: 1} if text is not None and value is None else {})
-    assert done.bounds == ({name: 1} if text is not None and value is not None else {})
+    assert summary.unread == ({name: 1} if text is not None and value is None else {})
+    assert summary.bounds == ({name: 1} if text is not None and value is not None else {})
 
 
 @pytest.mark.parametrize(("sent", "read"), RATES.items())
@@ -183,20 +183,20 @@ def test_rates_are_percent(
 ) -> None:
     """Rates are in percent for every format; a fraction also keeps its text."""
     shop = {"shop_repurchase_rate": sent}
-    found = only(of_rows(tmp_path / "a.journal", row(1, shop_info=shop)))
+    result = only(of_rows(tmp_path / "a.journal", row(1, shop_info=shop)))
     name = "shop_info_shop_repurchase_rate"
-    assert (found[name], found[f"{name}_text"]) == read
+    assert (result[name], result[f"{name}_text"]) == read
 
 
 def test_columns_of_mixed_values_are_read_one_by_one(tmp_path: Path) -> None:
     """Values of several JSON types in one column are each read in the same way as alone."""
     sent = [200, "200", None, "", "200+", "x", 2.0]
     rows = [row(n, quantity_begin=value) for n, value in enumerate(sent, 1)]
-    table, done = parquet(of_rows(tmp_path / "a.journal", *rows))
+    table, summary = parquet(of_rows(tmp_path / "a.journal", *rows))
     assert table["quantity_begin"].to_pylist() == [200, 200, None, None, 200, None, 2]
     texts = [None, None, None, None, "200+", "x", None]
     assert table["quantity_begin_text"].to_pylist() == texts
-    assert (done.unread, done.bounds) == ({"quantity_begin": 1}, {"quantity_begin": 1})
+    assert (summary.unread, summary.bounds) == ({"quantity_begin": 1}, {"quantity_begin": 1})
 
 
 def test_unknown_fields_are_json_in_one_column(tmp_path: Path) -> None:
@@ -210,18 +210,18 @@ def test_unknown_fields_are_json_in_one_column(tmp_path: Path) -> None:
 def test_rejects_leave_gaps_and_are_counted(tmp_path: Path) -> None:
     """A row that cannot be decoded is not in the table; the other rows keep their positions."""
     journal = of_rows(tmp_path / "a.journal", row(1), None, row("x"), row(4))
-    table, done = parquet(journal)
+    table, summary = parquet(journal)
     assert table["position"].to_pylist() == [0, 3]
     assert table["item_id"].to_pylist() == [1, 4]
-    assert (done.rows, done.rejects) == (2, 2)
+    assert (summary.rows, summary.rejects) == (2, 2)
 
 
 def test_every_row_says_where_it_comes_from(tmp_path: Path) -> None:
     """Every row has its listing, category, page, position, run and time."""
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1), row(2)]), body([row(3)])], 8: [body([row(4)])]})
-    found = parquet(path)[0].select(["listing", "cat_id", "page", "position", "run"]).to_pylist()
-    assert [tuple(values.values()) for values in found] == [
+    result = parquet(path)[0].select(["listing", "cat_id", "page", "position", "run"]).to_pylist()
+    assert [tuple(values.values()) for values in result] == [
         ("category/items?cat_id=7", 7, 1, 0, 1),
         ("category/items?cat_id=7", 7, 1, 1, 1),
         ("category/items?cat_id=7", 7, 2, 0, 1),
@@ -233,8 +233,8 @@ def test_every_row_says_where_it_comes_from(tmp_path: Path) -> None:
 
 def test_an_empty_journal_is_an_empty_table(tmp_path: Path) -> None:
     """An export without rows writes a file with every column."""
-    table, done = parquet(write(tmp_path / "a.journal", {7: []}))
-    assert (table.num_rows, done.rows) == (0, 0)
+    table, summary = parquet(write(tmp_path / "a.journal", {7: []}))
+    assert (table.num_rows, summary.rows) == (0, 0)
 
 
 NUMBERS = (
@@ -279,25 +279,25 @@ def test_a_table_says_what_json_lines_say(rows: list[dict[str, Any]]) -> None:
     page = StoredPage(1, 1, 3, category_items(7), 2, 1.5, 1, 0.1, False, 0, 0, text)
     chunk = Chunk(CATEGORY_ITEMS, [page], [items], [positions], len(rejects))
     conversions, counted = Conversions(), Conversions()
-    found = record_batch(chunk, conversions).to_pylist()
+    result = record_batch(chunk, conversions).to_pylist()
     (origin, *_), *_ = chunk.origins()
     assert isinstance(origin, Origin)
     expected = list(item_rows(origin, items, positions))
-    assert [list(one) for one in found] == [item_schema(CATEGORY_ITEMS).names] * len(expected)
-    held = True
-    for one, other in zip(found, expected, strict=True):
+    assert [list(one) for one in result] == [item_schema(CATEGORY_ITEMS).names] * len(expected)
+    equal = True
+    for one, other in zip(result, expected, strict=True):
         assert list(one) == list(other)
         for column in layout(CATEGORY_ITEMS.item).columns:
-            value, told = one[column.name], other[column.name]
-            if value != told:
-                held = False
+            value, expected_value = one[column.name], other[column.name]
+            if value != expected_value:
+                equal = False
                 assert value is None
                 assert one[column.text or ""] is not None
         for name in ("run", "cat_id", *PROVENANCE):
             assert one[name] == other[name]
         assert json.loads(one["extra"] or "null") == other["extra"]
     assert Rows(chunk, counted, arrow=False).lines.count(b"\n") == len(items)
-    assert counted == conversions or not held
+    assert counted == conversions or not equal
 
 
 def test_the_schema_page_is_the_schema() -> None:
@@ -305,7 +305,7 @@ def test_the_schema_page_is_the_schema() -> None:
     page = ROOT / "docs" / "reference" / "item-schema.md"
     text = page.read_text("utf-8").partition("## The other endpoints")[0]
     listed = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|", text, re.MULTILINE)
-    shown = {name: (kind.replace(", UTC]", ", tz=UTC]"), sql) for name, kind, sql in listed}
+    documented = {name: (kind.replace(", UTC]", ", tz=UTC]"), sql) for name, kind, sql in listed}
     expected = {
         column.name: (
             TYPES[column.name] + (", never null" if column.name in NEVER_NULL else ""),
@@ -315,4 +315,4 @@ def test_the_schema_page_is_the_schema() -> None:
         if not column.name.endswith("_text")
     }
     expected["extra"] = ("string (a JSON object)", "jsonb")
-    assert shown == expected
+    assert documented == expected

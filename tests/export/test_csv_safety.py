@@ -58,10 +58,10 @@ def test_csv_reads_back_as_it_was(tmp_path: Path) -> None:
     rows = [row(n, title=title) for n, title in enumerate(HARD, 1)]
     path = tmp_path / "a.csv"
     export_journal(of_rows(tmp_path / "a.journal", *rows), [str(path)])
-    found = read_csv(path)
-    assert list(found[0]) == item_schema(CATEGORY_ITEMS).names
-    assert [one["title"] for one in found] == HARD
-    assert {one["fetched_at"] for one in found} == {"2026-01-05T09:30:00.250000Z"}
+    result = read_csv(path)
+    assert list(result[0]) == item_schema(CATEGORY_ITEMS).names
+    assert [one["title"] for one in result] == HARD
+    assert {one["fetched_at"] for one in result} == {"2026-01-05T09:30:00.250000Z"}
     query = f"SELECT title FROM read_csv('{path}', all_varchar = true)"  # noqa: S608 - our own path
     titles = duckdb.sql(query).fetchall()
     assert [title or "" for (title,) in titles] == HARD
@@ -74,15 +74,15 @@ def test_no_cell_of_a_csv_begins_a_formula(tmp_path: Path) -> None:
     rows.append(row(99, sales_count="-many", **{"=new": 1}))
     paths = [tmp_path / "a.csv", tmp_path / "a.parquet"]
     export_journal(of_rows(tmp_path / "a.journal", *rows), map(str, paths))
-    found = read_csv(paths[0])
-    titles = [one["title"] for one in found]
+    result = read_csv(paths[0])
+    titles = [one["title"] for one in result]
     assert titles == [*(f"'{text}" for text in FORMULAS), *HARD, ""]
     assert not [
         cell
-        for one in found
+        for one in result
         for cell in one.values()
         if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", WIDE)
     ]
-    assert found[0]["shop_info_company_name"] == "'=1"
+    assert result[0]["shop_info_company_name"] == "'=1"
     exact = pq.read_table(paths[1])["title"].to_pylist()
     assert exact == [*FORMULAS, *HARD, None]

@@ -68,5 +68,5 @@ def test_an_endpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert run_export(options) == 2
     with pytest.raises(ExportRefusedError, match="brand/items, which this version"):
         export_journal(journal, [str(tmp_path / "a.jsonl")])
-    chosen = Selection(endpoint="category-v1")
-    assert export_journal(journal, [str(tmp_path / "a.jsonl")], chosen).rows == 1
+    selection = Selection(endpoint="category-v1")
+    assert export_journal(journal, [str(tmp_path / "a.jsonl")], selection).rows == 1

@@ -40,8 +40,8 @@ PAGED = list(BY_SHORT_NAME.values())
 @pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=lambda one: one.name)
 def test_every_field_has_a_kind_and_a_name_of_its_own(endpoint: Endpoint) -> None:
     """Every field of an item has a kind, and all columns of a row have different names."""
-    found = columns(endpoint.item)
-    names = [*PROVENANCE, "run", *(c.name for c in found), *(c.text for c in found if c.text)]
+    result = columns(endpoint.item)
+    names = [*PROVENANCE, "run", *(c.name for c in result), *(c.text for c in result if c.text)]
     assert len({*names, "extra"}) == len(names) + 1
 
 
@@ -52,17 +52,17 @@ def flat(value: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
     return {name: v for key, part in value.items() for name, v in flat(part, (*path, key)).items()}
 
 
-def says(found: Any, text: Any, sent: Any) -> bool:
+def says(result: Any, text: Any, sent: Any) -> bool:
     """Return True if a column, or its `..._text` column, contains the sent value."""
     if sent in (None, "", "null"):
-        return found in (None, "")
+        return result in (None, "")
     if text is not None:
         return bool(text == str(sent))
-    if isinstance(sent, bool) or isinstance(found, bool | list | dict):
-        return bool(found == sent)
-    if str(found) == str(sent):
+    if isinstance(sent, bool) or isinstance(result, bool | list | dict):
+        return bool(result == sent)
+    if str(result) == str(sent):
         return True
-    return Decimal(str(found)) == Decimal(str(sent).removesuffix("%"))
+    return Decimal(str(result)) == Decimal(str(sent).removesuffix("%"))
 
 
 @pytest.mark.parametrize("name", EXPORTED)
@@ -76,8 +76,13 @@ def test_every_value_of_the_samples_is_in_every_form(
     sent = data["items"] if endpoint.paged else [data]
     journal = write_endpoints(tmp_path / "a.journal", {name: [text]})
     files = [str(tmp_path / f"a.{ending}") for ending in ("jsonl", "csv", "parquet", "duckdb")]
-    done = export_journal(journal, [*files, postgres])
-    assert (done.endpoint, done.rows, done.unread, done.rejects) == (name, len(sent), {}, 0)
+    summary = export_journal(journal, [*files, postgres])
+    assert (summary.endpoint, summary.rows, summary.unread, summary.rejects) == (
+        name,
+        len(sent),
+        {},
+        0,
+    )
     lines = [json.loads(line) for line in Path(files[0]).read_bytes().splitlines()]
     table = pq.read_table(files[2]).to_pylist()
     with duckdb.connect(files[3]) as database:
@@ -87,23 +92,23 @@ def test_every_value_of_the_samples_is_in_every_form(
         served = connection.execute(query).fetchall()
     csv = duckdb.sql(f"SELECT * FROM read_csv('{files[1]}', all_varchar=true)")  # noqa: S608
     assert csv.columns == item_schema(endpoint).names
-    told = csv.to_arrow_table().to_pylist()
+    csv_rows = csv.to_arrow_table().to_pylist()
     jsons = json_columns(endpoint)
     for number, one in enumerate(sent):
-        for rows in (lines, table, tabled, served, told):
-            held = dict(rows[number])
+        for rows in (lines, table, tabled, served, csv_rows):
+            values = dict(rows[number])
             for column in jsons:
-                if isinstance(held[column], str):
-                    held[column] = json.loads(held[column])
+                if isinstance(values[column], str):
+                    values[column] = json.loads(values[column])
             for column in columns(endpoint.item):
                 value = one
                 for step in column.path:
                     value = (value or {}).get(step)
-                if column.kind == "flag" and isinstance(held[column.name], str):
-                    held[column.name] = held[column.name] == "true"
-                beside = held.get(column.text) if column.text else None
-                assert says(held[column.name], beside or None, value), (column, held, value)
-            assert held["extra"] is None
+                if column.kind == "flag" and isinstance(values[column.name], str):
+                    values[column.name] = values[column.name] == "true"
+                beside = values.get(column.text) if column.text else None
+                assert says(values[column.name], beside or None, value), (column, values, value)
+            assert values["extra"] is None
 
 
 @settings(deadline=None, max_examples=60)
@@ -132,10 +137,10 @@ def test_drifted_rows_say_the_same_in_every_form(data: st.DataObject, endpoint: 
         assert list(one) == list(other)
         fits = True
         for column in columns(endpoint.item):
-            value, told = one[column.name], other[column.name]
+            value, csv_rows = one[column.name], other[column.name]
             if column.name in jsons:
                 value = json.loads(value or "null")
-            if value != told:
+            if value != csv_rows:
                 assert value is None
                 assert one[column.text or ""] is not None
                 fits = False
@@ -163,11 +168,11 @@ def test_scores_are_exact_or_null_and_counted(
     """A score is exact, or null with its text beside it, and is counted."""
     rows = [row(1, goods_score=sent), row(2, goods_score="5.0")]
     journal = write_endpoints(tmp_path / "a.journal", {"global/search/items": [body(rows)]})
-    done = export_journal(journal, [str(tmp_path / "a.parquet")])
+    summary = export_journal(journal, [str(tmp_path / "a.parquet")])
     first, second = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert (first["goods_score"], first["goods_score_text"]) == read
     assert (second["goods_score"], second["goods_score_text"]) == (5, None)
-    assert done.unread == ({"goods_score": 1} if read[1] else {})
+    assert summary.unread == ({"goods_score": 1} if read[1] else {})
 
 
 @pytest.mark.parametrize("endpoint", list(EXPORTED.values())[1:], ids=lambda one: one.name)

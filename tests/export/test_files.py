@@ -32,14 +32,14 @@ NAMES = ("a.parquet", "a.csv", "a.jsonl", "a.jsonl.zst", "a.duckdb")
 def test_every_form_has_the_catalogue(tmp_path: Path) -> None:
     """One reading writes the same items to every format, with exact prices."""
     journal, catalogue = of_catalogue(tmp_path / "a.journal", {7: 205, 8: 0, 9: 20})
-    done = export_journal(journal, [str(tmp_path / name) for name in NAMES])
+    summary = export_journal(journal, [str(tmp_path / name) for name in NAMES])
     ids = {*catalogue.item_ids(7), *catalogue.item_ids(9)}
     prices = sum(
         Decimal(catalogue.item(cat_id, n)["price_info"]["sale_price"])
         for cat_id, size in ((7, 205), (9, 20))
         for n in range(size)
     )
-    assert [landed.rows for landed in done.destinations] == [225] * 5
+    assert [result.rows for result in summary.destinations] == [225] * 5
     with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
         for source in ("items", *(f"'{tmp_path / name}'" for name in NAMES[:4])):
             query = f"SELECT item_id, price_info_sale_price::DECIMAL(20,4) FROM {source}"  # noqa: S608
@@ -47,8 +47,8 @@ def test_every_form_has_the_catalogue(tmp_path: Path) -> None:
             assert {item_id for item_id, _ in rows} == ids, source
             assert sum(price for _, price in rows) == prices, source
             assert len(rows) == 225, source
-    for landed, name in zip(done.destinations, NAMES, strict=True):
-        assert landed.bytes == (tmp_path / name).stat().st_size
+    for result, name in zip(summary.destinations, NAMES, strict=True):
+        assert result.bytes == (tmp_path / name).stat().st_size
 
 
 def test_json_lines_are_the_rows_of_items_with_their_run(tmp_path: Path) -> None:
@@ -70,12 +70,12 @@ def test_json_lines_are_the_rows_of_items_with_their_run(tmp_path: Path) -> None
 
 def failing(after: int) -> Callable[..., Any]:
     """Return a write function that fails with a full disk after some calls."""
-    left = after
+    remaining = after
 
     def write_rows(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     return write_rows

@@ -35,8 +35,8 @@ def change(url: str, *statements: str) -> None:
 def test_rows_arrive_as_they_are(tmp_path: Path, postgres: str) -> None:
     """The table has the catalogue's items, their prices exact and their types as documented."""
     journal, catalogue = of_catalogue(tmp_path / "a.journal", {7: 45, 8: 20})
-    done = export_journal(journal, [postgres])
-    assert done.destinations[0].inserted == done.rows == 65
+    summary = export_journal(journal, [postgres])
+    assert summary.destinations[0].inserted == summary.rows == 65
     ids = {item_id for (item_id,) in query(postgres, "SELECT item_id FROM items")}
     assert ids == {*catalogue.item_ids(7), *catalogue.item_ids(8)}
     prices = sum(
@@ -45,12 +45,12 @@ def test_rows_arrive_as_they_are(tmp_path: Path, postgres: str) -> None:
         for n in range(size)
     )
     assert query(postgres, "SELECT sum(price_info_sale_price) FROM items") == [(prices,)]
-    held = query(
+    existing = query(
         postgres,
         "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
         "WHERE attrelid = 'items'::regclass AND attnum > 0 ORDER BY attnum",
     )
-    assert held == [(column.name, column.type) for column in table_columns(CATEGORY_ITEMS)]
+    assert existing == [(column.name, column.type) for column in table_columns(CATEGORY_ITEMS)]
 
 
 def test_repeating_an_export_changes_nothing(tmp_path: Path, postgres: str) -> None:
@@ -58,8 +58,8 @@ def test_repeating_an_export_changes_nothing(tmp_path: Path, postgres: str) -> N
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 45})
     export_journal(journal, [postgres])
     before = query(postgres, "SELECT xmin::text, ctid::text, * FROM items ORDER BY item_id")
-    again = export_journal(journal, [postgres]).destinations[0]
-    assert (again.inserted, again.updated, again.unchanged) == (0, 0, 45)
+    repeated = export_journal(journal, [postgres]).destinations[0]
+    assert (repeated.inserted, repeated.updated, repeated.unchanged) == (0, 0, 45)
     assert query(postgres, "SELECT xmin::text, ctid::text, * FROM items ORDER BY item_id") == before
 
 
@@ -81,8 +81,8 @@ def test_an_item_of_two_listings_has_two_rows(tmp_path: Path, postgres: str) -> 
     """The key of a row is its listing and item."""
     journal = write(tmp_path / "a.journal", {7: [body([row(1)])], 8: [body([row(1)])]})
     export_journal(journal, [postgres])
-    found = query(postgres, "SELECT listing, item_id FROM items ORDER BY listing")
-    assert found == [("category/items?cat_id=7", 1), ("category/items?cat_id=8", 1)]
+    result = query(postgres, "SELECT listing, item_id FROM items ORDER BY listing")
+    assert result == [("category/items?cat_id=7", 1), ("category/items?cat_id=8", 1)]
 
 
 HARD = 'quote " comma, line\nand\r\nCR\rtab\t \\N \\. end'
@@ -97,8 +97,8 @@ def test_hard_texts_arrive_whole(tmp_path: Path, postgres: str) -> None:
         row(4, title="=1+1", sales_count="100000+"),
     ]
     export_journal(of_rows(tmp_path / "a.journal", *rows), [postgres])
-    found = query(postgres, "SELECT title, product_url, img, extra FROM items ORDER BY item_id")
-    assert found == [
+    result = query(postgres, "SELECT title, product_url, img, extra FROM items ORDER BY item_id")
+    assert result == [
         (HARD, "", None, None),
         ("\\.", None, None, None),
         ("a\ufffdb", None, None, {"badge": {"x\ufffd": ["\ufffd", 1.5, None, True]}}),
@@ -148,8 +148,8 @@ def test_a_table_may_be_wider(tmp_path: Path, postgres: str) -> None:
         "ALTER TABLE items DROP CONSTRAINT items_pkey, ADD UNIQUE (item_id, listing)",
     )
     rows = row(1, title="x", price_info={"sale_price": "4.59"})
-    done = export_journal(of_rows(tmp_path / "a.journal", rows), [postgres])
-    assert done.destinations[0].inserted == 1
+    summary = export_journal(of_rows(tmp_path / "a.journal", rows), [postgres])
+    assert summary.destinations[0].inserted == 1
 
 
 def test_the_table_is_named_by_the_url_or_the_option(tmp_path: Path, postgres: str) -> None:
@@ -180,7 +180,7 @@ def test_the_rest_of_the_url_is_left_to_libpq(
 def test_the_password_is_never_told(tmp_path: Path, postgres: str) -> None:
     """Neither the summary nor an error shows the password, however it is written in the URL."""
     journal = of_rows(tmp_path / "a.journal", row(1))
-    told = [repr(export_journal(journal, [postgres]))]
+    messages = [repr(export_journal(journal, [postgres]))]
     wrong = (
         postgres.replace("/shop", "/nowhere"),
         f"{postgres}&nonsense=s3cret",
@@ -192,9 +192,9 @@ def test_the_password_is_never_told(tmp_path: Path, postgres: str) -> None:
         with pytest.raises(ExportError) as raised:
             export_journal(journal, [url])
         assert raised.value.__cause__ is None
-        told += [str(raised.value), repr(raised.value)]
-    assert len(told) == 11
-    for text in told:
+        messages += [str(raised.value), repr(raised.value)]
+    assert len(messages) == 11
+    for text in messages:
         assert "s3cret" not in text
 
 
@@ -324,5 +324,5 @@ def test_json_that_postgres_cannot_hold_is_stored_all_the_same(
     journal = write_endpoints(tmp_path / "a.journal", {"search/items": [body([sent])]})
     export_journal(journal, [postgres])
     with psycopg.connect(postgres) as connection:
-        (found,) = connection.execute("SELECT category_path, extra FROM items").fetchall()
-    assert found == (["a\ufffdb", {"c\ufffd": None}], {"new": "\ufffd"})
+        (result,) = connection.execute("SELECT category_path, extra FROM items").fetchall()
+    assert result == (["a\ufffdb", {"c\ufffd": None}], {"new": "\ufffd"})

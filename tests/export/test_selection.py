@@ -21,11 +21,11 @@ from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.records import PageRecord
 
 
-def selected(path: Path, **wanted: Any) -> list[tuple[int, int, str]]:
+def selected(path: Path, **selection: Any) -> list[tuple[int, int, str]]:
     """Return run, item ID and title of each selected row."""
     with JournalReader(path) as reader:
-        parts = read_chunks(reader, resolve(reader, Selection(**wanted)))
-        lines = b"".join(Rows(part, Conversions(), arrow=False).lines for part in parts)
+        batches = read_chunks(reader, resolve(reader, Selection(**selection)))
+        lines = b"".join(Rows(part, Conversions(), arrow=False).lines for part in batches)
     rows = map(json.loads, lines.splitlines())
     return [(one["run"], one["item_id"], one["title"]) for one in rows]
 
@@ -97,21 +97,21 @@ def test_unique_ignores_what_is_committed_meanwhile(tmp_path: Path) -> None:
 
     with JournalReader(path) as reader:
         scope = resolve(reader, Selection(unique=True))
-        parts = list(read_chunks(reader, scope, on_pages=add))
-    assert [item.title for part in parts for items in part.items for item in items] == ["a"]
+        batches = list(read_chunks(reader, scope, on_pages=add))
+    assert [item.title for part in batches for items in part.items for item in items] == ["a"]
     assert selected(path, unique=True) == [(1, 1, "late"), (1, 2, None)]
 
 
 def test_what_is_not_there_is_refused(journal: Path, tmp_path: Path) -> None:
     """A run or a category that the journal does not have is refused, before anything is written."""
     target = tmp_path / "a.jsonl"
-    for wanted, said in (
+    for selection, said in (
         (Selection(run=3), "has no run 3: its latest runs are 1, 2"),
         (Selection(cats=frozenset({7, 9})), "run 2 of the journal has no listing of category 9"),
         (Selection(cats=frozenset({9}), run=0), "the journal has no listing of category 9"),
     ):
         with pytest.raises(ExportRefusedError, match=said):
-            export_journal(journal, [str(target)], wanted)
+            export_journal(journal, [str(target)], selection)
     with pytest.raises(InvalidRequestError, match="time zone"):
         Selection(since=datetime(2026, 1, 5))  # noqa: DTZ001 - that is the mistake
     assert not target.exists()
@@ -121,8 +121,8 @@ def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
     """The summary counts unfinished and failed listings."""
     path = write(tmp_path / "a.journal", {7: [body([row(1)])]}, state="open")
     write(path, {8: [body([row(2)])]}, state="failed")
-    done = export_journal(path, [str(tmp_path / "a.jsonl")])
-    assert (done.rows, done.listings_unfinished, done.listings_failed) == (2, 1, 1)
+    summary = export_journal(path, [str(tmp_path / "a.jsonl")])
+    assert (summary.rows, summary.listings_unfinished, summary.listings_failed) == (2, 1, 1)
 
 
 async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
@@ -136,6 +136,6 @@ async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
         page = PageRecord(number, text, BEGAN, 1, 0.1, 200, 20, True, None, 1)
         await writing.append(start.visits[0], page)
         target = tmp_path / f"{number}.jsonl"
-        done = await asyncio.to_thread(export_journal, path, [str(target)])
-        assert (done.rows, done.listings_unfinished) == (number, 1)
+        summary = await asyncio.to_thread(export_journal, path, [str(target)])
+        assert (summary.rows, summary.listings_unfinished) == (number, 1)
     await writing.close()

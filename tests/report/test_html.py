@@ -39,9 +39,9 @@ class Texts(html.parser.HTMLParser):
 def test_hostile_titles_stand_in_the_page_as_text(journal):
     """Each title is shown as it was sent, and makes no element and no handler."""
     page = Texts(render(gather(journal)))
-    shown = "".join(page.texts)
+    text = "".join(page.texts)
     for title in HOSTILE[1:]:
-        assert title in shown
+        assert title in text
     assert not [name for _, names in page.elements for name in names if name.startswith("on")]
     assert sum(tag == "script" for tag, _ in page.elements) == 3
     for tag, names in page.elements:
@@ -89,7 +89,7 @@ def test_the_first_sentence_tells_how_sure_one_can_be(journal, states, word):
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "text"),
     [
         ("https:////cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
         ("//cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
@@ -100,9 +100,9 @@ def test_the_first_sentence_tells_how_sure_one_can_be(journal, states, word):
         (None, None),
     ],
 )
-def test_pictures_come_over_https_or_not_at_all(url, shown):
+def test_pictures_come_over_https_or_not_at_all(url, text):
     """Image addresses become https; addresses with other schemes are left out."""
-    assert picture_url(url) == shown
+    assert picture_url(url) == text
 
 
 def test_only_web_addresses_become_links():

@@ -36,25 +36,25 @@ class Asker:
         url = sandbox.url + ITEMS
         query |= {"apiToken": "sandbox", "cat_id": cat_id, "page": page}
         async with self.session.get(url, params=query) as reply:
-            whole = await reply.json()
-        assert (reply.status, whole["code"]) == (200, 200)
-        return whole["data"]
+            reply_data = await reply.json()
+        assert (reply.status, reply_data["code"]) == (200, 200)
+        return reply_data["data"]
 
     async def data(self, sandbox, path, **query):
         """The decoded data of a reply of any endpoint, which must be a success."""
         status, _, body = await self.get(sandbox, path, **query)
-        whole = json.loads(body)
-        assert (status, whole["code"]) == (200, 200), whole
-        return whole["data"]
+        reply_data = json.loads(body)
+        assert (status, reply_data["code"]) == (200, 200), reply_data
+        return reply_data["data"]
 
     async def pages(self, sandbox, path, **query):
         """All pages of a listing, by whichever paging signal its endpoint has."""
-        pages, more = [], True
-        while more:
+        pages, has_next = [], True
+        while has_next:
             data = await self.data(sandbox, path, page=len(pages) + 1, **query)
             pages.append(data)
             shown = len(pages) * data["page_size"]
-            more = data.get("has_next_page", shown < int(data.get("total_count", 0)))
+            has_next = data.get("has_next_page", shown < int(data.get("total_count", 0)))
         return pages
 
     async def ids(self, sandbox, path, **query):
@@ -64,12 +64,12 @@ class Asker:
 
     async def walk(self, sandbox, cat_id, **query):
         """All rows of a listing, page after page while `has_next_page` is true."""
-        rows, page, more = [], 0, True
-        while more:
+        rows, page, has_next = [], 0, True
+        while has_next:
             page += 1
             data = await self.page(sandbox, cat_id, page, **query)
             rows += data["items"]
-            more = data["has_next_page"]
+            has_next = data["has_next_page"]
         return rows
 
 

@@ -15,6 +15,6 @@ def test_a_row_that_could_not_be_read_is_neither_gone_nor_new(tmp_path):
     write(path, {7: [body([rows[0], {"item_id": {}}])]}, refresh=True)
     write(path, {7: [body(rows)]}, refresh=True)
     for before in (1, 2):
-        found = compare_runs(path, before=before, after=before + 1)
-        assert (found.total.gone, found.total.new) == (0, 0)
-        assert (found.unsure, found.partial) == (1, 1)
+        changes = compare_runs(path, before=before, after=before + 1)
+        assert (changes.total.gone, changes.total.new) == (0, 0)
+        assert (changes.unsure, changes.partial) == (1, 1)

@@ -47,44 +47,44 @@ def row(item, price="1.00", sold=5, listing="a"):
 
 def test_the_latest_sighting_of_an_item_is_the_one_compared():
     """An item with several sightings counts once, with its latest values."""
-    found, _ = changed([row(1, "1.00"), row(1, "2.00")], [row(1, "2.00")])
-    assert found == []
+    changes, _ = changed([row(1, "1.00"), row(1, "2.00")], [row(1, "2.00")])
+    assert changes == []
 
 
 def test_a_price_that_rose_or_fell_is_told_with_its_share():
     """A changed price is reported with the change in percent of the earlier price."""
-    found, _ = changed([row(1, "2.00"), row(2, "2.00")], [row(1, "2.50"), row(2, "1.00")])
-    told = [(r["item_id"], r["change"], r["price_change_percent"]) for r in found]
-    assert sorted(told) == [(1, "dearer", Decimal(25)), (2, "cheaper", Decimal(-50))]
+    changes, _ = changed([row(1, "2.00"), row(2, "2.00")], [row(1, "2.50"), row(2, "1.00")])
+    values = [(r["item_id"], r["change"], r["price_change_percent"]) for r in changes]
+    assert sorted(values) == [(1, "dearer", Decimal(25)), (2, "cheaper", Decimal(-50))]
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "1.00"), ("1.00", None), (None, None)])
 def test_a_price_that_is_not_known_is_not_a_price_of_zero(before, after):
     """An unknown price on either side is no change."""
-    found, _ = changed([row(1, before)], [row(1, after)])
-    assert found == []
+    changes, _ = changed([row(1, before)], [row(1, after)])
+    assert changes == []
 
 
 def test_a_price_that_was_zero_has_no_share():
     """A rise from 0 has no percentage."""
-    found, _ = changed([row(1, "0")], [row(1, "1.00")])
-    assert [(r["change"], r["price_change_percent"]) for r in found] == [("dearer", None)]
+    changes, _ = changed([row(1, "0")], [row(1, "1.00")])
+    assert [(r["change"], r["price_change_percent"]) for r in changes] == [("dearer", None)]
 
 
 def test_gone_needs_both_runs_to_have_walked_the_listing():
     """An item that is missing from a listing cut short is unsure, not gone."""
-    found, unsure = changed([row(1)], [], complete_both=frozenset())
-    assert (found, unsure) == ([], 1)
-    found, unsure = changed([row(1)], [])
-    assert ([r["change"] for r in found], unsure) == (["gone"], 0)
+    changes, unsure = changed([row(1)], [], complete_both=frozenset())
+    assert (changes, unsure) == ([], 1)
+    changes, unsure = changed([row(1)], [])
+    assert ([r["change"] for r in changes], unsure) == (["gone"], 0)
 
 
 def test_new_needs_the_earlier_run_to_have_walked_the_listing():
     """An item that is missing from an unfinished earlier run is unsure, not new."""
-    found, unsure = changed([], [row(1)], complete_before=frozenset())
-    assert (found, unsure) == ([], 1)
-    found, unsure = changed([], [row(1)], complete_both=frozenset())
-    assert ([r["change"] for r in found], unsure) == (["new"], 0)
+    changes, unsure = changed([], [row(1)], complete_before=frozenset())
+    assert (changes, unsure) == ([], 1)
+    changes, unsure = changed([], [row(1)], complete_both=frozenset())
+    assert ([r["change"] for r in changes], unsure) == (["new"], 0)
 
 
 rows = st.lists(
@@ -121,15 +121,15 @@ def plain(before, after, ended_before, both):
     """Return the kind of change of each item, by a plain loop."""
     old = {(r[0], r[2]): r for r in before}
     new = {(r[0], r[2]): r for r in after}
-    found = {}
+    changes = {}
     for key in old.keys() | new.keys():
         if key not in new:
-            found[key] = "gone" if key[0] in both else "unsure"
+            changes[key] = "gone" if key[0] in both else "unsure"
         elif key not in old:
-            found[key] = "new" if key[0] in ended_before else "unsure"
+            changes[key] = "new" if key[0] in ended_before else "unsure"
         else:
-            found[key] = moved(old[key], new[key])
-    return found
+            changes[key] = moved(old[key], new[key])
+    return changes
 
 
 def moved(old, new):
@@ -159,8 +159,8 @@ def test_listings_without_a_category_are_counted_one_by_one():
     """Categories come first, sorted by number; items without a category count by listing."""
     before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
     table, _ = compare(before, sightings([]), complete_before=set(), complete_both={"b", "d"})
-    found = count_changes(before, sightings([]), table)
-    assert [(name, one.before, one.gone) for name, one in found.items()] == [
+    changes = count_changes(before, sightings([]), table)
+    assert [(name, one.before, one.gone) for name, one in changes.items()] == [
         ("9", 1, 0),
         ("10", 2, 1),
         ("b", 1, 1),

@@ -77,7 +77,7 @@ def test_sandbox_item_ids_are_unique_and_can_be_found_again(seed, sizes):
     }
     assert len(places) == sum(sizes.values()) == catalogue.total_items
     assert all(len(str(item_id)) == 12 for item_id in places)
-    assert all(catalogue.locate(item_id) == place for item_id, place in places.items())
+    assert all(catalogue.locate(item_id) == position for item_id, position in places.items())
 
 
 @given(seeds, st.integers(0, 10**12))
@@ -85,9 +85,9 @@ def test_sandbox_item_ids_are_unique_and_can_be_found_again(seed, sizes):
 def test_sandbox_unknown_ids_are_not_found(seed, item_id):
     """`locate` returns None for an ID that is not in the catalogue."""
     catalogue = Catalogue(seed, {5: 30, 6: 0})
-    held = set(catalogue.item_ids(5))
-    place = catalogue.locate(item_id)
-    assert (place is None) == (item_id not in held)
+    ids = set(catalogue.item_ids(5))
+    position = catalogue.locate(item_id)
+    assert (position is None) == (item_id not in ids)
 
 
 @given(seeds, st.integers(0, 130), st.integers(1, 25), some_filters)

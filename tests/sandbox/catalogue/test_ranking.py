@@ -15,11 +15,11 @@ KEY = (7, EVERYTHING)
 
 def looked(ranking, size, replies):
     """Return the orders before and after each of some replies."""
-    seen = [list(ranking.order(KEY, range(size)))]
+    orders = [list(ranking.order(KEY, range(size)))]
     for _ in range(replies):
         ranking.replies_sent += 1
-        seen.append(list(ranking.order(KEY, range(size))))
-    return seen
+        orders.append(list(ranking.order(KEY, range(size))))
+    return orders
 
 
 @given(st.integers(0, 2**63), st.integers(0, 60), st.floats(0, 5))

@@ -60,11 +60,11 @@ async def test_sandbox_category_tells_its_place(tmapi_sandboxes, ask):
 async def test_sandbox_leaves_can_be_listed(tmapi_sandboxes, ask):
     """By default the leaves are the catalogue's categories, and rows say the path to them."""
     sandbox = await tmapi_sandboxes(categories=40)
-    held = sandbox.catalogue
-    assert sorted(held.tree.leaves) == sorted(held)
-    cat_id = max(held, key=held.size)
+    catalogue = sandbox.catalogue
+    assert sorted(catalogue.tree.leaves) == sorted(catalogue)
+    cat_id = max(catalogue, key=catalogue.size)
     row = (await ask.data(sandbox, "/1688/category/items/v2", cat_id=cat_id))["items"][0]
-    assert row["category_path"] == [str(step) for step in held.tree.path(cat_id)]
+    assert row["category_path"] == [str(step) for step in catalogue.tree.path(cat_id)]
 
 
 async def test_sandbox_root_that_has_no_documented_shape_is_a_choice(tmapi_sandboxes, ask):

@@ -23,15 +23,15 @@ from tmapi_async.sandbox import Catalogue, Choice, Prices
 async def test_sandbox_prices_are_one_amount_in_several_writings(tmapi_sandboxes, ask):
     """Each endpoint writes the same price in its own scale."""
     sandbox = await seven(tmapi_sandboxes, prices={7: Prices(at={"56.00": 30, "8.90": 30})})
-    seen = {}
+    values = {}
     for path, query in SIBLINGS.items():
         pages = await ask.pages(sandbox, path, **query)
-        seen[path] = [row["price"] for page in pages for row in page["items"]]
+        values[path] = [row["price"] for page in pages for row in page["items"]]
     exact = [sandbox.catalogue.price(7, index) for index in range(95)]
-    assert all([Decimal(text) for text in texts] == exact for texts in seen.values())
-    assert {"56", "8.9"} <= set(seen[SEARCH])
-    assert {"56.0", "8.9"} <= set(seen[GLOBAL])
-    assert {"56.00", "8.90"} <= set(seen[V2]) & set(seen[SHOP]) & set(seen[SHOP_V2])
+    assert all([Decimal(text) for text in texts] == exact for texts in values.values())
+    assert {"56", "8.9"} <= set(values[SEARCH])
+    assert {"56.0", "8.9"} <= set(values[GLOBAL])
+    assert {"56.00", "8.90"} <= set(values[V2]) & set(values[SHOP]) & set(values[SHOP_V2])
 
 
 @pytest.mark.parametrize("path", [*SEARCHED, ITEMS])
@@ -82,9 +82,9 @@ async def test_sandbox_price_bounds_are_as_configured(tmapi_sandboxes, ask, boun
 
 def test_sandbox_price_bounds_may_follow_from_the_seed():
     """`seed` decides each bound alone: all four ways are seen, the same for the same seed."""
-    seen = [Catalogue(seed, 1, price_bounds="seed").bounds for seed in range(40)]
-    assert set(seen) == set(itertools.product((True, False), repeat=2))
-    assert seen == [Catalogue(seed, 1, price_bounds="seed").bounds for seed in range(40)]
+    values = [Catalogue(seed, 1, price_bounds="seed").bounds for seed in range(40)]
+    assert set(values) == set(itertools.product((True, False), repeat=2))
+    assert values == [Catalogue(seed, 1, price_bounds="seed").bounds for seed in range(40)]
 
 
 async def test_sandbox_narrow_and_impossible_bands_are_exact(tmapi_sandboxes, ask):
@@ -100,13 +100,16 @@ async def test_sandbox_narrow_and_impossible_bands_are_exact(tmapi_sandboxes, as
 async def test_sandbox_sorts_by_what_its_rows_show(tmapi_sandboxes, ask, path):
     """Prices rise or fall, sales fall, and no order loses or repeats an item."""
     sandbox = await seven(tmapi_sandboxes)
-    held = sandbox.catalogue
-    facts = {held.item_id(7, n): (held.price(7, n), held.product(7, n).sales) for n in range(95)}
+    catalogue = sandbox.catalogue
+    facts = {
+        catalogue.item_id(7, n): (catalogue.price(7, n), catalogue.product(7, n).sales)
+        for n in range(95)
+    }
     orders = {}
     for sort in ("default", "sales", "price_up", "price_down"):
         orders[sort] = await ask.ids(sandbox, path, sort=sort, **SIBLINGS[path])
         assert sorted(orders[sort]) == sorted(facts)
-        assert orders[sort] == held.chosen_ids(7, Choice(sort=sort))
+        assert orders[sort] == catalogue.chosen_ids(7, Choice(sort=sort))
     prices = [facts[item_id][0] for item_id in orders["price_up"]]
     assert prices == sorted(prices)
     assert orders["price_down"] == orders["price_up"][::-1]

@@ -87,8 +87,8 @@ def test_sandbox_folder_must_hold_recordings(tmp_path, files, said):
 
 def test_sandbox_ignored_files_can_be_asked_for(tmp_path):
     """Files that fit no rule are left out, and named."""
-    held = Sandbox(bodies=folder(tmp_path, category_items=body(), notes="{}")).recordings
-    assert held.ignored == ["notes.json"]
+    recordings = Sandbox(bodies=folder(tmp_path, category_items=body(), notes="{}")).recordings
+    assert recordings.ignored == ["notes.json"]
 
 
 async def test_sandbox_serves_the_documented_rows(tmapi_sandboxes, ask):

@@ -63,9 +63,9 @@ def _fits(row, kind, where):
 async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, ask, path, file):
     """Every reply has the sample's fields in its order and with its types, nested, and no other."""
     sandbox = await seven(tmapi_sandboxes)
-    tree, held = sandbox.catalogue.tree, sandbox.catalogue
+    tree, catalogue = sandbox.catalogue.tree, sandbox.catalogue
     parent = next((cat_id for cat_id in tree if tree.children(cat_id)), 7)
-    singles = {INFO: {"cat_id": parent}, DETAIL: {"item_id": held.item_id(7, 3)}}
+    singles = {INFO: {"cat_id": parent}, DETAIL: {"item_id": catalogue.item_id(7, 3)}}
     query = {ITEMS: {"cat_id": 7}, **SIBLINGS, **singles}[path]
     seen = await ask.data(sandbox, path, **query)
     known = json.loads((SAMPLES / f"doc-{file}.json").read_bytes())["data"]
@@ -221,14 +221,14 @@ async def test_sandbox_shops_filter_by_their_own_categories(tmapi_sandboxes, ask
 async def test_sandbox_any_keyword_and_shop_finds_something(tmapi_sandboxes, ask):
     """The seed chooses the category of other keywords and shops; the catalogue agrees."""
     sandbox = await tmapi_sandboxes(categories={7: 25, 8: 0, 9: 45}, seed=3)
-    held, found = sandbox.catalogue, set()
+    catalogue, found = sandbox.catalogue, set()
     for word in ("连衣裙", "dress", "shoes", "bag", "T恤", "ring", "鞋", "袜子"):
-        cat_id = held.category_of_word(word)
-        assert await ask.ids(sandbox, SEARCH, keyword=word) == held.item_ids(cat_id)
-        assert await ask.ids(sandbox, GLOBAL, keyword=word) == held.item_ids(cat_id)
+        cat_id = catalogue.category_of_word(word)
+        assert await ask.ids(sandbox, SEARCH, keyword=word) == catalogue.item_ids(cat_id)
+        assert await ask.ids(sandbox, GLOBAL, keyword=word) == catalogue.item_ids(cat_id)
         found.add(cat_id)
     assert found == {7, 9}
-    assert await ask.ids(sandbox, GLOBAL, cat_id=7) == held.item_ids(7)
+    assert await ask.ids(sandbox, GLOBAL, cat_id=7) == catalogue.item_ids(7)
 
 
 async def test_sandbox_a_shop_has_one_stock_under_all_its_names(tmapi_sandboxes, ask):

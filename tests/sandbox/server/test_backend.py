@@ -14,13 +14,13 @@ async def test_sandbox_limit_turns_away_at_once(tmapi_sandboxes, ask):
     """Beyond the limit a request gets 503 at once, with Retry-After if configured."""
     sandbox = await tmapi_sandboxes(limit=2, retry_after=3)
     sandbox.hold()
-    held = [asyncio.create_task(ask.get(sandbox, cat_id=1, page=page)) for page in (1, 2)]
+    tasks = [asyncio.create_task(ask.get(sandbox, cat_id=1, page=page)) for page in (1, 2)]
     await sandbox.until(lambda stats: stats.in_flight == 2)
     status, headers, body = await ask.get(sandbox, cat_id=1, page=3)
     assert (status, headers["Retry-After"]) == (503, "3")
     assert b"concurrency limit exceeded" in body
     sandbox.release()
-    assert [status for status, _, _ in await asyncio.gather(*held)] == [200, 200]
+    assert [status for status, _, _ in await asyncio.gather(*tasks)] == [200, 200]
     assert sandbox.stats.codes == {"200": 2, "503": 1}
     assert (sandbox.stats.peak_in_flight, sandbox.stats.in_flight) == (2, 0)
 

@@ -48,9 +48,9 @@ def test_sandbox_process_serves_what_its_arguments_say():
     """A sandbox in a process has the seed's catalogue and can be changed over HTTP."""
     arguments = ["--seed", "5", "--categories", "4", "--limit", "2", "--fault", "500=0.1"]
     with SandboxProcess(*arguments, "--drift", "0.1", "--endless", "1031910=same") as process:
-        held = fetch(process.url, "/__catalogue__")["categories"]
+        sizes = fetch(process.url, "/__catalogue__")["categories"]
         made = Catalogue(5, 4)
-        assert held == {str(cat_id): made.size(cat_id) for cat_id in made}
+        assert sizes == {str(cat_id): made.size(cat_id) for cat_id in made}
         assert fetch(process.url, "/__set__", b'{"limit":9}')["limit"] == 9
         assert process.pid > 0
     with pytest.raises(RuntimeError, match="not running"):

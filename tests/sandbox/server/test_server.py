@@ -22,10 +22,10 @@ async def test_sandbox_walk_finds_the_catalogue(tmapi_sandboxes, ask):
         rows = await ask.walk(sandbox, cat_id)
         assert [row["item_id"] for row in rows] == sandbox.catalogue.item_ids(cat_id)
         assert rows == [sandbox.catalogue.item(cat_id, i) for i in range(len(rows))]
-    seen = sandbox.stats
-    assert seen.requests == seen.billed == seen.pages_served == sandbox.catalogue.total_pages
-    assert (seen.pages_served_twice, seen.in_flight, seen.peak_in_flight) == (0, 0, 1)
-    assert seen.codes == {"200": seen.requests}
+    stats = sandbox.stats
+    assert stats.requests == stats.billed == stats.pages_served == sandbox.catalogue.total_pages
+    assert (stats.pages_served_twice, stats.in_flight, stats.peak_in_flight) == (0, 0, 1)
+    assert stats.codes == {"200": stats.requests}
 
 
 async def test_sandbox_page_echoes_what_was_asked(tmapi_sandboxes, ask):
@@ -183,10 +183,10 @@ async def test_sandbox_counts_what_was_paid_twice(tmapi_sandboxes, ask):
     sandbox = await tmapi_sandboxes(categories={7: 60}, faults=Faults(script=script))
     for page in (1, 1, 1, 2, 3, 3, 3):
         await ask.get(sandbox, cat_id=7, page=page)
-    seen = sandbox.stats
-    assert seen.asked == {listing: {1: 3, 2: 1, 3: 3}}
-    assert seen.served == {listing: {1: 1, 2: 1, 3: 3}}
-    assert (seen.billed, seen.pages_served_twice, seen.extra_servings) == (6, 1, 2)
+    stats = sandbox.stats
+    assert stats.asked == {listing: {1: 3, 2: 1, 3: 3}}
+    assert stats.served == {listing: {1: 1, 2: 1, 3: 3}}
+    assert (stats.billed, stats.pages_served_twice, stats.extra_servings) == (6, 1, 2)
 
 
 async def test_sandbox_shows_and_changes_itself_over_http(tmapi_sandboxes, ask):
