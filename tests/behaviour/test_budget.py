@@ -130,7 +130,7 @@ async def test_a_retry_that_the_budget_forbids_is_not_counted_as_one(tmapi_sandb
 
 @pytest.mark.parametrize("most", [1, 3])
 async def test_look_ahead_that_was_never_sent_is_not_wasted(tmapi_sandboxes, most):
-    """What the budget kept from being sent cost nothing: no more is wasted than was sent."""
+    """Guesses that the budget kept from being sent do not count as wasted."""
     sandbox = await tmapi_sandboxes(categories={1: 2000})
     async with client(sandbox, max_requests=most, lookahead=16) as api:
         walk = api.category_items([1])

@@ -160,7 +160,7 @@ gc.collect()
 
 @pytest.mark.slow
 def test_a_loop_that_is_closed_on_a_walk_does_not_tell(canary):
-    """What Python says of tasks and replies destroyed with their loop is without the token."""
+    """Python's warnings about tasks destroyed with their loop do not show the token."""
     with SandboxThread(token=canary.token, latency=600) as sandbox:
         done = subprocess.run(  # noqa: S603 - our own script
             [sys.executable, "-X", "dev", "-c", ABANDONED, sandbox.url, canary.token],
@@ -245,7 +245,7 @@ SPOKEN = {
     ],
 )
 async def test_a_server_that_echoes_the_token_is_not_quoted(canary, spoken, status, body):
-    """What a server says is shown without the token, in whatever form it says it."""
+    """Messages of a server are shown without the token, however it is encoded."""
     canary.token = SECRET
     text = SPOKEN[spoken]
     for field in ("msg", "message"):
@@ -311,7 +311,7 @@ async def test_a_proxy_that_refuses_does_not_make_it_show(canary, monkeypatch):
 
 
 async def test_a_middleware_that_raises_does_not_make_it_show(tmapi_sandboxes, canary):
-    """What breaks below us, in a connector of the caller's, is told without the token."""
+    """The error of a connector of the caller is shown without the token."""
 
     class Broken(aiohttp.TCPConnector):
         async def connect(self, req, **_):

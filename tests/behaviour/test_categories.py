@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("tidy")
 
 
 def truth(sandbox):
-    """What a whole walk must find: ID to (parent, names)."""
+    """Return the nodes that a complete walk must find: ID to (parent, names)."""
     tree = sandbox.catalogue.tree
     nodes = (tree[cat_id] for cat_id in tree)
     return {node.cat_id: (node.parent_id, node.name, node.name_en) for node in nodes}
@@ -118,7 +118,7 @@ async def test_what_cannot_be_had_is_named_and_the_rest_is_walked(tmapi_sandboxe
 
 
 async def test_a_root_that_cannot_be_had_is_an_error_of_its_own(tmapi_sandboxes):
-    """Where nothing at all was answered, the reason itself is raised."""
+    """If no request was answered, the reason itself is raised."""
     sandbox = await tmapi_sandboxes(tree=10)
     async with TMAPI("sandbox", base_url=sandbox.url) as api:
         with pytest.raises(ParameterError, match="cat_id=5"):
@@ -126,7 +126,7 @@ async def test_a_root_that_cannot_be_had_is_an_error_of_its_own(tmapi_sandboxes)
 
 
 async def test_no_balance_ends_the_walk_and_the_same_again_goes_on(tmapi_sandboxes, tmp_path):
-    """What was paid for before the balance was gone is kept, and is not asked for again."""
+    """Nodes paid for before the balance ran out are kept and not requested again."""
     sandbox = await tmapi_sandboxes(tree=200, quota=10, balance="bare")
     journal = tmp_path / "tree.journal"
     async with TMAPI("sandbox", base_url=sandbox.url, concurrency=4) as api:
@@ -173,7 +173,7 @@ async def test_a_kept_tree_sends_nothing_until_it_is_asked_anew(tmapi_sandboxes,
 
 
 async def test_a_part_that_is_kept_serves_the_whole(tmapi_sandboxes, tmp_path):
-    """What was looked at for a part or a depth is not asked for again for the whole."""
+    """A walk of the whole tree does not request again the nodes of an earlier walk of a part."""
     sandbox = await tmapi_sandboxes(tree=120)
     held = sandbox.catalogue.tree
     top = next(cat_id for cat_id in held if held[cat_id].level == 0 and held.children(cat_id))

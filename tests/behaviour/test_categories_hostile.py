@@ -76,7 +76,7 @@ async def test_a_category_asked_for_by_its_id_need_not_repeat_it():
 
 
 async def test_an_answer_about_another_category_is_not_kept(tmp_path):
-    """It fails its category once; the next look asks for that one again, and for nothing else."""
+    """Such an answer fails its category once. The next walk requests only this category again."""
     data = {
         "root": [below(5, has_children=True)],
         "5": {**below(7), "has_children": True, "children": [below(70)]},
@@ -92,7 +92,7 @@ async def test_an_answer_about_another_category_is_not_kept(tmp_path):
 
 
 async def test_a_full_disk_ends_the_walk(tmp_path, monkeypatch):
-    """What cannot be kept is not paid for: at most two widths are sent, and the error is raised."""
+    """If answers cannot be stored, at most two widths of requests are sent; the error is raised."""
     data = {"root": [below(n, has_children=True) for n in range(1, 41)]}
     data |= {str(n): {**below(n), "children": [below(1000 + n)]} for n in range(1, 41)}
 

@@ -50,7 +50,7 @@ ID_LINES = {
 
 @pytest.mark.parametrize("argument", ID_LINES, ids=lambda text: text[:20])
 def test_an_argument_that_is_no_id_is_refused(tmapi, sandbox, argument):
-    """What is no positive 64-bit integer is named."""
+    """An ID that is no positive 64-bit integer is refused and named in the message."""
     line = refused(tmapi("items", "7", argument, url=sandbox.url), sandbox)
     assert ID_LINES[argument] in line
     assert len(line) < 250
@@ -193,7 +193,7 @@ def test_an_option_that_makes_no_sense_is_refused(tmapi, sandbox, option):
     ids=" ".join,
 )
 def test_wrong_usage_is_exit_2(tmapi, sandbox, arguments):
-    """What the parser of options refuses is exit 2 too, without a traceback."""
+    """Options that the parser refuses are exit 2, without a traceback."""
     done = tmapi(*arguments, url=sandbox.url)
     assert (done.code, done.out) == (2, b"")
     assert sandbox.sandbox.stats.requests == 0

@@ -76,7 +76,7 @@ def test_a_refusal_of_options_does_not_repeat_the_token(tmapi, canary, arguments
 
 
 def test_an_unexpected_failure_is_told_without_it(tmapi, canary, monkeypatch):
-    """What nobody foresaw is exit 1 and named by class and place; its text may hold a URL."""
+    """An unexpected error is exit 1, shown by class and place: its text may hold a URL."""
 
     def breaks(*_, **__):
         raise ZeroDivisionError(f"http://x/?apiToken={canary.token}")

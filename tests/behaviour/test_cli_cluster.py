@@ -196,7 +196,7 @@ def test_a_second_process_with_the_same_account_is_warned(sandbox, journal, tmp_
 
 
 def test_a_lock_folder_that_is_not_ours_is_left_alone(tmapi, sandbox, tmp_path):
-    """Where no account can be locked there is no warning, and the command works."""
+    """If no account can be locked, the command works without a warning."""
     (tmp_path / f"tmapi-async-{os.getuid()}").write_text("a file")
     env = {"TMAPI_TOKEN": TOKENS[0], "XDG_RUNTIME_DIR": str(tmp_path)}
     done = tmapi("items", "7", "-q", url=sandbox.url, **env)

@@ -28,7 +28,7 @@ MANY = dict.fromkeys(range(1, 60), 100)
 
 @pytest.fixture
 def journal(tmp_path):
-    """Where the journal of a test is to be, as typed."""
+    """Return the path of the journal of a test, as typed."""
     return str(tmp_path / "test.journal")
 
 
@@ -169,7 +169,7 @@ def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal
     ids=" ".join,
 )
 def test_bad_usage_is_exit_2_and_sends_nothing(tmapi, sandbox, tmp_path, monkeypatch, arguments):
-    """What makes no sense is refused before a request is sent or a file made."""
+    """Options that contradict one another are refused before a request is sent or a file made."""
     monkeypatch.chdir(tmp_path)
     done = tmapi("harvest", *arguments, url=sandbox.url)
     assert done.code == 2

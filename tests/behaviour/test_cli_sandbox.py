@@ -71,7 +71,7 @@ def test_what_it_is_told_it_does(served, tmapi):
     ids=" ".join,
 )
 def test_bad_options_are_refused(tmapi, arguments):
-    """What the sandbox cannot do is exit 2, said in a line, without a traceback."""
+    """Options that the sandbox cannot honour are exit 2 with one line, without a traceback."""
     done = tmapi("sandbox", *arguments)
     assert (done.code, done.out) == (2, b"")
     assert "Traceback" not in done.err

@@ -54,7 +54,7 @@ def test_a_capped_harvest_says_how_to_go_on_and_goes_on(tmapi, url, tmp_path):
 
 
 def test_what_divides_a_capped_listing_is_told(tmapi, tmp_path):
-    """Who meets the ceiling itself is told of the option, by items and by harvest."""
+    """`items` and `harvest` name the option `--split` when a listing meets the ceiling."""
     with SandboxThread(categories={7: 2100}) as sandbox:
         streamed = tmapi("items", "7", *V2, url=sandbox.url)
         stored = tmapi("harvest", "7", *V2, "--journal", str(tmp_path / "j"), url=sandbox.url)

@@ -62,7 +62,7 @@ async def test_each_endpoint_is_walked_to_its_end(tmapi_sandboxes, name, size):
 
 @pytest.mark.parametrize("name", ["category-v2", "search", "shop", "shop-v2"])
 async def test_a_told_total_is_walked_side_by_side(tmapi_sandboxes, name):
-    """Where the first page tells the length, the rest is asked for at once, and no more."""
+    """If the first page tells the length, the other pages are requested at once, and no more."""
     ask, _ = ASK[name]
     sandbox = await tmapi_sandboxes(**SEVEN, limit=4, latency=0.02)
     async with TMAPI("sandbox", base_url=sandbox.url, concurrency=4) as api, ask(api) as walk:
@@ -166,7 +166,7 @@ MISUSED: list[tuple[Callable[[TMAPI], Any], str]] = [
 
 @pytest.mark.parametrize(("ask", "told"), MISUSED)
 async def test_misuse_is_refused_when_the_walk_is_made(tmapi_sandbox, ask, told):
-    """What makes no sense is refused at once and by name, before anything is sent."""
+    """Wrong arguments are refused by name before anything is sent."""
     async with TMAPI("sandbox", base_url=tmapi_sandbox.url) as api:
         with pytest.raises(InvalidRequestError, match=told):
             ask(api)

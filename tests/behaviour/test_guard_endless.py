@@ -53,7 +53,7 @@ async def test_endless_listings_fail_and_the_others_are_walked(tmapi_sandboxes, 
 
 @pytest.mark.parametrize("kind", ["same", "no-new", "empty"])
 async def test_one_endless_listing_raises_its_own_error(tmapi_sandboxes, kind):
-    """Where one listing is walked, its error is raised itself, after its pages."""
+    """A walk of one listing raises the error of this listing itself, after its pages."""
     sandbox = await tmapi_sandboxes(categories={7: 50}, endless={7: kind})
     async with client(sandbox, guard=GuardPolicy(same=2, stale=4), lookahead="off") as api:
         walk = api.category_items(7)

@@ -58,7 +58,7 @@ async def test_no_new_attempt_starts_after_the_answer_is_read(tmapi_sandboxes, f
 async def test_pages_on_the_wire_are_delivered_and_the_error_says_what_is_left(
     tmapi_sandboxes, form
 ):
-    """What was paid for when the refusal came is handed out first; the error tells the rest."""
+    """Pages paid for before a refusal are delivered first. The error names the rest."""
     name, options, kind = FORMS[form]
     sandbox = await tmapi_sandboxes(
         categories={1: 15, 2: 100, 3: 100, 4: 100, 5: 100, 6: 100},
@@ -93,7 +93,7 @@ async def test_pages_on_the_wire_are_delivered_and_the_error_says_what_is_left(
 
 
 async def test_nothing_is_called_left_that_is_not(tmapi_sandboxes):
-    """Where every listing was begun, the error does not claim that some were not."""
+    """If every listing was begun, the error does not claim that some were not."""
     sandbox = await tmapi_sandboxes(categories={1: 100, 2: 100}, quota=1)
     async with client(sandbox, concurrency=1, lookahead="off") as api:
         with pytest.raises(BalanceError) as raised:

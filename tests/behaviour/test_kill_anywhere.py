@@ -69,7 +69,7 @@ def wait(holds, within=20.0):
 
 
 def servings(sandbox):
-    """How often pages that exist were served whole."""
+    """Return how often existing pages were served completely."""
     catalogue = sandbox.sandbox.catalogue
     served = sandbox.call(
         lambda: {key: dict(pages) for key, pages in sandbox.sandbox.stats.served.items()}
@@ -83,7 +83,7 @@ def servings(sandbox):
 
 
 def pages_held(path):
-    """How many pages the journal holds."""
+    """Return the number of pages in the journal."""
     if not path.exists():
         return 0
     with JournalReader(path) as reader:

@@ -1,4 +1,4 @@
-"""What makes no sense is refused at once, before anything is sent, and says why."""
+"""Wrong arguments are refused with a reason before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tmapi_async import TMAPI, InvalidRequestError
     ],
 )
 def test_ids_that_are_none_are_refused_at_once(ids):
-    """What is no positive 64-bit integer is refused when the walk is made, not when it runs."""
+    """An ID that is no positive 64-bit integer is refused when the walk is made."""
     api = TMAPI("sandbox", base_url="http://127.0.0.1:1")
     with pytest.raises(InvalidRequestError):
         api.category_items(ids)
@@ -100,7 +100,7 @@ def test_options_of_a_client_that_make_no_sense_are_refused_at_once(options):
 
 @pytest.mark.parametrize("token", ["", None, "two words", "line\nbreak", "unicodé", 5, "x" * 5000])
 def test_a_token_that_is_none_is_refused_and_not_shown(token):
-    """What cannot be a token is refused when the client is made, without repeating it."""
+    """An impossible token is refused when the client is made. The message does not show it."""
     with pytest.raises(InvalidRequestError) as raised:
         TMAPI(token)
     if token:

@@ -1,4 +1,4 @@
-"""What goes on the wire: prepared once, sent once for each attempt."""
+"""Requests are prepared once and sent once for each attempt."""
 
 from __future__ import annotations
 

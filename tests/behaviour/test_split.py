@@ -18,7 +18,7 @@ FEW = Split(ceiling=100)
 
 
 def price(sandbox, item_id):
-    """What an item costs, as the sandbox knows it."""
+    """Return the price of an item in the sandbox."""
     return sandbox.catalogue.price(*sandbox.catalogue.locate(item_id))
 
 
@@ -149,7 +149,7 @@ async def test_a_row_that_moves_now_and_then_costs_no_second_look(tmapi_sandboxe
 
 
 async def test_searches_are_divided_too(tmapi_sandboxes):
-    """What has prices and a total can be divided: a keyword's listing like a category's."""
+    """Every listing with prices and a total can be divided, also that of a keyword."""
     sandbox = await tmapi_sandboxes(**SMALL, words={"seven": 7}, ceiling=100)
     async with TMAPI("sandbox", base_url=sandbox.url) as api:
         found = [item.item_id async for item in api.search_items("seven", split=FEW)]

@@ -1,4 +1,4 @@
-"""What a walk and a client say of themselves is true, and misuse is told."""
+"""The statistics of walks and clients are true, and misuse raises an error."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ async def _take_slowly(walk, taken):
 async def test_pages_that_came_ahead_are_not_thrown_away_when_work_is_halted(
     tmapi_sandboxes, lookahead
 ):
-    """What was paid for comes even where an earlier page is missing; the error says which is."""
+    """Paid pages are delivered even if an earlier page is missing. The error names that page."""
     sandbox = await tmapi_sandboxes(
         categories={1: 600, 2: 200}, slow=0.05, faults=Faults(script={(1, 4): "439"})
     )

@@ -118,7 +118,7 @@ async def _first(api, cat_id):
 
 @pytest.mark.slow
 async def test_abandoned_walks_with_uneven_latency_lose_nothing(tmapi_sandboxes):
-    """Where the server outlasts every estimate, a 503 may come, but no item and no slot is lost."""
+    """If the server works longer than estimated, 503s may come, but no item or slot is lost."""
     sandbox = await tmapi_sandboxes(categories=100, mean=40, ghosts=True, **BUSY)
     ids = sandbox.catalogue.category_ids
     async with client(sandbox) as api:

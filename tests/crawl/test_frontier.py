@@ -43,7 +43,7 @@ def test_open_listings_take_turns() -> None:
 
 
 def test_a_known_length_is_asked_for_side_by_side() -> None:
-    """Where the length is known, all pages are certain work, look-ahead off or not."""
+    """If the length is known, all pages are certain, with or without look-ahead."""
     for lookahead in (0, None):
         frontier = Frontier(lookahead=lookahead)
         frontier.open(A, expected=5)

@@ -1,4 +1,4 @@
-"""What becomes of a listing when pages fail, come back, are held already, or it is left."""
+"""Listings whose pages fail, come back or are stored already, and listings that are left."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_failed_first_page_fails_the_listing() -> None:
 
 
 def test_a_hole_does_not_hide_the_pages_expected_after_it() -> None:
-    """Where the length is known, the pages after a hole are asked for although none led there."""
+    """If the length is known, the pages after a missing page are requested, too."""
     frontier = opened(expected=3)
     assert numbers([frontier.take(1) or PageRequest(A, 0)]) == [1]
     page(frontier, A, 1, more=True)

@@ -173,7 +173,7 @@ def test_guesses_keep_within_reach() -> None:
 
 
 def test_a_guess_that_fails_is_forgotten_until_it_is_needed() -> None:
-    """It corrupts nothing: it is not tried again as a guess, and asked for in its turn."""
+    """A failed guess is not repeated as a guess. The page is requested in its turn."""
     frontier = proven(4, 8)
     first, *others = take(frontier, 8)
     assert frontier.failed(PageRequest(A, first)) == Answer()
@@ -361,7 +361,7 @@ def test_look_ahead_abandoned_counts_as_wasted() -> None:
 
 
 def test_guesses_of_a_closed_listing_leave_the_count() -> None:
-    """What was in flight when a listing was left does not eat into the allowance for ever."""
+    """Guesses in flight when a listing is left do not stay in the count of guesses."""
     frontier = proven(50, 16)
     guesses = take(frontier, 16)
     frontier.close(A)

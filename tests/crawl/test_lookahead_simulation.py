@@ -1,4 +1,4 @@
-"""What look-ahead brings, in a small simulation whose unit of time is the mean latency."""
+"""The speed of look-ahead, in a small simulation whose unit of time is the mean latency."""
 
 from __future__ import annotations
 

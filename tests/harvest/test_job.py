@@ -123,7 +123,7 @@ async def test_a_page_that_cannot_be_had_is_named_and_tried_again(tmapi_sandboxe
 
 
 async def test_a_listing_whose_next_page_fails_goes_on_from_there(tmapi_sandboxes, path):
-    """Where nothing is known beyond the failed page, the next start goes on with it."""
+    """If no page after the failed one is stored, the next start continues with the failed page."""
     sandbox = await tmapi_sandboxes(categories=SIZES, faults=Faults(script={(6, 4): "500"}))
     result = await harvest(sandbox, path, api={"lookahead": "off"})
     assert (result.tally.failed, result.tally.pages) == (1, PAGES - 7)
@@ -158,7 +158,7 @@ async def test_a_refused_account_ends_all_and_is_resumed(tmapi_sandboxes, path, 
 
 
 async def test_a_stop_drains_what_is_on_the_wire(tmapi_sandboxes, path):
-    """What was sent is paid for: a stop waits for it and keeps it, and asks for nothing more."""
+    """A stop waits for the pages in flight, stores them and requests no more: they are billed."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     async with client(sandbox) as api:
         work = Harvest(api, listings(*SIZES), journal=path)
@@ -227,7 +227,7 @@ async def test_what_awaits_its_commit_and_what_is_on_the_wire_stay_within_two_wi
 
 
 async def test_a_full_disk_stops_it_and_loses_nothing(tmapi_sandboxes, path, monkeypatch):
-    """It says that the disk is full; what was committed stays, and with room it goes on."""
+    """The error names the full disk. Committed pages stay; with free space a start continues."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     opened = Journal.open.__func__
 
@@ -368,7 +368,7 @@ async def test_an_endless_listing_fails_and_says_why(tmapi_sandboxes, path):
 
 
 async def test_pages_of_a_listing_given_up_are_kept_when_they_come(tmapi_sandboxes, path):
-    """What was on the wire when a listing was given up was paid for, and is in the journal."""
+    """Pages in flight when a listing is given up are billed, and stored in the journal."""
     sandbox = await tmapi_sandboxes(categories=SIZES, endless={5: "same", 6: "same"})
     result = await harvest(sandbox, path, [5, 6], api={"lookahead": 6, "concurrency": 8})
     assert result.tally.failed == 2

@@ -148,7 +148,7 @@ async def test_runs_are_compared_by_the_listing_that_was_asked_for(tmapi_sandbox
 
 
 async def test_split_is_for_one_account_and_whole_listings(tmapi_sandbox, path):
-    """What contradicts a division is refused before anything is sent."""
+    """Options that contradict a split are refused before anything is sent."""
     async with TMAPI("sandbox", base_url=tmapi_sandbox.url) as api:
         with pytest.raises(InvalidRequestError, match="remove max_pages"):
             Harvest(api, [category_items(7)], journal=path, split=True, max_pages=1)

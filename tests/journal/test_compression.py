@@ -112,7 +112,7 @@ def test_bodies_too_small_to_learn_from_are_stored_without_a_dictionary(connecti
 
 
 def test_samples_that_cannot_be_trained_on_are_done_without(connection, monkeypatch):
-    """Where zstd refuses to train, bodies are stored as before."""
+    """If zstd refuses to train a dictionary, bodies are stored as before."""
 
     def refuse(*_args, **_more):
         raise bodies.zstandard.ZstdError("nothing to learn")

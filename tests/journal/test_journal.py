@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("tidy")
 
 
 async def test_a_page_is_in_the_file_when_its_append_returns(path):
-    """Whoever waited for a page finds it committed, and every page before it."""
+    """When the append of a page returns, this page and every page before it are committed."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 6):
@@ -128,7 +128,7 @@ async def test_everything_a_page_is_kept_with_comes_back(path):
 
 
 async def test_counts_are_in_the_transaction_of_the_pages_they_paid_for(path):
-    """Whoever sees a page in the file sees the requests it took."""
+    """A page and the count of its requests are committed in one transaction."""
     journal = Journal.open(path)
     sent = itertools.count(1)
     (visit,) = begin(

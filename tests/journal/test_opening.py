@@ -92,7 +92,7 @@ def test_a_journal_is_private_from_its_first_moment(path, monkeypatch):
 
 
 def test_an_empty_file_becomes_a_private_journal(path):
-    """What mktemp made, or a start that was killed at once, is taken for a new journal."""
+    """An empty file, as of mktemp or of a start killed at once, becomes a new journal."""
     path.touch(0o644)
     Journal.open(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -310,7 +310,7 @@ async def test_damage_inside_is_found_by_a_full_check(path):
 
 
 async def test_a_whole_journal_passes_the_full_check(path):
-    """What was written can be read, all of it."""
+    """All stored pages pass the full check."""
     await filled(path)
     with JournalReader(path) as reader:
         reader.verify()
@@ -330,7 +330,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_sent(path, monkeypatc
 
 
 def test_a_folder_where_nothing_can_be_made_is_told(path, monkeypatch):
-    """Where the lock cannot be made the journal is not opened."""
+    """If the lock file cannot be made, the journal is not opened."""
 
     def refuse(*_args, **_more):
         raise PermissionError(13, "Permission denied")

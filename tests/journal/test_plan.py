@@ -1,4 +1,4 @@
-"""What a start has to do: never pays twice, unless told to by name."""
+"""The plan of a start: no page is paid twice, except for listings that are refetched by name."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ OTHERS = ("http://h/#", "http://@h", "http://h\\@evil", "http://h/\x00", "http:/
     "url", [*NO_URLS, *BAD_HOSTS, *SECRETS, *SPACES, *OTHERS, None, 5, b"http://h"]
 )
 def test_what_is_no_base_url_is_refused(url: object) -> None:
-    """What would not lead to the endpoint is refused in one line, which shows no part of it."""
+    """A base URL that cannot lead to the endpoint is refused without showing any part of it."""
     with pytest.raises(InvalidRequestError, match="base URL") as caught:
         check_base_url(url)
     assert str(caught.value).isprintable()

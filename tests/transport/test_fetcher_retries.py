@@ -120,7 +120,7 @@ def test_failures_of_transport_take_eight_attempts(
 
 
 def test_a_transport_that_never_worked_ends_all_work() -> None:
-    """Where no reply was ever understood, three attempts are enough, and all work ends."""
+    """If no reply was ever understood, all work ends after three attempts."""
     record = FetchRecord(aiohttp.ClientConnectorError(KEY, OSError(111, "refused")))
     assert type(record.outcome) is ConnectionFailedError
     assert len(record.urls) == 3

@@ -177,7 +177,7 @@ async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, truste
 
 
 async def test_interim_replies_are_passed_over() -> None:
-    """What a server says before its reply (RFC 9110, 15.2) is not taken for it."""
+    """Interim replies of a server (RFC 9110, 15.2) are not taken for the reply."""
 
     async def hinting(_: Server, request_head: str, writer: Any) -> None:
         for status in ("102 Processing", "103 Early Hints"):

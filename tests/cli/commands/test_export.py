@@ -110,7 +110,7 @@ def test_bad_usage_is_refused(
     fields: dict[str, Any],
     reason: str,
 ) -> None:
-    """What makes no sense ends with exit 2 and a line that says why; no file is made."""
+    """Wrong usage is exit 2 with one line that says why. No file is made."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     assert export(journal, [str(tmp_path / to)], **fields) == 2
     assert reason in capsys.readouterr().err
@@ -119,7 +119,7 @@ def test_bad_usage_is_refused(
 
 @pytest.mark.slow
 def test_a_destination_needs_its_option(tmp_path: Path) -> None:
-    """What follows the journal without --to is refused: nobody means to write by accident."""
+    """A destination without `--to` is refused, so that no file is written by accident."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     done = tmapi(journal, tmp_path / "a.csv")
     assert done.returncode == 2

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, text: str) -> tuple[list[str], dict[str, Any], int]:
-    """What a job file comes to: identities, options, repeated."""
+    """Read a job file: identities, options, repeated listings."""
     path = folder / "job.toml"
     path.write_text(text, "utf-8")
     job = read_job(path, OPTION_TYPES)

@@ -90,7 +90,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("options", "reason"), REFUSED)
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], reason: str) -> None:
-    """What does not go together is refused with what would."""
+    """Options that contradict one another are refused. The message names options that fit."""
     with pytest.raises(InvalidRequestError) as caught:
         identities(**options)
     assert reason in str(caught.value)

@@ -41,7 +41,7 @@ def test_typer_sees_the_fields_of_the_struct_and_of_its_groups() -> None:
 
 
 def test_the_command_gets_the_struct() -> None:
-    """What Typer has parsed arrives as one struct."""
+    """A command gets its parsed options as one struct."""
     app = typer.Typer()
     app.command("show")(command)
     done = CliRunner().invoke(app, ["a.journal", "--rate", "2.5", "--all"])

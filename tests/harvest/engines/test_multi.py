@@ -104,7 +104,7 @@ async def test_an_account_refused_in_the_middle_leaves_nothing_behind(
     ],
 )
 async def test_when_all_have_stopped_the_harvest_does(sandbox, path, case):
-    """It says why; a budget is one for all of them. The same again with good accounts goes on."""
+    """The error says why; one budget holds for all accounts. A start with good ones continues."""
     tokens, most, error, stopped_by = case
     result = await harvest(sandbox, path, tokens, most=most)
     assert result.stopped_by == stopped_by
