@@ -96,7 +96,7 @@ def spawn(
 def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Done:
     """Wait for a process. Kill it and fail the test if it does not end."""
     try:
-        out, err = process.communicate(stdin, timeout=30)
+        out, err = process.communicate(stdin, timeout=90)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
