@@ -76,7 +76,7 @@ def test_no_caller_overtakes_a_waiter_when_the_gate_opens() -> None:
 
 
 def test_a_free_slot_is_taken_without_a_turn_of_the_loop() -> None:
-    """With a slot free and nobody waiting, taking one does not let anybody else run."""
+    """If a slot is free and nobody waits, taking it does not let another task run."""
 
     async def main() -> None:
         slots = make_semaphore((0, 1))
@@ -90,7 +90,7 @@ def test_a_free_slot_is_taken_without_a_turn_of_the_loop() -> None:
 
 @pytest.mark.parametrize("handed_over", [False, True])
 def test_a_cancelled_waiter_leaves_nothing_behind(*, handed_over: bool) -> None:
-    """Cancelled while it waits, or when its slot was handed over and it had not run yet: clean."""
+    """A waiter cancelled while it waits, or after it got its slot, leaves nothing behind."""
 
     async def main() -> None:
         slots = make_semaphore((0, 1))
@@ -148,7 +148,7 @@ def test_an_acquire_that_is_closed_leaves_nothing_behind() -> None:
 
 
 def test_waiters_wake_when_the_width_grows_by_itself() -> None:
-    """A gate that opens with no event lets in as many as it then holds, at the time it opens."""
+    """A gate that opens without an event lets in as many as its new width, at that time."""
 
     async def main() -> None:
         slots = make_semaphore((0, 0), (5, 1), (7, 3), (20, 2))
@@ -167,7 +167,7 @@ def test_waiters_wake_when_the_width_grows_by_itself() -> None:
 
 
 def test_a_shrunken_width_takes_no_slot_away() -> None:
-    """Narrower than what is in use, nobody gets a slot until enough are given back."""
+    """With a width below the slots in use, nobody gets a slot until enough are released."""
 
     async def main() -> None:
         slots = make_semaphore((0, 3), (1, 1))
@@ -185,7 +185,7 @@ def test_a_shrunken_width_takes_no_slot_away() -> None:
 
 
 def test_a_wake_up_that_is_due_does_not_spin() -> None:
-    """A controller that names a time that has come is asked again, but not without end."""
+    """A controller that names a time in the past is called again, but not without end."""
 
     class Eager:
         calls = 0
@@ -207,7 +207,7 @@ def test_a_wake_up_that_is_due_does_not_spin() -> None:
 
 
 def test_a_gate_that_never_opens_sets_no_timer() -> None:
-    """Without a time to wake at no timer is set: the controller answers for that."""
+    """If the controller names no time to wake at, no timer is set."""
 
     async def main() -> None:
         await make_semaphore((0, 0)).acquire()
@@ -217,7 +217,7 @@ def test_a_gate_that_never_opens_sets_no_timer() -> None:
 
 
 def test_a_held_slot_is_released_at_its_time() -> None:
-    """An abandoned request keeps its slot until the server can be expected to be done."""
+    """An abandoned request keeps its slot until the server can be expected to finish it."""
 
     async def main() -> None:
         slots = make_semaphore((0, 1))

@@ -34,7 +34,7 @@ class Schedule:
         self.cancelled: set[int] = set()
 
     async def take(self, number: int) -> int:
-        """Wait for a slot; whoever is cancelled after that gives it back like any caller."""
+        """Wait for a slot; a caller cancelled after that releases it like any other."""
         await self.slots.acquire()
         self.got.append(number)
         self.in_use_by_callers += 1
@@ -61,7 +61,7 @@ class Schedule:
                 self.slots.hold(virtual_loop().now + seconds, self.slots.release)
 
     async def do(self, what: str, value: int) -> None:
-        """Do one thing, and see that the books balance."""
+        """Do one step, and check the counts."""
         if what == "acquire":
             number = len(self.tasks)
             self.tasks.append(asyncio.ensure_future(self.take(number)))
@@ -76,12 +76,12 @@ class Schedule:
         await self.balanced()
 
     async def balanced(self) -> None:
-        """With everybody at rest, the slots in use are those of callers and the held ones."""
+        """If no task is ready to run, the slots in use are those of callers and the held ones."""
         if not virtual_loop().busy:
             assert self.slots.in_use == self.in_use_by_callers + self.slots.held
 
     async def finish(self) -> None:
-        """Give everything back until everybody was served."""
+        """Release every slot until every caller was served."""
         while any(not task.done() for task in self.tasks):
             while self.in_use_by_callers:
                 self.release(None)
@@ -96,7 +96,7 @@ class Schedule:
 def test_random_schedules_lose_no_slot_and_no_waiter(
     ops: list[tuple[str, int]], widths: list[tuple[int, int]]
 ) -> None:
-    """However callers come, go and are cancelled: never too many, never too few, all in order."""
+    """Callers come, go and are cancelled at random: never too many, never too few, all in order."""
 
     async def main() -> None:
         schedule = Schedule(make_semaphore((0, 2), *widths, (41, 1)))

@@ -18,7 +18,7 @@ from tmapi_async.transport.credentials import (
 
 @pytest.fixture(autouse=True)
 def _nobody_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins as a process does: nobody has been warned yet."""
+    """Begin each test as a new process does: no warning was given yet."""
     monkeypatch.setattr(credentials, "warned_hosts", set())
 
 
@@ -34,7 +34,7 @@ def _nobody_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_base_url_has_scheme_and_host(url: str, host: str) -> None:
-    """A base URL is http or https with a host; host and port are what messages show."""
+    """A base URL is http or https with a host; messages show host and port."""
     assert check_base_url(url) == host
 
 
@@ -71,7 +71,7 @@ OTHERS = ("http://h/#", "http://@h", "http://h\\@evil", "http://h/\x00", "http:/
     "url", [*NO_URLS, *BAD_HOSTS, *SECRETS, *SPACES, *OTHERS, None, 5, b"http://h"]
 )
 def test_what_is_no_base_url_is_refused(url: object) -> None:
-    """A base URL that cannot lead to the endpoint is refused without showing any part of it."""
+    """An invalid base URL is refused in one line, which shows no part of it."""
     with pytest.raises(InvalidRequestError, match="base URL") as caught:
         check_base_url(url)
     assert str(caught.value).isprintable()
@@ -81,7 +81,7 @@ def test_what_is_no_base_url_is_refused(url: object) -> None:
 
 @given(st.text(max_size=30).map("http://h".__add__) | st.text(max_size=30))
 def test_any_text_is_a_base_url_or_refused(url: str) -> None:
-    """Any text is taken or refused by our own error; what is taken has no odd characters."""
+    """Any text is accepted, or refused by our own error; accepted text has no odd characters."""
     try:
         check_base_url(url)
     except InvalidRequestError:
@@ -109,7 +109,7 @@ def test_what_is_no_token_is_refused_without_showing_it(token: object) -> None:
 
 
 def warned(url: str) -> list[str]:
-    """The warnings that a base URL gives rise to."""
+    """Return the warnings that a base URL causes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warn_if_exposed(url)
@@ -141,7 +141,7 @@ def test_what_stays_on_this_machine_or_is_hidden_warns_nobody(url: str) -> None:
     "host", ["10.0.0.1", "localhost.evil.test", "127.0.0.1.evil.test", "[::2]"]
 )
 def test_hosts_that_only_look_local_warn(host: str) -> None:
-    """A host that merely begins like this machine is another one."""
+    """A host whose name only begins like this machine is another machine."""
     assert len(warned(f"http://{host}")) == 1
 
 

@@ -1,4 +1,4 @@
-"""Deadlines: what takes too long ends with a time-out, and nothing else is touched."""
+"""Deadlines: work that takes too long ends with a time-out; other work is not affected."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LIMIT = 10.0
 
 
 class Clock:
-    """The part of a loop that deadlines use, with a time that only tests move."""
+    """The part of a loop that deadlines use, with a clock that only tests move."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.timers: list[Timer] = []
 
     def time(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
@@ -35,11 +35,11 @@ class Clock:
 
     @property
     def pending(self) -> list[float]:
-        """When the timers that are set will ring."""
+        """Times at which the set timers will fire."""
         return sorted(timer.when for timer in self.timers)
 
     def pass_to(self, now: float) -> None:
-        """Move the time, ringing what is due."""
+        """Move the clock, and fire the timers that are due."""
         self.now = now
         self.timers = [timer for timer in self.timers if not timer.cancelled]
         due = [timer for timer in self.timers if timer.when <= now]
@@ -55,25 +55,25 @@ class Timer:
         self.when, self.callback, self.cancelled = when, callback, False
 
     def cancel(self) -> None:
-        """Do not ring."""
+        """Cancel the timer."""
         self.cancelled = True
 
 
 @pytest.fixture
 async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that tests move; `current_task` still asks the loop that really runs."""
+    """Return a clock that tests move; `current_task` still uses the loop that really runs."""
     real = asyncio.current_task
     monkeypatch.setattr("asyncio.current_task", lambda _loop=None: real())
     return Clock()
 
 
 def deadlines(clock: Any) -> Deadlines:
-    """Deadlines of ten seconds."""
+    """Return deadlines of ten seconds."""
     return Deadlines(LIMIT, clock)
 
 
 async def wait(limits: Deadlines, event: asyncio.Event) -> str:
-    """Wait for the event under a deadline, and tell how that ended."""
+    """Wait for the event under a deadline, and return how the wait ended."""
     try:
         with limits.begin():
             await event.wait()
@@ -105,7 +105,7 @@ async def test_what_takes_too_long_times_out_and_what_began_later_does_not(clock
 
 
 async def test_one_timer_serves_all(clock):
-    """However many run, one timer is set: for the oldest."""
+    """One timer is set for any number of deadlines: for the oldest."""
     limits, event = deadlines(clock), asyncio.Event()
     tasks = [asyncio.create_task(wait(limits, event)) for _ in range(50)]
     await settled()
@@ -116,7 +116,7 @@ async def test_one_timer_serves_all(clock):
 
 
 async def test_the_timer_goes_on_to_the_oldest_that_is_left(clock):
-    """The oldest ended in time: the timer looks, expires nothing, and is set for the next."""
+    """If the oldest ended in time, the timer expires nothing and is set for the next."""
     limits, first, second = deadlines(clock), asyncio.Event(), asyncio.Event()
     done = asyncio.create_task(wait(limits, first))
     await settled()
@@ -135,7 +135,7 @@ async def test_the_timer_goes_on_to_the_oldest_that_is_left(clock):
 
 
 async def test_a_cancellation_by_somebody_else_stays_a_cancellation(clock):
-    """Cancelled before the time is up: no time-out, and nothing is left to expire."""
+    """A cancellation before the deadline is not a time-out, and nothing is left to expire."""
     limits = deadlines(clock)
     task = asyncio.create_task(wait(limits, asyncio.Event()))
     await settled()
@@ -146,7 +146,7 @@ async def test_a_cancellation_by_somebody_else_stays_a_cancellation(clock):
 
 
 async def test_a_cancellation_that_comes_with_the_time_out_wins(clock):
-    """Both at once: the caller's cancellation is not swallowed."""
+    """A cancellation together with the time-out: the caller's cancellation is not lost."""
     limits = deadlines(clock)
     task = asyncio.create_task(wait(limits, asyncio.Event()))
     await settled()
@@ -158,7 +158,7 @@ async def test_a_cancellation_that_comes_with_the_time_out_wins(clock):
 
 
 async def test_what_ends_while_it_is_being_cancelled_leaves_the_task_uncancelled(clock):
-    """Work that turns the cancellation into a result of its own: nothing stays pending."""
+    """If work turns the cancellation into its own result, no cancellation stays pending."""
     limits = deadlines(clock)
 
     async def stubborn() -> int:
@@ -176,7 +176,7 @@ async def test_what_ends_while_it_is_being_cancelled_leaves_the_task_uncancelled
 
 
 async def test_an_error_of_the_work_is_not_replaced_by_the_time_out(clock):
-    """The work fails on its own while it is being cancelled: its error is what is told."""
+    """If the work fails while it is being cancelled, its own error is raised."""
     limits = deadlines(clock)
 
     async def fails() -> None:
@@ -206,7 +206,7 @@ async def test_a_loop_that_wakes_a_little_early_does_not_spin(clock):
 
 
 async def test_closing_lets_go_of_the_timer_but_not_of_what_still_runs(clock):
-    """A closed session leaves no timer with the loop, unless an attempt relies on it."""
+    """A closed session leaves no timer with the loop, unless an attempt needs it."""
     limits, event = deadlines(clock), asyncio.Event()
     task = asyncio.create_task(wait(limits, event))
     await settled()
@@ -220,7 +220,7 @@ async def test_closing_lets_go_of_the_timer_but_not_of_what_still_runs(clock):
 
 
 async def test_a_deadline_needs_a_task():
-    """Outside of any task there is nothing to cancel: refused, not ignored."""
+    """A deadline outside of any task is refused, not ignored: there is nothing to cancel."""
     loop = asyncio.get_running_loop()
     limits, future = Deadlines(LIMIT, loop), loop.create_future()
 

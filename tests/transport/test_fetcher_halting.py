@@ -17,7 +17,7 @@ REFUSED = (failure(4011, 401), (401, b""), failure(403))
 
 @pytest.mark.parametrize("answer", [*HALTING, *REFUSED])
 def test_after_a_halt_nothing_more_is_sent(answer: Any) -> None:
-    """With 439 or 401 read, no attempt starts: not those at the gate, nor those in a back-off."""
+    """After 439 or 401 no attempt starts: not those at the gate, nor those in a back-off."""
 
     async def main() -> None:
         answers = (failure(500), 1, page(2), 2, answer, 3, page(4), page(9))
@@ -42,7 +42,7 @@ def test_after_a_halt_nothing_more_is_sent(answer: Any) -> None:
 
 
 def test_what_is_on_the_wire_at_a_halt_is_taken() -> None:
-    """A reply that was paid for is a page, though another one said that the balance is gone."""
+    """A reply that was paid for is a page, even if another one says that the balance is spent."""
 
     async def main() -> None:
         async with scripted(5, failure(439), 9, page(2), gate=make_gate(2)) as (session, script):
@@ -57,7 +57,7 @@ def test_what_is_on_the_wire_at_a_halt_is_taken() -> None:
 
 
 def test_a_walk_begun_after_a_halt_tries_again() -> None:
-    """A halt ends the work begun before it; what begins later asks anew."""
+    """A halt ends the work begun before it; work begun later sends requests again."""
 
     async def main() -> None:
         async with scripted(failure(439), page(1)) as (session, script):

@@ -65,7 +65,7 @@ async def get_one_page(session: Session) -> None:
 def test_each_code_has_its_number_of_attempts(
     code: int, kind: type[TMAPIError], attempts: int, status: int | None
 ) -> None:
-    """417, 499 and 500 take eight attempts; the caller's mistakes and what ends all work, one."""
+    """417, 499 and 500 take eight attempts; invalid requests and errors that end all work, one."""
     record = FetchRecord(failure(code, status or code))
     assert type(record.outcome) is kind
     assert len(record.urls) == attempts
@@ -110,7 +110,7 @@ TRANSPORT: tuple[tuple[BaseException, type[TMAPIError]], ...] = (
 def test_failures_of_transport_take_eight_attempts(
     raised: BaseException, kind: type[TMAPIError]
 ) -> None:
-    """A transport that fails is tried eight times where it has worked before."""
+    """A request whose transport fails is tried eight times if the transport has worked before."""
     record = FetchRecord(page(1), raised, prepare=get_one_page)
     assert type(record.outcome) is kind
     assert len(record.urls) == 8
@@ -131,7 +131,7 @@ def test_a_transport_that_never_worked_ends_all_work() -> None:
 
 
 def test_a_bad_certificate_ends_all_work_at_once() -> None:
-    """A certificate that cannot be verified is not asked again, and the ways out are named."""
+    """After a certificate error nothing is retried, and the message names the ways out."""
     reason = ssl.SSLCertVerificationError("url http://h/?apiToken=t0ken")
     reason.verify_message = "Hostname mismatch"
     record = FetchRecord(aiohttp.ClientConnectorCertificateError(KEY, reason))
@@ -145,7 +145,7 @@ def test_a_bad_certificate_ends_all_work_at_once() -> None:
 @pytest.mark.parametrize("refusals", [1, 20, 100])
 @pytest.mark.parametrize("code", [503, 429])
 def test_refusals_are_no_failures(refusals: int, code: int) -> None:
-    """However often 503 or 429 come, seven failures may come as well before the page."""
+    """A page may fail seven times in addition to any number of 503 or 429."""
     patient = RetryPolicy(base=0, patience=1e6)
     answers = [*[failure(code, code)] * refusals, *[failure(500)] * 7, page(1)]
     record = FetchRecord(*answers, policy=patient)
@@ -186,7 +186,7 @@ def test_retry_after_is_waited_for(answer: Any) -> None:
 
 
 def test_a_retry_after_of_a_refusal_closes_the_gate() -> None:
-    """While a refusal asks for time, no other page is asked for either."""
+    """While a refusal asks for a pause, no other page is requested either."""
 
     async def main() -> None:
         async with scripted(failure(503, Retry_After="7"), page(1), gate=make_gate(1)) as (
@@ -224,7 +224,7 @@ def test_the_slot_is_free_during_a_back_off() -> None:
 
 
 def test_back_off_lasts_below_its_ceiling() -> None:
-    """Between attempts lie at most the doubled times of the policy."""
+    """The time between attempts is at most the doubled back-off of the policy."""
     record = FetchRecord(failure(500), policy=RetryPolicy())
     gaps = [later - earlier for earlier, later in itertools.pairwise(record.times)]
     assert all(gap <= 0.5 * 2**n + 1e-9 for n, gap in enumerate(gaps))
@@ -232,7 +232,7 @@ def test_back_off_lasts_below_its_ceiling() -> None:
 
 
 def test_the_deadline_is_counted_from_the_gate() -> None:
-    """Waiting for a slot is not counted; the time on the wire is, and not a second more."""
+    """The deadline counts the time on the wire, but not the wait for a slot."""
 
     async def main() -> None:
         answers = (50, page(1), 50, page(2), 61, page(3), page(3))
@@ -274,7 +274,7 @@ def test_an_outage_does_not_multiply_requests() -> None:
 
 
 def test_a_page_that_cannot_be_read_is_paid_for_three_times() -> None:
-    """Code 200 in a shape that cannot be read is asked for three times: each was billed."""
+    """A page of code 200 that cannot be read is requested three times: each was billed."""
     record = FetchRecord((200, b'{"code": 200, "data": null}'))
     assert type(record.outcome) is MalformedReplyError
     assert len(record.urls) == 3
@@ -316,7 +316,7 @@ def test_the_rate_limit_holds_for_retries() -> None:
 
 
 def test_mocked_time_is_virtual() -> None:
-    """These tests wait in virtual time and ask nobody: the URL is one where nobody listens."""
+    """These tests wait in virtual time, and nobody listens at their URL."""
 
     async def main() -> str:
         async with scripted(3600, page(1), timeout=4000.0) as (session, script):

@@ -1,4 +1,4 @@
-"""One level below aiohttp's session: proxies, TLS, interim replies, whose connections they are."""
+"""Both HTTP transports with proxies, TLS, interim replies, and a caller's connector."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_environment_is_not_asked_for_proxies(monkeypatch: pytest.Monk
 
 
 class Tunnel:
-    """A proxy that does what CONNECT asks for, to one port whatever the name; notes the heads."""
+    """A proxy that obeys CONNECT, but connects to one port for any name; records the heads."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -119,7 +119,7 @@ class Tunnel:
 
 @contextlib.asynccontextmanager
 async def over_tls(authority: trustme.CA, heads: list[str]) -> Any:
-    """A server for `api.localhost` over TLS; yields its port."""
+    """Serve `api.localhost` over TLS, and yield the port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("api.localhost").configure_cert(context)
     serving: list[asyncio.StreamWriter] = []
@@ -144,7 +144,7 @@ async def over_tls(authority: trustme.CA, heads: list[str]) -> Any:
 
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
-    """Through a proxy TLS goes by CONNECT, without the token, and is checked by the caller's CA."""
+    """TLS through a proxy uses CONNECT, without the token, and is checked by the caller's CA."""
     authority, heads = trustme.CA(), list[str]()
     context = ssl.create_default_context()
     if trusted:
@@ -210,7 +210,7 @@ async def test_a_connection_that_the_server_closes_is_not_asked_again() -> None:
 
 
 async def test_a_connector_may_close_each_connection() -> None:
-    """A caller's connector that keeps none: the server is told, and each page has a new one."""
+    """A connector that keeps no connection: the server is informed, and each page has a new one."""
     ports = []
 
     async def note(_: Server, request_head: str, writer: Any) -> None:
@@ -229,7 +229,7 @@ async def test_a_connector_may_close_each_connection() -> None:
 
 
 async def test_a_callers_connector_is_free_between_pages() -> None:
-    """No connection is held while nothing is asked: one that lets one through serves others too."""
+    """No connection is held between pages: a connector with one connection serves others too."""
     async with (
         Server(answer) as server,
         aiohttp.TCPConnector(limit=1) as connector,

@@ -1,4 +1,4 @@
-"""A session under attack: connections that end or stall anywhere, callers that give up anywhere."""
+"""Connections that end or stall at any point, and callers that give up at any point."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHUNKED = b"%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(BODY), BODY)
     ids=["trailers", "1.0 until close", "1.1 until close", "1.0 with length"],
 )
 async def test_a_reply_is_read_however_it_ends(reply: bytes, ends: bool) -> None:
-    """Each way of HTTP to end a body gives the page, and the page after it is right too."""
+    """A body that ends in any way that HTTP allows gives the page, and so does the next one."""
 
     async def answer(_: Server, __: str, writer: Any) -> None:
         writer.write(reply)
@@ -91,7 +91,7 @@ NAMES = ["nothing", "in the head", "before the body", "in the body"]
 
 @pytest.mark.parametrize("sent", PLACES, ids=NAMES)
 async def test_a_stall_ends_at_the_deadline(sent: bytes) -> None:
-    """Wherever the server stops: the next page is not read from the rest of the reply."""
+    """If the server stops at any point, the next page is not read from the rest of the reply."""
     async with Server(_stall(sent)) as server:
         gate = make_gate(2)
         async with open_session(gate, base_url=server.url, policy=ONCE, timeout=0.2) as session:
@@ -108,7 +108,7 @@ async def test_a_stall_ends_at_the_deadline(sent: bytes) -> None:
 
 @pytest.mark.parametrize("sent", PLACES, ids=NAMES)
 async def test_who_gives_up_leaves_no_dirty_connection(sent: bytes) -> None:
-    """After a cancellation the next page is not read from what was left."""
+    """After a cancellation the next page is not read from the rest of the reply."""
     async with Server(_stall(sent)) as server:
         gate = make_gate(2)
         async with open_session(gate, base_url=server.url, policy=ONCE, timeout=20) as session:
@@ -147,7 +147,7 @@ async def test_who_gives_up_early_keeps_the_gate_in_balance(steps: int) -> None:
 
 
 async def test_two_sessions_on_one_connector_keep_their_heads() -> None:
-    """Neither token, prefix nor header of the one is sent by the other, turn by turn."""
+    """Two sessions on one connector do not send each other's token, prefix or headers."""
 
     async def answer(_: Server, __: str, writer: Any) -> None:
         await send_reply(writer, BODY)
@@ -172,7 +172,7 @@ async def test_two_sessions_on_one_connector_keep_their_heads() -> None:
 @pytest.mark.parametrize("auth", ["query", "header"])
 @pytest.mark.parametrize("token", ["a\r\nX: y", "a\nb", "a\0b", "t\u00f6ken", "\u540d"])
 async def test_a_token_that_no_head_can_carry_is_refused(token: str, auth: str) -> None:
-    """Line ends would forge headers: refused before anything is sent, untold."""
+    """Line ends would forge headers: such a token is refused and not shown."""
     with pytest.raises(InvalidRequestError) as caught:
         async with open_session(token=token, auth=auth):
             pass
