@@ -91,3 +91,23 @@ def test_a_file_keeps_its_mode_and_its_links(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert b'"item_id":1' in real.read_bytes()
     assert real.stat().st_mode & 0o777 == 0o604
+
+
+@pytest.mark.parametrize("ends", [["", ".lock"], [""], [".lock"]])
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, ends: list[str]) -> None:
+    """A folder whose lock nobody holds is removed, also one without a lock, or a lock alone."""
+    target = tmp_path / "a [1].csv"
+    for end in ends:
+        leftover = tmp_path / f".{target.name}.0123abcd.tmapi-part{end}"
+        leftover.touch() if end else leftover.mkdir()
+    AtomicFile(target).discard()
+    assert names(tmp_path) == []
+
+
+def test_a_long_name_is_written_too(tmp_path: Path) -> None:
+    """The names of the temporary files fit a file system, whatever the length of the name."""
+    target = tmp_path / ("\N{CJK UNIFIED IDEOGRAPH-4E00}" * 83 + ".csv")
+    file = AtomicFile(target)
+    file.temporary.write_text("x")
+    assert file.commit() == 1
+    assert names(tmp_path) == [target.name]

@@ -18,7 +18,7 @@ from tests.support.journals import of_catalogue, of_rows, row
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.export import ExportError, export_journal
 from tmapi_async.export.arrow import item_schema
-from tmapi_async.export.files import FileSink
+from tmapi_async.export.files import CsvFile, FileSink
 
 
 def names(folder: Path) -> list[str]:
@@ -100,7 +100,7 @@ def test_one_destination_that_fails_stops_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If one of several destinations fails, no incomplete file appears."""
-    monkeypatch.setattr("tmapi_async.export.files.CsvFile._write", failing(0))
+    monkeypatch.setattr(CsvFile, "write", failing(0))
     targets = [tmp_path / "out" / name for name in NAMES]
     targets[0].parent.mkdir()
     with pytest.raises(ExportError, match=r"a\.csv"):
