@@ -46,7 +46,8 @@ class ClusterEngine:
         self.host = same_host(clients)
         if not all(client.portable for client in clients):
             raise InvalidRequestError(
-                "a connector or an observer of yours cannot be sent to workers"
+                "a client with its own connector or observer cannot be sent to workers; make the "
+                "client without them"
             )
         self._address, self._security = scheduler_address(cluster)
         self._clients = clients
