@@ -136,6 +136,7 @@ class MovedReader:
 MOVED = [
     ("aiohttp.connector.BaseConnector.connect", None, "BaseConnector.connect"),
     ("aiohttp.connector.Connection", None, "Connection.protocol"),
+    ("aiohttp.http.HttpProcessingError", None, "HttpProcessingError"),
     (
         "aiohttp.client_proto.ResponseHandler.set_response_params",
         MovedReader.set_response_params,

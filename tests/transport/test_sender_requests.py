@@ -312,6 +312,7 @@ async def test_a_broken_reply_is_a_failed_connection(sent: bytes) -> None:
         error = await outcome(session)
         assert isinstance(error, ConnectionFailedError)
         assert error.message.startswith(server.url.removeprefix("http://"))
+        assert ("not valid HTTP" in error.message) == (b"no http" in sent or b"Length: x" in sent)
         assert error.__context__ is error.__cause__ is None
         assert session.gate.statistics().in_flight == 0
 

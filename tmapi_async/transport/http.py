@@ -53,6 +53,10 @@ TransportFactory: TypeAlias = Callable[
 """Makes a transport from a client session, its connector, the base URL and the body limit."""
 
 
+class InvalidHttpError(aiohttp.ClientError):
+    """The reply is not HTTP that aiohttp's parser understands."""
+
+
 class BodyTooLargeError(Exception):
     """The body, decompressed, is longer than the limit."""
 

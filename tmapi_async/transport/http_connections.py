@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
 import aiohttp
 
 from tmapi_async.api.replies import Reply
 
-from .http import UNTIMED, Connector, build_url, read_body
+from .http import UNTIMED, Connector, InvalidHttpError, build_url, read_body
 
 if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
     from aiohttp.connector import Connection
@@ -37,6 +37,7 @@ _REQUIRED = {
     ("aiohttp.client_proto", "ResponseHandler.read"): (),
     ("aiohttp.client_proto", "ResponseHandler.should_close"): (),
     ("aiohttp.client_reqrep", "ClientRequest.is_ssl"): (),
+    ("aiohttp.http", "HttpProcessingError"): (),
 }
 """Module and name -> parameters. `ClientRequest.headers` and `proxy` are documented."""
 
@@ -52,14 +53,17 @@ def missing_parts() -> tuple[str, ...]:
 
 def _has(module: str, name: str, parameters: tuple[str, ...]) -> bool:
     try:
-        part: object = importlib.import_module(module)
-        for attribute in name.split("."):
-            part = getattr(part, attribute)
+        part = _part(module, name)
     except (ImportError, AttributeError):
         return False
-    return not parameters or (
-        callable(part) and set(parameters) <= set(inspect.signature(part).parameters)
-    )
+    return not parameters or set(parameters) <= set(inspect.signature(part).parameters)
+
+
+def _part(module: str, name: str) -> Any:
+    part: Any = importlib.import_module(module)
+    for attribute in name.split("."):
+        part = getattr(part, attribute)
+    return part
 
 
 class ConnectionTransport:
@@ -91,6 +95,7 @@ class ConnectionTransport:
         self._max_body = max_body
         self._request: aiohttp.ClientRequest | None = None
         self._before_target = self._after_target = ""
+        self._parser_error: type[Exception] = _part("aiohttp.http", "HttpProcessingError")
 
     @property
     def connector_closed(self) -> bool:
@@ -109,6 +114,7 @@ class ConnectionTransport:
 
         Raises:
             BodyTooLargeError: The body is longer than the limit.
+            InvalidHttpError: The reply is not HTTP.
         """
         if self._request is None:
             mocked = await self._prepare(target)
@@ -118,6 +124,9 @@ class ConnectionTransport:
         connection = await self._connect(self._request)
         try:
             reply = await self._send(connection, target)
+        except self._parser_error as error:
+            connection.close()
+            raise InvalidHttpError from error
         except BaseException:
             # A part of the reply may still be on its way.
             connection.close()

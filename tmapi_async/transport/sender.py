@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 from urllib.parse import SplitResult, quote, urlsplit
 
 import aiohttp
-from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from tmapi_async import errors
@@ -20,7 +19,14 @@ from tmapi_async.api.replies import Reply
 
 from .credentials import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
-from .http import UNTIMED, BodyTooLargeError, Connector, HttpTransport, TransportFactory
+from .http import (
+    UNTIMED,
+    BodyTooLargeError,
+    Connector,
+    HttpTransport,
+    InvalidHttpError,
+    TransportFactory,
+)
 from .http_client_session import ClientSessionTransport
 from .http_connections import ConnectionTransport, missing_parts
 from .sockets import make_socket
@@ -31,7 +37,6 @@ log = logging.getLogger("tmapi_async")
 
 _TRANSPORT_FAILURES = (
     aiohttp.ClientError,
-    HttpProcessingError,
     OSError,
     ValueError,
     EOFError,
@@ -196,6 +201,8 @@ def _describe(error: Exception, host: str) -> str:
         return f"{host}: the proxy answered HTTP {error.status}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{host}: {_reason(error.os_error)}"
+    if isinstance(error, InvalidHttpError | aiohttp.ClientResponseError):
+        return f"{host}: the reply is not valid HTTP"
     return f"{host}: {type(error).__name__}"
 
 
