@@ -49,7 +49,7 @@ class HangingResolver(AbstractResolver):
         ]
 
     async def close(self):
-        """Nothing is held."""
+        """Keep nothing."""
 
 
 class Stuck:

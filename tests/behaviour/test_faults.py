@@ -1,4 +1,4 @@
-"""Everything arrives although much goes wrong, and every attempt is counted."""
+"""Faults of the server lose no item, and every attempt is counted."""
 
 from __future__ import annotations
 

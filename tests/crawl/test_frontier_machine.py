@@ -1,4 +1,4 @@
-"""The frontier under any order of answers, failures, give-backs and departures."""
+"""The frontier under any order of answers, failures, reclaimed requests and closed listings."""
 
 from __future__ import annotations
 
@@ -80,11 +80,12 @@ class FrontierMachine(RuleBasedStateMachine):
         self, length: int, cap: int | None, hint: int | None, stored_pages: frozenset[int]
     ) -> None:
         """Open a listing, perhaps limited, with a right or wrong length, partly held."""
-        self._open(length, cap, hint, stored_pages)
+        self.open_listing(length, cap, hint, stored_pages)
 
-    def _open(
+    def open_listing(
         self, length: int, cap: int | None, hint: int | None, stored_pages: frozenset[int]
     ) -> None:
+        """Open a listing of a known length."""
         self.serial += 1
         listing = category_items(self.serial)
         known = {
@@ -140,9 +141,10 @@ class FrontierMachine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32), steps=st.integers(5, 60))
     def storm(self, seed: int, steps: int) -> None:
         """Keep the slots full for a while, most requests being answered, in any order."""
-        self._storm(random.Random(seed), steps)  # noqa: S311 - no secret
+        self.run_steps(random.Random(seed), steps)  # noqa: S311 - no secret
 
-    def _storm(self, chance: random.Random, steps: int) -> None:
+    def run_steps(self, chance: random.Random, steps: int) -> None:
+        """Let the server answer, fail and reclaim requests, in any order."""
         for _ in range(steps):
             while len(self.flying) < self.width and self._ask():
                 pass
@@ -195,7 +197,7 @@ class FrontierMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
-        """Give a request back unanswered."""
+        """Reclaim a request that was not answered."""
         self._give_back_one(self._pick(data))
 
     def _give_back_one(self, request: PageRequest) -> None:
@@ -208,9 +210,10 @@ class FrontierMachine(RuleBasedStateMachine):
     def close(self, data: st.DataObject) -> None:
         """Leave a listing early."""
         going = [listing for listing, truth in self.truths.items() if truth.ending is None]
-        self._close_one(data.draw(st.sampled_from(going)))
+        self.close_listing(data.draw(st.sampled_from(going)))
 
-    def _close_one(self, listing: Listing) -> None:
+    def close_listing(self, listing: Listing) -> None:
+        """Leave a listing early, twice."""
         self.truths[listing].closed = True
         self._follow(listing, self.frontier.close(listing))
         assert self.frontier.close(listing) == Answer()
@@ -366,14 +369,14 @@ def test_long_runs_keep_the_rules(kind: type[FrontierMachine], seed: int) -> Non
             cap = chance.choice([None, None, chance.randrange(1, 30)])
             hint = chance.choice([None, None, length or None, chance.randrange(1, 60)])
             few = frozenset(chance.sample(range(1, 40), chance.randrange(20)))
-            run._open(length, cap, hint, chance.choice([frozenset(), few]))
+            run.open_listing(length, cap, hint, chance.choice([frozenset(), few]))
         for _ in range(chance.randrange(8)):
-            run._storm(chance, chance.randrange(30))
+            run.run_steps(chance, chance.randrange(30))
             run.counts_agree()
             run.waste_stays_within_the_allowance()
             run.memory_follows_what_is_open()
         going = [listing for listing, truth in run.truths.items() if truth.ending is None]
         if going and chance.random() < 0.3:
-            run._close_one(chance.choice(going))
+            run.close_listing(chance.choice(going))
     run.teardown()
     run.waste_stays_within_the_allowance()
