@@ -14,7 +14,7 @@ from .http import Connector, build_url, read_body
 class ClientSessionTransport:
     """Sends requests by `aiohttp.ClientSession.get`.
 
-    Needs about twice the CPU time of `ConnectionTransport`, and cannot see a reply that came over
+    Needs more than twice the CPU time of `ConnectionTransport`, and cannot see a reply that came over
     an idle connection, unasked; the fetcher compares page numbers for that case.
 
     Args:
@@ -65,8 +65,8 @@ class _SendOnce:
     """Middleware that lets one request be sent once.
 
     aiohttp sends an idempotent request a second time by itself when a kept connection drops
-    (RFC 9110, 9.2.2). Here that would be an attempt that nobody counts and the account pays for:
-    the second call raises the error of the first.
+    (RFC 9110, 9.2.2). Here that would be an attempt that is billed but not counted: the second
+    call raises the error of the first.
     """
 
     def __init__(self) -> None:
