@@ -66,7 +66,7 @@ class Frontier:
         self._failed = self._reclaimed = self._wasted = self._speculated = 0
 
     def __contains__(self, listing: object) -> bool:
-        """True if the listing is waiting, open, or closed with pages in flight."""
+        """Return True if the listing is waiting, open, or closed with pages in flight."""
         return listing in self._trackers or listing in self._closed
 
     @property

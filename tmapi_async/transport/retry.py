@@ -14,7 +14,7 @@ from tmapi_async.errors import (
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how long to try.
+    """Number, delays and time limit of the attempts for a page.
 
     Attributes:
         max_attempts: Maximum number of attempts for a page, for 417, 499, 500 and transport
