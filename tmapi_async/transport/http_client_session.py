@@ -14,8 +14,9 @@ from .http import Connector, build_url, read_body
 class ClientSessionTransport:
     """Sends requests by `aiohttp.ClientSession.get`.
 
-    Needs more than twice the CPU time of `ConnectionTransport`, and cannot see a reply that came over
-    an idle connection, unasked; the fetcher compares page numbers for that case.
+    Needs more than twice the CPU time of `ConnectionTransport`. It cannot see an unasked reply that
+    came over an idle connection and would be taken for the next one. The fetcher detects that by
+    the page number, but only once the endpoint has stated the number of a later page.
 
     Args:
         client: Sends; closed with this transport.
