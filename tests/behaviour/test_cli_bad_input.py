@@ -17,13 +17,13 @@ from tmapi_async.sandbox.server.process import SandboxThread
 
 @pytest.fixture(scope="module")
 def sandbox():
-    """A sandbox that must never be asked."""
+    """A sandbox that must receive no request."""
     with SandboxThread(categories={7: 45}) as running:
         yield running
 
 
 def refused(done, sandbox):
-    """The one line that says why a command was refused, if all is as it must be."""
+    """Check that a command was refused before any request, and return its one message."""
     sent, sandbox.sandbox.stats.requests = sandbox.sandbox.stats.requests, 0
     assert (done.code, done.out, sent) == (2, b"", 0)
     lines = done.messages
@@ -58,7 +58,7 @@ def test_an_argument_that_is_no_id_is_refused(tmapi, sandbox, argument):
 
 @pytest.mark.parametrize("argument", ["-5", "-1", "-1031910"])
 def test_a_negative_id_is_refused_as_an_id(tmapi, sandbox, argument):
-    """A negative number is taken for a bad ID, not for an option nobody knows."""
+    """A negative number is reported as a bad ID, not as an unknown option."""
     line = refused(tmapi("items", "7", argument, url=sandbox.url), sandbox)
     assert f"'{argument}' is not a category ID" in line
     line = refused(tmapi("items", "7", "--", argument, url=sandbox.url), sandbox)
@@ -88,7 +88,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("stdin", [False, True])
 def test_a_list_with_a_bad_line_is_refused_with_its_number(tmapi, sandbox, tmp_path, name, stdin):
-    """A list of IDs is checked whole; the first bad line is named with its source and number."""
+    """A whole list of IDs is checked; the message names source and number of the first bad line."""
     content, reason = FILES[name]
     id_file = tmp_path / "ids.txt"
     id_file.write_bytes(content)
@@ -105,7 +105,7 @@ def test_a_list_with_a_bad_line_is_refused_with_its_number(tmapi, sandbox, tmp_p
 
 
 def test_what_a_long_comment_ends_with_is_no_id(tmapi, sandbox, tmp_path):
-    """A comment is a comment to its end, wherever the reader has cut it into pieces."""
+    """A long comment is skipped to its end, although the reader reads it in pieces."""
     id_file = tmp_path / "ids.txt"
     for length in (9_998, 9_999, 10_000, 10_001, 20_000):
         id_file.write_bytes(b"#" + b"x" * (length - 1) + b"123\nbad")
@@ -114,7 +114,7 @@ def test_what_a_long_comment_ends_with_is_no_id(tmapi, sandbox, tmp_path):
 
 
 def test_a_large_list_with_a_bad_last_line_is_refused(tmapi, sandbox, tmp_path):
-    """Ten megabytes of IDs are read to the end before the first is asked for."""
+    """Ten megabytes of IDs are read to the end before the first request."""
     id_file = tmp_path / "ids.txt"
     lines = 1_000_000
     id_file.write_bytes(b"".join(b"%d\n" % n for n in range(10**9, 10**9 + lines)) + b"bad")
@@ -170,7 +170,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("option", OPTIONS, ids=" ".join)
 def test_an_option_that_makes_no_sense_is_refused(tmapi, sandbox, option):
-    """A bad value is refused with the option's name in it."""
+    """A bad value is refused; the message names the option."""
     assert OPTIONS[option] in refused(tmapi("items", "7", *option, url=sandbox.url), sandbox)
 
 
@@ -199,7 +199,7 @@ def test_wrong_usage_is_exit_2(tmapi, sandbox, arguments):
 
 
 def test_a_missing_token_is_refused(tmapi, sandbox):
-    """Without a token nothing is sent, and the variable to set is named."""
+    """Without a token nothing is sent, and the message names the variable to set."""
     assert "TMAPI_TOKEN" in refused(tmapi("items", "7", url=sandbox.url, token=""), sandbox)
 
 
@@ -210,7 +210,7 @@ def test_the_sandbox_goes_with_no_other_server(tmapi, sandbox):
 
 
 def test_a_token_file_with_two_lines_is_refused(tmapi, sandbox, tmp_path):
-    """A file with more than a token is refused, and not quoted."""
+    """A file with more than one token is refused; the message does not quote it."""
     token_file = tmp_path / "token"
     token_file.write_text("first-secret\nsecond-secret\n")
     line = refused(tmapi("items", "7", "--token-file", str(token_file), url=sandbox.url), sandbox)
@@ -218,7 +218,7 @@ def test_a_token_file_with_two_lines_is_refused(tmapi, sandbox, tmp_path):
 
 
 def trouble(done):
-    """The lines of standard error beside the summary, of a command that could not get on."""
+    """Return the lines about listings of a command that could not reach the API."""
     assert (done.code, done.out) == (3, b"")
     assert done.summary["stopped_by"] is None
     assert done.summary["complete"] == done.summary["capped"] == 0
@@ -226,7 +226,7 @@ def trouble(done):
 
 
 def test_a_closed_port_is_exit_3_in_one_line(tmapi):
-    """Nobody listens: host, port and reason, once, after a few attempts."""
+    """The message names host, port and reason, once, after a few attempts."""
     with SandboxThread() as gone:
         url = gone.url
     done = tmapi("items", "7", "8", "9", "--json", url=url)
@@ -237,7 +237,7 @@ def test_a_closed_port_is_exit_3_in_one_line(tmapi):
 
 
 def test_an_unknown_host_is_exit_3_in_one_line(tmapi):
-    """A host that cannot be found is named, once."""
+    """The message names a host that cannot be found, once."""
     done = tmapi("items", "7", "8", "--json", url=f"http://{'x' * 70}.localhost")
     (line,) = trouble(done)
     assert ".localhost" in line
@@ -246,12 +246,12 @@ def test_an_unknown_host_is_exit_3_in_one_line(tmapi):
 
 @pytest.fixture(scope="module")
 def authority():
-    """A certificate authority of the tests' own."""
+    """Certificate authority for the tests."""
     return trustme.CA()
 
 
 def secured(authority, *names):
-    """The server's side of TLS with a certificate for some names."""
+    """Return the TLS context of a server with a certificate for some names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return context
@@ -288,7 +288,7 @@ def test_a_certificate_that_does_not_fit_is_told_with_the_ways_out(
 
 @pytest.mark.slow
 def test_a_certificate_that_fits_is_taken(authority, tmp_path):
-    """Https works with an authority that the environment trusts: the tests above could pass."""
+    """HTTPS works with an authority that the environment trusts."""
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
     with SandboxThread(ssl=secured(authority, "127.0.0.1"), categories={7: 45}) as sandbox:
@@ -319,7 +319,7 @@ def test_standard_input_may_be_closed():
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ['exec 1>&-; exec "$@"', 'exec 1</dev/null; exec "$@"'])
 def test_rows_that_cannot_be_written_are_no_success(script):
-    """With standard output closed, or not open for writing, the exit code is no 0."""
+    """With standard output closed or read-only, the exit code is not 0."""
     with SandboxThread(categories={7: 5}) as sandbox:
         done = finish(_by_shell(script, "items", "7", "--json", url=sandbox.url))
     assert done.code in (2, 3)
@@ -329,7 +329,7 @@ def test_rows_that_cannot_be_written_are_no_success(script):
 
 @pytest.mark.slow
 def test_standard_error_may_be_closed():
-    """Nobody to tell: the rows come all the same, and the exit code is right."""
+    """Without standard error, rows and exit code are the same."""
     with SandboxThread(categories={7: 45}) as sandbox:
         closed = 'exec 2>&-; exec "$@"'
         done = finish(_by_shell(closed, "items", "7", "8", "8", "--json", "-vv", url=sandbox.url))

@@ -1,4 +1,4 @@
-"""The token shows in no output of a command, whatever goes wrong and however much is told."""
+"""No output of a command shows the token, whatever fails and however much is logged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _no_back_off(monkeypatch):
 @pytest.mark.usefixtures("_no_back_off")
 @pytest.mark.parametrize("name", [*KINDS, "closed"])
 def test_no_output_shows_the_token(tmapi, canary, name):
-    """Each fault, told at its fullest (`-vv --json`), by query and by header: no token."""
+    """No fault shows the token at full logging (`-vv --json`), sent by query or by header."""
     # 503 is asked again for a quarter of an hour, and each time-out takes its time.
     steps = [name] * 2 if name in ("429", "503", "hang", "slow") else name
     faults = Faults(script={7: steps, 8: "417"}) if name in KINDS else Faults()
@@ -68,7 +68,7 @@ def _ask(tmapi, canary, url):
     ids=" ".join,
 )
 def test_a_refusal_of_options_does_not_repeat_the_token(tmapi, canary, arguments):
-    """Bad usage beside a token, or with it in the wrong place, is told without it."""
+    """A message about bad usage does not repeat a token on the command line."""
     done = tmapi(*(argument.replace("{}", canary.token) for argument in arguments))
     assert done.code == 2
     assert canary.absent_from(done.err)
@@ -91,7 +91,7 @@ def test_an_unexpected_failure_is_told_without_it(tmapi, canary, monkeypatch):
 
 @pytest.mark.slow
 def test_the_process_does_not_show_it(canary):
-    """With the token in the environment, neither title nor arguments of the process hold it."""
+    """With the token in the environment, title and arguments of the process do not hold it."""
     with SandboxThread(categories={7: 45}, token=canary.token) as sandbox:
         sandbox.call(sandbox.sandbox.hold)
         process = spawn("items", "7", env=environment(sandbox.url, canary.token))

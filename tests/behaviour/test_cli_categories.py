@@ -16,7 +16,7 @@ from tmapi_async.sandbox.server.process import SandboxThread
 
 
 def test_the_command_prints_a_tree(tmapi, tmp_path):
-    """Indented lines in a pipe; leaves that harvest accepts; JSON lines, the summary last."""
+    """A pipe gets indented lines, IDs that harvest accepts, or JSON lines with the summary last."""
     done = tmapi("categories", "--sandbox")
     lines = done.out.decode().splitlines()
     assert done.code == 0
@@ -33,7 +33,7 @@ def test_the_command_prints_a_tree(tmapi, tmp_path):
 
 
 def test_the_command_keeps_the_tree_and_tells_of_it(tmapi, tmp_path):
-    """With a journal the same again sends nothing; status tells of the tree."""
+    """With a journal the same command again sends nothing; status shows the tree."""
     journal = str(tmp_path / "tree.journal")
     first = tmapi("categories", "--sandbox", "--journal", journal)
     again = tmapi("categories", "--sandbox", "--journal", journal, "--json")
@@ -45,7 +45,7 @@ def test_the_command_keeps_the_tree_and_tells_of_it(tmapi, tmp_path):
 
 
 def test_another_host_is_warned_of(tmapi, tmp_path):
-    """A tree that was filled from one server is not served for another without a word."""
+    """Using a tree from one server for another one prints a warning."""
     journal = str(tmp_path / "j")
     assert tmapi("categories", "--sandbox", "--journal", journal).code == 0
     with SandboxThread(tree=5) as sandbox:
@@ -55,14 +55,14 @@ def test_another_host_is_warned_of(tmapi, tmp_path):
 
 
 def test_leaves_of_a_cut_tree_are_those_at_the_cut(tmapi):
-    """With a depth, the IDs at it are leaves too: none is left out in silence."""
+    """With a depth, the IDs at that depth count as leaves too."""
     every = tmapi("categories", "--sandbox", "--depth", "1", "-q").out.splitlines()
     leaves = tmapi("categories", "--sandbox", "--depth", "1", "--leaves", "-q").out.splitlines()
     assert len(leaves) == len(every) > 1
 
 
 def test_a_list_of_ids_with_holes_is_not_printed(tmapi, tmp_path):
-    """A pipe into harvest must not take a part for the whole: nothing is printed, exit 3."""
+    """An incomplete list of IDs is not printed, since harvest would take it for all: exit 3."""
     journal = str(tmp_path / "j")
     done = tmapi("categories", "--sandbox", "--leaves", "--journal", journal, "--max-requests", "2")
     assert (done.code, done.out) == (3, b"")
@@ -92,7 +92,7 @@ def test_bad_input_is_refused(tmapi, arguments, reason):
 
 @pytest.mark.slow
 def test_an_interrupt_keeps_what_was_paid_for(tmp_path):
-    """Ctrl-C in the middle ends with exit 3, says how to go on, and the rest costs the rest."""
+    """Ctrl-C ends with exit 3 and advice; continuing costs only the missing answers."""
     journal = str(tmp_path / "j")
     with SandboxThread(tree=400, latency=0.02, latency_sigma=0.0, limit=4) as sandbox:
         env = environment(sandbox.url)

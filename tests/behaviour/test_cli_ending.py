@@ -1,4 +1,4 @@
-"""However `tmapi items` is ended, it ends cleanly, and its summary and exit code are true."""
+"""`tmapi items` ends cleanly in every case, with a true summary and exit code."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def sandbox():
 
 
 def after_the_first_row(process):
-    """Wait for a row; returns it. The rest is left in the pipe."""
+    """Wait for the first bytes of output and return them; the rest stays in the pipe."""
     return os.read(process.stdout.fileno(), 100)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_the_summary(sandbox, number):
-    """Ctrl-C and SIGTERM: exit 3, why, whole lines, and a summary that fits the rows."""
+    """Ctrl-C and SIGTERM end with exit 3, whole lines, and a summary that agrees with the rows."""
     process = spawn("items", *ALL, "--json", env=environment(sandbox.url))
     first = after_the_first_row(process)
     process.send_signal(number)
@@ -69,7 +69,7 @@ def test_a_signal_ends_it_although_nobody_reads(sandbox, number):
 
 
 def _until_the_pipe_is_full(process, sandbox):
-    """Until the writer is blocked: requests have stopped, since nobody takes the pages."""
+    """Wait until the writer is blocked and requests have stopped."""
     before = -1
     poll = select.poll()
     poll.register(process.stdout, select.POLLIN)
@@ -81,7 +81,7 @@ def _until_the_pipe_is_full(process, sandbox):
 
 @pytest.mark.slow
 def test_a_second_interrupt_kills_what_hangs(sandbox):
-    """Should the clean ending itself hang, the next Ctrl-C ends the process as usual."""
+    """If the clean end hangs, the next Ctrl-C ends the process as usual."""
     sandbox.call(sandbox.sandbox.hold)
     process = spawn("items", "1", env=environment(sandbox.url))
     while sandbox.sandbox.stats.in_flight == 0:
@@ -109,7 +109,7 @@ def test_an_interrupt_while_waiting_to_retry_ends_at_once():
 
 @pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(sandbox):
-    """`| head`: no traceback, no message, no summary; and requests stop."""
+    """A closed pipe (`| head`) ends requests, without traceback, message or summary."""
     process = spawn("items", *ALL, env=environment(sandbox.url))
     after_the_first_row(process)
     process.stdout.close()
@@ -133,7 +133,7 @@ def test_head_ends_it_quietly(sandbox):
 
 @pytest.mark.slow
 def test_a_full_disk_is_exit_3_and_told(sandbox):
-    """Nothing can be written: exit 3, "disk", a clear message, and requests stop."""
+    """A full disk ends with exit 3, "disk" and a clear message, and requests stop."""
     with Path("/dev/full").open("wb") as full:
         done = run("items", *ALL, "--json", env=environment(sandbox.url), stdout=full)
     assert (done.code, done.summary["stopped_by"]) == (3, "disk")
@@ -146,7 +146,7 @@ def test_a_full_disk_is_exit_3_and_told(sandbox):
 
 @pytest.mark.slow
 def test_a_full_disk_is_told_for_a_single_page_too():
-    """The last page is no less lost than the first: exit 3, though the listing was walked."""
+    """A last page that cannot be written is exit 3 too, although its listing is complete."""
     with SandboxThread(categories={7: 5}) as sandbox, Path("/dev/full").open("wb") as full:
         done = run("items", "7", "--json", env=environment(sandbox.url), stdout=full)
     assert (done.code, done.summary["stopped_by"]) == (3, "disk")
@@ -182,7 +182,7 @@ def test_a_slow_reader_gets_everything(sandbox):
 
 @pytest.mark.slow
 def test_progress_on_a_terminal_does_not_mix_with_rows(sandbox):
-    """With standard error on a terminal, rows on a pipe are rows alone."""
+    """With standard error on a terminal, a pipe on standard output gets rows alone."""
     master, slave = pty.openpty()
     process = spawn("items", *ALL[:20], env=environment(sandbox.url, TERM="xterm"), stderr=slave)
     os.close(slave)

@@ -40,7 +40,7 @@ def sandbox():
 
 
 def summary(done):
-    """The last line of standard output, which must be the summary as JSON."""
+    """Return the last line of standard output, which must be the summary as JSON."""
     totals = msgspec.json.decode(done.out.splitlines()[-1])
     assert list(totals) == SUMMARY_KEYS
     assert "Traceback" not in done.err
@@ -48,7 +48,7 @@ def summary(done):
 
 
 def journal_items(journal):
-    """Category ID -> distinct item IDs in the journal."""
+    """Return category ID -> distinct item IDs in the journal."""
     items = {}
     with JournalReader(journal) as reader:
         for page in reader.pages():
@@ -59,7 +59,7 @@ def journal_items(journal):
 
 
 def catalogue_items(sandbox):
-    """The same, as the catalogue has them."""
+    """Return category ID -> distinct item IDs in the catalogue."""
     catalogue = sandbox.sandbox.catalogue
     return {cat_id: set(catalogue.item_ids(cat_id)) for cat_id in catalogue.category_ids}
 
@@ -73,7 +73,7 @@ def wait_until(holds, within=20.0):
 
 
 def test_a_harvest_and_the_same_again(tmapi, sandbox, journal):
-    """The first walks everything, the second sends nothing; both end with 0 and the same counts."""
+    """The first run reads everything, the second sends nothing; both exit 0 with equal counts."""
     done = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
     assert done.code == 0
     first = summary(done)
@@ -110,7 +110,7 @@ def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
 
 
 def test_a_spent_budget_says_how_to_go_on(tmapi, sandbox, journal):
-    """Exit 3, what is left, and the command that goes on, without the token in it."""
+    """A spent budget is exit 3; the message shows the command that continues, without the token."""
     arguments = ("harvest", *IDS, "--journal", journal, "--max-requests", "2", "--json")
     done = tmapi(*arguments, "--token", "sandbox", url=sandbox.url)
     assert done.code == 3
@@ -130,7 +130,7 @@ def test_a_spent_budget_says_how_to_go_on(tmapi, sandbox, journal):
 
 @pytest.mark.parametrize(("fault", "why"), [("439", "balance"), ("401", "auth"), ("403", "auth")])
 def test_a_refused_account_is_exit_4(tmapi, sandbox, journal, fault, why):
-    """Token or balance refused: exit 4, said in one line, and the same again goes on."""
+    """A refused token or balance is exit 4; the same command continues later."""
     sandbox.sandbox.faults = Faults(script={(7, 3): fault})
     done = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
     assert (done.code, summary(done)["stopped_by"]) == (4, why)
@@ -141,7 +141,7 @@ def test_a_refused_account_is_exit_4(tmapi, sandbox, journal, fault, why):
 
 
 def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal):
-    """--refresh goes on with an unfinished run, then makes a new one, and keeps the old."""
+    """`--refresh` continues an unfinished run; after that it begins a new run and keeps the old."""
     base = ("harvest", *IDS, "--journal", journal, "--refresh", "--json")
     assert tmapi(*base, "--max-requests", "2", url=sandbox.url).code == 3
     assert tmapi(*base, url=sandbox.url).code == 0
@@ -178,7 +178,7 @@ def test_bad_usage_is_exit_2_and_sends_nothing(tmapi, sandbox, tmp_path, monkeyp
 
 
 def test_somebody_elses_file_is_exit_2(tmapi, sandbox, journal):
-    """A file that is no journal is named and left as it is, by every command."""
+    """Every command names a file that is not a journal and leaves it unchanged."""
     with open(journal, "w", encoding="utf-8") as file:  # noqa: PTH123 - as typed
         file.write("a shopping list\n" * 50)
     for arguments in (
@@ -193,7 +193,7 @@ def test_somebody_elses_file_is_exit_2(tmapi, sandbox, journal):
 
 
 def test_the_run_can_be_exported_at_the_end(tmapi, sandbox, journal, tmp_path):
-    """--to writes the rows; with - they are on standard output and the summary is not."""
+    """`--to` writes the rows; `--to -` prints them, and the summary goes to standard error."""
     rows = tmp_path / "rows.jsonl"
     arguments = ("harvest", *IDS, "--journal", journal, "--json")
     done = tmapi(*arguments, "--to", str(rows), "--to", "-", url=sandbox.url)
@@ -203,13 +203,13 @@ def test_the_run_can_be_exported_at_the_end(tmapi, sandbox, journal, tmp_path):
 
 
 def test_quiet_is_quiet(tmapi, sandbox, journal):
-    """With -q nothing is said when nothing went wrong."""
+    """With `-q` a successful harvest prints nothing."""
     done = tmapi("harvest", *IDS, "--journal", journal, "-q", url=sandbox.url)
     assert (done.code, done.out, done.err) == (0, b"", "")
 
 
 def test_a_long_table_is_cut_and_says_so(tmapi, tmp_path, journal):
-    """Hundreds of listings do not flood the screen; what is wrong comes first."""
+    """At most forty of many listings are shown, the failed ones first."""
     faults = Faults(script={50: "422"})
     with SandboxThread(categories=dict.fromkeys(range(1, 61), 1), faults=faults) as sandbox:
         ids = tmp_path / "ids.txt"
@@ -237,7 +237,7 @@ def slow():
 
 
 def started(sandbox, journal, *more):
-    """A harvest in a process of its own, well on its way."""
+    """Start a harvest in another process and wait for its first twenty pages."""
     ids = [str(cat_id) for cat_id in MANY]
     process = spawn("harvest", *ids, "--journal", journal, *more, env=environment(sandbox.url))
     wait_until(lambda: sandbox.sandbox.stats.billed > 20)
@@ -247,7 +247,7 @@ def started(sandbox, journal, *more):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_and_the_same_again_goes_on(slow, journal, number):
-    """Ctrl-C and SIGTERM: what was paid for is kept, exit 3; resumed, no page is paid twice."""
+    """Ctrl-C and SIGTERM keep every paid page and exit 3; continuing pays for no page twice."""
     process = started(slow, journal, "--json", "--lookahead", "off")
     process.send_signal(number)
     done = finish(process)
@@ -289,7 +289,7 @@ def test_a_second_signal_stops_now(slow, journal):
 
 @pytest.mark.slow
 def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
-    """While it runs status names its process; killed, it says so, and what is left."""
+    """Status names the process of a running harvest, and the unfinished part of a killed one."""
     process = started(slow, journal)
     done = tmapi("status", journal)
     assert f"process {process.pid} is writing to it now" in done.out.decode()
@@ -313,7 +313,7 @@ def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
 
 
 def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
-    """Every run, every start with what it spent, each listing, and what failed by name."""
+    """Status shows every run, the cost of every start, each listing, and the failures by name."""
     sandbox.sandbox.faults = Faults(script={9: "422"})
     tmapi("harvest", *IDS, "--journal", journal, url=sandbox.url)
     done = tmapi("status", journal)
@@ -327,7 +327,7 @@ def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
 
 
 def test_status_of_nothing_is_exit_2(tmapi, journal):
-    """A journal that does not exist is said to be missing, not shown as empty."""
+    """The message says that a journal does not exist; it is not shown as empty."""
     done = tmapi("status", journal)
     assert done.code == 2
     assert "there is no such journal" in done.err
@@ -337,7 +337,7 @@ def test_status_of_nothing_is_exit_2(tmapi, journal):
 
 
 def test_replay_says_what_can_be_read_now(tmapi, journal):
-    """Rejects that today's models read become items; those they cannot stay, counted."""
+    """Rejects that can be decoded now become items; the others stay and are counted."""
     with SandboxThread(categories={7: 95}, drift=Drift(bad_rows=0.2)) as sandbox:
         tmapi("harvest", "7", "--journal", journal, url=sandbox.url)
     with JournalReader(journal) as reader:
@@ -367,7 +367,7 @@ def test_replay_says_what_can_be_read_now(tmapi, journal):
 
 
 def test_replay_of_nothing_makes_no_journal(tmapi, journal, tmp_path):
-    """Replay never makes a file; without rejects it says that there are none."""
+    """Replay creates no file; a journal without rejects gets a message."""
     assert tmapi("replay", journal).code == 2
     assert list(tmp_path.iterdir()) == []
     with SandboxThread(categories={7: 5}) as sandbox:
@@ -380,7 +380,7 @@ def test_replay_of_nothing_makes_no_journal(tmapi, journal, tmp_path):
 
 
 def test_a_line_an_interval_where_nothing_is_drawn(tmapi, journal, monkeypatch):
-    """Without a terminal progress is a whole line now and then, for a log."""
+    """Without a terminal, progress is one whole line per interval, for a log."""
     monkeypatch.setattr(display, "INTERVAL_SECONDS", 0.01)
     with SandboxThread(categories=MANY, latency=0.01) as sandbox:
         ids = [str(cat_id) for cat_id in range(1, 10)]
@@ -394,7 +394,7 @@ def test_a_line_an_interval_where_nothing_is_drawn(tmapi, journal, monkeypatch):
 
 @pytest.mark.slow
 def test_on_a_terminal_it_is_drawn(journal):
-    """On a terminal a bar is drawn and taken away again before the end is told."""
+    """On a terminal a bar is drawn, and removed before the summary."""
     with SandboxThread(categories=MANY, latency=0.03, limit=8) as sandbox:
         main, other = pty.openpty()
         env = environment(sandbox.url, TERM="xterm", COLUMNS="100")
@@ -424,7 +424,7 @@ def test_on_a_terminal_it_is_drawn(journal):
 @pytest.mark.skipif(os.name == "nt", reason="limits there are others")
 @pytest.mark.parametrize("command", [("harvest", "7"), ("categories",)])
 def test_a_disk_that_is_full_before_the_journal_is_made_is_told_as_that(tmp_path, command):
-    """SQLite has rolled back by itself then: not that, but the disk, is what a person must hear."""
+    """The message names the disk, not the rollback that SQLite has already done by itself."""
     limited = ("sh", "-c", 'ulimit -f 8; exec "$@"', "sh")
     with SandboxThread(categories={7: 40}) as sandbox:
         arguments = (*command, "--journal", str(tmp_path / "j"))
@@ -437,7 +437,7 @@ def test_a_disk_that_is_full_before_the_journal_is_made_is_told_as_that(tmp_path
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 1.2 MB, where this machine lets us have one."""
+    """A disk of 1.2 MB, where this machine allows one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(folder)]
@@ -450,7 +450,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
-    """On a disk that fills up it stops, says so, and with room goes on where it stood."""
+    """A harvest on a full disk stops with a message; with more space it continues."""
     path = small_disk / "test.journal"
     with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
         arguments = ("harvest", "7", "8", "--journal", str(path), "--json")

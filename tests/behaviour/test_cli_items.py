@@ -21,7 +21,7 @@ TITLED = """{"code":200,"msg":"success","data":{"page":1,"page_size":20,"has_nex
 
 
 def by_category(rows):
-    """Category ID -> item IDs in the order of the rows."""
+    """Return category ID -> item IDs in the order of the rows."""
     ids = {}
     for row in rows:
         ids.setdefault(row["cat_id"], []).append(row["item_id"])
@@ -29,13 +29,13 @@ def by_category(rows):
 
 
 def items_of(sandbox, ids):
-    """The same, as the catalogue has them; categories without items do not show in rows."""
+    """Return category ID -> item IDs of the catalogue, without empty categories."""
     catalogue = sandbox.sandbox.catalogue
     return {cat_id: catalogue.item_ids(cat_id) for cat_id in ids if catalogue.size(cat_id)}
 
 
 def test_rows_are_json_lines_of_the_contract(tmapi):
-    """Each row says where it is from, then the item's own fields; ints, money strings, nulls."""
+    """Each row has its origin, then the item's fields: integers, money as strings, nulls."""
     with SandboxThread(categories=SIZES) as sandbox:
         done = tmapi("items", "7", "1031910", "9", url=sandbox.url)
         assert done.code == 0
@@ -67,7 +67,7 @@ def test_lines_are_split_on_line_feeds_alone(tmapi, tmp_path):
 
 
 def test_the_summary_ends_standard_error_and_is_exact(tmapi):
-    """`--json` ends standard error with the contract's keys, and each number is the server's."""
+    """`--json` ends standard error with the contract's keys and the server's own numbers."""
     faults = Faults(script={(7, 2): ["500", "html"], 5: "422"})
     with SandboxThread(categories={**SIZES, 5: 10}, faults=faults, repeats=1.0) as sandbox:
         done = tmapi(
@@ -111,7 +111,7 @@ def test_quiet_is_quiet(tmapi):
 
 
 def test_capped_is_exit_0_with_a_warning(tmapi):
-    """A listing cut at `--max-pages`, or at 2,000 rows, is capped, said, and no failure."""
+    """A listing cut at `--max-pages` or at 2,000 rows is capped: exit 0 with a warning."""
     with SandboxThread(categories={7: 45, 8: 2000}) as sandbox:
         done = tmapi("items", "7", "8", "--json", "--max-pages", "2", url=sandbox.url)
         assert (done.code, done.summary["capped"], len(done.rows)) == (0, 2, 80)
@@ -123,7 +123,7 @@ def test_capped_is_exit_0_with_a_warning(tmapi):
 
 @pytest.mark.parametrize("ids", [["5"], ["5", "6"]])
 def test_422_for_every_listing_is_exit_3(tmapi, ids):
-    """All listings refused as bad parameters: partial, each said, nothing on standard output."""
+    """If the API refuses every listing, the command exits 3 and names each of them."""
     with SandboxThread(categories=SIZES, unknown="422") as sandbox:
         done = tmapi("items", *ids, "--json", url=sandbox.url)
         assert sandbox.sandbox.stats.requests == len(ids)
@@ -147,7 +147,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("form", REFUSALS)
 def test_a_refusal_is_exit_4_and_says_what_is_left(tmapi, form):
-    """Token or balance refused: exit 4, why, what was done and what is left; rows paid for come."""
+    """A refused token or balance is exit 4, with the reason and the unfinished listings."""
     options, why, pages = REFUSALS[form]
     with SandboxThread(categories={7: 100, 8: 100}, **options) as sandbox:
         done = tmapi(
@@ -184,7 +184,7 @@ def test_the_budget_is_exit_3_and_exact(tmapi, budget):
 
 
 def test_ids_come_from_everywhere(tmapi, tmp_path):
-    """Arguments, standard input and files mix; BOM, CRLF, comments and blanks are understood."""
+    """IDs can be mixed from arguments, standard input and files with BOM, CRLF and comments."""
     id_file = tmp_path / "ids.txt"
     id_file.write_bytes(b"\xef\xbb\xbf# shoes\r\n7\r\n\r\n  1031910  # bags\r\n9")
     with SandboxThread(categories={**SIZES, 3: 3, 4: 4}) as sandbox:
@@ -195,7 +195,7 @@ def test_ids_come_from_everywhere(tmapi, tmp_path):
 
 
 def test_repeated_ids_are_walked_once_and_said(tmapi):
-    """The same ID given again, in whatever spelling, costs nothing; the user is told."""
+    """A repeated ID, in any spelling, costs nothing, and a message says so."""
     with SandboxThread(categories=SIZES) as sandbox:
         done = tmapi("items", "7", " 7", "007", "7", "9", "--json", url=sandbox.url)
         assert sandbox.sandbox.stats.pages_served_twice == 0
@@ -204,7 +204,7 @@ def test_repeated_ids_are_walked_once_and_said(tmapi):
 
 
 def test_filters_are_sent_and_show_in_the_listing(tmapi):
-    """The filter options change what is asked, and the listing's identity says so."""
+    """Filter options change the request and the identity of the listing."""
     with SandboxThread(categories={7: 300}) as sandbox:
         done = tmapi("items", "7", "--free-shipping", "--super-factory", url=sandbox.url)
         catalogue = sandbox.sandbox.catalogue
@@ -216,7 +216,7 @@ def test_filters_are_sent_and_show_in_the_listing(tmapi):
 
 
 def test_unique_drops_what_came_before(tmapi):
-    """`--unique` leaves each item of a listing once; the summary still counts all that came."""
+    """`--unique` prints each item of a listing once; the summary still counts every row."""
     with SandboxThread(categories={7: 100}, repeats=1.0) as sandbox:
         twice = tmapi("items", "7", "--json", url=sandbox.url)
         once = tmapi("items", "7", "--json", "--unique", url=sandbox.url)
@@ -262,7 +262,7 @@ def test_the_token_comes_from_where_it_is_given(tmapi, tmp_path):
 
 
 def test_rejects_are_said_and_counted(tmapi):
-    """Rows that cannot be read are named with page and place, and the rest of the page comes."""
+    """Messages name unreadable rows by page and position; the other rows are printed."""
     with SandboxThread(categories={7: 100}, drift=Drift(bad_rows=0.1)) as sandbox:
         done = tmapi("items", "7", "--json", url=sandbox.url)
     assert done.code == 0
@@ -271,7 +271,7 @@ def test_rejects_are_said_and_counted(tmapi):
 
 
 def test_the_sandbox_option_needs_nothing_else(tmapi):
-    """`--sandbox` asks a server of its own, whatever the environment says; no token is needed."""
+    """`--sandbox` uses its own server, whatever the environment says, and needs no token."""
     done = tmapi(
         "items",
         "1031910",
@@ -301,7 +301,7 @@ def test_sample_rows_come_out_with_their_documented_values(tmapi):
 
 
 def flattened(item):
-    """An item with the fields of its blocks joined to their block's name by `_`."""
+    """Return an item whose nested fields are joined to the name of their block by `_`."""
     flat = {}
     for name, value in item.items():
         inner = flattened(value) if isinstance(value, dict) else None

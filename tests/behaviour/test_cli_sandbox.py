@@ -1,4 +1,4 @@
-"""`tmapi sandbox`: prints its URL first, serves until it is told to end, ends cleanly."""
+"""`tmapi sandbox` prints its URL first, serves until a signal, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.commands import environment, finish, run, spawn
 
 @pytest.fixture
 def served():
-    """Starts sandboxes by the command; each is ended with the test."""
+    """Start sandboxes by the command; end each of them with the test."""
     started = []
 
     def start(*arguments):
@@ -32,7 +32,7 @@ def served():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_its_url_first_and_ends_on_a_signal(served, tmapi, number):
-    """The first line is the URL; it serves; SIGTERM or Ctrl-C ends it with exit 0, quietly."""
+    """The first line is the URL; SIGTERM or Ctrl-C ends the command with exit 0, quietly."""
     process, url = served("--categories", "5", "--latency", "0.001")
     assert url.startswith("http://127.0.0.1:")
     assert tmapi("items", "1031910", url=url).code == 0
@@ -80,7 +80,7 @@ def test_bad_options_are_refused(tmapi, arguments):
 
 @pytest.mark.slow
 def test_a_port_that_is_taken_is_told(served):
-    """Two sandboxes on one port: the second says so and ends."""
+    """A second sandbox on a port in use ends with a message."""
     _, url = served()
     done = run("sandbox", "--port", url.rpartition(":")[2], env=environment())
     assert done.code != 0
@@ -90,7 +90,7 @@ def test_a_port_that_is_taken_is_told(served):
 
 
 def test_help_is_offered(tmapi):
-    """`tmapi --help` and the help of each command name what there is."""
+    """`tmapi --help` lists the commands, and the help of a command its options."""
     done = tmapi("--help")
     assert (done.code, b"items" in done.out, b"sandbox" in done.out) == (0, True, True)
     done = tmapi("sandbox", "--help")
@@ -101,7 +101,7 @@ def test_help_is_offered(tmapi):
 
 @pytest.mark.slow
 def test_the_installed_command_runs():
-    """The command that the distribution installs is this one, and tells its version."""
+    """The installed command prints its version."""
     installed = Path(sys.executable).parent / "tmapi"
     if not installed.exists():
         pytest.skip("the distribution is not installed here")

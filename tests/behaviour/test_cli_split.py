@@ -1,4 +1,4 @@
-"""`--split` as its users meet it: told to, told what it costs, resumed, counted as one listing."""
+"""`--split` on the command line: its messages, its cost, resuming, one listing in the counts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FEW = ["--split", "--ceiling", "100"]
 
 @pytest.fixture(scope="module")
 def url():
-    """A sandbox that shows 100 rows of a question, and has 900 of category 7."""
+    """A sandbox that shows at most 100 rows of a listing, and has 900 of category 7."""
     world = {"categories": {7: 900, 8: 45}, "prices": {7: Prices.parse("20,1.0,9.90:180")}}
     with SandboxThread(**world, ceiling=100) as sandbox:
         yield sandbox.url
 
 
 def test_items_are_streamed_past_the_ceiling(tmapi, url):
-    """Each item is one line; what it costs is told before, what came of it after."""
+    """Each item is one line; messages give the expected cost before and the result after."""
     done = tmapi("items", "7", "8", *V2, *FEW, "--json", url=url)
     rows = [row["item_id"] for row in done.rows]
     assert done.code == 0
@@ -34,14 +34,14 @@ def test_items_are_streamed_past_the_ceiling(tmapi, url):
 
 
 def test_another_endpoint_is_said_to_be_asked(tmapi, url):
-    """v1 has nothing to divide by: that v2 is asked in its place is said, not silent."""
+    """A message says that v2 is used in place of v1, which has nothing to divide by."""
     done = tmapi("items", "8", *FEW, url=url)
     assert done.code == 0
     assert "using category/items/v2 instead" in done.err
 
 
 def test_a_capped_harvest_says_how_to_go_on_and_goes_on(tmapi, url, tmp_path):
-    """The same journal divides what it held as capped; then the same again sends nothing."""
+    """A capped listing of a journal is divided later; after that the same command sends nothing."""
     harvest = ["harvest", "7", "8", *V2, "--journal", str(tmp_path / "j"), "--json"]
     capped = tmapi(*harvest, "--max-pages", "3", url=url)
     assert (capped.rows[-1]["complete"], capped.rows[-1]["capped"]) == (1, 1)
@@ -63,7 +63,7 @@ def test_what_divides_a_capped_listing_is_told(tmapi, tmp_path):
 
 
 def test_exports_and_status_know_the_parts(tmapi, url, tmp_path):
-    """Status has one line for the listing; rows name the part they came in, unless united."""
+    """Status has one line for the listing; exported unique rows are complete."""
     journal = str(tmp_path / "j")
     assert tmapi("harvest", "7", *FEW, "--journal", journal, url=url).code == 0
     status = tmapi("status", journal).out.decode()
@@ -84,7 +84,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arguments", "reason"), REFUSED)
 def test_what_makes_no_sense_is_refused(tmapi, url, tmp_path, arguments, reason):
-    """Before anything is sent, by both commands."""
+    """Both commands refuse options that contradict each other before anything is sent."""
     for command in (["items"], ["harvest", "--journal", str(tmp_path / "j")]):
         done = tmapi(*command, *arguments, "--json", url=url)
         assert done.code == 2
@@ -93,7 +93,7 @@ def test_what_makes_no_sense_is_refused(tmapi, url, tmp_path, arguments, reason)
 
 
 def test_many_machines_do_not_divide(tmapi, url, tmp_path):
-    """A division is planned in one process: with workers it is refused."""
+    """`--split` plans in one process, so it is refused together with workers."""
     journal = str(tmp_path / "j")
     done = tmapi("harvest", "7", *FEW, "--workers", "2", "--journal", journal, url=url)
     assert done.code == 2
@@ -101,7 +101,7 @@ def test_many_machines_do_not_divide(tmapi, url, tmp_path):
 
 
 def test_rows_of_several_endpoints_are_not_exported_together(tmapi, url, tmp_path):
-    """A job of two endpoints with a destination is refused before it has spent anything."""
+    """A job of two endpoints with a destination is refused before any request."""
     job, journal = tmp_path / "job.toml", tmp_path / "j"
     job.write_text(
         f'journal = "{journal}"\nto = ["items.csv"]\n'
@@ -116,7 +116,7 @@ def test_rows_of_several_endpoints_are_not_exported_together(tmapi, url, tmp_pat
 
 
 def test_a_harvest_exports_its_own_endpoint(tmapi, url, tmp_path):
-    """Also where the journal has others, and where another endpoint is asked than was named."""
+    """`--to` exports the endpoint of this harvest, also if the journal holds others."""
     journal, rows = str(tmp_path / "j"), tmp_path / "rows.jsonl"
     harvest = ["harvest", "8", "--journal", journal]
     assert tmapi(*harvest, url=url).code == 0

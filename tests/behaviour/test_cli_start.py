@@ -28,7 +28,7 @@ main()
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals there are others")
 def test_items_that_are_interrupted_before_the_first_request_say_so() -> None:
-    """While the client is being opened there is no walk to tell of, but there is the reason."""
+    """An interrupt before the client is open prints the reason, and no summary."""
     command = [sys.executable, "-c", EARLY]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     assert (done.returncode, done.stderr) == (3, "tmapi: interrupted; nothing was sent\n")

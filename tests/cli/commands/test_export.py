@@ -27,7 +27,7 @@ def tmapi(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str
 
 @pytest.mark.slow
 def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
-    """Destinations may follow one --to or have their own; the summary is the last line."""
+    """One `--to` may have several destinations; the summary is the last line."""
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 25})
     names = ("a.csv", "b.parquet", "c.jsonl", "d.jsonl.zst")
     paths = [tmp_path / name for name in names]
@@ -43,7 +43,7 @@ def test_several_destinations_and_a_summary(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
-    """The end says how many values were not read, in which columns, and what is not complete."""
+    """The summary counts unreadable values by column, and unfinished listings."""
     rows = [row(1, price="面议", sales_count="100000+"), row(2, price="?"), None]
     write(tmp_path / "a.journal", {7: [body(rows)]}, state="open")
     done = tmapi(tmp_path / "a.journal", "--to", tmp_path / "a.parquet")
@@ -57,7 +57,7 @@ def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_rows_on_standard_output_stand_alone(tmp_path: Path) -> None:
-    """With `--to -` rows alone go to standard output, and the summary ends standard error."""
+    """With `--to -` standard output holds rows alone, and the summary ends standard error."""
     journal = of_rows(tmp_path / "a.journal", row(1), row(2))
     done = tmapi(journal, "--to", "-", "--json", "-q")
     assert done.returncode == 0
@@ -66,7 +66,7 @@ def test_rows_on_standard_output_stand_alone(tmp_path: Path) -> None:
 
 
 def test_options_select(tmp_path: Path) -> None:
-    """Run, time, category and uniqueness select, and so does their combination."""
+    """Run, time, category and `--unique` select rows, alone and combined."""
     path = tmp_path / "a.journal"
     write(path, {7: [body([row(1), row(1)])], 8: [body([row(2)])]})
     write(path, {7: [body([row(3)])]}, refresh=True)
@@ -128,7 +128,7 @@ def test_a_destination_needs_its_option(tmp_path: Path) -> None:
 
 
 def test_no_journal_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A journal that is not there, or is something else, ends with exit 2."""
+    """A missing journal, or a file that is not a journal, ends with exit 2."""
     (tmp_path / "b.journal").write_text("not a journal, but long enough to be read as one" * 20)
     for name, reason in (("a.journal", "no such journal"), ("b.journal", "not a journal of tmapi")):
         assert export(tmp_path / name, [str(tmp_path / "a.jsonl")]) == 2
@@ -138,7 +138,7 @@ def test_no_journal_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_database_that_is_not_there_ends_with_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A server that cannot be reached is no bad usage: the same command may work later."""
+    """A server that cannot be reached is exit 3: the same command may work later."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     assert export(journal, [f"postgresql://me:s3cret@/shop?host={tmp_path}"]) == 3
     messages = capsys.readouterr().err
@@ -149,7 +149,7 @@ def test_a_database_that_is_not_there_ends_with_3(
 def test_postgres_from_the_command_line(
     tmp_path: Path, postgres: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command tells what was new and what was there already."""
+    """The summary counts new, changed and unchanged rows."""
     journal = of_rows(tmp_path / "a.journal", row(1), row(2))
     for counts in ("2 new, 0 changed, 0 unchanged", "0 new, 0 changed, 2 unchanged"):
         assert export(journal, [postgres], table="goods") == 0
@@ -177,7 +177,7 @@ main()
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_leaves_what_was_there(tmp_path: Path, name: str) -> None:
-    """Ctrl-C and SIGTERM end an export with exit 3, the old file, and nothing beside it."""
+    """Ctrl-C and SIGTERM end an export with exit 3; the old file stays, without leftovers."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     target = tmp_path / "out" / "a.csv"
     target.parent.mkdir()
@@ -208,7 +208,7 @@ def test_a_signal_leaves_what_was_there(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.slow
 def test_a_reader_that_goes_ends_it_quietly(tmp_path: Path) -> None:
-    """`| head` ends an export without a word."""
+    """A closed pipe (`| head`) ends an export without a message."""
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 2000})
     command = [sys.executable, "-c", "from tmapi_async.cli import main; main()", "export"]
     with subprocess.Popen(  # noqa: S603 - our own command

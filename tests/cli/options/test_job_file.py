@@ -45,7 +45,7 @@ cat_ids_file = "ids.txt"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with lists that job files name."""
+    """A folder with the lists that the job files name."""
     (tmp_path / "ids.txt").write_text("5\n6 # six\n\n5\n", "utf-8")
     (tmp_path / "words.txt").write_text("\ufeff裙\n\n# none\n a b \n裙\n", "utf-8")
     return tmp_path
@@ -61,7 +61,7 @@ def read(folder: Path, text: str) -> tuple[list[str], dict[str, Any], int]:
 
 
 def test_a_job_file_says_what_to_walk_and_how(folder: Path) -> None:
-    """Tables of listings and options are read; files of values lie beside the job file."""
+    """Tables of listings and options are read; files of values are relative to the job file."""
     names, options, _ = read(folder, JOB)
     assert names == [
         "category/items?cat_id=1031910&super_factory=true",
@@ -77,7 +77,7 @@ def test_a_job_file_says_what_to_walk_and_how(folder: Path) -> None:
 
 
 def test_values_come_from_the_file_and_from_lists(folder: Path) -> None:
-    """Both are taken, each value once, and what came again is counted."""
+    """Values of both are used, each once, and repeats are counted."""
     text = '[[listings]]\nendpoint = "search"\nkeywords = ["x"]\nkeywords_file = "words.txt"\n'
     assert read(folder, text)[0] == [
         "search/items?keyword=x", "search/items?keyword=裙", "search/items?keyword=a%20b",
@@ -112,7 +112,7 @@ WRONG = [
 def test_a_mistake_in_a_job_file_is_told_with_its_line(
     folder: Path, right: str, wrong: str, line: int, reason: str
 ) -> None:
-    """A person is led to the line, whatever is wrong in it."""
+    """The message names the line of every kind of mistake."""
     assert right in JOB
     with pytest.raises(InvalidRequestError) as caught:
         read(folder, JOB.replace(right, wrong, 1))
@@ -123,13 +123,13 @@ def test_a_mistake_in_a_job_file_is_told_with_its_line(
 
 @pytest.mark.parametrize("text", ["", "rate = 1", "listings = 5", "listings = []", "[listings]"])
 def test_a_job_file_without_listings_is_refused(folder: Path, text: str) -> None:
-    """A file that says nothing to walk is refused."""
+    """A job file without listings is refused."""
     with pytest.raises(InvalidRequestError, match="the file has no"):
         read(folder, text)
 
 
 def test_a_job_file_that_cannot_be_read_is_refused(folder: Path) -> None:
-    """No file, a folder, and what is no text are refused by name."""
+    """The message names a file that is missing, a folder, or not text."""
     (folder / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("none.toml", ".", "binary"):
         with pytest.raises(InvalidRequestError, match="cannot read the job file"):

@@ -16,7 +16,7 @@ from tmapi_async.cli.options.listing_sets import ListingGroup, ListingSet
 
 
 def identities(**options: Any) -> list[str]:
-    """Identities of the listings that options describe."""
+    """Return the identities of the listings that options describe."""
     listings = ListingSet([ListingOptions(**options).group(io.BytesIO())])
     names = [listing.identity for listing in listings]
     assert len(names) == len(listings)
@@ -24,7 +24,7 @@ def identities(**options: Any) -> list[str]:
 
 
 def test_options_are_called_what_the_endpoint_calls_them() -> None:
-    """One option serves every endpoint that has such a filter, whatever its name there."""
+    """One option works for every endpoint that has such a filter, under any name."""
     cats = ["7", "8", "7"]
     assert identities(cats=cats, super_factory=True) == [
         "category/items?cat_id=7&super_factory=true",
@@ -42,7 +42,7 @@ def test_options_are_called_what_the_endpoint_calls_them() -> None:
 
 
 def test_keywords_and_categories_are_combined() -> None:
-    """Each keyword is looked for in each category, where an endpoint takes both."""
+    """Each keyword is searched in each category, where an endpoint takes both."""
     names = identities(endpoint="global-search", keyword=["a", "b"], cats=["7", "8"])
     assert names == [
         f"global/search/items?cat_id={cat}&keyword={word}" for cat in (7, 8) for word in "ab"
@@ -53,7 +53,7 @@ def test_keywords_and_categories_are_combined() -> None:
 @pytest.mark.parametrize("endpoint", BY_SHORT_NAME)
 @pytest.mark.parametrize("option", FILTERS)
 def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
-    """No option is dropped: it is a parameter of the listing, or refused with where it belongs."""
+    """An option becomes a parameter, or is refused with the endpoints that support it."""
     values = {"sort": "sales", "language": "en", "page_size": 10, "moq": 2, "cat_type": "0"}
     value = values.get(option, True if option.endswith(("ry", "ng", "al")) else "5")
     key = BY_SHORT_NAME[endpoint].required[0]
@@ -101,7 +101,7 @@ IDS = st.lists(st.integers(1, 30), min_size=1, max_size=20)
 
 @given(st.lists(IDS, min_size=1, max_size=4))
 def test_each_listing_is_wanted_once(groups: list[list[int]]) -> None:
-    """Whatever was given twice, in one group or in several, is walked once, and counted."""
+    """A listing given twice, in one group or in several, is kept once; repeats are counted."""
     listing_groups = [
         ListingGroup(
             CATEGORY_ITEMS, {}, {"cat_id": list(dict.fromkeys(ids))}, len(ids) - len(set(ids))
@@ -118,6 +118,6 @@ def test_each_listing_is_wanted_once(groups: list[list[int]]) -> None:
 
 
 def test_a_group_of_nothing_is_refused() -> None:
-    """A group without a key says which one it needs."""
+    """The error about a group without a key names the keys."""
     with pytest.raises(InvalidRequestError, match="needs keyword or cat_id"):
         ListingGroup(GLOBAL_SEARCH_ITEMS, {}, {})
