@@ -36,8 +36,8 @@ class ExportProgress(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         speed = self.rows / self.seconds if self.seconds else 0.0
         return (
-            f"{self.pages:,} of {self.of:,} pages read, {self.rows:,} rows written, "
-            f"{speed:,.0f} rows per second, {self.seconds:.0f} s"
+            f"pages read: {self.pages:,} of {self.of:,}, rows written: {self.rows:,} "
+            f"({speed:,.0f} per second), time: {self.seconds:.0f} s"
         )
 
 
