@@ -13,11 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.harvesting import begin, listings, record, totals
+from tests.support.harvesting import begin, listings, open_with, record, totals
 from tests.support.paths import ROOT
 from tmapi_async.errors import NoJournalError
 from tmapi_async.harvest import JournalReader
-from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.statements import begin_visit, end_visit
 
 EACH = 4
@@ -26,7 +25,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from tests.support.harvesting import begin, listings, record
-from tmapi_async.journal.journal import Journal
+
 
 async def one(journal, visit, numbers):
     for number in numbers:
@@ -74,8 +73,7 @@ def test_what_was_acknowledged_survives_kill_9(path):
 
 async def _written(path):
     """A journal whose every commit is in its log: one listing after the other, page by page."""
-    journal = Journal.open(path)
-    journal._connection.execute("PRAGMA wal_autocheckpoint = 0")
+    journal = open_with(path, "wal_autocheckpoint = 0")
     for visit in begin(journal, listings(*range(1, 7))).visits:
         journal.apply(begin_visit(visit, 1.0))
         for number in range(1, EACH + 1):

@@ -6,11 +6,20 @@ import asyncio
 import logging
 import sqlite3
 import threading
+from functools import partial
 
 import msgspec
 import pytest
 
-from tests.support.harvesting import client, harvest, hold_commits, listings, stored, until
+from tests.support.harvesting import (
+    client,
+    harvest,
+    hold_commits,
+    listings,
+    open_with,
+    stored,
+    until,
+)
 from tmapi_async.errors import (
     BudgetSpentError,
     ClosedError,
@@ -229,15 +238,8 @@ async def test_what_awaits_its_commit_and_what_is_on_the_wire_stay_within_two_wi
 async def test_a_full_disk_stops_it_and_loses_nothing(tmapi_sandboxes, path, monkeypatch):
     """The error names the full disk. Committed pages stay; with free space a start continues."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
-    opened = Journal.open.__func__
-
-    def small(cls, where):
-        journal = opened(cls, where)
-        journal._connection.execute("PRAGMA max_page_count = 14")
-        return journal
-
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "open", classmethod(small))
+        patch.setattr(Journal, "open", partial(open_with, pragma="max_page_count = 14"))
         result = await harvest(sandbox, path)
     assert result.stopped_by == "disk"
     assert isinstance(result.error, DiskFullError)

@@ -108,7 +108,7 @@ def test_bodies_too_small_to_learn_from_are_stored_without_a_dictionary(connecti
     for _ in range(60):
         encode(encoder, [b"{}"] * SAMPLES)
         assert keep(connection, encoder) == 0
-    assert encoder._endpoints["category/items"].samples is None
+    assert encoder.settled["category/items"].number is None
 
 
 def test_samples_that_cannot_be_trained_on_are_done_without(connection, monkeypatch):

@@ -14,16 +14,21 @@ from tests.support.harvesting import (
     body,
     hold_commits,
     listings,
+    open_with,
     record,
     reject,
     stored,
     totals,
+    until,
 )
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ClosedError, DiskFullError, JournalError
 from tmapi_async.harvest import JournalReader
+from tmapi_async.journal.compression import Encoder
 from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.schema import connect, finish
 from tmapi_async.journal.statements import begin_visit, end_visit
+from tmapi_async.journal.writer import TickRecorder
 
 NOISE = random.Random(1).randbytes(500_000)  # noqa: S311 - no secret
 """Bytes that do not compress."""
@@ -164,7 +169,7 @@ async def test_a_listing_is_never_complete_before_its_pages_are_there(path):
 
 async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(path):
     """With no room left the append fails; all that was acknowledged is there, and no more."""
-    journal = Journal.open(path)
+    journal = open_with(path, "max_page_count = 18")
     told = []
     plan = journal.plan(listings(7))
     (visit,) = journal.begin(
@@ -174,7 +179,6 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
         counts=RequestCounts,
         on_durable=lambda: told.append(journal.error),
     ).visits
-    journal._connection.execute("PRAGMA max_page_count = 18")
     acknowledged: list[tuple[int, int]] = []
 
     async def fill() -> None:
@@ -199,10 +203,9 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
 
 async def test_a_journal_that_was_full_goes_on_when_there_is_room(path):
     """After a full disk the same file takes pages again, and still holds the earlier ones."""
-    journal = Journal.open(path)
+    journal = open_with(path, "max_page_count = 15")
     (visit,) = begin(journal, listings(7)).visits
     await journal.append(visit, record(1))
-    journal._connection.execute("PRAGMA max_page_count = 15")
     with pytest.raises(DiskFullError):
         await journal.append(visit, record(2, body=NOISE))
     await journal.close()
@@ -222,7 +225,7 @@ async def test_whatever_fails_in_the_thread_reaches_those_who_wait(path, monkeyp
     def broken(*_):
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr(journal._writer._encoder, "encode", broken)
+    monkeypatch.setattr(Encoder, "encode", broken)
     waiting = [asyncio.create_task(journal.append(visit, record(n))) for n in range(1, 4)]
     for task in waiting:
         with pytest.raises(JournalError, match="nobody foresaw this"):
@@ -233,9 +236,8 @@ async def test_whatever_fails_in_the_thread_reaches_those_who_wait(path, monkeyp
 
 async def test_the_last_commit_failing_is_told_by_close(path):
     """Pages handed over and not waited for do not vanish in silence when the journal closes."""
-    journal = Journal.open(path)
+    journal = open_with(path, "max_page_count = 15")
     (visit,) = begin(journal, listings(7)).visits
-    journal._connection.execute("PRAGMA max_page_count = 15")
     journal.submit(visit, record(1, body=NOISE))
     with pytest.raises(DiskFullError):
         await journal.close()
@@ -265,8 +267,7 @@ async def test_a_close_that_is_cancelled_closes_all_the_same(path):
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    await asyncio.to_thread(journal._writer.join, 20)
-    await asyncio.sleep(0)
+    await until(lambda: not any(t.name == "tmapi-journal" for t in threading.enumerate()))
     assert stored(path) == [(visit.id, 1)]
     with JournalReader(path) as reader:
         assert reader.starts()[-1].stopped_by == "signal"
@@ -299,21 +300,15 @@ async def test_a_clock_that_goes_backwards_hurts_nothing(path):
         assert [start.id for start in reader.starts()] == [1, 2, 3]
 
 
-async def test_ticks_stay_few_however_long_a_start_runs(path, monkeypatch):
-    """A start of a month keeps some hundreds of moments, cumulative, the last one being now."""
-    journal = Journal.open(path)
-    (visit,) = begin(
-        journal, listings(7), counts=lambda: RequestCounts(requests=1), width=lambda: 8
-    ).visits
-    ticks = journal._writer._ticks
-    clock = itertools.count(ticks._began, 601.0)
-    monkeypatch.setattr(ticks, "_clock", lambda: next(clock))
+def test_ticks_stay_few_however_long_a_start_runs(path):
+    """A start of ten days has some hundreds of ticks; they only grow, and the last one is now."""
+    connection = connect(path, writing=True)
+    clock = itertools.count(0.0, 601.0)
+    ticks = TickRecorder(1, lambda: next(clock))
     for number in range(1, 1501):
-        journal.submit(visit, record(number, body=b"{}"))
-        journal._hand_over()
-        await asyncio.sleep(0)
-    await journal.flush()
-    await journal.close()
+        ticks.add(1, 20)
+        ticks.store(connection, RequestCounts(requests=number), 8)
+    finish(connection)
     with JournalReader(path) as reader:
         found = reader.ticks(1)
         assert len(found) <= 730

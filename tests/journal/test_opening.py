@@ -274,7 +274,9 @@ async def test_an_older_journal_is_brought_up_to_date_by_a_writer(path, monkeypa
     with JournalReader(path) as reader:
         assert [page.number for page in reader.pages()] == [1, 2, 3]
         assert [found.id for found in reader.visits()] == [visit.id]
-        assert reader._query("SELECT count(*) FROM extra, more") == [(0,)]
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM extra, more").fetchall() == [(0,)]
+    connection.close()
 
 
 async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
@@ -319,8 +321,7 @@ async def test_a_whole_journal_passes_the_full_check(path):
 @pytest.mark.parametrize("locked", ["file", "folder"])
 def test_what_cannot_be_written_is_told_before_anything_is_sent(path, monkeypatch, locked):
     """A read-only file or folder is refused by name, and nothing is left behind."""
-    Journal.open(path)._connection.close()
-    path.with_name("test.journal-lock").unlink()
+    asyncio.run(Journal.open(path).close())
     where = path if locked == "file" else path.parent
     # Root may write anywhere: the answer of the system is put in its place.
     monkeypatch.setattr(schema.os, "access", lambda name, mode: name != where or mode != os.W_OK)

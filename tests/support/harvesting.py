@@ -18,8 +18,9 @@ from tmapi_async.api.listings import Listing, category_items
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.api.values import Reject
 from tmapi_async.harvest import Harvest, HarvestResult
-from tmapi_async.journal import writer
+from tmapi_async.journal import schema, writer
 from tmapi_async.journal.journal import Journal
+from tmapi_async.journal.lock import WriteLock
 from tmapi_async.journal.plan import Start
 from tmapi_async.journal.records import PageRecord, Totals
 
@@ -76,6 +77,15 @@ def begin(
     """Plan and begin a start."""
     plan = journal.plan(asked, **options)
     return journal.begin(plan, host="api.example", version="test", counts=counts, width=width)
+
+
+def open_with(path: Path, pragma: str) -> Journal:
+    """Open a journal whose writing connection has a setting of SQLite."""
+    lock = WriteLock(path)
+    lock.acquire()
+    connection = schema.connect(path, writing=True)
+    connection.execute(f"PRAGMA {pragma}")
+    return Journal(path, connection, lock)
 
 
 def totals(pages: int) -> Totals:

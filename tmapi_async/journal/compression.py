@@ -1,10 +1,10 @@
-"""Bodies as zstd frames, with a dictionary of their endpoint once enough of them have been seen.
+"""Compression of bodies: zstd frames, with a dictionary per endpoint after some pages.
 
-Measured on pages of 20 items, 13 KB of JSON (`benchmarks/journal.py`): level 3 alone makes them 3.7
-times smaller, with a dictionary trained on the first pages 5 to 7 times, for a few microseconds
-more. Level 1 is no cheaper with a dictionary, and 10 % larger. Training takes 6 ms, once for each
-endpoint of a journal (with these parameters, which zstd finds by itself in 35 ms), and the
-dictionary takes 25 KB of the file.
+Measured on pages of 20 items, 13 KB of JSON (`benchmarks/journal.py`): level 3 alone makes a body
+3.7 times smaller; a dictionary trained on the first pages makes it 5 to 7 times smaller, for a few
+microseconds more. Level 1 is no cheaper with a dictionary, and its frames are 10 % larger. Training
+takes 6 ms, once for each endpoint of a journal, with the parameters below; zstd needs 35 ms to find
+them itself. The dictionary takes 25 KB of the file.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ LEVEL = 3
 SAMPLES = 40
 DICTIONARY_SIZE = 112_640  # zstd's own default
 _SAMPLE_BYTES = 16_384
-_LEAST_BYTES = 4 * DICTIONARY_SIZE
-_MOST_BYTES = SAMPLES * _SAMPLE_BYTES
-_LONGEST_LEARNING = 50 * SAMPLES
+_MIN_BYTES = 4 * DICTIONARY_SIZE
+_MAX_BYTES = SAMPLES * _SAMPLE_BYTES
+_MAX_BODIES_TO_LEARN = 50 * SAMPLES
 
 
 class Dictionary(msgspec.Struct, frozen=True, gc=False):
-    """What the bodies of an endpoint are compressed with.
+    """Dictionary for the bodies of an endpoint.
 
     Attributes:
-        number: Its number in the journal, or None for no dictionary.
+        number: Number of the dictionary in the journal, or None for no dictionary.
         content: The dictionary, or None.
     """
 
@@ -42,18 +42,18 @@ class Dictionary(msgspec.Struct, frozen=True, gc=False):
     content: bytes | None = None
 
     def compressor(self) -> Callable[[bytes], bytes]:
-        """What makes a frame of a body, as the journal keeps it."""
+        """Return a function that compresses a body to a frame as the journal stores it."""
         data = None
         if self.content is not None:
             data = zstandard.ZstdCompressionDict(self.content)
-            # Else it is taken in again for every frame. The frames are the same, byte for byte.
+            # Without this, zstd prepares the dictionary for every frame. The frames are the same.
             data.precompute_compress(level=LEVEL)
         # The checksum costs 4 bytes and finds damage that SQLite cannot see.
         return zstandard.ZstdCompressor(LEVEL, dict_data=data, write_checksum=True).compress
 
 
 class _Endpoint:
-    """What is known of one endpoint's bodies."""
+    """State of one endpoint: its dictionary, or the samples to train one."""
 
     def __init__(self, dictionary: Dictionary | None) -> None:
         self.dictionary = dictionary or Dictionary()
@@ -70,27 +70,27 @@ class _Endpoint:
     def _learn(self, body: bytes) -> None:
         samples = self.samples
         self._seen += 1
-        if samples is None or self._seen > _LONGEST_LEARNING:
-            self.samples = None  # the bodies are too small to learn from
-        elif self._sampled < _MOST_BYTES:
+        if samples is None or self._seen > _MAX_BODIES_TO_LEARN:
+            self.samples = None  # the bodies are too small for a dictionary
+        elif self._sampled < _MAX_BYTES:
             samples.append(body[:_SAMPLE_BYTES])
             self._sampled += len(samples[-1])
 
     @property
     def ripe(self) -> bool:
-        """Whether enough has been seen to train a dictionary."""
-        enough = self._seen >= SAMPLES and self._sampled >= _LEAST_BYTES
+        """True if there are enough samples to train a dictionary."""
+        enough = self._seen >= SAMPLES and self._sampled >= _MIN_BYTES
         return enough and self.samples is not None
 
 
 class Encoder:
-    """Compresses bodies; used by the writer's thread alone.
+    """Compresses bodies. Only the writer's thread uses an encoder.
 
     Args:
-        connection: The journal; dictionaries found there are used again.
+        connection: Connection to the journal. Its dictionaries are used again.
 
     Attributes:
-        settled: How bodies are compressed from now on, by endpoint; those learned are not in it.
+        settled: Dictionary of each endpoint from now on. Endpoints that still learn are missing.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -106,18 +106,18 @@ class Encoder:
         """Compress a body.
 
         Args:
-            endpoint: Name of the endpoint it came from.
+            endpoint: Name of the endpoint.
             body: The body.
 
         Returns:
-            The number of the dictionary that its frame needs, or None, and the frame.
+            The number of the dictionary that the frame needs, or None; and the frame.
         """
-        known = self._endpoints.get(endpoint)
-        if known is None:
-            known = self._endpoints[endpoint] = _Endpoint(None)
-        frame = known.encode(body)
-        if known.samples is None and endpoint not in self.settled:
-            self.settled[endpoint] = known.dictionary  # given up: there is none
+        state = self._endpoints.get(endpoint)
+        if state is None:
+            state = self._endpoints[endpoint] = _Endpoint(None)
+        frame = state.encode(body)
+        if state.samples is None and endpoint not in self.settled:
+            self.settled[endpoint] = state.dictionary  # without a dictionary
         return frame
 
     def _settle(self, endpoint: str, dictionary: Dictionary) -> None:
@@ -125,17 +125,17 @@ class Encoder:
         self.settled[endpoint] = dictionary
 
     def trained(self) -> list[tuple[int, str, bytes]]:
-        """Train the dictionaries that can be.
+        """Train a dictionary for each endpoint with enough samples.
 
         Returns:
-            Rows for the `dictionary` table; they must be committed before or with the first body
-            that is compressed after this.
+            Rows for the `dictionary` table. Commit them before the first body that is compressed
+            after this call, or together with it.
         """
         rows = []
-        for endpoint, known in self._endpoints.items():
-            if known.ripe and known.samples is not None:
-                row = self._train(endpoint, known.samples)
-                known.samples = None
+        for endpoint, state in self._endpoints.items():
+            if state.ripe and state.samples is not None:
+                row = self._train(endpoint, state.samples)
+                state.samples = None
                 if row is not None:
                     rows.append(row)
         return rows
@@ -146,7 +146,7 @@ class Encoder:
                 DICTIONARY_SIZE, [*samples], k=1024, d=8, f=18, level=LEVEL
             )
         except zstandard.ZstdError:
-            return None  # samples too alike or too few: go on without
+            return None  # the samples are too similar or too few: use no dictionary
         content = trained.as_bytes()
         self._last += 1
         self._settle(endpoint, Dictionary(self._last, content))
@@ -157,14 +157,14 @@ class Decoder:
     """Decompresses bodies with the dictionary they were written with.
 
     Args:
-        connection: The journal, for its dictionaries.
-        path: Its file, named in errors.
+        connection: Connection to the journal, for its dictionaries.
+        path: The journal's file, named in errors.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._known: dict[int | None, zstandard.ZstdDecompressor] = {
+        self._decompressors: dict[int | None, zstandard.ZstdDecompressor] = {
             None: zstandard.ZstdDecompressor()
         }
 
@@ -172,7 +172,7 @@ class Decoder:
         """Decompress a body.
 
         Args:
-            dictionary: Number of the dictionary it was written with, or None.
+            dictionary: Number of the dictionary that the frame needs, or None.
             frame: The frame.
 
         Returns:
@@ -182,8 +182,8 @@ class Decoder:
             BodyError: The frame is damaged, or its dictionary is missing.
         """
         try:
-            known = self._known.get(dictionary) or self._load(dictionary)
-            return known.decompress(frame)
+            decompressor = self._decompressors.get(dictionary) or self._load(dictionary)
+            return decompressor.decompress(frame)
         except zstandard.ZstdError as error:
             raise BodyError(self._path, str(error)) from None
 
@@ -193,8 +193,9 @@ class Decoder:
         if row is None:
             raise BodyError(self._path, f"its dictionary {dictionary} is missing")
         data = zstandard.ZstdCompressionDict(zstandard.decompress(row[0]))
-        known = self._known[dictionary] = zstandard.ZstdDecompressor(dict_data=data)
-        return known
+        decompressor = zstandard.ZstdDecompressor(dict_data=data)
+        self._decompressors[dictionary] = decompressor
+        return decompressor
 
 
 def decompress_category(path: Path, cat_id: int, frame: bytes) -> bytes:

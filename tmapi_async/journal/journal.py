@@ -1,4 +1,4 @@
-"""The durable record of every page that was paid for.
+"""The journal: the durable store of every page that was paid for.
 
 A page is *submitted*, and *durable* when the commit it belongs to has returned. Between the two, a
 kill makes the job pay for the page again. `waiting` counts the pages in between: the job sends
@@ -38,10 +38,15 @@ T = TypeVar("T")
 
 
 class Journal:
-    """A journal open for writing; one process at a time holds it.
+    """A journal open for writing, by one process at a time.
 
-    Open it with [`Journal.open`][tmapi_async.journal.journal.Journal.open], ask for a
-    `plan`, `begin`, hand pages over, and `close` it.
+    Call [`Journal.open`][tmapi_async.journal.journal.Journal.open], then `plan` and `begin`. Submit
+    the pages, then call `close`.
+
+    Args:
+        path: The journal's file.
+        connection: Writing connection to the file.
+        lock: Lock on the file, which is already acquired.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriteLock) -> None:
@@ -59,24 +64,24 @@ class Journal:
         self._on_durable: Callable[[], None] = lambda: None
         self._batch = Batch([], [])
         self._scheduled = False
-        self._given = self._settled = 0  # pages and statements: handed over, committed
+        self._submitted = self._settled = 0  # pages and statements: submitted, committed
         self._waiting = self._durable = self._commits = 0
         self._body_bytes = self._stored_bytes = 0
-        self._for_commit: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._over: asyncio.Future[None] | None = None
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._writer_ended: asyncio.Future[None] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Journal:
-        """Open a journal for writing; make it if there is none.
+        """Open a journal for writing. Create the file if it does not exist.
 
         Args:
-            path: Its file.
+            path: The journal's file.
 
         Returns:
-            The journal; close it.
+            The journal. Call `close` at the end.
 
         Raises:
-            JournalError: It cannot be used; the subclass says why.
+            JournalError: The journal cannot be used. The subclass says why.
         """
         path = Path(path).expanduser().resolve()
         lock = WriteLock(path)
@@ -92,24 +97,24 @@ class Journal:
         return f"<Journal {self.path} {state}, {self._durable} durable, {self._waiting} waiting>"
 
     def statistics(self) -> JournalStatistics:
-        """What it has done since it was opened."""
+        """Return the figures since the journal was opened."""
         return JournalStatistics(
             self._waiting, self._durable, self._commits, self._body_bytes, self._stored_bytes
         )
 
     @property
     def waiting(self) -> int:
-        """Pages handed over whose commit has not returned."""
+        """Number of submitted pages whose commit has not returned."""
         return self._waiting
 
     @property
     def dictionaries(self) -> Mapping[str, Dictionary]:
-        """What bodies are compressed with from now on, by endpoint; some may still be learned."""
+        """Compression of each endpoint from now on. Endpoints that still learn are missing."""
         return {} if self._writer is None else self._writer.dictionaries
 
     @property
     def error(self) -> JournalError | None:
-        """Why nothing can be committed any more, or None."""
+        """Error after which no commit is possible, or None."""
         return self._error
 
     # -- before the first page
@@ -122,16 +127,16 @@ class Journal:
         max_pages: int | None = None,
         split: bool = False,
     ) -> Plan:
-        """Compare what is asked for with what is held; writes nothing.
+        """Compare the requested listings with the journal. Writes nothing.
 
         Args:
-            listings: What is asked for; repeated ones count once.
-            refresh: Make a new run if everything asked for is finished.
-            max_pages: Pages of a listing that this start may ask for, or None.
-            split: Go on with listings that the ceiling cut and that were not divided yet.
+            listings: Requested listings. Repeated listings count once.
+            refresh: Create a run if all requested listings are finished.
+            max_pages: Maximum number of pages per listing in this start, or None.
+            split: Continue listings that the ceiling cut and that were not divided.
 
         Returns:
-            What is left to do.
+            The work of the start.
         """
         with translated(self.path):
             return make_plan(
@@ -149,23 +154,23 @@ class Journal:
         on_durable: Callable[[], None] = lambda: None,
         now: float | None = None,
     ) -> Start:
-        """Record a start and get ready for pages. Call it once, in the event loop.
+        """Record a start and prepare for pages. Call this method once, in the event loop.
 
         Args:
-            plan: What is to be done.
-            host: Scheme, host and port of the API; no secret in it.
+            plan: Work of the start.
+            host: Scheme, host and port of the API, without secrets.
             version: Version of this package.
             counts: Returns the requests counted by the start so far; called before each commit.
             width: Returns the width of the gate; called with `counts`.
-            on_durable: Called in the event loop after each commit, when fewer pages wait, and when
-                commits end, by `close` or by a failure (`error`).
-            now: Seconds since 1970, UTC; the clock's if left out.
+            on_durable: Called in the event loop after each commit, and when commits end by `close`
+                or by a failure (`error`).
+            now: Current time, seconds since 1970, UTC; by default the time of the clock.
 
         Returns:
-            The start, with the visits to make.
+            The start, with its visits.
 
         Raises:
-            JournalError: It cannot be recorded.
+            JournalError: The start cannot be recorded.
         """
         now = time.time() if now is None else now
         self._loop = asyncio.get_running_loop()
@@ -176,11 +181,11 @@ class Journal:
                 self._connection,
                 self.path,
                 start.id,
-                committed=self._in_thread,
-                ended=self._thread_over,
+                committed=self._writer_committed,
+                ended=self._writer_ends,
             )
         self._start = start.id
-        self._over = self._loop.create_future()
+        self._writer_ended = self._loop.create_future()
         self._writer.start()
         return start
 
@@ -199,7 +204,7 @@ class Journal:
         """Run a query on the durable data and return its result.
 
         Raises:
-            JournalError: It cannot be read.
+            JournalError: The journal cannot be read.
         """
         with translated(self.path):
             return query(self._reader())
@@ -212,7 +217,7 @@ class Journal:
     # -- pages
 
     def submit(self, visit: Visit, page: PageRecord) -> int:
-        """Hand a page over without waiting. The caller keeps `waiting` in bounds.
+        """Submit a page without waiting. The caller keeps `waiting` in bounds.
 
         Args:
             visit: The visit that the page belongs to.
@@ -227,50 +232,50 @@ class Journal:
         self._check()
         self._waiting += 1
         self._batch.pages.append((visit, page))
-        return self._handed(1)
+        return self._ticket(1)
 
     async def wait_durable(self, ticket: int) -> None:
-        """Wait until what a ticket stands for, and all before it, is durable.
+        """Wait until the page of a ticket, and everything before it, is durable.
 
         Raises:
-            JournalError: The writer has failed; it is not known to be durable.
+            JournalError: The writer has failed; the page may not be durable.
         """
         if self._settled < ticket:
             self._check()
             waiter = self._running_loop().create_future()
-            self._for_commit.append((ticket, waiter))
+            self._waiters.append((ticket, waiter))
             await waiter
 
     async def append(self, visit: Visit, page: PageRecord) -> None:
-        """Hand a page over and wait until it is durable.
+        """Submit a page and wait until it is durable.
 
         Raises:
-            JournalError: The writer has failed; the page is not known to be durable.
+            JournalError: The writer has failed; the page may not be durable.
         """
         await self.wait_durable(self.submit(visit, page))
 
     async def flush(self) -> None:
-        """Wait until all that was handed over so far is durable.
+        """Wait until everything submitted so far is durable.
 
         Raises:
             JournalError: The writer has failed.
         """
         self._check()
-        await self.wait_durable(self._given)
+        await self.wait_durable(self._submitted)
 
-    def _handed(self, count: int) -> int:
-        self._given += count
+    def _ticket(self, count: int) -> int:
+        self._submitted += count
         if not self._scheduled:
             self._scheduled = True
-            self._running_loop().call_soon(self._hand_over)
-        return self._given
+            self._running_loop().call_soon(self._enqueue_batch)
+        return self._submitted
 
-    def _hand_over(self) -> None:
+    def _enqueue_batch(self) -> None:
         self._scheduled = False
         batch, self._batch = self._batch, Batch([], [])
         if self._writer is not None and (batch.pages or batch.statements):
             batch.counts, batch.width = self._counts(), self._width()
-            self._writer.hand_over(batch)
+            self._writer.enqueue(batch)
 
     def _check(self) -> None:
         if self._error is not None:
@@ -284,10 +289,10 @@ class Journal:
         return self._loop
 
     def apply(self, *changes: Statement) -> int:
-        """Hand changes to the small tables over (`tmapi_async.journal.statements`).
+        """Submit changes to the small tables (`tmapi_async.journal.statements`).
 
-        They are applied in the order given, in the transaction of the pages given before them or
-        in a later one: a listing is never complete in the file before its pages are there.
+        The changes are applied in this order, in the transaction of the pages submitted before them
+        or in a later one: no listing is complete in the file before its pages are there.
 
         Returns:
             A ticket for `wait_durable`.
@@ -297,19 +302,19 @@ class Journal:
         """
         self._check()
         self._batch.statements += changes
-        return self._handed(len(changes))
+        return self._ticket(len(changes))
 
-    # -- the writer's thread calls; the event loop settles
+    # -- callbacks: the writer's thread calls, the event loop handles
 
-    def _in_thread(self, committed: Committed) -> None:
-        self._tell(self._on_commit, committed)
+    def _writer_committed(self, committed: Committed) -> None:
+        self._call_in_loop(self._on_commit, committed)
 
-    def _thread_over(self, error: JournalError | None) -> None:
+    def _writer_ends(self, error: JournalError | None) -> None:
         self._lock.release()
-        self._tell(self._on_over, error)
+        self._call_in_loop(self._on_writer_end, error)
 
-    def _tell(self, callback: Callable[..., None], value: object) -> None:
-        # A loop that is closed has nobody left to be told.
+    def _call_in_loop(self, callback: Callable[..., None], value: object) -> None:
+        # A closed loop has no callers left.
         with contextlib.suppress(RuntimeError):
             self._running_loop().call_soon_threadsafe(callback, value)
 
@@ -320,46 +325,46 @@ class Journal:
         self._settled += committed.pages + committed.statements
         self._body_bytes += committed.body_bytes
         self._stored_bytes += committed.stored_bytes
-        while self._for_commit and self._for_commit[0][0] <= self._settled:
-            _wake(self._for_commit.popleft()[1])
+        while self._waiters and self._waiters[0][0] <= self._settled:
+            _wake(self._waiters.popleft()[1])
         self._on_durable()
 
-    def _on_over(self, error: JournalError | None) -> None:
+    def _on_writer_end(self, error: JournalError | None) -> None:
         self._error = error
-        for _, waiter in self._for_commit:
+        for _, waiter in self._waiters:
             _wake(waiter, error or ClosedError("the journal was closed"))
-        self._for_commit.clear()
-        if self._over is not None:
-            _wake(self._over)
+        self._waiters.clear()
+        if self._writer_ended is not None:
+            _wake(self._writer_ended)
         self._on_durable()
 
     async def close(self, stopped_by: str | None = None) -> None:
-        """Commit what was handed over, record the end of the start, leave one file.
+        """Commit everything submitted, record the end of the start, and leave a single file.
 
-        Safe to call twice, and after a failure. Cancelled, it still closes, in its thread.
+        Safe to call twice, and after a failure. If the call is cancelled, the thread still closes.
 
         Args:
-            stopped_by: What stopped the start, or None if it went to its end.
+            stopped_by: Reason that stopped the start, or None if it reached its end.
 
         Raises:
             JournalError: The last commit failed; `error` was None until then.
         """
         if self._closed:
             return
-        known = self._error
-        if self._writer is not None and known is None:
+        earlier_error = self._error
+        if self._writer is not None and earlier_error is None:
             self.apply(end_start(self._start, stopped_by, time.time()))
-            self._hand_over()
+            self._enqueue_batch()
         self._closed = True
         if self._reading is not None:
             self._reading.close()
-        if self._writer is None or self._over is None:
+        if self._writer is None or self._writer_ended is None:
             finish(self._connection)
             self._lock.release()
             return
         self._writer.stop()
-        await asyncio.shield(self._over)
-        if self._error is not None and known is None:
+        await asyncio.shield(self._writer_ended)
+        if self._error is not None and earlier_error is None:
             raise self._error
 
 

@@ -189,7 +189,7 @@ def _add_divisions(connection: sqlite3.Connection, visits: dict[str, _StoredVisi
 def _stored_visit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _StoredVisit:
     _, visit, run, state, began_at, capped_at, *figures = row
     if state == "open":
-        totals = sums(connection, visit) if began_at is not None else EMPTY_TOTALS
+        totals = sum_pages(connection, visit) if began_at is not None else EMPTY_TOTALS
         if figures[0] == totals.pages:
             # A clean stop stored the distinct items. They are valid while no page was added.
             totals = msgspec.structs.replace(totals, unique_items=figures[2])
@@ -198,7 +198,7 @@ def _stored_visit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Stor
     return _StoredVisit(visit, run, state, began_at is not None, capped_at, totals)
 
 
-def sums(connection: sqlite3.Connection, visit: int) -> Totals:
+def sum_pages(connection: sqlite3.Connection, visit: int) -> Totals:
     """Return the sums over the pages of a visit, with 0 distinct items: those are not known."""
     pages, items, rejects, last_page = connection.execute(_SUMS, (visit,)).fetchone()
     return Totals(pages, items, 0, rejects, last_page)

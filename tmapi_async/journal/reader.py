@@ -1,7 +1,7 @@
-"""Reads a journal, also while another process writes to it.
+"""Read a journal, also while another process writes to it.
 
-Pages come in the order of their commits, by short reads: a long read transaction would keep the
-write-ahead log from being put back into the file, and it would grow without bound.
+Pages are read in the order of their commits, by short queries. A long read transaction would keep
+SQLite from copying the write-ahead log back into the file, and the log would grow without bound.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tmapi_async.errors import BodyError
 from .compression import Decoder, decompress_category
 from .lock import writer_pid
 from .parts import fold_parts
-from .plan import sums
+from .plan import sum_pages
 from .records import EMPTY_TOTALS, Totals
 from .resume import decode_stored
 from .schema import connect, translated, verify
@@ -38,7 +38,7 @@ from .views import (
 )
 
 _CHUNK = 256
-_MOST_KNOWN = 10_000
+_MAX_CACHED_VISITS = 10_000
 
 
 _RUNS = """
@@ -94,18 +94,18 @@ _CODES = msgspec.json.Decoder(dict[str, int])
 
 def _tick(elapsed: int, *rest: Any) -> Tick:
     requests, retries, wasted, pages, items, width, codes = rest
-    counted = _CODES.decode(codes)
-    return Tick(elapsed / 1000, requests, retries, wasted, pages, items, width, counted)
+    codes = _CODES.decode(codes)
+    return Tick(elapsed / 1000, requests, retries, wasted, pages, items, width, codes)
 
 
 class JournalReader:
-    """A journal open for reading. Use it in `with`, or `close` it; one thread at a time.
+    """A journal open for reading. Use it in `with`, or `close` it. One thread at a time may use it.
 
     Args:
         path: The journal's file.
 
     Raises:
-        JournalError: It cannot be read; the subclass says why.
+        JournalError: The journal cannot be read. The subclass says why.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -114,7 +114,7 @@ class JournalReader:
         self._decoder = Decoder(self._connection, self.path)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the journal."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -133,11 +133,11 @@ class JournalReader:
 
     @property
     def writer(self) -> int | None:
-        """The process that writes to it now; 0 if it cannot be told which, None if none does."""
+        """Number of the process that writes to the journal, 0 if unknown, or None if none does."""
         return writer_pid(self.path)
 
     def runs(self) -> list[RunInfo]:
-        """Its runs, oldest first."""
+        """Return the runs, oldest first."""
         runs: dict[int, RunInfo] = {}
         for number, started_at, ended_at, state, count in self._query(_RUNS):
             run = runs.get(number) or RunInfo(number, started_at / 1000, None, {})
@@ -150,7 +150,7 @@ class JournalReader:
         ]
 
     def starts(self) -> list[StartInfo]:
-        """The processes that worked on it, oldest first."""
+        """Return the starts (processes that wrote to the journal), oldest first."""
         starts = []
         for number, run, started_at, ended_at, stopped_by, host, version, pid in self._query(
             _STARTS
@@ -172,11 +172,11 @@ class JournalReader:
         return starts
 
     def ticks(self, start: int) -> list[Tick]:
-        """What a start had counted, over time: at most some 720 moments, oldest first."""
+        """Return the counts of a start over time, oldest first: at most about 720 ticks."""
         return [_tick(*row) for row in self._query(_TICKS, start)]
 
     def visits(self, run: int = 0) -> Iterator[VisitInfo]:
-        """The listings of a run (or, for 0, of all), in the order they were asked for."""
+        """Yield the visits of a run (of all runs for 0), in the requested order."""
         after = 0
         while rows := self._query(_VISITS, after, run, _CHUNK):
             after = rows[-1][0]
@@ -188,13 +188,13 @@ class JournalReader:
         listing = read_listing(endpoint, params)
         if state == "open":
             kind = error = None
-            now = self._sums(visit) if began_at is not None else EMPTY_TOTALS
-            if not now.pages:
+            sums = self._sums(visit) if began_at is not None else EMPTY_TOTALS
+            if not sums.pages:
                 unique = 0
-            elif pages != now.pages:
-                # No clean stop has noted the distinct items since the last page came.
+            elif pages != sums.pages:
+                # The stored count of distinct items is older than the last page.
                 unique = len(self._item_ids(visit, run, listing))
-            pages, items, rejects, last = now.pages, now.items, now.rejects, now.last_page
+            pages, items, rejects, last = sums.pages, sums.items, sums.rejects, sums.last_page
         return VisitInfo(
             id=visit,
             run=run,
@@ -213,71 +213,71 @@ class JournalReader:
         )
 
     def listings(self, run: int = 0) -> Iterator[VisitInfo]:
-        """The listings of a run (or, for 0, of all) as they were asked for.
+        """Yield the requested listings of a run (of all runs for 0).
 
-        One that was divided has the figures of all its parts, which are no listings here.
+        A divided listing has the figures of all its parts. The parts themselves are not yielded.
         """
         parts = self.visits(run) if self.has_parts else ()
         return fold_parts(self.visits(run), parts, self.divisions(), self.distinct)
 
     @property
     def has_parts(self) -> bool:
-        """Whether any listing was divided."""
+        """True if a listing of the journal was divided."""
         return bool(self._query("SELECT 1 FROM part LIMIT 1"))
 
     def divisions(self) -> list[Division]:
-        """What came of the listings that were divided, as far as that has ended."""
+        """Return the results of divided listings, as far as their division has ended."""
         return [
             Division(root, bool(complete), *figures)
             for root, complete, *figures in self._query(_DIVISIONS)
         ]
 
     def roots(self) -> dict[str, str]:
-        """Identity of each part to that of the listing it is a part of."""
+        """Return a map: identity of each part -> identity of the divided listing."""
         return dict(self._query(_ROOTS))
 
     def distinct(self, visits: Iterable[VisitInfo]) -> int:
-        """How many distinct items visits hold together; reads all their pages."""
-        seen: set[int] = set()
+        """Return the number of distinct items of several visits together. Reads all their pages."""
+        item_ids: set[int] = set()
         for visit in visits:
-            seen |= self._item_ids(visit.id, visit.run, visit.listing)
-        return len(seen)
+            item_ids |= self._item_ids(visit.id, visit.run, visit.listing)
+        return len(item_ids)
 
     def pages(
         self, *, run: int = 0, cat_id: int | None = None, since: float = 0.0, after: int = 0
     ) -> Iterator[StoredPage]:
-        """The pages held, in the order of their commits.
+        """Yield the stored pages, in the order of their commits.
 
         Args:
-            run: Only those of this run; 0 for all.
-            cat_id: Only those of listings of this category; None for all.
-            since: Only those fetched at this time or later, seconds since 1970.
-            after: Only those with a larger `seq`: goes on where an earlier reading stopped.
+            run: Only pages of this run; 0 for all.
+            cat_id: Only pages of listings of this category; None for all.
+            since: Only pages fetched at this time or later, seconds since 1970.
+            after: Only pages with a larger `seq`, to continue an earlier reading.
 
         Yields:
-            One page at a time; memory does not grow with their number.
+            One page at a time. Memory does not grow with the number of pages.
 
         Raises:
             BodyError: A body is damaged.
         """
-        least = round(since * 1000)
-        known: dict[int, tuple[int, Listing]] = {}
-        while rows := self._query(PAGES_AFTER, after, least, _CHUNK):
+        earliest = round(since * 1000)
+        visits: dict[int, tuple[int, Listing]] = {}
+        while rows := self._query(PAGES_AFTER, after, earliest, _CHUNK):
             after = rows[-1][0]
             for row in rows:
-                number, listing = known.get(row[1]) or self._look_up(row[1], known)
+                number, listing = visits.get(row[1]) or self._look_up(row[1], visits)
                 if run in (0, number) and cat_id in (None, listing.cat_id):
                     yield page_of_row(row, number, listing, self._decoder)
 
-    def _look_up(self, visit: int, known: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
-        if len(known) >= _MOST_KNOWN:
-            known.clear()
+    def _look_up(self, visit: int, visits: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
+        if len(visits) >= _MAX_CACHED_VISITS:
+            visits.clear()
         run, endpoint, params = self._query(_VISIT, visit)[0]
-        known[visit] = run, read_listing(endpoint, params)
-        return known[visit]
+        visits[visit] = run, read_listing(endpoint, params)
+        return visits[visit]
 
     def rejects(self, run: int = 0) -> Iterator[StoredReject]:
-        """The rows of a run (or, for 0, of all) that could not be decoded, in order of commits."""
+        """Yield the undecodable rows of a run (of all runs for 0), in the order of their commits."""
         after = (0, -1)
         while rows := self._query(_REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
@@ -287,14 +287,14 @@ class JournalReader:
                 )
 
     def failed_pages(self, run: int = 0) -> list[FailedPage]:
-        """The pages of a run (or, for 0, of all) that could not be had."""
+        """Return the pages of a run (of all runs for 0) that failed."""
         return [
             FailedPage(number, read_listing(endpoint, params), *rest)
             for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
         ]
 
     def tree(self) -> TreeInfo | None:
-        """What it holds of the tree of categories, or None if that is nothing."""
+        """Return a summary of the category tree in the journal, or None if there is none."""
         answers, oldest, latest = self._query(_TREE)[0]
         if not answers:
             return None
@@ -302,10 +302,10 @@ class JournalReader:
         return TreeInfo(answers, oldest / 1000, latest / 1000, broken_off)
 
     def verify(self) -> None:
-        """Read the whole file, every body included, and check it.
+        """Read and check the whole file, every body included.
 
         Raises:
-            JournalError: `CorruptJournalError` or `BodyError`: it is damaged.
+            JournalError: `CorruptJournalError` or `BodyError`: the file is damaged.
         """
         verify(self._connection, self.path)
         for _ in self.pages():
@@ -321,11 +321,11 @@ class JournalReader:
                 pages = pages_of_visit(self._connection, self._decoder, visit, run, listing)
                 return decode_stored(pages).item_ids
         except BodyError:
-            return set()  # the next start says so, and fails the listing; here the rest is wanted
+            return set()  # the next start fails the listing; a reader shows the rest
 
     def _sums(self, visit: int) -> Totals:
         with translated(self.path):
-            return sums(self._connection, visit)
+            return sum_pages(self._connection, visit)
 
     def _query(self, sql: str, *values: object) -> list[Any]:
         with translated(self.path):

@@ -1,13 +1,13 @@
-"""The journal's tables, their version, and how a file is opened.
+"""Tables of the journal, their version, and how a file is opened.
 
-Where a page's row lies decides what a commit costs. Rows are appended in the order of their
-commits, so that however many listings are walked side by side, a small group dirties one leaf of
-the table and one or two of the index; a table ordered by listing would dirty a leaf for each page
-and leave its leaves a third empty. Measured (`benchmarks/journal.py`): 32 KiB pages hold twelve
-bodies, and lose 6 % of the file to what does not fit; 4 KiB pages lose 40 %.
+The position of a page's row decides the cost of a commit. Rows are appended in the order of their
+commits. So a small group changes one leaf of the table and one or two leaves of the index, however
+many listings are walked side by side. A table ordered by listing would change a leaf for each page,
+and leave a third of each leaf empty. Measured (`benchmarks/journal.py`): a database page of 32 KiB
+has twelve bodies and leaves 6 % of the file unused; pages of 4 KiB leave 40 % unused.
 
-`page_place` is unique: no page can be stored twice. Planning reads visits, and the pages of those
-that a kill has left open; never those of a visit that has ended.
+`page_place` is unique: no page can be stored twice. Planning reads visits, and only the pages of
+visits that a kill left open.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ APPLICATION_ID = 0x544D4A4C  # "TMJL"
 PAGE_SIZE = 32768
 CACHE_PAGES = 128
 WAL_PAGES = 512
-"""Pages of write-ahead log after which it is copied into the file: 16 MiB."""
+"""Pages of the write-ahead log after which SQLite copies the log into the file: 16 MiB."""
 
 TABLES = """
 CREATE TABLE run (
@@ -163,17 +163,17 @@ CREATE TABLE division (                 -- what came of a listing that was walke
 """
 
 MIGRATIONS: tuple[str, ...] = (_CATEGORIES, _DIVISIONS)
-"""Each takes the tables from version n+1 to n+2, in one transaction with the new version."""
+"""Scripts from version n+1 to n+2, each in one transaction with the new version."""
 
 
 def version() -> int:
-    """The version of the tables that this package writes."""
+    """Return the version of the tables that this package writes."""
     return 1 + len(MIGRATIONS)
 
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise a typed `JournalError` in place of what SQLite or the system raises."""
+    """Raise a `JournalError` in place of an error of SQLite or of the system."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -182,32 +182,32 @@ def translated(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is written in it, or nothing."""
+    """Commit everything that the block writes, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # SQLite has rolled back already after some errors, a full disk among them: to do it again
-        # would be an error that hides the first.
+        # After some errors, for example a full disk, SQLite has rolled back already. A second
+        # rollback would raise an error that hides the first one.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    """Open a journal and check that it is one this package can use.
+    """Open a journal, and check that this package can use it.
 
     Args:
-        path: Its file, absolute.
-        writing: Make it if there is none, bring older tables up to date, prepare it for commits
-            that survive a power cut. The caller holds the write lock.
+        path: The journal's file, as an absolute path.
+        writing: True to create the file if needed, to upgrade older tables, and to prepare for
+            commits that survive a power cut. The caller holds the write lock.
 
     Returns:
         A connection in autocommit mode that any thread may use, one at a time.
 
     Raises:
-        JournalError: One of its subclasses says what is wrong.
+        JournalError: The journal cannot be used. The subclass says why.
     """
     if writing:
         create_private(path)
@@ -240,12 +240,13 @@ def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
     )
     try:
-        # In pages: a size in KiB is reckoned with 4 KiB pages, before the file's own are known.
+        # A number of pages: SQLite would convert a size in KiB with pages of 4 KiB, because it has
+        # not read the page size of the file yet.
         connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}")
         connection.execute("PRAGMA trusted_schema = OFF")
         if not writing:
             connection.execute("PRAGMA query_only = ON")
-    except BaseException:  # the first to read the file, which may be something else
+    except BaseException:  # the first statement reads the file, which may not be a database
         connection.close()
         raise
     return connection
@@ -267,7 +268,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    # A start that was killed while it made the file leaves a database without tables.
+    # A start that is killed while it creates the file leaves a database without tables.
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     return (
         empty and _pragma(connection, "application_id") == _pragma(connection, "user_version") == 0
@@ -275,10 +276,9 @@ def _is_new(connection: sqlite3.Connection) -> bool:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    found = _pragma(connection, "user_version")
-    scripts = (TABLES, *MIGRATIONS)[found:]
+    scripts = (TABLES, *MIGRATIONS)[_pragma(connection, "user_version") :]
     for script in scripts:
-        # executescript would commit the transaction that makes this all or nothing.
+        # executescript would commit the transaction that makes the upgrade all or nothing.
         for statement in _statements(script):
             connection.execute(statement)
     if scripts:
@@ -300,11 +300,11 @@ def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False)
         raise NoJournalError(path, "the file is empty: no start has written to it")
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise NotAJournalError(path)
-    found = _pragma(connection, "user_version")
-    if found > version():
-        raise NewerJournalError(path, f"version {found}; this one knows {version()}")
-    if found < version() and not writing:
-        raise OlderJournalError(path, f"version {found}; this one reads {version()}")
+    stored = _pragma(connection, "user_version")
+    if stored > version():
+        raise NewerJournalError(path, f"its version is {stored}; this package reads {version()}")
+    if stored < version() and not writing:
+        raise OlderJournalError(path, f"its version is {stored}; this package reads {version()}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -313,9 +313,9 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def finish(connection: sqlite3.Connection) -> None:
-    """Close a writing connection so that the journal is one file, readable on read-only media.
+    """Close a writing connection and leave a single file, readable on read-only media.
 
-    Where readers are in the way the log stays beside the file; nothing is lost either way.
+    While another process reads, the log stays beside the file. Nothing is lost in either case.
     """
     with contextlib.suppress(sqlite3.Error):
         connection.execute("PRAGMA busy_timeout = 200")
@@ -325,12 +325,12 @@ def finish(connection: sqlite3.Connection) -> None:
 
 
 def verify(connection: sqlite3.Connection, path: Path) -> None:
-    """Read the whole file and check its structure; takes as long as reading it takes.
+    """Read the whole file and check its structure.
 
     Raises:
-        CorruptJournalError: It is damaged; the message says where, as far as SQLite can tell.
+        CorruptJournalError: The file is damaged. The message says where, if SQLite can tell.
     """
     with translated(path):
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
-    if found != ["ok"]:
-        raise CorruptJournalError(path, "; ".join(found))
+        findings = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if findings != ["ok"]:
+        raise CorruptJournalError(path, "; ".join(findings))

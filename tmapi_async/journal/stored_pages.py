@@ -1,4 +1,4 @@
-"""Queries that read stored pages, and their rows as `StoredPage`."""
+"""Read stored pages: queries, and the conversion of their rows to `StoredPage`."""
 
 from __future__ import annotations
 

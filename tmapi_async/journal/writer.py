@@ -1,10 +1,11 @@
-"""The journal's writer: one thread that compresses and commits whatever has been handed over.
+"""The journal's writer: one thread that compresses and commits all submitted pages.
 
-The event loop hands over at the end of each of its turns what was given to it in that turn; the
-thread takes all that lies there, compresses it, takes what came meanwhile, and commits the lot as
-one group. It never waits for a group to fill: while it works, the next group gathers.
+At the end of each of its turns, the event loop queues the pages of that turn as one batch. The
+thread takes all queued batches, compresses their pages, takes the batches that came meanwhile, and
+commits everything as one group. The thread never waits for a group to fill: while it works, the
+next group gathers.
 
-Nothing here touches the event loop but through the two callbacks, which are called in the thread.
+The thread reaches the event loop only through its two callbacks, which it calls itself.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 LARGEST_GROUP = 256
 _STEPS = 720
 
-# A page that is held already stays as it is: whoever sent it again did so by mistake.
+# A stored page stays as it is: sending it again was a mistake.
 _INSERT_PAGE = """
 INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (visit, number) DO NOTHING
@@ -51,7 +52,7 @@ Row = tuple[Any, ...]
 
 
 class Batch(msgspec.Struct):
-    """What one turn of the event loop hands over.
+    """Pages and changes of one turn of the event loop.
 
     Attributes:
         pages: Pages to store, each with the visit that it belongs to.
@@ -67,7 +68,7 @@ class Batch(msgspec.Struct):
 
 
 class _Group:
-    """What one commit is to make durable."""
+    """Rows and changes of one commit."""
 
     __slots__ = (
         "body_bytes", "counts", "items", "pages", "rejects", "statements", "stored_bytes", "width",
@@ -82,7 +83,14 @@ class _Group:
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """What a commit made durable: pages, their bytes and their bytes as stored."""
+    """Figures of a commit.
+
+    Attributes:
+        pages: Pages of the commit.
+        statements: Changes of the commit.
+        body_bytes: Bytes of the bodies, uncompressed.
+        stored_bytes: Bytes of the bodies as stored.
+    """
 
     pages: int
     statements: int
@@ -91,15 +99,15 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Writer(threading.Thread):
-    """Commits batches until it is told to stop or a commit fails.
+    """Commits batches until `stop` is called or a commit fails.
 
     Args:
-        connection: A writing connection; the thread owns it from now on and closes it.
+        connection: Writing connection. The thread owns and closes it.
         path: The journal's file, named in errors.
         start: Number of the start that pages and ticks belong to.
         committed: Called in the thread after each commit.
         ended: Called in the thread when it ends, with the error that ended it or None.
-        clock: Monotonic seconds, for the ticks.
+        clock: Returns monotonic seconds for the ticks.
     """
 
     def __init__(
@@ -112,8 +120,8 @@ class Writer(threading.Thread):
         ended: Callable[[JournalError | None], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # A daemon: a process that ends without closing the journal must not hang; it is then
-        # as if it had been killed, which costs nothing that was durable.
+        # A daemon, so that a process that does not close the journal can end. This is like a kill,
+        # which loses no durable page.
         super().__init__(name="tmapi-journal", daemon=True)
         self._connection = connection
         self._path = path
@@ -123,33 +131,33 @@ class Writer(threading.Thread):
         self._encoder = Encoder(connection)
         self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM page").fetchone()[0]
         self._start = start
-        self._ticks = _Ticks(start, clock)
+        self._ticks = TickRecorder(start, clock)
 
     @property
     def dictionaries(self) -> Mapping[str, Dictionary]:
-        """How bodies are compressed from now on, by endpoint; those still learned are missing.
+        """Compression of each endpoint from now on. Endpoints that still learn are missing.
 
-        Filled in the thread. Whatever is seen there may be used for pages handed over afterwards:
+        The thread adds entries. A visible entry may be used for pages that are submitted later:
         they are committed after the dictionary, or not at all.
         """
         return self._encoder.settled
 
-    def hand_over(self, batch: Batch) -> None:
-        """Take a batch; returns at once."""
+    def enqueue(self, batch: Batch) -> None:
+        """Queue a batch without waiting."""
         self._queue.put(batch)
 
     def stop(self) -> None:
-        """Commit all that has been handed over, close the file, end."""
+        """Commit all queued batches, close the file, and end the thread. Returns at once."""
         self._queue.put(None)
 
     def run(self) -> None:
-        """Work until stopped; never raises."""
+        """Commit batches until stopped. Never raises."""
         error = None
         try:
             while (batch := self._queue.get()) is not None:
                 if not self._commit_group(batch):
                     break
-        except Exception as failure:  # noqa: BLE001 - whatever it is, the waiting callers must hear
+        except Exception as failure:  # noqa: BLE001 - the waiting callers must learn of any error
             error = journal_error(self._path, failure)
         finally:
             finish(self._connection)
@@ -157,20 +165,20 @@ class Writer(threading.Thread):
 
     def _commit_group(self, batch: Batch) -> bool:
         group, more = _Group(), True
-        fresh: Batch | None = batch
-        while fresh is not None:
-            # While these are compressed others come: they join, as long as the group is not large.
-            self._add(group, fresh)
-            fresh, more = self._take(len(group.pages))
+        next_batch: Batch | None = batch
+        while next_batch is not None:
+            # Batches that come during the compression join the group while it is not too large.
+            self._add(group, next_batch)
+            next_batch, more = self._take(len(group.pages))
         self._write(group)
         self._committed(
             Committed(len(group.pages), len(group.statements), group.body_bytes, group.stored_bytes)
         )
         return more
 
-    def _take(self, held: int) -> tuple[Batch | None, bool]:
-        """The next batch if one lies there, and whether there can be more after that."""
-        if held >= LARGEST_GROUP:
+    def _take(self, pages: int) -> tuple[Batch | None, bool]:
+        """Return the next batch if one is queued, and False if it was the last one."""
+        if pages >= LARGEST_GROUP:
             return None, True
         try:
             batch = self._queue.get_nowait()
@@ -222,7 +230,7 @@ class Writer(threading.Thread):
             for statement in group.statements:
                 execute(statement.sql, statement.values)
             if group.counts is not None:
-                self._ticks.note(self._connection, group.counts, group.width)
+                self._ticks.store(self._connection, group.counts, group.width)
             for row in self._encoder.trained():
                 execute(_INSERT_DICTIONARY, row)
 
@@ -240,25 +248,32 @@ class Writer(threading.Thread):
             self._ticks.add(*self._connection.execute(_STORED, (first,)).fetchone())
 
 
-class _Ticks:
-    """What a start had counted, by the second; ever coarser, so that a long start stays small."""
+class TickRecorder:
+    """Stores the counts of a start over time: by the second, then ever coarser.
+
+    A start of any length has some hundreds of ticks.
+
+    Args:
+        start: Number of the start.
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(self, start: int, clock: Callable[[], float]) -> None:
         self._start = start
         self._clock = clock
-        self._began = clock()
+        self._started_at = clock()
         self._step = 1
         self._pages = 0
         self._items = 0
 
     def add(self, pages: int, items: int) -> None:
-        """Count what is about to be committed."""
+        """Count pages that are about to be committed, and their items."""
         self._pages += pages
         self._items += items
 
-    def note(self, connection: sqlite3.Connection, counts: RequestCounts, width: int) -> None:
-        """Write the row of this moment, in place of an earlier one of the same interval."""
-        elapsed = self._clock() - self._began
+    def store(self, connection: sqlite3.Connection, counts: RequestCounts, width: int) -> None:
+        """Write the tick of this moment. It replaces an earlier tick of the same interval."""
+        elapsed = self._clock() - self._started_at
         while elapsed >= self._step * _STEPS:
             self._step *= 2
             thinned = (self._start, math.floor(elapsed), self._step)
