@@ -25,7 +25,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from tests.support.harvesting import begin, listings, record
-
+from tmapi_async.journal.journal import Journal
 
 async def one(journal, visit, numbers):
     for number in numbers:

@@ -277,7 +277,7 @@ class JournalReader:
         return visits[visit]
 
     def rejects(self, run: int = 0) -> Iterator[StoredReject]:
-        """Yield the undecodable rows of a run (of all runs for 0), in the order of their commits."""
+        """Yield the undecodable rows of a run (of all runs for 0), in commit order."""
         after = (0, -1)
         while rows := self._query(_REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
