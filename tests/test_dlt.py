@@ -64,8 +64,8 @@ def test_the_latest_sighting_stays(tmp_path: Path, pipeline: Any) -> None:
     write(path, {7: [body([row(1, title="new", badge=1)])]}, refresh=True, fetched_at=BEGAN + 60)
     for selection in (Selection(), Selection(run=0)):
         pipeline.run(journal(path, selection))
-        found = query(tmp_path, "SELECT item_id, title, run, extra FROM goods.items ORDER BY 1")
-        assert found == [(1, "new", 2, '{"badge":1}'), (2, "gone", 1, None)]
+        rows = query(tmp_path, "SELECT item_id, title, run, extra FROM goods.items ORDER BY 1")
+        assert rows == [(1, "new", 2, '{"badge":1}'), (2, "gone", 1, None)]
 
 
 def test_the_resource_says_key_and_disposition(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_destinations_are_refused_before_anything_is_read(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "open.duckdb.wal").touch()
-    for to, said in (
+    for to, message in (
         ([], "no destination"),
         (["a.xlsx"], r"must end with one of .*\.parquet"),
         ([".csv"], "must end with one of"),
@@ -28,7 +28,7 @@ def test_destinations_are_refused_before_anything_is_read(
         (["postgresql://u:pw@[::1/d"], "like postgresql://USER@HOST"),
         (["a.duckdb"], "is the journal itself"),
     ):
-        with pytest.raises(ExportRefusedError, match=said) as raised:
+        with pytest.raises(ExportRefusedError, match=message) as raised:
             export_journal(tmp_path / "a.duckdb", to)
         assert "pw" not in str(raised.value)
     with pytest.raises(ExportRefusedError, match="--table needs a database"):

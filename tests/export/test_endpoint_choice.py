@@ -27,14 +27,14 @@ def test_an_export_is_of_one_endpoint(tmp_path: Path) -> None:
     journal = write_endpoints(tmp_path / "a.journal", pages)
     write_endpoints(journal, pages, refresh=True)
     target = tmp_path / "a.jsonl"
-    said = r"--endpoint: category-v1 \(category/items\), search \(search/items\)$"
+    message = r"--endpoint: category-v1 \(category/items\), search \(search/items\)$"
     for doing in (
         lambda: export_journal(journal, [str(target)]),
         lambda: compare_runs(journal),
         lambda: gather(journal),
         lambda: list(dlt_items(journal)),
     ):
-        with pytest.raises(Exception, match=said):
+        with pytest.raises(Exception, match=message):
             doing()
     assert not target.exists()
     for name in ("search", "search/items"):

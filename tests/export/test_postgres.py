@@ -122,16 +122,16 @@ MISFITS = {
 }
 
 
-@pytest.mark.parametrize(("said", "statement"), MISFITS.items())
+@pytest.mark.parametrize(("message", "statement"), MISFITS.items())
 def test_a_table_that_does_not_fit_is_refused(
-    tmp_path: Path, postgres: str, said: str, statement: str
+    tmp_path: Path, postgres: str, message: str, statement: str
 ) -> None:
     """A table that does not fit is refused before the first row; the message names the column."""
     empty = write(tmp_path / "empty.journal", {7: []})
     export_journal(empty, [postgres])
     change(postgres, statement)
     journal = of_rows(tmp_path / "a.journal", row(1))
-    with pytest.raises(ExportRefusedError, match=said):
+    with pytest.raises(ExportRefusedError, match=message):
         export_journal(journal, [postgres])
     assert query(postgres, "SELECT count(*) FROM items") == [(0,)]
 

@@ -105,12 +105,12 @@ def test_unique_ignores_what_is_committed_meanwhile(tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused(journal: Path, tmp_path: Path) -> None:
     """A run or a category that the journal does not have is refused, before anything is written."""
     target = tmp_path / "a.jsonl"
-    for selection, said in (
+    for selection, message in (
         (Selection(run=3), "has no run 3: its latest runs are 1, 2"),
         (Selection(cats=frozenset({7, 9})), "run 2 of the journal has no listing of category 9"),
         (Selection(cats=frozenset({9}), run=0), "the journal has no listing of category 9"),
     ):
-        with pytest.raises(ExportRefusedError, match=said):
+        with pytest.raises(ExportRefusedError, match=message):
             export_journal(journal, [str(target)], selection)
     with pytest.raises(InvalidRequestError, match="time zone"):
         Selection(since=datetime(2026, 1, 5))  # noqa: DTZ001 - that is the mistake

@@ -53,8 +53,8 @@ class Asker:
         while has_next:
             data = await self.data(sandbox, path, page=len(pages) + 1, **query)
             pages.append(data)
-            shown = len(pages) * data["page_size"]
-            has_next = data.get("has_next_page", shown < int(data.get("total_count", 0)))
+            rows = len(pages) * data["page_size"]
+            has_next = data.get("has_next_page", rows < int(data.get("total_count", 0)))
         return pages
 
     async def ids(self, sandbox, path, **query):

@@ -96,14 +96,14 @@ def test_sandbox_pages_hold_each_item_once_and_say_when_they_end(seed, size, pag
     """Pages of a listing, filtered or not, show its items in order, once, with an exact end."""
     catalogue = Catalogue(seed, {9: size}, page_size=page_size)
     sent = {k: str(v).lower() for k, v in filters._asdict().items() if v is not None}
-    shown = pages_of(catalogue)
+    builder = pages_of(catalogue)
     last = catalogue.pages(9, filters)
-    contents = [shown.contents(listing(9, **sent), page) for page in range(1, last + 1)]
+    contents = [builder.contents(listing(9, **sent), page) for page in range(1, last + 1)]
     ids = [catalogue.item_id(9, index) for page in contents for index in page.indices]
     assert ids == catalogue.item_ids(9, filters)
     assert [page.has_next for page in contents] == [True] * (last - 1) + [False]
     assert all(len(page.indices) == page_size for page in contents[:-1])
-    assert shown.contents(listing(9, **sent), last + 1) == ([], False)
+    assert builder.contents(listing(9, **sent), last + 1) == ([], False)
 
 
 @given(seeds, some_filters, st.booleans())
@@ -111,13 +111,13 @@ def test_sandbox_pages_hold_each_item_once_and_say_when_they_end(seed, size, pag
 def test_sandbox_filters_select_rows_by_their_own_facts(seed, filters, false_excludes):
     """A filter shows exactly the rows that pass it, and more filters never show more."""
     catalogue = Catalogue(seed, {3: 120}, false_excludes=false_excludes)
-    shown = catalogue.indices(3, 0, MAX_CATEGORY_ITEMS, filters)
-    assert shown == [i for i in range(120) if catalogue.passes(3, i, filters)]
-    assert catalogue.size(3, filters) == len(shown)
+    indices = catalogue.indices(3, 0, MAX_CATEGORY_ITEMS, filters)
+    assert indices == [i for i in range(120) if catalogue.passes(3, i, filters)]
+    assert catalogue.size(3, filters) == len(indices)
     wider = filters._replace(free_shipping=None)
-    assert set(shown) <= set(catalogue.indices(3, 0, MAX_CATEGORY_ITEMS, wider))
+    assert set(indices) <= set(catalogue.indices(3, 0, MAX_CATEGORY_ITEMS, wider))
     if filters.super_factory:
-        assert all(catalogue.item(3, i)["shop_info"]["is_super_factory"] for i in shown)
+        assert all(catalogue.item(3, i)["shop_info"]["is_super_factory"] for i in indices)
 
 
 def test_sandbox_false_filters_nothing_unless_told():
@@ -134,8 +134,8 @@ def test_sandbox_false_filters_nothing_unless_told():
 def test_sandbox_short_pages_lose_and_repeat_nothing(seed, size, page_size):
     """Short pages move rows to the next page; the listing as a whole stays the same."""
     catalogue = Catalogue(seed, {9: size}, page_size=page_size)
-    shown = pages_of(catalogue, short_pages=0.5)
-    contents = [shown.contents(listing(9), page) for page in range(1, catalogue.pages(9) + 1)]
+    builder = pages_of(catalogue, short_pages=0.5)
+    contents = [builder.contents(listing(9), page) for page in range(1, catalogue.pages(9) + 1)]
     assert list(itertools.chain(*(page.indices for page in contents))) == list(range(size))
     assert all(page.indices for page in contents[:-1])
 
@@ -147,12 +147,12 @@ def test_sandbox_repeated_rows_come_in_addition(seed, size):
     catalogue = Catalogue(seed, {9: size})
     plain, repeating = pages_of(catalogue), pages_of(catalogue, repeats=1.0)
     for page in range(2, catalogue.pages(9) + 1):
-        own = plain.contents(listing(9), page).indices
+        regular = plain.contents(listing(9), page).indices
         before = plain.contents(listing(9), page - 1).indices
-        shown = repeating.contents(listing(9), page).indices
-        extra = len(shown) - len(own)
+        indices = repeating.contents(listing(9), page).indices
+        extra = len(indices) - len(regular)
         assert 1 <= extra <= 3
-        assert shown == before[:extra] + own
+        assert indices == before[:extra] + regular
 
 
 @pytest.mark.parametrize("size", [0, 1, 19, 20, 45])
@@ -160,9 +160,9 @@ def test_sandbox_repeated_rows_come_in_addition(seed, size):
 def test_sandbox_endless_listings_bring_nothing_new(kind, size):
     """An endless listing always promises another page and never shows a new item."""
     catalogue = Catalogue(1, {9: size})
-    shown = pages_of(catalogue, endless={9: kind})
+    builder = pages_of(catalogue, endless={9: kind})
     last = catalogue.pages(9)
-    contents = {page: shown.contents(listing(9), page) for page in range(1, last + 6)}
+    contents = {page: builder.contents(listing(9), page) for page in range(1, last + 6)}
     assert all(page.has_next for page in contents.values())
     beyond = [contents[page].indices for page in range(last + 1, last + 6)]
     if kind == "same":
@@ -214,7 +214,7 @@ def test_sandbox_unknown_category_is_empty():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"categories": 0}, "categories must be"),
         ({"categories": {}}, "must have 1 to"),
@@ -225,9 +225,9 @@ def test_sandbox_unknown_category_is_empty():
         ({"mean": -1.0}, "must be 0 or more"),
     ],
 )
-def test_sandbox_catalogue_refuses_bad_numbers(arguments, said):
+def test_sandbox_catalogue_refuses_bad_numbers(arguments, message):
     """A number out of range is refused with the range."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Catalogue(1, **arguments)
 
 

@@ -58,9 +58,9 @@ def test_sandbox_chosen_prices_are_those_of_every_row():
     """v1's rows show the chosen price too, and never one that is above the original."""
     catalogue = Catalogue(1, {7: 50}, prices={7: Prices(median="50.00")})
     for index in range(50):
-        shown = catalogue.item(7, index)["price_info"]
-        assert Decimal(shown["sale_price"]) == catalogue.price(7, index)
-        assert Decimal(shown["origin_price"]) >= Decimal(shown["sale_price"])
+        prices = catalogue.item(7, index)["price_info"]
+        assert Decimal(prices["sale_price"]) == catalogue.price(7, index)
+        assert Decimal(prices["origin_price"]) >= Decimal(prices["sale_price"])
 
 
 def test_sandbox_orders_use_the_facts_of_the_products():
@@ -79,15 +79,15 @@ def test_sandbox_price_bands_cover_a_category():
     """Touching bands of all prices, bounds included, show every item; each its own."""
     catalogue = Catalogue(4, {7: 500})
     cuts = [None, Decimal(1), Decimal("9.90"), Decimal(50), None]
-    shown = set()
+    indices = set()
     for start, end in itertools.pairwise(cuts):
         for sort in ("default", "sales", "price_up"):
             band = catalogue.choose(7, Choice(price_start=start, price_end=end, sort=sort))
             prices = [catalogue.price(7, index) for index in band]
             assert all((start or 0) <= price <= (end or 10**9) for price in prices)
             assert len(set(band)) == len(band)
-        shown |= set(band)
-    assert shown == set(range(500))
+        indices |= set(band)
+    assert indices == set(range(500))
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_sandbox_orders_kept_in_memory_are_bounded():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"median": "0"}, "not a positive price"),
         ({"median": "9.905"}, "whole fen"),
@@ -111,9 +111,9 @@ def test_sandbox_orders_kept_in_memory_are_bounded():
         ({"at": {"-9.9": 1}}, "not a positive price"),
     ],
 )
-def test_sandbox_prices_refuse_what_is_no_price(options, said):
+def test_sandbox_prices_refuse_what_is_no_price(options, message):
     """An impossible price or a negative number of items is refused by name."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Prices(**options)
 
 

@@ -119,8 +119,8 @@ async def test_sandbox_ties_may_move_among_themselves(tmapi_sandboxes, ask):
     assert [row["item_id"] for row in rows] != still
     unlike = [
         rank
-        for rank, (row, own) in enumerate(zip(rows, still, strict=True))
-        if row["item_id"] != own
+        for rank, (row, item_id) in enumerate(zip(rows, still, strict=True))
+        if row["item_id"] != item_id
     ]
     assert all(prices[rank] == 9.9 for rank in unlike)
 

@@ -12,16 +12,16 @@ from tmapi_async.sandbox import Catalogue, Tree
 
 async def walked(ask, sandbox):
     """Return every node of the tree, read one level at a time from the root."""
-    found, ahead = {}, []
+    nodes, ahead = {}, []
     root = await ask.data(sandbox, INFO)
     children = root if isinstance(root, list) else root["children"]
     while True:
         for child in children:
-            found[child["id"]] = child
+            nodes[child["id"]] = child
             if child["has_children"]:
                 ahead.append(child["id"])
         if not ahead:
-            return found
+            return nodes
         data = await ask.data(sandbox, INFO, cat_id=ahead.pop())
         assert data["has_children"]
         children = data["children"]
@@ -32,10 +32,10 @@ async def test_sandbox_tree_walk_finds_every_category(tmapi_sandboxes, ask, root
     """From either shape of root, one level a call leads to every category once."""
     sandbox = await tmapi_sandboxes(tree=300, root=root)
     tree = sandbox.catalogue.tree
-    found = await walked(ask, sandbox)
-    assert sorted(map(int, found)) == sorted(tree)
-    assert len(found) == len(tree) == 300
-    inner = sum(node["has_children"] for node in found.values())
+    nodes = await walked(ask, sandbox)
+    assert sorted(map(int, nodes)) == sorted(tree)
+    assert len(nodes) == len(tree) == 300
+    inner = sum(node["has_children"] for node in nodes.values())
     assert inner == 300 - len(tree.leaves)
     assert sandbox.stats.billed == 1 + inner
 
@@ -91,9 +91,9 @@ def test_sandbox_tree_is_a_tree_of_the_size_asked_for(seed, count, size):
     assert sorted(below) == sorted(tree)
     assert all(tree[cat_id].level == len(tree.path(cat_id)) - 1 for cat_id in tree)
     assert 1 <= tree.depth <= 4
-    own = set(leaves) & set(tree)
-    assert own <= set(tree.leaves)
-    assert len(own) == min(count, len(tree.leaves))
+    shared = set(leaves) & set(tree)
+    assert shared <= set(tree.leaves)
+    assert len(shared) == min(count, len(tree.leaves))
     assert list(tree) == list(Tree(seed, leaves, size))
 
 

@@ -40,8 +40,8 @@ async def test_sandbox_search_ends_at_its_ceiling(tmapi_sandboxes, ask, path):
     sandbox = await seven(tmapi_sandboxes, ceiling=50, v1_ceiling=50)
     query = SIBLINGS.get(path, {"cat_id": 7})
     pages = await ask.pages(sandbox, path, **query)
-    shown = [int(row["item_id"]) for page in pages for row in page["items"]]
-    assert shown == sandbox.catalogue.item_ids(7)[:50]
+    ids = [int(row["item_id"]) for page in pages for row in page["items"]]
+    assert ids == sandbox.catalogue.item_ids(7)[:50]
     assert [page["has_next_page"] for page in pages] == [True, True, False]
     assert all(page.get("total_count", 50) == 50 for page in pages)
     beyond = await ask.data(sandbox, path, page=4, **query)
@@ -69,14 +69,14 @@ async def test_sandbox_price_bounds_are_as_configured(tmapi_sandboxes, ask, boun
     sandbox = await seven(tmapi_sandboxes, prices={7: Prices(at=at)}, price_bounds=bounds)
     exact = [sandbox.catalogue.price(7, index) for index in range(95)]
     low, high = Decimal("9.90"), Decimal("19.90")
-    wanted = {
+    expected = {
         sandbox.catalogue.item_id(7, index)
         for index, price in enumerate(exact)
         if (low <= price if lower else low < price) and (price <= high if upper else price < high)
     }
     for path in (*SEARCHED, SHOP):
         sent = SIBLINGS[path] | {"price_start": "9.9", "price_end": "19.90"}
-        assert set(await ask.ids(sandbox, path, **sent)) == wanted
+        assert set(await ask.ids(sandbox, path, **sent)) == expected
     assert (lower, upper) == sandbox.catalogue.bounds
 
 

@@ -72,16 +72,16 @@ async def test_sandbox_recording_is_checked_for_its_parameters(tmapi_sandboxes, 
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({}, "no file has the name of a recording"),
         ({"notes": "{}"}, "no file has the name of a recording"),
         ({"category_items": "{oops"}, "category-items.json: not JSON"),
     ],
 )
-def test_sandbox_folder_must_hold_recordings(tmp_path, files, said):
+def test_sandbox_folder_must_hold_recordings(tmp_path, files, message):
     """A folder without recordings, or with a broken one, is refused by name."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Sandbox(bodies=folder(tmp_path, **files))
 
 

@@ -24,24 +24,24 @@ from tests.support.siblings import (
 from tmapi_async.sandbox import Choice, Drift, Faults, Filters
 
 
-def within(seen, known, where="data"):
+def assert_shape(value, sample, where="data"):
     """Check that a generated value has the fields of the sample, in order and type."""
-    if isinstance(known, dict):
-        assert list(seen) == list(known), where
-        for name, inner in known.items():
-            within(seen[name], inner, f"{where}.{name}")
-    elif isinstance(known, list) and known and isinstance(known[0], dict):
-        assert isinstance(seen, list), where
-        for row in seen:
-            kinds = [kind for kind in known if isinstance(kind, dict)]
+    if isinstance(sample, dict):
+        assert list(value) == list(sample), where
+        for name, inner in sample.items():
+            assert_shape(value[name], inner, f"{where}.{name}")
+    elif isinstance(sample, list) and sample and isinstance(sample[0], dict):
+        assert isinstance(value, list), where
+        for row in value:
+            kinds = [kind for kind in sample if isinstance(kind, dict)]
             assert any(_fits(row, kind, where) for kind in kinds), where
     else:
-        assert type(seen) is type(known) or seen is None or known is None, where
+        assert type(value) is type(sample) or value is None or sample is None, where
 
 
 def _fits(row, kind, where):
     try:
-        within(row, kind, where)
+        assert_shape(row, kind, where)
     except AssertionError:
         return False
     return True
@@ -67,13 +67,13 @@ async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, as
     parent = next((cat_id for cat_id in tree if tree.children(cat_id)), 7)
     singles = {INFO: {"cat_id": parent}, DETAIL: {"item_id": catalogue.item_id(7, 3)}}
     query = {ITEMS: {"cat_id": 7}, **SIBLINGS, **singles}[path]
-    seen = await ask.data(sandbox, path, **query)
-    known = json.loads((SAMPLES / f"doc-{file}.json").read_bytes())["data"]
+    value = await ask.data(sandbox, path, **query)
+    sample = json.loads((SAMPLES / f"doc-{file}.json").read_bytes())["data"]
     if path == DETAIL:
         # Properties are one object each with a name of its own: their names are no shape.
-        assert all(len(prop) == 1 for prop in seen.pop("product_props"))
-        del known["product_props"]
-    within(seen, known)
+        assert all(len(prop) == 1 for prop in value.pop("product_props"))
+        del sample["product_props"]
+    assert_shape(value, sample)
 
 
 @siblings
@@ -82,13 +82,13 @@ async def test_sandbox_rows_use_every_type_of_the_samples(tmapi_sandboxes, ask, 
     files = {V2: "category-items-v2", SEARCH: "search-items", SHOP: "shop-items"}
     files |= {SHOP_V2: "shop-items-v2", GLOBAL: "global-search-items"}
     sandbox = await seven(tmapi_sandboxes)
-    known = json.loads((SAMPLES / f"doc-{files[path]}.json").read_bytes())["data"]["items"]
-    seen = [
+    sample = json.loads((SAMPLES / f"doc-{files[path]}.json").read_bytes())["data"]["items"]
+    rows = [
         row for page in await ask.pages(sandbox, path, **SIBLINGS[path]) for row in page["items"]
     ]
-    for name in known[0]:
-        types = {type(row[name]).__name__ for row in seen}
-        assert types >= {type(row[name]).__name__ for row in known}, name
+    for name in sample[0]:
+        types = {type(row[name]).__name__ for row in rows}
+        assert types >= {type(row[name]).__name__ for row in sample}, name
 
 
 @siblings
@@ -97,8 +97,8 @@ async def test_sandbox_siblings_show_the_same_items(tmapi_sandboxes, ask, path, 
     """A walk to the signalled end shows every item once and in order, for each endpoint."""
     sandbox = await seven(tmapi_sandboxes, size)
     assert await ask.ids(sandbox, path, **SIBLINGS[path]) == sandbox.catalogue.item_ids(7)
-    seen = sandbox.stats
-    assert seen.billed == seen.pages_served == sandbox.catalogue.pages(7)
+    stats = sandbox.stats
+    assert stats.billed == stats.pages_served == sandbox.catalogue.pages(7)
 
 
 @siblings
@@ -119,8 +119,8 @@ async def test_sandbox_pages_echo_parameters_as_the_samples_do(tmapi_sandboxes, 
     sandbox = await seven(tmapi_sandboxes)
     v2 = await ask.data(sandbox, V2, cat_id=7, free_shipping="true", price_start="1")
     assert (v2["cat_id"], v2["keyword"], v2["filters"]) == (7, "", {"free_shipping": True})
-    found = await ask.data(sandbox, SEARCH, keyword="T恤")
-    assert (found["cat_id"], found["keyword"]) == (None, "T恤")
+    data = await ask.data(sandbox, SEARCH, keyword="T恤")
+    assert (data["cat_id"], data["keyword"]) == (None, "T恤")
     shop = await ask.data(sandbox, SHOP, member_id="b2b-7", price_start="1.50", price_end="")
     assert (shop["price_start"], shop["price_end"], shop["shop_cat_id"]) == ("1.50", "", "")
 
@@ -168,10 +168,10 @@ async def test_sandbox_ignores_a_parameter_under_another_endpoints_name(tmapi_sa
     everything = sandbox.catalogue.item_ids(7)
     assert await ask.ids(sandbox, V2, cat_id=7, super_factory="true") == everything
     assert await ask.ids(sandbox, ITEMS, cat_id=7, is_super_factory="true") == everything
-    wanted = sandbox.catalogue.item_ids(7, Filters(super_factory=True))
-    assert 0 < len(wanted) < len(everything)
-    assert await ask.ids(sandbox, V2, cat_id=7, is_super_factory="true") == wanted
-    assert await ask.ids(sandbox, ITEMS, cat_id=7, super_factory="true") == wanted
+    expected = sandbox.catalogue.item_ids(7, Filters(super_factory=True))
+    assert 0 < len(expected) < len(everything)
+    assert await ask.ids(sandbox, V2, cat_id=7, is_super_factory="true") == expected
+    assert await ask.ids(sandbox, ITEMS, cat_id=7, super_factory="true") == expected
 
 
 @pytest.mark.parametrize("false_excludes", [False, True])
@@ -180,10 +180,10 @@ async def test_sandbox_flags_filter_alike_everywhere(tmapi_sandboxes, ask, false
     sandbox = await seven(tmapi_sandboxes, false_excludes=false_excludes)
     for path, field in itertools.product(SEARCHED, ("new_arrival", "free_shipping")):
         for flag in (True, False):
-            wanted = sandbox.catalogue.item_ids(7, Filters(**{field: flag}))
+            expected = sandbox.catalogue.item_ids(7, Filters(**{field: flag}))
             sent = SIBLINGS[path] | {field: str(flag).lower()}
-            assert await ask.ids(sandbox, path, **sent) == wanted
-            assert (len(wanted) == 95) == (not flag and not false_excludes)
+            assert await ask.ids(sandbox, path, **sent) == expected
+            assert (len(expected) == 95) == (not flag and not false_excludes)
 
 
 async def test_sandbox_rows_tell_the_facts_they_are_filtered_by(tmapi_sandboxes, ask):
@@ -207,27 +207,27 @@ async def test_sandbox_shops_filter_by_their_own_categories(tmapi_sandboxes, ask
     """A shop's own category divides its items; both shop endpoints agree."""
     sandbox = await seven(tmapi_sandboxes)
     pages = await ask.pages(sandbox, SHOP, member_id="b2b-7")
-    own = {row["item_id"]: row["category_path"][0] for page in pages for row in page["items"]}
-    shown = {}
-    for cat in set(own.values()):
+    by_item = {row["item_id"]: row["category_path"][0] for page in pages for row in page["items"]}
+    filtered = {}
+    for cat in set(by_item.values()):
         ids = await ask.ids(sandbox, SHOP, member_id="b2b-7", shop_cat_id=cat)
         assert ids == await ask.ids(sandbox, SHOP_V2, shop_url="shop7.1688.com", cat=cat)
         assert ids == sandbox.catalogue.chosen_ids(7, Choice(shop_cat=cat))
-        shown |= {str(item_id): cat for item_id in ids}
-    assert shown == own
-    assert len(set(own.values())) > 1
+        filtered |= {str(item_id): cat for item_id in ids}
+    assert filtered == by_item
+    assert len(set(by_item.values())) > 1
 
 
 async def test_sandbox_any_keyword_and_shop_finds_something(tmapi_sandboxes, ask):
     """The seed chooses the category of other keywords and shops; the catalogue agrees."""
     sandbox = await tmapi_sandboxes(categories={7: 25, 8: 0, 9: 45}, seed=3)
-    catalogue, found = sandbox.catalogue, set()
+    catalogue, categories = sandbox.catalogue, set()
     for word in ("连衣裙", "dress", "shoes", "bag", "T恤", "ring", "鞋", "袜子"):
         cat_id = catalogue.category_of_word(word)
         assert await ask.ids(sandbox, SEARCH, keyword=word) == catalogue.item_ids(cat_id)
         assert await ask.ids(sandbox, GLOBAL, keyword=word) == catalogue.item_ids(cat_id)
-        found.add(cat_id)
-    assert found == {7, 9}
+        categories.add(cat_id)
+    assert categories == {7, 9}
     assert await ask.ids(sandbox, GLOBAL, cat_id=7) == catalogue.item_ids(7)
 
 
@@ -246,7 +246,7 @@ async def test_sandbox_a_shop_has_one_stock_under_all_its_names(tmapi_sandboxes,
 async def test_sandbox_language_chooses_the_title(tmapi_sandboxes, ask):
     """Titles are Chinese unless another language is asked for; the global search says both."""
     sandbox = await seven(tmapi_sandboxes)
-    own = sandbox.catalogue.product(7, 0)
+    product = sandbox.catalogue.product(7, 0)
     titles = {
         (path, language): (await ask.data(sandbox, path, language=language, **SIBLINGS[path]))[
             "items"
@@ -254,11 +254,11 @@ async def test_sandbox_language_chooses_the_title(tmapi_sandboxes, ask):
         for path in (V2, GLOBAL)
         for language in ("zh", "en")
     }
-    assert titles[V2, "zh"] == titles[GLOBAL, "zh"] == own.title
+    assert titles[V2, "zh"] == titles[GLOBAL, "zh"] == product.title
     assert titles[V2, "en"] == titles[GLOBAL, "en"]
     assert titles[V2, "en"].isascii()
     row = (await ask.data(sandbox, GLOBAL, keyword="T恤"))["items"][0]
-    assert (row["title"], row["title_origin"]) == (titles[GLOBAL, "en"], own.title)
+    assert (row["title"], row["title_origin"]) == (titles[GLOBAL, "en"], product.title)
 
 
 async def test_sandbox_detail_agrees_with_the_rows(tmapi_sandboxes, ask):
@@ -346,10 +346,10 @@ async def test_sandbox_adverts_stand_on_every_page(tmapi_sandboxes, ask, path):
     sandbox = await seven(tmapi_sandboxes, adverts=2)
     pages = await ask.pages(sandbox, path, **SIBLINGS.get(path, {"cat_id": 7}))
     first = [[int(row["item_id"]) for row in page["items"][:2]] for page in pages]
-    own = [int(row["item_id"]) for page in pages for row in page["items"][2:]]
+    ids = [int(row["item_id"]) for page in pages for row in page["items"][2:]]
     assert first == [first[0]] * 5
     assert len(set(first[0])) == 2
-    assert own == sandbox.catalogue.item_ids(7)
+    assert ids == sandbox.catalogue.item_ids(7)
     if path == SEARCH:
         told = [[row["is_ad"] for row in page["items"]] for page in pages]
         assert told == [[True] * 2 + [False] * (len(page) - 2) for page in told]

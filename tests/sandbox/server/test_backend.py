@@ -120,21 +120,21 @@ async def test_sandbox_slot_of_a_client_that_left_is_free_for_the_next(tmapi_san
     """A request that comes right after the end of another finds the slot free, however close."""
     sandbox, loop = await tmapi_sandboxes(limit=1, categories={7: 0}), asyncio.get_running_loop()
     address = ("127.0.0.1", int(sandbox.url.rpartition(":")[2]))
-    wanted = b"GET /1688/category/items?cat_id=7&apiToken=sandbox HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /1688/category/items?cat_id=7&apiToken=sandbox HTTP/1.1\r\nHost: x\r\n\r\n"
     for turn in range(20):
         with (
             socket.create_connection(address) as next_one,
             socket.create_connection(address) as one,
         ):
             next_one.setblocking(False)
-            next_one.send(wanted)  # so that the connection is idle, not new, when it counts
+            next_one.send(request)  # so that the connection is idle, not new, when it counts
             assert b" 200 " in await loop.sock_recv(next_one, 65536)
             sandbox.hold()
-            one.send(wanted)
+            one.send(request)
             await sandbox.until(lambda stats: stats.in_flight == 1)
             # Both without a turn of the loop between: the server learns of them together.
             one.close()
-            next_one.send(wanted)
+            next_one.send(request)
             await sandbox.until(lambda stats, count=3 * turn + 3: stats.requests == count)
             sandbox.release()
             assert b" 200 " in await loop.sock_recv(next_one, 65536)

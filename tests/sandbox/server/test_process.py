@@ -85,7 +85,7 @@ def test_sandbox_process_shows_listings_as_its_arguments_say():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--prices", "7=cheap"], "'cheap' is not a price"),
         (["--shift", "-1"], "shift must be 0 or more"),
@@ -94,14 +94,14 @@ def test_sandbox_process_shows_listings_as_its_arguments_say():
         (["--root", "forest"], "invalid choice"),
     ],
 )
-def test_sandbox_command_refuses_bad_listing_options(capsys, arguments, said):
+def test_sandbox_command_refuses_bad_listing_options(capsys, arguments, message):
     """A bad value ends the command with exit 2 and is named, before anything is served."""
     try:
         code = main([*arguments, "--port", "0"])
     except SystemExit as exit_:
         code = exit_.code
     assert code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_sandbox_command_takes_sizes():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--fault", "teapot=0.1"], "unknown faults"),
         (["--fault", "500"], "must be NAME=PROBABILITY"),
@@ -179,11 +179,11 @@ def test_sandbox_command_takes_sizes():
         (["--host", "256.0.0.1"], "tmapi sandbox: "),
     ],
 )
-def test_sandbox_command_refuses_bad_arguments(arguments, said, capsys):
+def test_sandbox_command_refuses_bad_arguments(arguments, message, capsys):
     """A bad value ends the command with 2 and one line that says what is wrong."""
     assert main(arguments, "tmapi sandbox") == 2
     told = capsys.readouterr()
-    assert said in told.err
+    assert message in told.err
     assert (told.err.count("\n"), told.out) == (1, "")
 
 

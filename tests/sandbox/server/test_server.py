@@ -41,8 +41,8 @@ async def test_sandbox_filtered_walk_finds_what_passes(tmapi_sandboxes, ask):
     """A filtered listing brings the items that pass the filters, and no others."""
     sandbox = await tmapi_sandboxes(categories={7: 90})
     rows = await ask.walk(sandbox, 7, free_shipping="true", support_dropshipping="true")
-    wanted = Filters(free_shipping=True, support_dropshipping=True)
-    assert [row["item_id"] for row in rows] == sandbox.catalogue.item_ids(7, wanted)
+    filters = Filters(free_shipping=True, support_dropshipping=True)
+    assert [row["item_id"] for row in rows] == sandbox.catalogue.item_ids(7, filters)
 
 
 async def test_sandbox_page_beyond_the_end_is_empty_and_billed(tmapi_sandboxes, ask):
@@ -194,8 +194,8 @@ async def test_sandbox_shows_and_changes_itself_over_http(tmapi_sandboxes, ask):
     sandbox = await tmapi_sandboxes(categories={7: 45})
     await ask.get(sandbox, cat_id=7)
     async with ask.session.get(sandbox.url + "/__stats__") as reply:
-        shown = await reply.json()
-    assert (shown["requests"], shown["billed"], shown["codes"]) == (1, 1, {"200": 1})
+        statistics = await reply.json()
+    assert (statistics["requests"], statistics["billed"], statistics["codes"]) == (1, 1, {"200": 1})
     async with ask.session.get(sandbox.url + "/__catalogue__") as reply:
         assert (await reply.json())["categories"] == {"7": 45}
     async with ask.session.post(sandbox.url + "/__set__", json={"limit": 3}) as reply:
@@ -221,8 +221,8 @@ async def test_sandbox_never_shows_its_tokens(tmapi_sandboxes, ask, caplog):
                 continue
             assert SECRET.encode() not in body
             assert SECRET not in str(headers)
-    shown = (repr(sandbox), repr(sandbox.config), str(sandbox.stats), caplog.text)
-    assert not [text for text in shown if SECRET in text]
+    texts = (repr(sandbox), repr(sandbox.config), str(sandbox.stats), caplog.text)
+    assert not [text for text in texts if SECRET in text]
 
 
 async def test_sandbox_drifts_and_spoils_rows_over_the_wire(tmapi_sandboxes, ask):
@@ -276,7 +276,7 @@ def test_sandbox_must_be_started():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"style": "loud"}, "style must be one of"),
         ({"endless": {5: "often"}}, r"endless\[5\] must be one of"),
@@ -289,9 +289,9 @@ def test_sandbox_must_be_started():
         ({"bodies": "/nonexistent"}, "/nonexistent: "),
     ],
 )
-def test_sandbox_options_are_validated(options, said):
+def test_sandbox_options_are_validated(options, message):
     """A bad value is refused before anything is bound, saying what is allowed."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Sandbox(**options)
 
 
