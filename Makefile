@@ -50,7 +50,7 @@ lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
 types: $(VENV)/.dev ## Check types with mypy --strict, for Unix and for Windows
 	@echo "==> mypy"
 	@$(BIN)/mypy
-	@$(BIN)/mypy --platform win32
+	@$(BIN)/mypy --platform win32 --package tmapi_async
 
 docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link or an old figure fails)
 	@echo "==> mkdocs"

@@ -47,7 +47,7 @@ async def semaphore_loop(url: str, listings: int, width: int) -> int:
         nonlocal pages
         page, more = 1, True
         while more:
-            params = {"apiToken": TOKEN, "cat_id": cat_id, "page": page}
+            params: dict[str, str | int] = {"apiToken": TOKEN, "cat_id": cat_id, "page": page}
             async with semaphore, session.get(url + PATH, params=params) as response:
                 response.raise_for_status()
                 body = await response.read()

@@ -205,7 +205,7 @@ def save_ratios(name: str, ratios: Mapping[str, float]) -> None:
 
 def machine() -> dict[str, Any]:
     """Describe the machine and the versions that the figures were measured with."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in ("aiohttp", "msgspec", "aiolimiter", "yarl", "uvloop"):
         try:
             versions[name] = metadata.version(name)

@@ -51,7 +51,7 @@ COLUMNS = {
 }
 
 
-def like(struct: Any, **options: bool) -> Any:
+def like(struct: Any, **options: Any) -> Any:
     """Copy a struct type and the struct types inside, with other options."""
     fields = []
     for field in msgspec.structs.fields(struct):
@@ -61,7 +61,7 @@ def like(struct: Any, **options: bool) -> Any:
     return msgspec.defstruct(struct.__name__, fields, kw_only=True, **options)
 
 
-def envelope(item: Any, **options: bool) -> msgspec.json.Decoder[Any]:
+def envelope(item: Any, **options: Any) -> msgspec.json.Decoder[Any]:
     """Return a decoder of a page whose rows have the given type."""
     fields: list[Any] = [("has_next_page", bool), ("items", list[item])]
     data = msgspec.defstruct("Data", fields, **options)

@@ -120,7 +120,9 @@ def check(target: Path, made: JournalContents) -> None:
     import duckdb  # noqa: PLC0415 - only here
 
     query = f"SELECT count(*), count(DISTINCT item_id), sum(price_info_sale_price) FROM '{target}'"  # noqa: S608
-    rows, ids, prices = duckdb.sql(query).fetchall()[0]
+    result = duckdb.sql(query)
+    assert result is not None
+    rows, ids, prices = result.fetchall()[0]
     assert rows == ids == made.items, (rows, ids, made)
     assert prices == Decimal(made.prices), (prices, made)
 

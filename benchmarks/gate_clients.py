@@ -31,8 +31,8 @@ async def ours(
     sent, done = [], []
     start, offset = time.monotonic(), time.time() - time.monotonic()
     # A refused page rests between attempts; with no back-off it waits at the gate alone.
-    options = {"retry": RetryPolicy(base=0), "lookahead": lookahead, "concurrency": concurrency}
-    async with TMAPI(TOKEN, base_url=url, **options) as api:
+    options: dict[str, Any] = {"lookahead": lookahead, "concurrency": concurrency}
+    async with TMAPI(TOKEN, base_url=url, retry=RetryPolicy(base=0), **options) as api:
         walk = api.category_items(list(sizes))
         async with aclosing(walk.pages()) as pages:
             async for page in pages:
@@ -184,12 +184,12 @@ CLIENTS: dict[str, Client] = {
 }
 """The clients of the first table."""
 
-LOOKAHEADS: dict[str, Client] = {
-    f"look-ahead {setting}": (
-        lambda url, sizes, limit, _, setting=setting: ours(
-            url, sizes, concurrency=limit, lookahead=setting
-        )
-    )
-    for setting in ("off", "auto", 8, 16)
+
+def _with_lookahead(setting: int | str) -> Client:
+    return lambda url, sizes, limit, _: ours(url, sizes, concurrency=limit, lookahead=setting)
+
+
+LOOKAHEADS = {
+    f"look-ahead {setting}": _with_lookahead(setting) for setting in ("off", "auto", 8, 16)
 }
 """The library with the limit known, by look-ahead setting."""

@@ -33,7 +33,7 @@ async def harvest(url: str, listings: int, width: int) -> tuple[int, int]:
         async with TMAPI("sandbox", base_url=url, concurrency=width) as api:
             result = await Harvest(api, targets, journal=Path(folder) / "peer.journal").run()
     assert result.complete
-    return result.pages, result.items
+    return result.tally.pages, result.tally.items
 
 
 def main() -> None:

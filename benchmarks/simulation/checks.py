@@ -54,10 +54,12 @@ class Check:
 
     def summary(self) -> dict[str, object]:
         """Return the check as data. A bound that depends on the run is a pair of extremes."""
-        single = isinstance(self.bound, (int, float))
+        bound: object = self.bound
+        if not isinstance(self.bound, (int, float)):
+            bound = [min(self.bound), max(self.bound)]
         return {
             "name": self.name,
-            "bound": self.bound if single else [min(self.bound), max(self.bound)],
+            "bound": bound,
             "at_least": self.at_least,
             "median": median(self.values),
             "worst": min(self.values) if self.at_least else max(self.values),

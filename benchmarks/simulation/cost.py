@@ -6,7 +6,8 @@ import time
 from collections import deque
 from statistics import median
 
-from tmapi_async.api.listings import CATEGORY_ITEMS, Listing, PageRequest
+from tmapi_async.api.endpoints import CATEGORY_ITEMS
+from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.limits.learning import LearningController
 

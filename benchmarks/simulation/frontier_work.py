@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from random import Random
 
-from tmapi_async.api.listings import CATEGORY_ITEMS, Listing, PageRequest
+from tmapi_async.api.endpoints import CATEGORY_ITEMS
+from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.crawl.answers import Answer
 from tmapi_async.crawl.frontier import Frontier
 
