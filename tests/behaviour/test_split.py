@@ -184,8 +184,8 @@ async def test_leaving_early_ends_everything(tmapi_sandboxes):
 
 
 REFUSED = [
-    ({"max_pages": 5}, "no start_page, max_pages"),
-    ({"start_page": 2}, "no start_page, max_pages"),
+    ({"max_pages": 5}, "leave out start_page and max_pages"),
+    ({"start_page": 2}, "leave out start_page and max_pages"),
     ({"split": "yes"}, "must be True, False or a Split"),
     ({"split": Split(ceiling=0)}, "ceiling must be a whole number"),
 ]

@@ -38,8 +38,8 @@ def test_open_listings_take_turns() -> None:
     frontier.open(B)
     for request in take(frontier):
         frontier.answered(request, has_next=True, items=20, expected=50)
-    asked = [request.listing for request in take(frontier, 100)]
-    assert asked in ([A, B] * 49, [B, A] * 49)
+    requests = [request.listing for request in take(frontier, 100)]
+    assert requests in ([A, B] * 49, [B, A] * 49)
 
 
 def test_a_known_length_is_asked_for_side_by_side() -> None:
@@ -284,9 +284,9 @@ def test_statistics_and_repr_tell_the_state() -> None:
     frontier.open(B)
     frontier.take(1)
     known = frontier.statistics()
-    assert (known.open, known.new, known.in_flight, known.asked) == (1, 1, 1, 1)
+    assert (known.open, known.new, known.in_flight, known.requested) == (1, 1, 1, 1)
     assert frontier.open_listings == 2
-    assert repr(frontier) == "<Frontier: 1 open, 1 new, 1 in flight, 1 asked, 0 wasted>"
+    assert repr(frontier) == "<Frontier: 1 open, 1 new, 1 in flight, 1 requested, 0 wasted>"
     assert "category/items?cat_id=1: settled below 1" in repr(frontier.trackers[A])
 
 

@@ -56,7 +56,7 @@ class FrontierMachine(RuleBasedStateMachine):
         super().__init__()
         self.truths: dict[Listing, Truth] = {}
         self.flying: list[PageRequest] = []
-        self.asked = 0
+        self.requested = 0
         self.width = 4
         self.serial = 0
 
@@ -111,17 +111,17 @@ class FrontierMachine(RuleBasedStateMachine):
         if request is None:
             return False
         truth, number = self.truths[request.listing], request.number
-        assert truth.ending is None, "asked for a page of an ended listing"
+        assert truth.ending is None, "requested a page of an ended listing"
         assert 1 <= number <= truth.cap
         assert number not in truth.stored_pages
         assert number not in truth.flying
-        assert number not in truth.paid, "asked twice for a page that was answered"
-        assert number not in truth.holes, "asked again for a page given up"
+        assert number not in truth.paid, "requested an answered page again"
+        assert number not in truth.holes, "requested a page again that was given up"
         truth.flying.add(number)
         truth.forgotten.discard(number)
         truth.begun = True
         self.flying.append(request)
-        self.asked += 1
+        self.requested += 1
         if (
             self.lookahead == 0
             and not truth.hinted
@@ -272,8 +272,8 @@ class FrontierMachine(RuleBasedStateMachine):
             return
         known = self.frontier.statistics()
         assert known.in_flight == len(self.flying)
-        assert known.asked == self.asked
-        assert known.asked == known.in_flight + known.answered + known.failed + known.reclaimed
+        assert known.requested == self.requested
+        assert known.requested == known.in_flight + known.answered + known.failed + known.reclaimed
         going = sum(truth.ending is None for truth in self.truths.values())
         assert known.new == sum(not (v.begun or v.ending) for v in self.truths.values())
         assert self.frontier.open_listings == known.open + known.new == going
@@ -288,7 +288,7 @@ class FrontierMachine(RuleBasedStateMachine):
         wasted = sum(len(truth.wasted) for truth in guessed)
         holes = sum(len(truth.holes) for truth in guessed)  # one page past each hole may be tried
         if self.lookahead is None:
-            assert wasted <= max(MAX_WASTE * self.asked, self.width / 2) + holes
+            assert wasted <= max(MAX_WASTE * self.requested, self.width / 2) + holes
         elif self.lookahead == 0:
             assert wasted == 0
 
@@ -306,14 +306,14 @@ class FrontierMachine(RuleBasedStateMachine):
             waiting = truth.paid - set(truth.delivered)
             assert set(tracker.in_flight) == truth.flying
             assert tracker.settled_early <= waiting | set(truth.stored_pages) | truth.returned
-            assert tracker.memory <= 4 * self.asked + len(truth.stored_pages)
+            assert tracker.memory <= 4 * self.requested + len(truth.stored_pages)
 
     def teardown(self) -> None:
         """Everything open comes to an end once the server answers."""
         while self.flying or self._ask():
             while len(self.flying) < self.width and self._ask():
                 pass
-            request = self.flying.pop(self.asked % len(self.flying))
+            request = self.flying.pop(self.requested % len(self.flying))
             self._answer_one(request)
         assert all(truth.ending for truth in self.truths.values())
         if hasattr(self, "frontier"):

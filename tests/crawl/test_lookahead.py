@@ -60,9 +60,9 @@ def test_a_told_length_leaves_nothing_to_guess() -> None:
     page(frontier, 2)
     assert take(frontier, 8) == []
     page(frontier, 3)
-    asked = take(frontier, 8)
-    assert asked[0] == 4
-    assert len(asked) > 1
+    requests = take(frontier, 8)
+    assert requests[0] == 4
+    assert len(requests) > 1
 
 
 def test_busy_slots_are_not_guessed_for() -> None:
@@ -180,10 +180,10 @@ def test_a_guess_that_fails_is_forgotten_until_it_is_needed() -> None:
     assert all(number < first for number in take(frontier, 8))
     for number in sorted({5, *others, *walk_numbers(frontier)}):
         page(frontier, number)
-    asked = take(frontier, 8)
-    while first not in asked:
-        page(frontier, asked[0])
-        asked = asked[1:] + take(frontier, 8)
+    requests = take(frontier, 8)
+    while first not in requests:
+        page(frontier, requests[0])
+        requests = requests[1:] + take(frontier, 8)
     for number in sorted(walk_numbers(frontier)):
         answer = page(frontier, number, more=False, items=20 * (number <= first))
     assert answer.ended == "complete"
@@ -213,8 +213,8 @@ def test_a_page_past_a_hole_is_tried_once(rest: bool) -> None:
 def test_a_page_past_a_hole_is_tried_below_a_known_miss() -> None:
     """A page past the end that is known already does not hide those before it."""
     frontier = proven(4, 64)
-    asked = take(frontier, 64)
-    assert asked == [9, 7, 6, 8]
+    requests = take(frontier, 64)
+    assert requests == [9, 7, 6, 8]
     assert page(frontier, 9, more=False, items=0).wasted
     for number in (6, 7, 8):
         frontier.reclaimed(PageRequest(A, number))
@@ -319,8 +319,10 @@ def test_what_a_listing_wasted_counts_against_its_share() -> None:
     """A listing that missed waits until it has proven more, while others may still guess."""
     frontier = proven(30, 100)
     frontier.open(B, stored_pages=dict.fromkeys(range(1, 1001), True))
-    asked = [frontier.take(100) for _ in range(12)]
-    (guess,) = [one.number for one in asked if one is not None and one.listing == A]
+    requests = [frontier.take(100) for _ in range(12)]
+    (guess,) = [
+        request.number for request in requests if request is not None and request.listing == A
+    ]
     assert page(frontier, guess, more=False, items=0).wasted
     while (request := frontier.take(100)) is not None:
         assert request.listing == B
@@ -337,7 +339,7 @@ def test_more_may_be_wasted_as_more_is_asked_for() -> None:
         for other in walk_numbers(frontier) - {number + 1}:
             frontier.reclaimed(PageRequest(A, other))
     known = frontier.statistics()
-    assert known.allowance == int(0.02 * known.asked) > 1
+    assert known.allowance == int(0.02 * known.requested) > 1
 
 
 def test_a_fixed_window_keeps_so_many_pages_ahead() -> None:

@@ -173,7 +173,9 @@ class ClientCore:
         split = read_split(walk_options.pop("split", None))
         if split is not None:
             if first != 1 or max_pages is not None:
-                raise InvalidRequestError("split walks all of a listing: no start_page, max_pages")
+                raise InvalidRequestError(
+                    "split walks whole listings: leave out start_page and max_pages"
+                )
             listing = _checked_divisible(listing)
         lookahead = walk_options.pop("lookahead", None)
 

@@ -41,7 +41,7 @@ class FrontierStatistics:
         new: Listings waiting to be begun.
         in_flight: Pages taken and neither answered, failed nor reclaimed.
         speculative_in_flight: Pages in flight that are not known to exist.
-        asked: Pages taken so far; a page that was reclaimed and taken again counts twice.
+        requested: Pages taken so far; a page that was reclaimed and taken again counts twice.
         answered: Pages answered, the wasted ones included.
         failed: Pages that failed for good.
         reclaimed: Pages taken and reclaimed.
@@ -54,7 +54,7 @@ class FrontierStatistics:
     new: int
     in_flight: int
     speculative_in_flight: int
-    asked: int
+    requested: int
     answered: int
     failed: int
     reclaimed: int

@@ -276,7 +276,7 @@ class Crawler:
             self._fail_loudly(error)
 
     async def _fetch(self, request: PageRequest, state: RequestState) -> None:
-        """Request a page and handle the reply. Whatever happens, the frontier learns of it."""
+        """Request a page and handle the reply. In every case the frontier is notified."""
         outcome: Page | errors.TMAPIError | None = None
         try:
             outcome = await self._session.fetch(request, state)
@@ -322,7 +322,7 @@ class Crawler:
     def _give_back(self, request: PageRequest, *, sent: bool = True) -> None:
         self._settle_if_open(request, self.frontier.reclaimed(request, sent=sent))
 
-    # -- what follows from an answer of the frontier
+    # -- consequences of an answer of the frontier
 
     def _settle_if_open(self, request: PageRequest, answer: Answer) -> None:
         entry = self._listings.get(request.listing)
@@ -330,7 +330,7 @@ class Crawler:
             self._settle(entry, answer)
 
     def _settle(self, entry: OpenListing, answer: Answer) -> None:
-        """Do what follows from an answer: deliver pages, detect a loop, end the listing."""
+        """Apply an answer: deliver pages, detect a loop, end the listing."""
         endless: str | None = None
         for number in answer.deliver:
             page = entry.early_pages.pop(number)

@@ -62,7 +62,7 @@ class Frontier:
         # Listings with pages that are certain, each at most once.
         self._ready: deque[PageTracker] = deque()
         self._waiting = 0  # listings in _new that count
-        self._in_flight = self._asked = self._answered = 0
+        self._in_flight = self._requested = self._answered = 0
         self._failed = self._reclaimed = self._wasted = self._speculated = 0
 
     def __contains__(self, listing: object) -> bool:
@@ -256,24 +256,24 @@ class Frontier:
             new=self._waiting,
             in_flight=self._in_flight,
             speculative_in_flight=self.lookahead.speculative,
-            asked=self._asked,
+            requested=self._requested,
             answered=self._answered,
             failed=self._failed,
             reclaimed=self._reclaimed,
             wasted=self._wasted,
             speculated=self._speculated,
-            allowance=int(self.lookahead.allowance(self._asked, self._width)),
+            allowance=int(self.lookahead.allowance(self._requested, self._width)),
         )
 
     def __repr__(self) -> str:
         return (
             f"<Frontier: {len(self._trackers) - self._waiting} open, {self._waiting} new, "
-            f"{self._in_flight} in flight, {self._asked} asked, {self._wasted} wasted>"
+            f"{self._in_flight} in flight, {self._requested} requested, {self._wasted} wasted>"
         )
 
     def _send(self, tracker: PageTracker, number: int, *, speculative: bool = False) -> PageRequest:
         tracker.mark_sent(number, speculative=speculative)
-        self._asked += 1
+        self._requested += 1
         self._in_flight += 1
         if number < tracker.goal and not tracker.queued:
             tracker.queued = True
@@ -282,9 +282,9 @@ class Frontier:
 
     def _guess(self, width: int, reach: int) -> PageRequest | None:
         lookahead = self.lookahead
-        if self._in_flight >= width or not lookahead.permits(self._asked, self._wasted, width):
+        if self._in_flight >= width or not lookahead.permits(self._requested, self._wasted, width):
             return None
-        allowed = lookahead.allowance(self._asked, width)
+        allowed = lookahead.allowance(self._requested, width)
         choice = lookahead.choose(allowed - self._wasted, allowed, reach)
         if choice is None:
             return None
@@ -339,7 +339,7 @@ class Frontier:
         if tracker.next_certain(_REACH * self._width):
             return False
         has_hope = (
-            self.lookahead.permits(self._asked, self._wasted, self._width)
+            self.lookahead.permits(self._requested, self._wasted, self._width)
             and tracker.try_past_hole()
         )
         return not has_hope

@@ -54,15 +54,15 @@ class LookaheadWindow:
         """Listings that may have a page to guess."""
         return self._candidates.keys()
 
-    def allowance(self, asked: int, width: int) -> float:
-        """Return how many pages may be wasted once `asked` pages have been requested."""
-        return max(self._max_waste * asked, width / 2) if self._max_waste else 0
+    def allowance(self, requested: int, width: int) -> float:
+        """Return how many pages may be wasted once `requested` pages have been sent."""
+        return max(self._max_waste * requested, width / 2) if self._max_waste else 0
 
-    def permits(self, asked: int, wasted: int, width: int) -> bool:
+    def permits(self, requested: int, wasted: int, width: int) -> bool:
         """Return True if one more guess may be in flight."""
         if self._window is not None:
             return self._window > 0
-        return wasted + self.speculative + 1 <= self.allowance(asked, width)
+        return wasted + self.speculative + 1 <= self.allowance(requested, width)
 
     def note(self, tracker: PageTracker) -> None:
         """Update the totals after a change in a listing."""

@@ -141,7 +141,7 @@ class OpenListings:
     def fail_as_endless(self, entry: OpenListing, reason: str) -> None:
         """Note that a listing never ends."""
         listing = entry.task.listing
-        error = EndlessListingError(f"{reason}; the walk of it was ended")
+        error = EndlessListingError(f"{reason}; the listing was given up as endless")
         error.locate(listing.endpoint, listing.identity, entry.task.first + entry.pages - 1, 1)
         entry.error = error
 

@@ -67,7 +67,7 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class ListingCounts(msgspec.Struct):
-    """Running totals over listings; `WalkStatistics` says what each field means."""
+    """Running totals over listings. `WalkStatistics` documents the fields."""
 
     listings: int = 0
     complete: int = 0

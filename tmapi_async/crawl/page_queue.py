@@ -137,7 +137,7 @@ class PageQueue(CrawlSink):
         self.counts.add_split(outcome)
 
     def statistics(self) -> WalkStatistics:
-        """Return a snapshot of what was taken, and of the crawl behind it."""
+        """Return the counts of the pages taken, and of the crawl behind the queue."""
         if self._crawler is None:
             return WalkStatistics()
         requests = self._crawler.request_counts()
