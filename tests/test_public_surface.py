@@ -40,7 +40,9 @@ def imports_of(page: Path) -> set[tuple[str, str]]:
 
 
 def promised(module: str) -> set[str]:
-    """Read `__all__` of a public module, without importing what the module needs."""
+    """Return `__all__` of a module; dlt's is not imported for it, since that starts a process."""
+    if module != "tmapi_async.dlt":
+        return set(import_module(module).__all__)
     path = ROOT / module.replace(".", "/")
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -49,7 +51,6 @@ def promised(module: str) -> set[str]:
     raise AssertionError(f"{module} has no __all__")
 
 
-# Importing dlt starts a process.
 @pytest.mark.parametrize(
     "module", [*PUBLIC_MODULES[:-1], pytest.param(PUBLIC_MODULES[-1], marks=pytest.mark.slow)]
 )

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, assert_type
 
 from tmapi_async import (
+    CATEGORY_ITEMS_V2,
     TMAPI,
     AttemptReport,
     BalanceError,
@@ -37,13 +38,18 @@ from tmapi_async import (
     TMAPIError,
     Walk,
     WalkStatistics,
+    category_items,
+    describe,
     money,
 )
-from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2
-from tmapi_async.api.listings import category_items, describe
 from tmapi_async.export import ExportSummary, Selection, export_journal
-from tmapi_async.harvest import Harvest, HarvestProgress, HarvestResult, JournalReader
-from tmapi_async.harvest.cluster.token_source import TokenSource
+from tmapi_async.harvest import (
+    Harvest,
+    HarvestProgress,
+    HarvestResult,
+    JournalReader,
+    TokenSource,
+)
 from tmapi_async.sandbox import Faults, Sandbox
 
 if TYPE_CHECKING:
@@ -73,6 +79,8 @@ async def clients() -> None:
     TMAPI("token", concurrency="all")  # type: ignore[arg-type]  # a number, or "auto"
     TMAPI("token", auth="cookie")  # type: ignore[arg-type]  # query or header
     TMAPI("token", "https://api.tmapi.top")  # type: ignore[call-arg]  # only the token by position
+    TMAPI.from_env(concurrency="all")  # type: ignore[arg-type]  # typed as the constructor is
+    TMAPI.from_env(concurency=3)  # type: ignore[call-arg]  # a misspelled option
     async with TMAPI.from_env(timeout=30.0) as api:
         assert_type(api, TMAPI)
         assert_type(api.statistics(), GateStatistics)
