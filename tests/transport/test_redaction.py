@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -86,6 +87,42 @@ def test_a_long_message_is_cut_after_the_token_is_removed() -> None:
 def test_a_token_as_long_as_any_is_removed_in_time() -> None:
     """The longest token that is accepted is removed as well."""
     assert Redactor(LONG)(f"x {quote(LONG)} y") == f"x {HIDDEN} y"
+
+
+HEAD = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+HOSTILE_TEXTS: dict[str, Callable[[str, int], str]] = {
+    "beginnings of the token": lambda token, size: token[:-1] * (size // len(token)),
+    "another token": lambda token, size: (token[:-4] + "XXXX ") * (size // len(token)),
+    "backslashes": lambda _, size: "\\" * size,
+    "backslashes within": lambda token, size: token[0] + "\\" * size + token[1:],
+    "percent signs": lambda _, size: "%25" * (size // 3),
+    "zeros": lambda _, size: "&#" + "0" * size,
+    "quoted beginnings": lambda token, size: quote(token[:-1], safe="") * (size // len(token)),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
+@pytest.mark.parametrize("token", [PLAIN, ODD, HEAD + "eyJ1aWQiOjQyfQ.sigA1b2C3d4", "%25" * 40])
+def test_the_time_grows_no_faster_than_the_text(token: str, hostile: str) -> None:
+    """Eight times the text takes at most 24 times the processor time: no byte freezes a process."""
+    redact, text = Redactor(token), HOSTILE_TEXTS[hostile]
+    redact("the pattern is made when it is first needed")
+
+    def seconds(size: int) -> float:
+        message = text(token, size)
+        start = time.process_time()
+        for _ in range(3):
+            redact(message)
+        return time.process_time() - start
+
+    # A floor keeps the resolution of the clock out of the ratio.
+    assert seconds(16_000) <= 24 * max(seconds(2_000), 0.004)
+
+
+def test_a_token_at_the_bound_of_what_is_looked_at_is_not_shown_in_part() -> None:
+    """White space before a token that stands at the bound does not bring its beginning up."""
+    for spaces in range(16_380, 16_400):
+        assert PLAIN[:6] not in Redactor(PLAIN)(" " * spaces + PLAIN * 50)
 
 
 def test_a_redactor_shows_nothing() -> None:
