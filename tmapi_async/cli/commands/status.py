@@ -14,7 +14,7 @@ from tmapi_async.cli.console import print_message, set_up_logging
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.option_structs import takes_struct
-from tmapi_async.cli.options.output_options import JournalArgument, JsonOption
+from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_table
 from tmapi_async.cli.wording import quantity
@@ -52,7 +52,12 @@ class StatusOptions(msgspec.Struct, frozen=True, kw_only=True):
     every: Annotated[bool, typer.Option("--all", help="Show every listing and every start.")] = (
         False
     )
-    json: JsonOption = False
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print only the summary of the latest run, as one JSON object."
+        ),
+    ] = False
 
 
 @app.command("status")
