@@ -1,0 +1,138 @@
+"""A crawler that hands every page to a sink."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.crawls import FakeSession, tasks
+from tmapi_async import (
+    BalanceError,
+    ClosedError,
+    ListingOutcome,
+    ListingsFailedError,
+    Page,
+    PageRequest,
+    ServerError,
+    TMAPIError,
+    category_items,
+)
+from tmapi_async.crawl.crawler import Crawler
+from tmapi_async.crawl.frontier import Frontier
+from tmapi_async.crawl.sink import CrawlSink
+
+A, B = category_items(1), category_items(2)
+
+
+class Recording(CrawlSink):
+    """Keeps what a crawl hands over, in order."""
+
+    def __init__(self, pending: int = 0) -> None:
+        self.events: list[tuple[str, object]] = []
+        self.unfinished = pending
+
+    @property
+    def pending(self) -> int:
+        """Number of pages that the test has not finished with."""
+        return self.unfinished
+
+    def page(self, page: Page) -> None:
+        """Keep the number of a page."""
+        self.events.append(("page", page.number))
+
+    def failed(self, request: PageRequest, error: TMAPIError) -> None:  # noqa: ARG002
+        """Keep the number of a failed page."""
+        self.events.append(("failed", request.number))
+
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Keep an ending."""
+        self.events.append(("ended", outcome.ending))
+
+
+def crawler(session: Any, sink: CrawlSink, *listings: Any) -> Crawler:
+    """Make a crawler without look-ahead."""
+    source: Any = tasks(*listings)
+    return Crawler(session, Frontier(lookahead=0), source, sink)
+
+
+async def test_the_pages_of_a_listing_come_before_its_outcome():
+    """A journal may close a listing with its outcome: no page follows."""
+    sink = Recording()
+    crawl = crawler(FakeSession(3), sink, A)
+    await crawl.run()
+    assert sink.events == [("page", 1), ("page", 2), ("page", 3), ("ended", "complete")]
+    assert (crawl.counts.pages, crawl.counts.complete, crawl.request_counts().wasted) == (3, 1, 0)
+
+
+async def test_a_page_that_fails_is_reported_before_its_listing():
+    """The sink can store which page is missing, and why."""
+    sink = Recording()
+    with pytest.raises(ServerError):
+        await crawler(FakeSession(5, failing=2), sink, A).run()
+    assert sink.events == [("page", 1), ("failed", 2), ("ended", "failed")]
+
+
+async def test_several_failed_listings_are_raised_together():
+    """All listings are walked before the error is raised."""
+    sink = Recording()
+    with pytest.raises(ListingsFailedError):
+        await crawler(FakeSession(2, failing=1), sink, A, B).run()
+    assert sink.events.count(("ended", "failed")) == 2
+
+
+async def test_pending_pages_hold_the_crawl_until_it_is_pumped():
+    """Two widths of pages that are not durable are the most that a kill may cost."""
+    sink, session = Recording(pending=4), FakeSession(3)
+    crawl = crawler(session, sink, A)
+    run = asyncio.ensure_future(crawl.run())
+    await asyncio.sleep(0.01)
+    assert (session.sent, run.done()) == (0, False)
+    sink.unfinished = 0
+    crawl.pump()
+    await run
+    assert session.sent == 3
+
+
+async def test_an_error_that_halts_says_how_far_the_work_came():
+    """The account is refused: every listing stops, and the error names the rest."""
+    session: Any = FakeSession(9)
+    fetch = session.fetch
+
+    async def fetch_until_spent(request, state):
+        if request.number > 2:
+            raise BalanceError("spent", code=439)
+        return await fetch(request, state)
+
+    session.fetch = fetch_until_spent
+    sink = Recording()
+    with pytest.raises(BalanceError) as caught:
+        await crawler(session, sink, A).run()
+    assert caught.value.progress is not None
+    assert (caught.value.progress.pages, caught.value.progress.open_count) == (2, 1)
+    assert sink.events[-1] == ("ended", "stopped")
+
+
+async def test_a_listing_can_be_ended_as_failed_from_outside():
+    """A recorder that finds a changed row shape gives the listing up."""
+    sink = Recording()
+    crawl = crawler(FakeSession(10**6), sink, A)
+    run = asyncio.ensure_future(crawl.run())
+    await asyncio.sleep(0.01)
+    crawl.fail(A, ServerError("changed", code=500))
+    with pytest.raises(ServerError, match="changed"):
+        await run
+    assert ("ended", "failed") in sink.events
+
+
+async def test_a_closed_crawl_does_not_look_complete():
+    """Closed by another task, `run` raises, and open listings were stopped."""
+    sink = Recording()
+    crawl = crawler(FakeSession(10**6), sink, A)
+    run = asyncio.ensure_future(crawl.run())
+    await asyncio.sleep(0.01)
+    await crawl.close()
+    with pytest.raises(ClosedError):
+        await run
+    assert sink.events[-1] == ("ended", "stopped")
