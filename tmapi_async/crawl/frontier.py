@@ -181,11 +181,11 @@ class Frontier:
             self._wasted += 1
             self.lookahead.note(tracker)
             return _WASTED
-        known = tracker.end
+        previous_end = tracker.end
         wasted = tracker.answer(request.number, has_next=has_next, items=items, expected=expected)
         if wasted:
             self._wasted += 1
-        return self._proceed(tracker, known, wasted=wasted)
+        return self._proceed(tracker, previous_end, wasted=wasted)
 
     def failed(self, request: PageRequest) -> Answer:
         """Note that a request failed for good, its retries used up.
@@ -214,12 +214,12 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
-        known = self.lookahead.speculative
+        speculative_before = self.lookahead.speculative
         tracker = self._remove_in_flight(request)
         self._reclaimed += 1
         self.lookahead.note(tracker)
         # Look-ahead that is abandoned has probably been paid for.
-        in_vain = self.lookahead.speculative < known or request.number > tracker.end
+        in_vain = self.lookahead.speculative < speculative_before or request.number > tracker.end
         self._wasted += sent and in_vain
         if tracker.ended:
             return _NOTHING
@@ -311,12 +311,14 @@ class Frontier:
             del self._closed[request.listing]
         return tracker
 
-    def _proceed(self, tracker: PageTracker, known: int = 0, *, wasted: bool = False) -> Answer:
+    def _proceed(
+        self, tracker: PageTracker, previous_end: int = 0, *, wasted: bool = False
+    ) -> Answer:
         """Draw the conclusions from a change in a listing.
 
         Args:
             tracker: The listing.
-            known: Its `end` before the event, or 0.
+            previous_end: Its `end` before the event, or 0.
             wasted: True if the page just answered lies past the end.
         """
         ready = tracker.settle()
@@ -330,7 +332,7 @@ class Frontier:
             tracker.queued = True
             self._ready.append(tracker)
         self.lookahead.note(tracker)
-        past_end = tracker.past_end(known) if tracker.end < known else ()
+        past_end = tracker.past_end(previous_end) if tracker.end < previous_end else ()
         if not (ready or wasted or past_end or tracker.holes):
             return _NOTHING
         return Answer(tuple(ready), wasted, None, past_end, tracker.take_holes())

@@ -68,19 +68,19 @@ class LoopGuard:
             as seen.
         """
         ids = [item.item_id for item in items]
-        seen = self._seen
-        before = len(seen)
-        if seen.isdisjoint(ids) and len(set(ids)) == len(ids):
-            seen.update(ids)
+        seen_ids = self._seen
+        before = len(seen_ids)
+        if seen_ids.isdisjoint(ids) and len(set(ids)) == len(ids):
+            seen_ids.update(ids)
             new_items = items
         else:
             new_items = []
             for item in items:
-                if item.item_id not in seen:
-                    seen.add(item.item_id)
+                if item.item_id not in seen_ids:
+                    seen_ids.add(item.item_id)
                     new_items.append(item)
         self.duplicates += len(items) - len(new_items)
-        has_new = len(seen) > before
+        has_new = len(seen_ids) > before
         if rejects:
             # An unreadable row may be a new one, but not when the same bytes come again.
             unreadable = [hash(reject.raw) for reject in rejects]

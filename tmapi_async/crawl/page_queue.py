@@ -78,9 +78,9 @@ class PageQueue(CrawlSink):
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""
-        kept = page.only(new_items) if self._unique else page
+        delivered = page.only(new_items) if self._unique else page
         new = 0 if self._split else len(new_items)
-        self._queue.append(_QueuedPage(kept, len(page.items), new))
+        self._queue.append(_QueuedPage(delivered, len(page.items), new))
         self.pages += 1
         self._wake()
 

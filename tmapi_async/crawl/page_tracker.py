@@ -183,13 +183,13 @@ class PageTracker:
         span = min(max(1, ceil(span * boldness)), limit - 1 - base)
         if span < 1:
             return 0
-        taken = 0  # bit N: a guess is in flight between 2**(N-1) and 2**N pages past the goal
+        octaves = 0  # bit N: a guess is in flight between 2**(N-1) and 2**N pages past the goal
         for number in self._speculated:
             if number > base and self.in_flight.get(number):
-                taken |= 1 << (number - base - 1).bit_length()
+                octaves |= 1 << (number - base - 1).bit_length()
         for octave in range((span - 1).bit_length(), -1, -1):
             number = base + min(span, 1 << octave)
-            if not taken >> octave & 1 and self._is_new(number):
+            if not octaves >> octave & 1 and self._is_new(number):
                 return number
         return self.next_beyond(span, reach)
 
@@ -300,8 +300,8 @@ class PageTracker:
     @property
     def memory(self) -> int:
         """Number of page numbers that are kept."""
-        kept = (self._settled, self._requeued, self._speculated, self.in_flight, self.holes)
-        return sum(map(len, kept))
+        numbers = (self._settled, self._requeued, self._speculated, self.in_flight, self.holes)
+        return sum(map(len, numbers))
 
     @property
     def capped(self) -> bool:
@@ -319,9 +319,9 @@ class PageTracker:
         self.end_unknown = False
         return sorted(number for number, bits in self._settled.items() if bits & _DELIVER)
 
-    def past_end(self, known: int) -> tuple[int, ...]:
-        """Return the pages in flight beyond `end`, up to the end that was `known` before."""
-        return tuple(number for number in self.in_flight if self.end < number <= known)
+    def past_end(self, previous_end: int) -> tuple[int, ...]:
+        """Return the pages in flight beyond `end`, up to its previous value."""
+        return tuple(number for number in self.in_flight if self.end < number <= previous_end)
 
     # -- evidence
 
