@@ -1,4 +1,4 @@
-"""The job killed at random instants, again and again: nothing lost, nothing twice, little paid.
+"""A harvest killed at random instants, again and again: nothing is lost, and little is paid twice.
 
 `TMAPI_KILLS=200 pytest tests/harvest/test_kill_anywhere.py` kills as often as that.
 """
@@ -91,7 +91,7 @@ def pages_held(path):
 
 
 @pytest.mark.slow
-def test_a_job_killed_anywhere_ends_with_everything_once(sandbox, forker, path):
+def test_a_harvest_killed_at_random_ends_complete(sandbox, forker, path):
     """Every item is there, no page twice, and a kill costs at most two widths of pages."""
     dice = random.Random(KILLS)  # noqa: S311 - no secret
     lost = 0

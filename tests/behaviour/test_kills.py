@@ -1,4 +1,4 @@
-"""Kills and power cuts: what was acknowledged is there, nothing twice, nothing torn."""
+"""Kills and power cuts: no acknowledged page is lost, stored twice or damaged."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-def test_what_was_acknowledged_survives_kill_9(path):
-    """Killed at random moments, the journal holds every page that was called durable, once."""
+def test_acknowledged_pages_survive_kill_9(path):
+    """After a kill at a random moment, the journal has every acknowledged page once."""
     dice = random.Random(3)  # noqa: S311 - no secret
     command = [sys.executable, "-c", WRITER.format(here=str(ROOT)), str(path)]
     acknowledged: set[tuple[int, int]] = set()
@@ -102,7 +102,7 @@ def whole(tmp_path_factory):
 )
 @given(where=st.floats(0, 1), noise=st.binary(max_size=64))
 def test_a_power_cut_leaves_whole_commits(whole, tmp_path, where, noise):
-    """With the log cut at any byte, and rubbish after it, a prefix of the commits is left whole."""
+    """A log that is cut at any byte, with random bytes after it, leaves whole commits."""
     shutil.rmtree(tmp_path)
     shutil.copytree(whole, tmp_path)
     path = tmp_path / "test.journal"

@@ -1,4 +1,4 @@
-"""The durable job against a sandbox: resume, stopping, failures, the truth at the end."""
+"""Harvests against a sandbox: resume, stop, failures, and the figures at the end."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SIZES = {1: 95, 2: 0, 3: 40, 4: 1, 5: 61, 6: 200}
 PAGES = 5 + 1 + 2 + 1 + 4 + 10
 
 
-def held(path):
+def stored_items(path):
     """The items of each category in the journal, each as often as it is there."""
-    found = {cat_id: [] for cat_id in SIZES}
+    item_ids = {cat_id: [] for cat_id in SIZES}
     with JournalReader(path) as reader:
         for page in reader.pages():
-            found[page.listing.cat_id] += _ids(page.body)
-    return {cat_id: sorted(ids) for cat_id, ids in found.items()}
+            item_ids[page.listing.cat_id] += _ids(page.body)
+    return {cat_id: sorted(ids) for cat_id, ids in item_ids.items()}
 
 
 def _ids(body):
@@ -56,22 +56,22 @@ def truth(sandbox):
     return {cat_id: sorted(catalogue.item_ids(cat_id)) for cat_id in SIZES}
 
 
-async def test_everything_is_kept_and_the_same_again_sends_nothing(tmapi_sandboxes, path):
-    """A harvest holds every item once; run again it asks for nothing and says the same."""
+async def test_a_second_harvest_of_the_same_listings_sends_nothing(tmapi_sandboxes, path):
+    """A harvest stores every item once. A second one sends no request and has the same result."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     first = await harvest(sandbox, path)
     assert (first.complete, first.stopped_by, first.error) == (True, None, None)
     assert (first.tally.complete, first.tally.pages, first.tally.items) == (6, PAGES, 397)
-    assert held(path) == truth(sandbox)
-    asked = sandbox.stats.requests
+    assert stored_items(path) == truth(sandbox)
+    requests_before = sandbox.stats.requests
     again = await harvest(sandbox, path)
     assert (again.start, again.requests, again.pages) == (None, 0, 0)
     assert again.tally == first.tally
-    assert sandbox.stats.requests == asked
+    assert sandbox.stats.requests == requests_before
 
 
-async def test_it_goes_on_where_the_budget_stopped_it(tmapi_sandboxes, path):
-    """Start after start with a small budget, all is walked and no page is paid for twice."""
+async def test_starts_continue_after_a_spent_budget(tmapi_sandboxes, path):
+    """Starts with a small budget walk all listings, and no page is paid for twice."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     results = []
     while not results or results[-1].stopped_by == "budget":
@@ -81,23 +81,23 @@ async def test_it_goes_on_where_the_budget_stopped_it(tmapi_sandboxes, path):
     assert isinstance(results[0].error, BudgetSpentError)
     assert results[0].tally.left
     assert results[-1].complete
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
     assert sandbox.stats.pages_served_twice == 0
     assert sandbox.stats.requests == PAGES
 
 
-async def test_other_speed_and_more_categories_between_starts_are_normal(tmapi_sandboxes, path):
-    """A start with another concurrency and more categories goes on with all of them."""
+async def test_a_start_may_have_another_speed_and_more_categories(tmapi_sandboxes, path):
+    """A start with another concurrency and more categories continues with all of them."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     await harvest(sandbox, path, [1, 6], api={"max_requests": 3})
     result = await harvest(sandbox, path, api={"concurrency": 2})
     assert result.complete
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
     assert sandbox.stats.pages_served_twice == 0
 
 
-async def test_a_refresh_walks_all_again_into_a_run_of_its_own(tmapi_sandboxes, path):
-    """The old run stays as it was, and the new one holds what is shown now."""
+async def test_a_refresh_walks_all_listings_into_a_new_run(tmapi_sandboxes, path):
+    """The old run stays unchanged, and the new run has the current pages."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     await harvest(sandbox, path)
     result = await harvest(sandbox, path, refresh=True)
@@ -108,8 +108,8 @@ async def test_a_refresh_walks_all_again_into_a_run_of_its_own(tmapi_sandboxes, 
         assert [len(list(reader.pages(run=run))) for run in (1, 2)] == [PAGES, PAGES]
 
 
-async def test_a_page_that_cannot_be_had_is_named_and_tried_again(tmapi_sandboxes, path):
-    """Its listing fails, all the rest is walked; the next start asks for that page alone."""
+async def test_a_failed_page_is_named_and_requested_again(tmapi_sandboxes, path):
+    """A failed page fails its listing alone. The next start requests only this page."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     await harvest(sandbox, path)
     sandbox.faults = Faults(script={(6, 4): "417"})
@@ -122,10 +122,10 @@ async def test_a_page_that_cannot_be_had_is_named_and_tried_again(tmapi_sandboxe
         (visit,) = (visit for visit in reader.visits() if visit.state == "failed")
         assert (visit.listing.cat_id, visit.pages, visit.error_kind) == (6, 9, "417")
     sandbox.faults = Faults()
-    asked = sandbox.stats.requests
+    requests_before = sandbox.stats.requests
     again = await harvest(sandbox, path)
     assert again.complete
-    assert sandbox.stats.requests == asked + 1
+    assert sandbox.stats.requests == requests_before + 1
     with JournalReader(path) as reader:
         assert reader.failed_pages() == []
         assert len(list(reader.pages(run=2))) == PAGES
@@ -138,12 +138,12 @@ async def test_a_listing_whose_next_page_fails_goes_on_from_there(tmapi_sandboxe
     assert (result.tally.failed, result.tally.pages) == (1, PAGES - 7)
     sandbox.faults = Faults()
     assert (await harvest(sandbox, path)).complete
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
     assert sandbox.stats.pages_served_twice == 0
 
 
 async def test_a_parameter_the_server_refuses_fails_its_listing_alone(tmapi_sandboxes, path):
-    """422 is the caller's mistake: that listing fails, unretried, and the others are walked."""
+    """Code 422 fails the listing without retries, and all other listings are walked."""
     sandbox = await tmapi_sandboxes(categories=SIZES, faults=Faults(script={3: "422"}))
     result = await harvest(sandbox, path)
     assert (result.tally.failed, result.tally.complete) == (1, 5)
@@ -151,8 +151,10 @@ async def test_a_parameter_the_server_refuses_fails_its_listing_alone(tmapi_sand
 
 
 @pytest.mark.parametrize(("fault", "why"), [("439", "balance"), ("401", "auth")])
-async def test_a_refused_account_ends_all_and_is_resumed(tmapi_sandboxes, path, fault, why):
-    """Balance or token refused: what came is kept, the result says why, the same again goes on."""
+async def test_a_refused_account_ends_the_harvest_which_can_be_resumed(
+    tmapi_sandboxes, path, fault, why
+):
+    """After a refused balance or token, pages are kept and the result names the reason."""
     sandbox = await tmapi_sandboxes(categories=SIZES, faults=Faults(script={(6, 6): fault}))
     result = await harvest(sandbox, path, api={"lookahead": "off", "concurrency": 2})
     assert result.stopped_by == why
@@ -162,7 +164,7 @@ async def test_a_refused_account_ends_all_and_is_resumed(tmapi_sandboxes, path, 
         assert reader.starts()[-1].stopped_by == why
     sandbox.faults = Faults()
     assert (await harvest(sandbox, path)).complete
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
     assert sandbox.stats.pages_served_twice == 0
 
 
@@ -173,7 +175,7 @@ async def test_a_stop_drains_what_is_on_the_wire(tmapi_sandboxes, path):
         work = Harvest(api, listings(*SIZES), journal=path)
         sandbox.hold()
         running = asyncio.create_task(work.run())
-        await sandbox.until(lambda seen: seen.in_flight == 4)
+        await sandbox.until(lambda statistics: statistics.in_flight == 4)
         work.stop()
         assert work.progress().stopping
         sandbox.release()
@@ -184,15 +186,15 @@ async def test_a_stop_drains_what_is_on_the_wire(tmapi_sandboxes, path):
     assert sandbox.stats.pages_served_twice == 0
 
 
-async def test_cancelled_it_keeps_what_it_has_received(tmapi_sandboxes, path):
-    """Ended at once, it commits every page that was read; those on the wire are asked again."""
+async def test_a_cancelled_harvest_stores_every_page_it_has_read(tmapi_sandboxes, path):
+    """A cancelled harvest commits every page that was read; the rest is requested again."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     async with client(sandbox) as api:
         work = Harvest(api, listings(*SIZES), journal=path)
         running = asyncio.create_task(work.run())
         await until(lambda: work.progress().pages >= 5)
         sandbox.hold()
-        await sandbox.until(lambda seen: seen.in_flight == 4)
+        await sandbox.until(lambda statistics: statistics.in_flight == 4)
         received = work.progress().pages
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -201,12 +203,12 @@ async def test_cancelled_it_keeps_what_it_has_received(tmapi_sandboxes, path):
         sandbox.release()
     assert len(stored(path)) == received
     assert (await harvest(sandbox, path)).complete
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
     assert sandbox.stats.extra_servings <= 4
 
 
 async def test_a_stop_before_it_runs_sends_nothing(tmapi_sandboxes, path):
-    """Stopped before its first request, it leaves the journal to the next start."""
+    """A harvest stopped before its first request changes nothing for the next start."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     async with client(sandbox) as api:
         work = Harvest(api, listings(*SIZES), journal=path)
@@ -215,10 +217,8 @@ async def test_a_stop_before_it_runs_sends_nothing(tmapi_sandboxes, path):
     assert (result.stopped_by, result.tally.left, sandbox.stats.requests) == ("signal", 6, 0)
 
 
-async def test_what_awaits_its_commit_and_what_is_on_the_wire_stay_within_two_widths(
-    tmapi_sandboxes, path, monkeypatch
-):
-    """With the disk standing still, no more is sent than a kill may cost."""
+async def test_a_kill_can_cost_at_most_two_widths(tmapi_sandboxes, path, monkeypatch):
+    """While the disk does not answer, at most two widths of pages are requested."""
     sandbox = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 60), 60))
     stuck = threading.Event()
     hold_commits(monkeypatch, until=stuck)
@@ -235,7 +235,7 @@ async def test_what_awaits_its_commit_and_what_is_on_the_wire_stay_within_two_wi
     assert sandbox.stats.pages_served_twice == 0
 
 
-async def test_a_full_disk_stops_it_and_loses_nothing(tmapi_sandboxes, path, monkeypatch):
+async def test_a_full_disk_stops_the_harvest_and_loses_nothing(tmapi_sandboxes, path, monkeypatch):
     """The error names the full disk. Committed pages stay; with free space a start continues."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     with monkeypatch.context() as patch:
@@ -247,11 +247,11 @@ async def test_a_full_disk_stops_it_and_loses_nothing(tmapi_sandboxes, path, mon
     with JournalReader(path) as reader:
         reader.verify()
     assert (await harvest(sandbox, path)).complete
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
 
 
-async def test_a_journal_in_use_is_refused_before_anything_is_sent(tmapi_sandboxes, path):
-    """A second harvest into the same journal is told so, and spends nothing."""
+async def test_a_journal_in_use_is_refused_before_any_request(tmapi_sandboxes, path):
+    """A second harvest into the same journal raises an error and sends no request."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     other = Journal.open(path)
     with pytest.raises(JournalInUseError):
@@ -260,23 +260,23 @@ async def test_a_journal_in_use_is_refused_before_anything_is_sent(tmapi_sandbox
     await other.close()
 
 
-async def test_rejects_are_kept_and_counted(tmapi_sandboxes, path):
-    """Rows that cannot be decoded are in the journal with bytes, place and reason."""
+async def test_rejects_are_stored_and_counted(tmapi_sandboxes, path):
+    """Undecodable rows are in the journal with their bytes, place and reason."""
     sandbox = await tmapi_sandboxes(categories=SIZES, drift=Drift(bad_rows=0.1))
     result = await harvest(sandbox, path)
     assert result.complete
     assert result.tally.rejects > 10
     assert result.tally.items + result.tally.rejects == 397
     with JournalReader(path) as reader:
-        found = list(reader.rejects())
+        rejects = list(reader.rejects())
         pages = {(page.listing, page.number): page.body for page in reader.pages()}
-    assert len(found) == result.tally.rejects
-    assert all(reject.raw in pages[reject.listing, reject.number] for reject in found)
-    assert all(reject.reason for reject in found)
+    assert len(rejects) == result.tally.rejects
+    assert all(reject.raw in pages[reject.listing, reject.number] for reject in rejects)
+    assert all(reject.reason for reject in rejects)
 
 
-async def test_a_page_of_rejects_fails_its_listing_loudly(tmapi_sandboxes, path):
-    """Rows that are mostly undecodable mean a changed API: the listing fails, its page is kept."""
+async def test_a_page_of_rejects_fails_its_listing(tmapi_sandboxes, path):
+    """A page of mostly undecodable rows (a changed API) is stored, and its listing fails."""
     sandbox = await tmapi_sandboxes(categories={6: 200}, drift=Drift(bad_rows=1.0))
     result = await harvest(sandbox, path, [6], api={"lookahead": "off"})
     assert (result.tally.failed, result.complete) == (1, False)
@@ -286,10 +286,12 @@ async def test_a_page_of_rejects_fails_its_listing_loudly(tmapi_sandboxes, path)
         assert (visit.state, visit.error_kind) == ("failed", "changed")
         assert "20 of 20 rows cannot be decoded" in (visit.error or "")
         assert visit.rejects == 20 * visit.pages
-    asked = sandbox.stats.requests
+    requests_before = sandbox.stats.requests
     again = await harvest(sandbox, path, [6])
     assert again.tally.failed == 1
-    assert sandbox.stats.requests == asked, "a page that cannot be read today is not paid for again"
+    assert sandbox.stats.requests == requests_before, (
+        "a page that cannot be read today is not paid for again"
+    )
     mended = await harvest(sandbox, path, [6], most_rejects=1.0)
     assert mended.complete
     assert sandbox.stats.pages_served_twice == 0
@@ -303,32 +305,32 @@ async def test_few_rows_say_nothing_about_the_api(tmapi_sandboxes, path):
 
 
 async def test_a_listing_cut_by_a_limit_is_capped_until_the_limit_is_raised(tmapi_sandboxes, path):
-    """--max-pages says capped where there was more, and a higher one goes on from there."""
+    """A listing cut by max_pages is capped, and a start with a higher limit continues it."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     short = await harvest(sandbox, path, max_pages=2)
     assert (short.tally.capped, short.tally.complete, short.complete) == (3, 3, True)
     assert (await harvest(sandbox, path, max_pages=2)).requests == 0
     whole = await harvest(sandbox, path)
     assert (whole.tally.capped, whole.tally.complete) == (0, 6)
-    assert held(path) == truth(sandbox)
+    assert stored_items(path) == truth(sandbox)
     assert sandbox.stats.pages_served_twice == 0
 
 
 async def test_distinct_items_are_right_over_several_starts(tmapi_sandboxes, path):
-    """Items that a listing repeats across pages are found out across starts too."""
+    """An item that a listing repeats on another page is counted once, also across starts."""
     sandbox = await tmapi_sandboxes(categories=SIZES, repeats=0.5)
     await harvest(sandbox, path, api={"max_requests": 9})
     result = await harvest(sandbox, path)
     assert result.complete
-    everything = held(path)
+    everything = stored_items(path)
     assert result.tally.items == sum(map(len, everything.values())) > 397
     assert result.tally.unique_items == 397
     with JournalReader(path) as reader:
         assert sum(visit.unique_items for visit in reader.visits()) == 397
 
 
-async def test_distinct_items_are_right_where_a_kill_left_them_unnoted(tmapi_sandboxes, path):
-    """Of listings that a kill left open, reached by the next start or not, they are counted."""
+async def test_distinct_items_are_right_after_a_kill(tmapi_sandboxes, path):
+    """Distinct items of listings that a kill left open are counted, reached or not."""
     sandbox = await tmapi_sandboxes(categories=SIZES, repeats=0.5)
     await harvest(sandbox, path, api={"max_requests": 12})
     connection = sqlite3.connect(path)
@@ -338,7 +340,7 @@ async def test_distinct_items_are_right_where_a_kill_left_them_unnoted(tmapi_san
     assert connection.execute(unnoted).rowcount > 1
     connection.commit()
     connection.close()
-    everything = held(path)
+    everything = stored_items(path)
     distinct = sum(len(set(ids)) for ids in everything.values())
     assert distinct < sum(map(len, everything.values()))
     with JournalReader(path) as reader:
@@ -347,19 +349,20 @@ async def test_distinct_items_are_right_where_a_kill_left_them_unnoted(tmapi_san
         work = Harvest(api, listings(*SIZES), journal=path)
         sandbox.hold()
         running = asyncio.create_task(work.run())
-        await sandbox.until(lambda seen: seen.in_flight == 4)
+        await sandbox.until(lambda statistics: statistics.in_flight == 4)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
         sandbox.release()
     result = await harvest(sandbox, path, api={"max_requests": 1, "concurrency": 1})
     assert result.tally.unique_items == distinct + sum(
-        len(set(found)) - len(set(everything[cat_id])) for cat_id, found in held(path).items()
+        len(set(item_ids)) - len(set(everything[cat_id]))
+        for cat_id, item_ids in stored_items(path).items()
     )
 
 
 async def test_an_endless_listing_fails_and_says_why(tmapi_sandboxes, path):
-    """A listing that never ends is given up, with its pages kept."""
+    """A listing that never ends fails, and its pages are kept."""
     sandbox = await tmapi_sandboxes(categories=SIZES, endless={5: "same"})
     result = await harvest(sandbox, path)
     assert (result.tally.failed, result.tally.complete) == (1, 5)
@@ -380,7 +383,7 @@ async def test_pages_of_a_listing_given_up_are_kept_when_they_come(tmapi_sandbox
 
 
 async def test_a_damaged_page_fails_its_listing_alone(tmapi_sandboxes, path):
-    """A stored body that cannot be read is told with its listing; all others are walked."""
+    """A stored body that cannot be read fails its listing. All other listings are walked."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     await harvest(sandbox, path, api={"max_requests": 8})
     connection = sqlite3.connect(path)
@@ -399,7 +402,7 @@ async def test_a_damaged_page_fails_its_listing_alone(tmapi_sandboxes, path):
 
 
 async def test_another_host_warns(tmapi_sandboxes, path, caplog):
-    """The host is not part of what is asked; that it has changed is said, once."""
+    """A changed host is logged once, and the harvest continues."""
     sandbox, other = [await tmapi_sandboxes(categories=SIZES) for _ in range(2)]
     await harvest(sandbox, path, api={"max_requests": 3})
     with caplog.at_level(logging.WARNING, "tmapi_async"):
@@ -409,7 +412,7 @@ async def test_another_host_warns(tmapi_sandboxes, path, caplog):
 
 
 async def test_the_token_is_in_no_file_of_the_journal(tmapi_sandboxes, path, canary):
-    """Neither the journal nor what lies beside it shows the token, while it runs and after."""
+    """No file of the journal has the token, during a harvest and after it."""
     sandbox = await tmapi_sandboxes(
         categories=SIZES, token=canary.token, faults=Faults({"500": 0.1, "cut": 0.1, "html": 0.1})
     )
@@ -422,8 +425,8 @@ async def test_the_token_is_in_no_file_of_the_journal(tmapi_sandboxes, path, can
     assert all(canary.absent_from(file.read_bytes()) for file in path.parent.iterdir())
 
 
-async def test_progress_and_result_tell_the_same(tmapi_sandboxes, path):
-    """At the end the snapshot a display reads shows what the result says."""
+async def test_progress_and_result_agree(tmapi_sandboxes, path):
+    """At the end, progress and result have the same figures."""
     sandbox = await tmapi_sandboxes(categories=SIZES)
     async with client(sandbox, max_requests=500) as api:
         work = Harvest(api, listings(*SIZES), journal=path)
@@ -437,7 +440,7 @@ async def test_progress_and_result_tell_the_same(tmapi_sandboxes, path):
 
 
 async def test_a_harvest_runs_once_and_only_with_an_open_client(tmapi_sandboxes, path):
-    """Run again, or over a client that is not open, it says so and records nothing."""
+    """A second run, or a closed client, raises an error, and nothing is recorded."""
     sandbox = await tmapi_sandboxes(categories={4: 1})
     closed = client(sandbox)
     with pytest.raises(ClosedError):
@@ -452,16 +455,16 @@ async def test_a_harvest_runs_once_and_only_with_an_open_client(tmapi_sandboxes,
 
 
 @pytest.mark.parametrize("options", [{"max_pages": 0}, {"most_rejects": 1.5}])
-async def test_options_that_make_no_sense_are_refused(tmapi_sandbox, path, options):
-    """A limit of no pages or a share above one is refused before the journal is made."""
+async def test_invalid_options_are_refused(tmapi_sandbox, path, options):
+    """A limit of no pages or a share above one is refused before the journal is created."""
     with pytest.raises(InvalidRequestError):
         Harvest(client(tmapi_sandbox), listings(1), journal=path, **options)
     assert not path.exists()
 
 
 @pytest.mark.slow
-async def test_a_listing_that_has_shrunk_does_not_cost_what_it_was_long(tmapi_sandboxes, path):
-    """A second run trusts no length of the first: what is gone is not asked for page by page."""
+async def test_a_listing_that_has_shrunk_costs_only_its_new_length(tmapi_sandboxes, path):
+    """A second run does not request all pages that the first run found."""
     before = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 41), 400))
     assert (await harvest(before, path)).complete
     after = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 41), 15))

@@ -1,4 +1,4 @@
-"""Divided listings in a journal: resumed at any point, counted as one, compared as one."""
+"""Divided listings in a journal: resumed at any point, counted and compared as one listing."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ async def divide(sandbox, path, *ids, api=None, **options):
     """Harvest categories in parts."""
     limits = {"concurrency": 4, **(api or {})}
     async with TMAPI("sandbox", base_url=sandbox.url, **limits) as client:
-        asked = [category_items(cat_id) for cat_id in ids or (7, 8)]
-        work = Harvest(client, asked, journal=path, split=FEW, host="sandbox", **options)
+        requested = [category_items(cat_id) for cat_id in ids or (7, 8)]
+        work = Harvest(client, requested, journal=path, split=FEW, host="sandbox", **options)
         return await work.run()
 
 
-def held(path):
+def journal_contents(path):
     """What a journal holds: pages, and item IDs by category."""
     with JournalReader(path) as reader:
         pages = list(reader.pages())
@@ -57,10 +57,10 @@ def served(sandbox):
 
 
 async def test_a_divided_listing_is_one_listing(tmapi_sandboxes, path):
-    """Its parts are in its figures and are no listings of their own; the proof is kept."""
+    """The figures of a divided listing include its parts, which are no listings themselves."""
     sandbox = await tmapi_sandboxes(**WORLD)
     result = await divide(sandbox, path)
-    pages, visits = held(path)
+    pages, visits = journal_contents(path)
     assert (result.tally.listings, result.tally.complete) == (2, 2)
     assert result.tally.unique_items == 945
     assert pages == result.tally.pages == sum(visit.pages for visit in visits.values())
@@ -69,7 +69,7 @@ async def test_a_divided_listing_is_one_listing(tmapi_sandboxes, path):
     assert visits[8].parts == 0
     with JournalReader(path) as reader:
         assert reader.runs()[0].states == {"complete": 2}
-        (division,) = [one for one in reader.divisions() if one.root == visits[7].id]
+        (division,) = [division for division in reader.divisions() if division.root == visits[7].id]
         assert division.complete
         assert "complete, 900 distinct items" in division.account
         assert set(reader.roots().values()) == {visits[7].listing.identity}
@@ -80,8 +80,8 @@ async def test_a_divided_listing_is_one_listing(tmapi_sandboxes, path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 7, 19])
-async def test_any_budget_leads_to_the_same_end(tmapi_sandboxes, path, tmp_path, step):
-    """Cut into starts of so many requests, it comes to the same parts; nothing is asked twice."""
+async def test_starts_of_any_budget_reach_the_same_result(tmapi_sandboxes, path, tmp_path, step):
+    """Starts with small budgets walk the same parts as one start, and request no page twice."""
     sandbox = await tmapi_sandboxes(**WORLD)
     whole = await divide(sandbox, tmp_path / "whole.journal")
     sandbox.stats.served.clear()
@@ -89,7 +89,7 @@ async def test_any_budget_leads_to_the_same_end(tmapi_sandboxes, path, tmp_path,
     while True:
         result = await divide(sandbox, path, api={"max_requests": step, "lookahead": "off"})
         starts += 1
-        pages, visits = held(path)
+        pages, visits = journal_contents(path)
         assert pages == result.tally.pages == sum(visit.pages for visit in visits.values())
         assert result.tally.unique_items == sum(visit.unique_items for visit in visits.values())
         if result.stopped_by is None:
@@ -101,8 +101,8 @@ async def test_any_budget_leads_to_the_same_end(tmapi_sandboxes, path, tmp_path,
     assert served(sandbox) == (pages, 0)
 
 
-async def test_cancelled_anywhere_it_goes_on(tmapi_sandboxes, path):
-    """Cancelled after so many pages, again and again, the end is the same and nothing is lost."""
+async def test_cancelled_starts_reach_the_same_result(tmapi_sandboxes, path):
+    """Starts that are cancelled after some pages reach the same result and lose nothing."""
     sandbox = await tmapi_sandboxes(**WORLD, latency=0.002, limit=4)
     for after in range(2, 60, 9):
         before = sandbox.stats.pages_served
@@ -115,36 +115,41 @@ async def test_cancelled_anywhere_it_goes_on(tmapi_sandboxes, path):
     result = await divide(sandbox, path)
     assert result.tally.complete == 2
     assert result.tally.unique_items == 945
-    pages, _ = held(path)
+    pages, _ = journal_contents(path)
     total, twice = served(sandbox)
     assert total - pages <= 7 * 4  # at most what was on the wire each time
     assert twice <= 7 * 4
 
 
-async def test_what_the_ceiling_cut_is_divided_later(tmapi_sandboxes, path):
-    """A listing that an earlier start without split left capped goes on with what is held."""
+async def test_a_capped_listing_is_divided_later(tmapi_sandboxes, path):
+    """A listing that an earlier start left capped is divided, and its stored pages are used."""
     sandbox = await tmapi_sandboxes(**WORLD | {"ceiling": 2000, "categories": {7: 4000, 8: 45}})
     async with TMAPI("sandbox", base_url=sandbox.url, concurrency=4) as api:
         from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2  # noqa: PLC0415 - here alone
         from tmapi_async.api.listings import describe  # noqa: PLC0415 - as above
 
-        asked = [describe(CATEGORY_ITEMS_V2, {"cat_id": 7})]
-        first = await Harvest(api, asked, journal=path, host="sandbox").run()
+        requested = [describe(CATEGORY_ITEMS_V2, {"cat_id": 7})]
+        first = await Harvest(api, requested, journal=path, host="sandbox").run()
         assert first.tally.capped == 1
-        rest = await Harvest(api, asked, journal=path, host="sandbox", split=True).run()
+        rest = await Harvest(api, requested, journal=path, host="sandbox", split=True).run()
     assert (rest.tally.capped, rest.tally.complete) == (0, 1)
     assert rest.tally.unique_items == 4000
     assert served(sandbox)[1] == 0
 
 
-async def test_runs_are_compared_by_the_listing_that_was_asked_for(tmapi_sandboxes, path):
-    """Bands may be cut anew: an item in another part is neither gone nor new."""
+async def test_runs_are_compared_by_the_requested_listing(tmapi_sandboxes, path):
+    """An item that moves to another part is neither gone nor new."""
     sandbox = await tmapi_sandboxes(**WORLD)
     await divide(sandbox, path)
     await divide(sandbox, path, refresh=True)
-    found = compare_runs(path)
-    assert (found.total.before, found.total.after) == (945, 945)
-    assert (found.total.new, found.total.gone, found.unsure, found.listings) == (0, 0, 0, 2)
+    comparison = compare_runs(path)
+    assert (comparison.total.before, comparison.total.after) == (945, 945)
+    assert (
+        comparison.total.new,
+        comparison.total.gone,
+        comparison.unsure,
+        comparison.listings,
+    ) == (0, 0, 0, 2)
 
 
 async def test_split_is_for_one_account_and_whole_listings(tmapi_sandbox, path):
@@ -158,8 +163,8 @@ async def test_split_is_for_one_account_and_whole_listings(tmapi_sandbox, path):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_the_same_command_goes_on(path):
-    """Kill -9 at some pages: what was durable is not asked for again, and the proof is whole."""
+def test_a_killed_command_continues(path):
+    """After kill -9 no durable page is requested again, and the result is complete."""
     with SandboxThread(**WORLD, latency=0.004, limit=4) as sandbox:
         env = environment(sandbox.url)
         command = ("harvest", "7", "8", "--split", "--ceiling", "100", "--journal", str(path))
@@ -177,7 +182,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(path):
     assert "using category/items/v2 instead" in done.err
     # Not that it is complete: two seconds between two starts would forbid that.
     assert "900 distinct items" in done.err
-    pages, visits = held(path)
+    pages, visits = journal_contents(path)
     assert visits[7].unique_items == 900
     # A gate's width on the wire and another awaiting its commit, each time.
     assert twice <= 3 * 8

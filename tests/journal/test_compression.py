@@ -1,4 +1,4 @@
-"""Bodies as they are stored: byte for byte, whatever dictionary they were written with."""
+"""Stored bodies are read byte for byte, with and without a dictionary."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PATH = Path("test.journal")
 def pages(count):
     """Bodies of full pages of the sandbox."""
     sizes = {7: 20 * count}
-    made = PageBuilder(Config(categories=sizes), Catalogue(1, sizes))
+    builder = PageBuilder(Config(categories=sizes), Catalogue(1, sizes))
     wire = Listing("/1688/category/items", (("cat_id", "7"),))
-    return [made.body(wire, number) for number in range(1, count + 1)]
+    return [builder.body(wire, number) for number in range(1, count + 1)]
 
 
 LONG = pages(2 * SAMPLES)
@@ -34,10 +34,10 @@ LONG = pages(2 * SAMPLES)
 @pytest.fixture
 def connection():
     """The tables of a journal, in memory."""
-    made = sqlite3.connect(":memory:")
-    made.executescript(schema.TABLES)
-    yield made
-    made.close()
+    database = sqlite3.connect(":memory:")
+    database.executescript(schema.TABLES)
+    yield database
+    database.close()
 
 
 def keep(connection, encoder):
@@ -64,8 +64,8 @@ def test_any_bytes_come_back(texts):
     connection.close()
 
 
-def test_a_dictionary_is_trained_once_enough_was_seen_and_pays(connection):
-    """After the first pages of an endpoint its bodies get smaller; earlier ones stay readable."""
+def test_a_dictionary_makes_later_bodies_smaller(connection):
+    """After the first pages of an endpoint its bodies get smaller. Earlier bodies stay readable."""
     encoder, decoder = Encoder(connection), Decoder(connection, PATH)
     before = encode(encoder, LONG[:SAMPLES])
     assert keep(connection, encoder) == 1
@@ -79,7 +79,7 @@ def test_a_dictionary_is_trained_once_enough_was_seen_and_pays(connection):
 
 
 def test_each_endpoint_has_a_dictionary_of_its_own(connection):
-    """Pages of another shape are learned from on their own."""
+    """Pages of another shape get a dictionary of their own."""
     encoder = Encoder(connection)
     encode(encoder, LONG[:SAMPLES])
     encode(encoder, LONG[:SAMPLES], "search/items")
@@ -91,8 +91,8 @@ def test_each_endpoint_has_a_dictionary_of_its_own(connection):
     assert numbers == {1, 2, None}
 
 
-def test_a_later_start_uses_the_dictionary_that_is_there(connection):
-    """A journal is trained for once, not at each start."""
+def test_a_later_start_uses_the_stored_dictionary(connection):
+    """A dictionary is trained once for a journal, not at each start."""
     encoder = Encoder(connection)
     encode(encoder, LONG[:SAMPLES])
     keep(connection, encoder)
@@ -102,8 +102,8 @@ def test_a_later_start_uses_the_dictionary_that_is_there(connection):
     assert Decoder(connection, PATH).decode(1, frame) == LONG[-1]
 
 
-def test_bodies_too_small_to_learn_from_are_stored_without_a_dictionary(connection):
-    """Thousands of tiny bodies neither train anything nor are kept in memory."""
+def test_small_bodies_are_stored_without_a_dictionary(connection):
+    """Thousands of tiny bodies train no dictionary, and are not kept in memory."""
     encoder = Encoder(connection)
     for _ in range(60):
         encode(encoder, [b"{}"] * SAMPLES)
@@ -111,7 +111,7 @@ def test_bodies_too_small_to_learn_from_are_stored_without_a_dictionary(connecti
     assert encoder.settled["category/items"].number is None
 
 
-def test_samples_that_cannot_be_trained_on_are_done_without(connection, monkeypatch):
+def test_bodies_are_stored_if_no_dictionary_can_be_trained(connection, monkeypatch):
     """If zstd refuses to train a dictionary, bodies are stored as before."""
 
     def refuse(*_args, **_more):
@@ -124,20 +124,20 @@ def test_samples_that_cannot_be_trained_on_are_done_without(connection, monkeypa
     assert encoder.encode("category/items", LONG[0])[0] is None
 
 
-def test_a_damaged_body_does_not_pass_for_a_body(connection):
+def test_a_damaged_body_is_detected(connection):
     """Every flipped byte is found, by the structure of the frame or by its checksum."""
     _, frame = Encoder(connection).encode("category/items", body(1))
     decoder = Decoder(connection, PATH)
     for place in range(4, len(frame)):
         damaged = frame[:place] + bytes([frame[place] ^ 0x10]) + frame[place + 1 :]
         try:
-            found = decoder.decode(None, damaged)
+            decoded = decoder.decode(None, damaged)
         except BodyError:
             continue
-        assert found == body(1), place
+        assert decoded == body(1), place
 
 
-def test_a_missing_dictionary_is_told(connection):
-    """A body whose dictionary is gone is damaged, not empty."""
+def test_a_missing_dictionary_is_reported(connection):
+    """A body whose dictionary is missing raises an error, and is not empty."""
     with pytest.raises(BodyError, match="dictionary 5 is missing"):
         Decoder(connection, PATH).decode(5, b"")

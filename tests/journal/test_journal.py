@@ -1,4 +1,4 @@
-"""Pages handed over, commits, failures: what durable means."""
+"""Submitted pages, commits and failures: the meaning of durable."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ async def test_a_page_is_in_the_file_when_its_append_returns(path):
     await journal.close()
 
 
-async def test_what_is_handed_over_in_one_turn_is_committed_at_once(path):
-    """Ten pages of one turn of the loop cost one commit, and none waits for more to come."""
+async def test_pages_of_one_turn_are_committed_together(path):
+    """Ten pages of one turn of the loop need one commit, and none waits for more pages."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 11):
@@ -60,7 +60,7 @@ async def test_what_is_handed_over_in_one_turn_is_committed_at_once(path):
 
 
 async def test_pages_that_come_during_a_commit_are_the_next_group(path, monkeypatch):
-    """While one commit is on the disk the next group gathers, and goes as a whole."""
+    """Pages submitted during a commit form the next group, which is committed as a whole."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     slow, inside = threading.Event(), threading.Event()
@@ -78,8 +78,8 @@ async def test_pages_that_come_during_a_commit_are_the_next_group(path, monkeypa
     await journal.close()
 
 
-async def test_an_append_that_is_cancelled_stores_its_page_all_the_same(path):
-    """A page was paid for: nobody waiting for it any more is no reason to lose it."""
+async def test_a_cancelled_append_still_stores_its_page(path):
+    """The page of a cancelled append is stored, because it was paid for."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     waiting = [asyncio.create_task(journal.append(visit, record(n))) for n in range(1, 5)]
@@ -95,8 +95,8 @@ async def test_an_append_that_is_cancelled_stores_its_page_all_the_same(path):
     await journal.close()
 
 
-async def test_a_page_that_is_held_already_changes_nothing(path):
-    """A page handed over twice is stored once, its rejects too, and is not counted twice."""
+async def test_a_stored_page_is_not_stored_again(path):
+    """A page submitted twice is stored and counted once, and so are its rejects."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7), counts=lambda: RequestCounts(requests=1)).visits
     await journal.append(visit, record(1, rejects=[reject(3)]))
@@ -106,29 +106,29 @@ async def test_a_page_that_is_held_already_changes_nothing(path):
     with JournalReader(path) as reader:
         pages = list(reader.pages())
         assert [(page.number, page.body) for page in pages] == [(1, body(1)), (2, body(2))]
-        assert [found.position for found in reader.rejects()] == [3]
+        assert [row.position for row in reader.rejects()] == [3]
         last = reader.starts()[-1].totals
         assert last is not None
         assert (last.pages, last.items) == (2, 40)
 
 
-async def test_everything_a_page_is_kept_with_comes_back(path):
+async def test_all_fields_of_a_page_are_read_as_written(path):
     """Body, time, attempts, latency, counts and rejects are read as they were written."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    given = record(
+    page_record = record(
         3, fetched_at=1_767_605_400.123, attempts=4, latency=1.25, items=18,
         rejects=[reject(0), reject(19)], last=True,
     )  # fmt: skip
-    await journal.append(visit, given)
+    await journal.append(visit, page_record)
     await journal.close()
     with JournalReader(path) as reader:
         (page,) = reader.pages()
-        assert (page.listing, page.number, page.body) == (visit.listing, 3, given.body)
+        assert (page.listing, page.number, page.body) == (visit.listing, 3, page_record.body)
         assert (page.fetched_at, page.attempts, page.latency) == (1_767_605_400.123, 4, 1.25)
         assert (page.items, page.rejects, page.has_next_page) == (18, 2, False)
         assert [(r.position, r.reason, r.raw) for r in reader.rejects()] == [
-            (r.position, r.reason, r.raw) for r in given.rejects
+            (r.position, r.reason, r.raw) for r in page_record.rejects
         ]
 
 
@@ -149,7 +149,7 @@ async def test_counts_are_in_the_transaction_of_the_pages_they_paid_for(path):
 
 
 async def test_a_listing_is_never_complete_before_its_pages_are_there(path):
-    """Pages and the ending handed over after them go together, or the pages first."""
+    """The end of a listing is committed with its pages, or after them."""
     journal = Journal.open(path)
     visits = begin(journal, listings(*range(1, 21))).visits
     missing: list[int] = []
@@ -160,24 +160,24 @@ async def test_a_listing_is_never_complete_before_its_pages_are_there(path):
         journal.apply(end_visit(visit, "complete", totals(3), now=2.0))
         await asyncio.sleep(0)
         with JournalReader(path) as reader:
-            complete = [found.id for found in reader.visits() if found.state == "complete"]
-        held = stored(path)
-        missing += [done for done in complete for n in (1, 2, 3) if (done, n) not in held]
+            complete = [visit.id for visit in reader.visits() if visit.state == "complete"]
+        stored_pages = stored(path)
+        missing += [done for done in complete for n in (1, 2, 3) if (done, n) not in stored_pages]
     await journal.close()
     assert missing == []
 
 
-async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(path):
-    """With no room left the append fails; all that was acknowledged is there, and no more."""
+async def test_a_full_disk_fails_the_append_and_loses_no_durable_page(path):
+    """On a full disk the append fails. The file has exactly the pages whose append returned."""
     journal = open_with(path, "max_page_count = 18")
-    told = []
+    errors = []
     plan = journal.plan(listings(7))
     (visit,) = journal.begin(
         plan,
         host="api.example",
         version="test",
         counts=RequestCounts,
-        on_durable=lambda: told.append(journal.error),
+        on_durable=lambda: errors.append(journal.error),
     ).visits
     acknowledged: list[tuple[int, int]] = []
 
@@ -190,7 +190,7 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
         await fill()
     assert acknowledged
     assert isinstance(journal.error, DiskFullError)
-    assert told[-1] is journal.error
+    assert errors[-1] is journal.error
     with pytest.raises(DiskFullError):
         journal.submit(visit, record(5000))
     with pytest.raises(DiskFullError):
@@ -201,8 +201,8 @@ async def test_a_full_disk_is_told_and_nothing_is_called_durable_that_is_not(pat
         reader.verify()
 
 
-async def test_a_journal_that_was_full_goes_on_when_there_is_room(path):
-    """After a full disk the same file takes pages again, and still holds the earlier ones."""
+async def test_a_journal_works_again_when_the_disk_has_space(path):
+    """After a full disk the same file takes pages again, and still has the earlier ones."""
     journal = open_with(path, "max_page_count = 15")
     (visit,) = begin(journal, listings(7)).visits
     await journal.append(visit, record(1))
@@ -217,8 +217,8 @@ async def test_a_journal_that_was_full_goes_on_when_there_is_room(path):
     assert stored(path) == [(visit.id, 1), (visit.id, 2)]
 
 
-async def test_whatever_fails_in_the_thread_reaches_those_who_wait(path, monkeypatch):
-    """An error nobody foresaw ends the writing, typed, and keeps nobody waiting."""
+async def test_an_unexpected_error_in_the_thread_reaches_the_callers(path, monkeypatch):
+    """An unexpected error ends the writer, and every waiting caller gets a `JournalError`."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
 
@@ -234,8 +234,8 @@ async def test_whatever_fails_in_the_thread_reaches_those_who_wait(path, monkeyp
     assert stored(path) == []
 
 
-async def test_the_last_commit_failing_is_told_by_close(path):
-    """Pages handed over and not waited for do not vanish in silence when the journal closes."""
+async def test_close_raises_if_the_last_commit_fails(path):
+    """`close` raises if pages that nobody waited for could not be committed."""
     journal = open_with(path, "max_page_count = 15")
     (visit,) = begin(journal, listings(7)).visits
     journal.submit(visit, record(1, body=NOISE))
@@ -244,8 +244,8 @@ async def test_the_last_commit_failing_is_told_by_close(path):
     assert Journal.open(path).error is None
 
 
-async def test_close_commits_what_was_handed_over_and_can_be_repeated(path):
-    """Nothing handed over is lost by closing, and nothing can be handed over after it."""
+async def test_close_commits_all_pages_and_can_be_repeated(path):
+    """Closing loses no submitted page, and no page can be submitted after it."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 31):
@@ -257,8 +257,8 @@ async def test_close_commits_what_was_handed_over_and_can_be_repeated(path):
         journal.submit(visit, record(31))
 
 
-async def test_a_close_that_is_cancelled_closes_all_the_same(path):
-    """Stopped in the middle of closing, the journal is committed and free for the next start."""
+async def test_a_cancelled_close_still_closes(path):
+    """A cancelled `close` still commits, and frees the journal for the next start."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     journal.submit(visit, record(1))
@@ -275,7 +275,7 @@ async def test_a_close_that_is_cancelled_closes_all_the_same(path):
 
 
 async def test_a_finished_journal_is_one_file(path):
-    """After closing nothing lies beside the journal: it can be copied, mailed, read on a CD."""
+    """After closing, no file lies beside the journal: a single file can be copied or sent."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     await journal.append(visit, record(1))
@@ -284,8 +284,8 @@ async def test_a_finished_journal_is_one_file(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-async def test_a_clock_that_goes_backwards_hurts_nothing(path):
-    """The order of pages is that of their commits, whatever the clock says."""
+async def test_a_clock_that_goes_backwards_does_not_change_the_order(path):
+    """Pages are in the order of their commits, independent of the clock."""
     for number, fetched_at in enumerate((2_000_000_000.0, 1_000_000_000.0, 1.0), start=1):
         journal = Journal.open(path)
         plan = journal.plan(listings(7))
@@ -310,7 +310,7 @@ def test_ticks_stay_few_however_long_a_start_runs(path):
         ticks.store(connection, RequestCounts(requests=number), 8)
     finish(connection)
     with JournalReader(path) as reader:
-        found = reader.ticks(1)
-        assert len(found) <= 730
-        assert [tick.pages for tick in found] == sorted(tick.pages for tick in found)
-        assert found[-1].pages == 1500
+        ticks = reader.ticks(1)
+        assert len(ticks) <= 730
+        assert [tick.pages for tick in ticks] == sorted(tick.pages for tick in ticks)
+        assert ticks[-1].pages == 1500

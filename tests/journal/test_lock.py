@@ -43,36 +43,36 @@ def holder(path):
         process.kill()
 
 
-async def test_no_file_of_a_journal_can_be_read_by_others(path):
-    """With an umask that hides nothing, the journal and all beside it are for the owner alone."""
+async def test_other_users_can_read_no_file_of_a_journal(path):
+    """With an umask of 0, the journal and all files beside it are readable by the owner only."""
     before = os.umask(0)
     try:
         journal = Journal.open(path)
         (visit,) = begin(journal, listings(7)).visits
         await journal.append(visit, record(1))
-        found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         await journal.close()
     finally:
         os.umask(before)
     names = ["test.journal", "test.journal-lock", "test.journal-shm", "test.journal-wal"]
-    assert sorted(found) == names
-    assert set(found.values()) == {0o600}
+    assert sorted(modes) == names
+    assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_journal_is_private_from_its_first_moment(path, monkeypatch):
-    """The file is made with its final permissions, not made first and hidden later."""
-    made = {}
+    """The file is created with its final permissions, and not changed later."""
+    created = {}
     real = os.open
 
     def watched(name, flags, mode=0o777, **more):
         if flags & os.O_CREAT:
-            made[os.fspath(name)] = mode
+            created[os.fspath(name)] = mode
         return real(name, flags, mode, **more)
 
     monkeypatch.setattr(lock.os, "open", watched)
     Journal.open(path)
-    assert made == {str(path): 0o600, f"{path}-lock": 0o600}
+    assert created == {str(path): 0o600, f"{path}-lock": 0o600}
 
 
 def test_an_empty_file_becomes_a_private_journal(path):
@@ -83,8 +83,8 @@ def test_an_empty_file_becomes_a_private_journal(path):
 
 
 @pytest.mark.slow
-def test_a_second_writer_is_refused_by_name(path, holder):
-    """Another process that writes is named by its pid; reading stays possible."""
+def test_a_second_writer_is_refused_with_the_process_number(path, holder):
+    """The error names the process that writes. Reading stays possible."""
     with pytest.raises(JournalInUseError, match=f"pid {holder.pid}") as refused:
         Journal.open(path)
     assert refused.value.pid == holder.pid
@@ -95,7 +95,7 @@ def test_a_second_writer_is_refused_by_name(path, holder):
 
 @pytest.mark.slow
 def test_a_killed_writer_leaves_no_lock(path, holder):
-    """The lock goes with its process, also after kill -9; the file it leaves is used again."""
+    """The lock ends with its process, also after kill -9. The next writer uses the file again."""
     holder.kill()
     holder.wait(20)
     assert lock.lock_path(path).exists()
@@ -113,7 +113,7 @@ def test_one_process_opens_a_journal_once(path):
 
 
 def test_a_link_to_a_journal_is_the_same_journal(path, tmp_path):
-    """The lock is on the file, by whichever name it is reached."""
+    """The lock is on the file, independent of the name used to open it."""
     journal = Journal.open(path)
     (tmp_path / "link").symlink_to(path)
     with pytest.raises(JournalInUseError):
@@ -121,8 +121,8 @@ def test_a_link_to_a_journal_is_the_same_journal(path, tmp_path):
     assert journal.error is None
 
 
-def test_asking_who_writes_does_not_keep_a_writer_out(path, monkeypatch):
-    """A reader that looks at the lock at that instant is not taken for a writer."""
+def test_a_reader_that_asks_for_the_writer_does_not_refuse_a_writer(path, monkeypatch):
+    """A writer waits for a reader that holds the lock for an instant."""
     monkeypatch.setattr(lock, "WAIT", 20)
     probe = FileLock(lock.lock_path(path), thread_local=False)
     probe.acquire()
@@ -145,8 +145,8 @@ def test_a_reader_leaves_no_lock_file(path, holder):
 
 def test_a_lock_file_of_the_first_version_is_read(path):
     """A lock file that holds a process number without the leading space names that process."""
-    held = FileLock(lock.lock_path(path))
-    with held:
+    writer = FileLock(lock.lock_path(path))
+    with writer:
         lock.lock_path(path).write_text("12345\n")
         with pytest.raises(JournalInUseError, match="pid 12345"):
             Journal.open(path)
@@ -156,7 +156,7 @@ def test_a_lock_file_of_the_first_version_is_read(path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_neither_holds_nor_frees_the_lock(path):
-    """A child of the writer may end, or outlive it: the lock stays with the writer."""
+    """The lock stays with the writer, whether a forked child ends or outlives it."""
     journal = Journal.open(path)
     started, ends = os.pipe(), os.pipe()
     child = os.fork()
@@ -181,15 +181,15 @@ def test_a_forked_child_neither_holds_nor_frees_the_lock(path):
         os.close(end)
 
 
-def test_a_folder_that_does_not_exist_is_told(tmp_path):
-    """Folders are not made on the way: the path may be mistyped."""
+def test_a_missing_folder_is_reported(tmp_path):
+    """Folders are not created, because the path may be mistyped."""
     with pytest.raises(NoJournalError, match="does not exist"):
         Journal.open(tmp_path / "nowhere" / "test.journal")
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_folder_where_nothing_can_be_made_is_told(path, monkeypatch):
-    """If the lock file cannot be made, the journal is not opened."""
+def test_a_read_only_folder_is_reported(path, monkeypatch):
+    """If the lock file cannot be created, the journal is not opened."""
 
     def refuse(*_args, **_more):
         raise PermissionError(13, "Permission denied")

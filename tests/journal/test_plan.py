@@ -10,13 +10,13 @@ from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.statements import begin_visit, end_visit
 
 
-async def work(path, asked, *, refresh=False, max_pages=None, ends=None, pages=2):
-    """One start: every listing gets so many pages and ends as told ("complete" unless told)."""
+async def work(path, requested, *, refresh=False, max_pages=None, ends=None, pages=2):
+    """Run one start: every listing gets this number of pages and ends in its state."""
     journal = Journal.open(path)
-    plan = journal.plan(asked, refresh=refresh, max_pages=max_pages)
-    seen = (plan.run, [visit.listing.cat_id for visit in plan.unfinished], len(plan.finished))
+    plan = journal.plan(requested, refresh=refresh, max_pages=max_pages)
+    planned = (plan.run, [visit.listing.cat_id for visit in plan.unfinished], len(plan.finished))
     if not plan.done:
-        for visit in begin(journal, asked, refresh=refresh, max_pages=max_pages).visits:
+        for visit in begin(journal, requested, refresh=refresh, max_pages=max_pages).visits:
             journal.apply(begin_visit(visit, 1.0))
             for number in range(1, pages + 1):
                 journal.submit(visit, record(number))
@@ -25,19 +25,19 @@ async def work(path, asked, *, refresh=False, max_pages=None, ends=None, pages=2
                 capped_at = max_pages if state == "capped" else None
                 journal.apply(end_visit(visit, state, totals(pages), now=2.0, capped_at=capped_at))
     await journal.close()
-    return seen
+    return planned
 
 
-async def test_what_is_complete_is_left_alone(path):
-    """The same again has nothing to do, and writes nothing: no start, no run."""
+async def test_complete_listings_need_no_start(path):
+    """Planning complete listings again finds no work, and writes no start and no run."""
     assert await work(path, listings(1, 2)) == (0, [1, 2], 0)
     assert await work(path, listings(1, 2)) == (1, [], 2)
     with JournalReader(path) as reader:
         assert (len(reader.runs()), len(reader.starts())) == (1, 1)
 
 
-async def test_what_was_begun_goes_on_in_its_run(path):
-    """Open and failed listings are taken up again, with what they hold; nothing else is."""
+async def test_unfinished_listings_continue_in_their_run(path):
+    """Open and failed listings continue with their stored pages; no other listing does."""
     await work(path, listings(1, 2, 3, 4), ends={2: "open", 3: "failed"})
     assert await work(path, listings(1, 2, 3, 4)) == (1, [2, 3], 2)
     with JournalReader(path) as reader:
@@ -53,16 +53,16 @@ async def test_listings_added_later_join_the_run(path):
 
 
 async def test_other_filters_are_other_listings_of_the_same_file(path):
-    """A filter makes a listing of its own; both are kept apart and neither redoes the other."""
+    """A filter makes another listing; neither replaces the other."""
     await work(path, listings(1))
     assert (await work(path, listings(1, free_shipping=True)))[1] == [1]
     with JournalReader(path) as reader:
-        found = [str(visit.listing) for visit in reader.visits(1)]
-    assert found == ["category/items?cat_id=1", "category/items?cat_id=1&free_shipping=true"]
+        names = [str(visit.listing) for visit in reader.visits(1)]
+    assert names == ["category/items?cat_id=1", "category/items?cat_id=1&free_shipping=true"]
 
 
-async def test_a_refresh_of_what_is_complete_makes_a_new_run_and_keeps_the_old(path):
-    """Both runs hold the listing with its pages, and the old length is expected of the new."""
+async def test_a_refresh_of_complete_listings_creates_a_run(path):
+    """Both runs have the pages of the listing, and the new visit expects the old length."""
     await work(path, listings(1, 2))
     journal = Journal.open(path)
     plan = journal.plan(listings(1, 2), refresh=True)
@@ -75,8 +75,8 @@ async def test_a_refresh_of_what_is_complete_makes_a_new_run_and_keeps_the_old(p
         assert [len(list(reader.pages(run=run))) for run in (1, 2)] == [4, 4]
 
 
-async def test_a_refresh_goes_on_with_what_is_unfinished(path):
-    """A new run is made only when everything asked for is complete."""
+async def test_a_refresh_continues_unfinished_listings(path):
+    """A new run is created only when all requested listings are complete."""
     await work(path, listings(1, 2), ends={2: "open"})
     assert await work(path, listings(1, 2), refresh=True) == (1, [2], 1)
     assert (await work(path, listings(1, 2), refresh=True))[1] == [1, 2]
@@ -84,35 +84,35 @@ async def test_a_refresh_goes_on_with_what_is_unfinished(path):
         assert len(reader.runs()) == 2
 
 
-async def test_a_refresh_of_some_leaves_the_others_their_place(path):
-    """Asking again for one listing of two does not make the other one unfinished."""
+async def test_a_refresh_of_some_listings_does_not_change_the_others(path):
+    """A refresh of one listing of two does not make the other one unfinished."""
     await work(path, listings(1, 2))
     await work(path, listings(1), refresh=True)
     assert (await work(path, listings(1, 2)))[1] == []
 
 
 @pytest.mark.parametrize(
-    ("limit", "left"), [(2, []), (1, []), (3, [1]), (None, [1])], ids=str
+    ("limit", "unfinished_ids"), [(2, []), (1, []), (3, [1]), (None, [1])], ids=str
 )  # fmt: skip
-async def test_a_listing_cut_by_a_limit_goes_on_when_the_limit_is_raised(path, limit, left):
-    """Capped by --max-pages 2, it is finished for 2 and for less, and not for more."""
+async def test_a_listing_cut_by_a_limit_continues_under_a_higher_limit(path, limit, unfinished_ids):
+    """A listing cut by a limit of 2 pages is finished for limits up to 2, and not for more."""
     await work(path, listings(1), ends={1: "capped"}, max_pages=2)
-    assert (await work(path, listings(1), max_pages=limit))[1] == left
+    assert (await work(path, listings(1), max_pages=limit))[1] == unfinished_ids
 
 
 async def test_a_listing_at_a_ceiling_is_finished(path):
-    """Capped by what the API shows, there is nothing to go on with."""
+    """A listing that ended at the ceiling of the API has nothing to continue."""
     await work(path, listings(1), ends={1: "capped"})
     assert (await work(path, listings(1)))[1] == []
 
 
 async def test_repeated_listings_count_once(path):
-    """The same listing given twice is walked once."""
+    """A listing that is requested twice is walked once."""
     assert await work(path, listings(1, 2, 1)) == (0, [1, 2], 0)
 
 
-async def test_the_tally_of_a_plan_is_what_is_held(path):
-    """Pages and items of earlier starts are counted, those that a kill left unnoted too."""
+async def test_the_tally_of_a_plan_counts_stored_pages(path):
+    """Pages and items of earlier starts are counted, also those that a kill left open."""
     await work(path, listings(1, 2, 3), ends={2: "open", 3: "failed"})
     journal = Journal.open(path)
     tally = journal.plan(listings(1, 2, 3, 4)).tally

@@ -33,8 +33,8 @@ async def filled(path, pages=3):
     return visit
 
 
-def test_a_start_killed_while_it_made_the_tables_leaves_what_the_next_can_use(path):
-    """A database without tables is an unfinished journal, not somebody else's file."""
+def test_a_database_without_tables_becomes_a_journal(path):
+    """A start killed before it created the tables leaves a file that the next start uses."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.close()
@@ -50,7 +50,7 @@ def test_a_start_killed_while_it_made_the_tables_leaves_what_the_next_can_use(pa
     ids=["text", "a header alone", "two bytes"],
 )
 def test_a_file_that_is_no_journal_is_left_as_it_is(path, content):
-    """Somebody else's file is refused by name and not touched."""
+    """A file that is no journal is refused by name and not changed."""
     path.write_bytes(content)
     for opened in (Journal.open, JournalReader):
         with pytest.raises(JournalError, match=r"is not a journal|is damaged"):
@@ -59,8 +59,8 @@ def test_a_file_that_is_no_journal_is_left_as_it_is(path, content):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_database_of_somebody_else_is_left_as_it_is(path):
-    """An SQLite file with other tables is not a journal."""
+def test_another_database_is_left_as_it_is(path):
+    """An SQLite file with other tables is refused and not changed."""
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
@@ -72,7 +72,7 @@ def test_a_database_of_somebody_else_is_left_as_it_is(path):
 
 
 def test_a_folder_is_no_journal(tmp_path):
-    """A folder's name is refused like any other file that is no journal."""
+    """A folder is refused like any other path that is no journal."""
     with pytest.raises(NotAJournalError):
         Journal.open(tmp_path)
     with pytest.raises(NoJournalError):
@@ -80,7 +80,7 @@ def test_a_folder_is_no_journal(tmp_path):
 
 
 async def test_a_journal_of_a_newer_version_is_refused(path):
-    """Tables that are not known here are not touched, and the message says to upgrade."""
+    """Tables of a newer version are not changed, and the message says to upgrade."""
     await filled(path)
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {schema.version() + 1}")
@@ -92,8 +92,8 @@ async def test_a_journal_of_a_newer_version_is_refused(path):
     assert path.read_bytes() == before
 
 
-async def test_an_older_journal_is_brought_up_to_date_by_a_writer(path, monkeypatch):
-    """A new version adds its tables in one go and keeps all that was there; readers say to wait."""
+async def test_a_writer_upgrades_an_older_journal(path, monkeypatch):
+    """A writer adds the new tables and keeps all data. Until then, readers are refused."""
     visit = await filled(path)
     added = "CREATE TABLE extra (x);\nCREATE TABLE more (y);"
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
@@ -102,14 +102,14 @@ async def test_an_older_journal_is_brought_up_to_date_by_a_writer(path, monkeypa
     await Journal.open(path).close()
     with JournalReader(path) as reader:
         assert [page.number for page in reader.pages()] == [1, 2, 3]
-        assert [found.id for found in reader.visits()] == [visit.id]
+        assert [stored_visit.id for stored_visit in reader.visits()] == [visit.id]
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM extra, more").fetchall() == [(0,)]
     connection.close()
 
 
 async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
-    """Half a migration is none: the file stays at its version and opens as before."""
+    """After a failed migration the file has its old version and opens as before."""
     await filled(path)
     with monkeypatch.context() as patch:
         added = "CREATE TABLE extra (x);\nCREATE TABLE page (y);"
@@ -121,7 +121,7 @@ async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
 
 
 async def test_a_journal_cut_short_is_refused_at_once(path):
-    """A file that lost its end (a full disk, a broken copy) is met when it is opened."""
+    """A file that lost its end is refused when it is opened."""
     await filled(path, pages=200)
     os.truncate(path, path.stat().st_size - schema.PAGE_SIZE)
     for opened in (Journal.open, JournalReader):
@@ -130,7 +130,7 @@ async def test_a_journal_cut_short_is_refused_at_once(path):
 
 
 async def test_damage_inside_is_found_by_a_full_check(path):
-    """A flipped byte in a stored body does not pass for the body."""
+    """The full check finds a flipped byte in a stored body."""
     await filled(path)
     content = bytearray(path.read_bytes())
     place = content.index(b"\x28\xb5\x2f\xfd")  # how a zstd frame begins
@@ -148,8 +148,8 @@ async def test_a_whole_journal_passes_the_full_check(path):
 
 
 @pytest.mark.parametrize("locked", ["file", "folder"])
-def test_what_cannot_be_written_is_told_before_anything_is_sent(path, monkeypatch, locked):
-    """A read-only file or folder is refused by name, and nothing is left behind."""
+def test_a_read_only_journal_is_refused_before_any_request(path, monkeypatch, locked):
+    """A read-only file or folder is refused by name, and no file is left behind."""
     asyncio.run(Journal.open(path).close())
     where = path if locked == "file" else path.parent
     # Root may write anywhere: the answer of the system is put in its place.
@@ -159,8 +159,8 @@ def test_what_cannot_be_written_is_told_before_anything_is_sent(path, monkeypatc
     assert not lock.lock_path(path).exists()
 
 
-async def test_a_finished_journal_is_read_where_nothing_can_be_written(path):
-    """In a read-only folder a finished journal can be read."""
+async def test_a_finished_journal_is_read_in_a_read_only_folder(path):
+    """A finished journal can be read in a read-only folder."""
     await filled(path)
     path.chmod(0o400)
     path.parent.chmod(0o500)
@@ -172,8 +172,8 @@ async def test_a_finished_journal_is_read_where_nothing_can_be_written(path):
         path.parent.chmod(0o700)
 
 
-async def test_readers_see_what_is_committed_while_it_is_written(path):
-    """Status and export work while a harvest runs, and see whole commits."""
+async def test_readers_see_commits_while_a_writer_works(path):
+    """Readers see whole commits while a harvest writes."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     with JournalReader(path) as reader:
@@ -186,7 +186,7 @@ async def test_readers_see_what_is_committed_while_it_is_written(path):
 
 
 async def test_a_reader_in_the_middle_does_not_stop_a_close(path):
-    """With somebody reading, the journal still closes; the log stays until the next start."""
+    """While another process reads, the journal still closes. The log stays until the next start."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     await journal.append(visit, record(1))

@@ -323,9 +323,8 @@ class Harvest:
 
     def _set_error(self, error: TMAPIError) -> None:
         if self._error is None:
-            error.progress = (
-                None  # the result counts all listings, the error only those of the crawl
-            )
+            # The progress of an error counts the crawl alone; the result counts all listings.
+            error.progress = None
             self._error = error
             names = (name for kind, name in _STOPPED_BY if isinstance(error, kind))
             self._stopped_by = next(names, self._stopped_by)

@@ -1,4 +1,4 @@
-"""Several accounts in one process: each has its gate, and one that stops, stops alone."""
+"""Several accounts in one process: each has its gate, and an account that stops, stops alone."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ async def sandbox(tmapi_sandboxes):
     return await tmapi_sandboxes(categories=SIZES, token=TOKENS, latency=0.002)
 
 
-async def test_every_account_asks_and_no_page_is_asked_twice(sandbox, path, tidy):
-    """The listings are shared out; together the accounts are as wide as their gates."""
+async def test_all_accounts_share_the_listings(sandbox, path, tidy):
+    """Every account sends requests, and no page is requested twice."""
     result = await harvest(sandbox, path, TOKENS, lookahead="off")
     assert result.complete
     assert all_pages(sandbox) <= set(pages(path))
@@ -60,8 +60,8 @@ async def test_every_account_asks_and_no_page_is_asked_twice(sandbox, path, tidy
     assert tidy == []
 
 
-async def test_one_that_is_refused_stops_alone_and_says_so(sandbox, path, caplog):
-    """Its listings are walked by the others; the harvest is complete, and no error remains."""
+async def test_a_refused_account_stops_alone(sandbox, path, caplog):
+    """Other accounts walk the listings of a refused one. The harvest is complete, without error."""
     result = await harvest(sandbox, path, ["wrong", "two"])
     assert (result.complete, result.error, result.stopped_by) == (True, None, None)
     assert all_pages(sandbox) <= set(pages(path))
@@ -103,7 +103,7 @@ async def test_an_account_refused_in_the_middle_leaves_nothing_behind(
         (TOKENS, 25, BudgetSpentError, "budget"),
     ],
 )
-async def test_when_all_have_stopped_the_harvest_does(sandbox, path, case):
+async def test_the_harvest_stops_when_all_accounts_have_stopped(sandbox, path, case):
     """The error says why; one budget holds for all accounts. A start with good ones continues."""
     tokens, most, error, stopped_by = case
     result = await harvest(sandbox, path, tokens, most=most)
@@ -116,8 +116,10 @@ async def test_when_all_have_stopped_the_harvest_does(sandbox, path, case):
 
 
 @pytest.mark.parametrize("how", ["stop", "cancel"])
-async def test_a_harvest_of_several_ends_as_one_of_one(sandbox, path, how, tidy):
-    """Stopped, what is on the wire is kept; cancelled, it ends at once; both can be resumed."""
+async def test_a_harvest_of_several_accounts_stops_and_is_cancelled_like_one(
+    sandbox, path, how, tidy
+):
+    """A stop stores the pages on the wire, a cancellation ends at once. Both can be resumed."""
     clients = [client(sandbox, token=token) for token in TOKENS]
     for api in clients:
         await api.__aenter__()
@@ -142,7 +144,7 @@ async def test_a_harvest_of_several_ends_as_one_of_one(sandbox, path, how, tidy)
 
 
 def test_accounts_of_different_hosts_are_refused(sandbox, path):
-    """One harvest is of one API."""
+    """All accounts of a harvest must have one host."""
     clients = [client(sandbox), client(sandbox, base_url="http://127.0.0.1:9")]
     with pytest.raises(InvalidRequestError, match="one host"):
         Harvest(clients, [], journal=path)
