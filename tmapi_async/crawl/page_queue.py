@@ -72,9 +72,9 @@ class PageQueue(CrawlSink):
 
     def has_room(self, width: int, in_flight: int) -> bool:
         """Return True while at most one width waits here, and the backlog permits more."""
-        if self.pages > width:
-            return False
-        return self._backlog is None or self._backlog() + in_flight < 2 * width
+        if self._backlog is None:
+            return self.pages <= width
+        return self.pages <= width and self._backlog() + in_flight < 2 * width
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""

@@ -13,10 +13,11 @@ from .outcomes import ListingOutcome
 
 
 class CrawlSink:
-    """Receives the pages, failures and endings of one crawl. Every method here does nothing.
+    """Base of the receivers of one crawl's pages, failures and endings.
 
-    Every method is called in the event loop, between two awaits of the crawler, and must not
-    block. The pages of a listing come before its outcome.
+    The crawler calls every method in the event loop, between two awaits; a method must not block.
+    The pages of a listing come before its outcome. A subclass overrides the methods that it needs:
+    those of this class ignore the event.
     """
 
     @property
