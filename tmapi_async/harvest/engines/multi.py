@@ -159,7 +159,7 @@ class MultiDriver:
         finished = self._queue.finished
         await self._queue.close()
         if errors and not finished and not self._stopping:
-            raise errors[-1]
+            raise errors[-1]  # the error of the last account that could continue
 
     async def _walk(self, number: int, crawler: Crawler) -> TMAPIError | None:
         try:
