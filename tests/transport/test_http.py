@@ -142,8 +142,11 @@ async def over_tls(authority: trustme.CA, heads: list[str]) -> Any:
     await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("auth", ["query", "header"])
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+async def test_tls_goes_through_a_tunnel(
+    monkeypatch: pytest.MonkeyPatch, trusted: bool, auth: str
+) -> None:
     """TLS through a proxy uses CONNECT, without the token, and is checked by the caller's CA."""
     authority, heads = trustme.CA(), list[str]()
     context = ssl.create_default_context()
@@ -155,12 +158,13 @@ async def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch, truste
             monkeypatch.setenv("https_proxy", proxy.replace("//", "//me:s3cret@"))
             connector = aiohttp.TCPConnector(ssl=context)
             options: dict[str, Any] = {"connector": connector, "trust_env": True, "policy": ONCE}
+            options["auth"] = auth
             async with open_session(base_url=f"https://api.localhost:{port}", **options) as session:
                 outcomes = [await fetched(session, number) for number in (1, 2)]
             await connector.close()
     if trusted:
         assert all(isinstance(result, Page) for result in outcomes)
-        assert [sent.split("&apiToken")[0].split("?")[1] for sent in heads] == [
+        assert [re.split(r"[? ]|&apiToken", sent)[2] for sent in heads] == [
             "cat_id=5&page=1",
             "cat_id=5&page=2",
         ]

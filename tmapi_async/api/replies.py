@@ -46,6 +46,9 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:  # a server may send the token back, and tracebacks show locals
+        return f"<Reply {self.status}: {len(self.body)} bytes>"
+
 
 class _Head(msgspec.Struct, gc=False):
     code: Any = None

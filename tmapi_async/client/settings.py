@@ -43,7 +43,7 @@ class ClientOptions(TypedDict, total=False):
         guard: When a listing counts as endless.
         max_body: Longest reply accepted, in bytes, decompressed; 32 MiB if left out.
         connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
-        trust_env: Take proxies from the environment.
+        trust_env: Take proxies from the environment. `~/.netrc` is never read.
         observer: Receives every attempt and page; see [`Observer`][tmapi_async.Observer].
     """
 
@@ -73,7 +73,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
         retry: How often and how long to try.
         guard: When a listing counts as endless.
         lookahead: Number of pages requested ahead; None is "auto".
-        trust_env: Take proxies from the environment.
+        trust_env: Take proxies from the environment. `~/.netrc` is never read.
     """
 
     base_url: str

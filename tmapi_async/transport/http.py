@@ -48,9 +48,9 @@ class HttpTransport(Protocol):
 
 
 TransportFactory: TypeAlias = Callable[
-    [aiohttp.ClientSession, Connector, SplitResult, int], HttpTransport
+    [aiohttp.ClientSession, Connector, SplitResult, int, URL | None], HttpTransport
 ]
-"""Makes a transport from a client session, its connector, the base URL and the body limit."""
+"""Makes a transport from a client session, its connector, the base URL, the body limit, a proxy."""
 
 
 class InvalidHttpError(aiohttp.ClientError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult
 
 import aiohttp
+from yarl import URL
 
 from tmapi_async.api.replies import Reply
 
@@ -23,6 +24,7 @@ class ClientSessionTransport:
         connector: Connector of `client`.
         prefix: Base URL, in parts.
         max_body: Longest body accepted, in bytes, decompressed.
+        proxy: Proxy that every request goes through, or None.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class ClientSessionTransport:
         connector: Connector,
         prefix: SplitResult,
         max_body: int,
+        proxy: URL | None = None,
     ) -> None:
         self._client = client
         self._connector = connector
         self._prefix = prefix
         self._max_body = max_body
+        self._proxy = proxy
 
     @property
     def connector_closed(self) -> bool:
@@ -56,7 +60,9 @@ class ClientSessionTransport:
             BodyTooLargeError: The body is longer than the limit.
         """
         async with self._client.get(
-            build_url(self._prefix, target), allow_redirects=False, middlewares=(_SendOnce(),)
+            build_url(self._prefix, target),
+            allow_redirects=False,
+            middlewares=(_SendOnce(self._proxy),),
         ) as response:
             body = await read_body(response.content, self._max_body)
             return Reply(response.status, response.headers, body)
@@ -68,9 +74,13 @@ class _SendOnce:
     aiohttp sends an idempotent request a second time by itself when a kept connection drops
     (RFC 9110, 9.2.2). Here that would be an attempt that is billed but not counted: the second
     call raises the error of the first.
+
+    It also sets the proxy. With the `proxy` of a session or of a call, aiohttp would send the
+    headers of the session, and so a token among them, to the proxy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: URL | None) -> None:
+        self._proxy = proxy
         self._error: Exception | None = None
 
     async def __call__(
@@ -81,6 +91,7 @@ class _SendOnce:
         # Set before sending: an attempt that ends in any way is the only one.
         self._error = aiohttp.ServerDisconnectedError()
         try:
+            request.proxy = self._proxy
             return await send(request)
         except Exception as error:
             self._error = error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
 import aiohttp
+from yarl import URL
 
 from tmapi_async.api.replies import Reply
 
@@ -80,6 +81,7 @@ class ConnectionTransport:
         connector: Connector of `client`.
         prefix: Base URL, in parts.
         max_body: Longest body accepted, in bytes, decompressed.
+        proxy: Proxy that every request goes through, or None.
     """
 
     def __init__(
@@ -88,11 +90,13 @@ class ConnectionTransport:
         connector: Connector,
         prefix: SplitResult,
         max_body: int,
+        proxy: URL | None = None,
     ) -> None:
         self._client = client
         self._connector = connector
         self._prefix = prefix
         self._max_body = max_body
+        self._proxy = proxy
         self._request: aiohttp.ClientRequest | None = None
         self._before_target = self._after_target = ""
         self._parser_error: type[Exception] = _part("aiohttp.http", "HttpProcessingError")
@@ -183,6 +187,9 @@ class ConnectionTransport:
                 body = await read_body(response.content, self._max_body)
                 return Reply(response.status, response.headers, body)
         except _PreparedRequest as prepared:
+            # Not by the `proxy` of the call: aiohttp would send the headers of the session, and a
+            # token among them, to the proxy.
+            prepared.request.proxy = self._proxy
             self._request = prepared.request
             return None
 

@@ -19,6 +19,7 @@ from tmapi_async.api.replies import Reply
 
 from .credentials import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
+from .frames import clear_locals
 from .http import (
     UNTIMED,
     BodyTooLargeError,
@@ -29,6 +30,7 @@ from .http import (
 )
 from .http_client_session import ClientSessionTransport
 from .http_connections import ConnectionTransport, missing_parts
+from .proxies import environment_proxy
 from .sockets import make_socket
 
 Auth: TypeAlias = Literal["query", "header"]
@@ -55,7 +57,7 @@ class PageSender:
         timeout: Seconds from when the gate is passed until the body is read.
         max_body: Longest body accepted, in bytes, decompressed.
         connector: Connector of the caller, who closes it; or None.
-        trust_env: Take proxies from the environment.
+        trust_env: Take proxies from the environment. `~/.netrc` is never read.
         transport: Makes the HTTP transport; None takes the fastest that works with the installed
             version of aiohttp.
 
@@ -99,6 +101,7 @@ class PageSender:
     async def open(self) -> None:
         """Open the connection pool. Sends nothing."""
         warn_if_exposed(self._prefix.geturl())
+        proxy = environment_proxy(self._prefix) if self._trust_env else None
         factory = self._factory or choose_transport()
         self._deadlines = Deadlines(self._timeout, asyncio.get_running_loop())
         # The gate limits the number of connections. A second limit below it would be measured as
@@ -110,9 +113,8 @@ class PageSender:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "tmapi-async", "Accept": "application/json", **self._headers},
             timeout=UNTIMED,
-            trust_env=self._trust_env,
         )
-        self._transport = factory(client, connector, self._prefix, self._max_body)
+        self._transport = factory(client, connector, self._prefix, self._max_body, proxy)
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
@@ -143,6 +145,9 @@ class PageSender:
                 return await self._transport.exchange(self._target(request))
         except _TRANSPORT_FAILURES as error:
             return self._transport_error(error)
+        except BaseException as error:
+            clear_locals(error)
+            raise
 
     def _target(self, request: PageRequest) -> str:
         """Return path and query below the base URL, ready to be sent."""

@@ -32,7 +32,7 @@ class Session:
         max_body: Longest body accepted, in bytes, decompressed.
         policy: How often and how long to try.
         connector: Connector of the caller, who closes it; or None.
-        trust_env: Take proxies from the environment.
+        trust_env: Take proxies from the environment. `~/.netrc` is never read.
         observer: Receives a report of every attempt and page; or None.
         transport: Makes the HTTP transport; None takes the fastest that works.
 
