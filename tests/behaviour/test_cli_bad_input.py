@@ -113,6 +113,7 @@ def test_what_a_long_comment_ends_with_is_no_id(tmapi, sandbox, tmp_path):
         assert "line 2: 'bad'" in line
 
 
+@pytest.mark.slow
 def test_a_large_list_with_a_bad_last_line_is_refused(tmapi, sandbox, tmp_path):
     """Ten megabytes of IDs are read to the end before the first request."""
     id_file = tmp_path / "ids.txt"

@@ -97,6 +97,7 @@ def whole(tmp_path_factory):
     return folder / "kept"
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -84,6 +84,7 @@ def test_complete_is_never_said_of_less(shop: Shop) -> None:
         assert len(str(reconciliation).splitlines()) > 1
 
 
+@pytest.mark.slow
 @given(shop=shops(prices=PRICES | st.integers(1, 999).map(lambda n: Decimal(n) / 200)))
 def test_prices_below_a_cent_are_found_or_reported(shop: Shop) -> None:
     """A price finer than the known step is found, or the result is not called complete."""
@@ -92,6 +93,7 @@ def test_prices_below_a_cent_are_found_or_reported(shop: Shop) -> None:
     assert not reconciliation.complete or priced(shop) <= driver.items
 
 
+@pytest.mark.slow
 @given(shop=shops(), seeds=st.tuples(st.integers(), st.integers()))
 def test_the_order_of_answers_changes_nothing(shop: Shop, seeds: tuple[int, int]) -> None:
     """The same pages are requested in any order of the answers."""
@@ -101,6 +103,7 @@ def test_the_order_of_answers_changes_nothing(shop: Shop, seeds: tuple[int, int]
     assert set(planners[0].listings) == set(planners[1].listings)
 
 
+@pytest.mark.slow
 @given(shop=shops(), budget=st.integers(0, 60), seed=st.integers())
 def test_a_replay_continues_where_the_budget_ended(shop: Shop, budget: int, seed: int) -> None:
     """A replay sends no more than the budget, and nothing twice, until everything was requested."""
@@ -189,6 +192,7 @@ def test_fifteen_thousand_products_cost_a_quarter_more_pages(
     assert 15_000 <= reconciliation.promised < 17_500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [True, False])
 def test_more_of_one_price_than_both_orders_show(start: bool) -> None:
     """Of 5,000 products at one price listings show 4,000: these are found, the rest is reported."""
@@ -252,6 +256,7 @@ def test_a_listing_that_fits_is_not_divided() -> None:
     assert not reconciliation.divided
 
 
+@pytest.mark.slow
 def test_the_cost_is_expected_before_it_is_spent() -> None:
     """The minimum is never too high, and it is exact once every part fits."""
     shop = Shop(crowd(1, heavy=0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -137,6 +138,6 @@ class Spending(RuleBasedStateMachine):
         assert self.spent <= self.limit
 
 
-TestSpending = Spending.TestCase
+TestSpending = pytest.mark.slow(Spending.TestCase)
 TestSpending.__doc__ = "The budget holds in every order of events, and none of it is stuck."
 TestSpending.settings = settings(max_examples=100, stateful_step_count=40)

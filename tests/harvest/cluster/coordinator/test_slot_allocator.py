@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -153,7 +154,7 @@ class Sharing(RuleBasedStateMachine):
         assert abs(total - RATE) <= 0.05 * RATE
 
 
-TestSharing = Sharing.TestCase
+TestSharing = pytest.mark.slow(Sharing.TestCase)
 TestSharing.__doc__ = "Slots and rate stay within those of one account in every order of events."
 TestSharing.settings = settings(max_examples=150, stateful_step_count=40)
 
