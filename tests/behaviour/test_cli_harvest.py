@@ -202,6 +202,16 @@ def test_the_run_can_be_exported_at_the_end(tmapi, sandbox, journal, tmp_path):
     assert rows.read_bytes() == done.out
 
 
+def test_a_database_is_checked_before_anything_is_sent(tmapi, sandbox, journal, tmp_path):
+    """A database that cannot be reached ends with exit 3, and costs no request."""
+    to = f"postgresql://me:s3cret@/db?host={tmp_path}"
+    done = tmapi("harvest", *IDS, "--journal", journal, "--to", to, url=sandbox.url)
+    assert done.code == 3
+    assert "nothing was sent" in done.err
+    assert "s3cret" not in done.err
+    assert sandbox.sandbox.stats.requests == 0
+
+
 def test_quiet_is_quiet(tmapi, sandbox, journal):
     """With `-q` a successful harvest prints nothing."""
     done = tmapi("harvest", *IDS, "--journal", journal, "-q", url=sandbox.url)

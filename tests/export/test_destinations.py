@@ -36,6 +36,25 @@ def test_destinations_are_refused_before_anything_is_read(
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql:/me:s3cret@host/db",
+        "postgres:me:s3cret@host/db",
+        "me:s3cret@host/db",
+        "host=localhost password=s3cret dbname=shop",
+        "me:s3cret://host/db",
+        " postgresql://me:s3cret@host/db",
+        "jdbc:postgresql://host/db?password=s3cret",
+    ],
+)
+def test_a_mistyped_database_address_is_not_repeated(text: str) -> None:
+    """An address that is taken for a file or another scheme may have a password."""
+    with pytest.raises(ExportRefusedError, match="postgresql://") as raised:
+        export_journal("a.journal", [text])
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     ("to", "missing", "extra"),
     [
         ("a.parquet", "pyarrow", "export"),

@@ -15,7 +15,13 @@ import pytest
 from tests.support.endpoint_journals import write_endpoints
 from tests.support.journals import BEGAN, body, of_catalogue, of_rows, row, write
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
-from tmapi_async.export import ExportError, ExportRefusedError, Selection, export_journal
+from tmapi_async.export import (
+    Export,
+    ExportError,
+    ExportRefusedError,
+    Selection,
+    export_journal,
+)
 from tmapi_async.export.postgres_table import table_columns
 
 
@@ -136,6 +142,30 @@ def test_a_table_that_does_not_fit_is_refused(
     assert query(postgres, "SELECT count(*) FROM items") == [(0,)]
 
 
+def test_a_check_of_a_database_leaves_no_trace(tmp_path: Path, postgres: str) -> None:
+    """A check refuses what an export would refuse, makes no table and waits for no export."""
+    journal = of_rows(tmp_path / "a.journal", row(1))
+    export = Export(journal, [postgres])
+    export.check_databases("category-v1")
+    assert query(postgres, "SELECT to_regclass('items')") == [(None,)]
+    export.run()
+    export.check_databases("category-v1")
+    assert query(postgres, "SELECT count(*) FROM items") == [(1,)]
+    with psycopg.connect(postgres) as running:
+        running.execute("SELECT pg_advisory_xact_lock(hashtextextended('tmapi items', 0))")
+        export.check_databases("category-v1")
+    change(postgres, "ALTER TABLE items DROP title")
+    with pytest.raises(ExportRefusedError, match="the column title is missing"):
+        export.check_databases("category-v1")
+    change(postgres, "ALTER ROLE tester SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(ExportError, match="read-only transaction; nothing was written"):
+            Export(journal, [f"{postgres}&table=other"]).check_databases("category-v1")
+    finally:
+        admin = postgres.replace("tester:s3cret%2F%2B@", "admin@")
+        change(admin, "ALTER ROLE tester RESET ALL")
+
+
 def test_a_table_may_be_wider(tmp_path: Path, postgres: str) -> None:
     """Wider columns and additional columns are accepted."""
     export_journal(write(tmp_path / "empty.journal", {7: []}), [postgres])
@@ -201,7 +231,7 @@ def test_the_password_is_never_told(tmp_path: Path, postgres: str) -> None:
 KILLED = """
 import os, signal, sys
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
-from tmapi_async.export import export_journal, postgres, selection
+from tmapi_async.export import export_journal, postgres_session, selection
 
 selection.CHUNK_PAGES = 2
 when = sys.argv[3]
@@ -210,10 +240,10 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if when == "commit":
-    postgres.psycopg.Connection.commit = die
+    postgres_session.psycopg.Connection.commit = die
 elif when == "committed":
-    commit = postgres.psycopg.Connection.commit
-    postgres.psycopg.Connection.commit = lambda self: (commit(self), die())
+    commit = postgres_session.psycopg.Connection.commit
+    postgres_session.psycopg.Connection.commit = lambda self: (commit(self), die())
 export_journal(sys.argv[1], [sys.argv[2]], on_progress=die if when == "rows" else lambda _: None)
 """
 FREE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tmapi export'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
@@ -28,6 +29,10 @@ _REQUIREMENTS = {
     _DUCKDB: ("export", ("pyarrow", "duckdb")),
     "postgresql": ("postgres", ("pyarrow", "psycopg")),
 }
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
+_DATABASE_ADDRESS = re.compile(
+    r"(?i)://|^\W*postgres\w*:|^[^/\\]{2,}:.*@|\b(?:password|host|dbname)\s*="
+)
 ENDINGS = (*FILES, _DUCKDB)
 """File name endings that can be written."""
 
@@ -75,6 +80,21 @@ class Destination(msgspec.Struct, frozen=True):
             return DuckDBFile(self.path, self.table, endpoint)
         return FILES[self.kind](self.path, endpoint)
 
+    def check(self, endpoint: Endpoint) -> None:
+        """Check that a database can be reached and accepts the rows. Writes nothing.
+
+        Args:
+            endpoint: The endpoint whose rows will be written.
+
+        Raises:
+            ExportRefusedError: The table or the database does not fit the rows.
+            ExportError: The database cannot be reached, or refuses a statement.
+        """
+        if self.kind == "postgresql":
+            from .postgres import check_table  # noqa: PLC0415 - an extra
+
+            check_table(self.url, self.table, endpoint)
+
     def __repr__(self) -> str:
         return f"Destination({self.kind!r}, {self.path!r}, table={self.table!r})"  # no URL
 
@@ -118,10 +138,17 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
         return Destination("-")
     if text.startswith(_POSTGRES):
         return _postgres(text, table)
-    if "://" in text:
-        scheme = text.partition("://")[0][:20]
+    scheme = _SCHEME.match(text)
+    if scheme:
         raise ExportRefusedError(
-            f"{scheme}:// is not supported: a database URL begins with postgresql://"
+            f"{scheme[0]} is not supported: a database URL begins with postgresql://"
+        )
+    if _DATABASE_ADDRESS.search(text):
+        # A mistyped address may have a password: the message must not repeat the text.
+        raise ExportRefusedError(
+            "a destination looks like the address of a database, but does not begin with "
+            "postgresql://: write it like postgresql://USER:PASSWORD@HOST:PORT/DATABASE; a file "
+            "with such a name can be given as ./NAME"
         )
     path = Path(text).expanduser()
     kind = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
@@ -140,7 +167,7 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
 
 def _postgres(text: str, table: str | None) -> Destination:
     _check_extra("postgresql", "postgresql://")
-    from .postgres import describe_url  # noqa: PLC0415 - an extra
+    from .postgres_session import describe_url  # noqa: PLC0415 - an extra
     from .postgres_table import table_identifier  # noqa: PLC0415 - as above
 
     # All other options stay as typed: libpq has its own reading of "+" and of empty hosts.

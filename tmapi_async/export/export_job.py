@@ -14,6 +14,7 @@ from tmapi_async.journal.reader import JournalReader
 
 from .conversions import Conversions
 from .destinations import Destination, parse_destinations
+from .endpoint_choice import endpoint_named
 from .selection import Scope, Selection, read_chunks, resolve
 from .sinks import DestinationResult, Rows, Sink
 
@@ -115,6 +116,21 @@ class Export:
     def run_read(self) -> str:
         """The run or runs that are read, for a message; empty before `run` is called."""
         return self._scope.description if self._scope else ""
+
+    def check_databases(self, endpoint: str) -> None:
+        """Check that every database can be reached and accepts the rows. Writes nothing.
+
+        Files are checked when the export is made.
+
+        Args:
+            endpoint: Short or full name of the endpoint whose rows will be written.
+
+        Raises:
+            ExportRefusedError: A table or a database does not fit the rows.
+            ExportError: A database cannot be reached, or refuses a statement.
+        """
+        for destination in self._to:
+            destination.check(endpoint_named(endpoint))
 
     def run(self, on_progress: Callable[[ExportProgress], None] = lambda _: None) -> ExportSummary:
         """Read the journal and write every destination.

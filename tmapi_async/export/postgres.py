@@ -13,34 +13,28 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
-import psycopg
 import pyarrow as pa
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 from pyarrow import csv
 
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.errors import ExportError, ExportRefusedError
 
 from .arrow import json_columns
 from .csv_safety import replace_nul
+from .postgres_session import PostgresSession, describe_url
 from .postgres_table import (
     KEY,
     column_definitions,
     create_or_check,
+    lock_table_name,
     table_columns,
     table_identifier,
 )
 from .sinks import DestinationResult, Rows
-
-_CONNECT_SECONDS = 15
-_HIDDEN = "[password]"
 
 _STAGE = "CREATE TEMPORARY TABLE {stage} ({columns}, seq bigserial) ON COMMIT DROP"
 _COPY = "COPY {stage} ({names}) FROM STDIN (FORMAT csv)"
@@ -62,25 +56,6 @@ FROM merged
 _CSV_OPTIONS = csv.WriteOptions(include_header=False)
 
 
-def describe_url(url: str) -> str:
-    """Return a database URL for messages: user, host, port and database, without the password.
-
-    Raises:
-        ExportRefusedError: libpq cannot parse the URL. The message does not contain the URL.
-    """
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.Error:
-        # The message of libpq may quote the URL with its password.
-        raise ExportRefusedError(
-            "the database URL cannot be read: write it like postgresql://USER@HOST:PORT/DATABASE "
-            "and percent-encode special characters in the user name and the password"
-        ) from None
-    user = f"{parts['user']}@" if parts.get("user") else ""
-    port = f":{parts['port']}" if parts.get("port") else ""
-    return f"postgresql://{user}{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
-
-
 class PostgresTable:
     """A table that receives the rows of an export in one transaction.
 
@@ -90,47 +65,42 @@ class PostgresTable:
         endpoint: The endpoint whose rows are written.
 
     Raises:
-        ExportRefusedError: The table does not fit the rows.
+        ExportRefusedError: The table does not fit the rows, or the database cannot store Chinese.
         ExportError: The server cannot be reached, or refuses a statement.
     """
 
     def __init__(self, url: str, table: str, endpoint: Endpoint) -> None:
-        self.to = f"{describe_url(url)} table {table}"
-        settings = conninfo_to_dict(url)
-        self._secret = str(settings.get("password") or "")
-        self._table = table
+        self.to = _describe(url, table)
         self._endpoint = endpoint
         self._rows = 0
-        with ExitStack() as stack, self._errors("nothing was written"):
-            self._connection = psycopg.connect(
-                url,
-                application_name="tmapi export",
-                connect_timeout=settings.get("connect_timeout") or _CONNECT_SECONDS,
-                prepare_threshold=None,  # pools that share sessions lose prepared statements
-            )
-            stack.callback(self._connection.close)
-            self._cursor = self._connection.cursor()
-            create_or_check(self._cursor, table, endpoint)
-            self._cursor.execute(self._sql(_STAGE))
+        self._merge = _sql(_MERGE, table, endpoint)
+        self._session = PostgresSession(url, self.to)
+        with ExitStack() as stack, self._session.errors("nothing was written"):
+            stack.callback(self._session.connection.close)
+            cursor = self._session.cursor
+            create_or_check(cursor, table, endpoint)
+            cursor.execute(_sql(_STAGE, table, endpoint))
             self._copying = ExitStack()
-            self._copy = self._copying.enter_context(self._cursor.copy(self._sql(_COPY)))
+            self._copy = self._copying.enter_context(cursor.copy(_sql(_COPY, table, endpoint)))
             stack.pop_all()
 
     def write(self, rows: Rows) -> None:
         """Copy rows into the temporary table."""
         self._rows += rows.chunk.rows
-        with self._errors("the table is unchanged; run the same command again"):
+        with self._session.errors("the table is unchanged; run the same command again"):
             self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 
     def commit(self) -> DestinationResult:
         """Merge the rows into the table and commit."""
-        with self._errors("the table is unchanged; run the same command again"):
+        with self._session.errors("the table is unchanged; run the same command again"):
             self._copying.close()
-            self._cursor.execute(self._sql(_MERGE))
-            latest, inserted, updated = self._cursor.fetchone() or (0, 0, 0)
-        with self._errors("the rows may or may not be committed; run the same command again"):
-            self._connection.commit()
-            self._connection.close()
+            self._session.cursor.execute(self._merge)
+            latest, inserted, updated = self._session.cursor.fetchone() or (0, 0, 0)
+        with self._session.errors(
+            "the rows may or may not be committed; run the same command again"
+        ):
+            self._session.connection.commit()
+            self._session.connection.close()
         return DestinationResult(
             to=self.to,
             rows=self._rows,
@@ -143,34 +113,49 @@ class PostgresTable:
         """Close the connection; the server rolls back and the table is unchanged."""
         with suppress(Exception):  # if the server is gone, it has rolled back by itself
             # Closing in the middle of COPY cuts the connection, and the server rolls back.
-            self._connection.close()
+            self._session.connection.close()
 
-    def _sql(self, text: str) -> sql.Composed:
-        names = [sql.Identifier(column.name) for column in table_columns(self._endpoint)]
 
-        def joined(prefix: str) -> sql.Composed:
-            return sql.SQL(", ").join(sql.SQL(prefix) + name for name in names)
+def check_table(url: str, table: str, endpoint: Endpoint) -> None:
+    """Check that an export to a table can work: do all of it without rows, and roll back.
 
-        return sql.SQL(text).format(
-            stage=sql.Identifier("pg_temp", "tmapi_stage"),
-            table=table_identifier(self._table),
-            columns=column_definitions(self._endpoint, required=False),
-            names=joined(""),
-            old=joined("existing."),
-            new=joined("EXCLUDED."),
-            key=sql.SQL(", ").join(map(sql.Identifier, KEY)),
-        )
+    Args:
+        url: URL for libpq.
+        table: The table, with its schema if the schema is not in the search path.
+        endpoint: The endpoint whose rows will be written.
 
-    @contextmanager
-    def _errors(self, consequence: str) -> Iterator[None]:
-        """Raise errors of the database as `ExportError`, without the password."""
-        try:
-            yield
-        except psycopg.Error as error:
-            message = " ".join(str(error).split()) or type(error).__name__
-            for secret in {self._secret, unquote(self._secret)} - {""}:
-                message = message.replace(secret, _HIDDEN)
-            raise ExportError(f"{self.to}: {message}; {consequence}") from None
+    Raises:
+        ExportRefusedError: The table does not fit the rows, or the database cannot store Chinese.
+        ExportError: The server cannot be reached, or refuses a statement.
+    """
+    session = PostgresSession(url, _describe(url, table))
+    with closing(session.connection), session.errors("nothing was written"):
+        if lock_table_name(session.cursor, table, wait=False):  # else an export is using the table
+            create_or_check(session.cursor, table, endpoint)
+            session.cursor.execute(_sql(_STAGE, table, endpoint))
+            session.cursor.execute(_sql(_MERGE, table, endpoint))
+        session.connection.rollback()
+
+
+def _describe(url: str, table: str) -> str:
+    return f"{describe_url(url)} table {table}"
+
+
+def _sql(text: str, table: str, endpoint: Endpoint) -> sql.Composed:
+    names = [sql.Identifier(column.name) for column in table_columns(endpoint)]
+
+    def joined(prefix: str) -> sql.Composed:
+        return sql.SQL(", ").join(sql.SQL(prefix) + name for name in names)
+
+    return sql.SQL(text).format(
+        stage=sql.Identifier("pg_temp", "tmapi_stage"),
+        table=table_identifier(table),
+        columns=column_definitions(endpoint, required=False),
+        names=joined(""),
+        old=joined("existing."),
+        new=joined("EXCLUDED."),
+        key=sql.SQL(", ").join(map(sql.Identifier, KEY)),
+    )
 
 
 def _csv(batch: pa.RecordBatch, json_names: tuple[str, ...]) -> bytes:

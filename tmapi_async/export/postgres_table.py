@@ -114,6 +114,25 @@ GROUP BY indexrelid
 """
 
 
+def lock_table_name(cursor: psycopg.Cursor[Any], table: str, *, wait: bool = True) -> bool:
+    """Lock the name of a table for this transaction.
+
+    Two exports that begin together must not both create the table, nor deadlock on its rows.
+
+    Args:
+        cursor: Cursor of the transaction.
+        table: The table.
+        wait: True to wait until an export that has the lock ends.
+
+    Returns:
+        True if this transaction has the lock.
+    """
+    function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    lock = sql.SQL("SELECT {}(hashtextextended(%s, 0))").format(sql.SQL(function))
+    cursor.execute(lock, [f"tmapi {table}"])
+    return wait or bool((cursor.fetchone() or (False,))[0])
+
+
 def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint) -> None:
     """Create the table if it does not exist; otherwise check that it fits the rows.
 
@@ -121,8 +140,7 @@ def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint)
         ExportRefusedError: The table does not fit; the message names the column.
     """
     name = table_identifier(table)
-    # Two exports that begin together must not both create the table, nor deadlock on its rows.
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"tmapi {table}"])
+    lock_table_name(cursor, table)
     cursor.execute("SELECT to_regclass(%s)::oid", [name.as_string(cursor)])
     table_id = (cursor.fetchone() or (None,))[0]
     if table_id is None:

@@ -17,6 +17,10 @@ from tmapi_async.cli.commands.harvest import command_to_continue
             ["harvest", "7", "--to", "postgresql://me:s3cret@host/db"],
             "tmapi harvest 7 --to postgresql://...",
         ),
+        (
+            ["harvest", "7", "--to=postgres://me:s3cret@host/db"],
+            "tmapi harvest 7 --to=postgresql://...",
+        ),
         (["harvest", *map(str, range(200))], "the same command"),
     ],
 )

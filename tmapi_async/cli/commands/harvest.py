@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, 
 from tmapi_async.cli.summary import Summary
 from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
-from tmapi_async.errors import DiskError, InvalidRequestError, TMAPIError
+from tmapi_async.errors import DiskError, ExportError, InvalidRequestError, TMAPIError
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 
 from .export import ExportOptions, run_export
@@ -40,6 +41,7 @@ from .export import ExportOptions, run_export
 app = typer.Typer(add_completion=False)
 
 _MAX_COMMAND = 300
+_DATABASE_ADDRESS = re.compile(r"(?s)postgres(?:ql)?://.*")
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
@@ -172,8 +174,13 @@ class _HarvestCommand:
         self._quiet = options.output.quiet
 
     def run(self) -> int:
-        if self._destinations:
-            self._export_options().export()  # refuses invalid destinations
+        try:
+            self._check_destinations()
+        except InvalidRequestError:
+            raise
+        except ExportError as error:
+            print_message(f"{error}; nothing was sent: run the same command again")
+            return PARTIAL
 
         async def main() -> int:
             try:
@@ -187,6 +194,13 @@ class _HarvestCommand:
             return self._finish(result)
 
         return run(main())
+
+    def _check_destinations(self) -> None:
+        """Refuse invalid destinations, and databases that cannot take the rows, before work."""
+        if self._destinations:
+            export = self._export_options().export()
+            for endpoint in self._endpoints():
+                export.check_databases(endpoint)
 
     async def _harvest(self) -> HarvestResult:
         if self._options.split.split:
@@ -368,7 +382,4 @@ def command_to_continue(arguments: list[str]) -> str:
 
 def _hide_passwords(arguments: list[str]) -> list[str]:
     """Return the arguments with database addresses cut, since those may hold a password."""
-    return [
-        "postgresql://..." if argument.startswith(("postgresql://", "postgres://")) else argument
-        for argument in arguments
-    ]
+    return [_DATABASE_ADDRESS.sub("postgresql://...", argument) for argument in arguments]
