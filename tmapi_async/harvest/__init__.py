@@ -1,5 +1,9 @@
 """The durable harvest: a job that a kill cannot hurt, and the journal that it writes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from tmapi_async.errors import (
     BodyError,
     ChangedShapeError,
@@ -34,6 +38,9 @@ from .cluster.token_source import TokenSource
 from .job import Harvest
 from .progress import HarvestProgress, HarvestResult
 
+if TYPE_CHECKING:
+    from tmapi_async.report.html import write_report
+
 __all__ = [
     "BodyError",
     "ChangedShapeError",
@@ -64,4 +71,14 @@ __all__ = [
     "TreeInfo",
     "VisitInfo",
     "WorkerRefusedError",
+    "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the report on first use, because it needs pyarrow and Jinja2 (the extra `report`)."""
+    if name == "write_report":
+        from tmapi_async.report.html import write_report  # noqa: PLC0415 - an extra
+
+        return write_report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
