@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
 
-from .console import print_message
+from .console import print_message, set_up_streams
 from .exit_codes import PARTIAL, UNEXPECTED, USAGE
 
 COMMANDS = {
@@ -90,6 +90,7 @@ def _read_common_options(
 def main() -> None:
     """Run the command line and end the process with an exit code of the contract."""
     _reopen_closed_streams()
+    set_up_streams()
     try:
         app()
     except SystemExit as end:

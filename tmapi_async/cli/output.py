@@ -11,7 +11,8 @@ import threading
 from contextlib import suppress
 from typing import TypeAlias
 
-from tmapi_async.errors import InvalidRequestError
+from .console import require_output
+from .escaping import escape_json_controls
 
 GRACE_SECONDS = 1.0
 """Seconds that an interrupted command waits for its last rows, so that no line is cut."""
@@ -43,22 +44,24 @@ class RowOutput:
     """
 
     def __init__(self) -> None:
-        if sys.stdout is None:
-            raise InvalidRequestError(
-                "standard output is closed: open it, or redirect it to a file"
-            )
+        require_output()
         self._descriptor = sys.stdout.fileno()
+        self._is_terminal = sys.stdout.isatty()
         self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._requests: queue.SimpleQueue[_WriteRequest] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data`.
+        """Write all of `data`: whole lines of JSON or of escaped text.
+
+        On a terminal, characters that it would obey are escaped, which keeps the JSON's meaning.
 
         Raises:
             ReaderGoneError: The reader has closed the pipe.
             OSError: Writing failed, for instance because the disk is full.
         """
+        if self._is_terminal:
+            data = escape_json_controls(data)
         try:
             if self._is_file:
                 self._write_now(data)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .console import print_message
+from .escaping import escape_controls
 
 REFRESH_SECONDS = 0.25
 """Seconds between two drawings of the progress on a terminal."""
@@ -44,10 +45,14 @@ async def show_progress(make_line: Callable[[], str], *, shown: bool) -> AsyncIt
 
 async def _redraw(make_line: Callable[[], str]) -> None:
     console = Console(stderr=True)
-    with console.status(Text(make_line()), refresh_per_second=1 / REFRESH_SECONDS) as status:
+
+    def draw() -> Text:
+        return Text(escape_controls(make_line()))
+
+    with console.status(draw(), refresh_per_second=1 / REFRESH_SECONDS) as status:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            status.update(Text(make_line()))
+            status.update(draw())
 
 
 async def _append(make_line: Callable[[], str]) -> None:

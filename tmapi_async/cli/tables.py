@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from .escaping import escape_controls
+
 _MAX_CELL_WIDTH = 60
 
 
@@ -37,7 +39,7 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:,}"
-    text = " ".join(str(value).split())
+    text = escape_controls(" ".join(str(value).split()))
     if cell_len(text) <= _MAX_CELL_WIDTH:
         return text
     return set_cell_size(text, _MAX_CELL_WIDTH - 3).rstrip() + "..."

@@ -18,6 +18,7 @@ from rich.tree import Tree
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.escaping import escape_controls
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -268,9 +269,8 @@ def _categories(number: int) -> str:
 
 
 def _names(node: CategoryNode) -> str:
-    """Return the names of a category without characters that could move a terminal's cursor."""
-    names = " / ".join(name for name in (node.name, node.name_en) if name)
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in names)
+    """Return the names of a category, with control characters escaped."""
+    return escape_controls(" / ".join(name for name in (node.name, node.name_en) if name))
 
 
 def _label(node: CategoryNode) -> str:

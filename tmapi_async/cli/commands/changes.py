@@ -11,7 +11,14 @@ import msgspec
 import typer
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.console import (
+    print_json,
+    print_line,
+    print_message,
+    print_output,
+    require_output,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
@@ -114,6 +121,7 @@ def changes(options: ChangesOptions) -> None:
     Changed items are dearer, cheaper, or have sold more or less than before.
     """
     set_up_logging()
+    require_output()
     raise typer.Exit(run_changes(options))
 
 
@@ -153,12 +161,13 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
             "unchanged"
         )
         return PARTIAL
-    write = print_line if streams else print
+    write = print_line if streams else print_output
     if not options.quiet:
         for line in comparison_lines(comparison, options.top):
             write(line)
     if options.json:
-        write(msgspec.json.encode(summarize_changes(comparison)).decode())
+        write_json = print_line if streams else print_json
+        write_json(msgspec.json.encode(summarize_changes(comparison)).decode())
     return OK
 
 

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.console import print_json, print_line, print_message, set_up_logging
+from tmapi_async.cli.escaping import escape_controls
 from tmapi_async.cli.exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
@@ -172,7 +173,7 @@ def run_export(options: ExportOptions) -> int:
         for line in summary_lines(job.summary):
             print_message(line)
     if options.json:
-        write = print_line if "-" in options.destinations else print
+        write = print_line if "-" in options.destinations else print_json
         write(msgspec.json.encode(job.summary).decode())
     return code
 
@@ -275,7 +276,7 @@ def _show_progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]
         yield lambda _: None
     elif sys.stderr.isatty():
         with Console(stderr=True).status("reading") as status:
-            yield lambda progress: status.update(Text(str(progress)))
+            yield lambda progress: status.update(Text(escape_controls(str(progress))))
     else:
         last = time.monotonic()
 

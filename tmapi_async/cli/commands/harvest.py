@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.console import print_json, print_line, print_message, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
@@ -262,7 +262,7 @@ class _HarvestCommand:
                 print_message(line)
             print_message(self._verdict(summary))
         if self._options.output.json:
-            write = print_line if "-" in self._destinations else print
+            write = print_line if "-" in self._destinations else print_json
             write(summary.json())
         return summary.exit_code() or export_code
 

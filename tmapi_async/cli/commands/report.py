@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.console import print_message, print_output, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import EndpointOption, JournalArgument, QuietOption
@@ -69,7 +69,7 @@ def run_report(options: ReportOptions) -> int:
         print_message(f"cannot write {output}: {error.strerror}; an earlier file is unchanged")
         return PARTIAL
     if not options.quiet:
-        print(f"wrote {output} ({size / 1e6:.1f} MB): open it in a web browser")  # noqa: T201 - the result
+        print_output(f"wrote {output} ({size / 1e6:.1f} MB): open it in a web browser")
     return OK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,7 +9,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.console import (
+    print_json,
+    print_message,
+    print_output,
+    require_output,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -68,6 +73,7 @@ def status(options: StatusOptions) -> None:
     It also works while a harvest writes to the journal.
     """
     set_up_logging()
+    require_output()
     raise typer.Exit(run_status(options))
 
 
@@ -88,7 +94,7 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
     visits = list(journal.listings(latest)) if runs else []
     summary = summarize_run(visits, [start for start in starts if start.run == latest])
     if options.json:
-        sys.stdout.write(f"{summary.json()}\n")
+        print_json(summary.json())
         return
     running = journal.writer is not None
     text = [
@@ -110,7 +116,8 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
             *summary.lines(),
             _verdict(summary, running=running),
         ]
-    sys.stdout.write("\n".join(text) + "\n")
+    for line in text:
+        print_output(line)
 
 
 def _journal_lines(journal: JournalReader) -> list[str]:
