@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace) -> bool:
     """Run what is asked for, print the tables, keep the figures of a full run.
 
     Returns:
-        Whether all that must promise did, or nothing was measured in full.
+        True if every measure met what it must promise, or nothing was measured in full.
     """
     quick, result = options.quick, {}
     start = time.perf_counter()

@@ -103,7 +103,7 @@ def figures(trace: dict[str, Any], bench: Bench) -> dict[str, Any]:
     Returns:
         share: Pages a second as a share of C / L, from the first attempt on.
         steady: The same share from the moment when 90 % of the slots were in use.
-        to_90: That moment, in mean latencies from the first attempt.
+        to_90: Time of that moment, in mean latencies from the first attempt.
         refusals: Number of 503s; `refused` is the same number per page.
         wasted: Number of requests past the end of a listing.
         requests: Number of attempts.

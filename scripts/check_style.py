@@ -6,6 +6,7 @@ Run by `make lint`. Prints one line per finding. The exit status is 1 if there i
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 PACKAGE = Path("tmapi_async")
 
 # A docstring starts with a verb or a noun. These words start a riddle or a relative clause.
-FIRST_WORDS = {"As", "How", "It", "That", "Those", "What", "Where", "Which", "Who", "Whoever"}
+FIRST_WORDS = {
+    *("As", "How", "It", "That", "Those"),
+    *("What", "When", "Where", "Whether", "Which", "Who", "Whoever", "Whose"),
+}
+# Sections of a docstring whose entries keep the same rule.
+KEYED_SECTIONS = {"Args:", "Attributes:", "Raises:"}
+SECTIONS = KEYED_SECTIONS | {"Returns:", "Yields:"}
+ENTRY = re.compile(r"(?:[\w*`][^:]*: )?(\w+)")
 DOCSTRINGS_IN = ("tmapi_async", "benchmarks", "scripts")
 
 FILE_LINES = 400
@@ -51,14 +59,36 @@ def sources(folder: str | Path) -> Iterator[tuple[Path, ast.Module]]:
 
 
 def first_words() -> Iterator[str]:
-    """Find docstrings, those of constants included, that start with a word of `FIRST_WORDS`."""
+    """Find docstrings, and entries of their sections, that start with a word of `FIRST_WORDS`.
+
+    Docstrings of constants are checked, too.
+    """
     for folder in DOCSTRINGS_IN:
         for path, tree in sources(folder):
             for node in ast.walk(tree):
                 if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                    word = str(node.value.value).partition(" ")[0].strip(",.:;\n")
-                    if word in FIRST_WORDS:
-                        yield f"{path}:{node.lineno}: starts with {word!r}; use a verb or a noun"
+                    for line, word in starts(str(node.value.value)):
+                        if word in FIRST_WORDS:
+                            place = f"{path}:{node.lineno + line}"
+                            yield f"{place}: starts with {word!r}; use a verb or a noun"
+
+
+def starts(docstring: str) -> Iterator[tuple[int, str]]:
+    """Yield the first word of a docstring and of each entry of its sections, by line."""
+    yield 0, docstring.partition(" ")[0].strip(",.:;\n")
+    title, section, entries = "", -1, 0  # the section's title, its indent, that of its entries
+    for number, line in enumerate(docstring.splitlines()):
+        text = line.strip()
+        depth = len(line) - len(line.lstrip())
+        if text in SECTIONS:
+            title, section, entries = text, depth, 0
+        elif text and depth <= section:
+            section = -1
+        elif text and section >= 0 and entries in (0, depth):
+            # A returned value is one text: its later lines are no entries.
+            entries = depth if title in KEYED_SECTIONS else -1
+            if match := ENTRY.match(text):
+                yield number, match[1]
 
 
 def file_sizes() -> Iterator[str]:

@@ -40,6 +40,8 @@ def write(folder: Path, name: str, text: str) -> None:
     [
         ({"a.py": '"""What it is."""\n'}, "starts with 'What'"),
         ({"a.py": 'X = 1\n"""How many."""\n'}, "starts with 'How'"),
+        ({"a.py": '"""Wait.\n\nArgs:\n    at: When to end.\n"""\n'}, "a.py:4: starts with 'When'"),
+        ({"a.py": '"""Is.\n\nReturns:\n    Whether.\n"""\n'}, "a.py:4: starts with 'Whether'"),
         ({"a.py": "x = 1\n" * 401}, "a.py: 401 lines; at most 400"),
         ({"a.py": f"def short():\n    pass\n\n\n{LONG}"}, "a.py:5: long: 61 lines; at most 60"),
         ({f"b/m{n}.py": "" for n in range(17)}, "b: 17 modules; at most 16"),

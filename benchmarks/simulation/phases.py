@@ -16,8 +16,8 @@ class Phase:
         reached: First time with 90 % of the limit at work, or None.
         settled: Seconds with work left since `reached`.
         area: Requests at work, summed over `settled`.
-        total: As `settled`, from the start of the phase.
-        total_area: As `area`, from the start of the phase.
+        total: Seconds with work left, from the start of the phase.
+        total_area: Requests at work, summed over `total`.
     """
 
     start: float

@@ -28,7 +28,7 @@ def test_every_item_is_fresh_once(pages: list[list[int]], seen: set[int]) -> Non
     known = set(seen)
     for page in pages:
         wanted = [n for place, n in enumerate(page) if n not in known | set(page[:place])]
-        assert [item.item_id for item in guard.see(items(*page))] == wanted
+        assert [item.item_id for item in guard.add_page(items(*page))] == wanted
         known |= set(page)
     assert guard.unique == len(known)
     assert guard.duplicates == sum(map(len, pages)) - len(known) + len(seen)
@@ -39,7 +39,7 @@ def test_a_listing_that_brings_something_new_is_not_endless(pages: list[list[int
     """With a new item on each page a listing goes on, however many duplicates come along."""
     guard = LoopGuard(POLICY)
     for number, page in enumerate(pages):
-        guard.see(items(*page, 1000 + number))
+        guard.add_page(items(*page, 1000 + number))
         assert guard.endless is None
 
 
@@ -47,7 +47,7 @@ def test_a_page_again_and_again_is_endless() -> None:
     """So many identical pages in a row end a listing, and the reason says how many."""
     guard = LoopGuard(POLICY)
     for count in range(1, 4):
-        guard.see(items(1, 2))
+        guard.add_page(items(1, 2))
         assert (guard.endless is not None) == (count == 3)
     assert guard.endless == "the same page came 3 times in a row"
 
@@ -56,7 +56,7 @@ def test_a_page_that_comes_back_later_is_no_repeat() -> None:
     """Identical pages count only in a row."""
     guard = LoopGuard(POLICY)
     for page in ((1, 2), (1, 2), (3,), (1, 2), (1, 2), (4,)):
-        guard.see(items(*page))
+        guard.add_page(items(*page))
         assert guard.endless is None
 
 
@@ -65,7 +65,7 @@ def test_pages_without_anything_new_are_endless(pages: list[tuple[int, ...]]) ->
     """A run of pages without a new ID ends a listing: a loop of pages, or empty ones."""
     guard = LoopGuard(GuardPolicy(same=99, stale=5), stored_ids=(1, 2))
     for count in range(1, 6):
-        guard.see(items(*pages[count % len(pages)]))
+        guard.add_page(items(*pages[count % len(pages)]))
         assert (guard.endless is not None) == (count == 5)
     assert guard.endless == "5 pages in a row brought no new item"
 
@@ -74,9 +74,9 @@ def test_one_new_item_begins_the_run_anew() -> None:
     """The run without anything new is broken by a single new ID."""
     guard = LoopGuard(GuardPolicy(same=99, stale=5), stored_ids=(1,))
     for number in (1, 1, 1, 1, 2, 1, 1, 1, 1):
-        guard.see(items(number))
+        guard.add_page(items(number))
     assert guard.endless is None
-    guard.see(items(1))
+    guard.add_page(items(1))
     assert guard.endless is not None
 
 
@@ -84,7 +84,7 @@ def test_unreadable_rows_may_be_new() -> None:
     """Pages of rows that cannot be read are not endless while their bytes are new."""
     guard = LoopGuard(POLICY)
     for number in range(50):
-        guard.see([], rejects(b'{"item_id": "a%d"}' % number))
+        guard.add_page([], rejects(b'{"item_id": "a%d"}' % number))
         assert guard.endless is None
     assert (guard.unique, guard.duplicates) == (0, 0)
 
@@ -94,28 +94,28 @@ def test_the_same_unreadable_rows_are_endless(ids: tuple[int, ...]) -> None:
     """A page that comes again and again is endless also where a row of it cannot be read."""
     guard = LoopGuard(POLICY)
     for count in range(1, 4):
-        guard.see(items(*ids), rejects(b"null", b'"x"'))
+        guard.add_page(items(*ids), rejects(b"null", b'"x"'))
         assert (guard.endless is not None) == (count == 3)
 
 
 def test_old_unreadable_rows_are_stale() -> None:
     """Unreadable rows seen before make a page no newer than items seen before do."""
     guard = LoopGuard(GuardPolicy(same=99, stale=5))
-    guard.see(items(1), rejects(b"a", b"b"))
+    guard.add_page(items(1), rejects(b"a", b"b"))
     for count in range(1, 6):
-        guard.see(items(1), rejects(b"ab"[count % 2 :][:1]))
+        guard.add_page(items(1), rejects(b"ab"[count % 2 :][:1]))
         assert (guard.endless is not None) == (count == 5)
 
 
 def test_an_unreadable_row_makes_a_page_differ() -> None:
     """Two pages of the same items are not the same page where their unreadable rows differ."""
     guard = LoopGuard(GuardPolicy(same=2, stale=99))
-    guard.see(items(1), rejects(b"a"))
-    guard.see(items(1), rejects(b"b"))
+    guard.add_page(items(1), rejects(b"a"))
+    guard.add_page(items(1), rejects(b"b"))
     assert guard.endless is None
-    guard.see(items(1))
+    guard.add_page(items(1))
     assert guard.endless is None
-    guard.see(items(1))
+    guard.add_page(items(1))
     assert guard.endless is not None
 
 
@@ -124,7 +124,7 @@ def test_every_loop_is_found(pages: list[tuple[int, bytes]]) -> None:
     """A listing of few rows that never ends is found to be endless after a bounded run."""
     guard = LoopGuard(POLICY)
     for count, (number, row) in enumerate(pages, 1):
-        guard.see(items(number), rejects(row))
+        guard.add_page(items(number), rejects(row))
         if guard.endless:
             assert count >= POLICY.same
             break
@@ -137,4 +137,4 @@ def test_fresh_items_are_the_items_themselves() -> None:
     """A page where all is new is handed back as it came, without a copy."""
     guard = LoopGuard(POLICY)
     page = items(1, 2, 3)
-    assert guard.see(page) is page
+    assert guard.add_page(page) is page

@@ -47,7 +47,7 @@ class CategoryNode(msgspec.Struct, frozen=True, gc=False):
         depth: Number of levels below the top; a category requested by its ID has depth 0.
         name: Chinese name, as sent; do not trust the text.
         name_en: English name.
-        has_children: Whether the API says that it has children, or None.
+        has_children: True if the API says that it has children; None if it does not say.
         children: IDs of the children; None if they were not requested, or the request failed.
     """
 

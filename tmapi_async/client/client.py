@@ -54,7 +54,7 @@ class TMAPI:
         core: Makes the walks; for this package alone.
         base_url: Address of the API.
         host: Host and port of the API.
-        settings: How the client reaches the API; the token is not among them.
+        settings: Options of the client; the token is not among them.
         gate: Limits the requests of the client.
         portable: True if another process can do the same: not with a connector or an observer
             of yours.
@@ -94,7 +94,7 @@ class TMAPI:
         """Make a client with the token from `TMAPI_TOKEN` and the host from `TMAPI_BASE_URL`.
 
         Args:
-            **options: As for the constructor; an explicit `base_url` wins.
+            **options: Options of the constructor; an explicit `base_url` wins.
 
         Raises:
             InvalidRequestError: `TMAPI_TOKEN` is not set.
@@ -154,7 +154,7 @@ class TMAPI:
 
         Args:
             listings: One listing, or several; see [`describe`][tmapi_async.describe].
-            **options: As for every walk.
+            **options: Options of every walk.
         """
         return self.core.walk(Source(listings, "listing"), lambda listing: listing, options)
 
@@ -199,9 +199,9 @@ class TMAPI:
             super_factory: Only super factories.
             support_dropshipping: Only items that can be drop-shipped.
             free_shipping: Only items shipped free.
-            split: As for every walk. This endpoint has no filter to split by: with it,
-                `category_items_v2` is walked instead, with its type of items.
-            **options: As for every walk.
+            split: Splitting of the listings, as for every walk. This endpoint has no filter to
+                split by: `category_items_v2` is walked instead, with its type of items.
+            **options: Options of every walk.
         """
         return self.core.endpoint_walk(
             endpoints.CATEGORY_ITEMS, "cat_id", ids, {**options, "split": split},
@@ -237,7 +237,7 @@ class TMAPI:
             support_dropshipping: Only items that can be drop-shipped.
             free_shipping: Only items shipped free.
             is_super_factory: Only super factories.
-            **options: As for every walk.
+            **options: Options of every walk.
         """
         return self.core.endpoint_walk(
             endpoints.CATEGORY_ITEMS_V2, "cat_id", ids, options,
@@ -274,7 +274,7 @@ class TMAPI:
             support_dropshipping: Only items that can be drop-shipped.
             free_shipping: Only items shipped free.
             is_super_factory: Only super factories.
-            **options: As for every walk.
+            **options: Options of every walk.
         """
         return self.core.endpoint_walk(
             endpoints.SEARCH_ITEMS, "keyword", keywords, options,
@@ -303,7 +303,7 @@ class TMAPI:
             shop_cat_id: Only this one of the shop's own categories.
             price_start: Lowest price in yuan.
             price_end: Highest price in yuan.
-            **options: As for every walk.
+            **options: Options of every walk.
         """
         return self.core.endpoint_walk(
             endpoints.SHOP_ITEMS, "member_id", member_ids, options,
@@ -329,7 +329,7 @@ class TMAPI:
             sort: Order of the rows.
             cat: Only this category of the shop.
             cat_type: Kind of that category.
-            **options: As for every walk.
+            **options: Options of every walk.
         """
         return self.core.endpoint_walk(
             endpoints.SHOP_ITEMS_V2, "shop_url", shop_urls, options,
@@ -366,7 +366,7 @@ class TMAPI:
             support_dropshipping: Only items that can be drop-shipped.
             free_shipping: Only items shipped free.
             is_super_factory: Only super factories.
-            **options: As for every walk.
+            **options: Options of every walk.
         """
         if keywords is None and cat_id is None:
             raise InvalidRequestError("global_search_items needs a keyword or a cat_id")

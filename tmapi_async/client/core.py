@@ -219,8 +219,8 @@ class ClientCore:
         Args:
             source: The listings, read lazily.
             sink: Receives pages, failures and outcomes.
-            lookahead: As for the client; None takes the client's.
-            guard: When a listing counts as endless; None takes the client's policy.
+            lookahead: Number of pages requested ahead, or "auto"; None takes the client's value.
+            guard: Limits beyond which a listing counts as endless; None takes the client's policy.
         """
         return Crawler(
             self.opened_session(),

@@ -27,7 +27,7 @@ class PlainWalkOptions(TypedDict, total=False):
         start_page: First page, from 1.
         max_pages: Maximum number of pages per listing, or None; a listing cut short is *capped*.
         unique: Drop items whose ID the listing has shown before.
-        lookahead: As for the client; None takes the client's.
+        lookahead: Number of pages requested ahead, or "auto"; None takes the client's value.
         on_end: Called with the outcome of each listing when its last page was taken.
     """
 

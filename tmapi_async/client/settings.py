@@ -39,8 +39,8 @@ class ClientOptions(TypedDict, total=False):
             pages ahead.
         max_requests: Maximum number of requests that this client sends, retries included; or None.
             A [`Budget`][tmapi_async.Budget] is shared by all clients that it is given to.
-        retry: How often and how long to try.
-        guard: When a listing counts as endless.
+        retry: Number and duration of attempts.
+        guard: Limits beyond which a listing counts as endless.
         max_body: Longest reply accepted, in bytes, decompressed; 32 MiB if left out.
         connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
         trust_env: Take proxies from the environment. `~/.netrc` is never read.
@@ -70,8 +70,8 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
         auth: Place of the token in a request: "query" or "header".
         timeout: Seconds for one request.
         max_body: Longest reply accepted, in bytes, decompressed.
-        retry: How often and how long to try.
-        guard: When a listing counts as endless.
+        retry: Number and duration of attempts.
+        guard: Limits beyond which a listing counts as endless.
         lookahead: Number of pages requested ahead; None is "auto".
         trust_env: Take proxies from the environment. `~/.netrc` is never read.
     """

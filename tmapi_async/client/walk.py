@@ -88,7 +88,7 @@ class Walk(Generic[I]):
         """Iterate over the items, in page order within a listing.
 
         Raises:
-            TMAPIError: As `pages`.
+            TMAPIError: The same errors as `pages`.
         """
         self._start()
         try:

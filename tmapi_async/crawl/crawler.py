@@ -35,7 +35,7 @@ class Crawler:
         source: The listings, read lazily.
         sink: Receives pages, failures and outcomes. Its `pending` pages and the requests in
             flight stay within two widths of the gate.
-        guard: When a listing counts as endless.
+        guard: Limits beyond which a listing counts as endless.
 
     Attributes:
         frontier: The frontier.

@@ -1,7 +1,8 @@
 """Detection of duplicates, and of listings that never end, in one listing. No I/O.
 
-The order of a listing is a live ranking, so items repeat across pages. Repeats are counted, and end
-nothing. A listing that shows nothing new for several pages, while it claims to go on, is a loop.
+The order of a listing is a live ranking, so items repeat across pages. Repeats are counted, and do
+not end the walk. A listing that shows nothing new on several pages in a row, and says that a next
+page exists, is a loop.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from tmapi_async.api.values import Reject
 
 
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """When a listing counts as endless.
+    """Limits beyond which a listing counts as endless.
 
     Attributes:
-        same: Number of identical pages in a row.
+        same: Number of identical pages in a row at which the listing is given up as endless.
         stale: Number of pages in a row without an item ID, or an unreadable row, that is new to
-            the listing.
+            the listing, at which the listing is given up as endless.
     """
 
     same: int = 3
@@ -33,7 +34,7 @@ class LoopGuard:
     The guard holds all item IDs of the listing: keep it for open listings only.
 
     Args:
-        policy: When the listing counts as endless.
+        policy: Limits beyond which the listing counts as endless.
         stored_ids: Item IDs on pages stored before (of a resumed listing).
 
     Attributes:
@@ -56,8 +57,8 @@ class LoopGuard:
         """Number of distinct item IDs seen."""
         return len(self._seen)
 
-    def see(self, items: list[Item], rejects: Sequence[Reject] = ()) -> list[Item]:
-        """Note the next page of the listing, in page order.
+    def add_page(self, items: list[Item], rejects: Sequence[Reject] = ()) -> list[Item]:
+        """Add the next page of the listing, in page order.
 
         Args:
             items: The page's items.
@@ -94,7 +95,7 @@ class LoopGuard:
 
     @property
     def endless(self) -> str | None:
-        """Reason why a listing that says that it goes on counts as endless, or None."""
+        """Reason to treat the listing as endless, or None."""
         if self._last and self._same >= self._policy.same:
             return f"the same page came {self._same} times in a row"
         if self._stale >= self._policy.stale:

@@ -52,9 +52,9 @@ class OpenListing:
         self._skip_stored_pages()
         self.error: TMAPIError | None = None
 
-    def see(self, page: Page) -> list[Item]:
+    def add_page(self, page: Page) -> list[Item]:
         """Count the next page, in page order; return the items that are new to the listing."""
-        new_items = self.guard.see(page.items, page.rejects)
+        new_items = self.guard.add_page(page.items, page.rejects)
         self.pages += 1
         self.items += len(page.items)
         self.rejects += len(page.rejects)
@@ -92,7 +92,7 @@ class OpenListings:
     """The open listings of a crawl, and the totals of all its listings.
 
     Args:
-        policy: When a listing counts as endless.
+        policy: Limits beyond which a listing counts as endless.
         sink: Receives the outcome of each listing.
 
     Attributes:
@@ -127,7 +127,7 @@ class OpenListings:
 
     def count(self, entry: OpenListing, page: Page) -> list[Item]:
         """Count the next page of a listing; return the items that are new to the listing."""
-        new_items = entry.see(page)
+        new_items = entry.add_page(page)
         # The splitter counts the distinct items across the parts of a listing.
         new = 0 if entry.task.part else len(new_items)
         self.counts.add_page(len(page.items), new, len(page.rejects))

@@ -33,7 +33,7 @@ def choose_endpoint(available: Collection[str], requested: str | None, source: s
     Args:
         available: Names of the endpoints of the selected listings.
         requested: Short or full name of the endpoint that the caller asked for, or None.
-        source: Where the listings are, for the message (`"run 1 of the journal"`).
+        source: Place of the listings, for the message (`"run 1 of the journal"`).
 
     Returns:
         The requested endpoint. Without a request: the only paged endpoint among the available

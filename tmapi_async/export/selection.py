@@ -59,8 +59,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run: The run to read, or None for all runs.
         since: Seconds since 1970.
-        cats: As in the selection.
-        unique: As in the selection.
+        cats: Category IDs of the selection.
+        unique: The selection's `unique`.
         endpoint: The endpoint whose rows are read.
         pages: Pages of the selected listings when reading began, including those before `since`.
         unfinished: Selected listings that were not walked to their end.

@@ -23,7 +23,7 @@ class Rows:
     Args:
         chunk: The decoded pages.
         conversions: Counts of inexact conversions; every value is counted once.
-        arrow: Whether a destination reads `batch`, which then does the counting.
+        arrow: True if a destination reads `batch`, which then does the counting.
     """
 
     def __init__(self, chunk: Chunk, conversions: Conversions, *, arrow: bool) -> None:

@@ -86,7 +86,7 @@ class AdaptiveSemaphore:
         """Keep the slot of an abandoned request taken until a clock time.
 
         Args:
-            until: When the server can be expected to have finished the request.
+            until: Time at which the server can be expected to have finished the request.
             release: Called then; must release the slot.
         """
         delay = until - self._clock()

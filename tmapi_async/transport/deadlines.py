@@ -72,10 +72,10 @@ class Deadline:
     Args:
         deadlines: Keeps the timer.
         task: Task to cancel.
-        at: When the deadline expires, on the loop's clock.
+        at: Time at which the deadline expires, on the loop's clock.
 
     Attributes:
-        at: When the deadline expires, on the loop's clock.
+        at: Time at which the deadline expires, on the loop's clock.
     """
 
     __slots__ = ("_cancelling", "_deadlines", "_expired", "_task", "at")

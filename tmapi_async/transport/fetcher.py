@@ -48,7 +48,7 @@ class Fetcher:
     Args:
         sender: Sends one request, once.
         gate: Gate that every attempt passes.
-        policy: How often and how long to try.
+        policy: Number and duration of attempts.
         redact: Removes the token from a text.
         observer: Receives a report of every attempt and page; or None.
 

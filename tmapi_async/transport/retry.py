@@ -1,4 +1,4 @@
-"""Decides whether and when to try again. Pure: no I/O, no clock, no random numbers of its own."""
+"""Decisions to try again, and after which delay. No I/O, no clock, no random numbers of its own."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def next_delay(
     """Decide whether to try again after a failed attempt, and count the failure in `state`.
 
     Args:
-        policy: How often and how long to try.
+        policy: Number and duration of attempts.
         state: Attempts and failures so far, without this failure; updated.
         error: Failure of the attempt.
         now: Clock time in seconds.

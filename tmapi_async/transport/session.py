@@ -30,7 +30,7 @@ class Session:
         auth: Send the token as query field `apiToken` or as header `apikey`.
         timeout: Seconds from when the gate is passed until the body is read.
         max_body: Longest body accepted, in bytes, decompressed.
-        policy: How often and how long to try.
+        policy: Number and duration of attempts.
         connector: Connector of the caller, who closes it; or None.
         trust_env: Take proxies from the environment. `~/.netrc` is never read.
         observer: Receives a report of every attempt and page; or None.

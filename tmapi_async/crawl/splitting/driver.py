@@ -60,7 +60,7 @@ def read_split(value: object) -> Split | None:
     """Read a `split` argument: a bool, or a `Split`. Return None for no division.
 
     Raises:
-        InvalidRequestError: It is neither, or its settings are invalid.
+        InvalidRequestError: The value is neither, or its settings are invalid.
     """
     if value is None or isinstance(value, bool):
         return Split() if value else None

@@ -19,7 +19,7 @@ class StoredPart(msgspec.Struct, frozen=True):
 
     Attributes:
         pages: Pages in page order.
-        ending: How the walk of the part ended, or None if it did not.
+        ending: Ending of the walk of the part, or None if it has not ended.
     """
 
     pages: Sequence[Observation] = ()

@@ -22,7 +22,7 @@ class Part:
         first_page: First page, or None before it has come.
         walk_if_fits: True if the part is to be walked as soon as its first page shows that it fits.
         full_walk: True if the part is walked to its end, not only asked for its first page.
-        ending: How the walk ended, or None.
+        ending: Ending of the walk, or None if it has not ended.
         error: Reason of a failure, or "".
         pages: Numbers of the pages seen.
         rejects: Rows that could not be decoded.

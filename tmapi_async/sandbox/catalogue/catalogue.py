@@ -62,8 +62,8 @@ class Catalogue:
         false_excludes: Meaning of a filter sent as `false`, which is not documented. False
             (default): it has no effect. True: only rows without the property are shown.
         prices: Category ID -> distribution of its prices, in place of the default one.
-        price_bounds: Whether rows with a price of exactly `price_start` or `price_end` are shown,
-            which is not documented: both (`"inclusive"`, the default), neither (`"exclusive"`),
+        price_bounds: Bounds of a price filter that show rows of exactly that price, which is not
+            documented: both (`"inclusive"`, the default), neither (`"exclusive"`),
             only at the lower bound (`"half-open"`), or as the seed decides for each bound.
         words: Keyword -> category whose items a search finds. For any other keyword the seed
             decides.
@@ -73,8 +73,8 @@ class Catalogue:
             are the categories of the catalogue.
 
     Attributes:
-        bounds: Whether rows with a price of exactly `price_start` are shown, and of exactly
-            `price_end`.
+        bounds: Two flags: True if rows with a price of exactly `price_start` are shown, and True if
+            rows with a price of exactly `price_end` are shown.
 
     Raises:
         ValueError: A size or a number is out of range.

@@ -40,7 +40,7 @@ class FactsSource(Protocol):
 
     @property
     def bounds(self) -> tuple[bool, bool]:
-        """Whether the lower and the upper bound of a price filter are inclusive."""
+        """True for each bound of a price filter that is inclusive: the lower, the upper."""
         ...
 
     def facts(self, cat_id: int) -> ItemFacts:

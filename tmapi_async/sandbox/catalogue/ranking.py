@@ -39,7 +39,7 @@ class Ranking:
         shift: Rows that move with each reply, on average.
 
     Attributes:
-        shift: As given.
+        shift: Rows that move with each reply.
         replies_sent: Number of replies so far.
     """
 

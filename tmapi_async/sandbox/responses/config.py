@@ -45,9 +45,9 @@ class Config:
         false_excludes: Meaning of a filter sent as `false`. False: it has no effect. True: only
             rows without the property are shown.
         prices: Category ID -> [`Prices`][tmapi_async.sandbox.Prices] of its items.
-        price_bounds: Whether rows with a price of exactly `price_start` or `price_end` are shown:
-            `"inclusive"`, `"exclusive"`, `"half-open"` (only the lower bound) or `"seed"` (the seed
-            decides for each bound).
+        price_bounds: Bounds of a price filter that show rows of exactly that price:
+            `"inclusive"` (both), `"exclusive"` (neither), `"half-open"` (only the lower bound) or
+            `"seed"` (the seed decides for each bound).
         words: Keyword -> category whose items a search finds; the seed decides for other keywords.
         shops: Member ID or address of a shop -> category whose items the shop sells; the seed
             decides for other shops.
@@ -58,7 +58,7 @@ class Config:
         v1_ceiling: The same for `category/items`.
         shift: Rows that move in the live ranking with each reply, on average. Orders by price
             and by time do not move.
-        shift_ties: Whether rows with the same price also change places in orders by price.
+        shift_ties: True if rows with the same price also change places in orders by price.
         adverts: Rows of a listing that every page shows in addition to its own rows.
         unknown: Reply for a listing of an unknown category: an empty page (`"empty"`) or code
             422.
@@ -81,11 +81,11 @@ class Config:
         endless: Category ID -> kind of endless listing, whose `has_next_page` is always true:
             `"same"` repeats the last page, `"no-new"` shows known items in new orders, `"empty"`
             has no rows.
-        ghosts: Whether an aborted request keeps its slot until its processing time is over.
-        compress: Whether replies are gzipped for clients that accept gzip.
+        ghosts: True if an aborted request keeps its slot until its processing time is over.
+        compress: True if replies are gzipped for clients that accept gzip.
         bodies: Folder of recorded bodies to serve; see
             [`Recordings`][tmapi_async.sandbox.Recordings] for the file names.
-        verbatim: Whether recordings are served byte for byte, with their paging signals.
+        verbatim: True if recordings are served byte for byte, with their paging signals.
         slow: Seconds for the body of a `slow` fault.
         hang: Seconds after which a `hang` fault ends by itself.
         oversized: Bytes of the body of an `oversized` fault.

@@ -41,8 +41,8 @@ class Route:
         sorts: Allowed values of `sort`.
         largest_page: Maximum `page_size`; larger ones are refused. None if a larger one is reduced
             to the server's own maximum (the reply shows the size in force).
-        paged: Whether the endpoint has pages.
-        searched: Whether rows and totals come from the search of the site, which has a ceiling.
+        paged: True if the endpoint has pages.
+        searched: True if rows and totals come from the search of the site, which has a ceiling.
         fields: Names of the fields of `data` on a page, in the order of the reply.
         total: Type of `total_count`, if the endpoint has this field.
     """
