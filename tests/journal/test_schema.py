@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 
@@ -198,3 +199,47 @@ async def test_a_reader_in_the_middle_does_not_stop_a_close(path):
     assert stored(path) == [(visit.id, 1)]
     await Journal.open(path).close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+TAMPERED = {
+    "a trigger": ("CREATE TRIGGER t BEFORE INSERT ON page BEGIN SELECT RAISE(IGNORE); END", "t"),
+    "a view": ("CREATE VIEW v AS SELECT * FROM page", "v"),
+    "a foreign table": ("CREATE TABLE theirs (x)", "theirs"),
+    "a missing table": ("DROP TABLE category", "category is missing"),
+    "a missing index": ("DROP INDEX page_place", "page_place is missing"),
+    "another column": ("ALTER TABLE page ADD COLUMN more", "page is not as"),
+}
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+async def test_differences_of_the_tables_are_named(path, case):
+    """Each table, index, trigger or view that no version of this package makes is named."""
+    await filled(path)
+    statement, expected = TAMPERED[case]
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert schema.schema_differences(connection) == []
+        connection.execute(statement)
+        (difference,) = schema.schema_differences(connection)
+    assert expected in difference
+
+
+def test_a_journal_of_an_older_version_has_the_tables_of_that_version(path, monkeypatch):
+    """An older journal is compared with its own version; SQLite's statistics are no difference."""
+    migrations = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", ())
+    schema.connect(path, writing=True).close()
+    monkeypatch.setattr(schema, "MIGRATIONS", migrations)
+    with contextlib.closing(schema.connect_unchecked(path)) as connection:
+        assert schema.schema_differences(connection) == []
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("ANALYZE")
+        assert schema.schema_differences(connection) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"text " * 2000], ids=["none", "empty", "text"])
+def test_a_file_without_a_journal_is_refused_unchecked_too(path, content):
+    """A file that is missing, empty or of another kind is no journal to save."""
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises((NoJournalError, NotAJournalError)):
+        schema.connect_unchecked(path)

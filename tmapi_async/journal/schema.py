@@ -13,7 +13,9 @@ visits that a kill left open.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,6 +228,73 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         raise
 
 
+def connect_unchecked(path: Path) -> sqlite3.Connection:
+    """Open a journal of any version for reading, damaged or not. Its tables are not checked.
+
+    Args:
+        path: The journal's file, as an absolute path.
+
+    Returns:
+        A connection in autocommit mode that any thread may use, one at a time.
+
+    Raises:
+        JournalError: There is no such file, or the file is not a journal.
+    """
+    if not path.is_file():
+        raise NoJournalError(path)
+    _check_access(path, writing=False)
+    with translated(path):
+        connection = _connect(path, writing=False)
+        try:
+            _check_kind(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def schema_differences(connection: sqlite3.Connection) -> list[str]:
+    """Compare the tables of a journal with those that this package creates.
+
+    Triggers and views belong to no journal: a trigger that ignores inserts would lose pages.
+
+    Args:
+        connection: Connection to a journal of this version or an older one.
+
+    Returns:
+        One text for each table, index, trigger or view that is missing, changed or foreign.
+    """
+    expected = _expected_schema(_pragma(connection, "user_version"))
+    # Pages that SQLite analysed have statistics in tables of SQLite itself, which are no danger.
+    query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    actual = {(kind, name): _plain(sql) for kind, name, sql in connection.execute(query)}
+    differences = [f"the {kind} {name} is missing" for kind, name in expected.keys() - actual]
+    for (kind, name), sql in actual.items():
+        if (kind, name) not in expected:
+            differences.append(f"the {kind} {name!r} does not belong to a journal")
+        elif sql != expected[kind, name]:
+            differences.append(f"the {kind} {name} is not as this package creates it")
+    return sorted(differences)
+
+
+@functools.cache
+def _expected_schema(stored: int) -> dict[tuple[str, str], str]:
+    """Return the definitions of a version by kind and name."""
+    kinds = re.compile(r"CREATE (?:UNIQUE )?(TABLE|INDEX) (\w+)")
+    schema = {}
+    for script in (TABLES, *MIGRATIONS)[:stored]:
+        for statement in _statements(script):
+            match = kinds.search(statement)
+            if match is not None:
+                schema[match[1].lower(), match[2]] = _plain(statement)
+    return schema
+
+
+def _plain(sql: object) -> str:
+    """Return a definition without comments and white space, which may differ between versions."""
+    return "".join(re.sub(r"--[^\n]*", "", str(sql)).split()).rstrip(";")
+
+
 def _check_access(path: Path, *, writing: bool) -> None:
     if not os.access(path, os.R_OK):
         raise JournalError(path, "permission denied")
@@ -295,11 +364,15 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
+def _check_kind(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
     if not writing and _is_new(connection):
         raise NoJournalError(path, "the file is empty: no start has written to it")
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise NotAJournalError(path)
+
+
+def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
+    _check_kind(connection, path, writing=writing)
     stored = _pragma(connection, "user_version")
     if stored > version():
         raise NewerJournalError(path, f"its version is {stored}; this package reads {version()}")
