@@ -277,7 +277,7 @@ class FrontierMachine(RuleBasedStateMachine):
         going = sum(truth.ending is None for truth in self.truths.values())
         assert known.new == sum(not (v.begun or v.ending) for v in self.truths.values())
         assert self.frontier.open_listings == known.open + known.new == going
-        assert 0 <= known.speculative_in_flight <= known.in_flight
+        assert 0 <= known.guesses_in_flight <= known.in_flight
 
     @invariant()
     def waste_stays_within_the_allowance(self) -> None:
@@ -318,7 +318,7 @@ class FrontierMachine(RuleBasedStateMachine):
         assert all(truth.ending for truth in self.truths.values())
         if hasattr(self, "frontier"):
             assert self.frontier.take(self.width) is None
-            assert self.frontier.statistics().speculative_in_flight == 0
+            assert self.frontier.statistics().guesses_in_flight == 0
 
 
 class OddFrontierMachine(FrontierMachine):

@@ -189,14 +189,14 @@ def test_a_guess_that_fails_is_forgotten_until_it_is_needed() -> None:
     assert answer.ended == "complete"
 
 
-def test_a_guess_that_exists_is_no_speculation_any_more() -> None:
+def test_a_guess_that_exists_is_no_guess_any_more() -> None:
     """Guesses below a page that exists have become certain, and free the allowance."""
     frontier = proven(64, 16)
     guesses = take(frontier, 16)
-    assert frontier.statistics().speculative_in_flight == len(guesses)
+    assert frontier.statistics().guesses_in_flight == len(guesses)
     page(frontier, max(guesses))
-    assert frontier.statistics().speculative_in_flight == 0
-    assert frontier.statistics().speculated == len(guesses)
+    assert frontier.statistics().guesses_in_flight == 0
+    assert frontier.statistics().guesses == len(guesses)
 
 
 @pytest.mark.parametrize("rest", [True, False])
@@ -270,11 +270,11 @@ def test_guesses_past_a_known_end_still_count() -> None:
     frontier = proven(50, 16)
     take(frontier, 16)
     page(frontier, 51, more=False)
-    left = 8 - frontier.statistics().speculative_in_flight
+    left = 8 - frontier.statistics().guesses_in_flight
     assert 0 < left < 8
     frontier.open(B, stored_pages=dict.fromkeys(range(1, 65), True))
     take(frontier, 16)
-    assert frontier.statistics().speculative_in_flight == 8
+    assert frontier.statistics().guesses_in_flight == 8
 
 
 def test_guesses_in_flight_grow_with_the_logarithm_of_the_length() -> None:
@@ -370,4 +370,4 @@ def test_guesses_of_a_closed_listing_leave_the_count() -> None:
     for number in (51, *guesses):
         assert page(frontier, number).wasted
     assert frontier.statistics().wasted == 1 + len(guesses)
-    assert frontier.statistics().speculative_in_flight == 0
+    assert frontier.statistics().guesses_in_flight == 0

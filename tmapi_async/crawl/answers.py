@@ -40,24 +40,24 @@ class FrontierStatistics:
         open: Listings begun and not ended.
         new: Listings waiting to be begun.
         in_flight: Pages taken and neither answered, failed nor reclaimed.
-        speculative_in_flight: Pages in flight that are not known to exist.
+        guesses_in_flight: Guesses in flight: pages that are not known to exist.
         requested: Pages taken so far; a page that was reclaimed and taken again counts twice.
         answered: Pages answered, the wasted ones included.
         failed: Pages that failed for good.
         reclaimed: Pages taken and reclaimed.
-        wasted: Pages answered past the end of their listing, and look-ahead that was reclaimed.
-        speculated: Pages taken as speculation so far.
+        wasted: Pages answered past the end of their listing, and guesses that were reclaimed.
+        guesses: Guesses taken so far.
         allowance: Number of pages that may be wasted, given the pages taken so far.
     """
 
     open: int
     new: int
     in_flight: int
-    speculative_in_flight: int
+    guesses_in_flight: int
     requested: int
     answered: int
     failed: int
     reclaimed: int
     wasted: int
-    speculated: int
+    guesses: int
     allowance: int

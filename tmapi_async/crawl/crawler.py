@@ -1,4 +1,4 @@
-"""Drives the frontier through the session, and hands the pages to a sink.
+"""Requests the pages that the frontier chooses, through a session, and hands them to a sink.
 
 All state is changed by the synchronous methods of `Crawler`, in one event loop. Workers are tasks
 that request one page after another. There are as many workers as the gate has slots, and more only
@@ -31,7 +31,7 @@ class Crawler:
 
     Args:
         session: Requests the pages.
-        frontier: Decides which page is next.
+        frontier: Chooses the next page.
         source: The listings, read lazily.
         sink: Receives pages, failures and outcomes. Its `pending` pages and the requests in
             flight stay within two widths of the gate.
@@ -62,7 +62,7 @@ class Crawler:
         self._workers: dict[asyncio.Task[None], RequestState] = {}
         self._feeder: asyncio.Task[None] | None = None
         self._source_exhausted = False
-        self._room = asyncio.Event()
+        self._source_may_continue = asyncio.Event()
         self._changed: asyncio.Future[None] | None = None
         self._halted: errors.TMAPIError | None = None
         self._crash: BaseException | None = None
@@ -149,7 +149,7 @@ class Crawler:
 
     @property
     def _waits_for_sink(self) -> bool:
-        """True if no page is requested only because the sink has too much to do."""
+        """True if work waits only for the sink to hand over its pending pages."""
         return bool(len(self._listings) and self._sink.pending)
 
     def _deliver_early_pages(self) -> None:
@@ -181,7 +181,7 @@ class Crawler:
             self._halted = error
         self.stop()
 
-    def _fail_loudly(self, error: BaseException) -> None:
+    def _crash_with(self, error: BaseException) -> None:
         if self._crash is None:
             self._crash = error
         self.stop()
@@ -196,19 +196,19 @@ class Crawler:
         try:
             async with aclosing(self._source) as source:
                 async for task in source:
-                    # Waits with the next task in hand: then `more` is known when work is halted.
+                    # Read one task ahead, so that an error can say whether listings remain.
                     while not self._wants_listing(self._session.gate.width):
-                        self._room.clear()
-                        await self._room.wait()
+                        self._source_may_continue.clear()
+                        await self._source_may_continue.wait()
                     self._begin(task)
                     self.pump()
             self._source_exhausted = True
         except errors.TMAPIError as error:
             self._halt(error)
         except Exception as error:  # noqa: BLE001 - `run` raises it as it is
-            self._fail_loudly(error)
+            self._crash_with(error)
         finally:
-            # The feeder's own task is not done yet: look again when it is.
+            # The feeder's own task is done only after this block: check for the end then.
             asyncio.get_running_loop().call_soon(self._wake)
 
     def _wants_listing(self, width: int) -> bool:
@@ -217,7 +217,7 @@ class Crawler:
     def _begin(self, task: ListingTask) -> None:
         listing = task.listing
         if listing in self.frontier:
-            # Given again while it is being walked: walked once.
+            # The source repeats a listing that is being walked: walk it once.
             return
         entry = self._listings.begin(task)
         answer = self.frontier.open(
@@ -248,14 +248,14 @@ class Crawler:
             self._workers[worker] = state
             worker.add_done_callback(self._worker_done)
         if self._wants_listing(width):
-            self._room.set()
+            self._source_may_continue.set()
         if not self._workers:
             self._wake()
 
     def _worker_done(self, worker: asyncio.Task[None]) -> None:
         state = self._workers.pop(worker)
         if worker.cancelled() and state.request is not None:
-            # Cancelled before its first step: nobody else gives its page back.
+            # The worker was cancelled before its first step, and has not given its page back.
             self._give_back(state.request, sent=False)
         if not self.stopping:
             self.pump()
@@ -273,7 +273,7 @@ class Crawler:
         except (StoppedError, asyncio.CancelledError):
             return
         except Exception as error:  # noqa: BLE001 - `run` raises it as it is
-            self._fail_loudly(error)
+            self._crash_with(error)
 
     async def _fetch(self, request: PageRequest, state: RequestState) -> None:
         """Request a page and handle the reply. In every case the frontier is notified."""
@@ -331,18 +331,18 @@ class Crawler:
 
     def _settle(self, entry: OpenListing, answer: Answer) -> None:
         """Apply an answer: deliver pages, detect a loop, end the listing."""
-        endless: str | None = None
+        endless_reason: str | None = None
         for number in answer.deliver:
             page = entry.early_pages.pop(number)
             self._deliver(entry, page)
             if page.has_next_page:
-                endless = endless or entry.guard.endless
+                endless_reason = endless_reason or entry.guard.endless
         for number in answer.past_end:
             self._recall_page(PageRequest(entry.task.listing, number))
         if answer.ended is not None:
             self._listings.end(entry, answer.ended)
-        elif endless is not None:
-            self._listings.fail_as_endless(entry, endless)
+        elif endless_reason is not None:
+            self._listings.fail_as_endless(entry, endless_reason)
             self._settle(entry, self.frontier.close(entry.task.listing))
 
     def _deliver(self, entry: OpenListing, page: Page) -> None:

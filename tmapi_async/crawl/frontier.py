@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 _REACH = 24
 
 
-_NOTHING = Answer()
-_WASTED = Answer(wasted=True)
+_NO_ANSWER = Answer()
+_WASTED_ANSWER = Answer(wasted=True)
 
 
 class Frontier:
     """Decides which page of which listing is requested next.
 
     Args:
-        lookahead: None lets slots that would idle request pages not known to exist, within
-            `max_waste`; 0 forbids it (a known length is still used); N requests up to N pages past
-            the last page known, whatever the waste.
+        lookahead: None lets slots that would idle guess, within `max_waste`; 0 forbids guesses (a
+            known length is still used); N guesses up to N pages past the last page known,
+            regardless of the waste.
         max_waste: Share of the requested pages that may lie past the end of their listing.
 
     Attributes:
-        lookahead: Shares guesses among the listings.
+        lookahead: Shares the guesses among the listings.
 
     Raises:
         ValueError: `lookahead` is negative, or `max_waste` is not between 0 and 1.
@@ -58,12 +58,12 @@ class Frontier:
         self._width = 1
         self._trackers: dict[Listing, PageTracker] = {}
         self._closed: dict[Listing, PageTracker] = {}  # left early, with pages still in flight
-        self._new: deque[PageTracker] = deque()  # closed ones among them are skipped when met
+        self._new: deque[PageTracker] = deque()  # may hold closed ones; `take` skips them
         # Listings with pages that are certain, each at most once.
         self._ready: deque[PageTracker] = deque()
         self._waiting = 0  # listings in _new that count
         self._in_flight = self._requested = self._answered = 0
-        self._failed = self._reclaimed = self._wasted = self._speculated = 0
+        self._failed = self._reclaimed = self._wasted = self._guesses = 0
 
     def __contains__(self, listing: object) -> bool:
         """Return True if the listing is waiting, open, or closed with pages in flight."""
@@ -109,7 +109,7 @@ class Frontier:
                 is reached. Unlike `expected`, it makes no page certain: the listing may have
                 shrunk.
             expected: Number of the last page, if this run knows it (from a total). It saves
-                speculation; `has_next_page` alone still ends the walk.
+                guesses; `has_next_page` alone still ends the walk.
             stored_pages: Pages that need no request, with their `has_next_page`.
 
         Returns:
@@ -180,7 +180,7 @@ class Frontier:
         if tracker.ended:
             self._wasted += 1
             self.lookahead.note(tracker)
-            return _WASTED
+            return _WASTED_ANSWER
         previous_end = tracker.end
         wasted = tracker.answer(request.number, has_next=has_next, items=items, expected=expected)
         if wasted:
@@ -197,7 +197,7 @@ class Frontier:
         self._failed += 1
         if tracker.ended:
             self.lookahead.note(tracker)
-            return _NOTHING
+            return _NO_ANSWER
         tracker.fail(request.number)
         return self._proceed(tracker)
 
@@ -214,15 +214,15 @@ class Frontier:
         Raises:
             ValueError: The request is not in flight.
         """
-        speculative_before = self.lookahead.speculative
+        guesses_before = self.lookahead.guesses_in_flight
         tracker = self._remove_in_flight(request)
         self._reclaimed += 1
         self.lookahead.note(tracker)
-        # Look-ahead that is abandoned has probably been paid for.
-        in_vain = self.lookahead.speculative < speculative_before or request.number > tracker.end
+        # A guess that is reclaimed after it was sent has probably been paid for.
+        in_vain = self.lookahead.guesses_in_flight < guesses_before or request.number > tracker.end
         self._wasted += sent and in_vain
         if tracker.ended:
-            return _NOTHING
+            return _NO_ANSWER
         tracker.reclaim(request.number)
         return self._proceed(tracker)
 
@@ -236,7 +236,7 @@ class Frontier:
         """
         tracker = self._trackers.pop(listing, None)
         if tracker is None:
-            return _NOTHING
+            return _NO_ANSWER
         if tracker.in_flight:
             self._closed[listing] = tracker
         if not tracker.started:
@@ -255,13 +255,13 @@ class Frontier:
             open=len(self._trackers) - self._waiting,
             new=self._waiting,
             in_flight=self._in_flight,
-            speculative_in_flight=self.lookahead.speculative,
+            guesses_in_flight=self.lookahead.guesses_in_flight,
             requested=self._requested,
             answered=self._answered,
             failed=self._failed,
             reclaimed=self._reclaimed,
             wasted=self._wasted,
-            speculated=self._speculated,
+            guesses=self._guesses,
             allowance=int(self.lookahead.allowance(self._requested, self._width)),
         )
 
@@ -271,8 +271,8 @@ class Frontier:
             f"{self._in_flight} in flight, {self._requested} requested, {self._wasted} wasted>"
         )
 
-    def _send(self, tracker: PageTracker, number: int, *, speculative: bool = False) -> PageRequest:
-        tracker.mark_sent(number, speculative=speculative)
+    def _send(self, tracker: PageTracker, number: int, *, guess: bool = False) -> PageRequest:
+        tracker.mark_sent(number, guess=guess)
         self._requested += 1
         self._in_flight += 1
         if number < tracker.goal and not tracker.queued:
@@ -289,8 +289,8 @@ class Frontier:
         if choice is None:
             return None
         tracker, number = choice
-        self._speculated += 1
-        request = self._send(tracker, number, speculative=True)
+        self._guesses += 1
+        request = self._send(tracker, number, guess=True)
         lookahead.note(tracker)
         return request
 
@@ -334,7 +334,7 @@ class Frontier:
         self.lookahead.note(tracker)
         past_end = tracker.past_end(previous_end) if tracker.end < previous_end else ()
         if not (ready or wasted or past_end or tracker.holes):
-            return _NOTHING
+            return _NO_ANSWER
         return Answer(tuple(ready), wasted, None, past_end, tracker.take_holes())
 
     def _is_over(self, tracker: PageTracker) -> bool:

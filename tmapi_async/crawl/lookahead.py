@@ -1,18 +1,19 @@
-"""Speculation: requests for pages that are not known to exist. Pure and bounded.
+"""Look-ahead: requests for pages that are not known to exist. Pure and bounded.
 
-Guesses use only slots that would otherwise idle. The number of wasted pages is bounded by an
-allowance, a share of the pages requested. Every guess in flight counts against the allowance as if
-it were wasted, so that the allowance holds whatever the replies. Two rules keep the allowance for
-the listings that need it, the long ones that would run alone at the end:
+A *guess* is one such request. Guesses use only slots that would otherwise idle. The number of
+wasted pages is bounded by an allowance, a share of the pages requested. Every guess in flight
+counts against the allowance as if it were wasted, so that no sequence of replies can exceed the
+allowance. Two rules keep the allowance for the listings that need it, the long ones that would run
+alone at the end:
 
 * A listing may use a part of the rest that is proportional to its proven length among the listings
   whose end is unknown. Its wasted guesses count against that part. Without this rule, hundreds of
   middling listings spent everything on finding their ends, and a giant was walked page by page.
   During the first half of the allowance each listing may have one guess more than its part, until
-  it misses: when the listings of one or two pages have ended, slots idle and little is proven.
+  one is wasted: when the listings of one or two pages have ended, slots idle and little is proven.
 * The number of guesses in flight for a listing grows with the logarithm of its proven length only:
   one far guess that hits makes more pages certain than a row of near ones, at the price of one
-  miss.
+  wasted page.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from .page_tracker import PageTracker
 
-_CAUTION = 2  # with this much of the allowance left, leaps are half as long as they could be
+_CAUTION = 2  # with this much of the allowance left, guesses lie half as far as they could
 
 
 class LookaheadWindow:
@@ -33,20 +34,20 @@ class LookaheadWindow:
 
     Args:
         window: None for guesses within the allowance; 0 for none at all; N for the N pages after
-            the last one known of each listing, whatever the allowance.
+            the last one known of each listing, regardless of the allowance.
         max_waste: Share of the requested pages that may be wasted. Unless it is 0, the allowance
             is at least half the gate's width.
 
     Attributes:
-        speculative: Number of guesses in flight.
+        guesses_in_flight: Number of guesses in flight.
     """
 
     def __init__(self, window: int | None, max_waste: float) -> None:
         self._window = window
         self._max_waste = max_waste
-        self.speculative = 0
+        self.guesses_in_flight = 0
         self._total_weight = 0  # sum of the proven lengths of all listings whose end is unknown
-        # Listings that may have a page to guess, in turn; ordered, so that one can be taken out.
+        # Listings that may have a page to guess, in turn. A dict, to remove one from the middle.
         self._candidates: OrderedDict[PageTracker, None] = OrderedDict()
 
     @property
@@ -62,13 +63,13 @@ class LookaheadWindow:
         """Return True if one more guess may be in flight."""
         if self._window is not None:
             return self._window > 0
-        return wasted + self.speculative + 1 <= self.allowance(requested, width)
+        return wasted + self.guesses_in_flight + 1 <= self.allowance(requested, width)
 
     def note(self, tracker: PageTracker) -> None:
         """Update the totals after a change in a listing."""
-        if tracker.speculative != tracker.counted_guesses:
-            self.speculative += tracker.speculative - tracker.counted_guesses
-            tracker.counted_guesses = tracker.speculative
+        if tracker.guesses_in_flight != tracker.counted_guesses:
+            self.guesses_in_flight += tracker.guesses_in_flight - tracker.counted_guesses
+            tracker.counted_guesses = tracker.guesses_in_flight
         weight = tracker.proven if tracker.end_unknown else 0
         if weight != tracker.weight:
             self._total_weight += weight - tracker.weight
@@ -102,12 +103,12 @@ class LookaheadWindow:
 
     def _guess(self, tracker: PageTracker, remaining: float, allowed: float, reach: int) -> int:
         if self._window is not None:
-            return tracker.next_beyond(self._window, reach)
-        if tracker.speculative > tracker.weight.bit_length():
+            return tracker.next_nearest_guess(self._window, reach)
+        if tracker.guesses_in_flight > tracker.weight.bit_length():
             return 0
-        share = (remaining + tracker.misses) * tracker.weight / self._total_weight
-        if tracker.misses + tracker.speculative + 1 > share:
-            plenty = remaining - self.speculative - 1 >= allowed / 2
-            if tracker.misses or tracker.speculative or not plenty:
+        share = (remaining + tracker.wasted_guesses) * tracker.weight / self._total_weight
+        if tracker.wasted_guesses + tracker.guesses_in_flight + 1 > share:
+            plenty = remaining - self.guesses_in_flight - 1 >= allowed / 2
+            if tracker.wasted_guesses or tracker.guesses_in_flight or not plenty:
                 return 0
-        return tracker.next_leap(remaining / (remaining + _CAUTION), reach)
+        return tracker.next_guess(remaining / (remaining + _CAUTION), reach)

@@ -1,4 +1,4 @@
-"""The listings of a crawl that have begun: pages so far, totals, and how each ends. No I/O."""
+"""Open listings of a crawl: pages so far, totals, and endings. No I/O."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class OpenListing:
 
     Attributes:
         task: The task that opened the listing.
-        guard: Detects duplicates, and a listing that never ends.
+        guard: Detects duplicates and endless listings.
         early_pages: Pages that wait for earlier ones, by number.
         pages: Number of pages seen, in page order.
         items: Number of items on them.
         rejects: Number of rows on them that could not be decoded.
         missing: First page that was neither seen nor stored before this crawl.
         page_size: Page size that the server echoed last.
-        error: Error that fails the listing, or None.
+        error: Error that will fail the listing, or None.
     """
 
     __slots__ = (

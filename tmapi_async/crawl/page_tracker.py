@@ -9,12 +9,14 @@ The rules, which the [frontier][tmapi_async.crawl.frontier] applies to every lis
   one glitch costs more than requesting the pages between.
 * A page beyond the end that holds items (rows shift while a live ranking is read) was paid for: it
   is delivered, after the rest and in page order, but no page is requested because of it.
-* An empty page that says there is no next one, met before it was certain, lies past the end: it is
-  *wasted*, and is not delivered. Met in its turn it is an ordinary, empty page.
-* An empty page that says there *is* a next one proves nothing before its turn: one odd answer far
-  ahead would otherwise make every page below it certain, and paid for.
-* A page that fails in its turn leaves a *hole*: the walk goes round it and ends as failed. A page
-  that fails before it was certain is forgotten, and requested again if it becomes certain.
+* A *guess* is a request by look-ahead, for a page that is not certain. All others are requested in
+  page order.
+* An empty page that says there is no next one, requested by look-ahead, lies past the end: it is
+  *wasted*, and is not delivered. Requested in page order, such a page is an ordinary, empty page.
+* An empty page that says there *is* a next one, requested by look-ahead, is no evidence that the
+  pages below it exist: one odd answer far ahead would make all of them certain, and paid for.
+* A certain page that fails leaves a *hole*: the walk continues behind the hole and ends as failed.
+  A guess that fails is forgotten, and requested again if the page becomes certain.
 """
 
 from __future__ import annotations
@@ -42,18 +44,21 @@ class PageTracker:
         listing: The listing.
         next_open: First page that is neither settled (delivered, stored, a hole) nor past the end.
         certain: Last page that must be settled before the walk can end.
-        goal: Last page worth requesting without speculation: `certain`, or the expected end.
+        goal: Last page worth requesting without a guess: `certain`, or the expected end.
         end: Lowest page that says there is no next one, uncontradicted; `FAR` if there is none.
-        in_flight: Pages requested and not yet answered; True for those that were speculation and
-            have not become certain since.
-        speculative: Number of pages in flight that are speculation.
-        misses: Number of speculative pages that proved to lie past the end.
-        end_unknown: True if the end is unknown although a page exists: speculation may pay.
-        holes: Pages that failed in their turn and were passed since the last `take_holes`.
+        in_flight: Pages requested and not yet answered; True for guesses that have not become
+            certain since.
+        guesses_in_flight: Number of guesses in flight.
+        wasted_guesses: Number of guesses that proved to lie past the end.
+        end_unknown: True if the end is unknown although a page exists: a guess may pay.
+        holes: Certain pages that failed and were passed since the last `take_holes`.
         has_holes: True if any hole was passed.
-        ended: True if the walk is over or was left.
-        started, queued: Notes of the frontier.
-        is_candidate, counted_guesses, weight: Notes of the look-ahead.
+        ended: True if the walk is over or was closed early.
+        started: True once the first page was taken, or the listing was closed. Set by the frontier.
+        queued: True while the frontier holds the listing among those with certain pages.
+        is_candidate: True while the look-ahead holds the listing among those to guess for.
+        counted_guesses: Guesses in flight that the look-ahead has counted in its total.
+        weight: Share of the listing in the allowance: `proven` while the end is unknown, else 0.
     """
 
     __slots__ = (
@@ -62,28 +67,28 @@ class PageTracker:
         "_claimed_end",
         "_expected",
         "_first",
+        "_guesses",
         "_hint",
         "_last_allowed",
         "_next",
         "_requeued",
         "_settled",
-        "_speculated",
         "certain",
         "counted_guesses",
         "end",
         "end_unknown",
         "ended",
         "goal",
+        "guesses_in_flight",
         "has_holes",
         "holes",
         "in_flight",
         "is_candidate",
         "listing",
-        "misses",
         "next_open",
         "queued",
-        "speculative",
         "started",
+        "wasted_guesses",
         "weight",
     )
 
@@ -101,7 +106,7 @@ class PageTracker:
         self.next_open = self._first = self._next = first
         self.in_flight: dict[int, bool] = {}
         self.holes: list[int] = []
-        self.speculative = self.misses = self.counted_guesses = self.weight = 0
+        self.guesses_in_flight = self.wasted_guesses = self.counted_guesses = self.weight = 0
         self.has_holes = self.end_unknown = self.ended = False
         self.started = self.queued = self.is_candidate = False
         self.end = FAR
@@ -110,9 +115,9 @@ class PageTracker:
         self._hint = hint or 0
         self._announced = first  # last page that a has_next_page announced, or the first
         self._claimed_end = 0  # highest page with items that says it is the last
-        self._barrier = FAR  # a page that failed before it was certain: nothing beyond is tried
+        self._barrier = FAR  # a guess that failed: no page from there on is guessed
         self._requeued: list[int] = []  # heap of pages below _next to be requested (again)
-        self._speculated: list[int] = []  # heap of the speculative pages in flight, some outdated
+        self._guesses: list[int] = []  # heap of the guesses in flight, some outdated
         # Pages from `next_open` on that are settled, as bits; small, because `next_open` follows.
         self._settled: dict[int, int] = {}
         if stored_pages:
@@ -124,23 +129,23 @@ class PageTracker:
         return (
             f"<PageTracker {self.listing.identity}: settled below {self.next_open}, "
             f"certain to {self.certain}, end {end}, "
-            f"{len(self.in_flight)} in flight ({self.speculative} speculative)>"
+            f"{len(self.in_flight)} in flight ({self.guesses_in_flight} guesses)>"
         )
 
     @property
     def proven(self) -> int:
-        """Number of pages that the listing is known to have, less one."""
+        """Distance from the first page to the last certain page."""
         return self.certain - self._first
 
     # -- the next page to request
 
     @property
     def more(self) -> bool:
-        """True if there may be a page to request without speculation; see `next_certain`."""
+        """True if there may be a page to request without a guess; see `next_certain`."""
         return self._next <= self.goal or bool(self._requeued)
 
     def next_certain(self, reach: int) -> int:
-        """Return the next page to request without speculation, or 0 if there is none.
+        """Return the next page to request without a guess, or 0 if there is none.
 
         Args:
             reach: Maximum distance of the page past `next_open`.
@@ -153,7 +158,7 @@ class PageTracker:
         self._next = number = self._first_new(self._next)
         return number if number <= self.goal and number <= self.next_open + reach else 0
 
-    def next_beyond(self, window: int, reach: int) -> int:
+    def next_nearest_guess(self, window: int, reach: int) -> int:
         """Return the first new page after the last one known, or 0 if there is none.
 
         Args:
@@ -163,53 +168,55 @@ class PageTracker:
         number = self._first_new(max(self._next, self.goal + 1))
         return number if number <= self.goal + window and number < self._guess_limit(reach) else 0
 
-    def next_leap(self, boldness: float, reach: int) -> int:
-        """Return a page worth trying that is not known to exist, or 0 if there is none.
+    def next_guess(self, span_factor: float, reach: int) -> int:
+        """Return the page to guess next, or 0 if there is none.
 
         The first choice lies as far ahead as the listing has proven itself: if that page exists,
         everything below it becomes certain at the price of one guess. If a guess is in flight
-        there, the next choices lie half as far, a quarter, and so on, so that a miss leaves little
-        to search. The nearest page is the last choice. If a page past the end is known, the guess
-        goes at most half-way to it.
+        there, the next choices lie half as far, a quarter, and so on, so that a wasted guess
+        leaves little to search. The nearest page is the last choice. If a page past the end is
+        known, the guess goes at most half-way to it.
+
+        Distances past `goal` are grouped in octaves: octave N holds the distances above 2**(N-1),
+        up to 2**N. A new guess goes to an octave without a guess in flight, if one is in reach.
 
         Args:
-            boldness: Above 0, at most 1; shortens the leap when there is little left to waste.
+            span_factor: Above 0, at most 1; shortens the distance when little is left to waste.
             reach: Maximum distance of the page past `next_open`.
         """
-        base, limit = self.goal, self._guess_limit(reach)
-        span = self.certain - self._first
+        base, limit, span = self.goal, self._guess_limit(reach), self.certain - self._first
         if min(self.end, self._barrier) < FAR:
             span = min(span, (limit - base) // 2)
-        span = min(max(1, ceil(span * boldness)), limit - 1 - base)
+        span = min(max(1, ceil(span * span_factor)), limit - 1 - base)
         if span < 1:
             return 0
-        octaves = 0  # bit N: a guess is in flight between 2**(N-1) and 2**N pages past the goal
-        for number in self._speculated:
+        octaves_in_flight = 0  # bit N: a guess is in flight in octave N
+        for number in self._guesses:
             if number > base and self.in_flight.get(number):
-                octaves |= 1 << (number - base - 1).bit_length()
+                octaves_in_flight |= 1 << (number - base - 1).bit_length()
         for octave in range((span - 1).bit_length(), -1, -1):
             number = base + min(span, 1 << octave)
-            if not octaves >> octave & 1 and self._is_new(number):
+            if not octaves_in_flight >> octave & 1 and self._is_new(number):
                 return number
-        return self.next_beyond(span, reach)
+        return self.next_nearest_guess(span, reach)
 
-    def mark_sent(self, number: int, *, speculative: bool = False) -> None:
+    def mark_sent(self, number: int, *, guess: bool = False) -> None:
         """Note that a page was requested."""
         if self._requeued and self._requeued[0] == number:
             heappop(self._requeued)
         elif number == self._next:
             self._next += 1
-        self.in_flight[number] = speculative
-        if speculative:
-            self.speculative += 1
-            heappush(self._speculated, number)
+        self.in_flight[number] = guess
+        if guess:
+            self.guesses_in_flight += 1
+            heappush(self._guesses, number)
 
     # -- replies
 
     def remove_in_flight(self, number: int) -> None:
         """Remove a page from those in flight."""
         if self.in_flight.pop(number):
-            self.speculative -= 1
+            self.guesses_in_flight -= 1
 
     def answer(self, number: int, *, has_next: bool, items: int, expected: int | None) -> bool:
         """Note the reply for a page that is no longer in flight.
@@ -221,7 +228,7 @@ class PageTracker:
             self._expected = expected
         wasted = not (items or has_next) and number > self.certain
         if wasted:
-            self.misses += 1
+            self.wasted_guesses += 1
             self._settled[number] = 0
         else:
             self._settled[number] = _DELIVER | has_next
@@ -272,8 +279,6 @@ class PageTracker:
 
     def take_holes(self) -> tuple[int, ...]:
         """Return the holes passed since the last call."""
-        if not self.holes:
-            return ()
         holes = tuple(self.holes)
         self.holes.clear()
         return holes
@@ -300,7 +305,7 @@ class PageTracker:
     @property
     def memory(self) -> int:
         """Number of page numbers that are kept."""
-        numbers = (self._settled, self._requeued, self._speculated, self.in_flight, self.holes)
+        numbers = (self._settled, self._requeued, self._guesses, self.in_flight, self.holes)
         return sum(map(len, numbers))
 
     @property
@@ -339,31 +344,31 @@ class PageTracker:
         return min(limit, self._hint + 1) if self.certain <= self._hint else limit
 
     def _apply_stored_pages(self, stored_pages: Mapping[int, bool]) -> None:
-        first = self.next_open
-        announced = [
-            number + 1 for number, more in stored_pages.items() if more and number >= first
+        announced = self.next_open
+        for number, more in stored_pages.items():
+            if more and number >= announced:
+                announced = number + 1
+        self._announced = announced
+        claimed_last_pages = [
+            number for number, more in stored_pages.items() if not more and number >= announced
         ]
-        self._announced = max(announced, default=first)
-        lasts = [
-            number
-            for number, more in stored_pages.items()
-            if not more and number >= self._announced
-        ]
-        if lasts:
-            self.end, self._claimed_end = min(lasts), max(lasts)
+        if claimed_last_pages:
+            self.end, self._claimed_end = min(claimed_last_pages), max(claimed_last_pages)
         while self.next_open in stored_pages:
             self.next_open += 1
         self._next = self.next_open
-        self._settled.update(
-            (n, _NEXT if more else 0) for n, more in stored_pages.items() if n >= self.next_open
-        )
+        for number, more in stored_pages.items():
+            if number >= self.next_open:
+                self._settled[number] = _NEXT if more else 0
 
-    def _extend(self, number: int) -> None:
-        """Note that a page announced this one, the next: the end is not below it."""
-        self._announced = number
-        if self.end < number:
+    def _extend(self, announced: int) -> None:
+        """Note that a page announced the next page: the end is not below the next page."""
+        self._announced = announced
+        if self.end < announced:
             ends = (
-                n for n, bits in self._settled.items() if n >= number and not bits & (_NEXT | _HOLE)
+                number
+                for number, bits in self._settled.items()
+                if number >= announced and not bits & (_NEXT | _HOLE)
             )
             self.end = min(ends, default=FAR)
 
@@ -387,9 +392,9 @@ class PageTracker:
             self.goal = max(certain, min(self._expected, limit))
         # If the server stated a length, and it holds so far, there is nothing to guess.
         self.end_unknown = limit > self.goal and self._first < certain and certain > self._expected
-        speculated = self._speculated
-        while speculated and speculated[0] <= self.goal:
-            number = heappop(speculated)
+        guesses = self._guesses
+        while guesses and guesses[0] <= self.goal:
+            number = heappop(guesses)
             if self.in_flight.get(number):
                 self.in_flight[number] = False
-                self.speculative -= 1
+                self.guesses_in_flight -= 1
