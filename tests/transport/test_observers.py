@@ -93,7 +93,7 @@ def test_a_page_that_cannot_be_had_is_told() -> None:
 
 def test_rejects_are_counted() -> None:
     """Rows that could not be decoded are reported beside the items."""
-    notes, _ = observed(page(1, title=5))
+    notes, _ = observed(page(1, item_id="n/a"))
     assert (notes.pages[0].items, notes.pages[0].rejects) == (0, 1)
 
 

@@ -2,25 +2,29 @@
 
 A page is decoded with the strict structs first, which costs least. If that fails, the page is
 decoded again with lenient structs, which accept unknown fields. If that fails too, each row is
-decoded alone. A row that cannot be read becomes a reject with its bytes; the other rows stay.
+decoded alone: a value that does not fit costs its field, damaged JSON is repaired. A row that
+cannot be read becomes a reject with its bytes; the other rows stay.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from .endpoints import ENDPOINTS
-from .lenient import LenientItem, lenient_variant, mask_half_pairs
+from .json_repair import repair, row_regions, split_by_first_key, split_rows
+from .lenient import LenientItem, lenient_variant, mended_item
 from .values import Reject, Wire
 
 # Text that is not UTF-8 in one row must not make the other rows unreadable.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNFIT = (msgspec.ValidationError, UnicodeDecodeError)
-_NO_BROKEN_ROWS: Mapping[int, bytes] = {}
+_MOST_DAMAGED_ROWS = 1000  # in one page; the event loop must not wait for more
+_ANY = msgspec.json.Decoder()
 
 I = TypeVar("I", bound=Wire)  # noqa: E741 - the item type
 R = TypeVar("R")
@@ -76,6 +80,7 @@ class ItemDecoder(Generic[I]):
 
     def __init__(self, item: type[I]) -> None:
         lenient: Any = lenient_variant(item)
+        self._struct = item
         # Lax mode reads "884674536008" as an int and "true" as a bool where those are expected.
         self._strict = msgspec.json.Decoder(Success[item], strict=False)  # type: ignore[valid-type]
         self._lenient = msgspec.json.Decoder(_LenientSuccess[lenient], strict=False)
@@ -100,52 +105,77 @@ class ItemDecoder(Generic[I]):
             return self._decode_leniently(body)
         except msgspec.ValidationError:
             raise
-        except msgspec.DecodeError:
-            masked = mask_half_pairs(body)
-            if masked == body:
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            repaired_page = self._decode_repaired(body)
+            if repaired_page is None:
                 raise
-            return self._decode_masked(body, masked)
+            return repaired_page
 
     def _decode_leniently(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
         raws = self._raw.decode(body)
         try:
             success = self._lenient.decode(body)
         except _UNFIT:
-            return self._row_by_row(raws)
+            return self._row_by_row(raws, map(bytes, raws.data.items))
         for item, raw in zip(success.data.items, raws.data.items, strict=True):
             item.keep(raw)
         return success, []
 
-    def _decode_masked(self, body: bytes, masked: bytes) -> tuple[Success[Any], list[Reject]]:
-        raws = self._raw.decode(masked)
-        start, broken_rows = 0, dict[int, bytes]()
-        for position, raw in enumerate(raws.data.items):
-            row = bytes(raw)
-            start = masked.index(row, start)
-            end = start + len(row)
-            if body[start:end] != row:
-                broken_rows[position] = body[start:end]
-            start = end
-        return self._row_by_row(raws, broken_rows)
+    def _decode_repaired(self, body: bytes) -> tuple[Success[Any], list[Reject]] | None:
+        """Decode a body that is not JSON: its envelope and each of its rows are read alone."""
+        for envelope, region in row_regions(body):
+            try:
+                raws = self._raw.decode(envelope)
+            except msgspec.ValidationError:
+                raise
+            except UNREADABLE:
+                continue
+            rows = list(itertools.islice(_rows_of(region), _MOST_DAMAGED_ROWS + 1))
+            return None if len(rows) > _MOST_DAMAGED_ROWS else self._row_by_row(raws, rows)
+        return None
 
     def _row_by_row(
-        self, raws: Success[msgspec.Raw], broken_rows: Mapping[int, bytes] = _NO_BROKEN_ROWS
+        self, envelope: Success[msgspec.Raw], rows: Iterable[bytes]
     ) -> tuple[Success[Any], list[Reject]]:
         items: list[LenientItem] = []
         rejects: list[Reject] = []
-        for position, raw in enumerate(raws.data.items):
-            if position in broken_rows:
-                rejects.append(Reject(position, "half a surrogate pair", broken_rows[position]))
-                continue
+        for position, raw in enumerate(rows):
             try:
-                item = self._row.decode(raw)
-            except (*_UNFIT, RecursionError) as error:
-                rejects.append(Reject(position, str(error), bytes(raw)))
-            else:
-                item.keep(raw)
-                items.append(item)
-        data = msgspec.structs.replace(raws.data, items=items)
-        return msgspec.structs.replace(raws, data=data), rejects
+                items.append(self._decode_row(raw))
+            except UNREADABLE as error:
+                rejects.append(Reject(position, str(error), raw))
+        data = msgspec.structs.replace(envelope.data, items=items)
+        return msgspec.structs.replace(envelope, data=data), rejects
+
+    def _decode_row(self, raw: bytes) -> LenientItem:
+        try:
+            item: LenientItem = self._row.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            item = mended_item(raw, self._struct)
+        else:
+            item.keep(raw)
+        return item
+
+
+def _rows_of(region: bytes) -> Iterator[bytes]:
+    """Yield the rows of a damaged page.
+
+    Rows with an unescaped quote hide the borders behind them, so that several rows come as one:
+    such a piece is split again by the first key of its rows.
+    """
+    for element in split_rows(region):
+        if _is_json(repair(element)):
+            yield element
+        else:
+            yield from split_by_first_key(element)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _ANY.decode(text)
+    except UNREADABLE:
+        return False
+    return True
 
 
 class SingleDecoder(Generic[I]):
@@ -153,6 +183,7 @@ class SingleDecoder(Generic[I]):
 
     def __init__(self, item: type[I]) -> None:
         lenient: Any = lenient_variant(item)
+        self._struct = item
         self._envelope = msgspec.json.Decoder(_Single, strict=False)
         self._rows = msgspec.json.Decoder(list[msgspec.Raw])
         self._strict = msgspec.json.Decoder(item, strict=False)
@@ -160,7 +191,7 @@ class SingleDecoder(Generic[I]):
 
     def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
         """Decode a success; see `ItemDecoder.decode`. `has_next_page` is always False."""
-        single = self._envelope.decode(body)
+        single = self._decode_envelope(body)
         is_list = bytes(single.data).startswith(b"[")
         raws = self._rows.decode(single.data) if is_list else [single.data]
         items: list[Any] = []
@@ -170,17 +201,29 @@ class SingleDecoder(Generic[I]):
                 raise msgspec.ValidationError("Expected `object` or a list of them - at `$.data`")
             try:
                 items.append(self._decode_row(raw))
-            except _UNFIT as error:
+            except UNREADABLE as error:
                 rejects.append(Reject(position, str(error), bytes(raw)))
         return Success(code=single.code, data=Data(has_next_page=False, items=items)), rejects
+
+    def _decode_envelope(self, body: bytes) -> _Single:
+        try:
+            return self._envelope.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._envelope.decode(repair(body))
 
     def _decode_row(self, raw: msgspec.Raw) -> Any:
         try:
             return self._strict.decode(raw)
-        except _UNFIT:
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        try:
             item = self._row.decode(raw)
-            item.keep(raw)
-            return item
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return mended_item(bytes(raw), self._struct)
+        item.keep(raw)
+        return item
 
 
 @functools.cache

@@ -124,6 +124,9 @@ class Category(Wire, frozen=True, gc=False, kw_only=True):
         children: Child categories; None if not sent.
     """
 
+    # Without its children a branch of the tree would look like a leaf.
+    essential = frozenset(("id", "children", "has_children"))
+
     id: int = 0
     name: str | None = None
     name_en: str | None = None

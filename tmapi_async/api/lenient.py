@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
-import math
-import re
 import types
 import typing
 from typing import Any, ClassVar
 
 import msgspec
 
+from .json_repair import repair
+
 _JSON = msgspec.json.Decoder()
-_LONGEST_INTEGER = 4000  # digits; Python refuses to read or show an int of more than 4,300
 
 
 class Lenient:
@@ -43,7 +41,8 @@ class Lenient:
 
     def __reduce__(self) -> tuple[Any, ...]:
         keeps_raw = isinstance(self, LenientItem)
-        return _restore, (self.strict, keeps_raw, _fields(self), _raw(self))
+        misfits = self.misfits if isinstance(self, LenientItem) else None
+        return _restore, (self.strict, keeps_raw, _fields(self), _raw(self), misfits)
 
     def __copy__(self) -> Any:
         restore, arguments = self.__reduce__()
@@ -55,19 +54,35 @@ class LenientItem(Lenient):
 
     __slots__ = ()
 
-    def keep(self, raw: msgspec.Raw) -> None:
-        """Keep a copy of the row's bytes, so that one item does not hold its whole page."""
+    def keep(self, raw: bytes | msgspec.Raw, misfits: dict[str, Any] | None = None) -> None:
+        """Keep a copy of the row's bytes, so that one item does not hold its whole page.
+
+        Args:
+            raw: The row's JSON.
+            misfits: Known fields whose values do not fit, nested as sent.
+        """
         self.__dict__["raw"] = bytes(raw)
+        if misfits:
+            self.__dict__["misfit_fields"] = misfits
+
+    @property
+    def misfits(self) -> dict[str, Any]:
+        """Known fields whose values do not fit and are left out, nested as sent; usually empty."""
+        fields: dict[str, Any] = self.__dict__.get("misfit_fields", {})
+        return fields
 
     @property
     def extra(self) -> dict[str, Any]:
-        """Fields of this row that no struct knows, nested as sent.
+        """Fields of this row that no struct knows, or whose values do not fit, nested as sent.
 
-        Text that is not UTF-8 has replacement characters, and a number out of range is text: an
-        unknown field must not make its row unreadable.
+        Text that is not UTF-8 has replacement characters, and a number out of range is text: one
+        field must not make its row unreadable.
         """
         raw = _raw(self)
-        return {} if raw is None else unknown_fields(read_leniently(raw), self.strict)
+        if raw is None:
+            return {}
+        unknown = unknown_fields(read_leniently(raw), self.strict)
+        return _merged(unknown, self.misfits)
 
 
 def _fields(variant: Lenient) -> dict[str, Any]:
@@ -86,48 +101,32 @@ def _raw(variant: Lenient) -> bytes | None:
 
 
 def _restore(  # pickle passes by position
-    struct: type[msgspec.Struct], keeps_raw: bool, values: dict[str, Any], raw: bytes | None
+    struct: type[msgspec.Struct],
+    keeps_raw: bool,
+    values: dict[str, Any],
+    raw: bytes | None,
+    misfits: dict[str, Any] | None,
 ) -> Any:
     variant = _variant(struct, keeps_raw=keeps_raw)(**values)
     if raw is not None:
-        variant.keep(raw)
+        variant.keep(raw, misfits)
     return variant
 
 
+def _merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(left)
+    for name, value in right.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
 def read_leniently(raw: bytes) -> Any:
-    """Decode JSON even if a text in it is not UTF-8, or a number fits no type."""
+    """Decode JSON even if a text in it is not UTF-8, or a number fits no type; see `repair`."""
     try:
         return _JSON.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        text = raw.decode("utf-8", "replace")
-        return json.loads(text, parse_float=_real, parse_int=_whole)
-
-
-def _real(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if len(text) <= _LONGEST_INTEGER else text
-
-
-# Each alternative (a pair, half a pair, any other escape) consumes a whole escape. So the `u` after
-# an escaped backslash is not taken for the start of an escape.
-_ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
-    re.DOTALL,
-)
-
-
-def mask_half_pairs(body: bytes) -> bytes:
-    r"""Replace each escaped half of a surrogate pair by `\ufffd`; the length stays the same.
-
-    A title cut in the middle of an emoji ends with half a pair. RFC 8259, 8.2 allows that; the
-    decoder does not.
-    """
-    return _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
+        return _JSON.decode(repair(raw))
 
 
 def lenient_variant(struct: type[msgspec.Struct]) -> type[Any]:
@@ -172,6 +171,69 @@ def _lenient_type(kind: Any) -> Any:
     if typing.get_origin(kind) is list:
         return list[_lenient_type(typing.get_args(kind)[0])]  # type: ignore[misc]
     return kind
+
+
+def mended_item(raw: bytes, struct: type[msgspec.Struct]) -> Any:
+    """Decode a row that fits no struct: damaged JSON is repaired, a value that fits is kept.
+
+    A value that does not fit its field is left out of the item and stands in `extra`, as sent. So
+    an odd block costs the block and not the row.
+
+    Args:
+        raw: The row's JSON.
+        struct: Struct of the row.
+
+    Returns:
+        An instance of the struct's lenient variant.
+
+    Raises:
+        msgspec.ValidationError: The row is not an object, or a required or essential field (its ID)
+            does not fit.
+        msgspec.DecodeError: The row is not JSON even after the repair.
+    """
+    repaired = repair(raw)
+    misfits: dict[str, Any] = {}
+    item = _fitted(_JSON.decode(repaired), struct, misfits, keeps_raw=True)
+    item.keep(repaired, misfits)
+    return item
+
+
+def _fitted(
+    sent: Any, struct: type[msgspec.Struct], misfits: dict[str, Any], *, keeps_raw: bool
+) -> Any:
+    variant: Any = _variant(struct, keeps_raw=keeps_raw)
+    try:
+        return msgspec.convert(sent, variant, strict=False)
+    except msgspec.ValidationError:
+        if not isinstance(sent, dict):
+            raise
+    values: dict[str, Any] = {}
+    for field in _fields_of(variant):
+        name = field.encode_name
+        if name not in sent and not field.required:
+            continue
+        try:
+            values[field.name] = msgspec.convert(sent.get(name), field.type, strict=False)
+        except msgspec.ValidationError as error:
+            if field.required or name in getattr(struct, "essential", ()):
+                raise msgspec.ValidationError(f"{error} - at `$.{name}`") from None
+            block = _nested_structs(struct)[name]
+            if block is not None and isinstance(sent[name], dict) and not _is_list(field.type):
+                inner: dict[str, Any] = {}
+                values[field.name] = _fitted(sent[name], block, inner, keeps_raw=False)
+                misfits[name] = inner
+            else:
+                misfits[name] = sent[name]
+    return variant(**values)
+
+
+@functools.cache  # as `_nested_structs`
+def _fields_of(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(struct)
+
+
+def _is_list(kind: Any) -> bool:
+    return any(typing.get_origin(member) is list for member in (kind, *typing.get_args(kind)))
 
 
 def unknown_fields(row: Any, struct: type[msgspec.Struct]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tmapi_async import errors
 
 from .decoding import UNREADABLE, Data, decoder
 from .items import Item
+from .json_repair import repair
 from .lenient import read_leniently
 from .listings import MAX_ID, PageRequest, endpoint_of
 from .values import Reject, Wire, count
@@ -96,8 +97,11 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
     @property
     def extra(self) -> dict[str, Any]:
         """Fields beside the rows that no struct knows (echoed keyword, sort, ...)."""
-        data = read_leniently(self.body)["data"]
         if not endpoint_of(self.request.listing).paged:
+            return {}
+        try:
+            data = read_leniently(self.body)["data"]
+        except UNREADABLE:  # a row of it is not JSON: it is a reject
             return {}
         return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
 
@@ -215,7 +219,7 @@ def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError
     status, headers = reply.status, reply.headers
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now)
     try:
-        head = _HEAD.decode(reply.body)
+        head = _read_head(reply.body)
     except UNREADABLE:
         return _without_code(status, f"HTTP {status}, not a JSON object", retry_after)
     text = head.msg if isinstance(head.msg, str) and head.msg else head.message
@@ -230,6 +234,13 @@ def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError
     effective_code = status if code == 200 else code  # noqa: PLR2004
     kind = _CODES.get(effective_code) or _error_for_range(effective_code)
     return kind(text, code=effective_code, status=status, retry_after=retry_after)
+
+
+def _read_head(body: bytes) -> _Head:
+    try:
+        return _HEAD.decode(body)
+    except UNREADABLE:  # one bad character must not hide the code
+        return _HEAD.decode(repair(body))
 
 
 def _without_code(status: int, text: str, retry_after: float | None) -> errors.TMAPIError:

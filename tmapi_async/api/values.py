@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Context, Decimal, InvalidOperation
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
 
@@ -36,7 +36,13 @@ class Wire(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw
 
     An unknown field makes the strict decoder fail. Then the page is decoded again with structs
     that accept the field (`tmapi_async.api.decoding`). Pages without such fields cost no more.
+
+    Attributes:
+        essential: Names of fields, beside the required ones, without which the rest means something
+            else: a value that does not fit one of them costs the row and not only the field.
     """
+
+    essential: ClassVar[frozenset[str]] = frozenset()
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
