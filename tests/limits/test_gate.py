@@ -285,7 +285,7 @@ def test_a_gate_tells_its_state() -> None:
         assert (snapshot.requests, snapshot.budget_left, snapshot.rate) == (1, 8, 2.5)
         assert snapshot.controller is NO_STATISTICS
         assert repr(gate) == (
-            "<Gate: width 1, <AdaptiveSemaphore: 1 in use, 0 of them held for abandoned requests, "
+            "<Gate: width 1, <AdaptiveSemaphore: 1 in use, 0 of them for abandoned requests, "
             "2 waiting>, "
             "<Budget: 1 of 9 spent>>"
         )

@@ -20,16 +20,16 @@ def burst(controller: LearningController, refused: int, sent_at: float, now: flo
         controller.refused(now, sent_at, in_flight - i, None)
 
 
-@pytest.mark.parametrize("ceiling", [1, 2, 5, 16, 100])
-def test_true_ceiling_is_used_at_once_and_never_refused(ceiling: int) -> None:
-    """A ceiling that is the limit is in full use from the start: no 503, no narrowing."""
-    controller = LearningController(ceiling)
-    loop = ClosedLoop(controller, ceiling)
+@pytest.mark.parametrize("max_width", [1, 2, 5, 16, 100])
+def test_true_max_width_is_used_at_once_and_never_refused(max_width: int) -> None:
+    """A maximum width that is the limit is in full use from the start: no 503, no narrowing."""
+    controller = LearningController(max_width)
+    loop = ClosedLoop(controller, max_width)
     widths = set()
-    loop.run(60 * ceiling, lambda: widths.add(controller.width(loop.now)))
-    assert widths == {ceiling}
+    loop.run(60 * max_width, lambda: widths.add(controller.width(loop.now)))
+    assert widths == {max_width}
     assert loop.refusals == 0
-    assert controller.statistics().ceiling == ceiling
+    assert controller.statistics().ceiling == max_width
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 16, 50, 200])
@@ -52,8 +52,8 @@ def test_learning_costs_few_refusals(limit: int) -> None:
     assert loop.refusals <= 3 + 0.002 * (loop.answers + loop.refusals)
 
 
-def test_ceiling_above_the_limit_is_learned_under() -> None:
-    """A ceiling above the limit is never exceeded, and the limit is still learned."""
+def test_max_width_above_the_limit_is_learned_under() -> None:
+    """A maximum width above the limit is never exceeded, and the limit is still learned."""
     controller = LearningController(40)
     loop = ClosedLoop(controller, 16)
     loop.run(2_000)
@@ -61,8 +61,8 @@ def test_ceiling_above_the_limit_is_learned_under() -> None:
     assert loop.most_in_flight == 40
 
 
-def test_ceiling_holds_when_the_server_takes_more() -> None:
-    """No more than the ceiling is in flight, however much the server accepts."""
+def test_max_width_holds_when_the_server_takes_more() -> None:
+    """No more than the maximum width is in flight, however much the server accepts."""
     loop = ClosedLoop(LearningController(10, start=2), 1_000)
     loop.run(2_000)
     assert loop.most_in_flight == 10
@@ -275,8 +275,8 @@ def test_slow_ones_at_the_end_are_no_measure() -> None:
     assert loop.controller.statistics().latency == before
 
 
-def test_width_has_an_end_without_a_ceiling() -> None:
-    """Without a ceiling the gate is still not wider than 2,000."""
+def test_width_has_an_end_without_a_max_width() -> None:
+    """Without a maximum width the gate is still not wider than 2,000."""
     assert LearningController(start=5_000).statistics().width == 2_000
 
 
@@ -317,8 +317,8 @@ def test_width_of_nothing_recovers() -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, True])
 def test_nonsense_is_refused(bad: int) -> None:
-    """A ceiling or a start below 1 is an error that names it."""
-    with pytest.raises(InvalidRequestError, match="ceiling"):
+    """A maximum width or a start below 1 is an error that names it."""
+    with pytest.raises(InvalidRequestError, match="max_width"):
         LearningController(bad)
     with pytest.raises(InvalidRequestError, match="start"):
         LearningController(start=bad)

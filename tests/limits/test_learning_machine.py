@@ -15,11 +15,11 @@ LONGEST_PAUSE = 120.0
 class AnyOrder(RuleBasedStateMachine):
     """A gate that obeys the controller, and a server that behaves at random."""
 
-    @initialize(ceiling=st.none() | st.integers(1, 40), start=st.none() | st.integers(1, 40))
-    def begin(self, ceiling: int | None, start: int | None) -> None:
+    @initialize(max_width=st.none() | st.integers(1, 40), start=st.none() | st.integers(1, 40))
+    def begin(self, max_width: int | None, start: int | None) -> None:
         """Make a controller."""
-        self.controller = LearningController(ceiling, start=start)
-        self.ceiling = ceiling
+        self.controller = LearningController(max_width, start=start)
+        self.max_width = max_width
         self.now = 0.0
         self.sent_times: list[float] = []
         self.abandoned = 0
@@ -94,9 +94,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def width_is_within_bounds(self) -> None:
-        """The width is never negative and never above the ceiling."""
+        """The width is never negative and never above the maximum width."""
         width = self.controller.width(self.now)
-        assert 0 <= width <= (self.ceiling or 2_000)
+        assert 0 <= width <= (self.max_width or 2_000)
         assert self.controller.statistics().width >= 1
 
     @invariant()
@@ -113,7 +113,7 @@ class AnyOrder(RuleBasedStateMachine):
     def statistics_agree(self) -> None:
         """The snapshot shows the present state."""
         statistics = self.controller.statistics()
-        assert statistics.ceiling == self.ceiling
+        assert statistics.ceiling == self.max_width
         assert statistics.limit is None or statistics.limit >= 0
         assert len(statistics.history) <= 512
 

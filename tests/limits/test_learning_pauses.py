@@ -8,9 +8,9 @@ from tests.support.closed_loop import ClosedLoop
 from tmapi_async.limits.learning import LearningController
 
 
-def settled(limit: int = 16, ceiling: int | None = None) -> ClosedLoop:
+def settled(limit: int = 16, max_width: int | None = None) -> ClosedLoop:
     """Return a controller that knows its limit, with the gate full."""
-    loop = ClosedLoop(LearningController(ceiling), limit)
+    loop = ClosedLoop(LearningController(max_width), limit)
     loop.run(limit * 11)
     return loop
 
@@ -111,8 +111,8 @@ def test_waiting_for_a_slow_answer_is_no_pause() -> None:
     assert loop.controller.wake_at(loop.now + 600.0) is None
 
 
-def test_ceiling_is_open_after_silence() -> None:
-    """A ceiling that was never refused stays in force after a silence, too."""
+def test_max_width_is_open_after_silence() -> None:
+    """A maximum width that was never refused stays in force after a silence, too."""
     loop = settled(16, 16)
     loop.idle(600.0)
     assert loop.controller.width(loop.now) == 16

@@ -20,7 +20,7 @@ SEEDS = range(1_000, 1_004)  # others than those of the published figures
 @pytest.mark.parametrize("limit", [1, 4, 16, 64])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_known_limit(limit: int, seed: int) -> None:
-    """With the limit as ceiling, 97 % of it are in use and nothing is refused."""
+    """With the limit as maximum width, 97 % of it are in use and nothing is refused."""
     row = measure(Case("ceiling C", limit, requests=60), seed)
     assert row["overall"] >= 0.97
     assert row["refusals"] == 0

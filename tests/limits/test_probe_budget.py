@@ -65,7 +65,7 @@ def test_fallen_limit_excuses_refusals() -> None:
 
 
 def test_old_debt_is_forgiven() -> None:
-    """Hundreds of refusals, caused by a wrong ceiling, do not stop probes for ever."""
+    """Hundreds of refusals, caused by a wrong maximum width, do not stop probes for ever."""
     budget = ProbeBudget()
     assert not budget.can_afford(0, 300, 0)
     budget.start_probe(0, 300)

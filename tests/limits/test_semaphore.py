@@ -223,15 +223,15 @@ def test_a_held_slot_is_released_at_its_time() -> None:
         slots = make_semaphore((0, 1))
         await slots.acquire()
         slots.hold(1007.0, slots.release)
-        assert (slots.in_use, slots.held) == (1, 1)
+        assert (slots.in_use, slots.abandoned) == (1, 1)
         await slots.acquire()
         assert virtual_loop().now == 1007
-        assert (slots.in_use, slots.held) == (1, 0)
+        assert (slots.in_use, slots.abandoned) == (1, 0)
         slots.hold(1007.0, slots.release)
-        assert (slots.in_use, slots.held) == (0, 0)
+        assert (slots.in_use, slots.abandoned) == (0, 0)
         assert (
             repr(slots)
-            == "<AdaptiveSemaphore: 0 in use, 0 of them held for abandoned requests, 0 waiting>"
+            == "<AdaptiveSemaphore: 0 in use, 0 of them for abandoned requests, 0 waiting>"
         )
 
     run(main())
@@ -254,9 +254,9 @@ def test_closing_cancels_every_timer() -> None:
         slots.hold(1020.0, release)
         waiters[3].cancel()
         await settle()
-        assert (slots.in_use, slots.held) == (3, 2)
+        assert (slots.in_use, slots.abandoned) == (3, 2)
         slots.close()
-        assert (slots.in_use, slots.held, len(releases)) == (1, 0, 2)
+        assert (slots.in_use, slots.abandoned, len(releases)) == (1, 0, 2)
         assert virtual_loop().timers == 0
         slots.close()
         slots.release()

@@ -40,7 +40,7 @@ class Schedule:
         self.in_use_by_callers += 1
         earlier = set(range(number)) - set(self.got) - self.cancelled
         # They have theirs too, and only have not run since.
-        assert len(earlier) <= self.slots.in_use - self.in_use_by_callers - self.slots.held
+        assert len(earlier) <= self.slots.in_use - self.in_use_by_callers - self.slots.abandoned
         return number
 
     def cancel(self, chosen: int) -> None:
@@ -78,7 +78,7 @@ class Schedule:
     async def balanced(self) -> None:
         """If no task is ready to run, the slots in use are those of callers and the held ones."""
         if not virtual_loop().busy:
-            assert self.slots.in_use == self.in_use_by_callers + self.slots.held
+            assert self.slots.in_use == self.in_use_by_callers + self.slots.abandoned
 
     async def finish(self) -> None:
         """Release every slot until every caller was served."""
@@ -104,7 +104,7 @@ def test_random_schedules_lose_no_slot_and_no_waiter(
             await schedule.do(what, value)
         await schedule.finish()
         slots = schedule.slots
-        assert (slots.in_use, slots.held, slots.waiting) == (0, 0, 0)
+        assert (slots.in_use, slots.abandoned, slots.waiting) == (0, 0, 0)
         missed = set(range(len(schedule.tasks))) - set(schedule.got)
         assert missed <= schedule.cancelled
         slots.close()

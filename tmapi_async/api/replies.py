@@ -110,7 +110,8 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         if self.places is not None:
             return list(self.places)
         gaps = {reject.position for reject in self.rejects}
-        return [n for n in range(len(self.items) + len(gaps)) if n not in gaps]
+        rows = range(len(self.items) + len(gaps))
+        return [position for position in rows if position not in gaps]
 
     @property
     def last_page(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Counts of requests, as every layer from the wire to the report adds them up."""
+"""Counts of requests, used by every layer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class RequestCounts(msgspec.Struct):
     Attributes:
         requests: Attempts handed to the transport.
         retries: Attempts beyond the first of their page.
-        wasted: Pages past the end, and look-ahead that was abandoned.
-        codes: Code, or kind of failure, to the number of times it came.
+        wasted: Pages past the end, and guesses of the look-ahead that were given up.
+        codes: Code, or kind of failure, to its number of occurrences.
     """
 
     requests: int = 0
@@ -38,6 +38,6 @@ class RequestCounts(msgspec.Struct):
         )
 
     @staticmethod
-    def total(parts: Iterable[RequestCounts]) -> RequestCounts:
-        """Return the sum of `parts`; zero for none."""
-        return sum(parts, start=RequestCounts())
+    def total(counts: Iterable[RequestCounts]) -> RequestCounts:
+        """Return the sum of `counts`; zero for none."""
+        return sum(counts, start=RequestCounts())

@@ -96,7 +96,7 @@ class ClientCore:
             trust_env=trust_env,
         )
         self.gate = Gate(
-            LearningController(_ceiling(concurrency, connector)),
+            LearningController(_max_width(concurrency, connector)),
             rate_limiter=None if rate is None else RateLimiter(rate),
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
@@ -234,8 +234,8 @@ class ClientCore:
         return self.settings.lookahead if lookahead is None else read_lookahead(lookahead)
 
 
-def _ceiling(concurrency: Concurrency, connector: Connector | None) -> int | None:
-    """Return the gate's ceiling: the caller's, and never above that of their connector."""
+def _max_width(concurrency: Concurrency, connector: Connector | None) -> int | None:
+    """Return the gate's maximum width: the caller's, but not above that of their connector."""
     if concurrency != "auto":
         check_whole("concurrency", concurrency)
     limits = [] if concurrency == "auto" else [concurrency]

@@ -24,10 +24,10 @@ class JournalError(TMAPIError):
         self.args = (path, message)  # BaseException.__reduce__ calls the class with args
 
     def __str__(self) -> str:
-        what = f"{self.path}: {self.meaning}"
+        text = f"{self.path}: {self.meaning}"
         if self.message:
-            what = f"{what} ({self.message})"
-        return f"{what}. {self.advice[0].upper()}{self.advice[1:]}" if self.advice else what
+            text = f"{text} ({self.message})"
+        return f"{text}. {self.advice[0].upper()}{self.advice[1:]}" if self.advice else text
 
 
 class NoJournalError(JournalError):
@@ -43,7 +43,7 @@ class NotAJournalError(JournalError):
 
     kind = "not-a-journal"
     meaning = "this is not a journal of tmapi; it was not changed"
-    advice = "name another file: a journal is made if the file does not exist"
+    advice = "name a file that does not exist yet: it becomes a new journal"
 
 
 class CorruptJournalError(JournalError):
@@ -66,7 +66,7 @@ class NewerJournalError(JournalError):
 
 
 class OlderJournalError(JournalError):
-    """The file was written by an older version and is opened for reading only."""
+    """An older version wrote the file; it cannot be opened read-only until it is upgraded."""
 
     kind = "older-journal"
     meaning = "the journal was written by an older version of tmapi"
@@ -97,8 +97,8 @@ class ReadOnlyJournalError(JournalError):
     """The file or its directory does not allow writing."""
 
     kind = "read-only"
-    meaning = "the journal cannot be written"
-    advice = "make the file and its directory writable; nothing was sent"
+    meaning = "the journal cannot be written; nothing was sent"
+    advice = "make the file and its directory writable"
 
 
 class DiskError(JournalError):

@@ -63,7 +63,7 @@ class ExportRefusedError(ExportError, InvalidRequestError):
 
 
 class ClusterError(TMAPIError):
-    """The cluster cannot be used, or no longer; pages that arrived are in the journal."""
+    """The cluster cannot be used, or has stopped working; pages that arrived are in the journal."""
 
     recovery = Recovery.HALT
     kind = "cluster"

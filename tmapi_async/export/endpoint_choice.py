@@ -8,10 +8,14 @@ from tmapi_async.api.endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint
 from tmapi_async.api.items import Product
 from tmapi_async.errors import ExportRefusedError
 
-EXPORTED = {name: e for name, e in ENDPOINTS.items() if issubclass(e.item, Product)}
+EXPORTED = {
+    name: endpoint for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.item, Product)
+}
 """Endpoints whose rows are products. Other pages of a journal (the category tree) have no rows."""
 
-_BY_ANY_NAME = {name: e for e in EXPORTED.values() for name in (e.name, e.short)}
+_BY_ANY_NAME = {
+    name: endpoint for endpoint in EXPORTED.values() for name in (endpoint.name, endpoint.short)
+}
 
 
 def endpoint_named(text: str) -> Endpoint:
@@ -22,7 +26,7 @@ def endpoint_named(text: str) -> Endpoint:
     """
     endpoint = _BY_ANY_NAME.get(text)
     if endpoint is None:
-        known = ", ".join(e.short for e in EXPORTED.values())
+        known = ", ".join(endpoint.short for endpoint in EXPORTED.values())
         raise ExportRefusedError(f"no endpoint with rows is named {text!r}: use one of {known}")
     return endpoint
 

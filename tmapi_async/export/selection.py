@@ -216,12 +216,13 @@ def read_chunks(
     is_latest, last_page = _latest_sightings(reader, scope, on_pages)
     row = 0
     for chunk in _chunks(reader, scope, until=last_page):
-        for n, items in enumerate(chunk.items):
-            latest_rows = [i for i in range(len(items)) if is_latest[row + i]]
+        for page, items in enumerate(chunk.items):
+            latest_rows = [index for index in range(len(items)) if is_latest[row + index]]
             row += len(items)
             if len(latest_rows) < len(items):
-                chunk.items[n] = [items[i] for i in latest_rows]
-                chunk.positions[n] = [chunk.positions[n][i] for i in latest_rows]
+                positions = chunk.positions[page]
+                chunk.items[page] = [items[index] for index in latest_rows]
+                chunk.positions[page] = [positions[index] for index in latest_rows]
         yield chunk
 
 
@@ -264,7 +265,8 @@ def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint)
         if rejects:
             gaps = {reject.position for reject in rejects}
             chunk.rejects += len(gaps)
-            chunk.positions[-1] = [n for n in range(len(items) + len(gaps)) if n not in gaps]
+            rows = range(len(items) + len(gaps))
+            chunk.positions[-1] = [position for position in rows if position not in gaps]
     return chunk
 
 

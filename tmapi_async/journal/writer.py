@@ -279,11 +279,11 @@ class TickRecorder:
             thinned = (self._start, math.floor(elapsed), self._step)
             connection.execute(_THIN_TICKS, thinned)
         # An interval's row is named by its last second, so that thinning keeps whole intervals.
-        n = (math.floor(elapsed / self._step) + 1) * self._step - 1
+        last_second = (math.floor(elapsed / self._step) + 1) * self._step - 1
         codes = msgspec.json.encode(counts.codes).decode()
         row = (
             self._start,
-            n,
+            last_second,
             round(elapsed * 1000),
             counts.requests,
             counts.retries,

@@ -45,11 +45,11 @@ class AdaptiveLimit:
 
     Args:
         width: Number of slots to start with.
-        ceiling: Maximum number of slots.
+        max_width: Maximum number of slots.
 
     Attributes:
         width: Number of slots.
-        ceiling: Maximum number of slots.
+        max_width: Maximum number of slots.
         growing: True while growing, False while holding.
         answers: Number of answers so far.
         refusals: Number of refusals so far.
@@ -85,11 +85,11 @@ class AdaptiveLimit:
         "_widened_at",
         "_width_before_fall",
         "answers",
-        "ceiling",
         "cuts",
         "estimate",
         "growing",
         "history",
+        "max_width",
         "probes",
         "refusals",
         "retry_after",
@@ -97,8 +97,8 @@ class AdaptiveLimit:
         "width",
     )
 
-    def __init__(self, width: int, ceiling: int) -> None:
-        self.ceiling = ceiling
+    def __init__(self, width: int, max_width: int) -> None:
+        self.max_width = max_width
         self.answers = self.refusals = self.cuts = self.probes = 0
         self.retry_after = 0.0
         self.estimate = LatencyEstimate()
@@ -119,7 +119,7 @@ class AdaptiveLimit:
         self._answers_to_wait = 0
         self._widened_at = -math.inf
         self._set_width(width)
-        self._grow(ceiling, 1)
+        self._grow(max_width, 1)
         # The first answers need no proof that the first width was in full use.
         self._filling, self._full_since = False, -math.inf
 
@@ -257,14 +257,14 @@ class AdaptiveLimit:
         self.probes += 1
         self._probe_budget.start_probe(self.answers, self.refusals)
         self._set_width(self.width + 1)
-        self._grow(self._return_width or self.ceiling, 1)
+        self._grow(self._return_width or self.max_width, 1)
         self._return_width = 0
         self.history.add(now, self.width, "probe")
 
     def _answers_until_probe(self) -> int:
         """Return after how many answers to decide again on a probe; 0 if it may be tried now."""
         self._probe_budget.set_horizon(self.width, self.refusals)
-        if self.width >= self.ceiling:
+        if self.width >= self.max_width:
             return self.width
         # Where refusals come at any width, the budget cannot decide.
         if not (self._noise_tolerant or self._affordable()):
@@ -350,7 +350,7 @@ class AdaptiveLimit:
         self._noise_tolerant = True
         self._unexpected += 1
         self._burst_floor = self.width
-        self._target = self.ceiling
+        self._target = self.max_width
 
     def _handle_unexpected(self, level: int) -> None:
         """Handle the refusal of a level that was accepted before."""

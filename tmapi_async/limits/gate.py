@@ -20,7 +20,7 @@ class GateStatistics(msgspec.Struct, frozen=True):
     Attributes:
         width: Slots open now.
         in_flight: Slots taken, those of abandoned requests included.
-        ghosts: Slots kept for abandoned requests that the server is still working on.
+        ghosts: Slots of abandoned requests that the server is still working on.
         waiting: Attempts waiting for a slot.
         requests: Attempts sent since the gate was made.
         budget_left: Attempts left, or None without a limit.
@@ -157,7 +157,7 @@ class Gate:
         return GateStatistics(
             width=self.controller.width(self.clock()),
             in_flight=self._semaphore.in_use,
-            ghosts=self._semaphore.held,
+            ghosts=self._semaphore.abandoned,
             waiting=self._semaphore.waiting,
             requests=self.budget.spent,
             budget_left=self.budget.left,

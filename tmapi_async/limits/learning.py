@@ -17,7 +17,7 @@ START = 4
 """Width at which `--concurrency auto` starts."""
 
 MAX_WIDTH = 2_000
-"""Widest gate without a ceiling: as many connections as the system may allow."""
+"""Maximum width if none is given: as many connections as the system may allow."""
 
 MAX_COOL_DOWN = 10.0
 """Longest cool-down of our own, in seconds."""
@@ -41,31 +41,31 @@ class LearningController:
     on learning from the answers that still come.
 
     Args:
-        ceiling: Maximum width, and the width to start at. None starts at `start` and learns.
-        start: Width to start at; the default is `ceiling`, or 4 without one.
+        max_width: Maximum width, and the width to start at. None starts at `start` and learns.
+        start: Width to start at; the default is `max_width`, or 4 without one.
 
     Raises:
-        InvalidRequestError: `ceiling` or `start` is not a positive integer.
+        InvalidRequestError: `max_width` or `start` is not a positive integer.
     """
 
     __slots__ = (
         "_abandoned",
         "_answers_at_cool_down",
-        "_ceiling",
         "_cool_downs",
         "_in_flight",
         "_last_sent_at",
         "_limit",
+        "_max_width",
         "_ramp_up",
     )
 
-    def __init__(self, ceiling: int | None = None, *, start: int | None = None) -> None:
-        for name, value in (("ceiling", ceiling), ("start", start)):
+    def __init__(self, max_width: int | None = None, *, start: int | None = None) -> None:
+        for name, value in (("max_width", max_width), ("start", start)):
             if value is not None and (isinstance(value, bool) or value < 1):
                 raise InvalidRequestError(f"{name} must be at least 1, not {value!r}")
-        self._ceiling = ceiling
-        maximum = MAX_WIDTH if ceiling is None else ceiling
-        self._limit = AdaptiveLimit(min(start or ceiling or START, maximum), maximum)
+        self._max_width = max_width
+        maximum = MAX_WIDTH if max_width is None else max_width
+        self._limit = AdaptiveLimit(min(start or max_width or START, maximum), maximum)
         self._ramp_up = RampUp()
         self._abandoned = 0
         self._cool_downs = 0  # cool-downs in a row, with no answer between
@@ -137,7 +137,7 @@ class LearningController:
         state = "growing" if limit.growing else "holding"
         return ControllerStatistics(
             width=limit.width,
-            ceiling=self._ceiling,
+            ceiling=self._max_width,
             state="reopening" if self._ramp_up.active else state,
             limit=limit.limit,
             latency=limit.estimate.latency,
@@ -166,7 +166,7 @@ class LearningController:
     def _idle(self, now: float) -> bool:
         """Return True if nothing was sent for so long that the limit may have changed."""
         limit = self._limit
-        if self._in_flight > 0 or limit.width == limit.ceiling or self._last_sent_at == -math.inf:
+        if self._in_flight > 0 or limit.width == limit.max_width or self._last_sent_at == -math.inf:
             return False
         return now - self._last_sent_at > 4 * limit.estimate.latency
 

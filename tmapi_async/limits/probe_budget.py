@@ -12,7 +12,7 @@ HORIZON = 100
 """The share is judged over at least this many requests for each slot of the limit first found."""
 
 MAX_DEBT = 3.0
-"""Refusals overdrawn beyond this are forgiven: a wrong ceiling must not stop learning for hours."""
+"""Refusals overdrawn beyond this are forgiven: a wrong maximum must not stop learning for hours."""
 
 
 class ProbeBudget:

@@ -40,7 +40,7 @@ class AdaptiveSemaphore:
         self._provider = provider
         self._clock = clock
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._held: dict[asyncio.TimerHandle, Callable[[], None]] = {}
+        self._abandoned: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.in_use = 0
 
@@ -50,9 +50,9 @@ class AdaptiveSemaphore:
         return sum(not waiter.done() for waiter in self._waiters)
 
     @property
-    def held(self) -> int:
-        """Number of slots held for abandoned requests."""
-        return len(self._held)
+    def abandoned(self) -> int:
+        """Number of slots that abandoned requests still take."""
+        return len(self._abandoned)
 
     async def acquire(self) -> None:
         """Wait for a slot and take it. A cancelled caller gives back a slot handed to it."""
@@ -95,16 +95,19 @@ class AdaptiveSemaphore:
             return
 
         def expire() -> None:
-            del self._held[handle]
+            del self._abandoned[handle]
             release()
 
         handle = asyncio.get_running_loop().call_later(delay, expire)
-        self._held[handle] = release
+        self._abandoned[handle] = release
 
     def close(self) -> None:
-        """Cancel the timers and release held slots at once. No caller may be waiting any more."""
-        while self._held:
-            handle, release = self._held.popitem()
+        """Cancel the timers and release the slots of abandoned requests at once.
+
+        No caller may be waiting any more.
+        """
+        while self._abandoned:
+            handle, release = self._abandoned.popitem()
             handle.cancel()
             release()
         if self._timer is not None:
@@ -141,6 +144,6 @@ class AdaptiveSemaphore:
 
     def __repr__(self) -> str:
         return (
-            f"<AdaptiveSemaphore: {self.in_use} in use, {self.held} of them held for abandoned "
+            f"<AdaptiveSemaphore: {self.in_use} in use, {self.abandoned} of them for abandoned "
             f"requests, {self.waiting} waiting>"
         )

@@ -61,8 +61,17 @@ def _line(name: str, points: list[list[Any]], **options: Any) -> Option:
 def _speed(moments: list[Moment]) -> Option:
     return _over_time(
         [
-            _line("pages per second", [[m.at, m.pages] for m in moments], areaStyle=_FAINT),
-            _line("gate width", [[m.at, m.width] for m in moments], step="end", yAxisIndex=1),
+            _line(
+                "pages per second",
+                [[moment.at, moment.pages] for moment in moments],
+                areaStyle=_FAINT,
+            ),
+            _line(
+                "gate width",
+                [[moment.at, moment.width] for moment in moments],
+                step="end",
+                yAxisIndex=1,
+            ),
         ],
         [
             {"type": "value", "name": "pages/s"},
@@ -76,7 +85,7 @@ def _codes(moments: list[Moment]) -> Option:
     series = [
         _line(
             code,
-            [[m.at, m.codes.get(code, 0)] for m in moments],
+            [[moment.at, moment.codes.get(code, 0)] for moment in moments],
             stack="codes",
             areaStyle={"opacity": 0.4},
         )
@@ -107,8 +116,10 @@ def _running_total(moments: list[Moment]) -> list[list[int]]:
 
 def _prices(prices: list[PriceQuantiles]) -> Option:
     """Draw boxes from the 25th to the 75th percentile, and lines from the 5th to the 95th."""
-    lowest = min((value for p in prices for value in p.quantiles if value > 0), default=0.01)
-    names = [p.group.partition("?")[2] or p.group for p in prices]
+    lowest = min(
+        (value for group in prices for value in group.quantiles if value > 0), default=0.01
+    )
+    names = [group.group.partition("?")[2] or group.group for group in prices]
     label_width = _LABEL_WIDTH if all(map(str.isdigit, names)) else _LONG_LABEL_WIDTH
     return {
         "grid": {"left": label_width + 12, "right": 24, "top": 10, "bottom": 50},
@@ -132,7 +143,7 @@ def _prices(prices: list[PriceQuantiles]) -> Option:
                 "type": "boxplot",
                 "name": "price",
                 "itemStyle": {"color": "transparent", "borderWidth": 1.5},
-                "data": [[max(value, lowest) for value in p.quantiles] for p in prices],
+                "data": [[max(value, lowest) for value in group.quantiles] for group in prices],
             }
         ],
     }
@@ -156,7 +167,7 @@ def _rates(rates: list[int]) -> Option:
             "name": "repurchase rate, %",
             "nameLocation": "middle",
             "nameGap": 30,
-            "data": [f"{n * step}-{(n + 1) * step}" for n in range(len(rates))],
+            "data": [f"{index * step}-{(index + 1) * step}" for index in range(len(rates))],
         },
         "yAxis": {"type": "value", "name": "items", "minInterval": 1},
         "series": [{"type": "bar", "name": "items", "data": rates}],

@@ -6,15 +6,16 @@ import socket
 from typing import Any
 
 MAX_READ = 2**16
-"""Bytes; a page has some 13 KB."""
+"""Maximum number of bytes per read; a page has about 13 KB."""
 
 
 class PageSocket(socket.socket):
     """A socket that never reads more than 64 KiB at a time.
 
-    asyncio asks for 256 KiB each time. The allocator takes a block of that size from the system,
-    and returns most of it afterwards: several page faults for each reply, a seventh of the time
-    that a page takes. Loops that do not call `recv` (uvloop, Windows) are unaffected.
+    asyncio asks for 256 KiB each time. The allocator takes a block of that size from the system
+    and returns most of it afterwards. This causes several page faults for each reply, and took a
+    seventh of the client's time per page. Loops that do not call `recv` (uvloop, Windows) are
+    unaffected.
     """
 
     __slots__ = ()
@@ -25,6 +26,6 @@ class PageSocket(socket.socket):
 
 
 def make_socket(address: tuple[Any, ...]) -> socket.socket:
-    """Return a socket for an address as `getaddrinfo` gives it; aiohttp calls it a factory."""
+    """Make a socket for an address from `getaddrinfo`. Passed to aiohttp as `socket_factory`."""
     family, kind, protocol, *_ = address
     return PageSocket(family, kind, protocol)

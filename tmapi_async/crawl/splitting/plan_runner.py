@@ -238,10 +238,12 @@ class PlanRunner:
         }  # fmt: skip
         rows = []
         for plan in plans:
-            known = [p for p in plan.parts if p.walk_if_fits and p.first_page is not None]
+            answered = [
+                part for part in plan.parts if part.walk_if_fits and part.first_page is not None
+            ]
             # A part of the part that is at the ceiling too has a plan of its own.
-            if all(map(self.fits, known)):
-                rows.append(max(0, self.ceiling - sum(part.total for part in known)))
+            if all(map(self.fits, answered)):
+                rows.append(max(0, self.ceiling - sum(part.total for part in answered)))
         return rows
 
     def _walk_alone(self, piece: OpenPiece) -> Plan:

@@ -18,11 +18,11 @@ from .budget_allocator import BudgetAllocator
 from .slot_allocator import SlotAllocator
 
 LEASE = 30.0
-"""Seconds that a session goes on after its last report that the coordinator read."""
+"""Seconds for which a session may send requests after the last report that the coordinator read."""
 
 
 class ClusterAccount:
-    """One account. Its controller is the client's own, fed by the reports of the sessions.
+    """Limits of one account. The client's own controller learns from the sessions' reports.
 
     Args:
         number: Number of the account, from 0.
@@ -50,11 +50,11 @@ class ClusterAccount:
 
     @property
     def width(self) -> int:
-        """Number of slots, ignoring a gate that is closed for a moment."""
+        """Number of slots, without regard to a gate that is closed for a moment."""
         return self._controller.statistics().width
 
     def slots(self, name: str) -> int:
-        """Return the slots of a session's share."""
+        """Return the number of slots in a session's share."""
         return self._slots.slots(name)
 
     def slots_at_risk(self, name: str) -> int:
@@ -62,7 +62,7 @@ class ClusterAccount:
         return self._slots.slots_at_risk(name)
 
     def open_width(self, now: float) -> int:
-        """Return the slots open now."""
+        """Return the number of slots open now."""
         return self._controller.width(now)
 
     def session_request(
@@ -143,11 +143,11 @@ class ClusterAccount:
         self._allocated_width = self._controller.width(now)
         shares = self._slots.allocate(self._allocated_width, demand)
         if self.budget is not None:
-            shares = self._with_budget(self.budget, shares, demand)
+            shares = self._add_budget_to(self.budget, shares, demand)
         self._unconfirmed = self._slots.unconfirmed
         return shares
 
-    def _with_budget(
+    def _add_budget_to(
         self,
         budget: BudgetAllocator,
         shares: dict[str, protocol.SlotShare],

@@ -33,16 +33,16 @@ from .session_opener import SessionOpener
 log = logging.getLogger("tmapi_async")
 
 TICK = 0.05
-"""Seconds between two allocations, and two looks for sessions that need a batch."""
+"""Seconds between two allocations of the limits, and two checks which sessions need a batch."""
 
 WATCH_INTERVAL = 0.5
-"""Seconds between two looks at the workers of the cluster."""
+"""Interval in seconds at which the list of the cluster's workers is read."""
 
 NO_WORKER_TIMEOUT = 60.0
-"""Seconds without a single session after which the harvest ends."""
+"""Seconds without any session after which the harvest ends with an error."""
 
 _END_TIMEOUT = 15.0
-"""Seconds beyond the time-out of a request in which an asked session has to end."""
+"""Seconds, added to the time-out of a request, after which a closing session is cut off."""
 
 
 class Coordinator:
@@ -190,21 +190,21 @@ class Coordinator:
         self._changed.set()
 
     async def _cut_late(self, channel: Channel) -> None:
-        """Give up a session that takes longer to end than any request takes."""
+        """Cut off a session that takes longer to end than any request takes."""
         await asyncio.sleep(self._accounts[channel.account].settings.timeout + _END_TIMEOUT)
         channel.cut()
 
     # -- sessions
 
     async def _watch_workers(self, client: Client) -> None:
-        alone_since = time.monotonic()
+        no_session_since = time.monotonic()
         while not self._over:
             self._workers, now = await worker_addresses(client), time.monotonic()
             if self.channels or self._ending:
-                alone_since = now
+                no_session_since = now
             elif self._opener.refusal is not None and self._opener.all_refuse(self._workers, now):
                 raise self._opener.refusal
-            elif now - alone_since > NO_WORKER_TIMEOUT:
+            elif now - no_session_since > NO_WORKER_TIMEOUT:
                 raise ClusterError(
                     f"no worker for {NO_WORKER_TIMEOUT:g} s; start workers, then run the same "
                     "command again"
@@ -228,7 +228,7 @@ class Coordinator:
         return [channel for channel in self.channels.values() if channel.account == account]
 
     async def _run_session(self, client: Client, account: ClusterAccount, worker: str) -> None:
-        """Open a session, serve its channel until it ends, and give back its listings."""
+        """Open a session, serve its channel until it ends, and return its listings to the queue."""
         opened = await self._opener.open(client, account, worker)
         if opened is None:
             return
@@ -307,9 +307,9 @@ class Coordinator:
     def _allocate(self, account: ClusterAccount, now: float) -> None:
         channels = self._channels_of(account.number)
         # A session gets batches only if it has slots: one that joins late must get a slot first.
-        least = int(self._queue.has_ready)
+        minimum_slots = int(self._queue.has_ready)
         demand = {
-            channel.name: 0 if channel.closing else max(least, len(channel.listings))
+            channel.name: 0 if channel.closing else max(minimum_slots, len(channel.listings))
             for channel in channels
         }
         if not any(demand.values()):

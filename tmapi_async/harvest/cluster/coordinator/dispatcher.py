@@ -27,7 +27,7 @@ class Dispatcher:
     Args:
         client: Client of the cluster.
         queue: Source of the listings.
-        receiver: Keeps which session has which listing.
+        receiver: Records which session works on which listing.
     """
 
     def __init__(self, client: Client, queue: ListingQueue, receiver: Receiver) -> None:
@@ -82,12 +82,13 @@ class Dispatcher:
             batch,
             key=key,
             workers=[channel.worker],
-            allow_other_workers=False,  # another worker has another session: we send it again
+            # Another worker has another session: the coordinator sends the batch again.
+            allow_other_workers=False,
             pure=False,
         )
         try:
             await future
-        except Exception as error:  # noqa: BLE001 - whatever the reason, the session is of no use
+        except Exception as error:  # noqa: BLE001 - for any reason, the session cannot work
             log.warning("%s: its task failed: %s", channel.name, type(error).__name__)
             channel.cut()
         finally:

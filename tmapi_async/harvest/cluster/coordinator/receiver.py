@@ -1,4 +1,4 @@
-"""Hands the results of sessions to the recorder, and keeps which session has which listing."""
+"""Hands the results of sessions to the recorder; records which session works on which listing."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .placement import new_sessions
 log = logging.getLogger("tmapi_async")
 
 _RETRY_AFTER = 30.0
-"""Seconds before a session is asked again of a worker that refused or could not be reached."""
+"""Seconds until the next try to open a session on a worker that refused or was unreachable."""
 
 
 class SessionOpener:

@@ -190,8 +190,8 @@ class WorkerGate(Gate):
         self._controller.share = share
         if share.allowed is not None:
             # Attempts that wait for the rate limiter have a slot already, and will be charged.
-            least = self.budget.spent + self.in_use - self.at_server
-            self.budget.most = max(share.allowed, least)
+            charged = self.budget.spent + self.in_use - self.at_server
+            self.budget.most = max(share.allowed, charged)
         if self._adjustable_rate is not None:
             self._adjustable_rate.set_rate(share.rate)
         self.admit_waiting()
