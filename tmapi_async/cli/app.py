@@ -31,6 +31,7 @@ COMMANDS = {
     "changes": "Show the differences between two runs: new, gone and changed items.",
     "report": "Write a web page with charts about a journal.",
     "replay": "Try again to read rows that could not be read before.",
+    "verify": "Read a whole journal and check that nothing in it is damaged.",
     "sandbox": "Start a local server that imitates the API, errors included.",
 }
 """Name of each command and the first line of its help, in the order of `tmapi --help`."""

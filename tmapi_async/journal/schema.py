@@ -201,6 +201,16 @@ def _check_kind(connection: sqlite3.Connection, path: Path, *, writing: bool = F
 
 def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
     _check_kind(connection, path, writing=writing)
+    check_version(connection, path, writing=writing)
+
+
+def check_version(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
+    """Check the version of a journal's tables.
+
+    Raises:
+        NewerJournalError: A newer version of this package wrote the journal.
+        OlderJournalError: An older version wrote it, and `writing`, which upgrades, is False.
+    """
     stored = _pragma(connection, "user_version")
     if stored > version():
         raise NewerJournalError(path, f"its version is {stored}; this package reads {version()}")

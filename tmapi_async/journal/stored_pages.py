@@ -13,15 +13,15 @@ from tmapi_async.api.listings import Listing
 from .compression import Decoder
 from .views import StoredPage
 
-_COLUMNS = """
+COLUMNS = """
 seq, visit, number, fetched_at, attempts, latency_us, has_next_page, items, rejects,
        dictionary, body
 """
 PAGES_AFTER = f"""
-SELECT {_COLUMNS}
+SELECT {COLUMNS}
 FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
 """  # noqa: S608 - a constant of this module
-_OF_VISIT = f"SELECT {_COLUMNS} FROM page WHERE visit = ? ORDER BY number"  # noqa: S608 - the same
+_OF_VISIT = f"SELECT {COLUMNS} FROM page WHERE visit = ? ORDER BY number"  # noqa: S608 - the same
 _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 

@@ -1,0 +1,1 @@
+"""Care of a journal as a whole: verify it, copy it, and save a damaged one."""
