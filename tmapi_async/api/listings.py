@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 from .endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint, Parameter
 from .values import money
@@ -97,7 +98,7 @@ def endpoint_of(listing: Listing) -> Endpoint:
     endpoint = ENDPOINTS.get(listing.endpoint)
     if endpoint is None:
         raise InvalidRequestError(
-            f"this version of tmapi-async knows no endpoint {_short_repr(listing.endpoint)}: "
+            f"this version of tmapi-async knows no endpoint {show_value(listing.endpoint)}: "
             "upgrade tmapi-async"
         )
     return endpoint
@@ -206,18 +207,10 @@ def parse_id(value: object, what: str = "category") -> int:
     if number is None or not 1 <= number <= MAX_ID:
         article = "an" if what[0] in "aeiou" else "a"
         raise InvalidRequestError(
-            f"{_short_repr(value)} is not {article} {what} ID: "
+            f"{show_value(value)} is not {article} {what} ID: "
             "it must be a positive 64-bit integer such as 1031910"
         )
     return number
-
-
-def _short_repr(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - the repr is the caller's; an int can be too long to print
-        return f"this {type(value).__name__}"
-    return text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004 - fits a line
 
 
 def _digits(value: object) -> int | None:
@@ -237,7 +230,7 @@ def _whole(parameter: Parameter, value: object) -> str:
     maximum = parameter.maximum or _LARGEST_NUMBER
     if number is None or not 1 <= number <= maximum:
         raise InvalidRequestError(
-            f"{parameter.name} must be a whole number from 1 to {maximum}, not {_short_repr(value)}"
+            f"{parameter.name} must be a whole number from 1 to {maximum}, not {show_value(value)}"
         )
     return str(number)
 
@@ -249,12 +242,12 @@ def _text(parameter: Parameter, value: object) -> str:
         hint = f"; did you mean {similar[0]!r}?" if similar else ""
         raise InvalidRequestError(
             f"{parameter.name} must be one of {', '.join(parameter.choices)}, "
-            f"not {_short_repr(value)}{hint}"
+            f"not {show_value(value)}{hint}"
         )
     if not text or len(text) > _LONGEST_TEXT or not text.isprintable():
         raise InvalidRequestError(
             f"{parameter.name} must be text of 1 to {_LONGEST_TEXT} printable characters, "
-            f"not {_short_repr(value)}"
+            f"not {show_value(value)}"
         )
     return text
 
@@ -262,7 +255,7 @@ def _text(parameter: Parameter, value: object) -> str:
 def _flag(parameter: Parameter, value: object) -> str:
     if not isinstance(value, bool):
         raise InvalidRequestError(
-            f"{parameter.name} must be True, False or None, not {_short_repr(value)}"
+            f"{parameter.name} must be True, False or None, not {show_value(value)}"
         )
     return "true" if value else "false"
 
@@ -272,7 +265,7 @@ def _price(parameter: Parameter, value: object) -> str:
     number = value if isinstance(value, Decimal) else money(value) if is_plain else None  # type: ignore[arg-type]
     if number is None or not number.is_finite() or not 0 <= number < _LARGEST_NUMBER:
         raise InvalidRequestError(
-            f"{parameter.name} must be a price in yuan such as 9.90, not {_short_repr(value)}"
+            f"{parameter.name} must be a price in yuan such as 9.90, not {show_value(value)}"
         )
     # One text for each price: 9.9, 9.90 and 9.900 are the same query.
     text = f"{number:f}"

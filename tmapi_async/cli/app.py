@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
 
-from .console import print_message, set_up_streams
+from .console import print_message, print_refusal, set_up_streams
 from .exit_codes import PARTIAL, UNEXPECTED, USAGE
 
 COMMANDS = {
@@ -93,14 +93,14 @@ def main() -> None:
     _reopen_closed_streams()
     set_up_streams()
     try:
-        app()
+        _run_command()
     except SystemExit as end:
         if end.code != _TYPER_INTERRUPTED:
             raise
         print_message("interrupted")
         sys.exit(PARTIAL)
     except InvalidRequestError as error:
-        print_message(f"{error}; nothing was sent")
+        print_refusal(f"{error}; nothing was sent")
         sys.exit(USAGE)
     except KeyboardInterrupt:
         print_message("interrupted")
@@ -115,6 +115,30 @@ def main() -> None:
         sys.exit(PARTIAL)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         _exit_unexpected(error)
+
+
+def _run_command() -> NoReturn:
+    """Run the command; put its parser's errors into our own words.
+
+    The parser repeats refused values, in a box that cuts long ones into lines: a token in a wrong
+    place would get into logs in pieces that no filter finds.
+    """
+    try:
+        # Without the standalone mode the parser raises its errors, and returns the exit code.
+        code = app(prog_name="tmapi", standalone_mode=False)
+    except Exception as error:
+        # Click's class of these errors; newer versions of Typer have a copy of their own.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+        else:
+            context = getattr(error, "ctx", None)
+            advice = f"; for help, run {context.command_path} --help" if context else ""
+            reason = error.format_message().rstrip(".")
+            print_refusal(f"{reason[:1].lower()}{reason[1:]}{advice}; nothing was sent")
+        sys.exit(USAGE)
+    sys.exit(code)
 
 
 def _exit_unexpected(error: Exception) -> NoReturn:

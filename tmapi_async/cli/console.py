@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import warnings
 from contextlib import suppress
 
 from tmapi_async.errors import InvalidRequestError
 
+from .concealing import conceal, possible_secrets
 from .escaping import escape_controls
 
 
@@ -33,6 +35,11 @@ class LineFormatter(logging.Formatter):
 def print_message(text: str) -> None:
     """Write one message line, marked as one of ours, to standard error."""
     print_line(f"tmapi: {text}")
+
+
+def print_refusal(text: str) -> None:
+    """Write the message of a refused command, without arguments that may be a token."""
+    print_message(conceal(text, possible_secrets(sys.argv[1:], os.environ)))
 
 
 def print_line(text: str) -> None:

@@ -25,6 +25,7 @@ from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import read_split
 from tmapi_async.errors import ClosedError, InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.learning import LearningController
@@ -82,7 +83,7 @@ class ClientCore:
         self.token = token
         self.host = check_base_url(base_url)
         if auth not in ("query", "header"):
-            raise InvalidRequestError(f"auth must be 'query' or 'header', not {auth!r}")
+            raise InvalidRequestError(f"auth must be 'query' or 'header', not {show_value(auth)}")
         check_above_zero("timeout", timeout)
         check_above_zero("max_body", max_body)
         self.settings = ClientSettings(

@@ -10,6 +10,7 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 """One category ID, or several; an async iterable is read as the walk goes on."""
@@ -105,13 +106,13 @@ class Source:
 def check_above_zero(name: str, value: float) -> None:
     """Refuse a number that is not above 0, is infinite, or is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:  # noqa: PLR2004
-        raise InvalidRequestError(f"{name} must be above 0, not {value!r}")
+        raise InvalidRequestError(f"{name} must be above 0, not {show_value(value)}")
 
 
 def check_whole(name: str, value: int) -> None:
     """Refuse a value that is not a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidRequestError(f"{name} must be a whole number from 1, not {value!r}")
+        raise InvalidRequestError(f"{name} must be a whole number from 1, not {show_value(value)}")
 
 
 def read_lookahead(value: int | str) -> int | None:
@@ -121,5 +122,7 @@ def read_lookahead(value: int | str) -> int | None:
     if value == "off":
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidRequestError(f"lookahead must be 'auto', 'off' or a number, not {value!r}")
+        raise InvalidRequestError(
+            f"lookahead must be 'auto', 'off' or a number, not {show_value(value)}"
+        )
     return value

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from tmapi_async.api.endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint
 from tmapi_async.api.items import Product
 from tmapi_async.errors import ExportRefusedError
+from tmapi_async.errors.shown_value import show_value
 
 EXPORTED = {
     name: endpoint for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.item, Product)
@@ -27,7 +28,9 @@ def endpoint_named(text: str) -> Endpoint:
     endpoint = _BY_ANY_NAME.get(text)
     if endpoint is None:
         known = ", ".join(endpoint.short for endpoint in EXPORTED.values())
-        raise ExportRefusedError(f"no endpoint with rows is named {text!r}: use one of {known}")
+        raise ExportRefusedError(
+            f"no endpoint with rows is named {show_value(text)}: use one of {known}"
+        )
     return endpoint
 
 

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
+from tmapi_async.errors.shown_value import show_value
 
 from .arrow import item_schema, json_columns
 
@@ -84,7 +85,9 @@ def table_identifier(table: str) -> sql.Identifier:
     """
     parts = table.split(".")
     if not 1 <= len(parts) <= 2 or not all(parts) or "\0" in table:  # noqa: PLR2004 - schema, table
-        raise ExportRefusedError(f"{table!r} is not a table name: write NAME or SCHEMA.NAME")
+        raise ExportRefusedError(
+            f"{show_value(table)} is not a table name: write NAME or SCHEMA.NAME"
+        )
     return sql.Identifier(*parts)
 
 

@@ -29,6 +29,7 @@ from tmapi_async.errors import (
     JournalError,
     TMAPIError,
 )
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.base import Driver, Engine
 from tmapi_async.journal.journal import Journal
@@ -105,7 +106,7 @@ class Harvest:
             check_whole("max_pages", max_pages)
         if not 0 <= most_rejects <= 1:
             raise InvalidRequestError(
-                f"most_rejects must be a share from 0 to 1, not {most_rejects!r}"
+                f"most_rejects must be a share from 0 to 1, not {show_value(most_rejects)}"
             )
         clients = [api] if isinstance(api, TMAPI) else [*api]
         self._engine = make_engine(clients, cluster=cluster, tokens=tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tmapi_async.errors import BudgetSpentError, InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 
 class Budget:
@@ -23,7 +24,7 @@ class Budget:
 
     def __init__(self, most: int | None = None) -> None:
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            raise InvalidRequestError(f"max_requests must be at least 1, not {most!r}")
+            raise InvalidRequestError(f"max_requests must be at least 1, not {show_value(most)}")
         self.most = most
         self.spent = 0
 

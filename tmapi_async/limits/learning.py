@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 from .adaptive import AdaptiveLimit
 from .controller import Controller, ControllerStatistics
@@ -62,7 +63,7 @@ class LearningController:
     def __init__(self, max_width: int | None = None, *, start: int | None = None) -> None:
         for name, value in (("max_width", max_width), ("start", start)):
             if value is not None and (isinstance(value, bool) or value < 1):
-                raise InvalidRequestError(f"{name} must be at least 1, not {value!r}")
+                raise InvalidRequestError(f"{name} must be at least 1, not {show_value(value)}")
         self._max_width = max_width
         maximum = MAX_WIDTH if max_width is None else max_width
         self._limit = AdaptiveLimit(min(start or max_width or START, maximum), maximum)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiolimiter import AsyncLimiter
 
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 MIN_RATE = 1e-9
 """Attempts a second. A lower rate means never, and the limiter cannot calculate with it."""
@@ -25,7 +26,9 @@ class RateLimiter:
     def __init__(self, rate: float) -> None:
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if not number or not MIN_RATE <= rate < float("inf"):
-            raise InvalidRequestError(f"rate must be above 0 requests a second, not {rate!r}")
+            raise InvalidRequestError(
+                f"rate must be above 0 requests a second, not {show_value(rate)}"
+            )
         self.rate = rate
         # AsyncLimiter lets a full bucket go at once: hold at most 50 ms worth, and at least one.
         size = max(1.0, rate / 20)

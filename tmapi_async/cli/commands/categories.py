@@ -17,7 +17,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
 from tmapi_async.cli.escaping import escape_controls
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.connection_options import ConnectionOptions
@@ -116,7 +116,7 @@ def run_categories(options: CategoriesOptions) -> int:
         try:
             return await _TreeCommand(options).run()
         except JournalError as error:
-            print_message(str(error))
+            print_refusal(str(error))
             return USAGE
 
     return run(main())

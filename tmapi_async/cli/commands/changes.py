@@ -16,6 +16,7 @@ from tmapi_async.cli.console import (
     print_line,
     print_message,
     print_output,
+    print_refusal,
     require_output,
     set_up_logging,
 )
@@ -137,7 +138,7 @@ def run_changes(options: ChangesOptions) -> int:
             endpoint=options.endpoint,
         )
     except (InvalidRequestError, ExportRefusedError, JournalError) as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     return _write(options, comparison, files)
 

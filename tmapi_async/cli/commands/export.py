@@ -18,7 +18,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli.console import print_json, print_line, print_message, set_up_logging
+from tmapi_async.cli.console import (
+    print_json,
+    print_line,
+    print_message,
+    print_refusal,
+    set_up_logging,
+)
 from tmapi_async.cli.escaping import escape_controls
 from tmapi_async.cli.exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -40,6 +46,7 @@ from tmapi_async.errors import (
     NotAJournalError,
     OlderJournalError,
 )
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS
 from tmapi_async.export.sinks import DestinationResult
@@ -143,7 +150,9 @@ def _read_run(text: str | None) -> int | None:
         return ALL_RUNS
     if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):  # noqa: PLR2004 - fits 64 bits
         return int(text)
-    raise InvalidRequestError(f"--run must be latest, all or the number of a run, not {text!r}")
+    raise InvalidRequestError(
+        f"--run must be latest, all or the number of a run, not {show_value(text)}"
+    )
 
 
 def _read_time(text: str) -> datetime:
@@ -152,7 +161,7 @@ def _read_time(text: str) -> datetime:
     except ValueError:
         raise InvalidRequestError(
             f"--since must be a date or a time such as 2026-01-05 or 2026-01-05T09:30:00Z, "
-            f"not {text!r}"
+            f"not {show_value(text)}"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -162,7 +171,7 @@ def run_export(options: ExportOptions) -> int:
     try:
         job = options.export()
     except InvalidRequestError as error:
-        print_message(f"{error}; nothing was read")
+        print_refusal(f"{error}; nothing was read")
         return USAGE
     try:
         code = _run_job(job, quiet=options.quiet)
@@ -185,12 +194,12 @@ def _run_job(job: Export, *, quiet: bool) -> int:
     except KeyboardInterrupt:
         print_message("interrupted: destinations that are not listed below are unchanged")
     except InvalidRequestError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     except ExportError as error:
         print_message(str(error))
     except JournalError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
     else:
         return OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import sys
@@ -12,7 +13,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_json, print_line, print_message, set_up_logging
+from tmapi_async.cli.concealing import known_tokens
+from tmapi_async.cli.console import (
+    print_json,
+    print_line,
+    print_message,
+    print_refusal,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
@@ -41,7 +49,7 @@ from .export import ExportOptions, run_export
 app = typer.Typer(add_completion=False)
 
 _MAX_COMMAND = 300
-_DATABASE_ADDRESS = re.compile(r"(?s)postgres(?:ql)?://.*")
+_DATABASE_ADDRESS = re.compile(r"(?is)postgres(?:ql)?://.*")
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
@@ -189,7 +197,7 @@ class _HarvestCommand:
                 print_message(f"{error}; nothing was sent")
                 return PARTIAL
             except JournalError as error:
-                print_message(str(error))
+                print_refusal(str(error))
                 return USAGE
             return self._finish(result)
 
@@ -375,6 +383,8 @@ def command_to_continue(arguments: list[str]) -> str:
         else:
             shown.append(argument)
     text = shlex.join(["tmapi", *shown])
+    if any(token in " ".join(shown) for token in known_tokens(arguments, os.environ)):
+        return "the same command"
     if len(shown) < len(arguments):
         text = f"{text} (add the token)"
     return text if len(text) <= _MAX_COMMAND else "the same command"

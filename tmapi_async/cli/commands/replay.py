@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tmapi_async.cli.console import print_message, set_up_logging
+from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.wording import quantity
@@ -32,7 +32,7 @@ def run_replay(path: Path) -> int:
     try:
         result = replay_journal(path)
     except JournalError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     if not result.rejects:
         print_message(f"{path} has no rejects: there is nothing to read again")

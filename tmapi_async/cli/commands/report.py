@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_message, print_output, set_up_logging
+from tmapi_async.cli.console import print_message, print_output, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import EndpointOption, JournalArgument, QuietOption
@@ -63,7 +63,7 @@ def run_report(options: ReportOptions) -> int:
 
         size = write_report(journal, output, run=options.run, endpoint=options.endpoint)
     except (InvalidRequestError, JournalError) as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     except OSError as error:
         print_message(f"cannot write {output}: {error.strerror}; an earlier file is unchanged")

@@ -11,8 +11,8 @@ import typer
 
 from tmapi_async.cli.console import (
     print_json,
-    print_message,
     print_output,
+    print_refusal,
     require_output,
     set_up_logging,
 )
@@ -83,7 +83,7 @@ def run_status(options: StatusOptions) -> int:
         with JournalReader(options.journal) as journal:
             _print(journal, options)
     except JournalError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     return OK
 

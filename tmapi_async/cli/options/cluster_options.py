@@ -12,6 +12,7 @@ import typer
 
 from tmapi_async.cli.console import silence_logger
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import TokenSource
 
 _PANEL = "Many machines"
@@ -72,7 +73,8 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(f"--workers must be at least 1, not {self.workers}")
         if self.cluster is not None and "://" not in self.cluster:
             raise InvalidRequestError(
-                f"--cluster must be an address such as tcp://10.0.0.1:8786, not {self.cluster!r}"
+                f"--cluster must be an address such as tcp://10.0.0.1:8786, "
+                f"not {show_value(self.cluster)}"
             )
         if self.worker_token is not None and not self.enabled:
             raise InvalidRequestError("--worker-token needs --cluster or --workers")

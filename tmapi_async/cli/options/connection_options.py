@@ -14,6 +14,7 @@ from tmapi_async.cli.textfiles import read_text
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.settings import DEFAULT_TIMEOUT
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url
 
@@ -228,5 +229,5 @@ def _word_or_number(option: str, value: str, *words: str) -> str | int:
     except ValueError:
         choices = ", ".join(words)
         raise InvalidRequestError(
-            f"{option} must be {choices} or a number, not {value!r}"
+            f"{option} must be {choices} or a number, not {show_value(value)}"
         ) from None

@@ -10,6 +10,7 @@ import msgspec
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import is_harmless
 
 _MAX_LINE = 10_000
 
@@ -57,8 +58,10 @@ def _read_sources(sources: Iterable[str], stdin: BinaryIO) -> Iterator[int]:
         elif source.startswith("@"):
             yield from _read_file(source[1:])
         elif source.startswith("-") and not source[1:].isdigit():
-            # Show the name alone: the value may be a token.
-            raise InvalidRequestError(f"there is no option {source.partition('=')[0]}")
+            # Show the name alone, if it looks like one: the rest may be a token.
+            name = source.partition("=")[0]
+            shown = name if is_harmless(name) else f"with {len(name):,} characters"
+            raise InvalidRequestError(f"there is no option {shown}")
         else:
             yield parse_id(source)
 

@@ -33,6 +33,7 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.listings import parse_id, read_params
 from tmapi_async.cli.textfiles import read_text
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 from .id_lists import read_ids
 from .listing_options import find_endpoint
@@ -121,7 +122,7 @@ class _JobReader:
             self._refuse(None, name, f"there is no option {name}{hint}")
         types = self._option_types[name]
         if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
-            self._refuse(None, name, f"{name} cannot be {value!r}")
+            self._refuse(None, name, f"{name} cannot be {show_value(value)}")
 
     def _group(self, number: int, table: object) -> ListingGroup:
         if not isinstance(table, dict):
@@ -150,7 +151,7 @@ class _JobReader:
         if entries is None:
             return []
         if not isinstance(entries, list):
-            self._refuse(number, key, f"{key} must be a list, not {entries!r}")
+            self._refuse(number, key, f"{key} must be a list, not {show_value(entries)}")
         values: list[Any] = []
         for entry in entries:
             with self._located(number, key, entry):
@@ -165,7 +166,7 @@ class _JobReader:
 
     def _read_values(self, key: str, name: object) -> list[Any]:
         if not isinstance(name, str) or "\0" in name:
-            raise InvalidRequestError(f"{key} must be the name of a file, not {name!r}")
+            raise InvalidRequestError(f"{key} must be the name of a file, not {show_value(name)}")
         # Relative to the job file, since a job is often run from another folder.
         path = self._path.parent / name
         if key == "cat_ids_file":
@@ -191,7 +192,7 @@ def _key_value(key: str, entry: object) -> int | str:
     if key == "cat_ids":
         return parse_id(entry)
     if not isinstance(entry, str):
-        raise InvalidRequestError(f"{key} must be texts, not {entry!r}")
+        raise InvalidRequestError(f"{key} must be texts, not {show_value(entry)}")
     return entry
 
 

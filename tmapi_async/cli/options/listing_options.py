@@ -11,6 +11,7 @@ import typer
 
 from tmapi_async.api.endpoints import BY_SHORT_NAME, Endpoint
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 from .id_lists import read_ids
 from .listing_sets import ListingGroup, Values
@@ -207,7 +208,7 @@ def find_endpoint(name: str) -> Endpoint:
         similar = difflib.get_close_matches(name, BY_SHORT_NAME, 1)
         hint = f" (did you mean {similar[0]}?)" if similar else ""
         raise InvalidRequestError(
-            f"there is no endpoint {name!r}{hint}: use one of {', '.join(BY_SHORT_NAME)}"
+            f"there is no endpoint {show_value(name)}{hint}: use one of {', '.join(BY_SHORT_NAME)}"
         )
     return endpoint
 

@@ -20,6 +20,7 @@ from tmapi_async.api.listings import Listing, endpoint_of
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import USUAL_CEILING, Ending, ListingOutcome, ListingTask
 from tmapi_async.errors import InvalidRequestError, TMAPIError
+from tmapi_async.errors.shown_value import show_value
 
 from .part_store import PartStore, StoredPart
 from .planner import SplitPlanner
@@ -65,7 +66,7 @@ def read_split(value: object) -> Split | None:
     if value is None or isinstance(value, bool):
         return Split() if value else None
     if not isinstance(value, Split):
-        raise InvalidRequestError(f"split must be True, False or a Split, not {value!r}")
+        raise InvalidRequestError(f"split must be True, False or a Split, not {show_value(value)}")
     value.check()
     return value
 

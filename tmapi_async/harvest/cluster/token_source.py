@@ -33,7 +33,8 @@ class TokenSource(msgspec.Struct, frozen=True):
         kind, _, name = text.partition(":")
         if kind not in ("env", "file") or not name:
             raise InvalidRequestError(
-                f"a token source is env:NAME or file:PATH (on the workers), not {text!r}"
+                "a token source is env:NAME or file:PATH (on the workers); the value "
+                "that was given is neither"
             )
         return cls("env" if kind == "env" else "file", name)
 

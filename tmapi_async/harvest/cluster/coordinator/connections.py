@@ -12,6 +12,7 @@ from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
 from tmapi_async.errors import ClusterError, InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest.cluster.worker.plugin import PYTHON, VERSION, SessionPlugin
 
 CONNECT_TIMEOUT = "20s"
@@ -35,7 +36,7 @@ def scheduler_address(cluster: object) -> tuple[str, Any]:
         return cluster.scheduler.address, cluster.security
     raise InvalidRequestError(
         "cluster is a connected distributed.Client, or an address such as tcp://10.0.0.1:8786; "
-        f"not {cluster!r}"
+        f"not {show_value(cluster)}"
     )
 
 
