@@ -7,10 +7,8 @@ under any status, because codes arrive both as statuses and inside an HTTP 200 b
 
 from __future__ import annotations
 
-import email.utils
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
@@ -18,8 +16,8 @@ import msgspec
 from tmapi_async import errors
 
 from .decoding import UNREADABLE, Data, decoder
+from .failures import read_failure
 from .items import Item
-from .json_repair import repair
 from .lenient import read_leniently
 from .listings import MAX_ID, PageRequest, endpoint_of
 from .values import Reject, Wire, count
@@ -49,12 +47,6 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:  # a server may send the token back, and tracebacks show locals
         return f"<Reply {self.status}: {len(self.body)} bytes>"
-
-
-class _Head(msgspec.Struct, gc=False):
-    code: Any = None
-    msg: Any = None
-    message: Any = None
 
 
 class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
@@ -140,7 +132,6 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
 _PAGE_FIELDS = frozenset(
     ("page", "page_size", "has_next_page", "total_count", "filters", "items"),
 )
-_HEAD = msgspec.json.Decoder(_Head)
 
 
 def read_reply(
@@ -217,109 +208,4 @@ def _read_count(value: object) -> int | None:
 
 
 def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError:
-    status, headers = reply.status, reply.headers
-    retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now)
-    try:
-        head = _read_head(reply.body)
-    except UNREADABLE:
-        return _without_code(status, f"HTTP {status}, not a JSON object", retry_after)
-    text = head.msg if isinstance(head.msg, str) and head.msg else head.message
-    text = text if isinstance(text, str) else ""
-    code = _integer(head.code)
-    if code is None:
-        return _without_code(status, text or f"HTTP {status}, no code", retry_after)
-    if code == 200 and 200 <= status < 300:  # noqa: PLR2004 - a success of another shape
-        message = f"unexpected shape: {detail}"
-        return errors.MalformedReplyError(message, code=code, status=status)
-    # A proxy's failing status beside a body that claims success is still a failure.
-    effective_code = status if code == 200 else code  # noqa: PLR2004
-    kind = _CODES.get(effective_code) or _error_for_range(effective_code)
-    return kind(text, code=effective_code, status=status, retry_after=retry_after)
-
-
-def _read_head(body: bytes) -> _Head:
-    try:
-        return _HEAD.decode(body)
-    except UNREADABLE:  # one bad character must not hide the code
-        return _HEAD.decode(repair(body))
-
-
-def _without_code(status: int, text: str, retry_after: float | None) -> errors.TMAPIError:
-    kind = _STATUSES.get(status)
-    if kind is not None:
-        return kind(text, code=status, status=status)
-    for pattern, text_kind in _TEXTS:
-        if pattern.search(text):
-            return text_kind(text, status=status)
-    return errors.MalformedReplyError(text, status=status, retry_after=retry_after)
-
-
-def _integer(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = int(value)
-    except (ValueError, OverflowError):
-        return None
-    return None if isinstance(value, float) and value != number else number
-
-
-def _error_for_range(code: int) -> type[errors.TMAPIError]:
-    return errors.ServerError if 500 <= code < 600 else errors.UnexpectedCodeError  # noqa: PLR2004
-
-
-_CODES: dict[int, type[errors.TMAPIError]] = {
-    401: errors.AuthenticationError,
-    402: errors.BalanceError,
-    403: errors.AuthenticationError,
-    404: errors.RouteError,
-    417: errors.RetrievalError,
-    422: errors.ParameterError,
-    429: errors.RateLimitError,
-    439: errors.BalanceError,
-    499: errors.TryAgainError,
-    500: errors.ServerError,
-    503: errors.ConcurrencyError,
-    4011: errors.AuthenticationError,
-}
-# Only these statuses decide if the body has no code: proxies invent the others.
-_STATUSES = {status: _CODES[status] for status in (401, 402, 403, 404, 439)}
-# Whole words: a gateway's "failure to get a peer from the ring-balancer" says nothing about the
-# account's balance.
-_TEXTS: tuple[tuple[re.Pattern[str], type[errors.TMAPIError]], ...] = (
-    (re.compile(r"\bbalance\b", re.IGNORECASE), errors.BalanceError),
-    (re.compile(r"\bapi key\b", re.IGNORECASE), errors.AuthenticationError),
-    (re.compile(r"\bno route\b", re.IGNORECASE), errors.RouteError),
-)
-
-
-def parse_retry_after(
-    value: str | None, date: str | None = None, now: datetime | None = None
-) -> float | None:
-    """Read a `Retry-After` header (RFC 9110, 10.2.3).
-
-    Args:
-        value: Delay in seconds or an HTTP date, or None.
-        date: `Date` of the same reply. An HTTP date is compared with it, so that a wrong local
-            clock does not matter.
-        now: Time to compare with if the reply has no `Date` (aware).
-
-    Returns:
-        Seconds to wait, 0 or more; None without a header or if it cannot be read.
-    """
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    retry_at, sent_at = _instant(text), _instant(date or "") or now
-    if retry_at is None or sent_at is None:
-        return None
-    return max(0.0, (retry_at - sent_at).total_seconds())
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        instant = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    # RFC 9110, 5.6.7: an HTTP date is in UTC, even without a zone.
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return read_failure(reply.status, reply.headers, reply.body, now, detail)

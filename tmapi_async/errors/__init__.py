@@ -13,6 +13,7 @@ from .network import (
     MalformedReplyError,
     RedirectError,
     ReplyTooLargeError,
+    RequestRefusedError,
     TransportError,
 )
 from .service import (
@@ -88,6 +89,7 @@ __all__ = [
     "Recovery",
     "RedirectError",
     "ReplyTooLargeError",
+    "RequestRefusedError",
     "RetrievalError",
     "RouteError",
     "ServerError",

@@ -63,6 +63,19 @@ class MalformedReplyError(TransportError):
     advice = "run the same command again later; if this error comes again, upgrade tmapi-async"
 
 
+class RequestRefusedError(TransportError):
+    """The server, or a proxy in between, refuses such requests: the status says so without a code.
+
+    The statuses are 400, 405, 407 (a proxy asks for a login), 413 and others that the same request
+    would get again.
+    """
+
+    recovery = Recovery.GIVE_UP
+    kind = "refused"
+    meaning = "the server or a proxy in between does not accept the request"
+    advice = "check the base URL, and the proxy and its login if there is one"
+
+
 class ReplyTooLargeError(TransportError):
     """The reply, decompressed, is longer than the limit; reading was stopped."""
 
