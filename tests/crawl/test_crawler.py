@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.crawls import FakeSession, tasks
+from tests.support.crawls import FakeSession, Rows, TotalSession, tasks
 from tmapi_async import (
     BalanceError,
     ClosedError,
+    IncompleteListingError,
     ListingOutcome,
     ListingsFailedError,
     Page,
@@ -22,6 +23,7 @@ from tmapi_async import (
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.sink import CrawlSink
+from tmapi_async.errors import ChangedShapeError
 
 A, B = category_items(1), category_items(2)
 
@@ -136,3 +138,94 @@ async def test_a_closed_crawl_does_not_look_complete():
     with pytest.raises(ClosedError):
         await run
     assert sink.events[-1] == ("ended", "stopped")
+
+
+def listing_of(pages: int, total: int, *, rows: int = 20) -> dict[int, list[Rows]]:
+    """Return the replies of a listing: full pages, and a last page that says so."""
+    return {number: [(rows, number < pages, total)] for number in range(1, pages + 1)}
+
+
+SHORT = {
+    "empty first page": {1: [(0, False, 500)]},
+    "three rows stated, none sent": {1: [(0, False, 3)]},
+    "3 of 25 pages": listing_of(3, 500),
+    "empty page in the middle": {**listing_of(25, 500), 3: [(0, False, 500)]},
+    "every page short": listing_of(25, 500, rows=15),
+}
+
+
+@pytest.mark.parametrize("replies", SHORT.values(), ids=SHORT)
+async def test_a_listing_that_its_own_total_denies_is_not_complete(replies):
+    """The error names both numbers.
+
+    Sources of the kind: iiasa/ixmp4#170, woocommerce/woocommerce-rest-api#103.
+    """
+    sink, session = Recording(), TotalSession(replies)
+    total = replies[1][0][2]
+    with pytest.raises(
+        IncompleteListingError, match=f"total_count says {total} rows, and \\d+ came"
+    ):
+        await crawler(session, sink, A).run()
+    assert sink.events[-1] == ("ended", "failed")
+
+
+NEAR = {
+    "a row left while the listing was read": {**listing_of(25, 500), 25: [(19, False, 500)]},
+    "pages a row short": listing_of(25, 500, rows=19),
+    "the total fell at the end": {**listing_of(25, 500), 25: [(1, False, 481)]},
+    "more than the ceiling shows": listing_of(100, 7000),
+    "no total": listing_of(3, 0),
+}
+
+
+@pytest.mark.parametrize("replies", NEAR.values(), ids=NEAR)
+async def test_a_live_ranking_may_miss_some_rows_of_its_total(replies):
+    """Rows leave while the pages are read: a tenth of the total may be missing."""
+    sink, session = Recording(), TotalSession(replies)
+    await crawler(session, sink, A).run()
+    assert sink.events[-1] in (("ended", "complete"), ("ended", "capped"))
+    assert session.sent == len(replies)
+
+
+async def test_a_page_that_denies_its_own_total_is_requested_once_more():
+    """A reply of a moment must not end a listing; its second reply goes on."""
+    replies = listing_of(4, 80)
+    replies[2] = [(0, False, 80), (20, True, 80)]
+    sink, session = Recording(), TotalSession(replies)
+    await crawler(session, sink, A).run()
+    assert sink.events[-1] == ("ended", "complete")
+    assert (session.sent, [name for name, _ in sink.events].count("page")) == (5, 4)
+
+
+async def test_no_more_than_three_pages_of_a_listing_are_requested_once_more():
+    """Every request may be paid for: a server whose totals are wrong costs little."""
+    replies: dict[int, list[Rows]] = {n: [(0, n < 9, 500)] for n in range(1, 10)}
+    session = TotalSession(replies)
+    with pytest.raises(IncompleteListingError):
+        await crawler(session, Recording(), A).run()
+    assert session.sent <= len(replies) + 3
+
+
+async def test_a_page_is_kept_if_it_cannot_be_requested_once_more():
+    """The first reply was paid for, whatever becomes of the second request."""
+    session: Any = TotalSession(listing_of(3, 500))
+    fetch = session.fetch
+
+    async def fetch_until_spent(request, state):
+        if session.sent >= 3:
+            raise BalanceError("spent", code=439)
+        return await fetch(request, state)
+
+    session.fetch = fetch_until_spent
+    sink = Recording()
+    with pytest.raises(IncompleteListingError):
+        await crawler(session, sink, A).run()
+    assert sink.events.count(("page", 3)) == 1
+
+
+async def test_a_listing_of_rejects_alone_is_not_complete():
+    """No row could be read: a consumer would take the empty result for an empty category."""
+    sink, session = Recording(), TotalSession(listing_of(3, 0, rows=5), readable=False)
+    with pytest.raises(ChangedShapeError, match="none of the 15 rows"):
+        await crawler(session, sink, A).run()
+    assert sink.events[-1] == ("ended", "failed")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tmapi_async import GuardPolicy, ListingOutcome, ServerError
-from tmapi_async.api.listings import Listing, category_items
+from tmapi_async.api.listings import USUAL_CEILING, Listing, category_items
 from tmapi_async.crawl.open_listings import OpenListing, OpenListings
-from tmapi_async.crawl.outcomes import USUAL_CEILING, ListingTask
+from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.crawl.sink import CrawlSink
 
 A, B = category_items(1), category_items(2)
@@ -39,8 +39,8 @@ def failed_on(page: int, listing: Listing = A) -> ServerError:
 def test_a_listing_that_ends_at_the_usual_ceiling_is_capped():
     """The site's search stops there: the listing may have more rows than it shows."""
     listings, sink, entries = opened(
-        ListingTask(listing=A, stored_rows=USUAL_CEILING),
-        ListingTask(listing=B, stored_rows=USUAL_CEILING - 1),
+        ListingTask(listing=A, stored_ids=[1], stored_rows=USUAL_CEILING),
+        ListingTask(listing=B, stored_ids=[1], stored_rows=USUAL_CEILING - 1),
     )
     for entry in entries:
         listings.end(entry, "complete")

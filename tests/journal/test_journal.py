@@ -95,6 +95,23 @@ async def test_a_cancelled_append_still_stores_its_page(path):
     await journal.close()
 
 
+async def test_a_page_that_shows_more_replaces_the_stored_one(path):
+    """A page that denied its total is requested again. A worse reply never replaces a better."""
+    journal = Journal.open(path)
+    (visit,) = begin(journal, listings(7)).visits
+    await journal.append(visit, record(1))
+    await journal.append(visit, record(2, last=True, items=0, rejects=(reject(0),)))
+    better = record(2, rejects=(reject(20),))
+    await journal.append(visit, better)
+    await journal.append(visit, record(2, last=True))
+    await journal.append(visit, record(3, last=True))
+    await journal.close()
+    with JournalReader(path) as reader:
+        pages = [(page.number, page.items, page.has_next_page) for page in reader.pages()]
+        assert pages == [(1, 20, True), (2, 20, True), (3, 20, False)]
+        assert [row.position for row in reader.rejects()] == [20]
+
+
 async def test_a_stored_page_is_not_stored_again(path):
     """A page submitted twice is stored and counted once, and so are its rejects."""
     journal = Journal.open(path)

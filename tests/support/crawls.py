@@ -44,6 +44,44 @@ class FakeSession:
         return page
 
 
+Rows = tuple[int, bool, int]
+"""Reply for a page: number of rows, has_next_page, total_count."""
+
+
+class TotalSession(FakeSession):
+    """Answers page by page from a script, with totals; the last reply of a page is repeated.
+
+    Args:
+        replies: Page number -> replies in the order of the requests.
+        size: Page size that is echoed.
+        readable: False if no row can be decoded.
+    """
+
+    def __init__(
+        self, replies: dict[int, list[Rows]], *, size: int = 20, readable: bool = True
+    ) -> None:
+        super().__init__(len(replies))
+        self.replies = {number: [*script] for number, script in replies.items()}
+        self.size = size
+        self.readable = readable
+
+    async def fetch(self, request: PageRequest, _: object) -> Page:
+        """Return the next reply of the page's script."""
+        await asyncio.sleep(0)
+        self.sent += 1
+        script = self.replies.get(request.number, [(0, False, 0)])
+        rows, has_next, total = script.pop(0) if len(script) > 1 else script[0]
+        first = request.number * 1000
+        ids = [first + n if self.readable else f"a{first + n}" for n in range(rows)]
+        data = {"page": request.number, "page_size": self.size, "has_next_page": has_next}
+        items = [{"item_id": item_id} for item_id in ids]
+        body = {"code": 200, "data": {**data, "total_count": total, "items": items}}
+        reply = Reply(200, {}, msgspec.json.encode(body))
+        page = read_reply(reply, request, now=datetime.now(UTC))
+        assert isinstance(page, Page)
+        return page
+
+
 async def tasks(*listings: Any) -> AsyncIterator[ListingTask]:
     """Yield a task for each listing."""
     for listing in listings:

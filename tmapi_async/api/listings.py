@@ -18,6 +18,8 @@ from .endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint, Parameter
 from .values import money
 
 MAX_ID = 2**63 - 1
+USUAL_CEILING = 2000
+"""Number of rows after which the site's own search stops. A listing that ends there is capped."""
 """Largest ID accepted: IDs are positive signed 64-bit integers."""
 
 _LONGEST_TEXT = 500

@@ -19,7 +19,7 @@ from .decoding import UNREADABLE, Data, decoder
 from .failures import read_failure
 from .items import Item
 from .lenient import read_leniently
-from .listings import MAX_ID, PageRequest, endpoint_of
+from .listings import MAX_ID, USUAL_CEILING, PageRequest, endpoint_of
 from .values import Reject, Wire, count
 
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
             return {}
         return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
 
+    @property
+    def rows(self) -> int:
+        """Number of rows as sent, rejects included."""
+        return len(self.items) + len(self.rejects)
+
     def positions(self) -> list[int]:
         """Return the 0-based position of each item among the rows as sent, rejects included."""
         if self.places is not None:
@@ -112,6 +117,24 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         if self.total_count is None or not size:
             return None
         return max(1, -(-self.total_count // size))
+
+    @property
+    def denies_total(self) -> bool:
+        """True if the page's own total says that rows are missing here or after it.
+
+        Either the page is empty where a full page must be, or it says that there is no next page
+        although at least one full page must follow. Less than a page proves nothing: the rows of a
+        live ranking move, and its total changes, while it is read. Rows past the usual ceiling are
+        counted in the total but never shown.
+        """
+        total = self.total_count
+        if not total:
+            return False
+        size, number = self.page_size or self.rows, self.request.number
+        if not self.rows:
+            due = number == 1 or (size > 0 and number * size <= total)
+            return due and (number - 1) * size < USUAL_CEILING
+        return not self.has_next_page and (number + 1) * size <= min(total, USUAL_CEILING)
 
     def only(self, items: Sequence[I]) -> Page[I]:
         """Return the page with only some of its items, in their order and at their positions."""

@@ -25,6 +25,8 @@ from .open_listings import OpenListing, OpenListings
 from .outcomes import ListingCounts, ListingOutcome, ListingTask
 from .sink import CrawlSink
 
+_MAX_ASKED_AGAIN = 3  # pages of a listing that are requested once more: each may be paid for
+
 
 class Crawler:
     """Walks listings side by side.
@@ -280,6 +282,8 @@ class Crawler:
         outcome: Page | errors.TMAPIError | None = None
         try:
             outcome = await self._session.fetch(request, state)
+            if outcome.denies_total and self._may_ask_again(request):
+                outcome = await self._ask_again(request, state, outcome)
         except errors.TMAPIError as error:
             outcome = error
         finally:
@@ -290,12 +294,31 @@ class Crawler:
         elif outcome is not None:
             self._failed(request, outcome, sent=state.sent)
 
+    def _may_ask_again(self, request: PageRequest) -> bool:
+        """Return True if a page that denies its own total is worth one more request."""
+        entry = self._listings.get(request.listing)
+        if self.stopping or entry is None or entry.asked_again >= _MAX_ASKED_AGAIN:
+            return False
+        entry.asked_again += 1
+        return self.frontier.is_needed(request)
+
+    async def _ask_again(self, request: PageRequest, state: RequestState, page: Page) -> Page:
+        """Request a page once more; return the reply that shows more of the listing."""
+        try:
+            second = await self._session.fetch(request, state)
+        except errors.TMAPIError:
+            return page  # paid for; what refuses this request refuses the next one, too
+        except (StoppedError, asyncio.CancelledError):
+            self._answered(request, page)
+            raise
+        return max(second, page, key=lambda reply: (reply.rows, reply.has_next_page))
+
     def _answered(self, request: PageRequest, page: Page) -> None:
         entry = self._listings.get(request.listing)
         answer = self.frontier.answered(
             request,
             has_next=page.has_next_page,
-            items=len(page.items) + len(page.rejects),
+            items=page.rows,
             expected=page.last_page,
         )
         if entry is None:

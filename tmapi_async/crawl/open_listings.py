@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from tmapi_async.api.items import Item
-from tmapi_async.api.listings import Listing
+from tmapi_async.api.listings import USUAL_CEILING, Listing
 from tmapi_async.api.replies import Page
-from tmapi_async.errors import EndlessListingError, Progress, TMAPIError
+from tmapi_async.errors import (
+    ChangedShapeError,
+    EndlessListingError,
+    IncompleteListingError,
+    Progress,
+    TMAPIError,
+)
 
 from .loop_guard import GuardPolicy, LoopGuard
-from .outcomes import USUAL_CEILING, Ending, ListingCounts, ListingOutcome, ListingTask
+from .outcomes import Ending, ListingCounts, ListingOutcome, ListingTask
 from .sink import CrawlSink
 
 _MAX_ERRORS = 100
 _MAX_NAMED = 10
+_USUAL_PAGE = 20  # rows; for listings of which no page said its size
 
 
 class OpenListing:
@@ -27,28 +34,29 @@ class OpenListing:
         rejects: Number of rows on them that could not be decoded.
         missing: First page that was neither seen nor stored before this crawl.
         page_size: Page size that the server echoed last.
+        last_page: Number of the last page seen, or the first page to walk.
+        total: Rows in the whole listing according to the last page with a total, or None.
+        empty_page: True if a page was empty where its total says that a full page must be.
+        asked_again: Number of pages requested once more because they denied their own total.
+        reason: Reason why the first reject could not be decoded, or None.
         error: Error that will fail the listing, or None.
     """
 
     __slots__ = (
-        "early_pages",
-        "error",
-        "guard",
-        "items",
-        "missing",
-        "page_size",
-        "pages",
-        "rejects",
-        "task",
-    )
+        "asked_again", "early_pages", "empty_page", "error", "guard", "items", "last_page",
+        "missing", "page_size", "pages", "reason", "rejects", "task", "total",
+    )  # fmt: skip
 
     def __init__(self, task: ListingTask, guard: LoopGuard) -> None:
         self.task = task
         self.guard = guard
         self.early_pages: dict[int, Page] = {}
         self.pages = self.items = self.rejects = 0
-        self.page_size = 0
-        self.missing = task.first
+        self.page_size = self.asked_again = 0
+        self.missing = self.last_page = task.first
+        self.total = task.stored_total
+        self.empty_page = False
+        self.reason: str | None = None
         self._skip_stored_pages()
         self.error: TMAPIError | None = None
 
@@ -59,6 +67,12 @@ class OpenListing:
         self.items += len(page.items)
         self.rejects += len(page.rejects)
         self.page_size = page.page_size or len(page.items)
+        self.last_page = page.number
+        self.total = page.total_count or self.total
+        if page.rejects and self.reason is None:
+            self.reason = page.rejects[0].reason
+        if not page.items and not page.rejects and page.denies_total:
+            self.empty_page = True
         if page.number == self.missing:
             self.missing += 1
             self._skip_stored_pages()
@@ -73,6 +87,38 @@ class OpenListing:
         """Number of rows walked, counted from the start of the listing."""
         skipped = (self.task.first - 1) * self.page_size
         return skipped + self.task.stored_rows + self.items + self.rejects
+
+    def disproof(self) -> TMAPIError | None:
+        """Return the error of a listing that went to its end and is not complete, or None.
+
+        The server says that a listing has ended; its own figures can prove it wrong. Rows of a live
+        ranking leave while it is read, and some servers leave rows out of their pages: up to a
+        tenth of the total, or less than a page, may be missing, but never more than half, and no
+        whole page in the middle.
+        """
+        rows, total = self.rows, self.total or 0
+        if rows and not self.items and not self.guard.unique:
+            reason = f": {self.reason}" if self.reason else ""
+            error: TMAPIError = ChangedShapeError(
+                f"none of the {rows} rows of the listing can be decoded{reason}"
+            )
+        elif self._is_short(rows, min(total, USUAL_CEILING)):
+            error = IncompleteListingError(
+                f"its total_count says {total} rows, and {rows} came; no next page"
+            )
+        else:
+            return None
+        listing = self.task.listing
+        error.locate(listing.endpoint, listing.identity, self.last_page, 1)
+        return error
+
+    def _is_short(self, rows: int, total: int) -> bool:
+        """Return True if too many of the promised rows are missing."""
+        if self.task.first > 1 and not self.page_size:
+            return False  # the number of rows before the first page is not known
+        missing = total - rows
+        tolerance = min(total // 2, max((self.page_size or _USUAL_PAGE) - 1, total // 10))
+        return missing > tolerance or (missing > 0 and self.empty_page)
 
     def outcome(self, ending: Ending) -> ListingOutcome:
         """Return the outcome of the listing."""
@@ -148,13 +194,22 @@ class OpenListings:
     def end(self, entry: OpenListing, ending: Ending) -> None:
         """Remove a listing that has ended, and hand its outcome to the sink."""
         self._open.pop(entry.task.listing, None)
-        if ending == "complete" and entry.rows == USUAL_CEILING:
-            ending = "capped"
+        if ending == "complete" and not entry.task.part:
+            # The splitter compares the parts of a listing with its total.
+            ending = self._judge(entry)
         if ending == "failed" and entry.error is not None and len(self.failures) < _MAX_ERRORS:
             self.failures.append(entry.error)
         if not entry.task.part:
             self.counts.add_ending(ending)
         self._sink.ended(entry.outcome(ending))
+
+    def _judge(self, entry: OpenListing) -> Ending:
+        """Return the ending of a listing that went to the end which the server states."""
+        error = entry.disproof()
+        if error is not None:
+            self.fail(entry, error)
+            return "failed"
+        return "capped" if entry.rows == USUAL_CEILING else "complete"
 
     def count_split(self, outcome: ListingOutcome) -> None:
         """Count a listing that was walked in parts, once they have ended."""

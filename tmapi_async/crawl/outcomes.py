@@ -12,9 +12,6 @@ from tmapi_async.errors import TMAPIError
 
 Ending: TypeAlias = Literal["complete", "capped", "failed", "stopped"]
 
-USUAL_CEILING = 2000
-"""Number of rows after which the site's own search stops. A listing that ends there is capped."""
-
 
 class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
     """A listing to walk, with the pages stored before.
@@ -27,6 +24,7 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
         stored_pages: Pages that need no request, with their `has_next_page`.
         stored_ids: Item IDs on those pages.
         stored_rows: Number of rows on those pages.
+        stored_total: Rows in the whole listing according to those pages, or None.
         part: True for a part of a listing that is split. The whole counts as a listing, its parts
             do not.
     """
@@ -38,6 +36,7 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
     stored_pages: Mapping[int, bool] = {}
     stored_ids: Iterable[int] = ()
     stored_rows: int = 0
+    stored_total: int | None = None
     part: bool = False
 
 

@@ -50,6 +50,7 @@ from .work import (
     EndlessListingError,
     ExportError,
     ExportRefusedError,
+    IncompleteListingError,
     ListingsFailedError,
     WorkerRefusedError,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "EndlessListingError",
     "ExportError",
     "ExportRefusedError",
+    "IncompleteListingError",
     "InvalidRequestError",
     "JournalError",
     "JournalInUseError",

@@ -22,6 +22,14 @@ class EndlessListingError(TMAPIError):
     advice = "narrow the listing with filters, or limit it with --max-pages"
 
 
+class IncompleteListingError(TMAPIError):
+    """The listing ended before the rows that its own total states had come."""
+
+    kind = "incomplete"
+    meaning = "the listing ended too early"
+    advice = "run the same command again later: the last page is requested again"
+
+
 class ListingsFailedError(TMAPIError):
     """Some listings of a walk failed; all others were walked and delivered.
 

@@ -230,6 +230,7 @@ class Recorder(CrawlSink):
             stored_pages=stored.pages,
             stored_ids=stored.item_ids,
             stored_rows=stored.items + stored.rejects,
+            stored_total=stored.total_count,
         )
 
     def _read(self, visit: Visit) -> DecodedPages | None:

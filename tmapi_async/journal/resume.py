@@ -59,14 +59,20 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
     All rows are decoded: a listing that continues must know which items it has already shown. The
     current models may read rows that an earlier version could not read, or the other way round.
 
+    A page that denies its own total is left out, so that the continued listing requests it again.
+    The journal keeps the page until a better reply for it comes.
+
     Args:
         pages: The pages.
         most_rejects: Share of rejects above which a page counts as changed.
     """
     decoded = DecodedPages()
     for stored in pages:
-        decoded.pages[stored.number] = stored.has_next_page
         page = decode_page(stored)
+        if page is not None and page.denies_total:
+            decoded.total_count = page.total_count
+            continue
+        decoded.pages[stored.number] = stored.has_next_page
         if page is not None:
             decoded.item_ids.update(item.item_id for item in page.items)
             decoded.items += len(page.items)

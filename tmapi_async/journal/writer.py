@@ -35,13 +35,18 @@ if TYPE_CHECKING:
 LARGEST_GROUP = 256
 _STEPS = 720
 
-# A stored page stays as it is: sending it again was a mistake.
+# A stored page stays as it is, because sending it again was a mistake. The exception is a page that
+# was requested again because it denied its own total: see `_replace_pages`.
 _INSERT_PAGE = """
 INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (visit, number) DO NOTHING
 """
 _INSERT_REJECT = """
 INSERT INTO reject SELECT one.* FROM (SELECT ? AS seq, ?, ?, ?) AS one JOIN page USING (seq)
+"""
+_FIND_WORSE = """
+SELECT seq FROM page WHERE visit = ? AND number = ?
+   AND (items + rejects, has_next_page) < (?, ?) AND seq < ?
 """
 _STORED = "SELECT count(*), coalesce(sum(items), 0) FROM page WHERE seq >= ?"
 _INSERT_DICTIONARY = "INSERT INTO dictionary VALUES (?, ?, ?)"
@@ -239,6 +244,8 @@ class Writer(threading.Thread):
             return
         many = self._connection.executemany
         stored = many(_INSERT_PAGE, group.pages).rowcount
+        if stored != len(group.pages):
+            self._replace_pages(group.pages)
         if group.rejects:
             many(_INSERT_REJECT, group.rejects)
         if stored == len(group.pages):
@@ -246,6 +253,17 @@ class Writer(threading.Thread):
         else:
             first = group.pages[0][0]
             self._ticks.add(*self._connection.execute(_STORED, (first,)).fetchone())
+
+    def _replace_pages(self, rows: list[Row]) -> None:
+        """Replace stored pages by those of a commit that show more of their listings."""
+        execute = self._connection.execute
+        for row in rows:
+            seq, visit, number, has_next, items, rejects = *row[:3], row[9], row[11], row[12]
+            values = (visit, number, items + rejects, has_next, seq)
+            for worse in execute(_FIND_WORSE, values).fetchall():
+                execute("DELETE FROM reject WHERE seq = ?", worse)
+                execute("DELETE FROM page WHERE seq = ?", worse)
+                execute(_INSERT_PAGE, row)
 
 
 class TickRecorder:

@@ -9,9 +9,8 @@ import msgspec
 import typer
 
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
-from tmapi_async.api.listings import Listing
+from tmapi_async.api.listings import USUAL_CEILING, Listing
 from tmapi_async.cli.console import print_message
-from tmapi_async.crawl.outcomes import USUAL_CEILING
 from tmapi_async.crawl.splitting import Expectation, Reconciliation, splittable_listing
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError

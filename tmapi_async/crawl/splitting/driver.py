@@ -16,9 +16,9 @@ from typing import Any, Self
 
 import msgspec
 
-from tmapi_async.api.listings import Listing, endpoint_of
+from tmapi_async.api.listings import USUAL_CEILING, Listing, endpoint_of
 from tmapi_async.api.replies import Page
-from tmapi_async.crawl.outcomes import USUAL_CEILING, Ending, ListingOutcome, ListingTask
+from tmapi_async.crawl.outcomes import Ending, ListingOutcome, ListingTask
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.shown_value import show_value
 

@@ -15,8 +15,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.outcomes import USUAL_CEILING
+from tmapi_async.api.listings import USUAL_CEILING, Listing
 
 from .estimates import estimate, reconcile
 from .plan_runner import Plan, PlanRunner, Wait

@@ -23,6 +23,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         more: Numbers of the stored pages that say that more pages follow, packed.
         stored_ids: Item IDs on the stored pages, packed.
         stored_rows: Number of rows on the stored pages.
+        stored_total: Rows in the whole listing according to the stored pages, or None.
     """
 
     visit: int
@@ -34,6 +35,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     more: bytes = b""
     stored_ids: bytes = b""
     stored_rows: int = 0
+    stored_total: int | None = None
 
     @classmethod
     def of(cls, visit: int, task: ListingTask) -> TaskSpec:
@@ -49,6 +51,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
             array("q", (number for number, more in stored_pages.items() if more)).tobytes(),
             array("q", task.stored_ids).tobytes(),
             task.stored_rows,
+            task.stored_total,
         )
 
     def unpack(self) -> ListingTask:
@@ -61,6 +64,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
             stored_pages={number: number in more for number in _numbers(self.stored_pages)},
             stored_ids=_numbers(self.stored_ids),
             stored_rows=self.stored_rows,
+            stored_total=self.stored_total,
         )
 
 
