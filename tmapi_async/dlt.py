@@ -31,7 +31,8 @@ def journal(path: str | Path, selection: Selection | None = None) -> DltResource
 
     Args:
         path: The journal; a harvest may be writing to it.
-        selection: The part of the journal to load; the latest run by default.
+        selection: The part of the journal to load. By default the latest finished visit of each
+            listing.
 
     Returns:
         The source.
@@ -52,7 +53,8 @@ def items(path: str | Path, selection: Selection | None = None) -> DltResource:
 
     Args:
         path: The journal; a harvest may be writing to it.
-        selection: The part of the journal to load; the latest run by default.
+        selection: The part of the journal to load. By default the latest finished visit of each
+            listing.
 
     Returns:
         The resource. Its name and hints can be changed by the means of dlt.

@@ -202,6 +202,21 @@ def test_the_run_can_be_exported_at_the_end(tmapi, sandbox, journal, tmp_path):
     assert rows.read_bytes() == done.out
 
 
+def test_the_listings_of_the_command_are_exported_over_runs(tmapi, sandbox, journal, tmp_path):
+    """`--to` writes every listing of the command, whichever run fetched it, and no other one."""
+    rows = tmp_path / "rows.jsonl"
+    tmapi("harvest", *IDS, "--journal", journal, "-q", url=sandbox.url)
+    tmapi("harvest", "1031910", "--journal", journal, "--refresh", "-q", url=sandbox.url)
+    for ids, count in ((("7", "9"), 95), (("7", "1031910"), 115), (("1031910",), 20)):
+        done = tmapi("harvest", *ids, "--journal", journal, "--to", str(rows), url=sandbox.url)
+        assert done.code == 0
+        lines = [msgspec.json.decode(line) for line in rows.read_bytes().splitlines()]
+        assert len(lines) == count
+        assert {line["cat_id"] for line in lines} == {int(cat_id) for cat_id in ids} - {9}
+        left_out = 3 - len(ids)
+        assert f"{left_out} other listing" in done.err
+
+
 def test_a_database_is_checked_before_anything_is_sent(tmapi, sandbox, journal, tmp_path):
     """A database that cannot be reached ends with exit 3, and costs no request."""
     to = f"postgresql://me:s3cret@/db?host={tmp_path}"

@@ -14,11 +14,11 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export import selection as reading
-from tmapi_async.export.selection import read_chunks, resolve
+from tmapi_async.export.selection import LATEST_RUN, read_chunks, resolve
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.records import PageRecord
+from tmapi_async.journal.records import PageRecord, State
 
 
 def selected(path: Path, **selection: Any) -> list[tuple[int, int, str]]:
@@ -39,9 +39,57 @@ def journal(tmp_path: Path) -> Path:
     return write(path, later, refresh=True, fetched_at=BEGAN + 3600)
 
 
-def test_the_latest_run_is_the_default(journal: Path) -> None:
-    """By default the latest run is exported, in the order of the commits."""
+def test_the_latest_visits_are_the_default(journal: Path) -> None:
+    """By default the latest visit of each listing is exported, in the order of the commits."""
     assert selected(journal) == [(2, 1, "d"), (2, 1, "e"), (2, 3, "f")]
+    write(journal, {8: [body([row(4, title="g")])]}, refresh=True)
+    assert selected(journal) == [(2, 1, "d"), (2, 1, "e"), (3, 4, "g")]
+    assert selected(journal, run=LATEST_RUN) == [(3, 4, "g")]
+    assert selected(journal, cats=frozenset({7})) == [(2, 1, "d"), (2, 1, "e")]
+    assert selected(journal, unique=True) == [(2, 1, "e"), (3, 4, "g")]
+
+
+@pytest.mark.parametrize("state", ["open", "failed"])
+def test_an_unfinished_visit_does_not_replace_a_finished_one(journal: Path, state: State) -> None:
+    """Rows of a finished visit stay the default until a later visit is finished, and it is said."""
+    write(journal, {7: [body([row(9, title="new")])], 8: []}, refresh=True, state=state)
+    assert selected(journal) == [(2, 1, "d"), (2, 1, "e"), (2, 3, "f")]
+    with JournalReader(journal) as reader:
+        scope = resolve(reader, Selection())
+    assert (scope.runs, scope.superseded, scope.unfinished, scope.failed) == ((2,), 2, 0, 0)
+    assert selected(journal, run=LATEST_RUN) == [(3, 9, "new")]
+
+
+def test_of_unfinished_visits_the_latest_with_pages_is_exported(tmp_path: Path) -> None:
+    """A failed visit without pages does not hide the pages of an earlier visit."""
+    path = write(tmp_path / "a.journal", {7: [body([row(1, title="a")])]}, state="capped")
+    write(path, {7: []}, refresh=True, state="failed")
+    assert selected(path) == [(1, 1, "a")]
+
+
+def test_visits_select_their_listings(journal: Path) -> None:
+    """`visits` selects listings, not runs: the latest finished visit of each is exported."""
+    write(journal, {8: [body([row(4, title="g")])]}, refresh=True)
+    assert selected(journal, visits=frozenset({1})) == [(2, 1, "d"), (2, 1, "e")]
+    assert selected(journal, visits=frozenset({2})) == [(3, 4, "g")]
+    with JournalReader(journal) as reader:
+        assert resolve(reader, Selection(visits=frozenset({1}))).left_out == 1
+        assert resolve(reader, Selection(run=LATEST_RUN)).left_out == 1
+        assert resolve(reader, Selection()).left_out == 0
+    with pytest.raises(ExportRefusedError, match="visits cannot be combined"):
+        Selection(visits=frozenset({1}), run=1)
+
+
+def test_a_listing_with_many_runs_has_one_best_visit(tmp_path: Path) -> None:
+    """The choice does not depend on how many runs and listings the journal has."""
+    path = tmp_path / "a.journal"
+    for number in range(1, 8):
+        write(path, {cat_id: [body([row(number)])] for cat_id in range(1, 60)}, refresh=True)
+    with JournalReader(path) as reader:
+        listings = list(reader.listing_visits())
+    assert len(listings) == 59
+    assert all(len(one.visits) == 7 and one.best == one.visits[-1] for one in listings)
+    assert {run for run, _, _ in selected(path)} == {7}
 
 
 def test_a_run_can_be_named(journal: Path) -> None:
@@ -107,7 +155,7 @@ def test_what_is_not_there_is_refused(journal: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.jsonl"
     for selection, message in (
         (Selection(run=3), "has no run 3: its latest runs are 1, 2"),
-        (Selection(cats=frozenset({7, 9})), "run 2 of the journal has no listing of category 9"),
+        (Selection(cats=frozenset({7, 9})), "the journal has no listing of category 9"),
         (Selection(cats=frozenset({9}), run=0), "the journal has no listing of category 9"),
     ):
         with pytest.raises(ExportRefusedError, match=message):

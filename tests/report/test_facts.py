@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.endpoint_journals import TREE, listing, write_endpoints
 from tests.support.hostile_texts import HOSTILE
-from tests.support.journals import body, row
+from tests.support.journals import body, row, write
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.report import gather, render
 
@@ -77,6 +77,27 @@ def test_a_report_compares_though_the_earlier_run_held_more(tmp_path: Path) -> N
     first = {"category/items": [body([row(1)])], "search/items": [body([row(2, price="5")])]}
     journal = write_endpoints(tmp_path / "a.journal", first)
     write_endpoints(journal, {"search/items": [body([row(2, price="6")])]}, refresh=True)
-    facts = gather(journal)
+    facts = gather(journal, endpoint="search")
     assert facts.changes is not None
     assert facts.changes.total["dearer"] == 1
+
+
+def test_a_report_shows_the_latest_visit_of_each_listing(journal: Path) -> None:
+    """After a refresh of one listing the others stay in the report, which names the runs."""
+    write(journal, {8: [body([row(91, price="4")])]}, refresh=True)
+    facts = gather(journal)
+    assert (facts.run, facts.listing_runs, facts.states) == (3, (2, 3), {"complete": 2})
+    assert facts.items.distinct == len(HOSTILE)
+    assert facts.reject_rows == []  # the row of run 2 belongs to the earlier visit of category 8
+    page = render(facts)
+    assert "latest finished visit of each listing (runs 2 and 3)" in page
+    assert "are those of run 3" in page
+    assert gather(journal, run=3).states == {"complete": 1}
+
+
+def test_a_report_names_listings_with_a_later_unfinished_visit(journal: Path) -> None:
+    """An unfinished refresh does not hide the rows of the finished visits."""
+    write(journal, {7: [], 8: []}, refresh=True, state="open")
+    facts = gather(journal)
+    assert (facts.superseded, facts.states) == (2, {"complete": 2})
+    assert "2 listings have a later visit that is not finished" in render(facts)

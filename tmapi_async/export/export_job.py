@@ -47,11 +47,16 @@ class ExportSummary(msgspec.Struct, kw_only=True):
 
     Attributes:
         journal: The journal.
-        run: The run that was read, or None for all.
+        run: The run whose rows were exported, or None for several.
+        runs: Runs of the exported listings.
         endpoint: Name of the endpoint whose rows were read; empty before it is known.
         listings_unfinished: Selected listings that were not walked to their end: more rows will
             come.
         listings_failed: Selected listings that failed: some of their pages are missing.
+        listings_superseded: Selected listings with a later visit that is not finished; the rows of
+            their latest finished visit were exported.
+        listings_left_out: Listings of the same endpoint and categories that were not exported,
+            because the run or the command does not contain them.
         pages: Pages whose rows were exported.
         rows: Rows written to each destination.
         rejects: Rows of these pages that the present models cannot decode; the journal keeps them.
@@ -68,9 +73,12 @@ class ExportSummary(msgspec.Struct, kw_only=True):
 
     journal: str
     run: int | None = None
+    runs: list[int] = []
     endpoint: str = ""
     listings_unfinished: int = 0
     listings_failed: int = 0
+    listings_superseded: int = 0
+    listings_left_out: int = 0
     pages: int = 0
     rows: int = 0
     rejects: int = 0
@@ -88,7 +96,8 @@ class Export:
     Args:
         path: The journal.
         to: Destinations: paths, database URLs, `-`.
-        selection: The part of the journal to export; the latest run by default.
+        selection: The part of the journal to export. By default the latest finished visit of each
+            listing.
         table: Table of every database among the destinations, in place of their own.
 
     Raises:
@@ -170,10 +179,14 @@ class Export:
         return self.summary
 
     def _describe(self, scope: Scope) -> None:
-        self.summary.run = scope.run.id if scope.run else None
-        self.summary.endpoint = scope.endpoint.name
-        self.summary.listings_unfinished = scope.unfinished
-        self.summary.listings_failed = scope.failed
+        summary = self.summary
+        summary.runs = list(scope.runs)
+        summary.run = scope.runs[0] if len(scope.runs) == 1 else None
+        summary.endpoint = scope.endpoint.name
+        summary.listings_unfinished = scope.unfinished
+        summary.listings_failed = scope.failed
+        summary.listings_superseded = scope.superseded
+        summary.listings_left_out = scope.left_out
 
     def _write(
         self,
@@ -237,7 +250,8 @@ def export_journal(
         path: The journal.
         to: Destinations: paths ending in `.parquet`, `.csv`, `.jsonl`, `.jsonl.zst` or `.duckdb`,
             `postgresql://` URLs, `-` for JSON lines to standard output.
-        selection: The part of the journal to export; the latest run by default.
+        selection: The part of the journal to export. By default the latest finished visit of each
+            listing.
         table: Table of every database among them; by default `?table=` of its URL, else `items`.
         on_progress: Called after every few thousand rows.
 

@@ -27,17 +27,22 @@ CHUNK_PAGES = 128
 """Pages turned into rows at once: some 2,500 rows, so that Arrow's fixed cost does not matter."""
 
 ALL_RUNS = 0
+LATEST_RUN = -1
+_NAMED_RUNS = 5
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a journal to export.
 
     Attributes:
-        run: Number of a run; 0 for all; None for the latest (for all, if `since` is given).
+        run: Number of a run; 0 for all; -1 for the latest. None for the latest finished visit of
+            each listing, over all runs (for all runs, if `since` is given).
         since: Only pages fetched at this time or later, with a time zone; None for all.
         cats: Only listings of these categories; empty for all.
         unique: Only the latest sighting of each item ID, over all selected listings and runs.
         endpoint: Short or full name of the endpoint to export; None if there is only one.
+        visits: Only the listings of these visits (`HarvestResult.visits`), in their latest
+            finished visit; empty for all. Not together with `run` or `since`.
     """
 
     run: int | None = None
@@ -45,41 +50,83 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     cats: frozenset[int] = frozenset()
     unique: bool = False
     endpoint: str | None = None
+    visits: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
+        if self.visits and (self.run is not None or self.since is not None):
+            raise ExportRefusedError("visits cannot be combined with run or since")
         if self.since is not None and self.since.tzinfo is None:
             raise ExportRefusedError(f"since must have a time zone: {self.since}")
         if self.endpoint is not None:
             endpoint_named(self.endpoint)
 
 
+class VisitMarks:
+    """Set of the selected visits, with one byte for each visit of the journal."""
+
+    def __init__(self) -> None:
+        self._marks = bytearray()
+
+    def add(self, visit: int) -> None:
+        """Add a visit."""
+        if visit >= len(self._marks):
+            self._marks.extend(bytes(visit + 1 - len(self._marks)))
+        self._marks[visit] = 1
+
+    def __contains__(self, visit: object) -> bool:
+        return isinstance(visit, int) and visit < len(self._marks) and self._marks[visit] > 0
+
+
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """A selection applied to a journal.
 
     Attributes:
-        run: The run to read, or None for all runs.
+        run: The run to read, or None if the visits or the time select the pages.
+        visits: Visits to read, or None for all visits of the run or runs.
+        runs: Runs of the selected listings.
         since: Seconds since 1970.
-        cats: Category IDs of the selection.
-        unique: The selection's `unique`.
+        cats: As in the selection.
+        unique: As in the selection.
         endpoint: The endpoint whose rows are read.
         pages: Pages of the selected listings when reading began, including those before `since`.
         unfinished: Selected listings that were not walked to their end.
         failed: Selected listings that failed.
+        superseded: Selected listings with a later visit, which is not finished.
+        left_out: Listings of the same endpoint and categories that are not selected.
     """
 
     run: RunInfo | None
-    since: float
-    cats: frozenset[int]
-    unique: bool
+    visits: VisitMarks | None = None
+    runs: tuple[int, ...] = ()
+    since: float = 0.0
+    cats: frozenset[int] = frozenset()
+    unique: bool = False
     endpoint: Endpoint
-    pages: int
-    unfinished: int
-    failed: int
+    pages: int = 0
+    unfinished: int = 0
+    failed: int = 0
+    superseded: int = 0
+    left_out: int = 0
 
     @property
     def description(self) -> str:
         """The run or runs to read, for a message."""
-        return "all runs" if self.run is None else f"run {self.run.id}"
+        return describe_runs(self.runs)
+
+    def has(self, visit: int) -> bool:
+        """Return True if the pages of a visit of the run, or of any run, are read."""
+        return self.visits is None or visit in self.visits
+
+
+def describe_runs(runs: Sequence[int]) -> str:
+    """Return the names of runs, for a message."""
+    if not runs:
+        return "all runs"
+    if len(runs) == 1:
+        return f"run {runs[0]}"
+    if len(runs) > _NAMED_RUNS:
+        return f"{len(runs)} runs from {runs[0]} to {runs[-1]}"
+    return f"runs {', '.join(map(str, runs[:-1]))} and {runs[-1]}"
 
 
 class Chunk(msgspec.Struct):
@@ -115,17 +162,52 @@ class _ListingSums(msgspec.Struct):
     """Sums over the listings of an endpoint; a journal can have too many to keep each."""
 
     cats: set[int | None] = msgspec.field(default_factory=set)
+    runs: set[int] = msgspec.field(default_factory=set)
     pages: int = 0
     unfinished: int = 0
     failed: int = 0
+    superseded: int = 0
+    listings: int = 0
 
-    def add(self, visit: VisitInfo) -> None:
+    def add(self, visit: VisitInfo, *, superseded: bool) -> None:
         """Add a listing, or a part of a divided listing."""
         self.cats.add(visit.listing.cat_id)
+        self.runs.add(visit.run)
         self.pages += visit.pages
         if visit.root is None:  # only the divided listing itself has a state, not each part
+            self.listings += 1
             self.unfinished += visit.state == "open"
             self.failed += visit.state == "failed"
+            self.superseded += superseded
+
+
+class _Choice:
+    """Choice of the visits to read, and the visits that stand for all listings.
+
+    Args:
+        reader: The journal.
+        run: The run to read, or None for the best visit of each listing.
+        requested: Visits of the listings to read; empty for all.
+    """
+
+    def __init__(
+        self, reader: JournalReader, run: RunInfo | None, requested: frozenset[int]
+    ) -> None:
+        self.superseded, self.known = VisitMarks(), VisitMarks()
+        self._selected, self._requested = VisitMarks(), requested
+        for listing in reader.listing_visits():
+            self.known.add(listing.best)
+            if run is None and (not requested or not requested.isdisjoint(listing.visits)):
+                self._selected.add(listing.best)
+                if listing.superseded:
+                    self.superseded.add(listing.best)
+
+    def has(self, visit: VisitInfo) -> bool:
+        """Return True if a visit is selected, or is a part of a selected visit."""
+        # A listing may be requested after it served as a part: its visit remains that of the part.
+        return (visit.root or visit.id) in self._selected or (
+            visit.root is not None and visit.id in self._requested
+        )
 
 
 def resolve(reader: JournalReader, selection: Selection) -> Scope:
@@ -136,10 +218,18 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
             or rows of several endpoints and no endpoint was chosen.
     """
     run = _run(reader, selection)
-    sums: dict[str, _ListingSums] = {}
-    for visit in reader.visits(run.id if run else ALL_RUNS):
-        if not selection.cats or visit.listing.cat_id in selection.cats:
-            sums.setdefault(visit.listing.endpoint, _ListingSums()).add(visit)
+    every = run is None and (selection.run is not None or selection.since is not None)
+    choice = _Choice(reader, run, selection.visits)
+    visits, sums, known = VisitMarks(), dict[str, _ListingSums](), dict[str, int]()
+    for visit in reader.visits():
+        if selection.cats and visit.listing.cat_id not in selection.cats:
+            continue
+        name = visit.listing.endpoint
+        known[name] = known.get(name, 0) + (visit.id in choice.known)
+        if every or (choice.has(visit) if run is None else visit.run == run.id):
+            visits.add(visit.id)
+            superseded = visit.id in choice.superseded
+            sums.setdefault(name, _ListingSums()).add(visit, superseded=superseded)
     source = f"run {run.id} of the journal" if run else "the journal"
     if not sums:
         _check_cats(selection.cats, source)
@@ -148,6 +238,8 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
     _check_cats(selection.cats - selected.cats, source)
     return Scope(
         run=run,
+        visits=None if run or every else visits,
+        runs=tuple(sorted(selected.runs)),
         since=selection.since.timestamp() if selection.since else 0.0,
         cats=selection.cats,
         unique=selection.unique,
@@ -155,28 +247,21 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
         pages=selected.pages,
         unfinished=selected.unfinished,
         failed=selected.failed,
+        superseded=selected.superseded,
+        left_out=0 if every else known.get(endpoint.name, 0) - selected.listings,
     )
 
 
 def whole_run(run: RunInfo, endpoint: Endpoint) -> Scope:
     """Return the scope of all pages of an endpoint in a run; there may be none."""
-    return Scope(
-        run=run,
-        since=0.0,
-        cats=frozenset(),
-        unique=False,
-        endpoint=endpoint,
-        pages=0,
-        unfinished=0,
-        failed=0,
-    )
+    return Scope(run=run, runs=(run.id,), endpoint=endpoint)
 
 
 def _run(reader: JournalReader, selection: Selection) -> RunInfo | None:
-    runs = reader.runs()
-    if selection.run == ALL_RUNS or (selection.run is None and selection.since is not None):
+    if selection.run in (ALL_RUNS, None):
         return None
-    if selection.run is None:
+    runs = reader.runs()
+    if selection.run == LATEST_RUN:
         return runs[-1] if runs else None
     for run in runs:
         if run.id == selection.run:
@@ -244,7 +329,7 @@ def _pages(reader: JournalReader, scope: Scope) -> Iterator[StoredPage]:
     cats = scope.cats
     # SQLite filters by a single category; several are filtered here.
     cat_id = next(iter(cats)) if len(cats) == 1 else None
-    for page in reader.pages(run=run, since=scope.since, cat_id=cat_id):
+    for page in reader.pages(run=run, visits=scope.visits, since=scope.since, cat_id=cat_id):
         if page.listing.endpoint == scope.endpoint.name and (
             not cats or cat_id is not None or page.listing.cat_id in cats
         ):

@@ -6,7 +6,8 @@ SQLite from copying the write-ahead log back into the file, and the log would gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,7 @@ from .stored_pages import PAGES_AFTER, page_of_row, pages_of_visit, read_listing
 from .views import (
     Division,
     FailedPage,
+    ListingVisits,
     RunInfo,
     StartInfo,
     StoredPage,
@@ -61,8 +63,16 @@ SELECT visit.id, visit.run, endpoint, params, state, began_at, pages, items, uni
 FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
 WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
 """
+_VISITS_BY_LISTING = """
+SELECT listing, run, id, CASE WHEN state IN ('complete', 'capped') THEN 2 ELSE EXISTS (
+    SELECT 1 FROM page WHERE page.visit = visit.id
+    UNION ALL SELECT 1 FROM part JOIN page ON page.visit = part.visit WHERE part.root = visit.id
+) END
+FROM visit WHERE (listing, run) > (?, ?) AND id NOT IN (SELECT visit FROM part)
+ORDER BY listing, run LIMIT ?
+"""
 _REJECTS = """
-SELECT reject.seq, position, endpoint, params, number, reason, raw
+SELECT reject.seq, position, endpoint, params, number, reason, raw, visit.id
 FROM reject JOIN page USING (seq) JOIN visit ON visit.id = page.visit
      JOIN listing ON listing.id = visit.listing
 WHERE (reject.seq, position) > (?, ?) AND ? IN (0, visit.run)
@@ -220,6 +230,18 @@ class JournalReader:
         parts = self.visits(run) if self.has_parts else ()
         return fold_parts(self.visits(run), parts, self.divisions(), self.distinct)
 
+    def listing_visits(self) -> Iterator[ListingVisits]:
+        """Yield the visits of each listing over all runs. Visits of parts are not yielded."""
+        for _, visits in itertools.groupby(self._visits_by_listing(), key=lambda row: row[0]):
+            rows = [(rank, visit) for _, _, visit, rank in visits]
+            yield ListingVisits(tuple(visit for _, visit in rows), max(rows)[1])
+
+    def _visits_by_listing(self) -> Iterator[tuple[int, int, int, int]]:
+        after = (0, 0)
+        while rows := self._query(_VISITS_BY_LISTING, *after, _CHUNK):
+            after = rows[-1][:2]
+            yield from rows
+
     @property
     def has_parts(self) -> bool:
         """True if a listing of the journal was divided."""
@@ -244,12 +266,19 @@ class JournalReader:
         return len(item_ids)
 
     def pages(
-        self, *, run: int = 0, cat_id: int | None = None, since: float = 0.0, after: int = 0
+        self,
+        *,
+        run: int = 0,
+        visits: Container[int] | None = None,
+        cat_id: int | None = None,
+        since: float = 0.0,
+        after: int = 0,
     ) -> Iterator[StoredPage]:
         """Yield the stored pages, in the order of their commits.
 
         Args:
             run: Only pages of this run; 0 for all.
+            visits: Only pages of these visits; None for all.
             cat_id: Only pages of listings of this category; None for all.
             since: Only pages fetched at this time or later, seconds since 1970.
             after: Only pages with a larger `seq`, to continue an earlier reading.
@@ -261,11 +290,13 @@ class JournalReader:
             BodyError: A body is damaged.
         """
         earliest = round(since * 1000)
-        visits: dict[int, tuple[int, Listing]] = {}
+        cache: dict[int, tuple[int, Listing]] = {}
         while rows := self._query(PAGES_AFTER, after, earliest, _CHUNK):
             after = rows[-1][0]
             for row in rows:
-                number, listing = visits.get(row[1]) or self._look_up(row[1], visits)
+                if visits is not None and row[1] not in visits:
+                    continue
+                number, listing = cache.get(row[1]) or self._look_up(row[1], cache)
                 if run in (0, number) and cat_id in (None, listing.cat_id):
                     yield page_of_row(row, number, listing, self._decoder)
 
@@ -281,10 +312,8 @@ class JournalReader:
         after = (0, -1)
         while rows := self._query(_REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
-            for seq, position, endpoint, params, number, reason, raw in rows:
-                yield StoredReject(
-                    seq, position, read_listing(endpoint, params), number, reason, raw
-                )
+            for seq, position, endpoint, params, *rest in rows:
+                yield StoredReject(seq, position, read_listing(endpoint, params), *rest)
 
     def failed_pages(self, run: int = 0) -> list[FailedPage]:
         """Return the pages of a run (of all runs for 0) that failed."""

@@ -147,6 +147,24 @@ class VisitInfo(msgspec.Struct, frozen=True):
         )
 
 
+class ListingVisits(msgspec.Struct, frozen=True):
+    """Visits of a listing over all runs.
+
+    Attributes:
+        visits: Numbers of the visits, oldest first.
+        best: Number of the latest finished visit (complete or capped); if there is none, of the
+            latest visit with pages; otherwise of the latest visit.
+    """
+
+    visits: tuple[int, ...]
+    best: int
+
+    @property
+    def superseded(self) -> bool:
+        """True if a later visit exists that is not finished."""
+        return self.best != self.visits[-1]
+
+
 class Division(msgspec.Struct, frozen=True):
     """Result of a divided listing.
 
@@ -212,6 +230,7 @@ class StoredReject(msgspec.Struct, frozen=True, gc=False):
     number: int
     reason: str
     raw: bytes
+    visit: int
 
 
 class FailedPage(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
 from tmapi_async.export.changes.comparison import compare_runs, largest_changes
 from tmapi_async.export.changes.diff import KINDS
-from tmapi_async.export.selection import Selection, resolve
+from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
@@ -81,8 +81,10 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         endpoint: Name of the endpoint whose listings and items are reported.
         others: Name of each other endpoint of the run -> number of its listings.
-        run: Number of the run.
+        run: Number of the run whose requests are reported.
         runs: Number of runs in the journal.
+        listing_runs: Runs of the reported listings; only `run` if the run was chosen.
+        superseded: Listings with a later visit that is not finished.
         started: Start of the run, UTC.
         ended: End of its last listing, or None.
         created: Time when the facts were gathered.
@@ -104,6 +106,8 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     others: dict[str, int]
     run: int
     runs: int
+    listing_runs: tuple[int, ...]
+    superseded: int
     started: datetime
     ended: datetime | None
     created: datetime
@@ -133,7 +137,8 @@ def gather(
 
     Args:
         journal: File of the journal; a harvest may be writing to it.
-        run: Number of the run; None for the latest.
+        run: Number of the run. None for the latest finished visit of each listing, over all runs;
+            requests and changes are then those of the latest run.
         endpoint: Short or full name of the endpoint to report; None if there is only one.
 
     Raises:
@@ -144,15 +149,17 @@ def gather(
     with JournalReader(journal) as reader:
         runs = reader.runs()
         run_info = _run_info(reader, runs, run)
-        scope = resolve(reader, Selection(run=run_info.id, endpoint=endpoint))
+        scope = resolve(reader, Selection(run=run, endpoint=endpoint))
         name = scope.endpoint.name
         starts = [start for start in reader.starts() if start.run == run_info.id]
-        listings = _ListingFacts(reader, run_info.id, name)
+        listings = _ListingFacts(reader, scope)
         return ReportFacts(
             endpoint=name,
             others=listings.others,
             run=run_info.id,
             runs=len(runs),
+            listing_runs=scope.runs or (run_info.id,),
+            superseded=scope.superseded,
             started=datetime.fromtimestamp(run_info.started_at, UTC),
             ended=_time(run_info.ended_at),
             created=datetime.now(UTC),
@@ -167,7 +174,7 @@ def gather(
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
             items=item_statistics(reader, scope),
             changes=_changes(journal, runs, run_info, name),
-            reject_rows=list(islice(_rejects(reader, run_info.id, name), MAX_REJECTS)),
+            reject_rows=list(islice(_rejects(reader, scope), MAX_REJECTS)),
         )
 
 
@@ -193,16 +200,18 @@ def _counts(starts: list[StartInfo]) -> RequestCounts:
 
 
 class _ListingFacts:
-    """Sums over the listings of a run and an endpoint, and the listings to show. Bounded memory."""
+    """Sums over the listings of a scope, and the listings to show. Bounded memory."""
 
-    def __init__(self, reader: JournalReader, run: int, endpoint: str) -> None:
+    def __init__(self, reader: JournalReader, scope: Scope) -> None:
         self.others: dict[str, int] = {}
         self.states: dict[str, int] = {}
         self.pages = self.rejects = self._count = 0
         self._candidates: list[ListingFact] = []
-        for visit in reader.listings(run):
+        for visit in reader.listings(scope.run.id if scope.run else 0):
             name = visit.listing.endpoint
-            if name == endpoint:
+            if not scope.has(visit.id):
+                continue
+            if name == scope.endpoint.name:
                 self._add(visit)
             else:
                 self.others[name] = self.others.get(name, 0) + 1
@@ -239,9 +248,9 @@ class _ListingFacts:
         return max(0, self._count - MAX_LISTINGS)
 
 
-def _rejects(reader: JournalReader, run: int, endpoint: str) -> Iterator[RejectFact]:
-    for reject in reader.rejects(run):
-        if reject.listing.endpoint != endpoint:
+def _rejects(reader: JournalReader, scope: Scope) -> Iterator[RejectFact]:
+    for reject in reader.rejects(scope.run.id if scope.run else 0):
+        if reject.listing.endpoint != scope.endpoint.name or not scope.has(reject.visit):
             continue
         raw = reject.raw.decode("utf-8", "replace")
         excerpt = (

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
+from tmapi_async.export.selection import describe_runs
 
 from .charts import charts, height
 from .facts import ReportFacts, gather
@@ -41,12 +42,12 @@ def write_report(
     run: int | None = None,
     endpoint: str | None = None,
 ) -> int:
-    """Write a report of a run. The file appears complete or not at all.
+    """Write a report. The file appears complete or not at all.
 
     Args:
         journal: File of the journal.
         output: The HTML file.
-        run: Number of the run; None for the latest.
+        run: Number of the run. None for the latest finished visit of each listing, over all runs.
         endpoint: Short or full name of the endpoint to report; None if there is only one.
 
     Returns:
@@ -79,6 +80,7 @@ def render(facts: ReportFacts) -> str:
         policy=_policy(scripts),
         style=Markup(_asset("report.css")),  # noqa: S704 - our own file
         verdict=verdict(facts),
+        listing_runs=describe_runs(facts.listing_runs),
     )
     return page
 

@@ -76,7 +76,8 @@ def test_options_select(tmp_path: Path) -> None:
         assert export(path, [str(target)], **fields) == 0
         return [json.loads(line)["item_id"] for line in target.read_bytes().splitlines()]
 
-    assert ids() == [3]
+    assert ids() == [2, 3]
+    assert ids(run="latest") == [3]
     assert ids(run="1") == [1, 1, 2]
     assert ids(run="all", unique=True, cat=["7"]) == [1, 3]
     assert ids(since="2026-01-05") == [1, 1, 2, 3]
@@ -87,6 +88,25 @@ def test_options_select(tmp_path: Path) -> None:
 def export(journal: Path, to: list[str], **fields: Any) -> int:
     """Run the command with some options and return the exit code."""
     return run_export(ExportOptions(journal=journal, to=to, **fields))
+
+
+def test_what_an_export_leaves_out_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The messages name the runs, later unfinished visits, and listings outside of the run."""
+    path = tmp_path / "a.journal"
+    write(path, {cat_id: [body([row(cat_id)])] for cat_id in range(1, 21)})
+    write(path, {5: [body([row(5)])]}, refresh=True)
+    write(path, {6: []}, refresh=True, state="open")
+    to = [str(tmp_path / "a.jsonl")]
+    assert export(path, to) == 0
+    messages = capsys.readouterr().err
+    assert "20 rows from 20 pages of runs 1 and 2 in" in messages
+    assert "warning: 1 listing has a later visit not finished: the rows of the last" in messages
+    assert export(path, to, run="2") == 0
+    messages = capsys.readouterr().err
+    assert "1 row from 1 page of run 2 in" in messages
+    assert "19 other listings of the journal are not exported" in messages
 
 
 @pytest.mark.parametrize(

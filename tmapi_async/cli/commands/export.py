@@ -48,7 +48,7 @@ from tmapi_async.errors import (
 )
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
-from tmapi_async.export.selection import ALL_RUNS
+from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
 
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
@@ -65,7 +65,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         more: Destinations after the journal: `--to A B` is the same as `--to A --to B`.
         to: Destinations.
         table: Table of every database among the destinations, or None.
-        run: `latest`, `all` or the number of a run; None for the latest.
+        run: `latest`, `all` or the number of a run; None for the latest visit of each listing.
         since: Date or time of the oldest page, or None.
         cat: Category IDs; None for all.
         endpoint: Endpoint of the rows, or None if the journal holds one.
@@ -91,7 +91,11 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="latest|all|N", help="Run to export. Default: the latest."),
+        typer.Option(
+            "--run",
+            metavar="latest|all|N",
+            help="Run to export. Default: the latest finished visit of each listing.",
+        ),
     ] = None
     since: Annotated[
         str | None,
@@ -115,8 +119,11 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Every destination; those after the journal count only together with `--to`."""
         return [*self.to, *(self.more or ())] if self.to else []
 
-    def export(self) -> Export:
+    def export(self, visits: frozenset[int] = frozenset()) -> Export:
         """Return the export after checking it.
+
+        Args:
+            visits: Only the listings of these visits; empty for all.
 
         Raises:
             InvalidRequestError: An option or a destination is invalid.
@@ -127,6 +134,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
             cats=frozenset(parse_id(cat) for cat in self.cat or ()),
             unique=self.unique,
             endpoint=self.endpoint,
+            visits=visits,
         )
         return Export(self.journal, self.destinations, selection, table=self.table)
 
@@ -144,8 +152,10 @@ def export(options: ExportOptions) -> None:
 
 
 def _read_run(text: str | None) -> int | None:
-    if text is None or text == "latest":
+    if text is None:
         return None
+    if text == "latest":
+        return LATEST_RUN
     if text == "all":
         return ALL_RUNS
     if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):  # noqa: PLR2004 - fits 64 bits
@@ -166,10 +176,15 @@ def _read_time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def run_export(options: ExportOptions) -> int:
-    """Run an export and return the exit code."""
+def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> int:
+    """Run an export and return the exit code.
+
+    Args:
+        options: Options of the export.
+        visits: Only the listings of these visits; empty for all.
+    """
     try:
-        job = options.export()
+        job = options.export(visits)
     except InvalidRequestError as error:
         print_refusal(f"{error}; nothing was read")
         return USAGE
@@ -209,7 +224,7 @@ def _run_job(job: Export, *, quiet: bool) -> int:
 def summary_lines(summary: ExportSummary) -> Iterator[str]:
     """Yield the summary as text: destinations, speed, then missing and odd values."""
     yield from map(_destination_line, summary.destinations)
-    runs = "all runs" if summary.run is None else f"run {summary.run}"
+    runs = describe_runs(summary.runs)
     yield (
         f"{quantity(summary.rows, 'row')} from {quantity(summary.pages, 'page')} of {runs} in "
         f"{summary.seconds:.1f} s, {summary.rows_per_second:,.0f} rows per second"
@@ -220,16 +235,33 @@ def summary_lines(summary: ExportSummary) -> Iterator[str]:
             f"{quantity(summary.rejects, 'row')} could not be decoded and {_be(summary.rejects)} "
             "not exported: after an upgrade, run tmapi replay"
         )
-    if summary.listings_unfinished:
+    yield from _listing_lines(summary)
+
+
+def _listing_lines(summary: ExportSummary) -> Iterator[str]:
+    """Yield a warning for each kind of listing whose rows are not all exported."""
+    unfinished, superseded = summary.listings_unfinished, summary.listings_superseded
+    if unfinished:
         yield (
-            f"warning: {quantity(summary.listings_unfinished, 'listing')} "
-            f"{_be(summary.listings_unfinished)} not finished: continue the harvest, then export "
-            "again"
+            f"warning: {quantity(unfinished, 'listing')} {_be(unfinished)} not finished: continue "
+            "the harvest, then export again"
         )
     if summary.listings_failed:
         yield (
             f"warning: {quantity(summary.listings_failed, 'listing')} failed: some of the pages "
             "are missing"
+        )
+    if superseded:
+        visits = quantity(superseded, "listing has a later visit", "listings have later visits")
+        yield (
+            f"warning: {visits} not finished: the rows of the last finished visit are exported. "
+            "Continue the harvest, then export again"
+        )
+    if summary.listings_left_out:
+        others = quantity(summary.listings_left_out, "other listing")
+        yield (
+            f"{others} of the journal {_be(summary.listings_left_out)} not exported: tmapi export "
+            "without --run exports the latest finished visit of every listing"
         )
 
 

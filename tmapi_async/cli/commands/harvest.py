@@ -64,7 +64,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         listings: Listings to fetch.
         journal: Journal file; required, and checked after the job file is read.
-        to: Destinations that get the run when the harvest has ended.
+        to: Destinations that get the listings when the harvest has ended.
         refresh: Begin a new run if everything is complete.
         most_rejects: Share of a page's rows that may be rejects.
         split: Treatment of listings longer than the ceiling.
@@ -88,7 +88,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--to",
             metavar="DEST",
-            help="Export the run to this destination at the end, as tmapi export does. Can be"
+            help="Export the listings to this destination at the end, as tmapi export does. Can be"
             " repeated.",
         ),
     ] = None
@@ -318,8 +318,11 @@ class _HarvestCommand:
                 f"{shlex.join(_hide_passwords(self._destinations))}"
             )
             return OK
-        endpoint = min(self._endpoints(), default=None) if result.tally.listings else None
-        return run_export(self._export_options(endpoint))
+        if not result.visits:
+            print_message("nothing was exported: the journal has none of these listings yet")
+            return OK
+        endpoint = min(self._endpoints(), default=None)
+        return run_export(self._export_options(endpoint), result.visits)
 
     def _verdict(self, summary: Summary) -> str:
         """Return one line that cannot be misread."""

@@ -25,7 +25,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         journal: Journal to read.
         output: Page to write.
-        run: Number of the run, or None for the latest.
+        run: Number of the run, or None for the latest finished visit of each listing.
         endpoint: Endpoint whose rows are shown, or None if the journal holds one.
         quiet: Print nothing about the result.
     """
@@ -36,7 +36,11 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = Path("report.html")
     run: Annotated[
         int | None,
-        typer.Option("--run", metavar="N", help="Number of the run. Default: the latest."),
+        typer.Option(
+            "--run",
+            metavar="N",
+            help="Number of the run. Default: the latest finished visit of each listing.",
+        ),
     ] = None
     endpoint: EndpointOption = None
     quiet: QuietOption = False
