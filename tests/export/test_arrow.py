@@ -152,7 +152,8 @@ ODD = {
 RATES = {
     "38.46": (Decimal("38.46"), None),
     "29.2%": (Decimal("29.2"), None),
-    "0.3": (Decimal(30), "0.3"),
+    "0.3": (Decimal("0.3"), "0.3"),
+    "0.79%": (Decimal("0.79"), None),
     "0": (Decimal(0), None),
     "1": (Decimal(1), None),
     "": (None, None),
@@ -181,7 +182,7 @@ def test_odd_numbers_are_null_or_exact_and_counted(
 def test_rates_are_percent(
     tmp_path: Path, sent: object, read: tuple[Decimal | None, str | None]
 ) -> None:
-    """Rates are in percent for every format; a fraction also keeps its text."""
+    """Rates are percent as sent; one below 1, which may be a fraction, also keeps its text."""
     shop = {"shop_repurchase_rate": sent}
     result = only(of_rows(tmp_path / "a.journal", row(1, shop_info=shop)))
     name = "shop_info_shop_repurchase_rate"

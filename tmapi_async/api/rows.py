@@ -90,7 +90,7 @@ def text_says_more(kind: Kind, sent: Any, value: Any) -> bool:
         # "100000+" is not a plain number, and "1.5" is read as the count 1.
         return value is None or (not isinstance(sent, int) and money(sent) != value)
     if kind == "percent" and money(sent) is not None:
-        return bool(money(sent) != value)  # it was sent as a fraction: keep the text
+        return value is None or 0 < value < 1  # percent or a fraction: the number does not show it
     return value is None
 
 

@@ -8,10 +8,12 @@ that no struct knows is not lost: it is in `Item.extra`.
 from __future__ import annotations
 
 import re
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
+
+from .count_texts import count_in_text
 
 Number: TypeAlias = str | int | float | None
 """A number as sent: decimal text, `""`, a JSON number, or null."""
@@ -60,16 +62,8 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 
 
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", re.ASCII)
-# 已售300+件 (300+ sold), 全网4.1万+件 (41,000+ on all sites): see the drift table in the docs.
-_BOUND = re.compile(
-    r"[^0-9.\-]*([0-9]+(?:\.[0-9]+)?)\s*(千|万|亿|[kKwW](?![a-zA-Z]))?\s*\+?\s*[^0-9.]*"
-)
-# Shops also write w for 万 (wan) and k for a thousand: 1.2w+ must not become 1.
-_SCALES = {"千": 1_000, "k": 1_000, "万": 10_000, "w": 10_000, "亿": 100_000_000}
 _LONGEST_NUMBER = 40
 _LARGEST_NUMBER = 10**39
-# The caller's decimal context may round, or raise in place of rounding.
-_EXACT = Context(prec=2 * _LONGEST_NUMBER)
 
 
 def money(value: Number) -> Decimal | None:
@@ -103,11 +97,12 @@ def count(value: Number) -> int | None:
     """Read a count of pieces, orders or buyers.
 
     Args:
-        value: Value as sent: an int, `"88"`, `"100000+"`, `"已售300+件"`, `"全网4.1万+件"`, `""`,
-            null.
+        value: Value as sent: an int, `"88"`, `"100000+"`, `"已售300+件"`, `"全网4.1万+件"`,
+            `"1.2k+ sold"`, `""`, null.
 
     Returns:
-        The count, or the lower bound if the text gives one, or None.
+        The count, or the lower bound if the text gives one. None if the text has no number, or a
+        unit or word that is not known: the digits alone would be a wrong number.
     """
     if isinstance(value, int):
         return None if isinstance(value, bool) else value
@@ -116,26 +111,20 @@ def count(value: Number) -> int | None:
         return int(number)
     if not isinstance(value, str) or len(value) > _LONGEST_NUMBER:
         return None
-    bound = _BOUND.fullmatch(value.strip())
-    if not bound:
-        return None
-    scale = _SCALES[bound[2].lower()] if bound[2] else 1
-    return int(_EXACT.multiply(Decimal(bound[1]), Decimal(scale)))
+    return count_in_text(value)
 
 
 def percent(value: Number) -> Decimal | None:
     """Read a rate as percent.
 
     Args:
-        value: Value as sent: `"38.46"` (percent), `"29.2%"`, `"0.3"` (a fraction), `""`, null.
+        value: Value as sent: `"38.46"`, `"29.2%"`, `""`, null.
 
     Returns:
-        The rate in percent, or None. A number below 1 without a percent sign is read as a fraction,
-        because the API sends rates both ways.
+        The rate in percent, or None. A number without a percent sign is taken as percent, also one
+        below 1: the API sends `"0.79"` among percents, and elsewhere `"0.3"` as a fraction, and the
+        value alone does not show which one it is. Rows keep its text (`..._text`).
     """
     if isinstance(value, str) and value.strip().endswith("%"):
         return money(value.strip()[:-1])
-    number = money(value)
-    if number is None or not 0 < number < 1:
-        return number
-    return _EXACT.multiply(number, Decimal(100))
+    return money(value)
