@@ -1,0 +1,106 @@
+"""`tmapi backup`: a whole copy of a journal, also while a harvest writes to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tmapi_async.cli.console import print_json, print_message, print_output, set_up_logging
+from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
+from tmapi_async.cli.new_journal import new_journal, run_with_progress
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import JournalArgument, JsonOption, QuietOption
+from tmapi_async.cli.wording import quantity
+from tmapi_async.errors import (
+    CorruptJournalError,
+    DiskError,
+    InvalidRequestError,
+    JournalError,
+)
+from tmapi_async.journal.maintenance.backup import Contents, back_up
+
+app = typer.Typer(add_completion=False)
+
+
+class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi backup`.
+
+    Attributes:
+        journal: Journal to copy.
+        copy: File to create.
+        json: Print the result as JSON, and nothing else.
+        quiet: Print no progress and no result.
+    """
+
+    journal: JournalArgument
+    copy: Annotated[
+        Path,
+        typer.Argument(
+            metavar="COPY", help="File to create. It must not exist.", show_default=False
+        ),
+    ]
+    json: JsonOption = False
+    quiet: QuietOption = False
+
+
+@app.command("backup")
+@takes_struct
+def backup(options: BackupOptions) -> None:
+    """Copy a whole journal to a new file.
+
+    It also works while a harvest writes to the journal, and after a kill.
+    The copy appears only when it is complete and its structure has been checked.
+    """
+    set_up_logging()
+    raise typer.Exit(run_backup(options))
+
+
+def run_backup(options: BackupOptions) -> int:
+    """Copy a journal, print the contents of the copy and return the exit code."""
+    try:
+        contents = _copy(options)
+    except InvalidRequestError as error:
+        print_message(str(error))
+        return USAGE
+    except CorruptJournalError as error:
+        print_message(f"{error}; no copy was made")
+        return PARTIAL
+    except (DiskError, OSError) as error:
+        reason = error.message if isinstance(error, DiskError) else error.strerror
+        print_message(f"cannot copy to {options.copy}: {reason}; no copy was made")
+        return PARTIAL
+    except JournalError as error:
+        print_message(str(error))
+        return USAGE
+    if options.json:
+        summary = {
+            "journal": str(options.journal),
+            "copy": str(options.copy),
+            **msgspec.structs.asdict(contents),
+        }
+        summary.pop("last_page")
+        print_json(msgspec.json.encode(summary).decode())
+    elif not options.quiet:
+        print_output(f"wrote {options.copy}: {describe_contents(contents)}")
+    return OK
+
+
+def _copy(options: BackupOptions) -> Contents:
+    with new_journal(options.copy, options.journal) as temporary:
+        return run_with_progress(
+            lambda report: back_up(options.journal, temporary, report),
+            lambda done, total: f"copying: {done / 2**20:,.0f} of {total / 2**20:,.0f} MB",
+            shown=not (options.quiet or options.json),
+        )
+
+
+def describe_contents(contents: Contents) -> str:
+    """Return the contents of a journal as text."""
+    return (
+        f"{quantity(contents.pages, 'page')} of {quantity(contents.listings, 'listing')} in "
+        f"{quantity(contents.runs, 'run')}, {quantity(contents.items, 'item')}, "
+        f"{quantity(contents.rejects, 'reject')}"
+    )
