@@ -20,7 +20,7 @@ from tmapi_async.errors import (
     InvalidRequestError,
     JournalError,
 )
-from tmapi_async.journal.maintenance.backup import Contents, back_up
+from tmapi_async.journal.maintenance.backup import JournalContents, back_up
 
 app = typer.Typer(add_completion=False)
 
@@ -88,7 +88,7 @@ def run_backup(options: BackupOptions) -> int:
     return OK
 
 
-def _copy(options: BackupOptions) -> Contents:
+def _copy(options: BackupOptions) -> JournalContents:
     with new_journal(options.copy, options.journal) as temporary:
         return run_with_progress(
             lambda report: back_up(options.journal, temporary, report),
@@ -97,7 +97,7 @@ def _copy(options: BackupOptions) -> Contents:
         )
 
 
-def describe_contents(contents: Contents) -> str:
+def describe_contents(contents: JournalContents) -> str:
     """Return the contents of a journal as text."""
     return (
         f"{quantity(contents.pages, 'page')} of {quantity(contents.listings, 'listing')} in "

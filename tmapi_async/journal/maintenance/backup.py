@@ -27,8 +27,8 @@ FROM page
 """
 
 
-class Contents(msgspec.Struct, frozen=True):
-    """Contents of a journal in figures.
+class JournalContents(msgspec.Struct, frozen=True):
+    """JournalContents of a journal in figures.
 
     Attributes:
         runs: Number of runs.
@@ -51,7 +51,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 def back_up(
     path: Path, copy: Path, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> Contents:
+) -> JournalContents:
     """Copy a journal of any version to a new file, and check the copy.
 
     The copy is one file without a log beside it. It is not durable before the caller syncs it.
@@ -91,11 +91,11 @@ def back_up(
     return expected
 
 
-def _contents(connection: sqlite3.Connection) -> Contents:
-    return Contents(*connection.execute(_CONTENTS).fetchone())
+def _contents(connection: sqlite3.Connection) -> JournalContents:
+    return JournalContents(*connection.execute(_CONTENTS).fetchone())
 
 
-def _check(path: Path, copy: sqlite3.Connection, expected: Contents) -> None:
+def _check(path: Path, copy: sqlite3.Connection, expected: JournalContents) -> None:
     findings = [str(row[0]) for row in copy.execute("PRAGMA quick_check(3)")]
     if findings != ["ok"]:
         raise CorruptJournalError(path, " ".join("; ".join(findings).split()))
