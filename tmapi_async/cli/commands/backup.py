@@ -49,9 +49,9 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
 @app.command("backup")
 @takes_struct
 def backup(options: BackupOptions) -> None:
-    """Copy a whole journal to a new file.
+    """Copy a whole journal to a new file, also while a harvest writes to it.
 
-    It also works while a harvest writes to the journal, and after a kill.
+    It works after a kill, too: the copy has the pages in the log beside the journal.
     The copy appears only when it is complete and its structure has been checked.
     """
     set_up_logging()
