@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
@@ -51,11 +51,35 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the arguments with the command itself; Click then runs that one."""
-        return self.load().make_context(*args, **kwargs)
+        command, parent = self.load(), kwargs.get("parent")
+        if parent is not None:
+            _hide_types(command, type(parent)(command, parent=parent))
+        return command.make_context(*args, **kwargs)
+
+
+def _hide_types(command: Any, context: Any) -> None:
+    """Leave Python's types out of the help, where Typer shows `<bool>` or `<list[str]>`."""
+    for param in command.get_params(context):  # --help included
+        if param.param_type_name == "argument":
+            vars(param)["display_type_rich"] = lambda ctx: None  # noqa: ARG005 - Typer's parameter
+        elif param.is_flag or param.count:
+            param.metavar = ""
+
+
+class CommandGroup(TyperGroup):
+    """The commands, with a help that shows no Python type next to `--help`."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option `--help`."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.metavar = ""
+        return option
 
 
 app = typer.Typer(
     name="tmapi",
+    cls=CommandGroup,
     help="Fetch 1688.com product listings through TMAPI, completely.",
     no_args_is_help=True,
     add_completion=False,
@@ -83,7 +107,13 @@ def _print_version(requested: bool) -> None:
 def _read_common_options(
     show_version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            metavar="",
+            help="Show the version.",
+        ),
     ] = False,
 ) -> None:
     """Fetch 1688.com product listings through TMAPI, completely."""

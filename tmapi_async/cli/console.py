@@ -34,7 +34,7 @@ class LineFormatter(logging.Formatter):
 
 def print_message(text: str) -> None:
     """Write one message line, marked as one of ours, to standard error."""
-    print_line(f"tmapi: {text}")
+    print_error_line(f"tmapi: {text}")
 
 
 def print_refusal(text: str) -> None:
@@ -42,7 +42,7 @@ def print_refusal(text: str) -> None:
     print_message(conceal(text, possible_secrets(sys.argv[1:], os.environ)))
 
 
-def print_line(text: str) -> None:
+def print_error_line(text: str) -> None:
     """Write a line to standard error, with control characters escaped."""
     # A reader that has gone must not turn a message into a failure.
     with suppress(OSError, ValueError):

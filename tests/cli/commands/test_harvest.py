@@ -21,6 +21,11 @@ from tmapi_async.cli.commands.harvest import command_to_continue
             ["harvest", "7", "--to=postgres://me:s3cret@host/db"],
             "tmapi harvest 7 --to=postgresql://...",
         ),
+        (
+            ["harvest", "--to", "mysql://me:s3cret@host/db"],
+            "tmapi harvest --to mysql://...@host/db",
+        ),
+        (["harvest", "--to=mysql://me:s3@ret@host"], "tmapi harvest --to=mysql://...@host"),
         (["harvest", *map(str, range(200))], "the same command"),
     ],
 )

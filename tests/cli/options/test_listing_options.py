@@ -64,7 +64,7 @@ def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
     try:
         filtered = identities(endpoint=endpoint, **keys, **{option: value})
     except InvalidRequestError as error:
-        refused = f"--{option.replace('_', '-')} does not work with --endpoint {endpoint}"
+        refused = f"{endpoint} ignores --{option.replace('_', '-')}. Use --endpoint "
         assert str(error).startswith(refused)  # noqa: PT017
         others = str(error).rpartition("--endpoint ")[2].split(", ")
         assert endpoint not in others

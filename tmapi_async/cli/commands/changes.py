@@ -12,8 +12,8 @@ import typer
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import (
+    print_error_line,
     print_json,
-    print_line,
     print_message,
     print_output,
     print_refusal,
@@ -162,12 +162,12 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
             "unchanged"
         )
         return PARTIAL
-    write = print_line if streams else print_output
+    write = print_error_line if streams else print_output
     if not options.quiet:
         for line in comparison_lines(comparison, options.top):
             write(line)
     if options.json:
-        write_json = print_line if streams else print_json
+        write_json = print_error_line if streams else print_json
         write_json(msgspec.json.encode(summarize_changes(comparison)).decode())
     return OK
 

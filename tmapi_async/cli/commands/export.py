@@ -19,8 +19,8 @@ from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import (
+    print_error_line,
     print_json,
-    print_line,
     print_message,
     print_refusal,
     set_up_logging,
@@ -197,7 +197,7 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
         for line in summary_lines(job.summary):
             print_message(line)
     if options.json:
-        write = print_line if "-" in options.destinations else print_json
+        write = print_error_line if "-" in options.destinations else print_json
         write(msgspec.json.encode(job.summary).decode())
     return code
 

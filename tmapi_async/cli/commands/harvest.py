@@ -15,8 +15,8 @@ import typer
 
 from tmapi_async.cli.concealing import known_tokens
 from tmapi_async.cli.console import (
+    print_error_line,
     print_json,
-    print_line,
     print_message,
     print_refusal,
     set_up_logging,
@@ -24,7 +24,7 @@ from tmapi_async.cli.console import (
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
-from tmapi_async.cli.options.connection_options import ConnectionOptions
+from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
 from tmapi_async.cli.options.job_file import OptionTypes
 from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
 from tmapi_async.cli.options.listing_options import ListingOptions
@@ -50,6 +50,7 @@ app = typer.Typer(add_completion=False)
 
 _MAX_COMMAND = 300
 _DATABASE_ADDRESS = re.compile(r"(?is)postgres(?:ql)?://.*")
+_LOGIN = re.compile(r"(?s)://.*@")
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
@@ -65,9 +66,9 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         listings: Listings to fetch.
         journal: Journal file; required, and checked after the job file is read.
         to: Destinations that get the listings when the harvest has ended.
-        refresh: Begin a new run if everything is complete.
-        most_rejects: Share of a page's rows that may be rejects.
-        split: Treatment of listings longer than the ceiling.
+        refresh: Begin a new run if the last one is complete.
+        most_rejects: Maximum share of a page's rows that may be rejects.
+        split: Treatment of listings that the API cuts short.
         connection: Account, server and limits.
         cluster: Processes that send the requests.
         output: Progress and summary.
@@ -96,8 +97,8 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         typer.Option(
             "--refresh",
-            help="Continue an unfinished run. If all is complete, begin a new run and keep the old"
-            " one.",
+            help="If the last run is complete, begin a new one and keep the old one. An unfinished"
+            " run is continued first.",
         ),
     ] = False
     most_rejects: Annotated[
@@ -105,12 +106,12 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--most-rejects",
             metavar="SHARE",
-            help="Maximum share of a page's rows, from 0 to 1, that cannot be decoded; beyond it"
-            " the listing fails.",
+            help="Maximum share, from 0 to 1, of rows on a page (of 10 rows or more) that cannot be"
+            " read. A page above it makes its listing fail.",
         ),
     ] = 0.5
     split: SplitOptions
-    connection: ConnectionOptions
+    connection: SeveralAccountsOptions
     cluster: ClusterOptions
     output: OutputOptions
 
@@ -190,7 +191,7 @@ class _HarvestCommand:
             print_message(f"{error}; nothing was sent: run the same command again")
             return PARTIAL
 
-        async def main() -> int:
+        async def harvest_all() -> int:
             try:
                 result = await self._harvest()
             except DiskError as error:
@@ -201,7 +202,7 @@ class _HarvestCommand:
                 return USAGE
             return self._finish(result)
 
-        return run(main())
+        return run(harvest_all())
 
     def _check_destinations(self) -> None:
         """Refuse invalid destinations, and databases that cannot take the rows, before work."""
@@ -261,7 +262,7 @@ class _HarvestCommand:
             print_message(str(result.error))
         if not self._quiet:
             for line in self._listing_lines(result):
-                print_line(line)
+                print_error_line(line)
             for reconciliation in result.reconciliations:
                 print_reconciliation(reconciliation)
         export_code = self._export(result)
@@ -270,7 +271,7 @@ class _HarvestCommand:
                 print_message(line)
             print_message(self._verdict(summary))
         if self._options.output.json:
-            write = print_line if "-" in self._destinations else print_json
+            write = print_error_line if "-" in self._destinations else print_json
             write(summary.json())
         return summary.exit_code() or export_code
 
@@ -394,5 +395,10 @@ def command_to_continue(arguments: list[str]) -> str:
 
 
 def _hide_passwords(arguments: list[str]) -> list[str]:
-    """Return the arguments with database addresses cut, since those may hold a password."""
-    return [_DATABASE_ADDRESS.sub("postgresql://...", argument) for argument in arguments]
+    """Return the arguments without passwords.
+
+    Database addresses are cut: they may hold a password in the query, too. In other addresses the
+    login is left out, also in those that are going to be refused.
+    """
+    cut = [_DATABASE_ADDRESS.sub("postgresql://...", argument) for argument in arguments]
+    return [_LOGIN.sub("://...@", argument) for argument in cut]

@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from tmapi_async.api.rows import json_lines
-from tmapi_async.cli.console import print_line, print_message, set_up_logging
+from tmapi_async.cli.console import print_error_line, print_message, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.job_merge import merge_job_file, print_repeated
@@ -47,7 +47,7 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         listings: Listings to fetch.
         unique: Leave out items that their listing has already shown.
-        split: Treatment of listings longer than the ceiling.
+        split: Treatment of listings that the API cuts short.
         connection: Account, server and limits.
         output: Progress and summary.
     """
@@ -85,10 +85,10 @@ def items(context: typer.Context, options: ItemsOptions) -> None:
 def run_items(options: ItemsOptions, listings: ListingSet) -> int:
     """Print the items of the listings and return the exit code."""
 
-    async def main() -> int:
+    async def print_all() -> int:
         return await _ItemStream(options, listings).run()
 
-    return run(main())
+    return run(print_all())
 
 
 class _ItemStream:
@@ -217,5 +217,5 @@ class _ItemStream:
             if code == PARTIAL:
                 print_message("some items are missing: to get all of them, run the command again")
         if self._options.output.json:
-            print_line(summary.json())
+            print_error_line(summary.json())
         return code

@@ -26,6 +26,7 @@ TokenOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--token",
+        metavar="TOKEN",
         help="Token of the account. Other users of this machine can see it in the process list, so"
         " prefer the environment variable TMAPI_TOKEN.",
         rich_help_panel=_ACCOUNT,
@@ -36,7 +37,7 @@ TokenFileOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--token-file",
-        help="File that contains the token. For harvest: one token per line for several accounts.",
+        help="File that contains the token.",
         rich_help_panel=_ACCOUNT,
         metavar="FILE",
     ),
@@ -82,7 +83,7 @@ RateOption: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--rate",
-        help="Maximum number of requests per second.",
+        help="Maximum number of requests per second (no limit by default).",
         rich_help_panel=_PACE,
         metavar="R",
     ),
@@ -100,8 +101,8 @@ LookaheadOption: TypeAlias = Annotated[
     str,
     typer.Option(
         "--lookahead",
-        help="Request later pages of a listing early when the account has free slots: auto, off, or"
-        " at most N pages ahead.",
+        help="Request pages before it is known that they exist, when the account has free slots:"
+        " auto, off, or at most N pages ahead. A page that does not exist is billed, too.",
         rich_help_panel=_PACE,
         metavar="auto|off|N",
     ),
@@ -110,7 +111,7 @@ MaxRequestsOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--max-requests",
-        help="Maximum number of requests to send, retries included.",
+        help="Maximum number of requests to send, retries included (no limit by default).",
         rich_help_panel=_PACE,
         metavar="N",
     ),
@@ -219,6 +220,20 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "ConnectionOptions()"  # a field holds the token
+
+
+class SeveralAccountsOptions(ConnectionOptions, frozen=True, kw_only=True):
+    """Account, server and limits of a command that can use several accounts."""
+
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="File that contains the token, or one token per line for several accounts.",
+            rich_help_panel=_ACCOUNT,
+            metavar="FILE",
+        ),
+    ] = None
 
 
 def _word_or_number(option: str, value: str, *words: str) -> str | int:

@@ -46,7 +46,8 @@ def read_ids(sources: Iterable[str], stdin: BinaryIO) -> IdList:
         count += 1
     if not ids:
         raise InvalidRequestError(
-            "no category IDs: give them as arguments, as @FILE, or as - for standard input"
+            "no category IDs: give them as arguments, as @FILE, or as - for standard input; for "
+            "other listings, use --keyword, --shop or --job"
         )
     return IdList(list(ids), count - len(ids))
 

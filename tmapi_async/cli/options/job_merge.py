@@ -36,12 +36,12 @@ _OPTION_TYPES: OptionTypes = {
 """Options that a job file may set for every command, with the types of their values."""
 
 
-C = TypeVar("C", bound=msgspec.Struct)
+OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 
 def merge_job_file(
-    context: typer.Context, options: C, listings: ListingOptions, option_types: OptionTypes
-) -> tuple[C, ListingSet]:
+    context: typer.Context, options: OptionsT, listings: ListingOptions, option_types: OptionTypes
+) -> tuple[OptionsT, ListingSet]:
     """Return the options with the values of the job file, and the listings to fetch.
 
     Args:
@@ -56,13 +56,17 @@ def merge_job_file(
     if listings.job is None:
         return options, ListingSet([listings.group(sys.stdin.buffer)])
     for name in ("cats", "keyword", "shop", "endpoint", *FILTERS):
-        if _typed(context, name):
+        if _given_on_command_line(context, name):
             raise InvalidRequestError(
                 f"the job file names the listings: remove {option_name(name)} or --job"
             )
     job = read_job(listings.job, {**_OPTION_TYPES, **option_types})
-    values = {name: value for name, value in job.options.items() if not _typed(context, name)}
-    return replace_options(options, _resolve(values, listings.job.parent)), ListingSet(job.groups)
+    values = {
+        name: value
+        for name, value in job.options.items()
+        if not _given_on_command_line(context, name)
+    }
+    return replace_options(options, _convert(values, listings.job.parent)), ListingSet(job.groups)
 
 
 def print_repeated(listings: ListingSet, options: ListingOptions) -> None:
@@ -72,12 +76,12 @@ def print_repeated(listings: ListingSet, options: ListingOptions) -> None:
         print_message(f"left out {listings.repeated:,} repeated {noun}: each is fetched once")
 
 
-def _typed(context: typer.Context, name: str) -> bool:
+def _given_on_command_line(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _resolve(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _convert(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Convert values to the types of the options, with paths relative to the job file."""
     resolved = dict(values)
     for name in ("journal", "token_file"):

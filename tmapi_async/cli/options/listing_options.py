@@ -52,7 +52,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         str,
         typer.Option(
             "--endpoint",
-            help=f"Kind of listing: {', '.join(BY_SHORT_NAME)}.",
+            help=f"Kind of listing: {', '.join(BY_SHORT_NAME)}. category-v2 lists the same"
+            " categories as category-v1, with sort order and price filters.",
             metavar="NAME",
             rich_help_panel=_LISTINGS,
         ),
@@ -90,7 +91,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         typer.Option(
             "--max-pages",
-            help="Maximum number of pages per listing.",
+            help="Maximum number of pages per listing (no limit by default).",
             rich_help_panel=_LISTINGS,
             metavar="N",
         ),
@@ -114,21 +115,30 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         _filter_option("--language", "Language of the titles: en, zh, ru, vi, ja, ko.", "NAME"),
     ] = None
     page_size: Annotated[
-        int | None, _filter_option("--page-size", "Number of rows per page.", "N")
+        int | None, _filter_option("--page-size", "Number of rows per page, at most 20.", "N")
     ] = None
     moq: Annotated[
-        int | None, _filter_option("--moq", "Only items whose minimum order is at most N.", "N")
+        int | None,
+        _filter_option("--moq", "Only items with a minimum order quantity of N or less.", "N"),
     ] = None
     shop_cat: Annotated[
         str | None,
-        _filter_option("--shop-cat", "Only this category of the shop's own categories.", "ID"),
+        _filter_option(
+            "--shop-cat", "Only this category of the shop (an ID that the shop uses).", "ID"
+        ),
     ] = None
     cat_type: Annotated[
-        str | None, _filter_option("--cat-type", "Type of the shop's category: 0 or 1.", "N")
+        str | None,
+        _filter_option(
+            "--cat-type", "Type of the ID in --shop-cat, as the API defines it: 0 or 1.", "N"
+        ),
     ] = None
     new_arrival: Annotated[bool, _filter_option("--new-arrival", "Only new items.")] = False
     super_factory: Annotated[
-        bool, _filter_option("--super-factory", "Only items of super factories.")
+        bool,
+        _filter_option(
+            "--super-factory", "Only items of suppliers that 1688.com lists as super factories."
+        ),
     ] = False
     support_dropshipping: Annotated[
         bool, _filter_option("--support-dropshipping", "Only items that support dropshipping.")
@@ -168,7 +178,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
                 keys[name] = list(dict.fromkeys(values))
                 repeated += len(values) - len(keys[name])
         if not keys:
-            choices = " or ".join(_TYPED_AS[name] for name in endpoint.required)
+            choices = " or ".join(_HOW_TO_GIVE_KEY[name] for name in endpoint.required)
             raise InvalidRequestError(f"--endpoint {endpoint.short} needs {choices}")
         return ListingGroup(endpoint, params, keys, repeated)
 
@@ -187,13 +197,13 @@ FILTERS = (
 )  # fmt: skip
 """Options that are parameters of endpoints."""
 
-_TYPED_AS = {
+_HOW_TO_GIVE_KEY = {
     "cat_id": "category IDs",
     "keyword": "--keyword TEXT",
     "member_id": "--shop MEMBER_ID",
     "shop_url": "--shop ADDRESS",
 }
-_OTHER_NAMES = {"super_factory": "is_super_factory"}
+_OPTION_PARAMS = {"super_factory": "is_super_factory"}
 _SHOP_CATEGORY_PARAMS = {"shop": "shop_cat_id", "shop-v2": "cat"}
 
 
@@ -229,8 +239,7 @@ def _param_name(endpoint: Endpoint, option: str) -> str:
         if any(map(other.param, _param_names(other, option)))
     ]
     raise InvalidRequestError(
-        f"{option_name(option)} does not work with --endpoint {endpoint.short}, which would ignore "
-        f"it: it works with --endpoint {', '.join(supporting)}"
+        f"{endpoint.short} ignores {option_name(option)}. Use --endpoint {', '.join(supporting)}"
     )
 
 
@@ -238,7 +247,7 @@ def _param_names(endpoint: Endpoint, option: str) -> list[str]:
     """Return the parameter names that a filter option can have at an endpoint."""
     if option == "shop_cat":
         return [_SHOP_CATEGORY_PARAMS.get(endpoint.short, "")]
-    return [option, _OTHER_NAMES.get(option, "")]
+    return [option, _OPTION_PARAMS.get(option, "")]
 
 
 def _shop_key(endpoint: Endpoint) -> str:

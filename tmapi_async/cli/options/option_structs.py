@@ -14,7 +14,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
-S = TypeVar("S", bound=msgspec.Struct)
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 def takes_struct(command: Callable[..., None]) -> Callable[..., None]:
@@ -40,7 +40,7 @@ def takes_struct(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def replace_options(struct: S, values: Mapping[str, Any]) -> S:
+def replace_options(struct: StructT, values: Mapping[str, Any]) -> StructT:
     """Return the struct with other values for some options, those of its groups included.
 
     Args:
@@ -77,7 +77,7 @@ def _parameters(kind: type[msgspec.Struct]) -> Iterator[inspect.Parameter]:
             )
 
 
-def _build(kind: type[S], values: dict[str, Any]) -> S:
+def _build(kind: type[StructT], values: dict[str, Any]) -> StructT:
     hints = typing.get_type_hints(kind)
     return kind(
         **{

@@ -1,4 +1,4 @@
-"""Options that read listings longer than the result ceiling, and the messages about them."""
+"""Options that read listings which the API cuts short, and the messages about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tmapi_async.errors import InvalidRequestError
 
 from .listing_sets import ListingSet
 
-_PANEL = "Listings longer than the ceiling"
+_PANEL = "Listings that the API cuts short"
 
 
 class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +32,8 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         typer.Option(
             "--split",
-            help="Divide a listing that the API cuts at its ceiling into parts that fit, and read"
-            " all of them.",
+            help="Divide a listing that the API cuts short into parts that fit, and read all of"
+            " them.",
             rich_help_panel=_PANEL,
         ),
     ] = False
@@ -41,7 +41,7 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         typer.Option(
             "--ceiling",
-            help="Number of rows after which the API cuts a listing. Default:"
+            help="Number of rows after which the API cuts a listing short. Default:"
             f" {USUAL_CEILING:,}. Only with --split.",
             rich_help_panel=_PANEL,
             metavar="N",
