@@ -1,4 +1,4 @@
-"""Keeps arguments that may be a token out of messages about a refused command."""
+"""Keeps tokens and passwords of the command line out of messages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _OPTION = re.compile(r"--?[A-Za-z][A-Za-z-]*=")
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _TOKEN_OPTION = "--token"  # noqa: S105 - the name of the option
 _MIN_TOKEN = 8
+_DATABASE_ADDRESS = re.compile(r"(?is)postgres(?:ql)?://.*")
+_LOGIN = re.compile(r"(?s)://.*@")
 
 
 def possible_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -48,6 +50,16 @@ def known_tokens(arguments: Sequence[str], environment: Mapping[str, str]) -> li
             tokens.append(argument.partition("=")[2])
     # Shorter values, such as that of the sandbox, are words of ordinary messages.
     return [token for token in tokens if len(token) >= _MIN_TOKEN]
+
+
+def hide_passwords(arguments: list[str]) -> list[str]:
+    """Return the arguments without passwords.
+
+    Database addresses are cut: they may hold a password in the query, too. In other addresses the
+    login is left out, also in those that are going to be refused.
+    """
+    cut = [_DATABASE_ADDRESS.sub("postgresql://...", argument) for argument in arguments]
+    return [_LOGIN.sub("://...@", argument) for argument in cut]
 
 
 def _values(argument: str) -> Iterator[str]:

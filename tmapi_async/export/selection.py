@@ -85,8 +85,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         visits: Visits to read, or None for all visits of the run or runs.
         runs: Runs of the selected listings.
         since: Seconds since 1970.
-        cats: As in the selection.
-        unique: As in the selection.
+        cats: Category IDs of the selection.
+        unique: The selection's `unique`.
         endpoint: The endpoint whose rows are read.
         pages: Pages of the selected listings when reading began, including those before `since`.
         unfinished: Selected listings that were not walked to their end.

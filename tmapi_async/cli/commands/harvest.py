@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.concealing import known_tokens
+from tmapi_async.cli.concealing import hide_passwords, known_tokens
 from tmapi_async.cli.console import (
     print_error_line,
     print_json,
@@ -49,8 +48,6 @@ from .export import ExportOptions, run_export
 app = typer.Typer(add_completion=False)
 
 _MAX_COMMAND = 300
-_DATABASE_ADDRESS = re.compile(r"(?is)postgres(?:ql)?://.*")
-_LOGIN = re.compile(r"(?s)://.*@")
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
@@ -316,7 +313,7 @@ class _HarvestCommand:
         if result.stopped_by == "signal":
             print_message(
                 f"interrupted before the export: to export, run tmapi export {self._journal} --to "
-                f"{shlex.join(_hide_passwords(self._destinations))}"
+                f"{shlex.join(hide_passwords(self._destinations))}"
             )
             return OK
         if not result.visits:
@@ -379,7 +376,7 @@ def command_to_continue(arguments: list[str]) -> str:
     """
     shown: list[str] = []
     token_follows = False
-    for argument in _hide_passwords(arguments):
+    for argument in hide_passwords(arguments):
         if token_follows or argument.startswith("--token="):
             token_follows = False
         elif argument == "--token":
@@ -392,13 +389,3 @@ def command_to_continue(arguments: list[str]) -> str:
     if len(shown) < len(arguments):
         text = f"{text} (add the token)"
     return text if len(text) <= _MAX_COMMAND else "the same command"
-
-
-def _hide_passwords(arguments: list[str]) -> list[str]:
-    """Return the arguments without passwords.
-
-    Database addresses are cut: they may hold a password in the query, too. In other addresses the
-    login is left out, also in those that are going to be refused.
-    """
-    cut = [_DATABASE_ADDRESS.sub("postgresql://...", argument) for argument in arguments]
-    return [_LOGIN.sub("://...@", argument) for argument in cut]
