@@ -124,7 +124,7 @@ def function_sizes() -> Iterator[str]:
 def folder_sizes() -> Iterator[str]:
     """Find folders of the package with too many modules, and a crowded top."""
     for folder in sorted({path.parent for path in PACKAGE.rglob("*.py")}):
-        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        modules = [path for path in folder.glob("*.py") if path.name not in SAME_MODULE_NAMES]
         if len(modules) > MODULES_IN_A_FOLDER:
             yield f"{folder}: {len(modules)} modules; at most {MODULES_IN_A_FOLDER}"
     entries = {path.name for path in PACKAGE.iterdir()} - NOT_ENTRIES
