@@ -243,3 +243,51 @@ def test_a_file_without_a_journal_is_refused_unchecked_too(path, content):
         path.write_bytes(content)
     with pytest.raises((NoJournalError, NotAJournalError)):
         schema.connect_unchecked(path)
+
+
+FOREIGN = {
+    "trigger": "CREATE TRIGGER quiet BEFORE INSERT ON page BEGIN SELECT RAISE(IGNORE); END",
+    "view": "CREATE VIEW pages AS SELECT * FROM page",
+    "index": "CREATE UNIQUE INDEX one ON page (number)",
+}
+
+
+@pytest.mark.parametrize("statement", FOREIGN.values(), ids=FOREIGN)
+async def test_a_journal_with_foreign_triggers_views_or_indexes_is_refused(path, statement):
+    """A trigger that ignores inserts would drop pages that were paid for, without an error."""
+    await filled(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+    before = path.read_bytes()
+    for opened in (Journal.open, JournalReader):
+        with pytest.raises(NotAJournalError, match="does not belong to a journal"):
+            opened(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_journal_with_a_changed_table_is_refused(path):
+    """A constraint that ignores conflicts would drop rows without an error."""
+    await filled(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE failed_page")
+    with pytest.raises(CorruptJournalError, match="the table failed_page is missing"):
+        Journal.open(path)
+
+
+async def test_a_table_that_somebody_added_is_left_alone(path):
+    """The `.recover` of SQLite adds a table of rows that it could not place."""
+    await filled(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE lost_and_found (row)")
+    JournalReader(path).close()
+
+
+async def test_a_page_that_the_file_does_not_keep_is_an_error(path):
+    """A commit that returns without an error is not enough: the page must be in the file."""
+    journal = Journal.open(path)
+    (visit,) = begin(journal, listings(7)).visits
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(FOREIGN["trigger"])
+    with pytest.raises(CorruptJournalError, match="does not keep page 1"):
+        await journal.append(visit, record(1))
+    await journal.close()

@@ -22,13 +22,14 @@ from tmapi_async.errors import (
 from .lock import create_private
 from .sqlite_errors import journal_error
 from .tables.definitions import MIGRATIONS, TABLES, split_statements
-from .tables.differences import definition_differences
+from .tables.differences import FOREIGN, definition_differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 APPLICATION_ID = 0x544D4A4C  # "TMJL"
 PAGE_SIZE = 32768
+_MAX_NAMED = 3
 CACHE_PAGES = 128
 WAL_PAGES = 512
 """Pages of the write-ahead log after which SQLite copies the log into the file: 16 MiB."""
@@ -202,6 +203,24 @@ def _check_kind(connection: sqlite3.Connection, path: Path, *, writing: bool = F
 def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:
     _check_kind(connection, path, writing=writing)
     check_version(connection, path, writing=writing)
+    _check_definitions(connection, path)
+
+
+def _check_definitions(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a journal whose tables would not do what this package expects of them.
+
+    A trigger can ignore inserts, a view can take the place of a table, and a changed table can drop
+    a row that conflicts: pages that were paid for would be lost without an error.
+    """
+    differences = schema_differences(connection)
+    foreign = [text for text in differences if text.endswith(FOREIGN)]
+    # A table that somebody added, as `.recover` does, changes nothing for those of the journal.
+    changed = [text for text in differences if text not in foreign]
+    foreign = [text for text in foreign if not text.startswith("the table ")]
+    if changed:
+        raise CorruptJournalError(path, "; ".join(changed[:_MAX_NAMED]))
+    if foreign:
+        raise NotAJournalError(path, "; ".join(foreign[:_MAX_NAMED]))
 
 
 def check_version(connection: sqlite3.Connection, path: Path, *, writing: bool = False) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tmapi_async.api.request_counts import RequestCounts
-from tmapi_async.errors import JournalError
+from tmapi_async.errors import CorruptJournalError, JournalError
 
 from .compression import Dictionary, Encoder
 from .records import PageRecord, Visit
@@ -48,6 +48,7 @@ _FIND_WORSE = """
 SELECT seq FROM page WHERE visit = ? AND number = ?
    AND (items + rejects, has_next_page) < (?, ?) AND seq < ?
 """
+_IS_STORED = "SELECT 1 FROM page WHERE visit = ? AND number = ?"
 _STORED = "SELECT count(*), coalesce(sum(items), 0) FROM page WHERE seq >= ?"
 _INSERT_DICTIONARY = "INSERT INTO dictionary VALUES (?, ?, ?)"
 _INSERT_TICK = "INSERT OR REPLACE INTO tick VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -255,7 +256,11 @@ class Writer(threading.Thread):
             self._ticks.add(*self._connection.execute(_STORED, (first,)).fetchone())
 
     def _replace_pages(self, rows: list[Row]) -> None:
-        """Replace stored pages by those of a commit that show more of their listings."""
+        """Replace stored pages by those of a commit that show more of their listings.
+
+        Raises:
+            CorruptJournalError: The file has taken a page without keeping it.
+        """
         execute = self._connection.execute
         for row in rows:
             seq, visit, number, has_next, items, rejects = *row[:3], row[9], row[11], row[12]
@@ -264,6 +269,8 @@ class Writer(threading.Thread):
                 execute("DELETE FROM reject WHERE seq = ?", worse)
                 execute("DELETE FROM page WHERE seq = ?", worse)
                 execute(_INSERT_PAGE, row)
+            if execute(_IS_STORED, (visit, number)).fetchone() is None:
+                raise CorruptJournalError(self._path, f"it does not keep page {number}")
 
 
 class TickRecorder:

@@ -8,6 +8,9 @@ import sqlite3
 
 from .definitions import split_statements
 
+FOREIGN = "does not belong to a journal"
+"""End of the texts about tables, indexes, triggers and views that this package does not create."""
+
 _CREATE = re.compile(r"CREATE (?:UNIQUE )?(TABLE|INDEX) (\w+)")
 
 
@@ -30,7 +33,7 @@ def definition_differences(connection: sqlite3.Connection, scripts: tuple[str, .
     differences = [f"the {kind} {name} is missing" for kind, name in expected.keys() - actual]
     for (kind, name), sql in actual.items():
         if (kind, name) not in expected:
-            differences.append(f"the {kind} {name!r} does not belong to a journal")
+            differences.append(f"the {kind} {name!r} {FOREIGN}")
         elif sql != expected[kind, name]:
             differences.append(f"the {kind} {name} is not as this package creates it")
     return sorted(differences)
