@@ -121,6 +121,17 @@ class DiskFullError(DiskError):
     )
 
 
+class MovedJournalError(DiskError):
+    """The file was removed, moved or replaced while it was written; the harvest has stopped."""
+
+    kind = "moved"
+    meaning = "the journal was removed, moved or replaced while it was written"
+    advice = (
+        "put the journal back, or rename the saved copy to its name, then run the same command "
+        "again to continue"
+    )
+
+
 class ChangedShapeError(TMAPIError):
     """Most rows of a page cannot be decoded: the API has changed, not just one row."""
 

@@ -27,6 +27,7 @@ from tmapi_async.errors import (
     DiskError,
     InvalidRequestError,
     JournalError,
+    MovedJournalError,
     TMAPIError,
 )
 from tmapi_async.errors.shown_value import show_value
@@ -282,7 +283,8 @@ class Harvest:
             await journal.close(self._stopped_by)
         except JournalError as error:
             self._set_error(error)
-        if isinstance(self._error, JournalError):
+        # A file that took the journal's place says nothing about this harvest.
+        if isinstance(self._error, JournalError) and not isinstance(self._error, MovedJournalError):
             self._recount(journal)
 
     def _recount(self, journal: Journal) -> None:

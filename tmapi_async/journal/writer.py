@@ -24,6 +24,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import CorruptJournalError, JournalError
 
 from .compression import Dictionary, Encoder
+from .presence import CHECK_INTERVAL, OpenFile
 from .records import PageRecord, Visit
 from .schema import finish, transaction
 from .sqlite_errors import journal_error
@@ -134,6 +135,7 @@ class Writer(threading.Thread):
         self._committed = committed
         self._ended = ended
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._file = OpenFile(path, connection)
         self._encoder = Encoder(connection)
         self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM page").fetchone()[0]
         self._start = start
@@ -160,7 +162,7 @@ class Writer(threading.Thread):
         """Commit batches until stopped. Never raises."""
         error = None
         try:
-            while (batch := self._queue.get()) is not None:
+            while (batch := self._next_batch()) is not None:
                 if not self._commit_group(batch):
                     break
         except Exception as failure:  # noqa: BLE001 - the waiting callers must learn of any error
@@ -168,6 +170,14 @@ class Writer(threading.Thread):
         finally:
             finish(self._connection)
             self._ended(error)
+
+    def _next_batch(self) -> Batch | None:
+        """Wait for the next batch, and look at the file meanwhile; None at the end."""
+        while True:
+            try:
+                return self._queue.get(timeout=CHECK_INTERVAL)
+            except queue.Empty:
+                self._file.check()
 
     def _commit_group(self, batch: Batch) -> bool:
         group, more = _Group(), True
@@ -177,6 +187,8 @@ class Writer(threading.Thread):
             self._add(group, next_batch)
             next_batch, more = self._take(len(group.pages))
         self._write(group)
+        # After the commit, so that a copy of a file that was removed has these pages, too.
+        self._file.check()
         self._committed(
             Committed(len(group.pages), len(group.statements), group.body_bytes, group.stored_bytes)
         )
