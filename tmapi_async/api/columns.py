@@ -78,12 +78,12 @@ def layout(struct: type[msgspec.Struct]) -> Layout:
     Raises:
         TypeError: The type of a field has no kind, for example `Number` in place of `Count`.
     """
-    known = _LAYOUTS.get(struct)
-    if known is None:
+    row_layout = _LAYOUTS.get(struct)
+    if row_layout is None:
         blocks = [Block(0, "", struct)]
         columns_of_row = tuple(_columns(struct, (), 0, blocks))
-        known = _LAYOUTS[struct] = Layout(tuple(blocks), columns_of_row)
-    return known
+        row_layout = _LAYOUTS[struct] = Layout(tuple(blocks), columns_of_row)
+    return row_layout
 
 
 def columns(struct: type[msgspec.Struct]) -> tuple[Column, ...]:

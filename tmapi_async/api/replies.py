@@ -93,7 +93,7 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
             return {}
         try:
             data = read_leniently(self.body)["data"]
-        except UNREADABLE:  # a row of it is not JSON: it is a reject
+        except UNREADABLE:  # one of the rows is not JSON, and is a reject
             return {}
         return {name: value for name, value in data.items() if name not in _PAGE_FIELDS}
 
@@ -132,8 +132,8 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
             return False
         size, number = self.page_size or self.rows, self.request.number
         if not self.rows:
-            due = number == 1 or (size > 0 and number * size <= total)
-            return due and (number - 1) * size < USUAL_CEILING
+            rows_expected = number == 1 or (size > 0 and number * size <= total)
+            return rows_expected and (number - 1) * size < USUAL_CEILING
         return not self.has_next_page and (number + 1) * size <= min(total, USUAL_CEILING)
 
     def only(self, items: Sequence[I]) -> Page[I]:

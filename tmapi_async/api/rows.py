@@ -74,22 +74,23 @@ def read_item(item: Any, item_layout: Layout) -> tuple[dict[str, Any], dict[str,
         holders.append(None if above is None else getattr(above, block.name))
     for column in item_layout.columns:
         holder = holders[column.block]
-        sent = None if holder is None else getattr(holder, column.path[-1])
-        value = None if sent is None else READERS[column.kind](sent)
+        raw_value = None if holder is None else getattr(holder, column.path[-1])
+        value = None if raw_value is None else READERS[column.kind](raw_value)
         values[column.name] = value
         if column.text is not None:
-            texts[column.text] = str(sent) if text_says_more(column.kind, sent, value) else None
+            says_more = text_says_more(column.kind, raw_value, value)
+            texts[column.text] = str(raw_value) if says_more else None
     return values | texts, item.extra
 
 
-def text_says_more(kind: Kind, sent: Any, value: Any) -> bool:
-    """Return True if a number or flag as sent says more than the value that was read from it."""
-    if sent in _EMPTY:
+def text_says_more(kind: Kind, raw_value: Any, value: Any) -> bool:
+    """Return True if a number or flag, as sent, says more than the value read from it."""
+    if raw_value in _EMPTY:
         return False
     if kind == "count":
         # "100000+" is not a plain number, and "1.5" is read as the count 1.
-        return value is None or (not isinstance(sent, int) and money(sent) != value)
-    if kind == "percent" and money(sent) is not None:
+        return value is None or (not isinstance(raw_value, int) and money(raw_value) != value)
+    if kind == "percent" and money(raw_value) is not None:
         return value is None or 0 < value < 1  # percent or a fraction: the number does not show it
     return value is None
 

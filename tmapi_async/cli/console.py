@@ -33,7 +33,7 @@ class LineFormatter(logging.Formatter):
 
 
 def print_message(text: str) -> None:
-    """Write one message line, marked as one of ours, to standard error."""
+    """Write a message of this program, prefixed with `tmapi:`, to standard error."""
     print_error_line(f"tmapi: {text}")
 
 

@@ -90,7 +90,8 @@ class CategoryTree(msgspec.Struct, frozen=True):
         while remaining:
             node = self.nodes[remaining.pop()]
             yield node
-            remaining += reversed([c for c in node.children or () if self._is_child(c, node)])
+            children = node.children or ()
+            remaining += reversed([child for child in children if self._is_child(child, node)])
 
     def _is_child(self, cat_id: int, node: CategoryNode) -> bool:
         return self.nodes[cat_id].parent == node.id

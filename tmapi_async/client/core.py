@@ -114,7 +114,7 @@ class ClientCore:
     async def close(self) -> None:
         """End every walk that is still open, and close the connections."""
         self._is_open = False
-        async with AsyncExitStack() as stack:  # each is closed, whatever a callback raises
+        async with AsyncExitStack() as stack:  # closes each one, even if another raises
             stack.push_async_callback(self.session.close)
             for walk in list(self._walks):
                 stack.push_async_callback(walk.aclose)

@@ -71,8 +71,11 @@ _NULL = pa.scalar(None, pa.string())
 def item_schema(endpoint: Endpoint) -> pa.Schema:
     """Return the schema of an item table: the same for every export of an endpoint."""
     columns = layout(endpoint.item).columns
-    fields = [pa.field(c.name, _TYPES[c.kind], nullable=c.kind != "id") for c in columns]
-    texts = [pa.field(c.text, pa.string()) for c in columns if c.text is not None]
+    fields = [
+        pa.field(column.name, _TYPES[column.kind], nullable=column.kind != "id")
+        for column in columns
+    ]
+    texts = [pa.field(column.text, pa.string()) for column in columns if column.text is not None]
     return pa.schema([*_PROVENANCE, *fields, *texts, pa.field("extra", pa.string())])
 
 
@@ -123,7 +126,7 @@ def _provenance(chunk: Chunk) -> list[pa.Array]:
 
 
 def _page_indices(counts: list[int]) -> list[int]:
-    return [n for n, count in enumerate(counts) for _ in range(count)]
+    return [page for page, count in enumerate(counts) for _ in range(count)]
 
 
 def _columns(items: list[Any], endpoint: Endpoint) -> Iterator[tuple[Column, list[Any]]]:
@@ -195,7 +198,7 @@ def _numbers(
     indices = pc.indices_nonzero(unusual).to_pylist()
     if not indices:
         return values, _no_texts(column, len(inputs))
-    converted, inexact = _convert_each(column, [inputs[n] for n in indices], conversions)
+    converted, inexact = _convert_each(column, [inputs[index] for index in indices], conversions)
     return (
         pc.replace_with_mask(values, unusual, converted),
         pc.replace_with_mask(pa.nulls(len(inputs), pa.string()), unusual, inexact),

@@ -31,7 +31,9 @@ class Rows:
         self._conversions = conversions
         self._arrow = arrow
         item_columns = columns(chunk.endpoint.item)
-        self._text_columns = [(c.name, c.text) for c in item_columns if c.text is not None]
+        self._text_columns = [
+            (column.name, column.text) for column in item_columns if column.text is not None
+        ]
         self._batch: pa.RecordBatch | None = None
         self._lines: bytes | None = None
 

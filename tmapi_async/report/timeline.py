@@ -45,7 +45,9 @@ def timeline(starts: list[tuple[float, list[Tick]]]) -> list[Moment]:
     for started_at, ticks in starts:
         before = Tick(0.0, 0, 0, 0, 0, 0, 0, {})
         last = len(ticks) - 1
-        for tick in (t for n, t in enumerate(ticks) if (n + 1) % step == 0 or n == last):
+        for index, tick in enumerate(ticks):
+            if (index + 1) % step and index != last:
+                continue
             if tick.elapsed > before.elapsed:
                 moments.append(_moment(started_at, before, tick))
                 before = tick

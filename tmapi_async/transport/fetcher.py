@@ -1,4 +1,4 @@
-"""Fetches pages: every attempt passes the gate, failures are retried. No I/O of its own.
+"""Fetches pages: every attempt passes the gate, failures are retried. A sender does the I/O.
 
 Every attempt goes through `Fetcher._attempt`: the only place where slot, rate and budget are
 passed and where an attempt is counted.

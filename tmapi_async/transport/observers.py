@@ -174,4 +174,6 @@ def _log_once(observer: Observer, error: Exception) -> None:
     classes = (type(observer), type(error))
     if classes not in reported_failures:
         reported_failures.add(classes)
-        log.error("the observer %s raised %s; the walk goes on", *(c.__name__ for c in classes))
+        log.error(
+            "the observer %s raised %s; the walk goes on", *(kind.__name__ for kind in classes)
+        )

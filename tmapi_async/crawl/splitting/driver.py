@@ -170,18 +170,22 @@ class SplitDriver:
 
     async def tasks(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
         """Yield tasks for the listings of a source and for the parts that they are divided into."""
-        more = True
+        source_may_continue = True
         async with aclosing(source) as roots, _NextTask(roots, self._changed) as upcoming:
-            while more or self._active or self._ready:
+            while source_may_continue or self._active or self._ready:
                 while self._ready:
                     yield self._ready.popleft()
                 self._changed.clear()
-                if more and len(self._active) < _MAX_ACTIVE_SPLITS and upcoming.ready():
+                if (
+                    source_may_continue
+                    and len(self._active) < _MAX_ACTIVE_SPLITS
+                    and upcoming.ready()
+                ):
                     root = upcoming.take()
-                    more = root is not None
+                    source_may_continue = root is not None
                     if root is not None:
                         self._begin(root.listing)
-                elif more or self._active:
+                elif source_may_continue or self._active:
                     await self._changed.wait()
 
     def _begin(self, root: Listing) -> None:

@@ -31,29 +31,29 @@ def estimate(runner: PlanRunner, root: Listing) -> Expectation:
     )
     undivided = runner.undivided_rows()
     # The probes are first pages of rows that the undivided parts hold.
-    least = remaining + max(probes, sum(ceil(rows / size) for rows in undivided))
+    minimum = remaining + max(probes, sum(ceil(rows / size) for rows in undivided))
     if not undivided and not probes:
-        return _settled(runner, least)
+        return _settled(runner, minimum)
     rows = _unplaced_rows(runner, root)
-    likely = None if rows is None else max(least, remaining + probes + ceil(rows / size))
+    likely = None if rows is None else max(minimum, remaining + probes + ceil(rows / size))
     holders = "1 part holds" if len(undivided) == 1 else f"{len(undivided):,} parts hold"
     reason = (
         f"{holders} {runner.ceiling:,} rows or more; the exact number is known when every part "
         "has been divided"
     )
-    return Expectation(least=least, likely=likely, settled=False, reason=reason)
+    return Expectation(least=minimum, likely=likely, settled=False, reason=reason)
 
 
-def _settled(runner: PlanRunner, least: int) -> Expectation:
+def _settled(runner: PlanRunner, minimum: int) -> Expectation:
     walks = sum(part.full_walk for part in runner.parts.values())
     second = sum(len(piece.parts) if piece.inner else piece.second_walks for piece in runner.pieces)
     again = f", {second:,} of them again because too few rows were found" if second else ""
     reason = f"every part fits under {runner.ceiling:,} rows ({walks:,} to walk{again})"
-    return Expectation(least=least, likely=least, settled=True, reason=reason, second=second)
+    return Expectation(least=minimum, likely=minimum, settled=True, reason=reason, second=second)
 
 
 def _remaining_pages(part: Part, promised: int, runner: PlanRunner) -> int:
-    """Return the pages that a walk has still to bring, up to the ceiling."""
+    """Return the number of pages that a walk has still to request, up to the ceiling."""
     rows = min(promised if part.first_page is None else part.total, runner.ceiling)
     return max(1, ceil(rows / runner.page_size)) - len(part.pages)
 
@@ -71,7 +71,7 @@ def _unplaced_rows(runner: PlanRunner, root: Listing) -> float | None:
         if part.full_walk and part.total < runner.ceiling:
             rows += part.total
             low, high = _price_bounds(part.listing)
-            placed.update(n for n, price in enumerate(sample) if low <= price <= high)
+            placed.update(index for index, price in enumerate(sample) if low <= price <= high)
     if len(sample) < _MIN_SAMPLE or len(placed) < _MIN_PLACED_SHARE * len(sample):
         return None
     return rows * (len(sample) / len(placed) - 1)

@@ -110,8 +110,8 @@ def _shared_backwards(rising: Sequence[int], falling: Sequence[int]) -> int:
 
     Common rows alone prove nothing: ties may come in any order.
     """
-    known = set(rising)
-    start = next((n for n, item in enumerate(falling) if item in known), len(falling))
+    risen = set(rising)
+    start = next((index for index, item in enumerate(falling) if item in risen), len(falling))
     tail = falling[start:]
     return len(tail) if tail == rising[::-1][: len(tail)] else 0
 
@@ -133,7 +133,7 @@ def _positions(pages: Pages, size: int, foreign: AbstractSet[int]) -> dict[int, 
     positions: dict[int, int] = {}
     start = 0
     for page in pages:
-        for n, item in enumerate(page):
-            positions.setdefault(item, start + min(n, size - 1))
+        for index, item in enumerate(page):
+            positions.setdefault(item, start + min(index, size - 1))
         start += min(len(page), size)
     return {item: position for item, position in positions.items() if item not in foreign}

@@ -241,7 +241,7 @@ class PlanRunner:
             answered = [
                 part for part in plan.parts if part.walk_if_fits and part.first_page is not None
             ]
-            # A part of the part that is at the ceiling too has a plan of its own.
+            # A sub-part that also reaches the ceiling has its own plan, which counts it.
             if all(map(self.fits, answered)):
                 rows.append(max(0, self.ceiling - sum(part.total for part in answered)))
         return rows

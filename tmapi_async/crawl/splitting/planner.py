@@ -155,11 +155,11 @@ class SplitPlanner:
         yield from self._first_cut(_Region(whole, UP, PriceFacts(), reach))
 
     def _first_cut(self, whole: _Region) -> Plan:
-        """Cut at a price that has been seen: a row there proves the bound that shows the row."""
+        """Cut at the price of a known row: such a row proves the bound that shows it."""
         reach, band = whole.reach, whole.band
         target = choose_cut(reach, self._sample, ())
-        seen = [price for price in self._sample if reach.floor <= price < reach.top]
-        at = min(seen, key=lambda price: (abs(price - target), price), default=reach.floor)
+        known_prices = [price for price in self._sample if reach.floor <= price < reach.top]
+        at = min(known_prices, key=lambda price: (abs(price - target), price), default=reach.floor)
         left = msgspec.structs.replace(band, high=at, owns_high=False)
         right = msgspec.structs.replace(band, low=at, owns_low=False)
         below, above = self._open(left, DOWN), self._open(right, UP)

@@ -13,7 +13,7 @@ Verdict: TypeAlias = Literal["proven", "uncertain", "short", "failed", "open"]
 
 * proven: everything that its total promised was found;
 * uncertain: fewer rows were found;
-* short: the API shows no more of it;
+* short: the API shows no more rows of the piece;
 * failed: a page could not be fetched;
 * open: its walk has not ended.
 """

@@ -50,7 +50,7 @@ class SerializedError(msgspec.Struct, frozen=True, array_like=True):
         """Return the error again; a plain `TMAPIError` if its class is not known here."""
         kind = getattr(errors, self.kind, None)
         kind = kind if isinstance(kind, type) and issubclass(kind, TMAPIError) else TMAPIError
-        error = kind.__new__(kind)  # subclasses take other arguments, and need none of them here
+        error = kind.__new__(kind)  # skips the subclasses' own arguments
         TMAPIError.__init__(
             error, self.message, code=self.code, status=self.status, retry_after=self.retry_after
         )

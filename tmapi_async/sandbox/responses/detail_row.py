@@ -140,11 +140,12 @@ def _sizes(product: CatalogueProduct) -> tuple[str, ...]:
 def _sku_props(product: CatalogueProduct) -> list[Row]:
     pictures = images(product, 8)
     colours = [
-        {"vid": str(n), "name": name, "imageUrl": pictures[n]}
-        for n, name in enumerate(_colours(product))
+        {"vid": str(index), "name": name, "imageUrl": pictures[index]}
+        for index, name in enumerate(_colours(product))
     ]
     sizes = [
-        {"vid": str(n), "name": name, "imageUrl": ""} for n, name in enumerate(_sizes(product))
+        {"vid": str(index), "name": name, "imageUrl": ""}
+        for index, name in enumerate(_sizes(product))
     ]
     return [
         {"pid": "0", "prop_name": "颜色", "values": colours},
@@ -155,21 +156,21 @@ def _sku_props(product: CatalogueProduct) -> list[Row]:
 def _skus(product: CatalogueProduct) -> list[Row]:
     number = item_hash(product.item_id)
     pairs = [
-        (c, colour, s, size)
-        for c, colour in enumerate(_colours(product))
-        for s, size in enumerate(_sizes(product))
+        (f"0:{colour_id};1:{size_id}", f"颜色:{colour};尺码:{size}")
+        for colour_id, colour in enumerate(_colours(product))
+        for size_id, size in enumerate(_sizes(product))
     ]
     return [
         {
-            "skuid": str(_FIRST_SKU + number % 10**12 + n),
-            "specid": f"{item_hash(number + n):016x}{item_hash(number - n):016x}",
+            "skuid": str(_FIRST_SKU + number % 10**12 + index),
+            "specid": f"{item_hash(number + index):016x}{item_hash(number - index):016x}",
             "sale_price": money(product.sale_price),
             "origin_price": None,
-            "stock": item_hash(number + n) % 5000,
-            "props_ids": f"0:{c};1:{s}",
-            "props_names": f"颜色:{colour};尺码:{size}",
+            "stock": item_hash(number + index) % 5000,
+            "props_ids": props_ids,
+            "props_names": props_names,
             "sale_count": 0,
             "package_info": {"weight": 0.12, "length": 0, "width": 0, "height": 0, "volume": 0},
         }
-        for n, (c, colour, s, size) in enumerate(pairs)
+        for index, (props_ids, props_names) in enumerate(pairs)
     ]

@@ -84,8 +84,8 @@ class Channel:
     def acknowledge(self, pages: int, slots: int) -> None:
         """Note that `pages` of the session's pages are durable.
 
-        The session hears of it with the next message, or at once if it may wait for it: pages on
-        the wire and pages that are not durable stay within twice its slots.
+        The session receives the number with the next message, or at once if it may be waiting: its
+        pages on the wire and its pages that are not durable stay within twice its slots.
         """
         self._durable_pages = pages
         if pages - self._acknowledged_pages >= slots // 2:

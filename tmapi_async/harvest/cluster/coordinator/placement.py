@@ -97,7 +97,11 @@ def new_sessions(
         if not of_account[account]:
             add(account, min(workers, key=of_worker.__getitem__))
     for worker in workers:
-        accounts = [n for n, width in widths.items() if of_account[n] < max(1, width // MIN_SLOTS)]
+        accounts = [
+            account
+            for account, width in widths.items()
+            if of_account[account] < max(1, width // MIN_SLOTS)
+        ]
         if not of_worker[worker] and accounts:
             add(min(accounts, key=of_account.__getitem__), worker)
     return pairs
