@@ -245,6 +245,30 @@ def test_filters_find_items_that_no_order_shows(false_filters: bool) -> None:
         assert len(driver.items) == 15_000
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("heavy", [400, 600])
+def test_a_set_of_filters_is_divided_once(heavy: int, seed: int) -> None:
+    """Filters set in either order are one listing: walked once, and counted wherever they belong.
+
+    Divided a second time, the listing looked empty, and more filters were tried within it.
+    """
+    names = ("free_shipping", "is_super_factory", "new_arrival")
+    chance = random.Random(seed)  # noqa: S311 - no secrets
+    products = [
+        Product(number, NINE, frozenset(name for name in names if chance.random() < 0.6))
+        for number in range(1, heavy + 1)
+    ]
+    shop = Shop(products, flags=names, ceiling=100, false_filters=False)
+    driver = PlannerDriver(shop, seed, budget=2000)
+    reconciliation = driver.run(planner_for(shop)).reconcile()
+    pieces = [frozenset(piece.parts) for piece in reconciliation.pieces]
+    assert len(pieces) == len(set(pieces))
+    assert all(piece.found for piece in reconciliation.pieces)
+    assert shop.showable() <= driver.items
+    outer = [piece for piece in reconciliation.pieces if not piece.inner]
+    assert [piece.found for piece in outer] == [len(driver.items)]
+
+
 def test_a_listing_that_fits_is_not_divided() -> None:
     """A listing below the ceiling costs only its own pages."""
     shop = Shop([Product(n, Decimal(n)) for n in range(1, 1990)])

@@ -33,18 +33,55 @@ class SinglePrice(msgspec.Struct, frozen=True):
         band: The band.
         flags: The filters.
         sort: An order of prices.
-        outer: Pieces that contain this one.
     """
 
     band: Band
     flags: Flags
     sort: str
-    outer: tuple[OpenPiece, ...] = ()
 
-    def with_flag(self, flag: tuple[str, bool], *outer: OpenPiece) -> SinglePrice:
-        """Return a copy with one more filter, within `outer` too."""
-        flags = (*self.flags, flag)
-        return msgspec.structs.replace(self, flags=flags, outer=(*self.outer, *outer))
+    def with_flag(self, flag: tuple[str, bool]) -> SinglePrice:
+        """Return a copy with one more filter."""
+        return msgspec.structs.replace(self, flags=(*self.flags, flag))
+
+
+class PriceDivision:
+    """The division of one listing of a single price.
+
+    Several divisions can lead to the same set of filters. That set is divided once, and its items
+    count for all of them.
+
+    Attributes:
+        piece: Piece of both orders of prices, once they have been walked and show too little.
+    """
+
+    __slots__ = ("_containers", "_parts", "piece")
+
+    def __init__(self, container: PriceDivision | None = None) -> None:
+        self.piece: OpenPiece | None = None
+        self._containers = [] if container is None else [container]
+        self._parts: dict[Part, None] = {}
+
+    @property
+    def is_inner(self) -> bool:
+        """True if the listing lies within a piece that was walked."""
+        return any(outer.piece is not None or outer.is_inner for outer in self._containers)
+
+    def include(self, part: Part) -> None:
+        """Count the items of a part, here and in every division that contains this one."""
+        if part in self._parts:
+            return
+        self._parts[part] = None
+        part.keep_ids = True
+        if self.piece is not None:
+            self.piece.include(part)
+        for outer in self._containers:
+            outer.include(part)
+
+    def add_container(self, container: PriceDivision) -> None:
+        """Let another division count the items of this one, those of later parts too."""
+        self._containers.append(container)
+        for part in self._parts:
+            container.include(part)
 
 
 _Probes: TypeAlias = dict[str, tuple[Part, Part]]
@@ -63,9 +100,19 @@ class SinglePricePlans:
         self._runner = runner
         self._builder = builder
         self._flags = flags
+        self._divisions: dict[Part, PriceDivision] = {}
 
-    def divide(self, price: SinglePrice, part: Part) -> Plan:
-        """Divide a band of one price at the ceiling, whose first page has come."""
+    def divide(
+        self, price: SinglePrice, part: Part, *, container: PriceDivision | None = None
+    ) -> Plan:
+        """Divide a band of one price at the ceiling, whose first page has come.
+
+        Args:
+            price: The band, with the filters set in it.
+            part: Its listing.
+            container: PriceDivision that contains this one.
+        """
+        division = self._divisions[part] = PriceDivision(container)
         used = {name for name, _ in price.flags}
         probes = {
             name: (self._probe(price, name, value=True), self._probe(price, name, value=False))
@@ -76,29 +123,33 @@ class SinglePricePlans:
         covering = [pair for pair in probes.values() if self._covers(*pair)]
         if covering:
             for half in min(covering, key=lambda pair: max(pair[0].total, pair[1].total)):
-                self._walk(price, half)
+                self._walk(division, half)
             return
         excluding = [name for name, pair in probes.items() if _excludes(part, *pair)]
         if excluding:
             best = max(excluding, key=lambda name: min(probe.total for probe in probes[name]))
             for value, probe in zip((True, False), probes[best], strict=True):
-                self._walk_or_divide(price.with_flag((best, value)), probe)
+                self._walk_or_divide(division, price.with_flag((best, value)), probe)
             return
-        piece = yield from self._walk_both_orders(price, part)
+        piece = yield from self._walk_both_orders(division, price, part)
         more = piece.verdict == "short" or (piece.verdict == "uncertain" and piece.incomplete)
         piece.release(keep_items=more)
         if more:
-            yield from self._walk_filter_values(price, part, probes, piece)
+            division.piece = piece
+            yield from self._walk_filter_values(division, price, part, probes)
 
-    def _walk_both_orders(self, price: SinglePrice, part: Part) -> Generator[Wait, None, OpenPiece]:
+    def _walk_both_orders(
+        self, division: PriceDivision, price: SinglePrice, part: Part
+    ) -> Generator[Wait, None, OpenPiece]:
         listing = self._builder.listing(price.band, price.flags, opposite_order(price.sort))
         other = self._runner.open(listing)
         yield Wait((other,), "first")
         # If ties come in the same order both ways, the other order shows nothing else.
         both = other.full_walk or other.first_ids != part.first_ids
         parts = [part, other] if both else [part]
-        piece = self._runner.start_piece(parts, inner=bool(price.outer))
-        self._include(price, *piece.parts)
+        piece = self._runner.start_piece(parts, inner=division.is_inner)
+        for walked in parts:
+            division.include(walked)
         yield Wait(tuple(piece.parts), "end")
         if piece.settle():
             piece.apply_overlap(self._overlap(part, other) if both else None)
@@ -114,7 +165,7 @@ class SinglePricePlans:
         return msgspec.structs.replace(overlap, exact=False)
 
     def _walk_filter_values(
-        self, price: SinglePrice, part: Part, probes: _Probes, piece: OpenPiece
+        self, division: PriceDivision, price: SinglePrice, part: Part, probes: _Probes
     ) -> Plan:
         """Go on with each value of each filter that has been seen to leave something out."""
         doubtful = []
@@ -122,14 +173,14 @@ class SinglePricePlans:
             for value, probe in zip((True, False), pair, strict=True):
                 differs = self._runner.fits(probe) or probe.first_ids != part.first_ids
                 if probe.first_ids and differs:
-                    self._walk_or_divide(price.with_flag((name, value), piece), probe)
+                    self._walk_or_divide(division, price.with_flag((name, value)), probe)
                 elif probe.first_ids and not (not value and probe.first_ids & pair[0].first_ids):
                     doubtful.append((name, value, probe))
         checks = [self._compare(price, name, probes, value=value) for name, value, _ in doubtful]
         yield Wait(tuple(check[0] for check in checks if check), "first")
         for (name, value, probe), check in zip(doubtful, checks, strict=True):
             if check is not None and check[0].total < check[1].total:
-                self._walk_or_divide(price.with_flag((name, value), piece), probe)
+                self._walk_or_divide(division, price.with_flag((name, value)), probe)
 
     def _compare(
         self, price: SinglePrice, name: str, probes: _Probes, *, value: bool
@@ -152,20 +203,18 @@ class SinglePricePlans:
         flags = (*price.flags, (name, value))
         return self._runner.open(self._builder.listing(price.band, flags, price.sort))
 
-    def _walk_or_divide(self, price: SinglePrice, part: Part) -> None:
+    def _walk_or_divide(self, container: PriceDivision, price: SinglePrice, part: Part) -> None:
         if self._runner.fits(part):
-            self._walk(price, part)
+            self._walk(container, part)
+        elif part in self._divisions:
+            self._divisions[part].add_container(container)
         else:
-            self._runner.spawn(self.divide(price, part), capped=True)
+            self._runner.spawn(self.divide(price, part, container=container), capped=True)
 
-    def _walk(self, price: SinglePrice, part: Part) -> None:
-        self._include(price, part)
-        self._runner.walk(part, inner=bool(price.outer))
-
-    def _include(self, price: SinglePrice, *parts: Part) -> None:
-        for piece in price.outer:
-            for part in parts:
-                piece.include(part)
+    def _walk(self, container: PriceDivision, part: Part) -> None:
+        container.include(part)
+        inner = container.piece is not None or container.is_inner
+        self._runner.walk(part, inner=inner)
 
     def _covers(self, yes: Part, no: Part) -> bool:
         both_fit = self._runner.fits(yes) and self._runner.fits(no)

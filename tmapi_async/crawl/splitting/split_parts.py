@@ -28,6 +28,7 @@ class Part:
         rejects: Rows that could not be decoded.
         ids: Distinct items, until the piece of the part has been settled.
         foreign: Items outside the requested prices, usually adverts; kept as long as `ids`.
+        keep_ids: True if `ids` are kept for good: a later division may count them too.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Part:
         "foreign",
         "full_walk",
         "ids",
+        "keep_ids",
         "listing",
         "pages",
         "rejects",
@@ -51,7 +53,7 @@ class Part:
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
         self.first_page: Observation | None = None
-        self.walk_if_fits = self.full_walk = False
+        self.walk_if_fits = self.full_walk = self.keep_ids = False
         self.ending: str | None = None
         self.error = ""
         self.pages: set[int] = set()
@@ -141,7 +143,9 @@ class Part:
 
     def release(self) -> None:
         """Free the memory of the items."""
-        self.ids, self._ids_by_page, self._read_at, self.foreign = set(), {}, {}, set()
+        self._ids_by_page, self._read_at, self.foreign = {}, {}, set()
+        if not self.keep_ids:
+            self.ids = set()
 
 
 class ItemIndex:
