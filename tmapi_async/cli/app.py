@@ -39,6 +39,15 @@ COMMANDS = {
 
 _TYPER_INTERRUPTED = 130
 
+_EXTRAS = {
+    "pyarrow": "export",
+    "duckdb": "export",
+    "psycopg": "postgres",
+    "jinja2": "report",
+    "distributed": "cluster",
+}
+"""Package that may be missing -> extra of this package that installs it."""
+
 
 class LazyCommand(TyperCommand):
     """A command whose module is imported when the command runs."""
@@ -157,6 +166,15 @@ def _run_command() -> NoReturn:
     try:
         # Without the standalone mode the parser raises its errors, and returns the exit code.
         code = app(prog_name="tmapi", standalone_mode=False)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        print_refusal(
+            f"this command needs {package}, which is not installed: run "
+            f'pip install "tmapi-async[{_EXTRAS[package]}]"'
+        )
+        sys.exit(USAGE)
     except Exception as error:
         # Click's class of these errors; newer versions of Typer have a copy of their own.
         if not hasattr(error, "format_message"):

@@ -20,6 +20,8 @@ Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
 
 Lookahead: TypeAlias = int | Literal["auto", "off"]
 
+_LARGEST = 2**63 - 1
+
 
 class PlainWalkOptions(TypedDict, total=False):
     """Options of every walk.
@@ -110,8 +112,9 @@ def check_above_zero(name: str, value: float) -> None:
 
 
 def check_whole(name: str, value: int) -> None:
-    """Refuse a value that is not a whole number from 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """Refuse a value that is not a whole number from 1 of at most 64 bits."""
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if not number or not 1 <= value <= _LARGEST:
         raise InvalidRequestError(f"{name} must be a whole number from 1, not {show_value(value)}")
 
 

@@ -142,7 +142,7 @@ def _check_access(path: Path, *, writing: bool) -> None:
 
 
 def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path))}?mode={'rw' if writing else 'ro'}"
+    uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
     )

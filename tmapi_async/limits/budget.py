@@ -23,7 +23,9 @@ class Budget:
     """
 
     def __init__(self, most: int | None = None) -> None:
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        if most is not None and (
+            isinstance(most, bool) or not isinstance(most, int) or not 1 <= most < 2**63
+        ):
             raise InvalidRequestError(f"max_requests must be at least 1, not {show_value(most)}")
         self.most = most
         self.spent = 0

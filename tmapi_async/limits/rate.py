@@ -10,6 +10,9 @@ from tmapi_async.errors.shown_value import show_value
 MIN_RATE = 1e-9
 """Attempts a second. A lower rate means never, and the limiter cannot calculate with it."""
 
+MAX_RATE = 1e12
+"""Attempts a second. A higher rate is no limit, and a whole number can be too large for a float."""
+
 
 class RateLimiter:
     """Limit on the number of attempts in a second.
@@ -25,7 +28,7 @@ class RateLimiter:
 
     def __init__(self, rate: float) -> None:
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if not number or not MIN_RATE <= rate < float("inf"):
+        if not number or not MIN_RATE <= rate <= MAX_RATE:
             raise InvalidRequestError(
                 f"rate must be above 0 requests a second, not {show_value(rate)}"
             )

@@ -122,7 +122,8 @@ def changes(options: ChangesOptions) -> None:
     Changed items are dearer, cheaper, or have sold more or less than before.
     """
     set_up_logging()
-    require_output()
+    if options.json or not options.quiet or _STDOUT in (options.to or ()):
+        require_output()
     raise typer.Exit(run_changes(options))
 
 

@@ -23,6 +23,7 @@ from tmapi_async.cli.console import (
     print_json,
     print_message,
     print_refusal,
+    require_output,
     set_up_logging,
 )
 from tmapi_async.cli.escaping import escape_controls
@@ -128,6 +129,8 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvalidRequestError: An option or a destination is invalid.
         """
+        if "-" in self.destinations:
+            require_output()
         selection = Selection(
             run=_read_run(self.run),
             since=_read_time(self.since) if self.since else None,

@@ -41,6 +41,7 @@ from tmapi_async.cli.summary import Summary
 from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import DiskError, ExportError, InvalidRequestError, TMAPIError
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 
 from .export import ExportOptions, run_export
@@ -130,7 +131,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError("harvest needs --journal FILE, the file for the pages")
         if not 0 <= self.most_rejects <= 1:
             raise InvalidRequestError(
-                f"--most-rejects must be a share from 0 to 1, not {self.most_rejects:g}"
+                f"--most-rejects must be a share from 0 to 1, not {show_value(self.most_rejects)}"
             )
 
 

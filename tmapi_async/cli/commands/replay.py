@@ -9,6 +9,7 @@ import typer
 from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.options.output_options import JournalArgument
+from tmapi_async.cli.options.path_checks import check_value
 from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import JournalError
 from tmapi_async.journal.redecode import replay as replay_journal
@@ -24,6 +25,7 @@ def replay(journal: JournalArgument) -> None:
     It reads the pages in the journal and sends nothing.
     """
     set_up_logging()
+    check_value("journal", journal)
     raise typer.Exit(run_replay(journal))
 
 

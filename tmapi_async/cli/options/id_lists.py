@@ -71,8 +71,8 @@ def _read_file(name: str) -> Iterator[int]:
     try:
         with Path(name).open("rb") as file:
             yield from _read_lines(name, file)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # ValueError for a NUL in the name
+        reason = getattr(error, "strerror", None) or "the file name contains a NUL character"
         raise InvalidRequestError(f"cannot read category IDs from {name}: {reason}") from None
 
 

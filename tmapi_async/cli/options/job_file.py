@@ -80,6 +80,8 @@ def read_job(path: Path, option_types: OptionTypes) -> JobFile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequestError(f"{path}: {_lower_first(str(error))}") from None
+    except ValueError:  # Python refuses to read an int of more than 4,300 digits
+        raise InvalidRequestError(f"{path}: a number has too many digits") from None
     except RecursionError:
         raise InvalidRequestError(f"{path}: the values are nested too deeply") from None
     return _JobReader(path, text, option_types).read(document)

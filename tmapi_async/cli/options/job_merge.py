@@ -17,6 +17,7 @@ from .job_file import OptionTypes, read_job
 from .listing_options import FILTERS, ListingOptions, option_name
 from .listing_sets import ListingSet
 from .option_structs import replace_options
+from .path_checks import check_values
 
 NUMBER = (int, float)
 
@@ -66,7 +67,9 @@ def merge_job_file(
         for name, value in job.options.items()
         if not _given_on_command_line(context, name)
     }
-    return replace_options(options, _convert(values, listings.job.parent)), ListingSet(job.groups)
+    options = replace_options(options, _convert(values, listings.job.parent))
+    check_values(options)
+    return options, ListingSet(job.groups)
 
 
 def print_repeated(listings: ListingSet, options: ListingOptions) -> None:

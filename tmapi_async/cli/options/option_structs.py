@@ -14,6 +14,8 @@ from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
+from .path_checks import check_values
+
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
@@ -33,6 +35,7 @@ def takes_struct(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         for name, kind in structs.items():
             values[name] = _build(kind, values)
+            check_values(values[name])
         command(**values)
 
     run.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
