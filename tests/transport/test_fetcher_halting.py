@@ -60,7 +60,7 @@ def test_a_walk_begun_after_a_halt_tries_again() -> None:
     """A halt ends the work begun before it; work begun later sends requests again."""
 
     async def main() -> None:
-        async with scripted(failure(439), page(1)) as (session, script):
+        async with scripted(failure(439), page(2)) as (session, script):
             before = new_state(session)
             assert type(await outcome(session, 1, before)) is BalanceError
             assert type(await outcome(session, 2, before)) is BalanceError

@@ -158,7 +158,7 @@ def test_an_observer_that_fails_changes_nothing(
     monkeypatch.setattr(observers, "reported_failures", set())
 
     async def main() -> list[Any]:
-        async with scripted(page(1), observer=Broken()) as (session, _):
+        async with scripted(page(1), page(2), observer=Broken()) as (session, _):
             return [await session.fetch(request(n), new_state(session)) for n in (1, 2)]
 
     assert len(run(main())) == 2

@@ -16,6 +16,7 @@ import msgspec
 from tmapi_async import errors
 
 from .decoding import UNREADABLE, Data, decoder
+from .echoes import EchoChecks
 from .failures import read_failure
 from .items import Item
 from .lenient import read_leniently
@@ -164,6 +165,7 @@ def read_reply(
     now: datetime,
     attempts: int = 1,
     latency: float = 0.0,
+    checks: EchoChecks | None = None,
 ) -> Page[Any] | errors.TMAPIError:
     """Read a reply as a page or as an error.
 
@@ -173,13 +175,12 @@ def read_reply(
         now: Time at which the body had been read (aware, UTC); becomes `Page.fetched_at`.
         attempts: Attempts made for the page so far, this one included.
         latency: Duration of the attempt in seconds.
+        checks: Compares the reply with the request; None for a reply that was accepted before.
 
     Returns:
         The page, or the error. The error has no location yet (`TMAPIError.locate`), and its message
         may contain any text of the server.
     """
-    if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
-        return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's successes
         return _failure(reply, now)
     try:
@@ -194,9 +195,14 @@ def read_reply(
         has_next = _has_next_by_total(request, data, len(data.items) + len(rejects))
         if has_next is None:
             return _failure(reply, now, "it does not say if there is a next page")
+    echoed_page = _valid_count(data.page)
+    if checks is not None and (
+        problem := checks.problem(request, data, echoed_page, has_next=has_next)
+    ):
+        return errors.MixedUpReplyError(problem, code=200, status=reply.status)
     return Page(
         request=request,
-        echoed_page=_valid_count(data.page),
+        echoed_page=echoed_page,
         page_size=_valid_count(data.page_size),
         has_next_page=has_next,
         total_count=_valid_count(data.total_count),
@@ -231,4 +237,6 @@ def _read_count(value: object) -> int | None:
 
 
 def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError:
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
+        return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
     return read_failure(reply.status, reply.headers, reply.body, now, detail)

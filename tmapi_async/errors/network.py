@@ -53,14 +53,32 @@ class DeadlineError(TransportError):
 class MalformedReplyError(TransportError):
     """The reply cannot be used.
 
-    It is not JSON, has no code, is a success without the expected shape, or is another page than
-    the requested one. The last case is detected if the endpoint's replies have stated their own
-    page number before.
+    It is not JSON, has no code, or is a success without the expected shape.
     """
 
     kind = "malformed"
     meaning = "the reply cannot be understood"
     advice = "run the same command again later; if this error comes again, upgrade tmapi-async"
+
+
+class MixedUpReplyError(MalformedReplyError):
+    """The reply is a success that echoes another page, category, keyword, ... than requested.
+
+    Its rows are not used: they belong to another request. IDs and page numbers are compared in
+    every reply; texts and prices once the endpoint has echoed them faithfully.
+    """
+
+    kind = "mixed-up"
+    meaning = "the reply belongs to another request"
+    advice = (
+        "run the same command again; if this error comes again, check the proxies in between, and "
+        "tell the support of TMAPI"
+    )
+
+    @property
+    def label(self) -> str:
+        """Short key for counting. Its code 200 is that of a page that was delivered."""
+        return self.kind
 
 
 class RequestRefusedError(TransportError):

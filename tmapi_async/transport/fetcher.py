@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from tmapi_async import errors
+from tmapi_async.api.echoes import EchoChecks
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.limits.gate import Gate
@@ -73,7 +74,8 @@ class Fetcher:
         self._retries = RetryBudget()
         self._halt_error: errors.TMAPIError | None = None
         self._understood = False
-        self._echoing: set[str] = set()  # endpoints whose replies state the number of their page
+        self._checks = EchoChecks()
+        self._mixed_up: set[str] = set()  # endpoints whose mix-ups have been logged
 
     def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:
         """Fetch one page; retry until it comes or no attempt is left.
@@ -181,15 +183,15 @@ class Fetcher:
                 now=datetime.now(UTC),
                 attempts=retry_state.attempts,
                 latency=self._gate.clock() - sent_at,
+                checks=self._checks,
             )
         if isinstance(outcome, Page):
             self._understood = True
-            if self._has_requested_number(outcome):
-                return outcome
-            outcome = errors.MalformedReplyError(
-                f"page {outcome.echoed_page} came in its place", code=200, status=200
-            )
+            return outcome
         self._understood |= not isinstance(outcome, errors.TransportError)
+        if isinstance(outcome, errors.MixedUpReplyError):
+            self._understood = True
+            self._warn_of_mix_up(request, outcome)
         outcome.message = self._redact(outcome.message)
         outcome.args = (outcome.message,)
         listing = request.listing
@@ -198,21 +200,16 @@ class Fetcher:
             self._halt(outcome)
         return outcome
 
-    def _has_requested_number(self, page: Page[Any]) -> bool:
-        """Return False if the reply is known to be another page than the requested one.
-
-        A proxy or a connection may mix replies up. Such a reply would be stored as the requested
-        page, and the requested page would be lost. It is not documented that replies state their
-        own number: an endpoint is checked once one of its replies has done so. A last page in the
-        place of a page past the end is not a mix-up.
-        """
-        number, endpoint = page.request.number, page.request.listing.endpoint
-        if page.echoed_page == number:
-            if number > 1:
-                self._echoing.add(endpoint)
-            return True
-        checked = page.echoed_page is not None and endpoint in self._echoing
-        return not (checked and page.has_next_page)
+    def _warn_of_mix_up(self, request: PageRequest, error: errors.MixedUpReplyError) -> None:
+        """Log the first mix-up of an endpoint: each one was probably billed."""
+        if request.listing.endpoint not in self._mixed_up:
+            self._mixed_up.add(request.listing.endpoint)
+            log.warning(
+                "%s: a reply to another request came (%s). It is requested again; later mix-ups of "
+                "this endpoint are only counted",
+                request,
+                self._redact(error.message),
+            )
 
     def _halt(self, error: errors.TMAPIError) -> None:
         """End the work of every walk begun so far; a walk begun later tries again."""
