@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": "Try again to read rows that could not be read before.",
     "verify": "Read a whole journal and check that nothing in it is damaged.",
     "backup": "Copy a whole journal to a new file, also while a harvest writes to it.",
+    "repair": "Save every page that can be read from a damaged journal into a new one.",
     "sandbox": "Start a local server that imitates the API, errors included.",
 }
 """Name of each command and the first line of its help, in the order of `tmapi --help`."""

@@ -52,8 +52,8 @@ class CorruptJournalError(JournalError):
     kind = "corrupt"
     meaning = "the journal is damaged"
     advice = (
-        "keep a copy; `sqlite3 FILE .recover` saves the readable parts; restore a backup, or start "
-        "a new journal"
+        "restore a backup, or run `tmapi repair FILE NEW_FILE`: it saves every page that can be "
+        "read, and does not change FILE"
     )
 
 

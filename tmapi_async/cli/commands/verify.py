@@ -117,4 +117,7 @@ def result_lines(options: VerifyOptions, result: Verification) -> Iterator[str]:
     if result.ok:
         yield f"{options.journal}: everything in the journal is fine"
     else:
-        yield f"{options.journal}: {quantity(result.problems, 'problem')}: restore a backup"
+        yield (
+            f"{options.journal}: {quantity(result.problems, 'problem')}: restore a backup, or run "
+            f"`tmapi repair {options.journal} NEW_FILE` to save every page that can be read"
+        )
