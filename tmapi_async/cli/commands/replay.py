@@ -12,7 +12,7 @@ from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.options.path_checks import check_value
 from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import JournalError
-from tmapi_async.journal.redecode import replay as replay_journal
+from tmapi_async.journal.maintenance.redecode import replay as replay_journal
 
 app = typer.Typer(add_completion=False)
 

@@ -1,1 +1,1 @@
-"""Care of a journal as a whole: verify it, copy it, and save a damaged one."""
+"""Care of a whole journal: verify it, copy it, save a damaged one, decode its rejects again."""

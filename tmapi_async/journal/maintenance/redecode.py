@@ -10,12 +10,11 @@ import msgspec
 
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
-
-from .compression import Decoder
-from .lock import WriteLock
-from .records import PAGE_CODE
-from .schema import connect, finish, transaction, translated
-from .stored_pages import read_listing
+from tmapi_async.journal.compression import Decoder
+from tmapi_async.journal.lock import WriteLock
+from tmapi_async.journal.records import PAGE_CODE
+from tmapi_async.journal.schema import connect, finish, transaction, translated
+from tmapi_async.journal.stored_pages import read_listing
 
 _PAGES = """
 SELECT seq, visit, number, endpoint, params, dictionary, body
