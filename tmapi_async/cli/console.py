@@ -1,4 +1,4 @@
-"""Everything that commands print as text: messages on standard error, results on standard output.
+"""Text output of the commands: messages on standard error, results on standard output.
 
 Every text goes through `escape_controls` here, so that no title, message or file name can give
 orders to a terminal. Rows (JSON lines) are data and go through `output.RowOutput`.

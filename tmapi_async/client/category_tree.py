@@ -197,7 +197,7 @@ class CategoryWalk:
         """Iterate over the categories as they become known; their children come later.
 
         Raises:
-            TMAPIError: All work had to end.
+            TMAPIError: An error that ends all work.
             ListingsFailedError: The children of some categories could not be fetched. It is raised
                 when all the others have been walked.
         """

@@ -52,7 +52,7 @@ class ClientCore:
     Attributes:
         token: The account's token.
         host: Host and port of the API.
-        settings: Everything about the client but its token, gate and connector.
+        settings: Options of the client, except its token, gate and connector.
         gate: Limits the requests of the client.
         session: Sends the requests. `opened_session` checks that it can.
         portable: True if another process can do the same: not with a connector or an observer.

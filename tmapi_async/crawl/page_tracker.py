@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tmapi_async.api.listings import Listing
 
 FAR = 1 << 62
-"""Beyond every page number: stands for "not known" where the smallest number wins."""
+"""Number beyond every page: stands for "not known" where the smallest number wins."""
 
 _NEXT, _DELIVER, _HOLE = 1, 2, 4
 

@@ -87,7 +87,7 @@ class AdaptiveSemaphore:
 
         Args:
             until: Time at which the server can be expected to have finished the request.
-            release: Called then; must release the slot.
+            release: Function to call at that time; must release the slot.
         """
         delay = until - self._clock()
         if delay <= 0:

@@ -41,8 +41,8 @@ class Band(msgspec.Struct, frozen=True):
     """A price band as it is requested.
 
     Attributes:
-        low: `price_start`, or None for none.
-        high: `price_end`, or None for none.
+        low: `price_start`, or None without a lower bound.
+        high: `price_end`, or None without an upper bound.
         owns_low: True if the band is answerable for the price `low` itself.
         owns_high: True if the band is answerable for the price `high` itself.
     """

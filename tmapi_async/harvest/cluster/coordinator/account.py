@@ -58,7 +58,7 @@ class ClusterAccount:
         return self._slots.slots(name)
 
     def slots_at_risk(self, name: str) -> int:
-        """Return the most slots that a session may be using now, under any share sent to it."""
+        """Return the maximum number of slots in use by a session, under any share sent to it."""
         return self._slots.slots_at_risk(name)
 
     def open_width(self, now: float) -> int:

@@ -10,8 +10,8 @@ class _Allowance:
 
     Attributes:
         allowed: Attempts that the session may send since it began, as last decided here.
-        reserved: Most attempts that the session may send under any number sent to it and not yet
-            given back.
+        reserved: Maximum number of attempts that the session may send, under any allowance sent to
+            it and not yet given back.
         spent: Attempts that the session has reported as sent.
         epoch: Epoch of the share that carried `allowed`.
     """

@@ -33,7 +33,7 @@ class _ShareState:
 
     @property
     def slots(self) -> int:
-        """Most slots that the session may use before it confirms the last share."""
+        """Maximum number of slots that the session may use before it confirms the last share."""
         return max(self.in_use, self.confirmed.slots, *(share.slots for share in self.pending), 0)
 
     @property
@@ -71,7 +71,7 @@ class SlotAllocator:
         return self._sessions[name].share.slots
 
     def slots_at_risk(self, name: str) -> int:
-        """Return the most slots that a session may be using now, under any share sent to it."""
+        """Return the maximum number of slots in use by a session, under any share sent to it."""
         return self._sessions[name].slots
 
     def add_session(self, name: str, abandoned_slots: int = 0) -> None:
