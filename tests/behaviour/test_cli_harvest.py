@@ -96,7 +96,7 @@ def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
     limits = ("--max-pages", "1")
     done = tmapi("harvest", *IDS, "--journal", journal, *limits, url=sandbox.url)
     assert done.code == 0
-    assert "COMPLETE, but 1 of 3 listings capped" in done.err
+    assert "CAPPED: 2 of 3 listings complete, 1 capped: " in done.err
     done = tmapi(
         "harvest", *IDS, "--journal", journal, "--lookahead", "off", "--json", url=sandbox.url
     )
@@ -346,7 +346,7 @@ def test_status_shows_runs_starts_and_failures(tmapi, sandbox, journal):
     text = done.out.decode()
     assert "category/items?cat_id=7        complete      5     95      95" in text
     assert "failed: category/items?cat_id=9 page 1: code 422" in text
-    assert "NOT COMPLETE: 1 listing failed, 0 not finished" in text
+    assert "NOT COMPLETE: 2 of 3 listings finished, 1 failed, 0 not finished" in text
     totals = summary(tmapi("status", journal, "--json"))
     assert (totals["complete"], totals["failed"], totals["codes"]["422"]) == (2, 1, 1)
 

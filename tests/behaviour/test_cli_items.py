@@ -307,3 +307,17 @@ def flattened(item):
         inner = flattened(value) if isinstance(value, dict) else None
         flat |= {f"{name}_{k}": v for k, v in inner.items()} if inner is not None else {name: value}
     return flat
+
+
+RENAMED = b"""{"code":200,"msg":"success","data":{"page":1,"page_size":20,"has_next_page":false,
+"filters":{},"items":[{"offer_id":1,"title":"a"},{"offer_id":2,"title":"b"}]}}"""
+
+
+def test_a_listing_without_one_readable_row_is_no_success(tmapi, tmp_path):
+    """A renamed field that costs every row fails the listing: nothing is said to be complete."""
+    (tmp_path / "category-items.json").write_bytes(RENAMED)
+    with SandboxThread(bodies=tmp_path) as sandbox:
+        done = tmapi("items", "7", "--json", url=sandbox.url)
+    assert (done.code, done.out) == (3, b"")
+    assert (done.summary["complete"], done.summary["failed"]) == (0, 1)
+    assert "none of the 2 rows" in done.err

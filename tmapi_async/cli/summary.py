@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from tmapi_async.api.verdict import Verdict
 from tmapi_async.crawl.outcomes import WalkStatistics
 from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, TMAPIError
 
@@ -92,20 +93,38 @@ class Summary(msgspec.Struct, kw_only=True):
         """Return the summary as one JSON object on one line."""
         return msgspec.json.encode(self).decode()
 
-    def lines(self) -> list[str]:
-        """Return the summary as text: one line for the listings, one for the requests."""
-        reason = _REASONS.get(self.stopped_by)
-        listings = self._listing_line()
+    def verdict(self, *, running: bool = False) -> Verdict:
+        """Return the verdict over the listings.
+
+        Args:
+            running: A process is reading the listings now.
+        """
+        return Verdict(
+            complete=self.complete,
+            capped=self.capped,
+            failed=self.failed,
+            unfinished=self.stopped,
+            running=running,
+        )
+
+    def lines(self, *, running: bool = False) -> list[str]:
+        """Return the summary as text: one line for the listings, one for the requests.
+
+        Args:
+            running: A process is reading the listings now, so those that are open are not stopped.
+        """
+        reason = None if running else _REASONS.get(self.stopped_by)
+        listings = self._listing_line("to be read" if running else "stopped")
         return [f"{reason}; {listings}" if reason else listings, self._request_line()]
 
-    def _listing_line(self) -> str:
+    def _listing_line(self, unfinished: str) -> str:
         endings = [f"{self.complete:,} complete"]
         endings += [
             f"{number:,} {name}"
             for name, number in (
                 ("capped", self.capped),
                 ("failed", self.failed),
-                ("stopped", self.stopped),
+                (unfinished, self.stopped),
             )
             if number
         ]
@@ -129,7 +148,7 @@ class Summary(msgspec.Struct, kw_only=True):
         """Return the exit code of the command-line contract."""
         if self.stopped_by in ("balance", "auth"):
             return REFUSED
-        if self.stopped_by or self.failed or self.stopped:
+        if self.stopped_by or self.verdict().kind == "incomplete":
             return PARTIAL
         return OK
 

@@ -18,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tmapi_async.api.verdict import Verdict
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
@@ -91,17 +92,22 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
     Returns:
         A word for the colour ("good", "fair" or "bad"), and a sentence.
     """
-    total = sum(facts.states.values())
-    missing = facts.states.get("failed", 0) + facts.states.get("stopped", 0)
-    capped = facts.states.get("capped", 0)
-    if not total:
+    count = facts.states.get
+    result = Verdict(
+        complete=count("complete", 0),
+        capped=count("capped", 0),
+        failed=count("failed", 0),
+        unfinished=count("stopped", 0),
+    )
+    total, capped, missing = result.listings, result.capped, result.failed + result.unfinished
+    if result.kind == "empty":
         return "bad", "Nothing was harvested."
-    if missing:
+    if result.kind == "incomplete":
         return (
             "bad",
             f"Incomplete: {_share(missing, total)} not walked to the end.",
         )
-    if capped:
+    if result.kind == "capped":
         return "fair", (
             f"Everything that the API shows: {_share(capped, total)} cut off exactly at a "
             "ceiling of the API, so more items may exist."

@@ -267,7 +267,7 @@ class _HarvestCommand:
         if not self._quiet:
             for line in summary.lines():
                 print_message(line)
-            print_message(self._verdict(summary))
+            print_message(self._verdict_line(summary))
         if self._options.output.json:
             write = print_error_line if "-" in self._destinations else print_json
             write(summary.json())
@@ -323,21 +323,14 @@ class _HarvestCommand:
         endpoint = min(self._endpoints(), default=None)
         return run_export(self._export_options(endpoint), result.visits)
 
-    def _verdict(self, summary: Summary) -> str:
+    def _verdict_line(self, summary: Summary) -> str:
         """Return one line that cannot be misread."""
-        total = quantity(summary.listings, "listing")
-        if summary.exit_code() != OK:
-            return (
-                f"NOT COMPLETE: {summary.complete + summary.capped:,} of {total} finished, "
-                f"{summary.failed:,} failed, {summary.stopped:,} not finished. "
-                f"To continue, run: {command_to_continue(self._arguments)}"
-            )
-        if summary.capped:
-            return (
-                f"COMPLETE, but {summary.capped:,} of {total} capped: {self._capped_reason()}. "
-                f"All pages are in {self._journal}"
-            )
-        return f"COMPLETE: {summary.complete:,} of {total}. All pages are in {self._journal}"
+        verdict = summary.verdict()
+        if verdict.kind == "incomplete":
+            return f"{verdict}. To continue, run: {command_to_continue(self._arguments)}"
+        if verdict.kind == "capped":
+            return f"{verdict}: {self._capped_reason()}. All pages are in {self._journal}"
+        return f"{verdict}. All pages are in {self._journal}"
 
     def _capped_reason(self) -> str:
         if self._options.listings.max_pages is not None:

@@ -214,7 +214,7 @@ class _ItemStream:
                 print_reconciliation(reconciliation)
             for line in summary.lines():
                 print_message(line)
-            if code == PARTIAL:
+            if summary.verdict().kind == "incomplete" or self._rows_lost:
                 print_message("some items are missing: to get all of them, run the command again")
         if self._options.output.json:
             print_error_line(summary.json())

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tmapi_async.api.verdict import Verdict
 from tmapi_async.cli.console import (
     print_json,
     print_output,
@@ -113,8 +114,8 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
             *format_failures(visits, journal.failed_pages(latest)),
             *_split_lines(journal, visits),
             "",
-            *summary.lines(),
-            _verdict(summary, running=running),
+            *summary.lines(running=running),
+            _verdict_line(summary.verdict(running=running)),
         ]
     for line in text:
         print_output(line)
@@ -235,13 +236,12 @@ def _last_reason(starts: list[StartInfo]) -> StoppedBy | None:
     return None
 
 
-def _verdict(summary: Summary, *, running: bool) -> str:
-    if running:
-        return "A harvest is running."
-    if summary.failed or summary.stopped:
-        return (
-            f"NOT COMPLETE: {quantity(summary.failed, 'listing')} failed, "
-            f"{summary.stopped:,} not finished. Run the same tmapi harvest command again to "
-            "continue."
-        )
-    return f"COMPLETE: {summary.listings:,} of {quantity(summary.listings, 'listing')}."
+def _verdict_line(verdict: Verdict) -> str:
+    """Return the verdict with what follows from it for the user."""
+    advice = {
+        "running": "A harvest is running.",
+        "incomplete": "Run the same tmapi harvest command again to continue.",
+        "capped": "Capped listings ended at a ceiling or at a maximum number of pages, or are not "
+        "proven complete: they may have more rows.",
+    }
+    return f"{verdict}. {advice.get(verdict.kind, '')}".rstrip()

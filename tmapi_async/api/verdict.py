@@ -1,0 +1,60 @@
+"""The verdict over a set of listings: one function for every command and for the report. No I/O."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal["empty", "running", "incomplete", "capped", "complete"]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Judgement on whether all rows of some listings were read.
+
+    Attributes:
+        complete: Listings read to their end, which their own figures do not deny.
+        capped: Listings that ended at a ceiling of the API or at a maximum number of pages, and
+            divided listings that are not proven complete: rows may be missing.
+        failed: Listings given up.
+        unfinished: Listings not begun, or not read to their end.
+        running: True if a process is reading them now.
+    """
+
+    complete: int = 0
+    capped: int = 0
+    failed: int = 0
+    unfinished: int = 0
+    running: bool = False
+
+    @property
+    def listings(self) -> int:
+        """Number of listings."""
+        return self.complete + self.capped + self.failed + self.unfinished
+
+    @property
+    def kind(self) -> Kind:
+        """The worst that is true of any listing; "running" while unfinished ones are being read."""
+        if not self.listings:
+            return "empty"
+        if self.running and self.unfinished:
+            return "running"
+        if self.failed or self.unfinished:
+            return "incomplete"
+        return "capped" if self.capped else "complete"
+
+    def __str__(self) -> str:
+        """Return the verdict as the beginning of a sentence, without an end."""
+        total = f"{self.listings:,} listing{'' if self.listings == 1 else 's'}"
+        ended = f"{self.complete + self.capped:,} of {total} finished, {self.failed:,} failed"
+        match self.kind:
+            case "empty":
+                return "NOTHING TO SHOW: there are no listings"
+            case "running":
+                return f"NOT YET COMPLETE: {ended}, {self.unfinished:,} still to be read"
+            case "incomplete":
+                return f"NOT COMPLETE: {ended}, {self.unfinished:,} not finished"
+            case "capped":
+                return f"CAPPED: {self.complete:,} of {total} complete, {self.capped:,} capped"
+            case "complete":
+                return f"COMPLETE: {self.complete:,} of {total}"
