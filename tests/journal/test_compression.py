@@ -141,3 +141,14 @@ def test_a_missing_dictionary_is_reported(connection):
     """A body whose dictionary is missing raises an error, and is not empty."""
     with pytest.raises(BodyError, match="dictionary 5 is missing"):
         Decoder(connection, PATH).decode(5, b"")
+
+
+def test_a_frame_that_states_gigabytes_costs_no_memory(connection):
+    """The library would reserve the stated size before it reads the frame."""
+    size = 1 << 40
+    header = b"\x28\xb5\x2f\xfd\xe0" + size.to_bytes(8, "little")
+    with pytest.raises(BodyError, match=f"states a size of {size} bytes"):
+        Decoder(connection, PATH).decode(None, header + b"\x01\x00\x00")
+    connection.execute("INSERT INTO dictionary VALUES (1, 'category/items', ?)", (header,))
+    with pytest.raises(BodyError, match="states a size"):
+        Decoder(connection, PATH).decode(1, header)

@@ -20,7 +20,7 @@ _REASONS: dict[StoppedBy | None, str] = {
     "auth": "stopped because the API refused the token",
     "budget": "stopped because the request budget is spent",
     "signal": "interrupted",
-    "disk": "stopped because the disk is full",
+    "disk": "stopped because the journal cannot be written",
 }
 
 

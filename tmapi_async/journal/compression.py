@@ -28,6 +28,28 @@ _SAMPLE_BYTES = 16_384
 _MIN_BYTES = 4 * DICTIONARY_SIZE
 _MAX_BYTES = SAMPLES * _SAMPLE_BYTES
 _MAX_BODIES_TO_LEARN = 50 * SAMPLES
+_MAX_BODY = 1 << 28
+"""Bytes of a decompressed body or dictionary, eight times the largest reply read by default."""
+
+
+_PLAIN = zstandard.ZstdDecompressor()
+
+
+def decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes) -> bytes:
+    """Decompress a frame that may come from a foreign or damaged journal.
+
+    zstd reserves the memory that the head of a frame states. A frame of some bytes can state
+    gigabytes.
+
+    Raises:
+        zstandard.ZstdError: The frame is damaged, or states more bytes than any body has.
+    """
+    if not isinstance(frame, bytes):
+        raise zstandard.ZstdError("it is not stored as bytes")
+    size = zstandard.frame_content_size(frame)
+    if size > _MAX_BODY:
+        raise zstandard.ZstdError(f"it states a size of {size} bytes")
+    return decompressor.decompress(frame)
 
 
 class Dictionary(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +121,7 @@ class Encoder:
         self._last = 0
         rows = connection.execute("SELECT id, endpoint, content FROM dictionary ORDER BY id")
         for number, endpoint, content in rows:
-            self._settle(endpoint, Dictionary(number, zstandard.decompress(content)))
+            self._settle(endpoint, Dictionary(number, decompress(_PLAIN, content)))
             self._last = number
 
     def encode(self, endpoint: str, body: bytes) -> tuple[int | None, bytes]:
@@ -183,7 +205,7 @@ class Decoder:
         """
         try:
             decompressor = self._decompressors.get(dictionary) or self._load(dictionary)
-            return decompressor.decompress(frame)
+            return decompress(decompressor, frame)
         except zstandard.ZstdError as error:
             raise BodyError(self._path, str(error)) from None
 
@@ -192,7 +214,7 @@ class Decoder:
         row = self._connection.execute(query, (dictionary,)).fetchone()
         if row is None:
             raise BodyError(self._path, f"its dictionary {dictionary} is missing")
-        data = zstandard.ZstdCompressionDict(zstandard.decompress(row[0]))
+        data = zstandard.ZstdCompressionDict(decompress(_PLAIN, row[0]))
         decompressor = zstandard.ZstdDecompressor(dict_data=data)
         self._decompressors[dictionary] = decompressor
         return decompressor
@@ -205,6 +227,6 @@ def decompress_category(path: Path, cat_id: int, frame: bytes) -> bytes:
         BodyError: The body is damaged.
     """
     try:
-        return zstandard.ZstdDecompressor().decompress(frame)
+        return decompress(_PLAIN, frame)
     except zstandard.ZstdError:
         raise BodyError(path, f"category {cat_id}") from None

@@ -19,6 +19,7 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.errors import BodyError
 
 from .compression import Decoder, decompress_category
+from .damaged_values import damage_named
 from .lock import writer_pid
 from .parts import fold_parts
 from .plan import sum_pages
@@ -146,6 +147,7 @@ class JournalReader:
         """Number of the process that writes to the journal, 0 if unknown, or None if none does."""
         return writer_pid(self.path)
 
+    @damage_named
     def runs(self) -> list[RunInfo]:
         """Return the runs, oldest first."""
         runs: dict[int, RunInfo] = {}
@@ -159,6 +161,7 @@ class JournalReader:
             for run in runs.values()
         ]
 
+    @damage_named
     def starts(self) -> list[StartInfo]:
         """Return the starts (processes that wrote to the journal), oldest first."""
         starts = []
@@ -181,10 +184,12 @@ class JournalReader:
             )
         return starts
 
+    @damage_named
     def ticks(self, start: int) -> list[Tick]:
         """Return the counts of a start over time, oldest first: at most about 720 ticks."""
         return [_tick(*row) for row in self._query(_TICKS, start)]
 
+    @damage_named
     def visits(self, run: int = 0) -> Iterator[VisitInfo]:
         """Yield the visits of a run (of all runs for 0), in the requested order."""
         after = 0
@@ -222,6 +227,7 @@ class JournalReader:
             root=root,
         )
 
+    @damage_named
     def listings(self, run: int = 0) -> Iterator[VisitInfo]:
         """Yield the requested listings of a run (of all runs for 0).
 
@@ -230,6 +236,7 @@ class JournalReader:
         parts = self.visits(run) if self.has_parts else ()
         return fold_parts(self.visits(run), parts, self.divisions(), self.distinct)
 
+    @damage_named
     def listing_visits(self) -> Iterator[ListingVisits]:
         """Yield the visits of each listing over all runs. Visits of parts are not yielded."""
         for _, visits in itertools.groupby(self._visits_by_listing(), key=lambda row: row[0]):
@@ -247,6 +254,7 @@ class JournalReader:
         """True if a listing of the journal was divided."""
         return bool(self._query("SELECT 1 FROM part LIMIT 1"))
 
+    @damage_named
     def divisions(self) -> list[Division]:
         """Return the results of divided listings, as far as their division has ended."""
         return [
@@ -254,10 +262,12 @@ class JournalReader:
             for root, complete, *figures in self._query(_DIVISIONS)
         ]
 
+    @damage_named
     def roots(self) -> dict[str, str]:
         """Return a map: identity of each part -> identity of the divided listing."""
         return dict(self._query(_ROOTS))
 
+    @damage_named
     def distinct(self, visits: Iterable[VisitInfo]) -> int:
         """Return the number of distinct items of several visits together. Reads all their pages."""
         item_ids: set[int] = set()
@@ -265,6 +275,7 @@ class JournalReader:
             item_ids |= self._item_ids(visit.id, visit.run, visit.listing)
         return len(item_ids)
 
+    @damage_named
     def pages(
         self,
         *,
@@ -307,6 +318,7 @@ class JournalReader:
         visits[visit] = run, read_listing(endpoint, params)
         return visits[visit]
 
+    @damage_named
     def rejects(self, run: int = 0) -> Iterator[StoredReject]:
         """Yield the undecodable rows of a run (of all runs for 0), in commit order."""
         after = (0, -1)
@@ -315,6 +327,7 @@ class JournalReader:
             for seq, position, endpoint, params, *rest in rows:
                 yield StoredReject(seq, position, read_listing(endpoint, params), *rest)
 
+    @damage_named
     def failed_pages(self, run: int = 0) -> list[FailedPage]:
         """Return the pages of a run (of all runs for 0) that failed."""
         return [
@@ -322,6 +335,7 @@ class JournalReader:
             for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
         ]
 
+    @damage_named
     def tree(self) -> TreeInfo | None:
         """Return a summary of the category tree in the journal, or None if there is none."""
         answers, oldest, latest = self._query(_TREE)[0]

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import msgspec
+import zstandard
+
 from tmapi_async.errors import (
     CorruptJournalError,
     JournalError,
@@ -30,6 +33,16 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x544D4A4C  # "TMJL"
 PAGE_SIZE = 32768
 _MAX_NAMED = 3
+# Flipped bits change types, lengths and texts. ValueError and TypeError are missing here, because
+# the caller's own iterables, which planning reads, can raise them.
+_DAMAGE = (
+    msgspec.MsgspecError,
+    zstandard.ZstdError,
+    IndexError,
+    UnicodeDecodeError,
+    OverflowError,
+    MemoryError,
+)
 CACHE_PAGES = 128
 WAL_PAGES = 512
 """Pages of the write-ahead log after which SQLite copies the log into the file: 16 MiB."""
@@ -42,11 +55,13 @@ def version() -> int:
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise a `JournalError` in place of an error of SQLite or of the system."""
+    """Raise a `JournalError` in place of an error of SQLite, of the system or of damaged values."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         raise journal_error(path, error) from None
+    except _DAMAGE as error:
+        raise CorruptJournalError(path, f"{type(error).__name__}: {error}") from None
 
 
 @contextlib.contextmanager

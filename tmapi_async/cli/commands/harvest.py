@@ -40,7 +40,13 @@ from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, 
 from tmapi_async.cli.summary import Summary
 from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
-from tmapi_async.errors import DiskError, ExportError, InvalidRequestError, TMAPIError
+from tmapi_async.errors import (
+    DiskError,
+    ExportError,
+    InvalidRequestError,
+    MovedJournalError,
+    TMAPIError,
+)
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 
@@ -258,12 +264,14 @@ class _HarvestCommand:
         summary = summarize_harvest(result)
         if isinstance(result.error, TMAPIError):
             print_message(str(result.error))
-        if not self._quiet:
+        # The file that has the journal's name now, if any, says nothing about this harvest.
+        moved = isinstance(result.error, MovedJournalError)
+        if not self._quiet and not moved:
             for line in self._listing_lines(result):
                 print_error_line(line)
             for reconciliation in result.reconciliations:
                 print_reconciliation(reconciliation)
-        export_code = self._export(result)
+        export_code = 0 if moved else self._export(result)
         if not self._quiet:
             for line in summary.lines():
                 print_message(line)
