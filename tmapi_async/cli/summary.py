@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from tmapi_async.api.verdict import Verdict
 from tmapi_async.crawl.outcomes import WalkStatistics
+from tmapi_async.crawl.verdict import Verdict
 from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, TMAPIError
 
 from .exit_codes import OK, PARTIAL, REFUSED

@@ -9,7 +9,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.api.verdict import Verdict
 from tmapi_async.cli.console import (
     print_json,
     print_output,
@@ -24,6 +23,7 @@ from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_table
 from tmapi_async.cli.wording import quantity
+from tmapi_async.crawl.verdict import Verdict
 from tmapi_async.errors import JournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo

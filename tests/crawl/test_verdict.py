@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tmapi_async.api.verdict import Verdict
+from tmapi_async.crawl.verdict import Verdict
 
 
 @pytest.mark.parametrize(
