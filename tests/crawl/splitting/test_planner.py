@@ -269,6 +269,35 @@ def test_a_set_of_filters_is_divided_once(heavy: int, seed: int) -> None:
     assert [piece.found for piece in outer] == [len(driver.items)]
 
 
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("advert_price", [50, 5000])
+def test_an_advert_does_not_stand_for_a_row_that_was_missed(moved: bool, advert_price: int) -> None:
+    """With adverts on its pages, a part is complete only if no row of it was shown twice.
+
+    A row that moves past the walk pushes another one to a second page. The adverts bring the number
+    of items up to the total even so, unless their prices are others.
+    """
+    products = [Product(n, Decimal(n)) for n in range(1, 101)]
+    root = Listing(ROOT.endpoint, (*ROOT.params, ("price_end", "1000")))
+    honest_page = Shop(products).page
+
+    class Advertising(Shop):
+        def page(self, listing, number):
+            page = honest_page(listing, number)
+            rows = list(page.rows)
+            if moved and number == 3:
+                rows[0] = honest_page(listing, 2).rows[-1]
+            rows.insert(5, (9000 + number, Decimal(advert_price)))
+            return msgspec.structs.replace(page, rows=tuple(rows))
+
+    driver = PlannerDriver(Advertising(products))
+    reconciliation = driver.run(planner_for(driver.shop, root)).reconcile()
+    # A second walk, in the other order, is worth its cost only where rows are known to be missing.
+    assert driver.requests == (10 if moved and advert_price > 1000 else 5)
+    assert ({product.id for product in products} <= driver.items) == reconciliation.complete
+    assert ("uncertain" in str(reconciliation)) == (not reconciliation.complete)
+
+
 def test_a_listing_that_fits_is_not_divided() -> None:
     """A listing below the ceiling costs only its own pages."""
     shop = Shop([Product(n, Decimal(n)) for n in range(1, 1990)])

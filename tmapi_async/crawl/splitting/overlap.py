@@ -29,8 +29,10 @@ import msgspec
 Pages: TypeAlias = Sequence[Sequence[int]]
 """Item IDs of a walk, page by page."""
 
+ADVERT_TIMES = 3
+"""Times that an advert of the same price is shown in a walk; a row that moved is shown twice."""
+
 _MIN_SHARED = 20  # rows in common from which on an overlap is more than chance
-_ADVERT_TIMES = 3  # times that an advert of the same price is shown in a walk
 _MIN_AGREEMENT = 0.6  # share of the common rows (found or expected) that must give the same number
 _MAX_SHIFT = 0.1  # of all rows: a row may have moved so far
 # With ties in the same order both ways, or in any order, a tenth to a fifth would agree by chance.
@@ -82,7 +84,7 @@ def _own_rows(pages: Pages, size: int, foreign: AbstractSet[int]) -> Iterator[li
     for page in full_pages:
         surplus = max(0, len(page) - size)
         # A row shown twice has moved. An advert is shown more often, or has another price.
-        adverts = {item for item in page if times[item] >= _ADVERT_TIMES or item in foreign}
+        adverts = {item for item in page if times[item] >= ADVERT_TIMES or item in foreign}
         adverts = adverts if surplus else set()
         if len(adverts) != surplus:
             return

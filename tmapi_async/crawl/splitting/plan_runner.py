@@ -96,6 +96,11 @@ class OpenPiece:
         self.total, self.estimated = overlap.rows, not overlap.exact
         self.verdict = "proven" if overlap.exact else "uncertain"
 
+    def doubt_adverts(self, size: int) -> None:
+        """Withdraw the proof if adverts may stand for rows in every walk; see `Part`."""
+        if self.verdict == "proven" and all(part.may_hide_a_loss(size) for part in self.parts):
+            self.verdict = "uncertain"
+
     @property
     def incomplete(self) -> bool:
         """True if so few rows were found that a second walk is worth its cost."""
@@ -259,6 +264,7 @@ class PlanRunner:
                 self._start_walk(second)
                 yield Wait((second,), "end")
                 piece.settle()
+        piece.doubt_adverts(self.page_size)
         piece.release()
 
     def _walk_if_fits(self, part: Part) -> None:

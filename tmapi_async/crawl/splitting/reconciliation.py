@@ -79,6 +79,11 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         total = f"about {total}" if self.estimated else total
         if self.verdict == "proven":
             return f"{name}: complete, {self.found:,} items"
+        if self.verdict == "uncertain" and not self.estimated and self.found >= (self.total or 0):
+            return (
+                f"{name}: uncertain, {self.found:,} of {total} found, but rows moved, and an "
+                "advert may stand for one that was missed"
+            )
         if self.verdict == "uncertain":
             return f"{name}: uncertain, {self.found:,} of {total} found"
         if self.verdict == "short":

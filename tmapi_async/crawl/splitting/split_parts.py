@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
 from tmapi_async.api.listings import Listing
 
+from .overlap import ADVERT_TIMES
 from .price_bands import can_cut_at
 from .queries import Observation, Row
 
@@ -130,6 +132,22 @@ class Part:
             for item in page
         }
         return late_items - self.foreign <= other.ids
+
+    def may_hide_a_loss(self, size: int) -> bool:
+        """Return True if an advert may stand for a row that slipped past.
+
+        Pages longer than `size` have adverts, and an advert of the right price counts as an item. A
+        row that slips past pushes another one to a second page: it is shown twice.
+        """
+        # Adverts of other prices do not count, so they stand for nothing.
+        pages = [
+            [item for item in page if item not in self.foreign]
+            for page in self._ids_by_page.values()
+        ]
+        if all(len(page) <= size for page in pages):
+            return False
+        times = Counter(item for page in pages for item in page)
+        return any(1 < n < ADVERT_TIMES for n in times.values())
 
     def share_items(self, items: set[int]) -> None:
         """Add the part's items to `items`, those of later pages too."""
