@@ -313,3 +313,21 @@ async def test_a_cancellation_in_any_turn_of_the_loop_leaves_nothing(tmapi_sandb
         await sandbox.until(lambda seen: seen.in_flight == 0)
         assert api.statistics().requests >= sandbox.stats.requests
         assert await ids_by_category(api.category_items(ids).pages()) == truth(sandbox)
+
+
+@pytest.mark.parametrize("steps_of", ["items", "pages", "categories"])
+async def test_a_walk_cut_off_by_a_time_out_does_not_look_complete(tmapi_sandboxes, steps_of):
+    """After a time-out on `anext`, the next one raises: the end of the loop is not the end."""
+    sandbox = await tmapi_sandboxes(categories=3, latency=30.0)
+    async with client(sandbox) as api:
+        listings = api.category_items(list(sandbox.catalogue.category_ids))
+        steps = {
+            "items": lambda: aiter(listings),
+            "pages": listings.pages,
+            "categories": lambda: aiter(api.categories()),
+        }[steps_of]()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(steps), 0.01)
+        for _ in range(2):
+            with pytest.raises(ClosedError, match="cut off"):
+                await anext(steps)

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from tmapi_async import errors
 from tmapi_async.api.category_info import ROOT, first_level, problem_with
 from tmapi_async.api.details import Category, CategoryChild
 from tmapi_async.api.endpoints import CATEGORY_INFO
@@ -24,13 +25,9 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
 from tmapi_async.crawl.page_queue import PageQueue
 from tmapi_async.crawl.sink import CrawlSink
-from tmapi_async.errors import (
-    ClosedError,
-    EndlessListingError,
-    ListingsFailedError,
-    MalformedReplyError,
-    TMAPIError,
-)
+from tmapi_async.errors import ClosedError, ListingsFailedError, TMAPIError
+
+from .walk_iterator import WalkIterator
 
 MAX_DEPTH = 12
 """Number of levels after which a tree counts as endless: the site's own has three or four."""
@@ -193,14 +190,18 @@ class CategoryWalk:
             pass
         return self.tree()
 
-    async def __aiter__(self) -> AsyncIterator[CategoryNode]:
+    def __aiter__(self) -> AsyncIterator[CategoryNode]:
         """Iterate over the categories as they become known; their children come later.
 
         Raises:
             TMAPIError: An error that ends all work.
             ListingsFailedError: The children of some categories could not be fetched. It is raised
                 when all the others have been walked.
+            ClosedError: The iteration was cut off before, by a time-out or a cancellation.
         """
+        return WalkIterator(self._iterate(), self._queue)
+
+    async def _iterate(self) -> AsyncGenerator[CategoryNode]:
         if self._started or self._closed:
             raise ClosedError("a walk can be walked once: ask the client for another one")
         self._started = True
@@ -325,7 +326,7 @@ class CategoryWalk:
         problem = problem_with(cat_id, page)
         if problem is not None:
             # Not stored: the next walk would read the same answer, and never send a request.
-            error = MalformedReplyError(problem)
+            error = errors.MalformedReplyError(problem)
             listing = page.request.listing
             error.locate(listing.endpoint, listing.identity, 1, page.attempts)
             self._add_error(error)
@@ -371,7 +372,7 @@ class CategoryWalk:
         if deeper and not self._is_cut:
             where = f"below {parent}" if parent is not None else "at the first level"
             self._add_error(
-                EndlessListingError(f"more than {MAX_DEPTH} levels of categories, {where}")
+                errors.EndlessListingError(f"more than {MAX_DEPTH} levels of categories, {where}")
             )
         return []
 

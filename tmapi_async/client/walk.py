@@ -21,6 +21,8 @@ from tmapi_async.errors import ClosedError, MalformedReplyError
 from tmapi_async.transport.request_state import CrawlCounts, RequestState
 from tmapi_async.transport.session import Session
 
+from .walk_iterator import WalkIterator
+
 
 class Walk(Generic[I]):
     """A walk over one listing or many, whose items are of type `I`.
@@ -84,12 +86,15 @@ class Walk(Generic[I]):
     def __aiter__(self) -> AsyncIterator[I]:
         return self.items()
 
-    async def items(self) -> AsyncGenerator[I]:
+    def items(self) -> AsyncGenerator[I]:
         """Iterate over the items, in page order within a listing.
 
         Raises:
             TMAPIError: The same errors as `pages`.
         """
+        return WalkIterator(self._iterate_items(), self._queue)
+
+    async def _iterate_items(self) -> AsyncGenerator[I]:
         self._start()
         try:
             while (page := await self._next()) is not None:
@@ -98,7 +103,7 @@ class Walk(Generic[I]):
         finally:
             await self.aclose()
 
-    async def pages(self) -> AsyncGenerator[Page[I]]:
+    def pages(self) -> AsyncGenerator[Page[I]]:
         """Iterate over the pages: in page order within a listing, as they come across listings.
 
         Raises:
@@ -106,7 +111,11 @@ class Walk(Generic[I]):
                 `progress` has the finished and the remaining work.
             ListingsFailedError: Some of several listings failed. It is raised after the last page,
                 when all others have been walked.
+            ClosedError: The iteration was cut off before, by a time-out or a cancellation.
         """
+        return WalkIterator(self._iterate_pages(), self._queue)
+
+    async def _iterate_pages(self) -> AsyncGenerator[Page[I]]:
         self._start()
         try:
             while (page := await self._next()) is not None:

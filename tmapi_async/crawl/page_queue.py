@@ -41,6 +41,7 @@ class PageQueue(CrawlSink):
     Attributes:
         counts: Totals of the pages that were taken.
         pages: Number of pages in the queue.
+        cut_off: True once the caller was cancelled while it waited for a page.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class PageQueue(CrawlSink):
         self._run: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
+        self.cut_off = False
 
     # -- the crawler's side
 
@@ -114,7 +116,11 @@ class PageQueue(CrawlSink):
                 run.result()
                 return None
             self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                self.cut_off = True
+                raise
         crawler.pump()
         return page
 
