@@ -29,11 +29,8 @@ TARGET_BYTES = 5_000_000
 def one(journal: str, target: str, what: str) -> None:
     """Read or report once in this process and print the figures as JSON."""
     pin(CLIENT_CORE)
-    from tmapi_async.export.selection import (  # noqa: PLC0415 - not counted
-        Selection,
-        read_chunks,
-        resolve,
-    )
+    from tmapi_async.export.chunks import read_chunks  # noqa: PLC0415 - not counted
+    from tmapi_async.export.selection import Selection, resolve  # noqa: PLC0415 - as above
     from tmapi_async.harvest import JournalReader  # noqa: PLC0415 - as above
     from tmapi_async.report import write_report  # noqa: PLC0415 - as above
 

@@ -16,8 +16,9 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from tmapi_async.export.arrow import item_schema, record_batch
+from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.selection import Selection, read_chunks, resolve
+from tmapi_async.export.selection import Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 
 __all__ = ["PRIMARY_KEY", "items", "journal"]

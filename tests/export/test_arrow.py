@@ -22,8 +22,8 @@ from tmapi_async.api.listings import category_items
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.export.arrow import item_schema, record_batch
+from tmapi_async.export.chunks import Chunk
 from tmapi_async.export.postgres_table import table_columns
-from tmapi_async.export.selection import Chunk
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.journal.views import StoredPage
 from tmapi_async.sandbox.responses.drift import SHAPES, Drift

@@ -24,9 +24,9 @@ NAMES = ("a.parquet", "a.csv", "a.jsonl", "a.jsonl.zst", "a.duckdb")
 
 KILLED = """
 import os, signal, sys
-from tmapi_async.export import atomic_file, export_journal, selection
+from tmapi_async.export import atomic_file, chunks, export_journal
 
-selection.CHUNK_PAGES = 2
+chunks.CHUNK_PAGES = 2
 journal, target, when = sys.argv[1:]
 
 def die(*_):

@@ -27,9 +27,9 @@ from tmapi_async.api.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.export import export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
+from tmapi_async.export.chunks import Chunk
 from tmapi_async.export.endpoint_choice import EXPORTED
 from tmapi_async.export.postgres_table import table_columns
-from tmapi_async.export.selection import Chunk
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
 from tmapi_async.journal.views import StoredPage

@@ -231,9 +231,9 @@ def test_the_password_is_never_told(tmp_path: Path, postgres: str) -> None:
 KILLED = """
 import os, signal, sys
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
-from tmapi_async.export import export_journal, postgres_session, selection
+from tmapi_async.export import export_journal, chunks, postgres_session
 
-selection.CHUNK_PAGES = 2
+chunks.CHUNK_PAGES = 2
 when = sys.argv[3]
 
 def die(*_):

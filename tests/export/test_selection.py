@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,15 @@ import pytest
 from tests.support.journals import BEGAN, body, row, write
 from tmapi_async.api.listings import category_items
 from tmapi_async.api.request_counts import RequestCounts
-from tmapi_async.errors import InvalidRequestError
-from tmapi_async.export import ExportRefusedError, Selection, export_journal
-from tmapi_async.export import selection as reading
-from tmapi_async.export.selection import LATEST_RUN, read_chunks, resolve
+from tmapi_async.errors import InvalidRequestError, JournalError
+from tmapi_async.export import ExportRefusedError, Selection, chunks, compare_runs, export_journal
+from tmapi_async.export.chunks import read_chunks
+from tmapi_async.export.selection import LATEST_RUN, resolve
 from tmapi_async.export.sinks import Conversions, Rows
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.records import PageRecord, State
+from tmapi_async.report import gather
 
 
 def selected(path: Path, **selection: Any) -> list[tuple[int, int, str]]:
@@ -118,7 +121,7 @@ def test_unique_keeps_the_latest_sighting(
     journal: Path, monkeypatch: pytest.MonkeyPatch, pages: int
 ) -> None:
     """Of several sightings, over pages, listings and runs, only the last one is kept."""
-    monkeypatch.setattr(reading, "CHUNK_PAGES", pages)
+    monkeypatch.setattr(chunks, "CHUNK_PAGES", pages)
     assert selected(journal, unique=True) == [(2, 1, "e"), (2, 3, "f")]
     assert selected(journal, unique=True, run=0) == [(1, 2, "b"), (2, 1, "e"), (2, 3, "f")]
     assert selected(journal, unique=True, run=1) == [(1, 2, "b"), (1, 1, "c")]
@@ -187,3 +190,63 @@ async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
         summary = await asyncio.to_thread(export_journal, path, [str(target)])
         assert (summary.rows, summary.listings_unfinished) == (number, 1)
     await writing.close()
+
+
+DAMAGE = {
+    "a page is not found": "DELETE FROM page WHERE number = 2",
+    "a page belongs to another run": "UPDATE page SET visit = visit + 2 WHERE number = 2",
+    "a page is there twice": (
+        "INSERT INTO page SELECT seq + 100, visit, number + 7, start, fetched_at, attempts, "
+        "latency_us, code, page_size, has_next_page, total_count, items, rejects, dictionary, body "
+        "FROM page WHERE number = 2"
+    ),
+    "a body belongs to another page": (
+        "UPDATE page SET body = (SELECT body FROM page WHERE number = 1) WHERE number = 2"
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("unique", [False, True])
+def test_an_export_agrees_with_the_figures_of_the_journal(
+    tmp_path: Path, damage: str, *, unique: bool
+) -> None:
+    """Rows and rejects that differ from the recorded figures fail the export; the file stays."""
+    path, target = tmp_path / "a.journal", tmp_path / "a.jsonl"
+    target.write_text("as before")
+    write(path, {7: [body([row(1), None, row(2)]), body([row(3)])]})
+    write(path, {7: [body([row(1)])]}, refresh=True)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(damage)
+    with pytest.raises(JournalError, match="is damaged"):
+        export_journal(path, [str(target)], Selection(run=1, unique=unique))
+    assert target.read_text() == "as before"
+
+
+def test_a_report_and_changes_agree_with_the_figures_of_the_journal(tmp_path: Path) -> None:
+    """A report and a comparison of runs fail where an export would."""
+    path = tmp_path / "a.journal"
+    write(path, {7: [body([row(1)]), body([row(2)])]})
+    write(path, {7: [body([row(1)]), body([row(3)])]}, refresh=True)
+    assert compare_runs(path).total.new == 1
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(DAMAGE["a page is not found"])
+    with pytest.raises(JournalError, match="2 rows on 2 pages"):
+        compare_runs(path)
+    with pytest.raises(JournalError, match="2 rows on 2 pages"):
+        gather(path)
+
+
+def test_a_listing_that_goes_on_while_it_is_exported_is_no_damage(tmp_path: Path) -> None:
+    """A harvest with more pages may continue a capped listing while an export reads."""
+    path = write(tmp_path / "a.journal", {7: [body([row(1)])]}, state="capped")
+    with JournalReader(path) as reader:
+        scope = resolve(reader, Selection())
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute(
+                "INSERT INTO page SELECT seq + 1, visit, 2, start, fetched_at, attempts, "
+                "latency_us, code, page_size, has_next_page, total_count, items, rejects, "
+                "dictionary, body FROM page"
+            )
+            database.execute("UPDATE visit SET state = 'open'")
+        assert sum(chunk.rows for chunk in read_chunks(reader, scope)) == 2

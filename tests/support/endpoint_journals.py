@@ -37,12 +37,17 @@ def write_endpoints(
         for visit in start.visits:
             bodies = pages[visit.listing.endpoint]
             journal.apply(begin_visit(visit, BEGAN))
+            total = rejects = 0
             for number, text in enumerate(bodies, 1):
                 supported = visit.listing.endpoint in ENDPOINTS
-                bad = decoder(visit.listing.endpoint).decode(text)[1] if supported else ()
-                page = (number, text, BEGAN, 1, 0.05, 200, 20, False, None, 1, tuple(bad))
+                reply, bad = (
+                    decoder(visit.listing.endpoint).decode(text) if supported else (None, ())
+                )
+                items = len(reply.data.items) if reply is not None else 1
+                total, rejects = total + items, rejects + len(bad)
+                page = (number, text, BEGAN, 1, 0.05, 200, 20, False, None, items, tuple(bad))
                 await journal.append(visit, PageRecord(*page))
-            totals = Totals(len(bodies), len(bodies), len(bodies), 0, len(bodies))
+            totals = Totals(len(bodies), total, total, rejects, len(bodies))
             journal.apply(end_visit(visit, "complete", totals, now=time.time()))
         await journal.close()
 

@@ -59,6 +59,13 @@ def _rejects(text: bytes) -> tuple[Reject, ...]:
     return tuple(found)
 
 
+def _items(text: bytes) -> int:
+    try:
+        return len(decoder("category/items").decode(text)[0].data.items)
+    except msgspec.DecodeError:  # a body that is damaged on purpose
+        return 0
+
+
 async def _write(
     path: Path,
     listings: Mapping[int, Sequence[bytes]],
@@ -79,10 +86,14 @@ async def _write(
                 continue
             last = number == len(bodies)
             bad = _rejects(text)
-            page = PageRecord(number, text, fetched_at, 1, 0.05, 200, 20, not last, None, 1, bad)
+            items = _items(text)
+            page = PageRecord(
+                number, text, fetched_at, 1, 0.05, 200, 20, not last, None, items, bad
+            )
             await journal.append(visit, page)
         spoilt = sum(len(_rejects(text)) for text in bodies)
-        totals = Totals(len(bodies), len(bodies), len(bodies), spoilt, len(bodies))
+        items = sum(map(_items, bodies))
+        totals = Totals(len(bodies), items, items, spoilt, len(bodies))
         journal.apply(end_visit(visit, state, totals, now=time.time()))
     await journal.close()
 

@@ -22,8 +22,8 @@ from tmapi_async.api.columns import Column, Kind, layout
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.rows import READERS, text_says_more
 
+from .chunks import Chunk
 from .conversions import Conversions
-from .selection import Chunk
 
 MONEY = pa.decimal128(20, 4)
 """Type of amounts in yuan. Stores every value of decimal128(18, 2), and two more decimals.

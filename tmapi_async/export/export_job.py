@@ -12,10 +12,11 @@ import msgspec
 from tmapi_async.errors import ExportError
 from tmapi_async.journal.reader import JournalReader
 
+from .chunks import read_chunks
 from .conversions import Conversions
 from .destinations import Destination, parse_destinations
 from .endpoint_choice import endpoint_named
-from .selection import Scope, Selection, read_chunks, resolve
+from .selection import Scope, Selection, resolve
 from .sinks import DestinationResult, Rows, Sink
 
 

@@ -1,30 +1,18 @@
-"""Selection of the pages of a journal to export, and decoding of their items.
-
-Pages are read and decoded once for all destinations, in the order of their commits: the latest
-sighting of an item is therefore the last one. Reading works while a harvest writes.
-"""
+"""Selection of the part of a journal to export."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
-from tmapi_async.api.decoding import decoder
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.api.rows import Origin
-from tmapi_async.errors import BodyError, ExportRefusedError
+from tmapi_async.errors import ExportRefusedError
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.views import RunInfo, StoredPage, VisitInfo
+from tmapi_async.journal.views import RunInfo, VisitInfo
 
 from .endpoint_choice import choose_endpoint, endpoint_named
-
-CHUNK_PAGES = 128
-"""Pages turned into rows at once: some 2,500 rows, so that Arrow's fixed cost does not matter."""
 
 ALL_RUNS = 0
 LATEST_RUN = -1
@@ -77,6 +65,18 @@ class VisitMarks:
         return isinstance(visit, int) and visit < len(self._marks) and self._marks[visit] > 0
 
 
+class FigureSums(msgspec.Struct):
+    """Sums of pages and of rows, rejects included."""
+
+    pages: int = 0
+    rows: int = 0
+
+    def add(self, pages: int, rows: int) -> None:
+        """Add pages and their rows."""
+        self.pages += pages
+        self.rows += rows
+
+
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """A selection applied to a journal.
 
@@ -85,14 +85,16 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         visits: Visits to read, or None for all visits of the run or runs.
         runs: Runs of the selected listings.
         since: Seconds since 1970.
-        cats: Category IDs of the selection.
-        unique: The selection's `unique`.
+        cats: Categories of the listings; empty for all.
+        unique: True to read only the latest sighting of each item.
         endpoint: The endpoint whose rows are read.
         pages: Pages of the selected listings when reading began, including those before `since`.
         unfinished: Selected listings that were not walked to their end.
         failed: Selected listings that failed.
         superseded: Selected listings with a later visit, which is not finished.
         left_out: Listings of the same endpoint and categories that are not selected.
+        ended: Selected visits of the endpoint that had ended when reading began.
+        figures: Figures that these visits recorded at their end.
     """
 
     run: RunInfo | None
@@ -107,6 +109,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     superseded: int = 0
     left_out: int = 0
+    ended: VisitMarks = msgspec.field(default_factory=VisitMarks)
+    figures: FigureSums = msgspec.field(default_factory=FigureSums)
 
     @property
     def description(self) -> str:
@@ -129,35 +133,6 @@ def describe_runs(runs: Sequence[int]) -> str:
     return f"runs {', '.join(map(str, runs[:-1]))} and {runs[-1]}"
 
 
-class Chunk(msgspec.Struct):
-    """Decoded pages of one endpoint.
-
-    Attributes:
-        endpoint: The endpoint of all pages.
-        pages: The pages.
-        items: The selected items of each page.
-        positions: The 0-based position of each of these items among the rows that were sent.
-        rejects: Rows of these pages that the present models cannot decode.
-    """
-
-    endpoint: Endpoint
-    pages: list[StoredPage]
-    items: list[list[Any]]
-    positions: list[Sequence[int]]
-    rejects: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Number of items."""
-        return sum(map(len, self.items))
-
-    def origins(self) -> Iterator[tuple[Origin, list[Any], Sequence[int]]]:
-        """Yield the provenance, the items and their positions, page by page."""
-        for page, items, positions in zip(self.pages, self.items, self.positions, strict=True):
-            fetched = datetime.fromtimestamp(page.fetched_at, UTC)
-            yield Origin(page.listing, page.number, fetched, page.run), items, positions
-
-
 class _ListingSums(msgspec.Struct):
     """Sums over the listings of an endpoint; a journal can have too many to keep each."""
 
@@ -168,12 +143,17 @@ class _ListingSums(msgspec.Struct):
     failed: int = 0
     superseded: int = 0
     listings: int = 0
+    ended: VisitMarks = msgspec.field(default_factory=VisitMarks)
+    figures: FigureSums = msgspec.field(default_factory=FigureSums)
 
     def add(self, visit: VisitInfo, *, superseded: bool) -> None:
         """Add a listing, or a part of a divided listing."""
         self.cats.add(visit.listing.cat_id)
         self.runs.add(visit.run)
         self.pages += visit.pages
+        if visit.state != "open":
+            self.ended.add(visit.id)
+            self.figures.add(visit.pages, visit.items + visit.rejects)
         if visit.root is None:  # only the divided listing itself has a state, not each part
             self.listings += 1
             self.unfinished += visit.state == "open"
@@ -249,12 +229,27 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
         failed=selected.failed,
         superseded=selected.superseded,
         left_out=0 if every else known.get(endpoint.name, 0) - selected.listings,
+        ended=selected.ended,
+        figures=selected.figures,
     )
 
 
-def whole_run(run: RunInfo, endpoint: Endpoint) -> Scope:
+def whole_run(reader: JournalReader, run: RunInfo, endpoint: Endpoint) -> Scope:
     """Return the scope of all pages of an endpoint in a run; there may be none."""
-    return Scope(run=run, runs=(run.id,), endpoint=endpoint)
+    sums = _ListingSums()
+    for visit in reader.visits(run.id):
+        if visit.listing.endpoint == endpoint.name:
+            sums.add(visit, superseded=False)
+    return Scope(run=run, runs=(run.id,), endpoint=endpoint, ended=sums.ended, figures=sums.figures)
+
+
+def ended_figures(reader: JournalReader, scope: Scope) -> FigureSums:
+    """Return the present figures of the visits that had ended when reading began."""
+    figures = FigureSums()
+    for visit in reader.visits(scope.run.id if scope.run else ALL_RUNS):
+        if visit.id in scope.ended and visit.state != "open":
+            figures.add(visit.pages, visit.items + visit.rejects)
+    return figures
 
 
 def _run(reader: JournalReader, selection: Selection) -> RunInfo | None:
@@ -276,109 +271,3 @@ def _check_cats(missing: Iterable[int | None], source: str) -> None:
     names = ", ".join(str(cat_id) for cat_id in sorted(missing, key=str)[:10])
     if names:
         raise ExportRefusedError(f"{source} has no listing of category {names}")
-
-
-def read_chunks(
-    reader: JournalReader, scope: Scope, *, on_pages: Callable[[int], None] = lambda _: None
-) -> Iterator[Chunk]:
-    """Read and decode the selected pages as a stream.
-
-    For unique items the pages are read twice. The first reading fills a temporary SQLite database
-    (on disk beyond a small cache) with the row of each item's latest sighting; the second needs
-    one byte of memory per row.
-
-    Args:
-        reader: The journal.
-        scope: The pages to read.
-        on_pages: Called with a number of pages read while nothing is yielded.
-
-    Raises:
-        JournalError: A page cannot be read.
-    """
-    if not scope.unique:
-        yield from _chunks(reader, scope)
-        return
-    is_latest, last_page = _latest_sightings(reader, scope, on_pages)
-    row = 0
-    for chunk in _chunks(reader, scope, until=last_page):
-        for page, items in enumerate(chunk.items):
-            latest_rows = [index for index in range(len(items)) if is_latest[row + index]]
-            row += len(items)
-            if len(latest_rows) < len(items):
-                positions = chunk.positions[page]
-                chunk.items[page] = [items[index] for index in latest_rows]
-                chunk.positions[page] = [positions[index] for index in latest_rows]
-        yield chunk
-
-
-def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> Iterator[Chunk]:
-    pending: list[StoredPage] = []
-    for page in _pages(reader, scope):
-        if until is not None and page.seq > until:
-            break  # committed after the first reading
-        pending.append(page)
-        if len(pending) >= CHUNK_PAGES:
-            yield _decoded(pending, reader, scope.endpoint)
-            pending = []
-    if pending:
-        yield _decoded(pending, reader, scope.endpoint)
-
-
-def _pages(reader: JournalReader, scope: Scope) -> Iterator[StoredPage]:
-    run = scope.run.id if scope.run else ALL_RUNS
-    cats = scope.cats
-    # SQLite filters by a single category; several are filtered here.
-    cat_id = next(iter(cats)) if len(cats) == 1 else None
-    for page in reader.pages(run=run, visits=scope.visits, since=scope.since, cat_id=cat_id):
-        if page.listing.endpoint == scope.endpoint.name and (
-            not cats or cat_id is not None or page.listing.cat_id in cats
-        ):
-            yield page
-
-
-def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint) -> Chunk:
-    chunk = Chunk(endpoint, pages, [], [])
-    decode = decoder(endpoint.name).decode
-    for page in pages:
-        try:
-            success, rejects = decode(page.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BodyError(reader.path, f"{page.listing} page {page.number}: {error}") from None
-        items = success.data.items
-        chunk.items.append(items)
-        chunk.positions.append(range(len(items)))
-        if rejects:
-            gaps = {reject.position for reject in rejects}
-            chunk.rejects += len(gaps)
-            rows = range(len(items) + len(gaps))
-            chunk.positions[-1] = [position for position in rows if position not in gaps]
-    return chunk
-
-
-_SIGHTINGS = "CREATE TABLE sightings (item_id INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
-
-
-def _latest_sightings(
-    reader: JournalReader, scope: Scope, on_pages: Callable[[int], None]
-) -> tuple[bytearray, int]:
-    """Find the rows to keep for unique items.
-
-    Returns:
-        For each row 1 if it is the latest sighting of its item, else 0; and the last page read.
-    """
-    rows = last_page = 0
-    with closing(sqlite3.connect("", isolation_level=None)) as database:
-        database.execute("PRAGMA cache_size = -65536")
-        database.execute(_SIGHTINGS)
-        database.execute("BEGIN")
-        for chunk in _chunks(reader, scope):
-            ids = [item.item_id for items in chunk.items for item in items]
-            sightings = zip(ids, range(rows, rows + len(ids)), strict=True)
-            database.executemany("INSERT OR REPLACE INTO sightings VALUES (?, ?)", sightings)
-            rows += len(ids)
-            last_page = chunk.pages[-1].seq
-            on_pages(len(chunk.pages))
-        is_latest = bytearray(rows)
-        for (row,) in database.execute("SELECT row FROM sightings"):
-            is_latest[row] = 1
-    return is_latest, last_page

@@ -10,8 +10,8 @@ import msgspec
 from tmapi_async.api.columns import columns
 from tmapi_async.api.rows import encode_lines, item_rows
 
+from .chunks import Chunk
 from .conversions import Conversions
-from .selection import Chunk
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ import msgspec
 
 from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing
-from tmapi_async.errors import BodyError
+from tmapi_async.errors import BodyError, CorruptJournalError
 
 from .compression import Decoder, decompress_category
 from .damaged_values import damage_named
@@ -314,7 +314,12 @@ class JournalReader:
     def _look_up(self, visit: int, visits: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
         if len(visits) >= _MAX_CACHED_VISITS:
             visits.clear()
-        run, endpoint, params = self._query(_VISIT, visit)[0]
+        rows = self._query(_VISIT, visit)
+        if not rows:
+            raise CorruptJournalError(
+                self.path, f"a page belongs to visit {visit}, which is missing"
+            )
+        run, endpoint, params = rows[0]
         visits[visit] = run, read_listing(endpoint, params)
         return visits[visit]
 

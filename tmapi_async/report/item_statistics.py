@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from tmapi_async.export.arrow import record_batch
 from tmapi_async.export.changes.diff import group_names, latest_sightings, undivided_listings
+from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.selection import Scope, read_chunks
+from tmapi_async.export.selection import Scope
 from tmapi_async.export.semantics import SOURCE_COLUMNS, semantic_column
 from tmapi_async.journal.reader import JournalReader
 

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.export.arrow import record_batch
+from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.endpoint_choice import choose_endpoint
-from tmapi_async.export.selection import read_chunks, whole_run
+from tmapi_async.export.selection import whole_run
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo
@@ -156,7 +157,7 @@ def _sightings(
     """Return the latest sighting of each item; a run may lack a category of the other run."""
     conversions, batches = Conversions(), list[pa.RecordBatch]()
     selected, roots = pa.array(sorted(cats), pa.int64()), reader.roots()
-    for chunk in read_chunks(reader, whole_run(run, endpoint)):
+    for chunk in read_chunks(reader, whole_run(reader, run, endpoint)):
         batch = _sighting_batch(record_batch(chunk, conversions), roots)
         batches.append(
             batch.filter(pc.is_in(batch["cat_id"], value_set=selected)) if cats else batch

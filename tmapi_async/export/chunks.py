@@ -1,0 +1,193 @@
+"""Reading and decoding of the selected pages of a journal.
+
+Pages are read and decoded once for all destinations, in the order of their commits: the latest
+sighting of an item is therefore the last one. Reading works while a harvest writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tmapi_async.api.decoding import decoder
+from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.api.rows import Origin
+from tmapi_async.errors import BodyError, CorruptJournalError
+from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.views import StoredPage
+
+from .selection import ALL_RUNS, FigureSums, Scope, ended_figures
+
+CHUNK_PAGES = 128
+"""Pages turned into rows at once: some 2,500 rows, so that Arrow's fixed cost does not matter."""
+
+
+class Chunk(msgspec.Struct):
+    """Decoded pages of one endpoint.
+
+    Attributes:
+        endpoint: The endpoint of all pages.
+        pages: The pages.
+        items: The selected items of each page.
+        positions: The 0-based position of each of these items among the rows that were sent.
+        rejects: Rows of these pages that the present models cannot decode.
+    """
+
+    endpoint: Endpoint
+    pages: list[StoredPage]
+    items: list[list[Any]]
+    positions: list[Sequence[int]]
+    rejects: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of items."""
+        return sum(map(len, self.items))
+
+    def origins(self) -> Iterator[tuple[Origin, list[Any], Sequence[int]]]:
+        """Yield the provenance, the items and their positions, page by page."""
+        for page, items, positions in zip(self.pages, self.items, self.positions, strict=True):
+            fetched = datetime.fromtimestamp(page.fetched_at, UTC)
+            yield Origin(page.listing, page.number, fetched, page.run), items, positions
+
+
+def read_chunks(
+    reader: JournalReader, scope: Scope, *, on_pages: Callable[[int], None] = lambda _: None
+) -> Iterator[Chunk]:
+    """Read and decode the selected pages as a stream.
+
+    For unique items the pages are read twice. The first reading fills a temporary SQLite database
+    (on disk beyond a small cache) with the row of each item's latest sighting; the second needs
+    one byte of memory per row.
+
+    Args:
+        reader: The journal.
+        scope: The pages to read.
+        on_pages: Called with a number of pages read while nothing is yielded.
+
+    Raises:
+        JournalError: A page cannot be read, or the pages do not agree with the figures of the
+            journal.
+    """
+    if not scope.unique:
+        yield from _chunks(reader, scope)
+        return
+    is_latest, last_page = _latest_sightings(reader, scope, on_pages)
+    row = 0
+    for chunk in _chunks(reader, scope, until=last_page):
+        for page, items in enumerate(chunk.items):
+            latest_rows = [index for index in range(len(items)) if is_latest[row + index]]
+            row += len(items)
+            if len(latest_rows) < len(items):
+                positions = chunk.positions[page]
+                chunk.items[page] = [items[index] for index in latest_rows]
+                chunk.positions[page] = [positions[index] for index in latest_rows]
+        yield chunk
+
+
+def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> Iterator[Chunk]:
+    pending: list[StoredPage] = []
+    read, ended = FigureSums(), scope.ended
+    for page in _pages(reader, scope):
+        if until is not None and page.seq > until:
+            break  # committed after the first reading
+        pending.append(page)
+        if page.visit in ended:
+            read.add(1, page.items + page.rejects)
+        if len(pending) >= CHUNK_PAGES:
+            yield _decoded(pending, reader, scope.endpoint)
+            pending = []
+    if pending:
+        yield _decoded(pending, reader, scope.endpoint)
+    if until is None:
+        _check_figures(reader, scope, read)
+
+
+def _check_figures(reader: JournalReader, scope: Scope, read: FigureSums) -> None:
+    """Compare the pages that were read with the figures that the ended visits recorded.
+
+    SQLite does not notice every damage: a page of the file may be read as one with fewer rows.
+
+    Raises:
+        CorruptJournalError: Pages are missing, or there are too many.
+    """
+    if scope.since or read == scope.figures:
+        return
+    if ended_figures(reader, scope) != scope.figures:
+        return  # a harvest has continued one of the visits meanwhile
+    raise CorruptJournalError(
+        reader.path,
+        f"{read.rows:,} rows on {read.pages:,} pages were read, but the finished listings have "
+        f"{scope.figures.rows:,} rows on {scope.figures.pages:,} pages",
+    )
+
+
+def _pages(reader: JournalReader, scope: Scope) -> Iterator[StoredPage]:
+    run = scope.run.id if scope.run else ALL_RUNS
+    cats = scope.cats
+    # SQLite filters by a single category; several are filtered here.
+    cat_id = next(iter(cats)) if len(cats) == 1 else None
+    for page in reader.pages(run=run, visits=scope.visits, since=scope.since, cat_id=cat_id):
+        if page.listing.endpoint == scope.endpoint.name and (
+            not cats or cat_id is not None or page.listing.cat_id in cats
+        ):
+            yield page
+
+
+def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint) -> Chunk:
+    chunk = Chunk(endpoint, pages, [], [])
+    decode = decoder(endpoint.name).decode
+    for page in pages:
+        try:
+            success, rejects = decode(page.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BodyError(reader.path, f"{page.listing} page {page.number}: {error}") from None
+        items = success.data.items
+        if len(items) + len(rejects) != page.items + page.rejects:
+            raise BodyError(
+                reader.path,
+                f"{page.listing} page {page.number}: {len(items) + len(rejects)} rows in the body, "
+                f"{page.items + page.rejects} were counted when the page was stored",
+            )
+        chunk.items.append(items)
+        chunk.positions.append(range(len(items)))
+        if rejects:
+            gaps = {reject.position for reject in rejects}
+            chunk.rejects += len(gaps)
+            rows = range(len(items) + len(gaps))
+            chunk.positions[-1] = [position for position in rows if position not in gaps]
+    return chunk
+
+
+_SIGHTINGS = "CREATE TABLE sightings (item_id INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
+
+
+def _latest_sightings(
+    reader: JournalReader, scope: Scope, on_pages: Callable[[int], None]
+) -> tuple[bytearray, int]:
+    """Find the rows to keep for unique items.
+
+    Returns:
+        For each row 1 if it is the latest sighting of its item, else 0; and the last page read.
+    """
+    rows = last_page = 0
+    with closing(sqlite3.connect("", isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size = -65536")
+        database.execute(_SIGHTINGS)
+        database.execute("BEGIN")
+        for chunk in _chunks(reader, scope):
+            ids = [item.item_id for items in chunk.items for item in items]
+            sightings = zip(ids, range(rows, rows + len(ids)), strict=True)
+            database.executemany("INSERT OR REPLACE INTO sightings VALUES (?, ?)", sightings)
+            rows += len(ids)
+            last_page = chunk.pages[-1].seq
+            on_pages(len(chunk.pages))
+        is_latest = bytearray(rows)
+        for (row,) in database.execute("SELECT row FROM sightings"):
+            is_latest[row] = 1
+    return is_latest, last_page
