@@ -97,10 +97,11 @@ class OpenListing:
         whole page in the middle.
         """
         rows, total = self.rows, self.total or 0
-        if rows and not self.items and not self.guard.unique:
+        read_rows = self.task.stored_rows + self.items + self.rejects
+        if read_rows and not self.items and not self.guard.unique:
             reason = f": {self.reason}" if self.reason else ""
             error: TMAPIError = ChangedShapeError(
-                f"none of the {rows} rows of the listing can be decoded{reason}"
+                f"none of the {read_rows} rows of the listing can be decoded{reason}"
             )
         elif self._is_short(rows, min(total, USUAL_CEILING)):
             error = IncompleteListingError(
