@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.harvesting import begin, listings, record, reject
 from tests.support.stored_journal import copy_stored_journal
-from tmapi_async.errors import JournalError, NewerJournalError, NoJournalError
+from tmapi_async.errors import CorruptJournalError, JournalError, NewerJournalError, NoJournalError
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.maintenance.damage import InterruptedReadError
 from tmapi_async.journal.maintenance.verify import MAX_PROBLEMS, Verifier
@@ -167,3 +167,11 @@ async def test_a_journal_is_verified_while_it_is_written(path):
         # The invented pages say that one of their 20 readable rows is a reject.
         assert (result.ok, result.pages, result.rejects) == (True, number, number), result.texts
     await journal.close()
+
+
+def test_a_schema_that_is_no_text_is_damage(journal):
+    """SQLite quotes a damaged schema in its message, which then is no UTF-8."""
+    content = journal.read_bytes()
+    journal.write_bytes(content.replace(b"CREATE TABLE visit", b"CREATE T\xbaBLE visit", 1))
+    with pytest.raises(CorruptJournalError):
+        Verifier(journal)

@@ -27,7 +27,7 @@ from tmapi_async.journal.resume import decode_stored
 from tmapi_async.journal.schema import connect, finish, transaction, translated
 from tmapi_async.journal.stored_pages import pages_of_visit, read_listing
 
-from .damage import DAMAGE
+from .damage import DAMAGE, damage_reported
 from .damaged_rows import DamagedTables, open_damaged
 
 MAX_NAMES = 50
@@ -105,7 +105,11 @@ def repair(
         JournalError: The file is not recognised as a journal, or the new one cannot be written.
     """
     path = path.expanduser().resolve()
-    with contextlib.closing(open_damaged(path)) as source, translated(copy):
+    with (
+        damage_reported(path),
+        contextlib.closing(open_damaged(path)) as source,
+        translated(copy),
+    ):
         target = connect(copy, writing=True)
         try:
             target.execute("PRAGMA synchronous = OFF")  # the caller syncs the whole file

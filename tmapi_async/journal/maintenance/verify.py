@@ -22,7 +22,7 @@ from tmapi_async.journal.resume import decode_page
 from tmapi_async.journal.schema import check_version, connect_unchecked, schema_differences
 from tmapi_async.journal.stored_pages import COLUMNS, page_of_row, read_listing
 
-from .damage import DAMAGE, InterruptedReadError, describe_damage
+from .damage import DAMAGE, InterruptedReadError, damage_reported, describe_damage
 
 MAX_PROBLEMS = 50
 """Problems that a verification describes. It counts all of them."""
@@ -119,9 +119,11 @@ class Verifier:
         self.result = Verification()
         self.total_pages = 0
         self._interrupted = False
-        self._connection = connect_unchecked(self.path)
+        with damage_reported(self.path):
+            self._connection = connect_unchecked(self.path)
         try:
-            check_version(self._connection, self.path)
+            with damage_reported(self.path):
+                check_version(self._connection, self.path)
         except BaseException:
             self._connection.close()
             raise
