@@ -321,3 +321,25 @@ def test_a_listing_without_one_readable_row_is_no_success(tmapi, tmp_path):
     assert (done.code, done.out) == (3, b"")
     assert (done.summary["complete"], done.summary["failed"]) == (0, 1)
     assert "none of the 2 rows" in done.err
+
+
+HALF_READABLE = RENAMED.replace(b'{"offer_id":2', b'{"item_id":2')
+
+
+@pytest.mark.parametrize(("share", "code"), [("0.5", 0), ("1", 0), ("0.4", 3), ("0", 3)])
+def test_a_listing_with_more_rejects_than_allowed_counts_as_failed(tmapi, tmp_path, share, code):
+    """`--most-rejects` of `items` judges the rows of a whole listing, however small it is."""
+    (tmp_path / "category-items.json").write_bytes(HALF_READABLE)
+    with SandboxThread(bodies=tmp_path) as sandbox:
+        done = tmapi("items", "7", "--json", "--most-rejects", share, url=sandbox.url)
+    assert done.code == code
+    assert len(done.rows) == 1
+    assert (done.summary["complete"], done.summary["failed"]) == ((1, 0) if code == 0 else (0, 1))
+    assert ("1 of 2 rows cannot be decoded" in done.err) == (code == 3)
+
+
+def test_a_share_of_rejects_beyond_1_is_refused(tmapi):
+    """The share is a number from 0 to 1."""
+    done = tmapi("items", "7", "--most-rejects", "50", url="http://127.0.0.1:9")
+    assert done.code == 2
+    assert "--most-rejects must be a share from 0 to 1, not 50.0" in done.err

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import sys
 import time
+from collections import Counter
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -16,7 +17,8 @@ from tmapi_async.api.rows import json_lines
 from tmapi_async.cli.console import print_error_line, print_message, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL
 from tmapi_async.cli.options.connection_options import ConnectionOptions
-from tmapi_async.cli.options.job_merge import merge_job_file, print_repeated
+from tmapi_async.cli.options.job_file import OptionTypes
+from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
 from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -33,12 +35,14 @@ from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
 from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.walk import Walk
-from tmapi_async.crawl.outcomes import ListingOutcome
-from tmapi_async.errors import TMAPIError
+from tmapi_async.crawl.outcomes import Ending, ListingOutcome
+from tmapi_async.errors import InvalidRequestError, TMAPIError
+from tmapi_async.errors.shown_value import show_value
 
 app = typer.Typer(add_completion=False)
 
 _MAX_NOTICES = 20
+_JOB_FILE_OPTIONS: OptionTypes = {"unique": bool, "most_rejects": NUMBER}
 
 
 class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,7 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         listings: Listings to fetch.
         unique: Leave out items that their listing has already shown.
+        most_rejects: Share of a listing's rows that may be rejects.
         split: Treatment of listings that the API cuts short.
         connection: Account, server and limits.
         output: Progress and summary.
@@ -57,9 +62,32 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         typer.Option("--unique", help="Leave out items that the same listing has already shown."),
     ] = False
+    most_rejects: Annotated[
+        float,
+        typer.Option(
+            "--most-rejects",
+            metavar="SHARE",
+            help="Maximum share of a listing's rows, from 0 to 1, that cannot be decoded; beyond it"
+            " the listing counts as failed.",
+        ),
+    ] = 0.5
     split: SplitOptions
     connection: ConnectionOptions
     output: OutputOptions
+
+    def check(self) -> None:
+        """Check the options before anything is sent.
+
+        Raises:
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
+        """
+        self.listings.check()
+        self.split.check(max_pages=self.listings.max_pages)
+        self.connection.check()
+        if not 0 <= self.most_rejects <= 1:
+            raise InvalidRequestError(
+                f"--most-rejects must be a share from 0 to 1, not {show_value(self.most_rejects)}"
+            )
 
 
 # An ID below 0 looks like an option; `read_ids` tells the two apart.
@@ -72,10 +100,8 @@ def items(context: typer.Context, options: ItemsOptions) -> None:
     For long jobs that must survive an interruption, use tmapi harvest.
     """
     set_up_logging(options.output.verbose)
-    options, listings = merge_job_file(context, options, options.listings, {"unique": bool})
-    options.listings.check()
-    options.split.check(max_pages=options.listings.max_pages)
-    options.connection.check()
+    options, listings = merge_job_file(context, options, options.listings, _JOB_FILE_OPTIONS)
+    options.check()
     if not options.output.quiet:
         print_repeated(listings, options.listings)
     options.split.sample_requests(listings)  # refuses listings that cannot be divided
@@ -100,6 +126,7 @@ class _ItemStream:
         self._rows = RowOutput()
         self._started = time.monotonic()
         self._notices = 0
+        self._rejected: Counter[Ending] = Counter()
         self._walk: Walk[Any] | None = None
         self._api: TMAPI | None = None
         self._stopped_by: StoppedBy | None = None
@@ -155,7 +182,17 @@ class _ItemStream:
                     await self._rows.write(json_lines(page))
 
     def _report_listing(self, outcome: ListingOutcome) -> None:
-        if outcome.ending == "failed" and outcome.error is not None:
+        rows = outcome.items + outcome.rejects
+        if (
+            outcome.ending in ("complete", "capped")
+            and outcome.rejects > self._options.most_rejects * rows
+        ):
+            self._rejected[outcome.ending] += 1
+            self._notify(
+                f"failed: {outcome.listing}: {outcome.rejects:,} of {quantity(rows, 'row')} cannot "
+                "be decoded, more than --most-rejects allows"
+            )
+        elif outcome.ending == "failed" and outcome.error is not None:
             self._notify(f"failed: {outcome.error}")
         elif outcome.ending == "capped":
             reason = "the listing has more pages than --max-pages allows"
@@ -207,6 +244,12 @@ class _ItemStream:
             listings=len(self._listings),
             seconds=time.monotonic() - self._started,
             stopped_by=self._stopped_by,
+        )
+        summary = msgspec.structs.replace(
+            summary,
+            complete=summary.complete - self._rejected["complete"],
+            capped=summary.capped - self._rejected["capped"],
+            failed=summary.failed + self._rejected.total(),
         )
         code = max(summary.exit_code(), PARTIAL if self._rows_lost else OK)
         if not self._options.output.quiet and not self._reader_gone:
