@@ -21,7 +21,6 @@ from tmapi_async.errors import (
     ReadOnlyJournalError,
     WorkerRefusedError,
 )
-from tmapi_async.journal.category_cache import JournalCategories
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import (
     Division,
@@ -35,6 +34,7 @@ from tmapi_async.journal.views import (
     VisitInfo,
 )
 
+from .category_cache import JournalCategories
 from .cluster.token_source import TokenSource
 from .job import Harvest
 from .progress import HarvestProgress, HarvestResult

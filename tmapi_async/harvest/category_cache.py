@@ -14,12 +14,11 @@ import zstandard
 from tmapi_async.api.details import Category
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import JournalError
-
-from .compression import LEVEL, decompress_category
-from .lock import WriteLock
-from .records import to_milliseconds
-from .schema import connect, finish, transaction, translated
-from .sqlite_errors import journal_error
+from tmapi_async.journal.compression import LEVEL, decompress_category
+from tmapi_async.journal.lock import WriteLock
+from tmapi_async.journal.records import to_milliseconds
+from tmapi_async.journal.schema import connect, finish, transaction, translated
+from tmapi_async.journal.sqlite_errors import journal_error
 
 _LATEST = "SELECT id, ended_at FROM look ORDER BY id DESC LIMIT 1"
 _BEGIN = "INSERT INTO look (host, started_at) VALUES (?, ?)"
