@@ -19,7 +19,6 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.errors import BodyError, CorruptJournalError
 
 from .compression import Decoder, decompress_category
-from .damaged_values import damage_named
 from .lock import writer_pid
 from .parts import fold_parts
 from .plan import sum_pages
@@ -27,6 +26,7 @@ from .records import EMPTY_TOTALS, Totals
 from .resume import decode_stored
 from .schema import connect, translated, verify
 from .stored_pages import PAGES_AFTER, page_of_row, pages_of_visit, read_listing
+from .tables.damaged_values import damage_named
 from .views import (
     Division,
     FailedPage,

@@ -16,8 +16,7 @@ import msgspec
 from tmapi_async.errors import CorruptJournalError
 from tmapi_async.journal.lock import create_private
 from tmapi_async.journal.schema import connect_unchecked, translated
-
-from .damage import damage_reported
+from tmapi_async.journal.tables.damaged_values import readable
 
 _STEP = 256
 """Database pages to copy between two calls of `progress`: 8 MiB."""
@@ -71,7 +70,7 @@ def back_up(
         JournalError: The journal cannot be read, or the copy cannot be written.
     """
     path = path.expanduser().resolve()
-    with damage_reported(path), contextlib.closing(connect_unchecked(path)) as source:
+    with readable(path), contextlib.closing(connect_unchecked(path)) as source:
         with translated(path):
             size = source.execute("PRAGMA page_size").fetchone()[0]
             # The copy is of this moment. Without the transaction, SQLite would start again with

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
 import msgspec
 import zstandard
 
-from tmapi_async.errors import CorruptJournalError, JournalError
+from tmapi_async.errors import JournalError
 from tmapi_async.journal.sqlite_errors import journal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 # A flipped bit changes types, lengths and texts anywhere, so it can raise any of these.
@@ -72,22 +70,3 @@ def describe_damage(path: Path, error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "its size exceeds the memory"
     return str(error) or type(error).__name__
-
-
-@contextlib.contextmanager
-def damage_reported(path: Path) -> Iterator[None]:
-    """Raise a `CorruptJournalError` in place of an error of `DAMAGE`.
-
-    SQLite's own messages quote the file, so a damaged schema can even raise a `UnicodeDecodeError`.
-
-    Raises:
-        JournalError: Reading failed. An error that is a `JournalError` already is raised as it is.
-    """
-    try:
-        yield
-    except JournalError:
-        raise
-    except sqlite3.Error as error:
-        raise journal_error(path, error) from None
-    except DAMAGE as error:
-        raise CorruptJournalError(path, describe_damage(path, error)) from None

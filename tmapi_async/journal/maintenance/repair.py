@@ -21,13 +21,14 @@ import zstandard
 from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
-from tmapi_async.journal.compression import Decoder, decompress_category
+from tmapi_async.journal.compression import Decoder, decompress, decompress_category
 from tmapi_async.journal.records import PAGE_CODE
 from tmapi_async.journal.resume import decode_stored
 from tmapi_async.journal.schema import connect, finish, transaction, translated
 from tmapi_async.journal.stored_pages import pages_of_visit, read_listing
+from tmapi_async.journal.tables.damaged_values import readable
 
-from .damage import DAMAGE, damage_reported
+from .damage import DAMAGE
 from .damaged_rows import DamagedTables, open_damaged
 
 MAX_NAMES = 50
@@ -106,7 +107,7 @@ def repair(
     """
     path = path.expanduser().resolve()
     with (
-        damage_reported(path),
+        readable(path),
         contextlib.closing(open_damaged(path)) as source,
         translated(copy),
     ):
@@ -237,7 +238,7 @@ class _Repair:
     def _save_dictionaries(self) -> None:
         for number, endpoint, content in self._tables.rows("dictionary"):
             try:
-                zstandard.ZstdCompressionDict(zstandard.decompress(content))
+                zstandard.ZstdCompressionDict(decompress(zstandard.ZstdDecompressor(), content))
             except DAMAGE:
                 continue
             self._insert("dictionary", number, str(endpoint), content)

@@ -17,12 +17,13 @@ import zstandard
 
 from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing
-from tmapi_async.journal.compression import Decoder, decompress_category
+from tmapi_async.journal.compression import Decoder, decompress, decompress_category
 from tmapi_async.journal.resume import decode_page
 from tmapi_async.journal.schema import check_version, connect_unchecked, schema_differences
 from tmapi_async.journal.stored_pages import COLUMNS, page_of_row, read_listing
+from tmapi_async.journal.tables.damaged_values import readable
 
-from .damage import DAMAGE, InterruptedReadError, damage_reported, describe_damage
+from .damage import DAMAGE, InterruptedReadError, describe_damage
 
 MAX_PROBLEMS = 50
 """Problems that a verification describes. It counts all of them."""
@@ -119,10 +120,10 @@ class Verifier:
         self.result = Verification()
         self.total_pages = 0
         self._interrupted = False
-        with damage_reported(self.path):
+        with readable(self.path):
             self._connection = connect_unchecked(self.path)
         try:
-            with damage_reported(self.path):
+            with readable(self.path):
                 check_version(self._connection, self.path)
         except BaseException:
             self._connection.close()
@@ -195,7 +196,7 @@ class Verifier:
         for number in numbers:
             try:
                 (content,) = self._connection.execute(query, (number,)).fetchone()
-                zstandard.ZstdCompressionDict(zstandard.decompress(content))
+                zstandard.ZstdCompressionDict(decompress(zstandard.ZstdDecompressor(), content))
             except DAMAGE as error:
                 yield f"dictionary {number}: {describe_damage(self.path, error)}"
 
