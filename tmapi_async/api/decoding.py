@@ -164,7 +164,7 @@ def _rows_of(region: bytes) -> Iterator[bytes]:
     such a piece is split again by the first key of its rows.
     """
     for element in split_rows(region):
-        if _is_json(repair(element)):
+        if _is_json(element) or _is_json(repair(element)):
             yield element
         else:
             yield from split_by_first_key(element)

@@ -191,10 +191,14 @@ def mended_item(raw: bytes, struct: type[msgspec.Struct]) -> Any:
             does not fit.
         msgspec.DecodeError: The row is not JSON even after the repair.
     """
-    repaired = repair(raw)
+    try:
+        sent = _JSON.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raw = repair(raw)
+        sent = _JSON.decode(raw)
     misfits: dict[str, Any] = {}
-    item = _fitted(_JSON.decode(repaired), struct, misfits, keeps_raw=True)
-    item.keep(repaired, misfits)
+    item = _fitted(sent, struct, misfits, keeps_raw=True)
+    item.keep(raw, misfits)
     return item
 
 
