@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import re
+import socket
 from typing import Any
 
 import aiohttp
@@ -179,3 +181,51 @@ async def test_a_session_falls_back_when_it_is_opened(
     async with Server(answer) as server, open_session(base_url=server.url) as session:
         assert isinstance(await session.fetch(request(), new_state(session)), Page)
     assert "Connection.transport" in caplog.text
+
+
+@pytest.mark.parametrize("stray", [whole(99), None], ids=["unasked reply", "end"])
+async def test_what_the_loop_has_not_read_yet_is_not_the_answer(stray: bytes | None) -> None:
+    """Bytes that are in the socket before the request is written cost no attempt."""
+    writers: list[Any] = []
+
+    async def answer(_: Server, request_head: str, writer: Any) -> None:
+        writers.append(writer)
+        await send_reply(writer, page(int(re.search(r"page=(\d+)", request_head)[1])))  # type: ignore[index]
+
+    async with (
+        Server(answer) as server,
+        open_session(base_url=server.url, transport=ConnectionTransport) as made,
+    ):
+        for number in (1, 2, 3):
+            result = await made.fetch(request(number), new_state(made))
+            assert (result.echoed_page, result.attempts) == (number, 1)
+            # Without a turn of the loop: the client cannot have seen it.
+            sock = writers[-1].get_extra_info("socket")
+            if stray is None:
+                sock.shutdown(socket.SHUT_WR)
+            else:
+                os.write(sock.fileno(), stray)
+        assert len(server.heads) == 3
+
+
+async def test_connections_of_an_age_that_was_lost_are_not_used_again() -> None:
+    """A server that drops idle connections without a word costs one attempt (psf/requests#3808)."""
+    loop, used = asyncio.get_running_loop(), dict[Any, float]()
+
+    async def forget(_: Server, request_head: str, writer: Any) -> None:
+        idle = loop.time() - used.get(writer, loop.time())
+        if idle > 0.03:
+            writer.transport.abort()
+            return
+        await send_reply(writer, page(int(re.search(r"page=(\d+)", request_head)[1])))  # type: ignore[index]
+        used[writer] = loop.time()
+
+    async with (
+        Server(forget) as server,
+        open_session(base_url=server.url, transport=ConnectionTransport) as made,
+    ):
+        attempts = 0
+        for number in range(1, 7):
+            attempts += (await made.fetch(request(number), new_state(made))).attempts
+            await asyncio.sleep(0.06)
+    assert attempts == 7

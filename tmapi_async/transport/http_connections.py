@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import select
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -17,12 +20,16 @@ from yarl import URL
 from tmapi_async.api.replies import Reply
 
 from .http import UNTIMED, Connector, InvalidHttpError, build_url, read_body
+from .idle_limit import IdleLimit
 
 if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
     from aiohttp.connector import Connection
 
 _MAX_STRAY_CONNECTIONS = 8
 """Connections given up for one request; a server that speaks first would spoil any number."""
+
+_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
+"""Ends of a connection that brought no reply."""
 
 _INTERIM = {*range(100, 200)} - {101}
 
@@ -99,6 +106,8 @@ class ConnectionTransport:
         self._proxy = proxy
         self._request: aiohttp.ClientRequest | None = None
         self._before_target = self._after_target = ""
+        self._idle_limit = IdleLimit()
+        self._uses = WeakKeyDictionary[Any, _Use]()  # by the protocol of the connection
         self._parser_error: type[Exception] = _part("aiohttp.http", "HttpProcessingError")
 
     @property
@@ -125,9 +134,14 @@ class ConnectionTransport:
             if mocked is not None:
                 return mocked
         assert self._request is not None  # noqa: S101 - for mypy
-        connection = await self._connect(self._request)
+        connection, use, idle = await self._connect(self._request)
         try:
             reply = await self._send(connection, target)
+        except _LOST:
+            if idle is not None:
+                self._idle_limit.lost(idle, time.monotonic())
+            connection.close()
+            raise
         except self._parser_error as error:
             connection.close()
             raise InvalidHttpError from error
@@ -135,18 +149,34 @@ class ConnectionTransport:
             # A part of the reply may still be on its way.
             connection.close()
             raise
+        if idle is not None:
+            self._idle_limit.succeeded(idle)
+        use.ended_at = time.monotonic()
         # The connector closes the connection if the server said that it would.
         connection.release()
         return reply
 
-    async def _connect(self, request: aiohttp.ClientRequest) -> Connection:
+    async def _connect(
+        self, request: aiohttp.ClientRequest
+    ) -> tuple[Connection, _Use, float | None]:
+        """Return a connection, its use, and for how many seconds it was idle; None if it is new."""
         # The connector also hands out connections that received something while they were idle:
         # an unasked reply, which would be taken for the answer to this request, and each answer
         # after it for the answer to the next. Nothing was sent yet, so this is not an attempt.
-        for _ in range(_MAX_STRAY_CONNECTIONS):
+        new_connections = 0
+        while new_connections < _MAX_STRAY_CONNECTIONS:
             connection = await self._connector.connect(request, traces=[], timeout=UNTIMED)
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
+            protocol, now = connection.protocol, time.monotonic()
+            if protocol is None:
+                break
+            use = self._uses.get(protocol)
+            if use is None:
+                use = self._uses[protocol] = _Use(connection)
+            idle = None if use.ended_at is None else now - use.ended_at
+            is_fresh = not (protocol.should_close or use.has_received())
+            if is_fresh and (idle is None or self._idle_limit.allows(idle, now)):
+                return connection, use, idle
+            new_connections += idle is None
             connection.close()
         raise aiohttp.ServerDisconnectedError
 
@@ -192,6 +222,33 @@ class ConnectionTransport:
             prepared.request.proxy = self._proxy
             self._request = prepared.request
             return None
+
+
+class _Use:
+    """Use of one connection by this transport.
+
+    Attributes:
+        ended_at: Time of the end of the last exchange, on the monotonic clock; None if there was
+            none.
+    """
+
+    __slots__ = ("_poll", "ended_at")
+
+    def __init__(self, connection: Connection) -> None:
+        self.ended_at: float | None = None
+        transport = connection.transport
+        sock = None if transport is None else transport.get_extra_info("socket")
+        self._poll = None
+        # Over TLS, session tickets of the server may wait in the socket: they are no reply. Windows
+        # has no poll.
+        is_tls = transport is None or transport.get_extra_info("sslcontext") is not None
+        if sock is not None and not is_tls and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN)
+
+    def has_received(self) -> bool:
+        """Return True if bytes or the end of the connection wait, unread by the loop."""
+        return self._poll is not None and bool(self._poll.poll(0))
 
 
 class _PreparedRequest(Exception):  # noqa: N818 - not an error: it carries a request out of aiohttp
