@@ -27,7 +27,7 @@ class IncompleteListingError(TMAPIError):
 
     kind = "incomplete"
     meaning = "the listing ended too early"
-    advice = "run the same command again later: the last page is requested again"
+    advice = "run the same command again later: pages that deny their total are requested again"
 
 
 class ListingsFailedError(TMAPIError):
