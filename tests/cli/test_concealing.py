@@ -51,6 +51,9 @@ MISPLACED = [
     ["report", "TOKEN"],
     ["report", "a.journal", "--run", "TOKEN"],
     ["replay", "TOKEN"],
+    ["verify", "TOKEN"],
+    ["repair", "TOKEN", "b.journal"],
+    ["backup", "TOKEN", "b.journal"],
     ["TOKEN"],
     ["--TOKEN"],
 ]

@@ -8,7 +8,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_json, print_message, print_output, set_up_logging
+from tmapi_async.cli.console import (
+    print_json,
+    print_message,
+    print_output,
+    print_refusal,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.new_journal import new_journal, run_with_progress
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -63,7 +69,7 @@ def run_backup(options: BackupOptions) -> int:
     try:
         contents = _copy(options)
     except InvalidRequestError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     except CorruptJournalError as error:
         print_message(f"{error}; no copy was made")
@@ -73,7 +79,7 @@ def run_backup(options: BackupOptions) -> int:
         print_message(f"cannot copy to {options.copy}: {reason}; no copy was made")
         return PARTIAL
     except JournalError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     if options.json:
         summary = {

@@ -9,7 +9,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_json, print_message, print_output, set_up_logging
+from tmapi_async.cli.console import (
+    print_json,
+    print_message,
+    print_output,
+    print_refusal,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.new_journal import new_journal, run_with_progress
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -62,14 +68,14 @@ def run_repair(options: RepairOptions) -> int:
     try:
         result = _save(options)
     except InvalidRequestError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     except (DiskError, OSError) as error:
         reason = error.message if isinstance(error, DiskError) else error.strerror
         print_message(f"cannot write {options.copy}: {reason}; no file was made")
         return PARTIAL
     except JournalError as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     if options.json:
         summary = {

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 import msgspec
 import typer
 
-from tmapi_async.cli.console import print_json, print_message, print_output, set_up_logging
+from tmapi_async.cli.console import (
+    print_json,
+    print_output,
+    print_refusal,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import JournalArgument, JsonOption, QuietOption
@@ -61,7 +66,7 @@ def run_verify(options: VerifyOptions) -> int:
         verifier = Verifier(options.journal)
         result = asyncio.run(_read(verifier, shown=not (options.quiet or options.json)))
     except _UNUSABLE as error:
-        print_message(str(error))
+        print_refusal(str(error))
         return USAGE
     except JournalError as error:
         result = Verification(problems=1, texts=[str(error)])
