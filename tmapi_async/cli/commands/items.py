@@ -67,8 +67,8 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--most-rejects",
             metavar="SHARE",
-            help="Maximum share, from 0 to 1, of a listing's rows that cannot be read. A listing above"
-            " it counts as failed.",
+            help="Maximum share, from 0 to 1, of a listing's rows that cannot be read. A listing"
+            " above it counts as failed.",
         ),
     ] = 0.5
     split: SplitOptions
