@@ -16,8 +16,8 @@ class ClientSessionTransport:
     """Sends requests by `aiohttp.ClientSession.get`.
 
     Needs more than twice the CPU time of `ConnectionTransport`. It cannot see an unasked reply that
-    came over an idle connection and would be taken for the next one. The fetcher detects that by
-    the page number, but only once the endpoint has stated the number of a later page.
+    came over an idle connection and would be taken for the next one. That is detected where the
+    reply echoes another page or ID than requested. It does not learn idle times either.
 
     Args:
         client: Sends; closed with this transport.
