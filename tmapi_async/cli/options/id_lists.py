@@ -71,6 +71,8 @@ def _read_file(name: str) -> Iterator[int]:
     try:
         with Path(name).open("rb") as file:
             yield from _read_lines(name, file)
+    except InvalidRequestError:  # a ValueError too, and it names the line
+        raise
     except (OSError, ValueError) as error:  # ValueError for a NUL in the name
         reason = getattr(error, "strerror", None) or "the file name contains a NUL character"
         raise InvalidRequestError(f"cannot read category IDs from {name}: {reason}") from None
