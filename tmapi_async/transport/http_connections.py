@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import select
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
@@ -242,7 +243,7 @@ class _Use:
         # Over TLS, session tickets of the server may wait in the socket: they are no reply. Windows
         # has no poll.
         is_tls = transport is None or transport.get_extra_info("sslcontext") is not None
-        if sock is not None and not is_tls and hasattr(select, "poll"):
+        if sys.platform != "win32" and sock is not None and not is_tls:
             self._poll = select.poll()
             self._poll.register(sock.fileno(), select.POLLIN)
 
