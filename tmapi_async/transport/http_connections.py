@@ -11,6 +11,7 @@ import inspect
 import select
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 from weakref import WeakKeyDictionary
@@ -150,7 +151,7 @@ class ConnectionTransport:
             # A part of the reply may still be on its way.
             connection.close()
             raise
-        if idle is not None:
+        if idle is not None and idle > self._idle_limit.longest_good:
             self._idle_limit.succeeded(idle)
         use.ended_at = time.monotonic()
         # The connector closes the connection if the server said that it would.
@@ -174,8 +175,9 @@ class ConnectionTransport:
             if use is None:
                 use = self._uses[protocol] = _Use(connection)
             idle = None if use.ended_at is None else now - use.ended_at
-            is_fresh = not (protocol.should_close or use.has_received())
-            if is_fresh and (idle is None or self._idle_limit.allows(idle, now)):
+            limit = self._idle_limit
+            is_young = idle is None or not limit.is_learned or limit.allows(idle, now)
+            if is_young and not protocol.should_close and not use.unread(0):
                 return connection, use, idle
             new_connections += idle is None
             connection.close()
@@ -231,25 +233,28 @@ class _Use:
     Attributes:
         ended_at: Time of the end of the last exchange, on the monotonic clock; None if there was
             none.
+        unread: Function that returns something true if bytes or the end of the connection wait,
+            unread by the loop; its argument is the time to wait for them, 0 milliseconds.
     """
 
-    __slots__ = ("_poll", "ended_at")
+    __slots__ = ("ended_at", "unread")
 
     def __init__(self, connection: Connection) -> None:
         self.ended_at: float | None = None
         transport = connection.transport
         sock = None if transport is None else transport.get_extra_info("socket")
-        self._poll = None
+        self.unread: Callable[[int], object] = _nothing_unread
         # Over TLS, session tickets of the server may wait in the socket: they are no reply. Windows
         # has no poll.
         is_tls = transport is None or transport.get_extra_info("sslcontext") is not None
         if sys.platform != "win32" and sock is not None and not is_tls:
-            self._poll = select.poll()
-            self._poll.register(sock.fileno(), select.POLLIN)
+            poll = select.poll()
+            poll.register(sock.fileno(), select.POLLIN)
+            self.unread = poll.poll
 
-    def has_received(self) -> bool:
-        """Return True if bytes or the end of the connection wait, unread by the loop."""
-        return self._poll is not None and bool(self._poll.poll(0))
+
+def _nothing_unread(_: int) -> object:
+    return None
 
 
 class _PreparedRequest(Exception):  # noqa: N818 - not an error: it carries a request out of aiohttp

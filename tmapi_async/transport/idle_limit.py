@@ -24,11 +24,18 @@ class IdleLimit:
     A loss counts only if the connection was idle for longer than any connection that has brought a
     reply since: otherwise the server hung up for another reason. A learned limit is lifted after
     some time, in case that it was wrong; each time it is learned again, it lasts longer.
+
+    Attributes:
+        is_learned: True once a limit was learned. Before, `allows` need not be called.
+        longest_good: Longest idle time, in seconds, after which a reply came.
     """
 
+    __slots__ = ("_duration", "_lifted_at", "_limit", "is_learned", "longest_good")
+
     def __init__(self) -> None:
+        self.is_learned = False
+        self.longest_good = 0.0
         self._limit = math.inf
-        self._good = 0.0  # longest idle time after which a reply came
         self._lifted_at = math.inf
         self._duration = _FIRST_TRIAL
 
@@ -40,11 +47,12 @@ class IdleLimit:
 
     def succeeded(self, idle: float) -> None:
         """Record a reply over a connection that was idle for so many seconds."""
-        self._good = max(self._good, idle)
+        self.longest_good = max(self.longest_good, idle)
 
     def lost(self, idle: float, now: float) -> None:
         """Record a connection that ended without a reply after it was idle for so many seconds."""
-        if idle > max(self._good, _SHORTEST):
-            self._limit = max(self._good, idle * _MARGIN)
+        if idle > max(self.longest_good, _SHORTEST):
+            self._limit = max(self.longest_good, idle * _MARGIN)
+            self.is_learned = True
             self._lifted_at = now + self._duration
             self._duration = min(2 * self._duration, _LONGEST_TRIAL)
