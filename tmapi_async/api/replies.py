@@ -227,6 +227,8 @@ def _has_next_by_total(request: PageRequest, data: Data[Any], rows: int) -> bool
 
 
 def _valid_count(value: object) -> int | None:
+    if value is None:
+        return None
     number = value if type(value) is int else _read_count(value)
     # Journals and exports store counts in 64 bits.
     return number if number is not None and 0 <= number <= MAX_ID else None

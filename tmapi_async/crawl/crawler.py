@@ -282,7 +282,9 @@ class Crawler:
         outcome: Page | errors.TMAPIError | None = None
         try:
             outcome = await self._session.fetch(request, state)
-            if outcome.denies_total and self._may_ask_again(request):
+            # Most pages have items and a next page: they deny nothing.
+            may_deny = not outcome.has_next_page or not outcome.items
+            if may_deny and outcome.denies_total and self._may_ask_again(request):
                 outcome = await self._ask_again(request, state, outcome)
         except errors.TMAPIError as error:
             outcome = error

@@ -75,7 +75,8 @@ class OpenListing:
             self.empty_page = True
         if page.number == self.missing:
             self.missing += 1
-            self._skip_stored_pages()
+            if self.task.stored_pages:
+                self._skip_stored_pages()
         return new_items
 
     def _skip_stored_pages(self) -> None:

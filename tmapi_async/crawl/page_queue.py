@@ -62,7 +62,7 @@ class PageQueue(CrawlSink):
         self._crawler: Crawler | None = None
         self._run: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._closed = False
+        self._closed = self._was_full = False
         self.cut_off = False
 
     # -- the crawler's side
@@ -74,9 +74,12 @@ class PageQueue(CrawlSink):
 
     def has_room(self, width: int, in_flight: int) -> bool:
         """Return True while at most one width waits here, and the backlog permits more."""
-        if self._backlog is None:
-            return self.pages <= width
-        return self.pages <= width and self._backlog() + in_flight < 2 * width
+        if self.pages <= width and (
+            self._backlog is None or self._backlog() + in_flight < 2 * width
+        ):
+            return True
+        self._was_full = True
+        return False
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""
@@ -121,7 +124,10 @@ class PageQueue(CrawlSink):
             except asyncio.CancelledError:
                 self.cut_off = True
                 raise
-        crawler.pump()
+        if self._was_full:
+            # The crawl waits for room; otherwise, taking a page changes nothing for it.
+            self._was_full = False
+            crawler.pump()
         return page
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from tmapi_async import errors
-from tmapi_async.api.listings import PageRequest, endpoint_of
+from tmapi_async.api.listings import Listing, PageRequest, endpoint_of
 from tmapi_async.api.replies import Reply
 
 from .credentials import check_base_url, check_token, warn_if_exposed
@@ -45,6 +45,14 @@ _TRANSPORT_FAILURES = (
     zlib.error,
     BodyTooLargeError,
 )
+
+
+@functools.lru_cache(maxsize=1024)  # called with every page
+def _target_start(listing: Listing) -> tuple[str, bool]:
+    """Return the path with the listing's parameters, and True if a page number follows."""
+    endpoint = endpoint_of(listing)
+    separator = "&" if listing.query else ""
+    return f"{endpoint.path}?{listing.query}{separator}", endpoint.paged
 
 
 class PageSender:
@@ -151,10 +159,10 @@ class PageSender:
 
     def _target(self, request: PageRequest) -> str:
         """Return path and query below the base URL, ready to be sent."""
-        listing = request.listing
-        endpoint = endpoint_of(listing)
-        page = f"&page={request.number}" if endpoint.paged else ""
-        return f"{endpoint.path}?{f'{listing.query}{page}{self._suffix}'.lstrip('&')}"
+        start, is_paged = _target_start(request.listing)
+        if is_paged:
+            return f"{start}page={request.number}{self._suffix}"
+        return f"{start}{self._suffix.lstrip('&')}".rstrip("&")
 
     def _transport_error(self, error: Exception) -> errors.TransportError:
         # Never str(error): aiohttp puts the URL, and so the token, into many of its messages.
