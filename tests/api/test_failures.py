@@ -157,6 +157,7 @@ def test_a_message_shows_what_came_in_place_of_json() -> None:
     assert failure_of(HTML, 502).message == "HTTP 502, not a JSON object: 403 Forbidden"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [b"<", b"<title", b"[", b'{"error":', b"insufficient ", b"balance ", b"\\", b"\xff", b"1",

@@ -296,6 +296,7 @@ def test_repair_makes_any_bytes_between_quotes_readable(sent: bytes) -> None:
     assert isinstance(msgspec.json.decode(repair(body)), str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -36,7 +36,7 @@ from tmapi_async import (
 from tmapi_async.sandbox import KINDS, Drift, Faults
 from tmapi_async.sandbox.server.process import SandboxThread
 
-pytestmark = pytest.mark.usefixtures("tidy")
+pytestmark = [pytest.mark.usefixtures("tidy"), pytest.mark.slow]
 
 TWICE = RetryPolicy(base=0, max_attempts=2, patience=0)
 AUTHS = ("query", "header")

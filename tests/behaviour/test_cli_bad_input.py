@@ -14,6 +14,8 @@ import trustme
 from tests.support.commands import environment, finish, run, spawn
 from tmapi_async.sandbox.server.process import SandboxThread
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sandbox():

@@ -12,6 +12,8 @@ from tests.support.commands import environment, finish, spawn
 from tmapi_async.sandbox import KINDS, Faults
 from tmapi_async.sandbox.server.process import SandboxThread
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def _no_back_off(monkeypatch):

@@ -10,6 +10,8 @@ from tests.support.commands import environment, run
 from tests.support.journals import of_rows, row
 from tmapi_async.cli.app import LazyCommand
 
+pytestmark = pytest.mark.slow
+
 PATHS = {
     "loop": "a symbolic link on this path leads back to itself",
     "loop/x": "a symbolic link on this path leads back to itself",

@@ -24,7 +24,7 @@ from tmapi_async.api.endpoints import SEARCH_ITEMS
 from tmapi_async.api.listings import category_items, describe
 from tmapi_async.sandbox import Faults
 
-pytestmark = pytest.mark.usefixtures("tidy")
+pytestmark = [pytest.mark.usefixtures("tidy"), pytest.mark.slow]
 
 SHOP_URL = "https://seven.1688.com"
 SEVEN = {

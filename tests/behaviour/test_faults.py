@@ -24,7 +24,7 @@ from tmapi_async import (
 )
 from tmapi_async.sandbox import Faults
 
-pytestmark = pytest.mark.usefixtures("tidy")
+pytestmark = [pytest.mark.usefixtures("tidy"), pytest.mark.slow]
 
 SIX = ("417", "499", "500", "cut", "truncated", "html")
 TRANSPORT = {"cut": "connection", "truncated": "connection", "html": "malformed"}

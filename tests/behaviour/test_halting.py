@@ -17,7 +17,7 @@ from tests.support.watching import (
 from tmapi_async import AccountError, AuthenticationError, BalanceError, RouteError
 from tmapi_async.sandbox import Faults
 
-pytestmark = pytest.mark.usefixtures("tidy")
+pytestmark = [pytest.mark.usefixtures("tidy"), pytest.mark.slow]
 
 FORMS = {
     "439 as status": ("439", {"style": "status"}, BalanceError),

@@ -10,7 +10,7 @@ from tests.support.watching import all_slots_back, client, ids_by_category, trut
 from tmapi_async import DeadlineError, RetryPolicy
 from tmapi_async.sandbox import Faults
 
-pytestmark = pytest.mark.usefixtures("tidy")
+pytestmark = [pytest.mark.usefixtures("tidy"), pytest.mark.slow]
 
 TWICE = RetryPolicy(base=0, max_attempts=2)
 

@@ -89,6 +89,7 @@ PLACES = [b"", b"HTTP/1.1 20", head(len(BODY)), head(len(BODY)) + BODY[:9]]
 NAMES = ["nothing", "in the head", "before the body", "in the body"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", PLACES, ids=NAMES)
 async def test_a_stall_ends_at_the_deadline(sent: bytes) -> None:
     """If the server stops at any point, the next page is not read from the rest of the reply."""

@@ -65,6 +65,7 @@ def forms(error: BaseException) -> Iterator[str]:
     yield pickle.dumps(error).decode("latin-1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", ["query", "header"])
 @pytest.mark.parametrize("token", [ODD, PLAIN])
 @pytest.mark.parametrize("name", ANSWERS)
