@@ -22,8 +22,8 @@ class Recovery(enum.Enum):
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 listing" or "2 listings"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun, such as "1 listing" or "2,000 pages"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):

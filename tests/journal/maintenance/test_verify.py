@@ -11,6 +11,7 @@ import pytest
 from tests.support.harvesting import begin, listings, record, reject
 from tests.support.stored_journal import copy_stored_journal
 from tmapi_async.errors import CorruptJournalError, JournalError, NewerJournalError, NoJournalError
+from tmapi_async.errors.base_error import counted
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.maintenance.damage import InterruptedReadError
 from tmapi_async.journal.maintenance.verify import MAX_PROBLEMS, Verifier
@@ -175,3 +176,11 @@ def test_a_schema_that_is_no_text_is_damage(journal):
     journal.write_bytes(content.replace(b"CREATE TABLE visit", b"CREATE T\xbaBLE visit", 1))
     with pytest.raises(CorruptJournalError):
         Verifier(journal)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 starts"), (1, "1 start"), (2000, "2,000 starts")]
+)
+def test_a_count_agrees_with_its_noun(number, text):
+    """The checks name what they read in the singular where it is one."""
+    assert counted(number, "start") == text
