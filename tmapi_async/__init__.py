@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         TMAPIError,
         TransportError,
         TryAgainError,
+        UnavailableError,
         UnexpectedCodeError,
     )
     from tmapi_async.limits.budget import Budget
@@ -158,6 +159,7 @@ __all__ = [
     "TMAPIError",
     "TransportError",
     "TryAgainError",
+    "UnavailableError",
     "UnexpectedCodeError",
     "Walk",
     "WalkOptions",
@@ -235,6 +237,7 @@ _MODULES = {
         "TMAPIError",
         "TransportError",
         "TryAgainError",
+        "UnavailableError",
         "UnexpectedCodeError",
     ),
     "tmapi_async.limits.budget": ("Budget",),

@@ -14,12 +14,14 @@ from tmapi_async import (
     BalanceError,
     ConcurrencyError,
     MalformedReplyError,
+    RateLimitError,
     Recovery,
     RequestRefusedError,
     RouteError,
     ServerError,
     TMAPIError,
     TransportError,
+    UnavailableError,
 )
 
 HTML = b"<!DOCTYPE html><html><head><title>403 Forbidden</title></head><body>balance</body></html>"
@@ -103,8 +105,54 @@ def test_an_account_error_without_a_code_is_heard(body: Any, kind: type[TMAPIErr
 )
 def test_a_failing_gateway_does_not_speak_of_the_account(status: int, text: str) -> None:
     """A single word in the text of a 5xx ends nothing: the request is tried again."""
+    recovery = Recovery.BACK_PRESSURE if status == 503 else Recovery.RETRY
     for body in ({"message": text}, text.encode()):
-        assert failure_of(body, status).recovery is Recovery.RETRY
+        assert failure_of(body, status).recovery is recovery
+
+
+BARE_BODIES = (
+    b"", HTML, b"null", b"[]", b'"x"', b"{}", {"message": "API rate limit exceeded"},
+    b"Service Temporarily Unavailable", {"error": "Too Many Requests"}, {"code": None},
+    {"code": "TooManyRequestsException"}, {"code": 200, "data": {}}, {"code": 10013, "msg": "busy"},
+    {"code": 500, "msg": "busy"}, {"code": 0}, {"error": {"code": 404, "message": "busy"}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BARE_BODIES)
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimitError), (503, UnavailableError)])
+def test_back_pressure_is_known_by_its_status(
+    status: int, kind: type[TMAPIError], body: Any
+) -> None:
+    """A gateway's refusal waits like a coded one and is counted as 429 or 503, in any body."""
+    error = failure_of(body, status)
+    assert type(error) is kind
+    assert isinstance(error, ConcurrencyError)
+    assert error.recovery is Recovery.BACK_PRESSURE
+    assert (error.code, error.status, error.label) == (status, status, str(status))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("code", "kind"), [(439, BalanceError), (4011, AuthenticationError), (503, ConcurrencyError)]
+)
+def test_a_documented_code_counts_more_than_a_status_of_back_pressure(
+    status: int, code: int, kind: type[TMAPIError]
+) -> None:
+    """A spent balance under HTTP 503 is no refusal that passes."""
+    for body in ({"code": code, "msg": "why"}, {"error": {"code": code}}):
+        assert type(failure_of(body, status)) is kind
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize(
+    "text",
+    ["API rate limit exceeded", "Too Many Requests", "Concurrency limit reached: slow down"],
+)
+def test_back_pressure_is_known_by_its_words(status: int, text: str) -> None:
+    """A refused rate in another status must not be a refused token, nor one of a few failures."""
+    error = failure_of({"message": text}, status)
+    assert type(error) is RateLimitError
+    assert error.status == status
 
 
 def test_no_route_to_a_host_is_not_a_missing_endpoint() -> None:

@@ -144,10 +144,12 @@ def test_a_bad_certificate_ends_all_work_at_once() -> None:
 
 @pytest.mark.parametrize("refusals", [1, 20, 100])
 @pytest.mark.parametrize("code", [503, 429])
-def test_refusals_are_no_failures(refusals: int, code: int) -> None:
-    """A page may fail seven times in addition to any number of 503 or 429."""
+@pytest.mark.parametrize("body", [None, b"<html>busy</html>", b'{"message": "busy"}'])
+def test_refusals_are_no_failures(refusals: int, code: int, body: bytes | None) -> None:
+    """A page may fail seven times in addition to any number of 503 or 429, coded or bare."""
     patient = RetryPolicy(base=0, patience=1e6)
-    answers = [*[failure(code, code)] * refusals, *[failure(500)] * 7, page(1)]
+    refusal = failure(code, code) if body is None else (code, body)
+    answers = [*[refusal] * refusals, *[failure(500)] * 7, page(1)]
     record = FetchRecord(*answers, policy=patient)
     assert isinstance(record.outcome, Page)
     assert record.counts.codes == {str(code): refusals, "500": 7, "200": 1}

@@ -78,12 +78,14 @@ def read_failure(
     if code == 200 and status in _SUCCESSES:  # noqa: PLR2004 - a success of another shape
         kind = _kind_by_text(statement.text, strict=True)
         if kind is not None:
-            return kind(statement.text, status=status)
+            return kind(statement.text, status=status, retry_after=retry_after)
         message = f"unexpected shape: {detail}"
         return errors.MalformedReplyError(message, code=code, status=status)
     # A proxy's failing status beside a body that claims success is still a failure.
     effective_code = status if code == 200 else code  # noqa: PLR2004
     kind = _CODES.get(effective_code) or _error_for_range(effective_code)
+    if status in _BUSY_STATUSES and code not in _OTHER_REASONS:
+        effective_code, kind = status, _BUSY_STATUSES[status]
     return kind(statement.text, code=effective_code, status=status, retry_after=retry_after)
 
 
@@ -189,23 +191,27 @@ def _without_code(
     status: int, statement: _Statement, retry_after: float | None
 ) -> errors.TMAPIError:
     text = statement.text
+    summary = text if statement.is_json and text else _summary(status, statement)
     kind = _STATUSES.get(status)
-    if kind is errors.AuthenticationError and status == _FORBIDDEN and statement.is_markup:
+    if status == _FORBIDDEN and statement.is_markup:
         # The API answers in JSON. Firewalls and proxies refuse with such a page.
         reason = f"HTTP 403, a page of a proxy or firewall in between{text and f': {text}'}"
         return errors.MalformedReplyError(reason, status=status, retry_after=retry_after)
-    summary = text if statement.is_json and text else _summary(status, statement)
+    if status == _FORBIDDEN and _BUSY_TEXT.search(text[:_LONGEST_TEXT]):
+        kind = errors.RateLimitError
     if kind is not None:
-        return kind(summary, code=status, status=status)
+        return kind(summary, code=status, status=status, retry_after=retry_after)
     # A server that has failed itself uses these words about its own parts, too.
     strict = status in _SERVER_ERRORS or not statement.is_json
     text_kind = None if statement.is_markup else _kind_by_text(text, strict=strict)
+    if status in _BUSY_STATUSES and text_kind in (None, errors.RateLimitError):
+        kind = _BUSY_STATUSES[status]
+        return kind(summary, code=status, status=status, retry_after=retry_after)
     if text_kind is not None:
-        return text_kind(text, status=status)
+        return text_kind(text, status=status, retry_after=retry_after)
     if status in _REFUSED_STATUSES:
-        return errors.RequestRefusedError(
-            summary if summary.startswith("HTTP") else f"HTTP {status}: {summary}", status=status
-        )
+        summary = summary if summary.startswith("HTTP") else f"HTTP {status}: {summary}"
+        return errors.RequestRefusedError(summary, status=status)
     return errors.MalformedReplyError(summary, status=status, retry_after=retry_after)
 
 
@@ -251,6 +257,13 @@ _NESTED_CODES = frozenset(_CODES) - {404}
 # Only these statuses decide if the body has no code: proxies invent the others.
 _STATUSES = {status: _CODES[status] for status in (401, 402, 403, 404, 439)}
 _FORBIDDEN = 403
+# Gateways, load balancers and proxies limit requests and connections, each with a body of its own.
+_BUSY_STATUSES: dict[int, type[errors.TMAPIError]] = {
+    429: errors.RateLimitError,
+    503: errors.UnavailableError,
+}
+# Codes of the API that are believed under such a status, too. The others are a gateway's own.
+_OTHER_REASONS = frozenset(_CODES) - {500}
 # Asking again cannot help: the same request gets the same answer. 411 to 415, 431, 501 and 505 say
 # that a server or proxy does not accept the form of the request, 407 and 511 that a proxy or the
 # network wants a login first.
@@ -264,6 +277,11 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TMAPIError]], ...] = (
     (re.compile(r"\bbalance\b", re.IGNORECASE), errors.BalanceError),
     (re.compile(r"\bapi (?:key|token)\b", re.IGNORECASE), errors.AuthenticationError),
     (re.compile(r"\bno route\b(?! to )", re.IGNORECASE), errors.RouteError),
+)
+_BUSY_TEXT = re.compile(
+    r"\btoo many requests\b|\b(?:rate|concurrency|request|quota per minute) limit (?:is |was )?"
+    r"(?:exceeded|reached)\b",
+    re.IGNORECASE,
 )
 _LACK = r"(?:insufficient|not enough|exhausted|used up|spent|too low)"
 _STRICT_TEXTS: tuple[tuple[re.Pattern[str], type[errors.TMAPIError]], ...] = (
@@ -286,6 +304,7 @@ _STRICT_TEXTS: tuple[tuple[re.Pattern[str], type[errors.TMAPIError]], ...] = (
         errors.AuthenticationError,
     ),
     (re.compile(r"\bno route matched\b", re.IGNORECASE), errors.RouteError),
+    (_BUSY_TEXT, errors.RateLimitError),
 )
 
 
@@ -304,30 +323,54 @@ def _kind_by_text(text: str, *, strict: bool) -> type[errors.TMAPIError] | None:
 def parse_retry_after(
     value: str | None, date: str | None = None, now: datetime | None = None
 ) -> float | None:
-    """Read a `Retry-After` header (RFC 9110, 10.2.3).
+    """Read a `Retry-After` header (RFC 9110, 10.2.3), and what servers send in its place.
 
     Args:
-        value: Delay in seconds or an HTTP date, or None.
-        date: `Date` of the same reply. An HTTP date is compared with it, so that a wrong local
+        value: Delay in seconds, also as a fraction; or a date of any HTTP form, of ISO 8601 or in
+            seconds since 1970; or None. Of a list of delays the longest counts.
+        date: `Date` of the same reply. An instant is compared with it, so that a wrong local
             clock does not matter.
         now: Time to compare with if the reply has no `Date` (aware).
 
     Returns:
-        Seconds to wait, 0 or more; None without a header or if it cannot be read.
+        Seconds to wait, from 0 to a day; None without a header or if it cannot be read.
     """
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    retry_at, sent_at = _instant(text), _instant(date or "") or now
-    if retry_at is None or sent_at is None:
-        return None
-    return max(0.0, (retry_at - sent_at).total_seconds())
+    text = (value or "").strip()[:_LONGEST_RETRY_AFTER]
+    sent_at = _instant(date or "") or now
+    # A date has a comma of its own.
+    texts = [text] if _instant(text) else text.split(",")
+    delays = [delay for part in texts if (delay := _delay(part.strip(), sent_at)) is not None]
+    return min(max(0.0, *delays), _LONGEST_DELAY) if delays else None
+
+
+def _delay(text: str, sent_at: datetime | None) -> float | None:
+    """Return the seconds that one value asks to wait, below 0 for a past date; or None."""
+    match = _SECONDS.fullmatch(text)
+    if match is None:
+        instant = _instant(text)
+        is_known = instant is not None and sent_at is not None
+        return (instant - sent_at).total_seconds() if is_known else None  # type: ignore[operator]
+    seconds = float(match[1])
+    if seconds < _FIRST_EPOCH_SECONDS or sent_at is None:
+        return seconds
+    return seconds - sent_at.timestamp()
+
+
+_LONGEST_RETRY_AFTER = 200  # characters
+_LONGEST_DELAY = 86_400.0
+_FIRST_EPOCH_SECONDS = 1e9
+"""Numbers from here on are instants (2001 and later): no server asks to wait for 30 years."""
+_SECONDS = re.compile(
+    r"([0-9]{1,100}(?:\.[0-9]{0,100})?)\s{0,9}(?:s|secs?|seconds?)?", re.IGNORECASE
+)
 
 
 def _instant(text: str) -> datetime | None:
-    try:
-        instant = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    # RFC 9110, 5.6.7: an HTTP date is in UTC, even without a zone.
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    for parse in (email.utils.parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            instant = parse(text)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        # RFC 9110, 5.6.7: an HTTP date is in UTC, even without a zone.
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return None

@@ -28,6 +28,7 @@ from .service import (
     RouteError,
     ServerError,
     TryAgainError,
+    UnavailableError,
     UnexpectedCodeError,
 )
 from .storage import (
@@ -102,6 +103,7 @@ __all__ = [
     "TMAPIError",
     "TransportError",
     "TryAgainError",
+    "UnavailableError",
     "UnexpectedCodeError",
     "WorkerRefusedError",
 ]

@@ -87,8 +87,20 @@ class ConcurrencyError(TMAPIError):
     )
 
 
+class UnavailableError(ConcurrencyError):
+    """Status 503 without a code: a gateway in between, or the server, takes no more requests now.
+
+    Load balancers and proxies limit requests and connections in this way, and some services answer
+    so while they are down. Treated as a code 503.
+    """
+
+    kind = "unavailable"
+    meaning = "the server or a gateway in between accepts no more requests now"
+    advice = "lower --concurrency or --rate, or run the same command later"
+
+
 class RateLimitError(ConcurrencyError):
-    """Code 429: too many requests in a period of time; treated as 503."""
+    """Code or status 429: too many requests in a period of time; treated as 503."""
 
     kind = "rate"
     meaning = "the account's rate limit is exceeded"

@@ -27,7 +27,8 @@ from .retry import RetryBudget, RetryPolicy, RetryState, next_delay
 
 log = logging.getLogger("tmapi_async")
 
-_CONCURRENCY_STATUSES = (429, 503)
+_NOT_UNDERSTOOD = (errors.TransportError, errors.UnavailableError)
+"""Failures that any server or proxy may give, not only the API."""
 
 
 class Sender(Protocol):
@@ -188,7 +189,7 @@ class Fetcher:
         if isinstance(outcome, Page):
             self._understood = True
             return outcome
-        self._understood |= not isinstance(outcome, errors.TransportError)
+        self._understood |= not isinstance(outcome, _NOT_UNDERSTOOD)
         if isinstance(outcome, errors.MixedUpReplyError):
             self._understood = True
             self._warn_of_mix_up(request, outcome)
@@ -223,10 +224,7 @@ class Fetcher:
             self._gate.abandoned(sent_at, served=True)
         elif isinstance(outcome, errors.ConnectionFailedError):
             self._gate.abandoned(sent_at, served=False)
-        # A page of a proxy with such a status has no code, but means the same to the gate.
-        elif (
-            isinstance(outcome, errors.ConcurrencyError) or outcome.status in _CONCURRENCY_STATUSES
-        ):
+        elif isinstance(outcome, errors.ConcurrencyError):
             self._gate.refused(sent_at, outcome.retry_after)
         else:
             self._gate.answered(sent_at)
@@ -248,7 +246,7 @@ class Fetcher:
             understood=self._understood,
         )
         if delay is None:
-            error.fatal = isinstance(error, errors.TransportError) and not self._understood
+            error.fatal = isinstance(error, _NOT_UNDERSTOOD) and not self._understood
             return None
         if state.stopping:
             raise StoppedError
