@@ -97,7 +97,7 @@ async def test_workers_killed_cost_at_most_their_slots(workers, path, seed):
             moment = target + dice.randrange(20)
             await until(lambda moment=moment: sandbox.stats.requests >= moment)
             channel = dice.choice([one for one in channels(harvest) if one.worker in pids])
-            lost += account.slots_at_risk(channel.name)
+            lost += account.limits.allocator.slots_at_risk(channel.name)
             workers.kill(pids.pop(channel.worker))
         result = await running
         assert result.complete

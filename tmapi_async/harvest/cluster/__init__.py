@@ -17,12 +17,12 @@ an account's limits that a session may use: slots, rate, budget.
 * **Sessions do the work.** They decode, count, watch for endless listings, and compress bodies
   with the journal's own dictionary. The coordinator inserts rows.
 * **One account, one limit.** The coordinator owns the controller that learns. Sessions report
-  each attempt (sent, answered, refused); `event_merge` puts the reports in order of time and
-  replays them to the controller as if all had passed one gate. The resulting limits are divided
-  into shares (`coordinator.slot_allocator`, `coordinator.budget_allocator`). A share has an epoch:
-  a slot taken from one session is given to another only when the first session has confirmed the
-  epoch that took it, and has released the slot. Slots of a lost session stay reserved until the
-  server can be expected to be done with its requests.
+  each attempt (sent, answered, refused); `limits/shares` puts the reports in order of time, replays
+  them to the controller as if all had passed one gate, and divides the resulting limits into
+  shares (the budget: `coordinator.budget_allocator`). A share has an epoch: a slot taken from one
+  session is given to another only when the first session has confirmed the epoch that took it, and
+  has released the slot. Slots of a lost session stay reserved until the server can be expected to
+  be done with its requests.
 * **A kill costs few pages.** A page keeps its slot on the session until it has been handed to the
   operating system, which delivers it even if the worker is killed the next moment. So a killed
   worker loses at most as many pages as it has slots. Pages that await their commit are counted as

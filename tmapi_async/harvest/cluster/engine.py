@@ -81,7 +81,7 @@ class ClusterEngine:
         now, coordinator = time.monotonic(), self.coordinator
         channels = coordinator.channels.values() if coordinator is not None else ()
         return GateTotals(
-            sum(account.open_width(now) for account in self.accounts),
+            sum(account.limits.controller.width(now) for account in self.accounts),
             sum(channel.in_use for channel in channels),
             total_budget(client.gate.budget for client in self._clients),
         )

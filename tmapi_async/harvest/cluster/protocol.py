@@ -13,6 +13,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.settings import ClientSettings
 from tmapi_async.crawl.outcomes import Ending
 from tmapi_async.journal.records import PageRecord
+from tmapi_async.limits.shares.slot_share import SlotShare
 
 from .serialized_error import SerializedError
 from .token_source import TokenSource
@@ -53,34 +54,18 @@ class TokenMessage(msgspec.Struct, frozen=True, tag=True, array_like=True):
         return "TokenMessage()"
 
 
-class SlotShare(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Part of the account's limits that a session may use from now on.
-
-    Attributes:
-        epoch: Number that grows with each share sent to the session.
-        slots: Attempts at the server at once.
-        rate: Attempts a second; only used if the account has a rate limit.
-        allowed: Attempts in all since the session began, or None without a limit.
-    """
-
-    epoch: int
-    slots: int
-    rate: float = 0.0
-    allowed: int | None = None
-
-
 class Acknowledgement(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """State of the coordinator; also renews the lease of the session.
 
     Attributes:
         durable_pages: Number of the session's pages that are durable, since it began.
-        report_clock: Session's own clock in the last report that the coordinator read. The lease
-            runs from this time, and not from when this message is read: a session that was
-            suspended for long finds old messages first.
+        reported_at: Time of the session's own clock of leases in the last report that the
+            coordinator read. The lease runs from this time, and not from when this message is
+            read: a session that was suspended for long finds old messages first.
     """
 
     durable_pages: int
-    report_clock: float
+    reported_at: float
 
 
 class DictionaryMessage(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -174,19 +159,21 @@ class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=F
 
     Attributes:
         clock: Monotonic clock of the worker.
+        lease_clock: Clock of leases of the worker, which goes on while its machine sleeps.
         epoch: Epoch of the share in force; limits that this share took away are no longer used.
         in_use: Slots in use, those of abandoned requests included.
         at_server: Attempts at the server.
         spent: Attempts sent since the session began.
         allowed: Attempts allowed, as far as the session could give some back; or None.
         counts: Requests counted by the session since it began.
-        events: Events of its gate, packed (see `event_merge`).
+        events: Events of its gate, packed (see `limits/shares/event_merge`).
         pages: Pages in the order they came, each after the number of its visit.
         failed_pages: Pages that failed for good.
         ended: Listings that have ended; their pages are in this report or an earlier one.
     """
 
     clock: float
+    lease_clock: float
     epoch: int
     in_use: int
     at_server: int

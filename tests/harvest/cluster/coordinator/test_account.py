@@ -48,6 +48,6 @@ def test_a_lost_session_counts_as_having_spent_its_allowance():
     assert 0 < sum(allowed.values()) <= 10
     shared.remove_session("b", 0.0, in_use=None)
     counts = RequestCounts(allowed["a"])
-    report = protocol.SessionReport(0.0, 1, 0, 0, allowed["a"], allowed["a"], counts)
+    report = protocol.SessionReport(0.0, 0.0, 1, 0, 0, allowed["a"], allowed["a"], counts)
     shared.apply_report("a", report, 0.0, 0.0)
     assert shared.budget.spent == sum(allowed.values())

@@ -12,11 +12,12 @@ from tests.support.virtual_time import settle
 from tmapi_async.api.listings import PageRequest, category_items
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.errors import TMAPIError
-from tmapi_async.harvest.cluster.protocol import DictionaryMessage, SlotShare
+from tmapi_async.harvest.cluster.protocol import DictionaryMessage
 from tmapi_async.harvest.cluster.task_batch import TaskBatch, TaskSpec
 from tmapi_async.harvest.cluster.worker.batch_queue import BatchQueue
 from tmapi_async.harvest.cluster.worker.report_buffer import ReportBuffer
-from tmapi_async.harvest.cluster.worker.worker_gate import WorkerGate
+from tmapi_async.limits.shares.share_gate import ShareGate
+from tmapi_async.limits.shares.slot_share import SlotShare
 
 LISTING = REQUEST.listing
 VISIT = 12
@@ -27,7 +28,12 @@ class BufferCase:
 
     def __init__(self):
         self.batches = BatchQueue()
-        self.gate = WorkerGate(rate_limited=False, on_event=lambda: None, clock=lambda: 0.0)
+        self.gate = ShareGate(
+            rate_limited=False,
+            on_event=lambda: None,
+            clock=lambda: 0.0,
+            lease_clock=lambda: 0.0,
+        )
         self.gate.apply_share(SlotShare(1, 2))
         self.gate.extend_lease(1.0)
         self.results = 0

@@ -6,6 +6,7 @@ from tmapi_async import TMAPI
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.coordinator.account import LEASE
 from tmapi_async.harvest.cluster.worker.worker_session import WorkerSession
+from tmapi_async.limits.shares.slot_share import SlotShare
 
 
 class IdleCrawler:
@@ -22,10 +23,9 @@ async def test_an_old_acknowledgement_does_not_renew_the_lease():
     session = WorkerSession(request, "token", None, lambda: 0)
     gate, crawler = session.gate, IdleCrawler()
     first_end = gate.lease_end
-    session.handle(protocol.SlotShare(1, 4), crawler)
+    session.handle(SlotShare(1, 4), crawler)
     session.handle(protocol.Acknowledgement(0, first_end - LEASE - 60), crawler)
     assert gate.lease_end == first_end
-    assert gate.controller.width(first_end) == 4
-    assert gate.controller.width(first_end + 0.1) == 0
+    assert gate.share.slots == 4
     session.handle(protocol.Acknowledgement(0, first_end + 1), crawler)
     assert gate.lease_end == first_end + 1 + LEASE

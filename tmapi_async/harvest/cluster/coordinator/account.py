@@ -9,13 +9,12 @@ import msgspec
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import TMAPIError
 from tmapi_async.harvest.cluster import protocol
-from tmapi_async.harvest.cluster.event_merge import EventReplay
 from tmapi_async.harvest.cluster.token_source import TokenSource
-from tmapi_async.limits.abandoned import AbandonedRequests
+from tmapi_async.limits.shares.shared_account import SharedAccount
+from tmapi_async.limits.shares.slot_share import SlotShare
 from tmapi_async.transport.credentials import account_digest
 
 from .budget_allocator import BudgetAllocator
-from .slot_allocator import SlotAllocator
 
 LEASE = 30.0
 """Seconds for which a session may send requests after the last report that the coordinator read."""
@@ -30,6 +29,7 @@ class ClusterAccount:
         budget: Budget of the account, perhaps shared with other accounts; or None.
 
     Attributes:
+        limits: Slots and rate, divided among the sessions.
         settings: Settings with which the sessions reach the API.
         stopped: Error that stopped the account, or None.
     """
@@ -41,29 +41,13 @@ class ClusterAccount:
         self.settings = api.settings
         self.stopped: TMAPIError | None = None
         limiter = api.gate.rate_limiter
-        self._controller = api.gate.controller
-        self._slots = SlotAllocator(limiter.rate if limiter is not None else None)
-        self._abandoned = AbandonedRequests()
-        self._replay = EventReplay(self._controller, self._abandoned.answered)
-        self._allocated_width = -1
-        self._unconfirmed = False
-
-    @property
-    def width(self) -> int:
-        """Number of slots, without regard to a gate that is closed for a moment."""
-        return self._controller.statistics().width
+        self.limits = SharedAccount(
+            api.gate.controller, limiter.rate if limiter is not None else None
+        )
 
     def slots(self, name: str) -> int:
         """Return the number of slots in a session's share."""
-        return self._slots.slots(name)
-
-    def slots_at_risk(self, name: str) -> int:
-        """Return the maximum number of slots in use by a session, under any share sent to it."""
-        return self._slots.slots_at_risk(name)
-
-    def open_width(self, now: float) -> int:
-        """Return the number of slots open now."""
-        return self._controller.width(now)
+        return self.limits.allocator.slots(name)
 
     def session_request(
         self, session: str, token_source: TokenSource | None
@@ -88,7 +72,7 @@ class ClusterAccount:
             name: Name of the session.
             abandoned_slots: Slots that earlier sessions of its worker left busy at the server.
         """
-        self._slots.add_session(name, abandoned_slots)
+        self.limits.allocator.add_holder(name, abandoned_slots)
         if self.budget is not None:
             self.budget.add_session(name)
 
@@ -100,8 +84,7 @@ class ClusterAccount:
             now: Clock time.
             in_use: Slots that it had in use when it ended in order; None if it was lost.
         """
-        self._slots.remove_session(name, self._abandoned.done_at(now, now), in_use=in_use)
-        self._replay.forget(name)
+        self.limits.remove_holder(name, now, in_use=in_use)
         if self.budget is not None:
             self.budget.remove_session(name, lost=in_use is None)
 
@@ -116,19 +99,19 @@ class ClusterAccount:
             offset: Seconds to add to the session's clock to get the coordinator's.
             now: Clock time.
         """
-        self._replay.report(
-            name, report.events, offset=offset, clock=report.clock, in_flight=report.at_server
+        self.limits.apply_events(
+            name,
+            report.events,
+            offset=offset,
+            clock=report.clock,
+            at_server=report.at_server,
+            now=now,
         )
-        self._replay.play(now)
-        self._slots.confirm(name, report.epoch, report.in_use)
+        self.limits.allocator.confirm(name, report.epoch, report.in_use)
         if self.budget is not None and report.allowed is not None:
             self.budget.confirm(name, report.epoch, report.spent, report.allowed)
 
-    def needs_allocation(self, now: float) -> bool:
-        """Return True if slots should be divided at once, and not at the next tick."""
-        return self._unconfirmed or self._controller.width(now) != self._allocated_width
-
-    def allocate(self, now: float, demand: Mapping[str, int]) -> dict[str, protocol.SlotShare]:
+    def allocate(self, now: float, demand: Mapping[str, int]) -> dict[str, SlotShare]:
         """Divide slots, rate and budget anew.
 
         Args:
@@ -138,27 +121,23 @@ class ClusterAccount:
         Returns:
             The shares to send, by session.
         """
-        self._replay.play(now)
-        self._slots.expire(now)
-        self._allocated_width = self._controller.width(now)
-        shares = self._slots.allocate(self._allocated_width, demand)
+        shares = self.limits.allocate(now, demand)
         if self.budget is not None:
             shares = self._add_budget_to(self.budget, shares, demand)
-        self._unconfirmed = self._slots.unconfirmed
         return shares
 
     def _add_budget_to(
         self,
         budget: BudgetAllocator,
-        shares: dict[str, protocol.SlotShare],
+        shares: dict[str, SlotShare],
         demand: Mapping[str, int],
-    ) -> dict[str, protocol.SlotShare]:
+    ) -> dict[str, SlotShare]:
         busy = {name for name, slots in demand.items() if slots}
         changed = {name for name in busy if budget.top_up(name)}
         changed.update(budget.reclaim(busy) if not changed else ())
         for name in changed - shares.keys():
             if name in demand:
-                shares[name] = self._slots.repeat(name)
+                shares[name] = self.limits.allocator.repeat(name)
         for name, share in shares.items():
             budget.mark_sent(name, share.epoch)
             shares[name] = msgspec.structs.replace(share, allowed=budget.allowed(name))

@@ -17,6 +17,7 @@ from tmapi_async.errors import WorkerRefusedError
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.worker.plugin import OPERATION, PYTHON, VERSION
 from tmapi_async.harvest.cluster.worker.worker_session import HEARTBEAT
+from tmapi_async.limits.clocks import lease_clock
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
@@ -57,13 +58,14 @@ class Channel:
         self.counts = RequestCounts()
         self.clock_offset = math.inf
         self.closing = self.closed = False
-        self._lease, self._report_clock = lease, 0.0
+        self._lease, self._reported_at = lease, 0.0
         self._comm = comm
         self._outgoing: list[protocol.MessageToSession] = []
         self._durable_pages = self._acknowledged_pages = 0
         self._write_due = asyncio.Event()
         self._ended = self._ended_before = 0
-        self._window_start = self._written_at = self._read_at = time.monotonic()
+        self._window_start = time.monotonic()
+        self._written_at = self._read_at = lease_clock()
 
     def __repr__(self) -> str:
         count = len(self.listings)
@@ -98,12 +100,16 @@ class Channel:
                 await self._write_due.wait()
                 self._write_due.clear()
                 messages, self._outgoing = self._outgoing, []
-                self._acknowledged_pages, self._written_at = self._durable_pages, time.monotonic()
-                messages.append(protocol.Acknowledgement(self._durable_pages, self._report_clock))
+                self._acknowledged_pages, self._written_at = self._durable_pages, lease_clock()
+                messages.append(protocol.Acknowledgement(self._durable_pages, self._reported_at))
                 await self._comm.write(protocol.encode(messages))
 
     def check_lease(self, now: float) -> None:
-        """Renew the session's lease in time, and give up a session that sends nothing."""
+        """Renew the session's lease in time, and give up a session that sends nothing.
+
+        Args:
+            now: Time of the clock of leases.
+        """
         if now - self._written_at >= HEARTBEAT:
             self._write_due.set()
         if now - self._read_at > self._lease:
@@ -128,9 +134,9 @@ class Channel:
             if isinstance(message, protocol.SessionEnded):
                 return message
             if isinstance(message, protocol.SessionReport):
-                self._read_at = now = time.monotonic()
-                self._report_clock = message.clock
-                self.clock_offset = min(self.clock_offset, now - message.clock)
+                self._read_at = lease_clock()
+                self._reported_at = message.lease_clock
+                self.clock_offset = min(self.clock_offset, time.monotonic() - message.clock)
                 self.in_use = message.in_use
                 self.counts = message.counts
                 on_report(self, message)

@@ -20,6 +20,7 @@ from tmapi_async.harvest.engines.multi import log_account_stopped
 from tmapi_async.harvest.listing_queue import ListingQueue
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
+from tmapi_async.limits.clocks import lease_clock
 
 from .account import ClusterAccount, settle_budgets
 from .background_tasks import BackgroundTasks
@@ -220,7 +221,7 @@ class Coordinator:
             if account.stopped is None:
                 names = [channel.name for channel in self._channels_of(account.number)]
                 slots = {name: account.slots(name) for name in names}
-                surplus = surplus_sessions(account.width, slots)
+                surplus = surplus_sessions(account.limits.learned_width, slots)
                 channels = [self.channels[name] for name in surplus]
                 self._close_sessions(channels, protocol.StopSession())
 
@@ -290,16 +291,16 @@ class Coordinator:
         self._receiver.handle_report(channel, report)
         if report.ended:
             self._work_needed.set()
-        if account.needs_allocation(now):
+        if account.limits.needs_allocation(now):
             self._allocate(account, now)
 
     # -- shares
 
     async def _allocate_always(self) -> None:
         while not self._over:
-            now = time.monotonic()
+            now, lease_now = time.monotonic(), lease_clock()
             for channel in self.channels.values():
-                channel.check_lease(now)
+                channel.check_lease(lease_now)
             for account in self._accounts:
                 self._allocate(account, now)
             await asyncio.sleep(TICK)

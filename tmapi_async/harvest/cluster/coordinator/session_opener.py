@@ -45,7 +45,9 @@ class SessionOpener:
     ) -> list[tuple[ClusterAccount, str]]:
         """Return the sessions to open now, as pairs of account and worker address."""
         widths = {
-            account.number: account.width for account in self._accounts if account.stopped is None
+            account.number: account.limits.learned_width
+            for account in self._accounts
+            if account.stopped is None
         }
         sessions = {channel.name: (channel.account, channel.worker) for channel in channels}
         pairs = []

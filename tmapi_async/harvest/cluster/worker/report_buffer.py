@@ -13,9 +13,9 @@ from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.serialized_error import SerializedError
 from tmapi_async.journal.compression import Dictionary
 from tmapi_async.journal.records import PageRecord
+from tmapi_async.limits.shares.share_gate import ShareGate
 
 from .batch_queue import BatchQueue
-from .worker_gate import WorkerGate
 
 
 class ReportBuffer(CrawlSink):
@@ -31,9 +31,7 @@ class ReportBuffer(CrawlSink):
         pages: Pages to report, each after the number of its visit.
     """
 
-    def __init__(
-        self, batches: BatchQueue, gate: WorkerGate, on_result: Callable[[], None]
-    ) -> None:
+    def __init__(self, batches: BatchQueue, gate: ShareGate, on_result: Callable[[], None]) -> None:
         self.durable_pages = 0
         self.pages: list[tuple[int, PageRecord]] = []
         self._batches = batches

@@ -15,10 +15,12 @@ from tmapi_async.errors import ClosedError, TMAPIError
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.serialized_error import SerializedError
 from tmapi_async.harvest.cluster.task_batch import TaskBatch
+from tmapi_async.limits.clocks import lease_clock
+from tmapi_async.limits.shares.share_gate import ShareGate
+from tmapi_async.limits.shares.slot_share import SlotShare
 
 from .batch_queue import BatchQueue
 from .report_buffer import ReportBuffer
-from .worker_gate import WorkerGate
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
@@ -57,13 +59,13 @@ class WorkerSession:
     ) -> None:
         self.name = request.session
         self.digest = request.digest
-        self.gate = WorkerGate(rate_limited=request.rate_limited, on_event=self._on_event)
+        self.gate = ShareGate(rate_limited=request.rate_limited, on_event=self._on_event)
         self._comm = comm
         self._abandoned_slots = abandoned_slots
         self._settings = request.settings
         self._http = request.settings.session(token, self.gate)
         self._lease = request.lease
-        self.gate.extend_lease(time.monotonic() + self._lease)
+        self.gate.extend_lease(lease_clock() + self._lease)
         self._report_due = asyncio.Event()
         self._batches = BatchQueue()
         self._buffer = ReportBuffer(self._batches, self.gate, self._report_due.set)
@@ -141,13 +143,13 @@ class WorkerSession:
     def handle(self, message: protocol.MessageToSession, crawler: Crawler) -> None:
         """Act on a message of the coordinator."""
         match message:
-            case protocol.SlotShare():
+            case SlotShare():
                 self.gate.apply_share(message)
                 crawler.pump()
                 self._report_due.set()
-            case protocol.Acknowledgement(durable_pages, report_clock):
+            case protocol.Acknowledgement(durable_pages, reported_at):
                 self._buffer.durable_pages = durable_pages
-                self.gate.extend_lease(report_clock + self._lease)
+                self.gate.extend_lease(reported_at + self._lease)
                 crawler.pump()
             case protocol.DictionaryMessage():
                 self._buffer.set_dictionary(message)
@@ -170,7 +172,7 @@ class WorkerSession:
 
     async def _heartbeat(self) -> None:
         """Send a report every second, and end the session when its lease is over."""
-        while time.monotonic() <= self.gate.lease_end:
+        while lease_clock() <= self.gate.lease_end:
             await asyncio.sleep(HEARTBEAT)
             self._report_due.set()
         text = "%s: no answer from the coordinator for %g s; the session ends, others take over"
@@ -211,6 +213,7 @@ class WorkerSession:
         pages, failed_pages, ended = self._buffer.drain()
         return protocol.SessionReport(
             time.monotonic(),
+            lease_clock(),
             gate.share.epoch,
             gate.in_use + self._abandoned_slots(),
             gate.at_server,

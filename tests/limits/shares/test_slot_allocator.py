@@ -1,4 +1,4 @@
-"""No slot is given out twice, whatever message is late or session lost, and none is left over."""
+"""No slot is given out twice, whatever message is late or holder lost, and none is left over."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tmapi_async.harvest.cluster.coordinator.slot_allocator import SlotAllocator, distribute_slots
-from tmapi_async.harvest.cluster.protocol import SlotShare
+from tmapi_async.limits.shares.slot_allocator import SlotAllocator, distribute_slots
+from tmapi_async.limits.shares.slot_share import SlotShare
 
 RATE = 100.0
-GONE_AFTER = 3  # steps for which the server works on the requests of a lost session
+GONE_AFTER = 3  # steps for which the server works on the requests of a lost holder
 
 
-class SimulatedSession:
-    """A session whose messages arrive late in both directions."""
+class SimulatedHolder:
+    """A holder whose messages arrive late in both directions."""
 
     def __init__(self):
         self.share = SlotShare(0, 0)
         self.in_use = 0
-        self.to_session = deque()
+        self.to_holder = deque()
         self.to_allocator = deque()
 
 
@@ -31,89 +31,89 @@ class Sharing(RuleBasedStateMachine):
 
     @initialize(width=st.integers(1, 12))
     def begin(self, width):
-        """Start with one account and no session."""
+        """Start with one account and no holder."""
         self.allocator, self.width = SlotAllocator(RATE), width
-        self.sessions, self.abandoned = {}, []
+        self.holders, self.abandoned = {}, []
         self.now = self.named = 0
 
     def pick(self, data):
-        """Choose any session."""
-        return data.draw(st.sampled_from(sorted(self.sessions)))
+        """Choose any holder."""
+        return data.draw(st.sampled_from(sorted(self.holders)))
 
-    @precondition(lambda self: len(self.sessions) < 5)
+    @precondition(lambda self: len(self.holders) < 5)
     @rule()
     def join(self):
-        """Open a session."""
+        """Open a holder."""
         self.named += 1
-        self.sessions[f"s{self.named}"] = SimulatedSession()
-        self.allocator.add_session(f"s{self.named}")
+        self.holders[f"s{self.named}"] = SimulatedHolder()
+        self.allocator.add_holder(f"s{self.named}")
 
     @rule(data=st.data())
     def allocate(self, data):
         """Divide the slots; the shares are on their way."""
-        demand = {name: data.draw(st.integers(0, 15)) for name in self.sessions}
+        demand = {name: data.draw(st.integers(0, 15)) for name in self.holders}
         for name, share in self.allocator.allocate(self.width, demand).items():
-            self.sessions[name].to_session.append(share)
+            self.holders[name].to_holder.append(share)
 
     @rule(more=st.integers(1, 4))
     def widen(self, more):
         """Let the width grow."""
         self.width += more
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data())
     def receive_share(self, data):
-        """Let a session receive a share."""
-        session = self.sessions[self.pick(data)]
-        if session.to_session:
-            session.share = session.to_session.popleft()
+        """Let a holder receive a share."""
+        holder = self.holders[self.pick(data)]
+        if holder.to_holder:
+            holder.share = holder.to_holder.popleft()
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data(), many=st.integers(1, 8))
     def send(self, data, many):
-        """Let a session send as many requests as its share allows."""
-        session = self.sessions[self.pick(data)]
-        session.in_use = max(session.in_use, min(session.share.slots, session.in_use + many))
+        """Let a holder send as many requests as its share allows."""
+        holder = self.holders[self.pick(data)]
+        holder.in_use = max(holder.in_use, min(holder.share.slots, holder.in_use + many))
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data(), many=st.integers(1, 8))
     def answer(self, data, many):
-        """Answer some requests of a session."""
-        session = self.sessions[self.pick(data)]
-        session.in_use = max(0, session.in_use - many)
+        """Answer some requests of a holder."""
+        holder = self.holders[self.pick(data)]
+        holder.in_use = max(0, holder.in_use - many)
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data())
     def report(self, data):
-        """Let a session report; the report is on its way."""
-        session = self.sessions[self.pick(data)]
-        session.to_allocator.append((session.share.epoch, session.in_use))
+        """Let a holder report; the report is on its way."""
+        holder = self.holders[self.pick(data)]
+        holder.to_allocator.append((holder.share.epoch, holder.in_use))
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data())
     def receive_report(self, data):
         """Let the allocator receive a report."""
         name = self.pick(data)
-        if self.sessions[name].to_allocator:
-            self.allocator.confirm(name, *self.sessions[name].to_allocator.popleft())
+        if self.holders[name].to_allocator:
+            self.allocator.confirm(name, *self.holders[name].to_allocator.popleft())
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data())
     def lose(self, data):
         """Kill a worker: its requests go on at the server for a while."""
         name = self.pick(data)
-        session = self.sessions.pop(name)
-        self.abandoned.append((self.now + GONE_AFTER, session.in_use))
-        self.allocator.remove_session(name, self.now + GONE_AFTER)
+        holder = self.holders.pop(name)
+        self.abandoned.append((self.now + GONE_AFTER, holder.in_use))
+        self.allocator.remove_holder(name, self.now + GONE_AFTER)
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.holders)
     @rule(data=st.data())
     def leave(self, data):
-        """End a session in order, with abandoned requests of its own."""
+        """End a holder in order, with abandoned requests of its own."""
         name = self.pick(data)
-        session = self.sessions.pop(name)
-        self.abandoned.append((self.now + GONE_AFTER, session.in_use))
-        self.allocator.remove_session(name, self.now + GONE_AFTER, in_use=session.in_use)
+        holder = self.holders.pop(name)
+        self.abandoned.append((self.now + GONE_AFTER, holder.in_use))
+        self.allocator.remove_holder(name, self.now + GONE_AFTER, in_use=holder.in_use)
 
     @rule(steps=st.integers(1, 4))
     def pass_time(self, steps):
@@ -124,33 +124,33 @@ class Sharing(RuleBasedStateMachine):
 
     @invariant()
     def the_server_sees_no_more_than_the_width(self):
-        """Slots in use, by sessions and by requests of lost sessions, stay within the width."""
+        """Slots in use, by holders and by requests of lost holders, stay within the width."""
         abandoned = sum(in_use for _, in_use in self.abandoned)
-        assert sum(session.in_use for session in self.sessions.values()) + abandoned <= self.width
+        assert sum(holder.in_use for holder in self.holders.values()) + abandoned <= self.width
 
     @invariant()
     def the_rate_is_that_of_one_account(self):
-        """All sessions together are not faster than the account may be."""
-        assert sum(session.share.rate for session in self.sessions.values()) <= RATE * (1 + 1e-9)
+        """All holders together are not faster than the account may be."""
+        assert sum(holder.share.rate for holder in self.holders.values()) <= RATE * (1 + 1e-9)
 
     def teardown(self):
         """Check that every slot is given out when all messages have arrived."""
-        if not getattr(self, "sessions", None):
+        if not getattr(self, "holders", None):
             return
         self.allocator.expire(self.now + GONE_AFTER)
         for _ in range(4):
             for name, share in self.allocator.allocate(
-                self.width, dict.fromkeys(self.sessions, 1)
+                self.width, dict.fromkeys(self.holders, 1)
             ).items():
-                self.sessions[name].to_session.append(share)
-            for name, session in self.sessions.items():
-                if session.to_session:
-                    session.share = session.to_session.pop()
-                    session.to_session.clear()
-                session.in_use = min(session.in_use, session.share.slots)
-                self.allocator.confirm(name, session.share.epoch, session.in_use)
-        assert sum(session.share.slots for session in self.sessions.values()) == self.width
-        total = sum(session.share.rate for session in self.sessions.values())
+                self.holders[name].to_holder.append(share)
+            for name, holder in self.holders.items():
+                if holder.to_holder:
+                    holder.share = holder.to_holder.pop()
+                    holder.to_holder.clear()
+                holder.in_use = min(holder.in_use, holder.share.slots)
+                self.allocator.confirm(name, holder.share.epoch, holder.in_use)
+        assert sum(holder.share.slots for holder in self.holders.values()) == self.width
+        total = sum(holder.share.rate for holder in self.holders.values())
         assert abs(total - RATE) <= 0.05 * RATE
 
 
@@ -158,16 +158,16 @@ TestSharing = pytest.mark.slow(Sharing.TestCase)
 TestSharing.__doc__ = "Slots and rate stay within those of one account in every order of events."
 TestSharing.settings = settings(max_examples=150, stateful_step_count=40)
 
-SESSIONS = st.dictionaries(
+HOLDERS = st.dictionaries(
     st.sampled_from("abcdef"), st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1
 )
 
 
-@given(width=st.integers(0, 30), sessions=SESSIONS)
-def test_slots_follow_demand_and_none_is_left(width, sessions):
-    """No demand, no slots; all slots are given out, first to sessions sure to use them."""
-    demand = {name: slots for name, (slots, _) in sessions.items()}
-    current = {name: slots for name, (_, slots) in sessions.items()}
+@given(width=st.integers(0, 30), holders=HOLDERS)
+def test_slots_follow_demand_and_none_is_left(width, holders):
+    """No demand, no slots; all slots are given out, first to holders sure to use them."""
+    demand = {name: slots for name, (slots, _) in holders.items()}
+    current = {name: slots for name, (_, slots) in holders.items()}
     slots = distribute_slots(width, demand, current)
     assert all(slots[name] == 0 for name, wish in demand.items() if not wish)
     assert sum(slots.values()) == (width if any(demand.values()) else 0)
@@ -188,7 +188,7 @@ def test_a_width_that_falls_takes_slots_away():
     """Later shares fit into the width, and none is raised while more slots are in use."""
     allocator = SlotAllocator()
     for name in ("a", "b"):
-        allocator.add_session(name)
+        allocator.add_holder(name)
     allocator.allocate(8, {"a": 8, "b": 8})
     for name in ("a", "b"):
         allocator.confirm(name, 1, 4)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.virtual_time import run, settle, virtual_loop
-from tmapi_async.harvest.cluster.protocol import SlotShare
-from tmapi_async.harvest.cluster.worker.worker_gate import WorkerGate
+from tmapi_async.limits.shares.share_gate import ShareGate
+from tmapi_async.limits.shares.slot_share import SlotShare
 
 
 def still_wanted():
@@ -18,7 +18,10 @@ def still_wanted():
 
 def make_gate(*, rate_limited=False, lease=10_000):
     """Return a gate on the virtual clock, with `lease` seconds left."""
-    gate = WorkerGate(rate_limited=rate_limited, on_event=lambda: None, clock=virtual_loop().time)
+    clock = virtual_loop().time
+    gate = ShareGate(
+        rate_limited=rate_limited, on_event=lambda: None, clock=clock, lease_clock=clock
+    )
     gate.extend_lease(virtual_loop().now + lease)
     return gate
 
@@ -98,6 +101,27 @@ def test_nothing_passes_when_the_lease_is_over():
         gate.admit_waiting()
         await settle()
         assert passed(tasks) == 2
+
+    run(main())
+
+
+def test_a_machine_that_slept_finds_its_lease_over():
+    """The clock of leases goes on while the machine sleeps; the gate's own clock stands still."""
+
+    async def main():
+        slept = 0.0
+        gate = ShareGate(
+            rate_limited=False,
+            on_event=lambda: None,
+            clock=virtual_loop().time,
+            lease_clock=lambda: virtual_loop().time() + slept,
+        )
+        gate.apply_share(SlotShare(1, 4))
+        gate.extend_lease(virtual_loop().now + 5)
+        now = virtual_loop().now
+        assert gate.controller.width(now) == 4
+        slept = 3600.0
+        assert gate.controller.width(now) == 0
 
     run(main())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmapi_async.harvest.cluster.event_merge import (
+from tmapi_async.limits.shares.event_merge import (
     ANSWERED,
     REFUSED,
     SENT,
