@@ -13,7 +13,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.sessions import Server, head, new_state, open_session, page, request, send_reply
+from tests.support.sessions import (
+    Server,
+    head,
+    make_gate,
+    new_state,
+    open_session,
+    page,
+    request,
+    send_reply,
+)
 from tmapi_async import Page, RetryPolicy
 from tmapi_async.errors import ConnectionFailedError
 from tmapi_async.transport.http_client_session import ClientSessionTransport
@@ -229,3 +238,30 @@ async def test_connections_of_an_age_that_was_lost_are_not_used_again() -> None:
             attempts += (await made.fetch(request(number), new_state(made))).attempts
             await asyncio.sleep(0.06)
     assert attempts == 7
+
+
+async def test_a_gateways_refusal_closes_the_idle_connections() -> None:
+    """A gateway that counts connections refuses all of them, until the idle ones are closed."""
+    connections: list[Any] = []
+    open_now: set[Any] = set()
+
+    async def count(_: Server, request_head: str, writer: Any) -> None:
+        if writer not in connections:
+            connections.append(writer)
+        open_now.add(writer)
+        open_now.difference_update([one for one in open_now if one.transport.is_closing()])
+        await asyncio.sleep(0.01)
+        if len(open_now) > 2:
+            await send_reply(writer, b"<html>busy</html>", "503 Service Unavailable")
+            return
+        await send_reply(writer, page(int(re.search(r"page=(\d+)", request_head)[1])))  # type: ignore[index]
+
+    async with (
+        Server(count) as server,
+        open_session(make_gate(4), base_url=server.url, transport=ConnectionTransport) as made,
+    ):
+        pages = await asyncio.gather(
+            *(made.fetch(request(number), new_state(made)) for number in range(1, 5))
+        )
+        assert [one.echoed_page for one in pages] == [1, 2, 3, 4]
+        assert len(connections) > 4

@@ -33,6 +33,17 @@ def test_a_busy_pool_learns_nothing() -> None:
     assert limit.allows(0.005, 1)
 
 
+def test_dropped_connections_are_not_used_again() -> None:
+    """A drop concerns the connections that are idle at that time, and no later ones."""
+    limit = IdleLimit()
+    limit.drop(10)
+    assert limit.is_learned
+    assert not limit.allows(0, 10)
+    assert not limit.allows(2, 12)
+    assert limit.allows(1.9, 12)
+    assert limit.allows(1000, 2000)
+
+
 def test_a_limit_is_lifted_and_lasts_longer_each_time() -> None:
     """A limit that was learned by mistake ends; one that is right costs fewer and fewer losses."""
     limit = IdleLimit()

@@ -30,6 +30,8 @@ log = logging.getLogger("tmapi_async")
 _NOT_UNDERSTOOD = (errors.TransportError, errors.UnavailableError)
 """Failures that any server or proxy may give, not only the API."""
 
+_GATEWAY_REFUSALS = (errors.UnavailableError, errors.RateLimitError)
+
 
 class Sender(Protocol):
     """Sends page requests."""
@@ -41,6 +43,10 @@ class Sender(Protocol):
 
     async def send(self, request: PageRequest) -> Reply | errors.TransportError:
         """Send one request, once, and return the reply or the failure; raise no failure."""
+        ...
+
+    def drop_idle(self) -> None:
+        """Use none of the idle connections again."""
         ...
 
 
@@ -226,6 +232,9 @@ class Fetcher:
             self._gate.abandoned(sent_at, served=False)
         elif isinstance(outcome, errors.ConcurrencyError):
             self._gate.refused(sent_at, outcome.retry_after)
+            if isinstance(outcome, _GATEWAY_REFUSALS):
+                # A gateway that counts connections would refuse all while idle ones are open.
+                self._sender.drop_idle()
         else:
             self._gate.answered(sent_at)
 

@@ -42,6 +42,10 @@ class HttpTransport(Protocol):
         """
         ...
 
+    def drop_idle(self) -> None:
+        """Use none of the idle connections again."""
+        ...
+
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         ...

@@ -17,7 +17,8 @@ class ClientSessionTransport:
 
     Needs more than twice the CPU time of `ConnectionTransport`. It cannot see an unasked reply that
     came over an idle connection and would be taken for the next one. That is detected where the
-    reply echoes another page or ID than requested. It does not learn idle times either.
+    reply echoes another page or ID than requested. It does not learn idle times either, and cannot
+    close idle connections.
 
     Args:
         client: Sends; closed with this transport.
@@ -45,6 +46,9 @@ class ClientSessionTransport:
     def connector_closed(self) -> bool:
         """True if the caller has closed the connector."""
         return self._connector.closed
+
+    def drop_idle(self) -> None:
+        """Do nothing: aiohttp's public interface does not show idle connections."""
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""

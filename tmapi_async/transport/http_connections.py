@@ -117,6 +117,10 @@ class ConnectionTransport:
         """True if the caller has closed the connector."""
         return self._connector.closed
 
+    def drop_idle(self) -> None:
+        """Use none of the idle connections again; the next request closes them."""
+        self._idle_limit.drop(time.monotonic())
+
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         await self._client.close()

@@ -26,15 +26,16 @@ class IdleLimit:
     some time, in case that it was wrong; each time it is learned again, it lasts longer.
 
     Attributes:
-        is_learned: True once a limit was learned. Before, `allows` need not be called.
+        is_learned: True once there was a loss or a `drop`. Before, `allows` need not be called.
         longest_good: Longest idle time, in seconds, after which a reply came.
     """
 
-    __slots__ = ("_duration", "_lifted_at", "_limit", "is_learned", "longest_good")
+    __slots__ = ("_dropped_at", "_duration", "_lifted_at", "_limit", "is_learned", "longest_good")
 
     def __init__(self) -> None:
         self.is_learned = False
         self.longest_good = 0.0
+        self._dropped_at = -math.inf
         self._limit = math.inf
         self._lifted_at = math.inf
         self._duration = _FIRST_TRIAL
@@ -43,7 +44,12 @@ class IdleLimit:
         """Return True if a connection that was idle for so many seconds may be used."""
         if now >= self._lifted_at:
             self._limit = self._lifted_at = math.inf
-        return idle < self._limit
+        return idle < self._limit and now - idle > self._dropped_at
+
+    def drop(self, now: float) -> None:
+        """Allow no connection that is idle at this time, however short."""
+        self._dropped_at = now
+        self.is_learned = True
 
     def succeeded(self, idle: float) -> None:
         """Record a reply over a connection that was idle for so many seconds."""

@@ -157,6 +157,11 @@ class PageSender:
             clear_locals(error)
             raise
 
+    def drop_idle(self) -> None:
+        """Use none of the idle connections again."""
+        if self._transport is not None:
+            self._transport.drop_idle()
+
     def _target(self, request: PageRequest) -> str:
         """Return path and query below the base URL, ready to be sent."""
         start, is_paged = _target_start(request.listing)
