@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.commands import SUMMARY_KEYS, environment, finish, run, spawn
 from tmapi_async.cli import progress_display as display
-from tmapi_async.harvest import JournalReader
+from tmapi_async.harvest import JournalReader, job
 from tmapi_async.sandbox import Drift, Faults
 from tmapi_async.sandbox.server.process import SandboxThread
 
@@ -470,12 +470,14 @@ def small_disk(tmp_path):
     if mounted.returncode:
         pytest.skip("only root may mount a small disk")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607
+    # Lazily: a failed test may leave a process behind that waits for this disk.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S603, S607
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
-    """A harvest on a full disk stops with a message; with more space it continues."""
+def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk, monkeypatch):
+    """A harvest on a disk that stays full stops with a message; with more space it continues."""
+    monkeypatch.setattr(job, "JOURNAL_WAIT", 0.0)
     path = small_disk / "test.journal"
     with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
         arguments = ("harvest", "7", "8", "--journal", str(path), "--json")
@@ -492,3 +494,47 @@ def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
         done = tmapi(*arguments, url=sandbox.url)
         assert done.code == 0
         assert journal_items(path) == catalogue_items(sandbox)
+
+
+@pytest.mark.slow
+def test_a_full_disk_that_is_freed_is_waited_for(small_disk):
+    """Nothing is requested while the disk is full; with space the harvest goes on by itself."""
+    path = small_disk / "test.journal"
+    with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
+        process = spawn("harvest", "7", "8", "--journal", str(path), env=environment(sandbox.url))
+        told = process.stderr.readline()
+        assert told.startswith(b"tmapi: the journal's disk is full: nothing is requested"), told
+        stats = sandbox.sandbox.stats
+        # Requests on the wire may still arrive.
+        assert not select.select([process.stderr], [], [], 0.5)[0]
+        requests = stats.requests
+        assert not select.select([process.stderr], [], [], 1.0)[0]
+        assert stats.requests == requests
+        grow = ["mount", "-o", "remount,size=20m", str(small_disk)]
+        subprocess.run(grow, check=True)  # noqa: S603
+        done = finish(process)
+        assert done.code == 0, done.err
+        assert "the journal can be written again" in done.err
+        assert stats.pages_served_twice == 0
+        assert journal_items(path) == catalogue_items(sandbox)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals there are others")
+def test_ctrl_c_ends_the_wait_for_a_full_disk(small_disk):
+    """The first Ctrl-C names the pages that wait, the second one gives them up, with exit 3."""
+    path = small_disk / "test.journal"
+    with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
+        process = spawn("harvest", "7", "8", "--journal", str(path), env=environment(sandbox.url))
+        process.stderr.readline()
+        while sandbox.sandbox.stats.in_flight:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.readline()
+        assert b"for the journal to take" in told, told
+        assert b"(the journal's disk is full)" in told
+        process.send_signal(signal.SIGINT)
+        done = finish(process)
+    assert done.code == 3
+    assert "cannot be stored" in done.err
+    assert "NOT COMPLETE" in done.err

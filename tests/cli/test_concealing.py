@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import InProcess
-from tmapi_async.cli.commands.harvest import command_to_continue
-from tmapi_async.cli.concealing import conceal, possible_secrets
+from tmapi_async.cli.concealing import command_to_continue, conceal, possible_secrets
 
 TOKENS = ["tok-canary-5ecret", "CANARY+/=%&x9Zq", "c4na5y00c4na5y00c4na5y00c4na5y00"]
 
@@ -94,3 +93,30 @@ def test_file_names_and_plain_words_are_no_secrets(tmp_path: Path) -> None:
     secrets = possible_secrets(["--auth=tok-canary-5ecret"], {"TMAPI_TOKEN": "other-5ecret"})
     assert set(secrets) == {"tok-canary-5ecret", "other-5ecret"}
     assert conceal("no tok-canary-5ecret", secrets) == "no (17 characters, not shown)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["harvest", "7", "--journal", "a b"], "tmapi harvest 7 --journal 'a b'"),
+        (["harvest", "7", "--token", "s3cret"], "tmapi harvest 7 (add the token)"),
+        (["harvest", "--token=s3cret", "7"], "tmapi harvest 7 (add the token)"),
+        (
+            ["harvest", "7", "--to", "postgresql://me:s3cret@host/db"],
+            "tmapi harvest 7 --to postgresql://...",
+        ),
+        (
+            ["harvest", "7", "--to=postgres://me:s3cret@host/db"],
+            "tmapi harvest 7 --to=postgresql://...",
+        ),
+        (
+            ["harvest", "--to", "mysql://me:s3cret@host/db"],
+            "tmapi harvest --to mysql://...@host/db",
+        ),
+        (["harvest", "--to=mysql://me:s3@ret@host"], "tmapi harvest --to=mysql://...@host"),
+        (["harvest", *map(str, range(200))], "the same command"),
+    ],
+)
+def test_the_command_to_continue_holds_no_secret(arguments: list[str], command: str) -> None:
+    """Token and database passwords are left out; a very long command is not repeated."""
+    assert command_to_continue(arguments) == command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -26,8 +27,10 @@ from tmapi_async.errors import (
     DiskFullError,
     InvalidRequestError,
     JournalInUseError,
+    LockedJournalError,
 )
-from tmapi_async.harvest import Harvest, JournalReader
+from tmapi_async.harvest import Harvest, JournalReader, job
+from tmapi_async.journal import schema, writer
 from tmapi_async.journal.journal import Journal
 from tmapi_async.sandbox import Drift, Faults
 
@@ -235,8 +238,91 @@ async def test_a_kill_can_cost_at_most_two_widths(tmapi_sandboxes, path, monkeyp
     assert sandbox.stats.pages_served_twice == 0
 
 
+@contextlib.contextmanager
+def locked(path):
+    """Hold the journal's lock, as a database browser with unsaved changes does."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+@pytest.mark.parametrize("accounts", [1, 2])
+async def test_a_locked_journal_is_waited_for(tmapi_sandboxes, path, monkeypatch, caplog, accounts):
+    """While the journal is locked nothing more is requested; then the harvest goes on, whole."""
+    monkeypatch.setattr(writer, "BUSY_SECONDS", 0.0)
+    sandbox = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 40), 60))
+    async with contextlib.AsyncExitStack() as stack:
+        tokens = ["sandbox", "other"][:accounts]
+        clients = [
+            await stack.enter_async_context(client(sandbox, token=token)) for token in tokens
+        ]
+        work = Harvest(clients, listings(*range(1, 40)), journal=path)
+        running = asyncio.create_task(work.run())
+        await until(lambda: work.progress().pages > 4)
+        with locked(path):
+            await until(lambda: work.progress().waiting_for)
+            assert work.progress().waiting_for == "another program has locked the journal"
+            await until(lambda: not work.progress().in_flight)
+            requests = sandbox.stats.requests
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert sandbox.stats.requests == requests
+        result = await running
+    assert result.complete
+    assert (result.tally.pages, result.error) == (117, None)
+    assert sandbox.stats.pages_served_twice == 0
+    assert "nothing is requested until that has ended, for at most 30 min" in caplog.text
+    assert "the journal can be written again" in caplog.text
+
+
+async def test_a_harvest_that_waits_for_its_journal_can_be_ended(
+    tmapi_sandboxes, path, monkeypatch
+):
+    """Cancelled while the journal is locked, a harvest ends at once, and can be continued."""
+    monkeypatch.setattr(writer, "BUSY_SECONDS", 0.0)
+    sandbox = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 40), 60))
+    async with client(sandbox) as api:
+        work = Harvest(api, listings(*range(1, 40)), journal=path)
+        running = asyncio.create_task(work.run())
+        await until(lambda: work.progress().pages > 4)
+        with locked(path):
+            await until(lambda: work.progress().waiting_for)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+    assert isinstance(work.result().error, LockedJournalError)
+    assert (await harvest(sandbox, path, range(1, 40))).complete
+
+
+async def test_a_journal_that_is_locked_at_the_start_is_waited_for(
+    tmapi_sandboxes, path, monkeypatch
+):
+    """Nothing is sent before the journal can be written; `stop` ends the wait."""
+    monkeypatch.setattr(schema, "LOCK_SECONDS", 0.0)
+    sandbox = await tmapi_sandboxes(categories=SIZES)
+    await harvest(sandbox, path, [1])
+    requests = sandbox.stats.requests
+    async with client(sandbox) as api:
+        for ending in ("stop", "unlock"):
+            work = Harvest(api, listings(1, 3), journal=path)
+            with locked(path):
+                running = asyncio.create_task(work.run())
+                await until(lambda work=work: work.progress().waiting_for)
+                assert sandbox.stats.requests == requests
+                if ending == "stop":
+                    work.stop()
+                    with pytest.raises(LockedJournalError):
+                        await running
+        assert (await running).complete
+
+
 async def test_a_full_disk_stops_the_harvest_and_loses_nothing(tmapi_sandboxes, path, monkeypatch):
     """The error names the full disk. Committed pages stay; with free space a start continues."""
+    monkeypatch.setattr(job, "JOURNAL_WAIT", 0.0)
     sandbox = await tmapi_sandboxes(categories=SIZES)
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "open", partial(open_with, pragma="max_page_count = 14"))

@@ -23,6 +23,7 @@ from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.lock import WriteLock
 from tmapi_async.journal.plan import Start
 from tmapi_async.journal.records import PageRecord, Totals
+from tmapi_async.journal.trouble import TroubleWait
 
 if TYPE_CHECKING:
     from tmapi_async.sandbox import Sandbox
@@ -72,11 +73,18 @@ def begin(
     *,
     counts: Callable[[], RequestCounts] = RequestCounts,
     width: Callable[[], int] = int,
+    trouble_wait: TroubleWait | None = None,
     **options: Any,
 ) -> Start:
     """Plan and begin a start."""
-    plan = journal.plan(asked, **options)
-    return journal.begin(plan, host="api.example", version="test", counts=counts, width=width)
+    return journal.begin(
+        journal.plan(asked, **options),
+        host="api.example",
+        version="test",
+        counts=counts,
+        width=width,
+        trouble_wait=trouble_wait,
+    )
 
 
 def open_with(path: Path, pragma: str) -> Journal:

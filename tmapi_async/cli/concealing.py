@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _OPTION = re.compile(r"--?[A-Za-z][A-Za-z-]*=")
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _TOKEN_OPTION = "--token"  # noqa: S105 - the name of the option
 _MIN_TOKEN = 8
+_MAX_COMMAND = 300
 _DATABASE_ADDRESS = re.compile(r"(?is)postgres(?:ql)?://.*")
 _LOGIN = re.compile(r"(?s)://.*@")
 
@@ -88,3 +90,26 @@ def _is_file_name(text: str) -> bool:
         return os.path.lexists(text) or ("/" in text and Path(text).parent.is_dir())
     except (OSError, ValueError):
         return False
+
+
+def command_to_continue(arguments: list[str]) -> str:
+    """Return the command that continues: the same one, without the token and passwords.
+
+    Args:
+        arguments: Arguments of the command, without the program.
+    """
+    shown: list[str] = []
+    token_follows = False
+    for argument in hide_passwords(arguments):
+        if token_follows or argument.startswith("--token="):
+            token_follows = False
+        elif argument == "--token":
+            token_follows = True
+        else:
+            shown.append(argument)
+    text = shlex.join(["tmapi", *shown])
+    if any(token in " ".join(shown) for token in known_tokens(arguments, os.environ)):
+        return "the same command"
+    if len(shown) < len(arguments):
+        text = f"{text} (add the token)"
+    return text if len(text) <= _MAX_COMMAND else "the same command"

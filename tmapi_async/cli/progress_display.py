@@ -39,7 +39,9 @@ def progress_line(progress: HarvestProgress) -> str:
         _duration(progress.seconds),
         *([f"about {_duration(progress.eta)} left"] if progress.eta is not None else []),
     ]
-    return ("stopping; " if progress.stopping else "") + ", ".join(parts)
+    states = ["stopping; "] if progress.stopping else []
+    states += [f"waiting: {progress.waiting_for}; "] if progress.waiting_for else []
+    return "".join(states) + ", ".join(parts)
 
 
 def _duration(seconds: float) -> str:
@@ -50,7 +52,14 @@ def _duration(seconds: float) -> str:
 
 def progress_panel(progress: HarvestProgress) -> RenderableType:
     """Return the progress of a harvest as a bar with its figures below."""
-    return Group(_bar_row(progress), _journal_row(progress), _request_row(progress))
+    rows: list[RenderableType] = [
+        _bar_row(progress),
+        _journal_row(progress),
+        _request_row(progress),
+    ]
+    if progress.waiting_for is not None:
+        rows.append(Text(f"waiting: {progress.waiting_for}; nothing is requested", "bold red"))
+    return Group(*rows)
 
 
 def _bar_row(progress: HarvestProgress) -> Table:

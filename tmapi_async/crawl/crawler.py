@@ -109,12 +109,16 @@ class Crawler:
         """Count a listing that was walked in parts, once they have ended."""
         self._listings.count_split(outcome)
 
+    def recall(self) -> None:
+        """Take back every request that is not on the wire; `pump` sends again."""
+        for worker, state in self._workers.items():
+            state.recall(worker)
+
     def stop(self) -> None:
         """Start nothing more. Replies on the wire were paid for, and are still handed over."""
         self.stopping = True
         current = asyncio.current_task()
-        for worker, state in self._workers.items():
-            state.recall(worker)
+        self.recall()
         if self._feeder is not None and self._feeder is not current:
             self._feeder.cancel()
         self._wake()

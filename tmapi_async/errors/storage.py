@@ -121,6 +121,17 @@ class DiskFullError(DiskError):
     )
 
 
+class LockedJournalError(DiskError):
+    """Another program, such as a database browser, keeps the journal locked."""
+
+    kind = "locked"
+    meaning = "another program has locked the journal"
+    advice = (
+        "close that program, for example a database browser with unsaved changes, then run the "
+        "same command again to continue: committed pages are safe"
+    )
+
+
 class MovedJournalError(DiskError):
     """The file was removed, moved or replaced while it was written; the harvest has stopped."""
 

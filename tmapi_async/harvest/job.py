@@ -37,6 +37,7 @@ from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.records import RunTally
+from tmapi_async.journal.trouble import TroubleWait
 
 from .engine_factory import make_engine
 from .progress import HarvestProgress, HarvestResult, StoppedBy
@@ -44,6 +45,9 @@ from .recorder import Recorder
 from .split_recorder import SplitRecorder
 
 log = logging.getLogger("tmapi_async")
+
+JOURNAL_WAIT = 1800.0
+"""Seconds to wait for a trouble of the journal that can pass, such as a full disk."""
 
 MOST_REJECTS = 0.5
 """Maximum share of a page's rows (of at least ten) that may be rejects."""
@@ -128,6 +132,8 @@ class Harvest:
         self._most_rejects = most_rejects
         self._guard = guard
         self._host = host or self._engine.host
+        self._trouble_wait = TroubleWait(JOURNAL_WAIT, on_begin=self._on_trouble)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._journal: Journal | None = None
         self._recorder: Recorder | None = None
         self._driver: Driver | None = None
@@ -147,8 +153,8 @@ class Harvest:
 
         Returns:
             The result. It reports failed listings, a spent budget or balance, a refused token,
-            `stop` and a full disk; none of these raises. All committed pages are safe, and another
-            harvest with the same journal continues.
+            `stop` and a disk that stays full; none of these raises. All committed pages are safe,
+            and another harvest with the same journal continues.
 
         Raises:
             JournalError: The journal cannot be used; nothing was sent.
@@ -157,7 +163,10 @@ class Harvest:
         if self._journal is not None:
             raise ClosedError("a harvest runs only once: create another Harvest to continue")
         self._started_at = time.monotonic()
-        journal = self._journal = Journal.open(self._path)
+        self._loop = asyncio.get_running_loop()
+        path = Path(self._path)
+        journal = await self._trouble_wait.run(path, lambda: Journal.open(path))
+        self._journal = journal
         try:
             plan = journal.plan(
                 self._listings,
@@ -173,6 +182,7 @@ class Harvest:
                 await self._work(journal, plan)
         except asyncio.CancelledError:
             self._stopped_by = self._stopped_by or "signal"
+            self._trouble_wait.stop()
             raise
         finally:
             await self._close(journal)
@@ -186,6 +196,8 @@ class Harvest:
         self._stopped_by = self._stopped_by or "signal"
         if self._driver is not None:
             self._driver.stop()
+        else:
+            self._trouble_wait.stop()  # nothing was sent: there is nothing to save
 
     def result(self) -> HarvestResult:
         """Return the result so far: the value of `run`, also after `run` was cancelled."""
@@ -208,7 +220,7 @@ class Harvest:
         """Return a snapshot of the progress."""
         now = time.monotonic()
         counts, gates = self._request_counts(), self._engine.gate_totals()
-        recorder = self._recorder
+        recorder, trouble = self._recorder, self._trouble_wait.trouble
         rate, eta = (0.0, None) if recorder is None else recorder.forecast(now)
         return HarvestProgress(
             tally=msgspec.structs.replace(self._tally),
@@ -227,6 +239,7 @@ class Harvest:
             rate=rate,
             eta=eta,
             stopping=self._stopped_by is not None,
+            waiting_for=trouble.meaning if trouble is not None else None,
         )
 
     def __repr__(self) -> str:
@@ -255,14 +268,17 @@ class Harvest:
         driver = self._driver = self._engine.create_driver(
             recorder, journal, lookahead=self._lookahead, guard=self._guard
         )
-        start = journal.begin(
+        begin = partial(
+            journal.begin,
             plan,
             host=self._host,
             version=version("tmapi-async"),
             counts=self._request_counts,
             width=lambda: self._engine.gate_totals().width,
             on_durable=self._on_durable,
+            trouble_wait=self._trouble_wait,
         )
+        start = await self._trouble_wait.run(journal.path, begin)
         recorder.begin(start)
         visits = self._result.visits.union(visit.id for visit in start.visits)
         self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
@@ -318,6 +334,16 @@ class Harvest:
             self._on_broken(journal.error)
         elif driver is not None:
             driver.pump()
+
+    def _on_trouble(self) -> None:
+        """Request nothing while the journal can take nothing. Called in any thread."""
+
+        def recall() -> None:
+            if self._driver is not None and self._trouble_wait.trouble is not None:
+                self._driver.recall()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(recall)
 
     def _on_broken(self, error: JournalError) -> None:
         self._set_error(error)

@@ -38,6 +38,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
         rate: Pages per second over the last half minute.
         eta: Estimated seconds until the end, or None if there is no estimate.
         stopping: True if no new page is requested any more.
+        waiting_for: Reason that nothing is requested for now, such as a full disk, or None.
     """
 
     tally: RunTally
@@ -56,6 +57,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     eta: float | None = None
     stopping: bool = False
+    waiting_for: str | None = None
 
 
 class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,8 +140,8 @@ class Recorder(CrawlSink):
 
     @property
     def pending(self) -> int:
-        """Number of pages that await their commit."""
-        return self._journal.waiting
+        """Number of pages that await their commit; endless while the journal is in trouble."""
+        return self._journal.backlog
 
     @property
     def open_listings(self) -> int:

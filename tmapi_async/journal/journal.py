@@ -26,6 +26,7 @@ from .records import JournalStatistics, PageRecord, Visit
 from .schema import connect, finish, translated
 from .statements import Statement, end_start
 from .stored_pages import pages_of_visit
+from .trouble import TroubleWait
 from .views import StoredPage
 from .writer import Batch, Committed, Writer
 
@@ -58,6 +59,7 @@ class Journal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start = 0
         self._error: JournalError | None = None
+        self._trouble_wait = TroubleWait()
         self._closed = False
         self._counts: Callable[[], RequestCounts] = RequestCounts
         self._width: Callable[[], int] = int
@@ -108,6 +110,16 @@ class Journal:
         return self._waiting
 
     @property
+    def backlog(self) -> int:
+        """Number of pages that hold new requests back: `waiting`, and endless in a trouble."""
+        return self._waiting + self._trouble_wait.hold
+
+    @property
+    def in_trouble(self) -> bool:
+        """True while the journal waits for a trouble that can pass, such as a full disk."""
+        return self._trouble_wait.trouble is not None
+
+    @property
     def dictionaries(self) -> Mapping[str, Dictionary]:
         """Compression of each endpoint from now on. Endpoints that still learn are missing."""
         return {} if self._writer is None else self._writer.dictionaries
@@ -152,6 +164,7 @@ class Journal:
         counts: Callable[[], RequestCounts],
         width: Callable[[], int] = int,
         on_durable: Callable[[], None] = lambda: None,
+        trouble_wait: TroubleWait | None = None,
         now: float | None = None,
     ) -> Start:
         """Record a start and prepare for pages. Call this method once, in the event loop.
@@ -164,6 +177,8 @@ class Journal:
             width: Returns the width of the gate; called with `counts`.
             on_durable: Called in the event loop after each commit, and when commits end by `close`
                 or by a failure (`error`).
+            trouble_wait: Waits for troubles that can pass, such as a full disk; None to fail at
+                once.
             now: Current time, seconds since 1970, UTC; by default the time of the clock.
 
         Returns:
@@ -175,12 +190,14 @@ class Journal:
         now = time.time() if now is None else now
         self._loop = asyncio.get_running_loop()
         self._counts, self._width, self._on_durable = counts, width, on_durable
+        self._trouble_wait = trouble_wait or self._trouble_wait
         with translated(self.path):
             start = record_start(self._connection, plan, host=host, version=version, now=now)
             self._writer = Writer(
                 self._connection,
                 self.path,
                 start.id,
+                trouble_wait=self._trouble_wait,
                 committed=self._writer_committed,
                 ended=self._writer_ends,
             )

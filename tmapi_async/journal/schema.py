@@ -43,6 +43,9 @@ _DAMAGE = (
     OverflowError,
     MemoryError,
 )
+LOCK_SECONDS = 5.0
+"""Seconds that SQLite waits for a lock of another process."""
+
 CACHE_PAGES = 128
 WAL_PAGES = 512
 """Pages of the write-ahead log after which SQLite copies the log into the file: 16 MiB."""
@@ -159,7 +162,7 @@ def _check_access(path: Path, *, writing: bool) -> None:
 def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False
+        uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False
     )
     try:
         # A number of pages: SQLite would convert a size in KiB with pages of 4 KiB, because it has

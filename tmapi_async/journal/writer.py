@@ -29,6 +29,7 @@ from .records import PageRecord, Visit
 from .schema import finish, transaction
 from .sqlite_errors import journal_error
 from .statements import Statement
+from .trouble import BUSY_SECONDS, TroubleWait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,13 +79,15 @@ class _Group:
     """Rows and changes of one commit."""
 
     __slots__ = (
-        "body_bytes", "counts", "items", "pages", "rejects", "statements", "stored_bytes", "width",
+        "body_bytes", "counts", "dictionaries", "items", "pages", "rejects", "statements",
+        "stored_bytes", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.pages: list[Row] = []
         self.rejects: list[Row] = []
         self.statements: list[Statement] = []
+        self.dictionaries: list[Row] = []
         self.counts: RequestCounts | None = None
         self.items = self.body_bytes = self.stored_bytes = self.width = 0
 
@@ -112,6 +115,7 @@ class Writer(threading.Thread):
         connection: Writing connection. The thread owns and closes it.
         path: The journal's file, named in errors.
         start: Number of the start that pages and ticks belong to.
+        trouble_wait: Waits for troubles that can pass, such as a full disk.
         committed: Called in the thread after each commit.
         ended: Called in the thread when it ends, with the error that ended it or None.
         clock: Returns monotonic seconds for the ticks.
@@ -123,6 +127,7 @@ class Writer(threading.Thread):
         path: Path,
         start: int,
         *,
+        trouble_wait: TroubleWait,
         committed: Callable[[Committed], None],
         ended: Callable[[JournalError | None], None],
         clock: Callable[[], float] = time.monotonic,
@@ -132,6 +137,7 @@ class Writer(threading.Thread):
         super().__init__(name="tmapi-journal", daemon=True)
         self._connection = connection
         self._path = path
+        self._trouble_wait = trouble_wait
         self._committed = committed
         self._ended = ended
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
@@ -140,6 +146,8 @@ class Writer(threading.Thread):
         self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM page").fetchone()[0]
         self._start = start
         self._ticks = TickRecorder(start, clock)
+        if trouble_wait.seconds:  # SQLite's own wait would hide the trouble for longer
+            connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
 
     @property
     def dictionaries(self) -> Mapping[str, Dictionary]:
@@ -186,7 +194,12 @@ class Writer(threading.Thread):
             # Batches that come during the compression join the group while it is not too large.
             self._add(group, next_batch)
             next_batch, more = self._take(len(group.pages))
-        self._write(group)
+        # Once for the group, before a commit that may be tried again.
+        group.dictionaries = self._encoder.trained()
+        try:
+            self._write(group)
+        except sqlite3.Error as error:
+            self._trouble_wait.repeat(self._path, lambda: self._write_checked(group), error)
         # After the commit, so that a copy of a file that was removed has these pages, too.
         self._file.check()
         self._committed(
@@ -241,20 +254,29 @@ class Writer(threading.Thread):
         if batch.counts is not None:
             group.counts, group.width = batch.counts, batch.width
 
+    def _write_checked(self, group: _Group) -> None:
+        """Write a group after a trouble, in which the file may have been moved."""
+        self._file.check()
+        self._write(group)
+
     def _write(self, group: _Group) -> None:
         execute = self._connection.execute
         with transaction(self._connection):
-            self._insert(group)
+            pages, items = self._insert(group)
             for statement in group.statements:
                 execute(statement.sql, statement.values)
             if group.counts is not None:
-                self._ticks.store(self._connection, group.counts, group.width)
-            for row in self._encoder.trained():
+                self._ticks.store(
+                    self._connection, group.counts, group.width, pages=pages, items=items
+                )
+            for row in group.dictionaries:
                 execute(_INSERT_DICTIONARY, row)
+        self._ticks.add(pages, items)
 
-    def _insert(self, group: _Group) -> None:
+    def _insert(self, group: _Group) -> tuple[int, int]:
+        """Insert the pages of a group; return how many pages and items are new."""
         if not group.pages:
-            return
+            return 0, 0
         many = self._connection.executemany
         stored = many(_INSERT_PAGE, group.pages).rowcount
         if stored != len(group.pages):
@@ -262,10 +284,9 @@ class Writer(threading.Thread):
         if group.rejects:
             many(_INSERT_REJECT, group.rejects)
         if stored == len(group.pages):
-            self._ticks.add(stored, group.items)
-        else:
-            first = group.pages[0][0]
-            self._ticks.add(*self._connection.execute(_STORED, (first,)).fetchone())
+            return stored, group.items
+        counts = self._connection.execute(_STORED, (group.pages[0][0],)).fetchone()
+        return counts[0], counts[1]
 
     def _replace_pages(self, rows: list[Row]) -> None:
         """Replace stored pages by those of a commit that show more of their listings.
@@ -304,12 +325,28 @@ class TickRecorder:
         self._items = 0
 
     def add(self, pages: int, items: int) -> None:
-        """Count pages that are about to be committed, and their items."""
+        """Count committed pages and their items."""
         self._pages += pages
         self._items += items
 
-    def store(self, connection: sqlite3.Connection, counts: RequestCounts, width: int) -> None:
-        """Write the tick of this moment. It replaces an earlier tick of the same interval."""
+    def store(
+        self,
+        connection: sqlite3.Connection,
+        counts: RequestCounts,
+        width: int,
+        *,
+        pages: int = 0,
+        items: int = 0,
+    ) -> None:
+        """Write the tick of this moment. It replaces an earlier tick of the same interval.
+
+        Args:
+            connection: Writing connection, in the transaction of the pages.
+            counts: Requests counted by the start so far.
+            width: Width of the gate.
+            pages: Pages of this transaction, which `add` counts after its commit.
+            items: Items on these pages.
+        """
         elapsed = self._clock() - self._started_at
         while elapsed >= self._step * _STEPS:
             self._step *= 2
@@ -325,8 +362,8 @@ class TickRecorder:
             counts.requests,
             counts.retries,
             counts.wasted,
-            self._pages,
-            self._items,
+            self._pages + pages,
+            self._items + items,
             width,
             codes,
         )

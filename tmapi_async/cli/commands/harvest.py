@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tmapi_async.cli.concealing import hide_passwords, known_tokens
+from tmapi_async.cli.concealing import command_to_continue, hide_passwords
 from tmapi_async.cli.console import (
     print_error_line,
     print_json,
@@ -54,7 +53,7 @@ from .export import ExportOptions, run_export
 
 app = typer.Typer(add_completion=False)
 
-_MAX_COMMAND = 300
+_ALL_STORED = "every page that was received is in the journal"
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
@@ -226,18 +225,22 @@ class _HarvestCommand:
             task = asyncio.create_task(job.run(), name="tmapi harvest")
 
             def stop_now() -> None:
-                print_message("stopping now: every page that was received is in the journal")
+                progress = job.progress()
+                lost = progress.waiting if progress.waiting_for else 0
+                kept = f"{quantity(lost, 'page')} cannot be stored" if lost else _ALL_STORED
+                print_message(f"stopping now: {kept}")
                 task.cancel()
 
             def stop() -> None:
                 # Before the message: the reader of the message may press Ctrl-C again at once.
                 on_next_signal(stop_now)
-                in_flight = job.progress().in_flight
+                progress = job.progress()
                 job.stop()
-                print_message(
-                    f"stopping: waiting for {quantity(in_flight, 'request')} already paid for; "
-                    "press Ctrl-C again to stop now"
-                )
+                awaited = f"{quantity(progress.in_flight, 'request')} already paid for"
+                if progress.waiting_for and progress.waiting:
+                    pages = quantity(progress.waiting, "page")
+                    awaited += f", and for the journal to take {pages} ({progress.waiting_for})"
+                print_message(f"stopping: waiting for {awaited}; press Ctrl-C again to stop now")
 
             async with handle_signal(stop), show_harvest(job.progress, shown=not self._quiet):
                 await asyncio.wait([task])
@@ -283,10 +286,14 @@ class _HarvestCommand:
 
     def _listing_lines(self, result: HarvestResult) -> list[str]:
         """Return the listings of this command as a table, and the failures among them."""
-        with JournalReader(self._journal) as journal:
-            visits = [visit for visit in journal.listings() if visit.id in result.visits]
-            listings = {visit.listing for visit in visits}
-            pages = [page for page in journal.failed_pages() if page.listing in listings]
+        try:
+            with JournalReader(self._journal) as journal:
+                visits = [visit for visit in journal.listings() if visit.id in result.visits]
+                listings = {visit.listing for visit in visits}
+                pages = [page for page in journal.failed_pages() if page.listing in listings]
+        except JournalError as error:
+            # The same trouble has ended the harvest, or it was stopped before there was a file.
+            return [] if result.error or not result.visits else [str(error)]
         return [
             *format_listings(visits, running=False, every=False),
             *format_failures(visits, pages),
@@ -368,26 +375,3 @@ def summarize_harvest(result: HarvestResult) -> Summary:
         pages_per_second=round(result.pages / seconds, 1) if seconds else 0.0,
         stopped_by=result.stopped_by,
     )
-
-
-def command_to_continue(arguments: list[str]) -> str:
-    """Return the command that continues: the same one, without the token and passwords.
-
-    Args:
-        arguments: Arguments of the command, without the program.
-    """
-    shown: list[str] = []
-    token_follows = False
-    for argument in hide_passwords(arguments):
-        if token_follows or argument.startswith("--token="):
-            token_follows = False
-        elif argument == "--token":
-            token_follows = True
-        else:
-            shown.append(argument)
-    text = shlex.join(["tmapi", *shown])
-    if any(token in " ".join(shown) for token in known_tokens(arguments, os.environ)):
-        return "the same command"
-    if len(shown) < len(arguments):
-        text = f"{text} (add the token)"
-    return text if len(text) <= _MAX_COMMAND else "the same command"

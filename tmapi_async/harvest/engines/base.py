@@ -63,6 +63,13 @@ class Driver(Protocol):
         """End a listing as failed. Do nothing if it has ended."""
         ...
 
+    def recall(self) -> None:
+        """Take back every request that is not on the wire, until `pump` is called.
+
+        Called when the journal cannot take pages for a while. The recorder then leaves no room.
+        """
+        ...
+
     def pump(self) -> None:
         """Send more requests if there is room. Called when fewer pages await their commit."""
         ...

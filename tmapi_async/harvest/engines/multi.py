@@ -132,7 +132,7 @@ class MultiDriver:
     def pending(self, client: TMAPI) -> int:
         """Return a client's share of the pages that await their commit, by gate width."""
         width = sum(other.gate.width for other in self._clients)
-        return -(-self._journal.waiting * client.gate.width // width)
+        return -(-self._journal.backlog * client.gate.width // width)
 
     def ended(self, outcome: ListingOutcome) -> None:
         """Record the outcome of a listing; hand a listing that its account stopped to another."""
@@ -189,6 +189,11 @@ class MultiDriver:
         """End a listing as failed, in whichever crawler walks it."""
         for crawler in self.crawlers:
             crawler.fail(listing, error)
+
+    def recall(self) -> None:
+        """Take back every request that is not on the wire, until `pump` is called."""
+        for crawler in self.crawlers:
+            crawler.recall()
 
     def pump(self) -> None:
         """Send more requests if there is room. Called when fewer pages await their commit."""

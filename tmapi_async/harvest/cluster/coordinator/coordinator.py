@@ -146,6 +146,11 @@ class Coordinator:
             if visit is not None and visit.id in channel.listings:
                 channel.send(protocol.FailListing(visit.id, SerializedError.of(error)))
 
+    def recall(self) -> None:
+        """Take all slots back while the journal cannot take pages."""
+        for account in self._accounts:
+            self._allocate(account, time.monotonic())
+
     def pump(self) -> None:
         """Send sessions the number of their durable pages, and new dictionaries."""
         for channel, pages in self._receiver.newly_durable(self.channels.values()).items():
@@ -316,6 +321,8 @@ class Coordinator:
         if not any(demand.values()):
             # Listings of a lost session may come back: keep slots for them.
             demand = {channel.name: int(not channel.closing) for channel in channels}
+        if self._journal.in_trouble:
+            demand = dict.fromkeys(demand, 0)  # nobody may pay for pages that cannot be stored
         for name, share in account.allocate(now, demand).items():
             self.channels[name].send(share)
         budget = account.budget
