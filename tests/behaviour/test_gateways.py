@@ -8,7 +8,8 @@ import pytest
 
 from tests.support import gateways
 from tests.support.watching import ids_by_category, truth
-from tmapi_async import TMAPI
+from tmapi_async import TMAPI, RetryPolicy
+from tmapi_async.sandbox import Faults
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -100,3 +101,34 @@ async def test_a_proxy_that_closes_connections_is_walked_through(tmapi_sandboxes
             walk = api.category_items(sandbox.catalogue.category_ids)
             assert await ids_by_category(walk.pages()) == truth(sandbox)
             assert walk.statistics().codes.keys() == {"200"}
+
+
+async def test_a_cache_is_asked_to_pass_requests_on(tmapi_sandboxes):
+    """The cache of HAProxy gives a kept page to nobody who says no-cache."""
+    sandbox = await tmapi_sandboxes(**CATALOGUE)
+    kept = "http-request cache-use pages\n  http-response set-header cache-control max-age=600\n"
+    gateway = gateways.haproxy(
+        sandbox.url,
+        sections="cache pages\n  total-max-size 64\n  max-object-size 200000\n  max-age 600",
+        backend=f"{kept}  http-response cache-store pages",
+    )
+    ids = sandbox.catalogue.category_ids[:5]
+    with gateway as url:
+        async with TMAPI("sandbox", base_url=url) as api:
+            for _ in range(2):
+                async for page in api.category_items(ids).pages():
+                    assert page.age == 0
+    assert sandbox.stats.pages_served_twice > 0
+
+
+async def test_failures_that_a_cache_keeps_are_waited_for(tmapi_sandboxes):
+    """Errors in HTTP 200, kept by nginx for longer than the retries last: every item once."""
+    sandbox = await tmapi_sandboxes(**CATALOGUE, style="body", faults=Faults({"500": 0.1}))
+    gateway = gateways.nginx(
+        sandbox.url,
+        http="proxy_cache_path cache keys_zone=pages:1m;",
+        location="proxy_cache pages; proxy_cache_valid any 4s;"
+        " add_header X-Cache-Status $upstream_cache_status always;",
+    )
+    statistics = await walk_through(gateway, sandbox, retry=RetryPolicy(base=0.05, cap=0.1))
+    assert statistics.codes["stale"] > 0

@@ -104,7 +104,7 @@ async def test_the_token_travels_in_the_header(token: str) -> None:
 
 
 async def test_a_request_is_a_plain_get() -> None:
-    """Each request has the same head: GET, host, user agent, accepted types, and nothing else."""
+    """Each request has the same head: GET and five fields, and nothing else."""
     async with Server(answer_pages) as server, open_session(base_url=server.url) as session:
         for number in (1, 2, 3):
             await outcome(session, number)
@@ -115,7 +115,9 @@ async def test_a_request_is_a_plain_get() -> None:
             assert fields["user-agent"].startswith("tmapi-async")
             assert fields["accept"] == "application/json"
             assert "gzip" in fields["accept-encoding"]
-            assert set(fields) == {"host", "user-agent", "accept", "accept-encoding"}
+            assert fields["cache-control"] == "no-cache"
+            names = {"host", "user-agent", "accept", "accept-encoding", "cache-control"}
+            assert set(fields) == names
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "/gateway/v1", "/gateway/v1/", "/a%20b"])

@@ -7,8 +7,9 @@ under any status, because codes arrive both as statuses and inside an HTTP 200 b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
@@ -63,9 +64,11 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         items: Rows that could be decoded, in the order sent.
         rejects: Rows that could not be decoded, with their bytes and positions.
         body: Body of the reply, so that a later version can decode it again without a new request.
-        fetched_at: Time at which the body had been read, aware, UTC.
+        fetched_at: Time at which the body had been read, aware, UTC; or, if a cache in between
+            says how old its reply is, the time at which the cache received it.
         attempts: Attempts made for this page, the successful one included.
         latency: Seconds from the start of the successful attempt until its body was read.
+        age: Seconds for which a cache in between had kept the reply; 0 if no cache says so.
         places: Positions of the items if some were left out on request (`only`); otherwise None.
     """
 
@@ -80,6 +83,7 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
     fetched_at: datetime
     attempts: int = 1
     latency: float = 0.0
+    age: float = 0.0
     places: list[int] | None = None
 
     @property
@@ -200,6 +204,9 @@ def read_reply(
         problem := checks.problem(request, data, echoed_page, has_next=has_next)
     ):
         return errors.MixedUpReplyError(problem, code=200, status=reply.status)
+    age = 0.0
+    if "age" in reply.headers and (age := read_age(reply.headers)):
+        now -= timedelta(seconds=age)
     return Page(
         request=request,
         echoed_page=echoed_page,
@@ -212,6 +219,7 @@ def read_reply(
         fetched_at=now,
         attempts=attempts,
         latency=latency,
+        age=age,
     )
 
 
@@ -241,4 +249,37 @@ def _read_count(value: object) -> int | None:
 def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError:
     if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
         return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
-    return read_failure(reply.status, reply.headers, reply.body, now, detail)
+    error = read_failure(reply.status, reply.headers, reply.body, now, detail)
+    if error.recovery is errors.Recovery.GIVE_UP or error.halts or not _is_cached(reply.headers):
+        return error
+    # The API did not answer this request, so the old failure is none of its attempts.
+    stale = errors.StaleReplyError(f"it repeats: {error}", status=reply.status)
+    stale.retry_after = _seconds_until_forgotten(reply.headers)
+    return stale
+
+
+_MAX_AGE = re.compile(r"(?:s-maxage|max-age)\s{0,9}=\s{0,9}\"?([0-9]{1,9})")
+_CACHE_STATUSES = ("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status")
+_STALE_WAIT = 5.0
+"""Seconds until the next attempt if it is not known when a cache forgets a failure."""
+_LONGEST_AGE = 10.0**9
+
+
+def read_age(headers: Mapping[str, str]) -> float:
+    """Return for how many seconds a cache has kept a reply (RFC 9111, 5.1); 0 if it has not."""
+    text = headers.get("age", "").strip()
+    return min(float(text), _LONGEST_AGE) if text.isascii() and text.isdigit() else 0.0
+
+
+def _is_cached(headers: Mapping[str, str]) -> bool:
+    """Return True if a cache says that it had the reply before the request."""
+    return read_age(headers) > 0 or any(
+        "hit" in headers.get(name, "").lower() for name in _CACHE_STATUSES
+    )
+
+
+def _seconds_until_forgotten(headers: Mapping[str, str]) -> float:
+    lifetime = _MAX_AGE.search(headers.get("cache-control", "")[:200].lower())
+    if lifetime is None:
+        return _STALE_WAIT
+    return max(1.0, float(lifetime[1]) - read_age(headers))

@@ -15,6 +15,7 @@ from .network import (
     RedirectError,
     ReplyTooLargeError,
     RequestRefusedError,
+    StaleReplyError,
     TransportError,
 )
 from .service import (
@@ -102,6 +103,7 @@ __all__ = [
     "RetrievalError",
     "RouteError",
     "ServerError",
+    "StaleReplyError",
     "TMAPIError",
     "TransportError",
     "TryAgainError",

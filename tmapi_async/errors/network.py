@@ -81,6 +81,22 @@ class MixedUpReplyError(MalformedReplyError):
         return self.kind
 
 
+class StaleReplyError(TransportError):
+    """The reply comes from a cache in between, which has kept it for too long.
+
+    It is an old failure, which is waited for until the cache has forgotten it, or a page that is
+    older than the run of a harvest that asks for all pages again.
+    """
+
+    recovery = Recovery.BACK_PRESSURE
+    kind = "stale"
+    meaning = "a cache in between answered with an old reply"
+    advice = (
+        "let the proxy in between pass the API's replies without keeping them, or run the same "
+        "command again when the cache has forgotten them"
+    )
+
+
 class RequestRefusedError(TransportError):
     """The server, or a proxy in between, refuses such requests: the status says so without a code.
 

@@ -11,7 +11,13 @@ from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import Reconciliation
-from tmapi_async.errors import BodyError, ChangedShapeError, JournalError, TMAPIError
+from tmapi_async.errors import (
+    BodyError,
+    ChangedShapeError,
+    JournalError,
+    StaleReplyError,
+    TMAPIError,
+)
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan, Start
 from tmapi_async.journal.records import PageRecord, State, Totals, Visit
@@ -109,6 +115,7 @@ class Recorder(CrawlSink):
         self.pages = self.failed_pages = 0
         self._journal = journal
         self._start = Start(0, 0, [])
+        self._began_at = 0.0
         self._max_pages = max_pages
         self._most_rejects = most_rejects
         self._fail = fail
@@ -126,7 +133,7 @@ class Recorder(CrawlSink):
 
     def begin(self, start: Start) -> None:
         """Set the recorded start. Call this method before any other."""
-        self._start = start
+        self._start, self._began_at = start, time.monotonic()
 
     def find_visit(self, listing: Listing) -> Visit | None:
         """Return the visit of a listing that is being walked, or None."""
@@ -275,6 +282,9 @@ class Recorder(CrawlSink):
         return entry is not None and self._store(entry, record)
 
     def _store(self, entry: OpenVisit, page: PageRecord) -> bool:
+        if page.age and self._is_stale(page):
+            self._refuse_stale(entry, page)
+            return False
         try:
             self._journal.submit(entry.visit, page)
         except JournalError as error:
@@ -290,6 +300,17 @@ class Recorder(CrawlSink):
         if entry.error is None and page.rejects:
             self._check_shape(entry, page)
         return True
+
+    def _is_stale(self, page: PageRecord) -> bool:
+        """Return True if a page is older than this start, and its run asks for all pages again."""
+        return self._start.run > 1 and page.age > time.monotonic() - self._began_at
+
+    def _refuse_stale(self, entry: OpenVisit, page: PageRecord) -> None:
+        if entry.error is None:
+            listing = entry.visit.listing
+            entry.error = StaleReplyError(f"the page is {page.age:.0f} s old")
+            entry.error.locate(listing.endpoint, listing.identity, page.number, page.attempts)
+            self._fail(listing, entry.error)
 
     def _check_shape(self, entry: OpenVisit, page: PageRecord) -> None:
         changed = changed_shape(page.items, page.rejects, self._most_rejects)

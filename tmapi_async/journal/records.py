@@ -131,6 +131,7 @@ class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
         rejects: Rows that could not be decoded.
         dictionary: Number of the dictionary that a compressed body needs, or None.
         uncompressed_size: Bytes of the body if `body` is its compressed frame, else 0.
+        age: Seconds for which a cache in between had kept the reply. Not stored.
     """
 
     number: int
@@ -146,6 +147,7 @@ class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rejects: Sequence[Reject] = ()
     dictionary: int | None = None
     uncompressed_size: int = 0
+    age: float = 0.0
 
     @classmethod
     def of(
@@ -172,6 +174,7 @@ class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
             page.rejects,
             dictionary,
             0 if frame is None else len(page.body),
+            page.age,
         )
 
 

@@ -83,6 +83,7 @@ class Fetcher:
         self._understood = False
         self._checks = EchoChecks()
         self._mixed_up: set[str] = set()  # endpoints whose mix-ups have been logged
+        self._cache_is_known = False
 
     def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:
         """Fetch one page; retry until it comes or no attempt is left.
@@ -194,6 +195,8 @@ class Fetcher:
             )
         if isinstance(outcome, Page):
             self._understood = True
+            if outcome.age:
+                self._warn_of_cache(outcome)
             return outcome
         self._understood |= not isinstance(outcome, _NOT_UNDERSTOOD)
         if isinstance(outcome, errors.MixedUpReplyError):
@@ -216,6 +219,17 @@ class Fetcher:
                 "this endpoint are only counted",
                 request,
                 self._redact(error.message),
+            )
+
+    def _warn_of_cache(self, page: Page[Any]) -> None:
+        """Log the first page that a cache in between had kept though the request forbids it."""
+        if not self._cache_is_known:
+            self._cache_is_known = True
+            log.warning(
+                "%s: a cache in between had kept the reply for %.0f s, although requests say "
+                "no-cache: pages may be old; let the proxy pass the API's replies unkept",
+                page.request,
+                page.age,
             )
 
     def _halt(self, error: errors.TMAPIError) -> None:

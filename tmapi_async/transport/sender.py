@@ -37,6 +37,14 @@ Auth: TypeAlias = Literal["query", "header"]
 
 log = logging.getLogger("tmapi_async")
 
+_HEADERS = {
+    "User-Agent": "tmapi-async",
+    "Accept": "application/json",
+    # A page of a ranking is asked for because of what it shows now, and an error is asked for again
+    # because it may have passed: neither must come from a cache.
+    "Cache-Control": "no-cache",
+}
+
 _TRANSPORT_FAILURES = (
     aiohttp.ClientError,
     OSError,
@@ -119,7 +127,7 @@ class PageSender:
             connector=connector,
             connector_owner=self._connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "tmapi-async", "Accept": "application/json", **self._headers},
+            headers={**_HEADERS, **self._headers},
             timeout=UNTIMED,
         )
         self._transport = factory(client, connector, self._prefix, self._max_body, proxy)
