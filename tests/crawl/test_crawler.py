@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.crawls import FakeSession, Rows, TotalSession, tasks
@@ -31,9 +32,15 @@ A, B = category_items(1), category_items(2)
 class Recording(CrawlSink):
     """Keeps what a crawl hands over, in order."""
 
-    def __init__(self, pending: int = 0) -> None:
+    def __init__(self, pending: int = 0, *, resumable: bool = False) -> None:
         self.events: list[tuple[str, object]] = []
         self.unfinished = pending
+        self._resumable = resumable
+
+    @property
+    def resumable(self) -> bool:
+        """True if another crawl continues this one."""
+        return self._resumable
 
     @property
     def pending(self) -> int:
@@ -229,3 +236,67 @@ async def test_a_listing_of_rejects_alone_is_not_complete():
     with pytest.raises(ChangedShapeError, match="none of the 15 rows"):
         await crawler(session, sink, A).run()
     assert sink.events[-1] == ("ended", "failed")
+
+
+class RepeatingSession(FakeSession):
+    """Answers pages past the end with the rows of the last page."""
+
+    async def fetch(self, request, state):
+        """Return the page; all but the last page wait a little."""
+        shown = PageRequest(request.listing, min(request.number, self.pages))
+        for _ in range(3 * (request.number <= self.pages)):
+            await asyncio.sleep(0)
+        page = await super().fetch(shown, state)
+        return msgspec.structs.replace(page, request=request)
+
+
+def guessing(session, sink, lookahead):
+    """Make a crawler of listing A that guesses so many pages ahead."""
+    source: Any = tasks(A)
+    return Crawler(session, Frontier(lookahead=lookahead), source, sink)
+
+
+async def test_a_page_past_the_end_that_repeats_rows_is_wasted():
+    """Rows that were shown already, under a page number that does not exist, reach no sink."""
+    sink = Recording()
+    session = RepeatingSession(3, width=8)
+    crawl = guessing(session, sink, 6)
+    await crawl.run()
+    assert sorted(sink.events[:-1]) == [("page", 1), ("page", 2), ("page", 3)]
+    assert sink.events[-1] == ("ended", "complete")
+    assert session.sent == crawl.counts.pages + crawl.request_counts().wasted
+
+
+async def test_an_unproven_page_with_new_rows_is_delivered():
+    """The last page is kept though the page before it failed, and could not announce it."""
+    sink = Recording()
+    crawl = guessing(FakeSession(5, width=8, failing=4), sink, 3)
+    with pytest.raises(ServerError):
+        await crawl.run()
+    assert [event for event in sink.events if event[0] == "page"] == [
+        ("page", number) for number in (1, 2, 3, 5)
+    ]
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_crawl_that_continues_later_takes_no_unproven_page(resumable):
+    """Whether an early last page exists is known only with the pages before it."""
+    sink = Recording(resumable=resumable)
+    session = FakeSession(4, width=8)
+    crawl = guessing(session, sink, 6)
+    real = session.fetch
+
+    async def fetch(request, state):
+        if request.number == 3:
+            for _ in range(20):  # pages 1, 2 and 4 come meanwhile
+                await asyncio.sleep(0)
+            crawl.stop()
+            raise BalanceError("spent", code=439)
+        return await real(request, state)
+
+    session.fetch = fetch  # type: ignore[method-assign]
+    with pytest.raises(BalanceError):
+        await crawl.run()
+    assert (("page", 4) not in sink.events) is resumable
+    assert sink.events[-1] == ("ended", "stopped")
+    assert crawl.request_counts().wasted == (1 if resumable else 0)

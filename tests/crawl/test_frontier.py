@@ -95,11 +95,11 @@ def test_a_page_far_behind_holds_the_listing_back() -> None:
 
 
 def test_a_page_that_exists_makes_all_before_it_certain() -> None:
-    """Items on a page prove every earlier page, which is asked for although none led there."""
-    frontier = opened(expected=6)
+    """A page with items and a next page proves every earlier one, although none led there."""
+    frontier = opened(expected=6, max_pages=6)
     for number in numbers(take(frontier))[:5]:
         frontier.reclaimed(PageRequest(A, number))
-    assert page(frontier, A, 6, more=False).deliver == ()
+    assert page(frontier, A, 6, more=True).deliver == ()
     assert numbers(take(frontier)) == [1, 2, 3, 4, 5]
     failed = [frontier.failed(PageRequest(A, number)) for number in range(1, 6)]
     assert failed[-1] == Answer(deliver=(6,), ended="failed", holes=(5,))
@@ -172,14 +172,41 @@ def test_a_later_page_that_says_more_outweighs_an_end() -> None:
     assert page(frontier, A, 4, more=False) == Answer(deliver=(4,), ended="complete")
 
 
-def test_a_paid_page_beyond_the_end_is_delivered_last() -> None:
-    """Rows that a shifting ranking pushed beyond the end are delivered, and no page asked for."""
+def test_a_page_that_says_it_is_the_last_is_no_evidence_before_its_turn() -> None:
+    """A page that says it is the last proves no page before it, and is held until the end."""
     frontier = opened(expected=4)
     take(frontier)
     frontier.reclaimed(PageRequest(A, 3))
-    assert page(frontier, A, 4, more=False) == Answer()
+    assert page(frontier, A, 4, more=False) == Answer(hold=True)
     assert page(frontier, A, 1, more=True).deliver == (1,)
-    assert page(frontier, A, 2, more=False) == Answer(deliver=(2, 4), ended="complete")
+    answer = page(frontier, A, 2, more=False)
+    assert answer == Answer(deliver=(2,), ended="complete", unproven=(4,))
+    frontier.count_wasted(1)
+    assert frontier.statistics().wasted == 1
+
+
+def test_a_last_page_that_comes_early_is_delivered_in_its_turn() -> None:
+    """A page that says it is the last is proven as soon as the page before it announces it."""
+    frontier = opened(expected=3)
+    take(frontier)
+    assert page(frontier, A, 3, more=False).hold
+    assert page(frontier, A, 1, more=True).deliver == (1,)
+    assert page(frontier, A, 2, more=True) == Answer(deliver=(2, 3), ended="complete")
+
+
+def test_a_guess_that_repeats_rows_is_forgotten() -> None:
+    """A guess that shows rows seen before is wasted, and asked for again only if announced."""
+    frontier = Frontier(lookahead=3)
+    frontier.open(A, stored_pages={1: True, 2: True})
+    assert numbers([request for _ in range(3) if (request := frontier.take(8))]) == [3, 4, 5]
+    assert not frontier.is_guess(PageRequest(A, 3))
+    assert frontier.is_guess(PageRequest(A, 5))
+    assert frontier.repeated(PageRequest(A, 5)) == Answer(wasted=True)
+    assert frontier.take(8) is None, "nothing is guessed from page 5 on"
+    page(frontier, A, 3, more=True)
+    page(frontier, A, 4, more=True)
+    assert frontier.take(8) == PageRequest(A, 5)
+    assert frontier.statistics().wasted == 1
 
 
 def test_an_odd_page_far_ahead_proves_nothing() -> None:
@@ -188,15 +215,16 @@ def test_an_odd_page_far_ahead_proves_nothing() -> None:
     take(frontier)
     for number in range(2, 40):
         frontier.reclaimed(PageRequest(A, number))
-    page(frontier, A, 40, more=True, items=0)
-    assert page(frontier, A, 1, more=False) == Answer(deliver=(1, 40), ended="complete")
+    assert page(frontier, A, 40, more=True, items=0).hold
+    answer = page(frontier, A, 1, more=False)
+    assert answer == Answer(deliver=(1,), ended="complete", unproven=(40,))
 
 
 def test_an_odd_page_is_believed_in_its_turn() -> None:
     """An empty page that says there is a next one is followed, once the walk gets there."""
     frontier = opened(expected=2)
     take(frontier)
-    assert page(frontier, A, 2, more=True, items=0) == Answer()
+    assert page(frontier, A, 2, more=True, items=0) == Answer(hold=True)
     assert page(frontier, A, 1, more=True) == Answer(deliver=(1, 2))
     assert numbers(take(frontier)) == [3]
 

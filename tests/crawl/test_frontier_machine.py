@@ -188,11 +188,7 @@ class FrontierMachine(RuleBasedStateMachine):
     def _is_certain(self, truth: Truth, number: int) -> bool:
         """Whether the answers so far prove that an honest server has this page."""
         known = (truth.paid - truth.wasted) | set(truth.stored_pages)
-        return (
-            number == 1
-            or any(page >= number for page in known)
-            or (number - 1 in known and number <= truth.length)
-        )
+        return number == 1 or any(number - 1 <= page < truth.length for page in known)
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
@@ -232,8 +228,11 @@ class FrontierMachine(RuleBasedStateMachine):
         truth = self.truths[listing]
         if truth.ending is not None:
             assert not answer.deliver
+            assert not answer.unproven
             assert answer.ended is None
-        for number in answer.deliver:
+        new_pages = [number for number in answer.unproven if not self._repeats(truth, number)]
+        self._count_repeats(truth, set(answer.unproven) - set(new_pages))
+        for number in (*answer.deliver, *new_pages):
             assert number in truth.paid
             assert number not in truth.wasted
             assert not truth.delivered or truth.delivered[-1] < number, "not in page order"
@@ -246,6 +245,13 @@ class FrontierMachine(RuleBasedStateMachine):
         truth.ending = truth.ending or answer.ended
         if answer.ended is not None and not truth.closed:
             self._check_ending(truth)
+
+    def _repeats(self, truth: Truth, number: int) -> bool:  # noqa: ARG002 - for another server
+        return False
+
+    def _count_repeats(self, truth: Truth, numbers: set[int]) -> None:
+        self.frontier.count_wasted(len(numbers))
+        truth.wasted |= numbers
 
     def _check_wasted(self, truth: Truth, number: int, *, wasted: bool) -> None:
         assert wasted is (truth.closed or number > max(truth.length, 1))
@@ -321,6 +327,32 @@ class FrontierMachine(RuleBasedStateMachine):
             assert self.frontier.statistics().guesses_in_flight == 0
 
 
+class RepeatingFrontierMachine(FrontierMachine):
+    """A server that answers pages past the end with the rows of an earlier page."""
+
+    def _truth_page(self, truth: Truth, number: int) -> tuple[bool, int]:
+        return number < truth.length, 20
+
+    def _repeats(self, truth: Truth, number: int) -> bool:
+        return number > max(truth.length, 1)
+
+    def _answer_one(self, request: PageRequest) -> None:
+        truth, number = self.truths[request.listing], request.number
+        # The caller sees some repeats at once; others only when the pages before them have come.
+        if number % 2 and self._repeats(truth, number) and self.frontier.is_guess(request):
+            self._land(request)
+            truth.paid.add(number)
+            truth.wasted.add(number)
+            answer = self.frontier.repeated(request)
+            assert answer.wasted
+            self._follow(request.listing, answer)
+        else:
+            super()._answer_one(request)
+
+    def _check_wasted(self, truth: Truth, number: int, *, wasted: bool) -> None:  # noqa: ARG002
+        assert wasted is truth.closed
+
+
 class OddFrontierMachine(FrontierMachine):
     """A server that contradicts itself: whatever it says, nothing paid is lost and all ends."""
 
@@ -350,12 +382,14 @@ class OddFrontierMachine(FrontierMachine):
 
 _SETTINGS = settings(max_examples=30, stateful_step_count=25, deadline=None)
 FrontierMachine.TestCase.settings = _SETTINGS
+RepeatingFrontierMachine.TestCase.settings = _SETTINGS
 OddFrontierMachine.TestCase.settings = _SETTINGS
 TestFrontier = FrontierMachine.TestCase
+TestFrontierWithRepeatingServer = RepeatingFrontierMachine.TestCase
 TestFrontierWithOddServer = OddFrontierMachine.TestCase
 
 
-@pytest.mark.parametrize("kind", [FrontierMachine, OddFrontierMachine])
+@pytest.mark.parametrize("kind", [FrontierMachine, RepeatingFrontierMachine, OddFrontierMachine])
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_long_runs_keep_the_rules(kind: type[FrontierMachine], seed: int) -> None:

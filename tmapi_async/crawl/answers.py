@@ -17,12 +17,15 @@ class Answer(msgspec.Struct, frozen=True):
     Attributes:
         deliver: Numbers of the pages that can be delivered now, in page order.
         wasted: True if the page just answered lies past the end of its listing.
+        hold: True if the page just answered is unproven: nobody may see it before it is delivered.
         ended: Ending of the listing, reported exactly once; None while it goes on.
         past_end: Pages of the listing still in flight although the end is known to lie below them,
             reported once. They need no retry and may be cancelled and reclaimed; the listing ends
             when the last of them is answered, failed or reclaimed.
         holes: Numbers of the pages that `failed` and were needed, each reported once, as soon as
             all pages before it are settled. A failed page that is not reported was not needed.
+        unproven: Numbers of the pages held back that are unproven at the end of their listing, in
+            page order, reported with the ending. Those that repeat rows only are wasted.
     """
 
     deliver: tuple[int, ...] = ()
@@ -30,6 +33,8 @@ class Answer(msgspec.Struct, frozen=True):
     ended: FrontierEnding | None = None
     past_end: tuple[int, ...] = ()
     holes: tuple[int, ...] = ()
+    hold: bool = False
+    unproven: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class FrontierStatistics:
         answered: Pages answered, the wasted ones included.
         failed: Pages that failed for good.
         reclaimed: Pages taken and reclaimed.
-        wasted: Pages answered past the end of their listing, and guesses that were reclaimed.
+        wasted: Pages answered past the end of their listing, guesses that brought nothing new, and
+            guesses that were reclaimed.
         guesses: Guesses taken so far.
         allowance: Number of pages that may be wasted, given the pages taken so far.
     """

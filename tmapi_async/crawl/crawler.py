@@ -159,10 +159,19 @@ class Crawler:
         return bool(len(self._listings) and self._sink.pending)
 
     def _deliver_early_pages(self) -> None:
-        """Deliver pages that were paid for and wait for a page that will not come any more."""
+        """Deliver pages that were paid for and wait for a page that will not come any more.
+
+        Only the pages before an unproven page can show that it exists. Where another crawl will
+        request them, it requests that page, too.
+        """
         for entry in self._listings.all() if self.stopping else ():
-            for number in self.frontier.close(entry.task.listing).deliver:
-                self._deliver(entry, entry.early_pages.pop(number))
+            answer = self.frontier.close(entry.task.listing)
+            for number in answer.deliver:
+                self._listings.deliver(entry, number)
+            wasted = len(answer.unproven)
+            if not self._sink.resumable:
+                wasted = self._listings.deliver_new(entry, answer.unproven)
+            self.frontier.count_wasted(wasted)
 
     def _end(self) -> None:
         """End open listings, and raise the error that the crawl ended with."""
@@ -321,6 +330,9 @@ class Crawler:
 
     def _answered(self, request: PageRequest, page: Page) -> None:
         entry = self._listings.get(request.listing)
+        if entry is not None and self.frontier.is_guess(request) and entry.repeats(page):
+            self._settle(entry, self.frontier.repeated(request))
+            return
         answer = self.frontier.answered(
             request,
             has_next=page.has_next_page,
@@ -334,7 +346,10 @@ class Crawler:
             return
         if not answer.wasted:
             entry.early_pages[request.number] = page
-            self._sink.page(page)
+            if answer.hold:
+                entry.held_pages.add(request.number)
+            else:
+                self._sink.page(page)
         self._settle(entry, answer)
 
     def _failed(self, request: PageRequest, error: errors.TMAPIError, *, sent: bool) -> None:
@@ -362,21 +377,17 @@ class Crawler:
         """Apply an answer: deliver pages, detect a loop, end the listing."""
         endless_reason: str | None = None
         for number in answer.deliver:
-            page = entry.early_pages.pop(number)
-            self._deliver(entry, page)
-            if page.has_next_page:
+            if self._listings.deliver(entry, number).has_next_page:
                 endless_reason = endless_reason or entry.guard.endless
         for number in answer.past_end:
             self._recall_page(PageRequest(entry.task.listing, number))
         if answer.ended is not None:
+            if answer.unproven:
+                self.frontier.count_wasted(self._listings.deliver_new(entry, answer.unproven))
             self._listings.end(entry, answer.ended)
         elif endless_reason is not None:
             self._listings.fail_as_endless(entry, endless_reason)
             self._settle(entry, self.frontier.close(entry.task.listing))
-
-    def _deliver(self, entry: OpenListing, page: Page) -> None:
-        """Count the next page of a listing, and hand it over in page order."""
-        self._sink.ordered_page(page, self._listings.count(entry, page))
 
     def _recall_page(self, request: PageRequest) -> None:
         """Stop retrying a page that lies past the end of its listing."""

@@ -17,7 +17,7 @@ from tmapi_async.api.listings import Listing, PageRequest
 
 from .answers import Answer, FrontierEnding, FrontierStatistics
 from .lookahead import LookaheadWindow
-from .page_tracker import PageTracker
+from .page_tracker import PageTracker, Worth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,10 +182,34 @@ class Frontier:
             self.lookahead.note(tracker)
             return _WASTED_ANSWER
         previous_end = tracker.end
-        wasted = tracker.answer(request.number, has_next=has_next, items=items, expected=expected)
-        if wasted:
-            self._wasted += 1
-        return self._proceed(tracker, previous_end, wasted=wasted)
+        worth = tracker.answer(request.number, has_next=has_next, items=items, expected=expected)
+        if worth == "exists":
+            return self._proceed(tracker, previous_end)
+        self._wasted += worth == "wasted"
+        return self._proceed(tracker, previous_end, worth)
+
+    def repeated(self, request: PageRequest) -> Answer:
+        """Note that a guess was answered with rows that the listing has shown already.
+
+        The page is no evidence that the listing goes on. It is forgotten like a guess that failed.
+
+        Raises:
+            ValueError: The request is not in flight.
+        """
+        tracker = self._remove_in_flight(request)
+        self._answered += 1
+        self._wasted += 1
+        tracker.repeat(request.number)
+        return self._proceed(tracker, 0, "wasted")
+
+    def is_guess(self, request: PageRequest) -> bool:
+        """Return True if a request in flight is a guess that has not become certain."""
+        tracker = self._trackers.get(request.listing)
+        return tracker is not None and tracker.in_flight.get(request.number, False)
+
+    def count_wasted(self, pages: int) -> None:
+        """Count unproven pages of ended listings that brought nothing new."""
+        self._wasted += pages
 
     def failed(self, request: PageRequest) -> Answer:
         """Note that a request failed for good, its retries used up.
@@ -312,14 +336,14 @@ class Frontier:
         return tracker
 
     def _proceed(
-        self, tracker: PageTracker, previous_end: int = 0, *, wasted: bool = False
+        self, tracker: PageTracker, previous_end: int = 0, worth: Worth = "exists"
     ) -> Answer:
         """Draw the conclusions from a change in a listing.
 
         Args:
             tracker: The listing.
             previous_end: Its `end` before the event, or 0.
-            wasted: True if the page just answered lies past the end.
+            worth: Value of the page just answered, if any.
         """
         ready = tracker.settle()
         if tracker.next_open > tracker.certain and not tracker.in_flight and self._is_over(tracker):
@@ -327,15 +351,22 @@ class Frontier:
             ending: FrontierEnding = (
                 "failed" if tracker.has_holes else "capped" if tracker.capped else "complete"
             )
-            return self._finish(tracker, ready, ending, wasted=wasted)
+            return self._finish(tracker, ready, ending, worth)
         if tracker.more and tracker.started and not tracker.queued:
             tracker.queued = True
             self._ready.append(tracker)
         self.lookahead.note(tracker)
         past_end = tracker.past_end(previous_end) if tracker.end < previous_end else ()
-        if not (ready or wasted or past_end or tracker.holes):
+        if worth == "exists" and not (ready or past_end or tracker.holes):
             return _NO_ANSWER
-        return Answer(tuple(ready), wasted, None, past_end, tracker.take_holes())
+        return Answer(
+            tuple(ready),
+            worth == "wasted",
+            None,
+            past_end,
+            tracker.take_holes(),
+            worth == "unproven",
+        )
 
     def _is_over(self, tracker: PageTracker) -> bool:
         if tracker.next_certain(_REACH * self._width):
@@ -351,10 +382,17 @@ class Frontier:
         tracker: PageTracker,
         ready: list[int],
         ending: FrontierEnding,
-        *,
-        wasted: bool = False,
+        worth: Worth = "exists",
         past_end: tuple[int, ...] = (),
     ) -> Answer:
-        ready += tracker.close()
+        waiting, unproven = tracker.close()
         self.lookahead.note(tracker)
-        return Answer(tuple(ready), wasted, ending, past_end, tracker.take_holes())
+        return Answer(
+            (*ready, *waiting),
+            worth == "wasted",
+            ending,
+            past_end,
+            tracker.take_holes(),
+            worth == "unproven",
+            tuple(unproven),
+        )

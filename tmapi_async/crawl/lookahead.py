@@ -19,7 +19,10 @@ alone at the end:
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import ceil
 from typing import TYPE_CHECKING
+
+from .page_tracker import FAR
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -40,12 +43,13 @@ class LookaheadWindow:
 
     Attributes:
         guesses_in_flight: Number of guesses in flight.
+        held: Number of unproven pages that are held back; each may turn out to be wasted.
     """
 
     def __init__(self, window: int | None, max_waste: float) -> None:
         self._window = window
         self._max_waste = max_waste
-        self.guesses_in_flight = 0
+        self.guesses_in_flight = self.held = 0
         self._total_weight = 0  # sum of the proven lengths of all listings whose end is unknown
         # Listings that may have a page to guess, in turn. A dict, to remove one from the middle.
         self._candidates: OrderedDict[PageTracker, None] = OrderedDict()
@@ -63,13 +67,16 @@ class LookaheadWindow:
         """Return True if one more guess may be in flight."""
         if self._window is not None:
             return self._window > 0
-        return wasted + self.guesses_in_flight + 1 <= self.allowance(requested, width)
+        return wasted + self.held + self.guesses_in_flight + 1 <= self.allowance(requested, width)
 
     def note(self, tracker: PageTracker) -> None:
         """Update the totals after a change in a listing."""
         if tracker.guesses_in_flight != tracker.counted_guesses:
             self.guesses_in_flight += tracker.guesses_in_flight - tracker.counted_guesses
             tracker.counted_guesses = tracker.guesses_in_flight
+        if tracker.held != tracker.counted_held:
+            self.held += tracker.held - tracker.counted_held
+            tracker.counted_held = tracker.held
         weight = tracker.proven if tracker.end_unknown else 0
         if weight != tracker.weight:
             self._total_weight += weight - tracker.weight
@@ -103,12 +110,59 @@ class LookaheadWindow:
 
     def _guess(self, tracker: PageTracker, remaining: float, allowed: float, reach: int) -> int:
         if self._window is not None:
-            return tracker.next_nearest_guess(self._window, reach)
-        if tracker.guesses_in_flight > tracker.weight.bit_length():
+            return nearest_guess(tracker, self._window, reach)
+        at_stake = tracker.guesses_in_flight + tracker.held
+        if at_stake > tracker.weight.bit_length():
             return 0
         share = (remaining + tracker.wasted_guesses) * tracker.weight / self._total_weight
-        if tracker.wasted_guesses + tracker.guesses_in_flight + 1 > share:
-            plenty = remaining - self.guesses_in_flight - 1 >= allowed / 2
-            if tracker.wasted_guesses or tracker.guesses_in_flight or not plenty:
+        if tracker.wasted_guesses + at_stake + 1 > share:
+            plenty = remaining - self.guesses_in_flight - self.held - 1 >= allowed / 2
+            if tracker.wasted_guesses or at_stake or not plenty:
                 return 0
-        return tracker.next_guess(remaining / (remaining + _CAUTION), reach)
+        return next_guess(tracker, remaining / (remaining + _CAUTION), reach)
+
+
+def nearest_guess(tracker: PageTracker, window: int, reach: int) -> int:
+    """Return the first new page after the last one known, or 0 if there is none.
+
+    Args:
+        tracker: The listing.
+        window: Maximum distance of the page past the last one known.
+        reach: Maximum distance of the page past `next_open`.
+    """
+    number = tracker.first_past_goal()
+    return number if number <= tracker.goal + window and number < tracker.guess_limit(reach) else 0
+
+
+def next_guess(tracker: PageTracker, span_factor: float, reach: int) -> int:
+    """Return the page to guess next, or 0 if there is none.
+
+    The first choice lies as far ahead as the listing has proven itself: if that page exists,
+    everything below it becomes certain at the price of one guess. If a guess is in flight
+    there, the next choices lie half as far, a quarter, and so on, so that a wasted guess
+    leaves little to search. The nearest page is the last choice. If a page past the end is
+    known, the guess goes at most half-way to it.
+
+    Distances past `goal` are grouped in octaves: octave N holds the distances above 2**(N-1),
+    up to 2**N. A new guess goes to an octave without a guess in flight, if one is in reach.
+
+    Args:
+        tracker: The listing.
+        span_factor: Above 0, at most 1; shortens the distance when little is left to waste.
+        reach: Maximum distance of the page past `next_open`.
+    """
+    base, limit, span = tracker.goal, tracker.guess_limit(reach), tracker.proven
+    if tracker.nearest_miss < FAR:
+        span = min(span, (limit - base) // 2)
+    span = min(max(1, ceil(span * span_factor)), limit - 1 - base)
+    if span < 1:
+        return 0
+    octaves_in_flight = 0  # bit N: a guess is in flight in octave N
+    for number, is_guess in tracker.in_flight.items():
+        if is_guess and number > base:
+            octaves_in_flight |= 1 << (number - base - 1).bit_length()
+    for octave in range((span - 1).bit_length(), -1, -1):
+        number = base + min(span, 1 << octave)
+        if not octaves_in_flight >> octave & 1 and tracker.is_new(number):
+            return number
+    return nearest_guess(tracker, span, reach)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from tmapi_async.api.items import Item
+from tmapi_async.api.replies import Page
 from tmapi_async.api.values import Reject
 
 
@@ -92,6 +93,12 @@ class LoopGuard:
         self._stale = 0 if has_new else self._stale + 1
         self._last = ids
         return new_items
+
+    def has_shown(self, page: Page) -> bool:
+        """Return True if the pages added so far hold every row of a page."""
+        return self._seen.issuperset(item.item_id for item in page.items) and (
+            self._unreadable.issuperset(hash(reject.raw) for reject in page.rejects)
+        )
 
     @property
     def endless(self) -> str | None:

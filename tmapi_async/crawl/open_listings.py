@@ -29,6 +29,7 @@ class OpenListing:
         task: The task that opened the listing.
         guard: Detects duplicates and endless listings.
         early_pages: Pages that wait for earlier ones, by number.
+        held_pages: Numbers of those that are held back from the sink until they are delivered.
         pages: Number of pages seen, in page order.
         items: Number of items on them.
         rejects: Number of rows on them that could not be decoded.
@@ -43,14 +44,15 @@ class OpenListing:
     """
 
     __slots__ = (
-        "asked_again", "early_pages", "empty_page", "error", "guard", "items", "last_page",
-        "missing", "page_size", "pages", "reason", "rejects", "task", "total",
+        "asked_again", "early_pages", "empty_page", "error", "guard", "held_pages", "items",
+        "last_page", "missing", "page_size", "pages", "reason", "rejects", "task", "total",
     )  # fmt: skip
 
     def __init__(self, task: ListingTask, guard: LoopGuard) -> None:
         self.task = task
         self.guard = guard
         self.early_pages: dict[int, Page] = {}
+        self.held_pages: set[int] = set()
         self.pages = self.items = self.rejects = 0
         self.page_size = self.asked_again = 0
         self.missing = self.last_page = task.first
@@ -78,6 +80,15 @@ class OpenListing:
             if self.task.stored_pages:
                 self._skip_stored_pages()
         return new_items
+
+    def repeats(self, page: Page) -> bool:
+        """Return True if a page has rows, and the pages read so far or one early page hold all."""
+        if not page.rows:
+            return False
+        if self.guard.has_shown(page):
+            return True
+        rows = _row_keys(page)
+        return any(rows <= _row_keys(early) for early in self.early_pages.values())
 
     def _skip_stored_pages(self) -> None:
         while self.missing in self.task.stored_pages:
@@ -136,6 +147,10 @@ class OpenListing:
         )
 
 
+def _row_keys(page: Page) -> set[int | bytes]:
+    return {*(item.item_id for item in page.items), *(reject.raw for reject in page.rejects)}
+
+
 class OpenListings:
     """The open listings of a crawl, and the totals of all its listings.
 
@@ -173,13 +188,27 @@ class OpenListings:
         self.counts.listings += not task.part
         return entry
 
-    def count(self, entry: OpenListing, page: Page) -> list[Item]:
-        """Count the next page of a listing; return the items that are new to the listing."""
+    def deliver(self, entry: OpenListing, number: int) -> Page:
+        """Count the next page of a listing, one of its early pages, and hand it to the sink."""
+        page = entry.early_pages.pop(number)
+        if entry.held_pages and number in entry.held_pages:
+            self._sink.page(page)
         new_items = entry.add_page(page)
         # The splitter counts the distinct items across the parts of a listing.
         new = 0 if entry.task.part else len(new_items)
         self.counts.add_page(len(page.items), new, len(page.rejects))
-        return new_items
+        self._sink.ordered_page(page, new_items)
+        return page
+
+    def deliver_new(self, entry: OpenListing, numbers: tuple[int, ...]) -> int:
+        """Deliver early pages that hold a new row; return how many others are left out."""
+        repeats = 0
+        for number in numbers:
+            if entry.guard.has_shown(entry.early_pages[number]):
+                repeats += 1
+            else:
+                self.deliver(entry, number)
+        return repeats
 
     def fail(self, entry: OpenListing, error: TMAPIError) -> None:
         """Note an error that will fail a listing. The error of the earliest page is kept."""

@@ -2,28 +2,31 @@
 
 The rules, which the [frontier][tmapi_async.crawl.frontier] applies to every listing:
 
-* A page *exists* if it holds items, or if it says `has_next_page`. Every page up to one that exists
+* A page that says `has_next_page` announces the next one. Every page up to the last one announced
   is *certain*: it is requested, and the walk does not end before it is settled.
 * Only the server's `has_next_page` ends a walk: at the lowest page that says there is no next one,
   unless a later page says that there is. Such a later page wins, because losing half a listing to
   one glitch costs more than requesting the pages between.
-* A page beyond the end that holds items (rows shift while a live ranking is read) was paid for: it
-  is delivered, after the rest and in page order, but no page is requested because of it.
+* A page that is not certain and has either items or `has_next_page`, not both, is *unproven*: some
+  servers answer pages past the end with rows of an earlier page, and one odd answer far ahead
+  would make all pages below it certain, and paid for. No page is requested because of it, and
+  nobody sees it before the page before it announces it.
+* An unproven page that turns out to lie beyond the end was paid for: it is delivered, after the
+  rest and in page order, if it holds a row that the listing has not shown (rows shift while a live
+  ranking is read). If it repeats rows only, it is wasted.
 * A *guess* is a request by look-ahead, for a page that is not certain. All others are requested in
   page order.
 * An empty page that says there is no next one, requested by look-ahead, lies past the end: it is
   *wasted*, and is not delivered. Requested in page order, such a page is an ordinary, empty page.
-* An empty page that says there *is* a next one, requested by look-ahead, is no evidence that the
-  pages below it exist: one odd answer far ahead would make all of them certain, and paid for.
 * A certain page that fails leaves a *hole*: the walk continues behind the hole and ends as failed.
-  A guess that fails is forgotten, and requested again if the page becomes certain.
+  A guess that fails, or that repeats rows of pages that were read, is forgotten, and requested
+  again if the page becomes certain.
 """
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +34,13 @@ if TYPE_CHECKING:
 
     from tmapi_async.api.listings import Listing
 
+Worth = Literal["exists", "unproven", "wasted"]
+"""Value of a page that was answered; see the rules above."""
+
 FAR = 1 << 62
 """Number beyond every page: stands for "not known" where the smallest number wins."""
 
-_NEXT, _DELIVER, _HOLE = 1, 2, 4
+_NEXT, _DELIVER, _HOLE, _HELD = 1, 2, 4, 8
 
 
 class PageTracker:
@@ -49,6 +55,7 @@ class PageTracker:
         in_flight: Pages requested and not yet answered; True for guesses that have not become
             certain since.
         guesses_in_flight: Number of guesses in flight.
+        held: Number of unproven pages that are held back.
         wasted_guesses: Number of guesses that proved to lie past the end.
         end_unknown: True if the end is unknown although a page exists: a guess may pay.
         holes: Certain pages that failed and were passed since the last `take_holes`.
@@ -58,13 +65,13 @@ class PageTracker:
         queued: True while the frontier holds the listing among those with certain pages.
         is_candidate: True while the look-ahead holds the listing among those to guess for.
         counted_guesses: Guesses in flight that the look-ahead has counted in its total.
+        counted_held: Pages held back that the look-ahead has counted in its total.
         weight: Share of the listing in the allowance: `proven` while the end is unknown, else 0.
     """
 
     __slots__ = (
         "_announced",
         "_barrier",
-        "_claimed_end",
         "_expected",
         "_first",
         "_guesses",
@@ -75,12 +82,14 @@ class PageTracker:
         "_settled",
         "certain",
         "counted_guesses",
+        "counted_held",
         "end",
         "end_unknown",
         "ended",
         "goal",
         "guesses_in_flight",
         "has_holes",
+        "held",
         "holes",
         "in_flight",
         "is_candidate",
@@ -107,6 +116,7 @@ class PageTracker:
         self.in_flight: dict[int, bool] = {}
         self.holes: list[int] = []
         self.guesses_in_flight = self.wasted_guesses = self.counted_guesses = self.weight = 0
+        self.held = self.counted_held = 0
         self.has_holes = self.end_unknown = self.ended = False
         self.started = self.queued = self.is_candidate = False
         self.end = FAR
@@ -114,7 +124,6 @@ class PageTracker:
         self._expected = expected or 0
         self._hint = hint or 0
         self._announced = first  # last page that a has_next_page announced, or the first
-        self._claimed_end = 0  # highest page with items that says it is the last
         self._barrier = FAR  # a guess that failed: no page from there on is guessed
         self._requeued: list[int] = []  # heap of pages below _next to be requested (again)
         self._guesses: list[int] = []  # heap of the guesses in flight, some outdated
@@ -152,53 +161,33 @@ class PageTracker:
         """
         requeued = self._requeued
         while requeued and requeued[0] <= self.goal:
-            if self._is_new(requeued[0]):
+            if self.is_new(requeued[0]):
                 return requeued[0]
             heappop(requeued)
         self._next = number = self._first_new(self._next)
         return number if number <= self.goal and number <= self.next_open + reach else 0
 
-    def next_nearest_guess(self, window: int, reach: int) -> int:
-        """Return the first new page after the last one known, or 0 if there is none.
+    def first_past_goal(self) -> int:
+        """Return the first new page that only a guess can request."""
+        return self._first_new(max(self._next, self.goal + 1))
+
+    def is_new(self, number: int) -> bool:
+        """Return True if a page is neither in flight nor settled."""
+        return number not in self.in_flight and number not in self._settled
+
+    def guess_limit(self, reach: int) -> int:
+        """Return the first page that is not worth a guess.
 
         Args:
-            window: Maximum distance of the page past the last one known.
             reach: Maximum distance of the page past `next_open`.
         """
-        number = self._first_new(max(self._next, self.goal + 1))
-        return number if number <= self.goal + window and number < self._guess_limit(reach) else 0
+        limit = min(self.nearest_miss, self._last_allowed + 1, self.next_open + reach + 1)
+        return min(limit, self._hint + 1) if self.certain <= self._hint else limit
 
-    def next_guess(self, span_factor: float, reach: int) -> int:
-        """Return the page to guess next, or 0 if there is none.
-
-        The first choice lies as far ahead as the listing has proven itself: if that page exists,
-        everything below it becomes certain at the price of one guess. If a guess is in flight
-        there, the next choices lie half as far, a quarter, and so on, so that a wasted guess
-        leaves little to search. The nearest page is the last choice. If a page past the end is
-        known, the guess goes at most half-way to it.
-
-        Distances past `goal` are grouped in octaves: octave N holds the distances above 2**(N-1),
-        up to 2**N. A new guess goes to an octave without a guess in flight, if one is in reach.
-
-        Args:
-            span_factor: Above 0, at most 1; shortens the distance when little is left to waste.
-            reach: Maximum distance of the page past `next_open`.
-        """
-        base, limit, span = self.goal, self._guess_limit(reach), self.certain - self._first
-        if min(self.end, self._barrier) < FAR:
-            span = min(span, (limit - base) // 2)
-        span = min(max(1, ceil(span * span_factor)), limit - 1 - base)
-        if span < 1:
-            return 0
-        octaves_in_flight = 0  # bit N: a guess is in flight in octave N
-        for number in self._guesses:
-            if number > base and self.in_flight.get(number):
-                octaves_in_flight |= 1 << (number - base - 1).bit_length()
-        for octave in range((span - 1).bit_length(), -1, -1):
-            number = base + min(span, 1 << octave)
-            if not octaves_in_flight >> octave & 1 and self._is_new(number):
-                return number
-        return self.next_nearest_guess(span, reach)
+    @property
+    def nearest_miss(self) -> int:
+        """Lowest page that ends the listing or that was guessed in vain, or `FAR`."""
+        return min(self.end, self._barrier)
 
     def mark_sent(self, number: int, *, guess: bool = False) -> None:
         """Note that a page was requested."""
@@ -218,26 +207,28 @@ class PageTracker:
         if self.in_flight.pop(number):
             self.guesses_in_flight -= 1
 
-    def answer(self, number: int, *, has_next: bool, items: int, expected: int | None) -> bool:
-        """Note the reply for a page that is no longer in flight.
-
-        Returns:
-            True if the page lies past the end.
-        """
+    def answer(self, number: int, *, has_next: bool, items: int, expected: int | None) -> Worth:
+        """Note the reply for a page that is no longer in flight."""
         if expected is not None:
             self._expected = expected
-        wasted = not (items or has_next) and number > self.certain
-        if wasted:
+        worth: Worth = "exists"
+        if number <= self.certain or (has_next and items):
+            self._settled[number] = _DELIVER | has_next
+        elif has_next or items:
+            worth = "unproven"
+            self.held += 1
+            self._settled[number] = _DELIVER | _HELD | has_next
+        else:
+            worth = "wasted"
             self.wasted_guesses += 1
             self._settled[number] = 0
-        else:
-            self._settled[number] = _DELIVER | has_next
         if not has_next:
-            self._claim_end(number, items)
+            if number >= self._announced:
+                self.end = min(self.end, number)
         elif number >= self._announced and (items or number <= max(self.certain, self.next_open)):
             self._extend(number + 1)
         self._review()
-        return wasted
+        return worth
 
     def fail(self, number: int) -> None:
         """Note that a page failed for good."""
@@ -246,6 +237,12 @@ class PageTracker:
         else:
             self._barrier = min(self._barrier, number)
             self.reclaim(number)
+
+    def repeat(self, number: int) -> None:
+        """Note that a guess brought only rows that the listing has shown: forget the page."""
+        self.wasted_guesses += 1
+        self._barrier = min(self._barrier, number)
+        self.reclaim(number)
 
     def reclaim(self, number: int) -> None:
         """Note that a page was not answered and may be requested again."""
@@ -267,6 +264,8 @@ class PageTracker:
             bits = settled.pop(self.next_open)
             if bits & _DELIVER:
                 ready.append(self.next_open)
+                if bits & _HELD:
+                    self.held -= 1
             elif bits & _HOLE:
                 self.has_holes = True
                 self.holes.append(self.next_open)
@@ -295,7 +294,7 @@ class PageTracker:
             return False
         self._expected = self.next_open
         self._review()
-        return self.goal >= self.next_open and self._is_new(self.next_open)
+        return self.goal >= self.next_open and self.is_new(self.next_open)
 
     @property
     def settled_early(self) -> AbstractSet[int]:
@@ -313,16 +312,19 @@ class PageTracker:
         """True if the last page allowed said that there is another."""
         return self._announced > self._last_allowed
 
-    def close(self) -> list[int]:
+    def close(self) -> tuple[list[int], list[int]]:
         """Request no more pages.
 
         Returns:
-            The pages that were paid for and waited for earlier ones, in page order.
+            The pages that were paid for and waited for earlier ones, and those that are still
+            unproven; both in page order.
         """
-        self.goal = 0
+        self.goal = self.held = 0
         self.ended = True
         self.end_unknown = False
-        return sorted(number for number, bits in self._settled.items() if bits & _DELIVER)
+        waiting = sorted(number for number, bits in self._settled.items() if bits & _DELIVER)
+        unproven = [n for n in waiting if n > self.certain and self._settled[n] & _HELD]
+        return [n for n in waiting if n not in unproven], unproven
 
     def past_end(self, previous_end: int) -> tuple[int, ...]:
         """Return the pages in flight beyond `end`, up to its previous value."""
@@ -330,18 +332,10 @@ class PageTracker:
 
     # -- evidence
 
-    def _is_new(self, number: int) -> bool:
-        return number not in self.in_flight and number not in self._settled
-
     def _first_new(self, number: int) -> int:
         while number in self.in_flight or number in self._settled:
             number += 1
         return number
-
-    def _guess_limit(self, reach: int) -> int:
-        """Return the first page that is not worth a guess."""
-        limit = min(self.end, self._barrier, self._last_allowed + 1, self.next_open + reach + 1)
-        return min(limit, self._hint + 1) if self.certain <= self._hint else limit
 
     def _apply_stored_pages(self, stored_pages: Mapping[int, bool]) -> None:
         announced = self.next_open
@@ -349,11 +343,10 @@ class PageTracker:
             if more and number >= announced:
                 announced = number + 1
         self._announced = announced
-        claimed_last_pages = [
-            number for number, more in stored_pages.items() if not more and number >= announced
-        ]
-        if claimed_last_pages:
-            self.end, self._claimed_end = min(claimed_last_pages), max(claimed_last_pages)
+        ends = [number for number, more in stored_pages.items() if not more and number >= announced]
+        if ends:
+            self.end = min(ends)
+            self._expected = max(self._expected, *ends)
         while self.next_open in stored_pages:
             self.next_open += 1
         self._next = self.next_open
@@ -372,19 +365,9 @@ class PageTracker:
             )
             self.end = min(ends, default=FAR)
 
-    def _claim_end(self, number: int, items: int) -> None:
-        """Note that a page says that it is the last."""
-        if number >= self._announced:
-            self.end = min(self.end, number)
-            if items:
-                self._claimed_end = max(self._claimed_end, number)
-
     def _review(self) -> None:
         """Recompute `certain`, `goal` and `end_unknown` after a change."""
-        certain = self._announced
-        if self._claimed_end > certain:
-            certain = max(certain, min(self._claimed_end, self.end))
-        self.certain = self.goal = certain = min(certain, self._last_allowed)
+        self.certain = self.goal = certain = min(self._announced, self._last_allowed)
         if certain >= self._barrier:
             self._barrier = FAR
         limit = min(self.end, self._barrier - 1, self._last_allowed)

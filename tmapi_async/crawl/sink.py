@@ -21,6 +21,11 @@ class CrawlSink:
     """
 
     @property
+    def resumable(self) -> bool:
+        """True if another crawl continues what this one leaves: it must not take unproven pages."""
+        return False
+
+    @property
     def pending(self) -> int:
         """Number of pages received and not yet finished with; they slow the crawl down."""
         return 0

@@ -146,6 +146,11 @@ class Recorder(CrawlSink):
         return ()
 
     @property
+    def resumable(self) -> bool:
+        """True: a later start continues listings that are stopped."""
+        return True
+
+    @property
     def pending(self) -> int:
         """Number of pages that await their commit; endless while the journal is in trouble."""
         return self._journal.backlog

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from tmapi_async.sandbox.catalogue.catalogue import PriceBounds
 from tmapi_async.sandbox.catalogue.prices import Prices
 from tmapi_async.sandbox.catalogue.tree import Root
-from tmapi_async.sandbox.responses.config import Balance, Config, Endless, Style, Text, Unknown
+from tmapi_async.sandbox.responses.config import (
+    Balance,
+    Config,
+    Endless,
+    PastEnd,
+    Style,
+    Text,
+    Unknown,
+)
 from tmapi_async.sandbox.responses.drift import Drift
 from tmapi_async.sandbox.responses.faults import KINDS, Faults
 from tmapi_async.sandbox.server.process import serve
@@ -155,6 +163,8 @@ def _add_listings(add: Add, defaults: Config) -> None:
     kind, endless = "|".join(get_args(Endless)), "a category whose listing never ends"
     pair = {"action": "append", "type": _endless, "default": []}
     add("--endless", metavar=f"CAT={kind}", help=endless, **pair)
+    past_end = "rows of a page past the end: none, or those of the last or the first page"
+    add("--past-end", choices=get_args(PastEnd), default=defaults.past_end, help=past_end)
 
 
 def _add_limits(add: Add, defaults: Config) -> None:

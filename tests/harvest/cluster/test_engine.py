@@ -50,6 +50,18 @@ async def test_four_workers_hold_one_limit(workers, path):
         assert repeated_pages(sandbox) == 0
 
 
+async def test_pages_past_the_end_are_not_sent_to_the_journal(workers, path):
+    """A worker that guesses too far is shown rows again: they are wasted, not stored."""
+    async with Sandbox(limit=LIMIT, categories=9, mean=150, past_end="last") as sandbox:
+        result = await run_harvest(sandbox, path, workers.address, lookahead=5)
+        pages = sum(map(sandbox.catalogue.pages, sandbox.catalogue.category_ids))
+        assert result.complete
+        assert stored_items(path) == expected_items(sandbox)
+        assert result.tally.items == result.tally.unique_items
+        assert result.tally.pages == pages
+        assert result.wasted >= sandbox.stats.pages_served - pages > 0
+
+
 async def test_the_limit_is_learned_over_all_workers(workers, path):
     """With `auto`, a refusal on any worker narrows the whole; all of the limit is used.
 

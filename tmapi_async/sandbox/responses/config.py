@@ -27,6 +27,7 @@ Text = Literal["msg", "message", "mixed"]
 Balance = Literal["style", "status", "body", "bare"]
 Unknown = Literal["empty", "422"]
 Endless = Literal["same", "no-new", "empty"]
+PastEnd = Literal["empty", "last", "first"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,9 @@ class Config:
         endless: Category ID -> kind of endless listing, whose `has_next_page` is always true:
             `"same"` repeats the last page, `"no-new"` shows known items in new orders, `"empty"`
             has no rows.
+        past_end: Rows of a page past the end of a listing that ends: none (`"empty"`), those of the
+            last page (`"last"`), or those of the first page, which also announces a next page
+            (`"first"`).
         ghosts: True if an aborted request keeps its slot until its processing time is over.
         compress: True if replies are gzipped for clients that accept gzip.
         bodies: Folder of recorded bodies to serve; see
@@ -128,6 +132,7 @@ class Config:
     repeats: float = 0.0
     short_pages: float = 0.0
     endless: Mapping[int, Endless] = field(default_factory=dict)
+    past_end: PastEnd = "empty"
     ghosts: bool = False
     compress: bool = False
     bodies: Path | str | None = None
@@ -181,6 +186,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "text": get_args(Text),
     "balance": get_args(Balance),
     "unknown": get_args(Unknown),
+    "past_end": get_args(PastEnd),
     "root": get_args(Root),
     "price_bounds": get_args(PriceBounds),
 }

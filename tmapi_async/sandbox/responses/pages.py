@@ -158,6 +158,9 @@ class PageBuilder:
     def _contents(self, view: View, listing: Listing, page: int) -> Contents:
         endless = self._config.endless.get(view.cat_id)
         if page > view.pages:
+            if endless is None and self._config.past_end != "empty":
+                shown = 1 if self._config.past_end == "first" else view.pages
+                return self._contents(view, listing, shown)
             return Contents(self._past_end(view, listing, page), endless is not None)
         indices = self._regular_indices(view, listing, page)
         if page > 1 and self._by_chance(self._config.repeats, "repeat", listing, page):

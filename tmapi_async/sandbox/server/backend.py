@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Options that change the contents of pages.
 _PAGE_OPTIONS = (
-    *("seed", "drift", "repeats", "short_pages", "endless"),
+    *("seed", "drift", "repeats", "short_pages", "endless", "past_end"),
     *("ceiling", "v1_ceiling", "root", "shift", "shift_ties", "adverts"),
 )
 

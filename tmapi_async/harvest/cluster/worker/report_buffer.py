@@ -43,6 +43,11 @@ class ReportBuffer(CrawlSink):
         self._compressors: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
 
     @property
+    def resumable(self) -> bool:
+        """True: a later start continues listings that are stopped."""
+        return True
+
+    @property
     def pending(self) -> int:
         """Number of pages received from the crawler that are not durable yet."""
         return self._pages_received - self.durable_pages
