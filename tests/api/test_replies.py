@@ -226,7 +226,25 @@ def test_a_redirect_is_never_followed_nor_read(status: int, body: bytes) -> None
     error = failure_of(body, status, location="http://elsewhere.test/?apiToken=secret")
     assert type(error) is RedirectError
     assert error.recovery is Recovery.GIVE_UP
-    assert "elsewhere" not in str(error)
+    assert error.message == f"HTTP {status} to http://elsewhere.test/"
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://api.test:8443/1688/items?apiToken=secret#x", " to https://api.test:8443/1688/items"),
+        ("https://me:secret@api.test/a", " to https://api.test/a"),
+        ("//api.test/a?secret", " to //api.test/a"),
+        ("/login?next=secret", " to /login"),
+        ("http://[::1]:80/", " to http://[::1]:80/"),
+        ("http://api.test:secret/", ""),
+        ("?secret", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_redirect_says_where_it_leads(location: str, shown: str) -> None:
+    """The target helps to find the fault; the parts that may hold a secret are left out."""
+    assert failure_of(b"", 302, location=location).message == f"HTTP 302{shown}"
 
 
 NOT_JSON = (b"\xff\xfe", b"{", b"NaN", b'{"code": NaN}', b"{'code': 200}")

@@ -285,6 +285,7 @@ def test_a_certificate_that_does_not_fit_is_told_with_the_ways_out(
     assert reason in line
     assert "api.tmapi.io" in line
     assert "exposes the token" in line
+    assert "SSL_CERT_FILE" in line
     # One width of attempts at most: what fails for one fails for all.
     assert done.summary["requests"] <= 3
 

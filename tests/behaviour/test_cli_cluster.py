@@ -149,7 +149,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(tmapi, journal, monkey
     ("tokens", "command", "message"),
     [
         ("one\ntwo\n", ("items", "7"), "only tmapi harvest can use several accounts"),
-        ("one\ntwo\none\n", ("harvest", "7", "--journal", "x"), "contains the same token twice"),
+        ("one\ntwo\none\n", ("harvest", "7", "--journal", "x"), "lines 1 and 3 of"),
         ("\n \n", ("harvest", "7", "--journal", "x"), "must contain one token"),
     ],
 )

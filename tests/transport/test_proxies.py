@@ -84,3 +84,38 @@ def test_a_proxy_that_cannot_be_one_is_refused(proxy: str, monkeypatch: pytest.M
     with pytest.raises(InvalidRequestError, match="http_proxy") as caught:
         environment_proxy(PREFIX)
     assert "s3cret" not in str(caught.value)
+
+
+SOCKS = ("socks5://me:s3cret@127.0.0.1:1080", "socks5h://proxy.test:1080", "SOCKS4://proxy.test")
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        *((proxy, "a SOCKS proxy") for proxy in SOCKS),
+        ("127.0.0.1:3128", "without http://"),
+        ("proxy.test", "without http://"),
+        ("me:s3cret@proxy.test:3128", "without http://"),
+        ("ftp://proxy.test:3128", "without http://"),
+    ],
+)
+async def test_a_proxy_that_is_none_of_http_is_refused_before_anything_is_sent(
+    name: str, proxy: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is not sent to a SOCKS port, nor past a proxy that the user has named."""
+    monkeypatch.setenv(name, proxy)
+    with pytest.raises(InvalidRequestError, match=f"{name.lower()} names .*{reason}") as caught:
+        async with open_session(base_url="http://api.localhost", trust_env=True):
+            pass
+    assert "s3cret" not in str(caught.value)
+
+
+def test_all_proxy_stands_in_for_a_scheme_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ALL_PROXY` is used as curl uses it: for every scheme that has no variable of its own."""
+    monkeypatch.setenv("ALL_PROXY", "http://all.test:1")
+    assert str(environment_proxy(PREFIX)) == "http://all.test:1"
+    monkeypatch.setenv("http_proxy", "http://proxy.test:1")
+    assert str(environment_proxy(PREFIX)) == "http://proxy.test:1"
+    monkeypatch.setenv("no_proxy", "api.localhost")
+    assert environment_proxy(PREFIX) is None

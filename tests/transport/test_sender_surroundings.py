@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -95,3 +97,72 @@ async def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(InvalidRequestError, match="bad host"):
         async with open_session(base_url=f"http://{host}"):
             pass
+
+
+async def fault_of(sent: bytes, scheme: str = "http") -> str:
+    """Return the message about a server that sends these bytes whatever it receives."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(sent)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with open_session(base_url=f"{scheme}://127.0.0.1:{port}", policy=ONCE) as session:
+        with pytest.raises(ConnectionFailedError) as caught:
+            await ask(session)
+    server.close()
+    await server.wait_closed()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n"])
+async def test_tls_spoken_to_a_plain_port_is_named(sent: bytes) -> None:
+    """OpenSSL has numbers of its own: 1 is no "Operation not permitted"."""
+    message = await fault_of(sent, "https")
+    assert "does not speak TLS" in message
+    assert "not permitted" not in message
+
+
+async def test_another_failure_of_tls_has_its_reason() -> None:
+    """An alert of the server is shown in words."""
+    assert "TLS failed: " in await fault_of(b"\x15\x03\x01\x00\x02\x02\x28", "https")
+
+
+@pytest.mark.parametrize(
+    "alert", [b"\x15\x03\x01\x00\x02\x02\x46", b"\x15\x03\x03\x00\x02\x02\x0a"]
+)
+async def test_plain_http_spoken_to_a_tls_port_is_named(alert: bytes) -> None:
+    """A server that expected TLS sends an alert, which is no HTTP."""
+    assert "use https://" in await fault_of(alert)
+
+
+async def test_a_closed_connection_is_named() -> None:
+    """A server that hangs up is told in words, not by the class of an exception."""
+    assert "closed before a reply came" in await fault_of(b"")
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["X: " + "x" * 70_000, "\r\n".join(f"X{number}: x" for number in range(5_000))],
+    ids=["long", "many"],
+)
+async def test_a_header_that_is_too_big_is_named(field: str) -> None:
+    """A header that is not read is the fault, and not the HTTP of the server."""
+    message = await fault_of(f"HTTP/1.1 200 OK\r\n{field}\r\n\r\n".encode())
+    assert "the header of the reply is too big" in message
+    assert "xxxx" not in message
+
+
+async def test_a_big_cookie_is_no_fault() -> None:
+    """Gateways set cookies of more than 8 KB, which this client has no use for."""
+
+    async def behave(_: Server, __: str, writer: Any) -> None:
+        await send_reply(writer, page(), "200 OK", "Set-Cookie: session=" + "x" * 60_000)
+
+    async with Server(behave) as server, open_session(base_url=server.url, policy=ONCE) as session:
+        for _ in range(2):
+            assert isinstance(await ask(session), Page)

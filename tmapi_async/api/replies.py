@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -248,7 +249,8 @@ def _read_count(value: object) -> int | None:
 
 def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError:
     if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP's redirects
-        return errors.RedirectError(f"HTTP {reply.status}", status=reply.status)
+        target = _redirect_target(reply.headers.get("location", ""))
+        return errors.RedirectError(f"HTTP {reply.status}{target}", status=reply.status)
     error = read_failure(reply.status, reply.headers, reply.body, now, detail)
     if error.recovery is errors.Recovery.GIVE_UP or error.halts or not _is_cached(reply.headers):
         return error
@@ -258,6 +260,21 @@ def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError
     return stale
 
 
+def _redirect_target(location: str) -> str:
+    """Return " to" and the target of a redirect, without the parts that may hold a secret."""
+    try:
+        parts = urlsplit(location[:_LONGEST_LOCATION])
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    scheme = f"{parts.scheme}:" if parts.scheme else ""
+    host = f"[{host}]" if ":" in host else host
+    target = f"{scheme}//{host}{port}{parts.path}" if host else parts.path
+    return f" to {target}" if target else ""
+
+
+_LONGEST_LOCATION = 2000  # characters
 _MAX_AGE = re.compile(r"(?:s-maxage|max-age)\s{0,9}=\s{0,9}\"?([0-9]{1,9})")
 _CACHE_STATUSES = ("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status")
 _STALE_WAIT = 5.0

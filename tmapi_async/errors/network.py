@@ -36,9 +36,10 @@ class CertificateError(TransportError):
     kind = "certificate"
     meaning = "the server's certificate could not be verified"
     advice = (
-        "try another host of the API (--base-url https://api.tmapi.io), or pass your own connector "
-        "if you use a custom CA; http://api.tmapi.top works without TLS but exposes the token to "
-        "the network"
+        "if your network or proxy has a CA of its own, name the file of its certificate in the "
+        "environment variable SSL_CERT_FILE, or pass a connector with your own SSL context; else "
+        "try another host of the API (--base-url https://api.tmapi.io); http://api.tmapi.top "
+        "works without TLS but exposes the token to the network"
     )
 
 

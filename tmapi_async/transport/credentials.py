@@ -20,8 +20,12 @@ class InsecureTransportWarning(UserWarning):
     """Warning: the token is sent over plain http to another machine."""
 
 
-def check_token(token: object) -> str:
+def check_token(token: object, name: str = "the token") -> str:
     """Return a token if a header and a query can carry it. No message shows the token.
+
+    Args:
+        token: The token.
+        name: Words that name the token in a message, such as the line of a file.
 
     Raises:
         InvalidRequestError: The token is empty, not text, or has characters that no token has.
@@ -32,7 +36,7 @@ def check_token(token: object) -> str:
         )
     if not (token.isascii() and token.isprintable()) or " " in token or len(token) > _MAX_TOKEN:
         raise InvalidRequestError(
-            "the token contains white space or characters that no token has: copy it again, whole"
+            f"{name} contains white space or characters that no token has: copy it again, whole"
         )
     return token
 

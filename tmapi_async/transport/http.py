@@ -21,6 +21,9 @@ Connector: TypeAlias = aiohttp.BaseConnector
 # The deadline of the session runs from when the gate is passed until the body is read.
 UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
+MAX_HEAD_LINE = 2**16
+"""Bytes of the status line, and of each header field of a reply; cookies may fill a field."""
+
 
 class HttpTransport(Protocol):
     """Sends requests over a pool of connections."""

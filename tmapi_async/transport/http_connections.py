@@ -21,7 +21,7 @@ from yarl import URL
 
 from tmapi_async.api.replies import Reply
 
-from .http import UNTIMED, Connector, InvalidHttpError, build_url, read_body
+from .http import MAX_HEAD_LINE, UNTIMED, Connector, InvalidHttpError, build_url, read_body
 from .idle_limit import IdleLimit
 
 if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
@@ -43,7 +43,11 @@ _REQUIRED = {
     ("aiohttp.connector", "Connection.transport"): (),
     ("aiohttp.connector", "Connection.release"): (),
     ("aiohttp.connector", "Connection.close"): (),
-    ("aiohttp.client_proto", "ResponseHandler.set_response_params"): ("read_until_eof",),
+    ("aiohttp.client_proto", "ResponseHandler.set_response_params"): (
+        "read_until_eof",
+        "max_line_size",
+        "max_field_size",
+    ),
     ("aiohttp.client_proto", "ResponseHandler.read"): (),
     ("aiohttp.client_proto", "ResponseHandler.should_close"): (),
     ("aiohttp.client_reqrep", "ClientRequest.is_ssl"): (),
@@ -192,7 +196,9 @@ class ConnectionTransport:
         if protocol is None or transport is None:
             raise aiohttp.ServerDisconnectedError
         # Makes a parser for this reply.
-        protocol.set_response_params(read_until_eof=True)
+        protocol.set_response_params(
+            read_until_eof=True, max_line_size=MAX_HEAD_LINE, max_field_size=MAX_HEAD_LINE
+        )
         if not self._after_target:
             # Not before there is a connection: connecting adds the headers that a proxy needs.
             self._before_target, self._after_target = self._head()

@@ -28,11 +28,22 @@ def environment_proxy(prefix: SplitResult) -> URL | None:
         `no_proxy` names the host, or if the proxy itself must be reached over TLS.
 
     Raises:
-        InvalidRequestError: The environment names a proxy without a host, or with a bad port.
+        InvalidRequestError: The environment names something that is no HTTP proxy: a SOCKS proxy,
+            or a proxy without http://, without a host or with a bad port.
     """
-    text = urllib.request.getproxies().get(prefix.scheme)
+    proxies = urllib.request.getproxies()
+    name = f"{prefix.scheme}_proxy" if proxies.get(prefix.scheme) else "all_proxy"
+    text = proxies.get(name.removesuffix("_proxy"))
     if not text or (prefix.hostname and urllib.request.proxy_bypass(prefix.hostname)):
         return None
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
+    if scheme.startswith("socks"):
+        raise InvalidRequestError(
+            f"{name} names a SOCKS proxy, which is not supported: name an HTTP proxy, or unset the "
+            "variable and pass a connector of yours that speaks SOCKS"
+        )
+    if scheme not in ("http", "https"):
+        raise InvalidRequestError(f"{name} names a proxy without http:// before it; {_EXAMPLE}")
     try:
         proxy = URL(text)
         host = proxy.host
@@ -40,10 +51,12 @@ def environment_proxy(prefix: SplitResult) -> URL | None:
         host = None
     if not host:
         raise InvalidRequestError(
-            f"{prefix.scheme}_proxy names a proxy without a host, or with a bad port; "
-            "a proxy looks like http://proxy.example:3128"
+            f"{name} names a proxy without a host, or with a bad port; {_EXAMPLE}"
         )
-    if proxy.scheme == "https":
-        log.warning("%s_proxy: a proxy over https is not supported and not used", prefix.scheme)
+    if scheme == "https":
+        log.warning("%s: a proxy over https is not supported and not used", name)
         return None
     return proxy
+
+
+_EXAMPLE = "a proxy looks like http://proxy.example:3128"

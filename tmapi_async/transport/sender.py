@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+import ssl
 import zlib
 from typing import Literal, TypeAlias
 from urllib.parse import SplitResult, quote, urlsplit
@@ -21,6 +22,7 @@ from .credentials import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
 from .frames import clear_locals
 from .http import (
+    MAX_HEAD_LINE,
     UNTIMED,
     BodyTooLargeError,
     Connector,
@@ -129,6 +131,8 @@ class PageSender:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={**_HEADERS, **self._headers},
             timeout=UNTIMED,
+            max_line_size=MAX_HEAD_LINE,
+            max_field_size=MAX_HEAD_LINE,
         )
         self._transport = factory(client, connector, self._prefix, self._max_body, proxy)
 
@@ -223,16 +227,58 @@ def _describe(error: Exception, host: str) -> str:
     # If a proxy is at fault, the user must check the proxy and not the API's host.
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"the proxy {error.host}:{error.port}: {_reason(error.os_error)}"
+    return f"{host}: {_fault(error)}"
+
+
+def _fault(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"{host}: the proxy answered HTTP {error.status}"
+        return f"the proxy answered HTTP {error.status}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"{host}: {_reason(error.os_error)}"
+        return _reason(error.os_error)
     if isinstance(error, InvalidHttpError | aiohttp.ClientResponseError):
-        return f"{host}: the reply is not valid HTTP"
-    return f"{host}: {type(error).__name__}"
+        return _describe_invalid_http(error)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed before a reply came"
+    return _reason(error) if isinstance(error, OSError) else type(error).__name__
+
+
+def _describe_invalid_http(error: Exception) -> str:
+    # The parser's text holds what the server sent, so it is read and not shown.
+    cause = error.__cause__ if isinstance(error, InvalidHttpError) else error
+    text = str(getattr(cause, "message", ""))
+    if "Got more than" in text or "Too many headers" in text:
+        return (
+            f"the header of the reply is too big: a field has more than {MAX_HEAD_LINE:,} bytes, "
+            "or there are too many fields"
+        )
+    if _TLS_ALERT in text:
+        return "the server answers in TLS: use https:// in the base URL"
+    return "the reply is not valid HTTP"
+
+
+_TLS_ALERT = r"b'\x15\x03"
+"""Text of the HTTP parser about the first bytes of a server that expected TLS."""
+
+_PLAIN_TEXT = frozenset(
+    (
+        "HTTP_REQUEST",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+        "UNKNOWN_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    )
+)
+"""Reasons that OpenSSL gives if the first bytes of the other side are not TLS."""
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):  # its number is of OpenSSL, not of the system
+        if error.reason in _PLAIN_TEXT:
+            return (
+                "the port does not speak TLS: check the port of the base URL, or use http:// if "
+                "the server has no TLS"
+            )
+        return f"TLS failed: {(error.reason or type(error).__name__).replace('_', ' ').lower()}"
     # asyncio writes its own texts, with addresses in them. Failed name look-ups have negative
     # numbers.
     if error.errno is not None and error.errno > 0:

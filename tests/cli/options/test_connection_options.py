@@ -26,3 +26,23 @@ def test_a_token_file_with_an_impossible_name_is_refused() -> None:
 def test_the_options_do_not_show_the_token() -> None:
     """A traceback or a log may hold the representation of the options."""
     assert "s3cret" not in repr(ConnectionOptions(token="s3cret"))  # noqa: S106 - the test's own
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("one\n\ntwo words\n", "line 3 of .* contains white space"),
+        ("one\ntw\u00f6\n", "line 2 of "),
+        ("one\ntwo\n\n one \n", "lines 1 and 4 of .* the same token"),
+        ("\n \n", "it is empty"),
+    ],
+)
+def test_the_line_of_a_token_file_that_is_wrong_is_named(
+    content: str, reason: str, tmp_path: Path
+) -> None:
+    """Of twenty tokens, the one to copy again is named by its line, and not shown."""
+    file = tmp_path / "tokens"
+    file.write_text(content, "utf-8")
+    with pytest.raises(InvalidRequestError, match=reason) as caught:
+        ConnectionOptions(token_file=file).tokens()
+    assert "words" not in str(caught.value)

@@ -16,7 +16,7 @@ from tmapi_async.client.settings import DEFAULT_TIMEOUT
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
-from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url
+from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
 
 _ACCOUNT = "Account and server"
 _PACE = "Speed and limits"
@@ -206,17 +206,22 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.token_file is None:
             return [os.environ.get("TMAPI_TOKEN", "")]
         text = read_text(self.token_file, str(self.token_file), limit=_MAX_TOKEN_FILE)
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines: dict[str, int] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            token = check_token(line.strip(), f"line {number} of {self.token_file}")
+            first = lines.setdefault(token, number)
+            if first != number:
+                raise InvalidRequestError(
+                    f"lines {first} and {number} of {self.token_file} contain the same token: an "
+                    "account has one limit, so list each token once"
+                )
         if not lines:
             raise InvalidRequestError(
                 f"{self.token_file} must contain one token on one line, and it is empty"
             )
-        if len({*lines}) < len(lines):
-            raise InvalidRequestError(
-                f"{self.token_file} contains the same token twice: an account has one limit, so "
-                "list each token once"
-            )
-        return lines
+        return list(lines)
 
     def __repr__(self) -> str:
         return "ConnectionOptions()"  # a field holds the token

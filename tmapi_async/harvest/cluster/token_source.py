@@ -54,7 +54,7 @@ class TokenSource(msgspec.Struct, frozen=True):
                 f"{self} holds {count} on this worker, but account {number + 1} needs one; "
                 "name one token for each account"
             )
-        return check_token(tokens[number])
+        return check_token(tokens[number], f"token {number + 1} of {self}")
 
     def _text(self) -> str:
         if self.kind == "env":
