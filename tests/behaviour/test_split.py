@@ -7,8 +7,11 @@ from decimal import Decimal
 import pytest
 
 from tmapi_async import TMAPI, CategoryItemV2, InvalidRequestError
+from tmapi_async.api.listings import category_items
 from tmapi_async.crawl.splitting.driver import Split
-from tmapi_async.sandbox import Prices
+from tmapi_async.errors import ChangedShapeError
+from tmapi_async.harvest import Harvest, JournalReader
+from tmapi_async.sandbox import Drift, Prices
 
 pytestmark = pytest.mark.usefixtures("tidy")
 
@@ -181,6 +184,24 @@ async def test_leaving_early_ends_everything(tmapi_sandboxes):
         assert walk.reconciliations == ()
         assert [item async for item in api.category_items(8, max_pages=1)]
     assert sandbox.stats.requests == sent + 1
+
+
+async def test_a_divided_listing_without_a_readable_row_fails(tmapi_sandboxes, path):
+    """If no row can be decoded, dividing a listing makes it as little complete as walking it."""
+    sandbox = await tmapi_sandboxes(**SMALL, ceiling=100, drift=Drift(bad_rows=1.0))
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        walk = api.category_items_v2([8], split=FEW)
+        with pytest.raises(ChangedShapeError, match="none of the 45 rows of the listing"):
+            [item async for item in walk]
+        assert (walk.statistics().failed, walk.statistics().complete) == (1, 0)
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        listings = [category_items(8)]
+        result = await Harvest(api, listings, journal=path, split=FEW, most_rejects=1.0).run()
+    assert (result.tally.failed, result.tally.complete) == (1, 0)
+    with JournalReader(path) as journal:
+        (visit,) = journal.listings()
+        assert visit.state == "failed"
+        assert "none of the 45 rows" in (visit.error or "")
 
 
 REFUSED = [

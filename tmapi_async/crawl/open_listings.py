@@ -111,10 +111,7 @@ class OpenListing:
         rows, total = self.rows, self.total or 0
         read_rows = self.task.stored_rows + self.items + self.rejects
         if read_rows and not self.items and not self.guard.unique:
-            reason = f": {self.reason}" if self.reason else ""
-            error: TMAPIError = ChangedShapeError(
-                f"none of the {read_rows} rows of the listing can be decoded{reason}"
-            )
+            error: TMAPIError = unreadable_rows(read_rows, self.reason)
         elif self._is_short(rows, min(total, USUAL_CEILING)):
             error = IncompleteListingError(
                 f"its total_count says {total} rows, and {rows} came; no next page"
@@ -145,6 +142,18 @@ class OpenListing:
             rejects=self.rejects,
             error=self.error,
         )
+
+
+def unreadable_rows(rows: int, reason: str | None) -> ChangedShapeError:
+    """Return the error of a listing of which no row can be decoded.
+
+    Args:
+        rows: Number of its rows.
+        reason: Reason why the first of them cannot be decoded, or None.
+    """
+    which = f"none of the {rows:,} rows of the listing can" if rows > 1 else "its only row cannot"
+    ending = f": {reason}" if reason else ""
+    return ChangedShapeError(f"{which} be decoded{ending}")
 
 
 def _row_keys(page: Page) -> set[int | bytes]:
@@ -246,6 +255,9 @@ class OpenListings:
         """Count a listing that was walked in parts, once they have ended."""
         self.counts.listings += 1
         self.counts.add_split(outcome)
+        error = outcome.error
+        if outcome.ending == "failed" and error is not None and error not in self.failures:
+            self.failures.append(error)
 
     def stop(self) -> None:
         """End every open listing as stopped."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from tests.support.shop import ROOT, BudgetSpentError, PlannerDriver, Product, Shop
 from tmapi_async.api.listings import Listing
-from tmapi_async.crawl.splitting import SplitPlanner
+from tmapi_async.crawl.splitting import Reconciliation, SplitPlanner
 
 FLAGS = ("free_shipping", "new_arrival")
 PRICES = st.one_of(
@@ -373,3 +373,59 @@ def test_a_part_that_brings_too_few_rows_is_walked_again_in_reversed_order(seed:
     assert reconciliation.missing == 1000 - len(driver.items)
     assert reconciliation.complete == (len(driver.items) == 1000)
     assert reconciliation.distinct > 970
+
+
+class Untold(Shop):
+    """A shop that sends no total."""
+
+    def page(self, listing, number):
+        """Return one page of a listing, without its total."""
+        return msgspec.structs.replace(super().page(listing, number), total=None)
+
+
+class Unreadable(Shop):
+    """A shop whose rows cannot be decoded."""
+
+    def page(self, listing, number):
+        """Return one page of a listing, its rows as rejects."""
+        page = super().page(listing, number)
+        return msgspec.structs.replace(page, rows=(), rejects=len(page.rows), reason="no ID")
+
+
+class PartlyUnreadable(Unreadable):
+    """A shop whose most expensive rows cannot be decoded, where they fill a part."""
+
+    def page(self, listing, number):
+        """Return one page of a listing, its rows as rejects in the part of the highest prices."""
+        page = Shop.page(self, listing, number)
+        params = dict(listing.params)
+        top = "price_start" in params and "price_end" not in params
+        return super().page(listing, number) if top and page.total < self.ceiling else page
+
+
+def thousand(kind: type[Shop], ceiling: int) -> Reconciliation:
+    """Divide a listing of 1,000 products of different prices."""
+    shop = kind([Product(n, Decimal(n)) for n in range(1, 1001)], ceiling=ceiling)
+    return PlannerDriver(shop).run(planner_for(shop)).reconcile()
+
+
+def test_a_listing_without_a_total_is_not_complete_at_the_ceiling() -> None:
+    """Where no total says that there are no more rows, those at the ceiling prove nothing."""
+    reconciliation = thousand(Untold, 200)
+    assert reconciliation.distinct == 200
+    assert not reconciliation.complete
+    assert not reconciliation.failed
+    assert "200 of an unknown number found: the API may show no more than 200" in str(reconciliation)
+    assert thousand(Untold, 2000).complete, "below the ceiling, the server's word is enough"
+
+
+def test_rows_that_cannot_be_decoded_prove_no_part() -> None:
+    """A part whose rows are all rejects is uncertain; a listing that has nothing else failed."""
+    for ceiling in (2000, 200):
+        reconciliation = thousand(Unreadable, ceiling)
+        assert reconciliation.failed, ceiling
+        assert not reconciliation.complete, ceiling
+    reconciliation = thousand(PartlyUnreadable, 200)
+    assert not reconciliation.complete
+    assert not reconciliation.failed
+    assert "no row of it can be decoded: no ID" in str(reconciliation)

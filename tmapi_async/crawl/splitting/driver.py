@@ -18,6 +18,7 @@ import msgspec
 
 from tmapi_async.api.listings import USUAL_CEILING, Listing, endpoint_of
 from tmapi_async.api.replies import Page
+from tmapi_async.crawl.open_listings import unreadable_rows
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome, ListingTask
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.shown_value import show_value
@@ -355,6 +356,10 @@ def _outcome(active: _ActiveSplit, reconciliation: Reconciliation) -> ListingOut
     ending: Ending = "complete"
     if not reconciliation.complete:
         ending = "failed" if reconciliation.failed else "capped"
+    if reconciliation.unreadable and not active.errors:
+        error = unreadable_rows(reconciliation.rejects, reconciliation.reason)
+        error.locate(active.root.endpoint, active.root.identity, 1, 1)
+        active.errors.append(error)
     return ListingOutcome(
         listing=active.root,
         ending="stopped" if active.stopped else ending,

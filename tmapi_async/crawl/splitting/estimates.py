@@ -100,4 +100,5 @@ def reconcile(runner: PlanRunner, root: Listing, *, finer: bool) -> Reconciliati
         strays=runner.items.strays,
         unpriced=runner.items.unpriced,
         finer=finer,
+        reason=next((part.reason for part in parts.values() if part.reason), ""),
     )

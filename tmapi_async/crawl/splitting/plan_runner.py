@@ -96,10 +96,22 @@ class OpenPiece:
         self.total, self.estimated = overlap.rows, not overlap.exact
         self.verdict = "proven" if overlap.exact else "uncertain"
 
-    def doubt_adverts(self, size: int) -> None:
-        """Withdraw the proof if adverts may stand for rows in every walk; see `Part`."""
-        if self.verdict == "proven" and all(part.may_hide_a_loss(size) for part in self.parts):
-            self.verdict = "uncertain"
+    def doubt(self, size: int, ceiling: int) -> None:
+        """Withdraw a proof that rests on the total of a part alone, where that is not enough.
+
+        Args:
+            size: Rows a page.
+            ceiling: Number of rows after which the API may show no more.
+        """
+        if self.verdict != "proven":
+            return
+        if self.found >= ceiling:
+            self.error = f"the API may show no more than {ceiling:,}, and no total excludes it"
+        elif self.rejects and not self._ids:
+            self.error = f"no row of it can be decoded: {self.parts[0].reason}"
+        elif not all(part.may_hide_a_loss(size) for part in self.parts):
+            return
+        self.verdict = "uncertain"
 
     @property
     def incomplete(self) -> bool:
@@ -264,7 +276,7 @@ class PlanRunner:
                 self._start_walk(second)
                 yield Wait((second,), "end")
                 piece.settle()
-        piece.doubt_adverts(self.page_size)
+        piece.doubt(self.page_size, self.ceiling)
         piece.release()
 
     def _walk_if_fits(self, part: Part) -> None:

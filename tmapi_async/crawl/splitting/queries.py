@@ -26,6 +26,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         total: `total_count` of the page, or None.
         rows: Item ID and price in yuan (or None) of each row, in page order.
         rejects: Rows that could not be decoded.
+        reason: Reason why the first of them could not be decoded, or "".
         has_next: `has_next_page` of the page.
         page_size: Page size as echoed, or None.
         at: Time at which the page had been read, in milliseconds since 1970, UTC; 0 if unknown.
@@ -35,6 +36,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     total: int | None
     rows: tuple[Row, ...]
     rejects: int = 0
+    reason: str = ""
     has_next: bool = True
     page_size: int | None = None
     at: int = 0
@@ -47,6 +49,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
             total=page.total_count,
             rows=tuple((item.item_id, item.sale_price) for item in page.items),
             rejects=len(page.rejects),
+            reason=page.rejects[0].reason if page.rejects else "",
             has_next=page.has_next_page,
             page_size=page.page_size,
             # To the millisecond, as journals store it: a replay must come to the same decisions.

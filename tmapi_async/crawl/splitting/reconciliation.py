@@ -58,7 +58,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
             of both orders of prices.
         found: Distinct items, plus rows that could not be decoded.
         verdict: Result that follows from `total` and `found`.
-        error: Reason of a failure, or "".
+        error: Reason of a failure or of a doubt, or "".
         estimated: True if `total` is an estimate. Both orders of prices overlap, but not row for
             row, or they were walked too far apart in time, or have rows that could not be decoded.
         inner: True if the piece lies within another piece, and was walked for items that the outer
@@ -79,6 +79,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         total = f"about {total}" if self.estimated else total
         if self.verdict == "proven":
             return f"{name}: complete, {self.found:,} items"
+        if self.verdict == "uncertain" and self.error:
+            return f"{name}: uncertain, {self.found:,} of {total} found: {self.error}"
         if self.verdict == "uncertain" and not self.estimated and self.found >= (self.total or 0):
             return (
                 f"{name}: uncertain, {self.found:,} of {total} found, but rows moved, and an "
@@ -106,6 +108,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         requests: Number of pages received.
         rows: Number of rows on those pages.
         rejects: Number of rows on those pages that could not be decoded.
+        reason: Reason why the first of them could not be decoded, or "".
         promised: Sum of the totals of all walked pieces, or of the items found if these are more.
             Parts that share a price both count the price.
         distinct: Distinct items found in the whole listing.
@@ -129,6 +132,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     strays: int = 0
     unpriced: int = 0
     finer: bool = False
+    reason: str = ""
 
     @property
     def complete(self) -> bool:
@@ -150,8 +154,16 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """True if a part could not be fetched."""
-        return bool(self.unanswered) or any(piece.verdict == "failed" for piece in self.pieces)
+        """True if a part could not be fetched, or if no row of the listing can be decoded."""
+        could_not_be_fetched = bool(self.unanswered) or any(
+            piece.verdict == "failed" for piece in self.pieces
+        )
+        return could_not_be_fetched or self.unreadable
+
+    @property
+    def unreadable(self) -> bool:
+        """True if rows were read, and none of them can be decoded."""
+        return self.rejects > 0 and not self.distinct
 
     @property
     def short(self) -> bool:

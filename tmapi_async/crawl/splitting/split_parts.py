@@ -28,6 +28,7 @@ class Part:
         error: Reason of a failure, or "".
         pages: Numbers of the pages seen.
         rejects: Rows that could not be decoded.
+        reason: Reason why the first of them could not be decoded, or "".
         ids: Distinct items, until the piece of the part has been settled.
         foreign: Items outside the requested prices, usually adverts; kept as long as `ids`.
         keep_ids: True if `ids` are kept for good: a later division may count them too.
@@ -48,6 +49,7 @@ class Part:
         "keep_ids",
         "listing",
         "pages",
+        "reason",
         "rejects",
         "walk_if_fits",
     )
@@ -57,7 +59,7 @@ class Part:
         self.first_page: Observation | None = None
         self.walk_if_fits = self.full_walk = self.keep_ids = False
         self.ending: str | None = None
-        self.error = ""
+        self.error = self.reason = ""
         self.pages: set[int] = set()
         self.rejects = 0
         self.ids: set[int] = set()
@@ -93,6 +95,7 @@ class Part:
         if page.number == 1:
             self.first_page = page
         self.rejects += page.rejects
+        self.reason = self.reason or page.reason
         own_ids = {item for item, price in page.rows if self._in_band(price)}
         for items in (self.ids, *self._shared_sets):
             items.update(own_ids)
