@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
+
+CAPPED_NOTE = (
+    "Capped listings ended at a ceiling or at a maximum number of pages, or are not proven "
+    "complete: they may have more rows."
+)
+"""Meaning of the verdict "capped"."""
 
 Kind: TypeAlias = Literal["empty", "running", "incomplete", "capped", "complete"]
 
@@ -42,6 +49,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         if self.failed or self.unfinished:
             return "incomplete"
         return "capped" if self.capped else "complete"
+
+    def sentence(self, notes: Mapping[Kind, str]) -> str:
+        """Return the verdict as one line.
+
+        Args:
+            notes: Verdict -> what follows from it for the user, as whole sentences.
+        """
+        return f"{self}. {notes.get(self.kind, '')}".rstrip()
 
     def __str__(self) -> str:
         """Return the verdict as the beginning of a sentence, without an end."""

@@ -100,6 +100,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         items: Prices, best-selling items and repurchase rates.
         changes: Changes since the previous run, or None.
         reject_rows: Some of the rejects.
+        running: True if a process was writing to the journal.
     """
 
     endpoint: str
@@ -123,6 +124,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     items: ItemStatistics
     changes: ChangeFacts | None
     reject_rows: list[RejectFact]
+    running: bool = False
 
     @property
     def complete(self) -> bool:
@@ -175,6 +177,7 @@ def gather(
             items=item_statistics(reader, scope),
             changes=_changes(journal, runs, run_info, name),
             reject_rows=list(islice(_rejects(reader, scope), MAX_REJECTS)),
+            running=reader.writer is not None,
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tmapi_async.crawl.verdict import Verdict
+from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind, Verdict
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
@@ -86,6 +86,21 @@ def render(facts: ReportFacts) -> str:
     return page
 
 
+_COLOURS: dict[Kind, str] = {
+    "empty": "bad",
+    "running": "fair",
+    "incomplete": "bad",
+    "capped": "fair",
+    "complete": "good",
+}
+_NOTES: dict[Kind, str] = {
+    "running": "A harvest was running when this report was made.",
+    "incomplete": "The other listings were not walked to the end.",
+    "capped": CAPPED_NOTE,
+    "complete": "Complete listings were walked to the end that the server reported.",
+}
+
+
 def verdict(facts: ReportFacts) -> tuple[str, str]:
     """Judge whether the harvest is complete.
 
@@ -98,26 +113,9 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
         capped=count("capped", 0),
         failed=count("failed", 0),
         unfinished=count("stopped", 0),
+        running=facts.running,
     )
-    total, capped, missing = result.listings, result.capped, result.failed + result.unfinished
-    if result.kind == "empty":
-        return "bad", "Nothing was harvested."
-    if result.kind == "incomplete":
-        return (
-            "bad",
-            f"Incomplete: {_share(missing, total)} not walked to the end.",
-        )
-    if result.kind == "capped":
-        return "fair", (
-            f"Everything that the API shows: {_share(capped, total)} cut off exactly at a "
-            "ceiling of the API, so more items may exist."
-        )
-    return "good", f"Complete: {_share(total, total)} walked to the end that the server reported."
-
-
-def _share(number: int, total: int) -> str:
-    """Return for example "2 of 3 listings were"."""
-    return f"{number:,} of {plural(total, 'listing')} {'was' if number == 1 else 'were'}"
+    return _COLOURS[result.kind], result.sentence(_NOTES)
 
 
 def plural(number: int, noun: str) -> str:

@@ -36,12 +36,15 @@ from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.walk import Walk
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome
+from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.shown_value import show_value
 
 app = typer.Typer(add_completion=False)
 
 _MAX_NOTICES = 20
+_MISSING = "Some items are missing: to get all of them, run the command again"
+_NOTES: dict[Kind, str] = {"incomplete": _MISSING, "capped": CAPPED_NOTE}
 _JOB_FILE_OPTIONS: OptionTypes = {"unique": bool, "most_rejects": NUMBER}
 
 
@@ -257,8 +260,13 @@ class _ItemStream:
                 print_reconciliation(reconciliation)
             for line in summary.lines():
                 print_message(line)
-            if summary.verdict().kind == "incomplete" or self._rows_lost:
-                print_message("some items are missing: to get all of them, run the command again")
+            print_message(self._verdict_line(summary))
         if self._options.output.json:
             print_error_line(summary.json())
         return code
+
+    def _verdict_line(self, summary: Summary) -> str:
+        verdict = summary.verdict()
+        if self._rows_lost and verdict.kind != "incomplete":
+            return f"NOT COMPLETE: the items could not be written. {_MISSING}"
+        return verdict.sentence(_NOTES)

@@ -23,7 +23,7 @@ from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_table
 from tmapi_async.cli.wording import quantity
-from tmapi_async.crawl.verdict import Verdict
+from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind
 from tmapi_async.errors import JournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
@@ -43,6 +43,11 @@ _START_HEADINGS = (
     "codes",
 )
 _MAX_STARTS = 10
+_NOTES: dict[Kind, str] = {
+    "running": "A harvest is running.",
+    "incomplete": "Run the same tmapi harvest command again to continue.",
+    "capped": CAPPED_NOTE,
+}
 
 
 class StatusOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +120,7 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
             *_split_lines(journal, visits),
             "",
             *summary.lines(running=running),
-            _verdict_line(summary.verdict(running=running)),
+            summary.verdict(running=running).sentence(_NOTES),
         ]
     for line in text:
         print_output(line)
@@ -234,14 +239,3 @@ def _last_reason(starts: list[StartInfo]) -> StoppedBy | None:
         if reason == name:
             return name
     return None
-
-
-def _verdict_line(verdict: Verdict) -> str:
-    """Return the verdict with what follows from it for the user."""
-    advice = {
-        "running": "A harvest is running.",
-        "incomplete": "Run the same tmapi harvest command again to continue.",
-        "capped": "Capped listings ended at a ceiling or at a maximum number of pages, or are not "
-        "proven complete: they may have more rows.",
-    }
-    return f"{verdict}. {advice.get(verdict.kind, '')}".rstrip()
