@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.harvesting import body
+from tmapi_async.client.settings import DEFAULT_MAX_BODY
 from tmapi_async.errors import BodyError
 from tmapi_async.journal import compression as bodies
 from tmapi_async.journal import schema
-from tmapi_async.journal.compression import SAMPLES, Decoder, Encoder
+from tmapi_async.journal.compression import LARGEST_BODY, SAMPLES, Decoder, Encoder
 from tmapi_async.sandbox import Catalogue, Config, Listing
 from tmapi_async.sandbox.responses.pages import PageBuilder
 
@@ -152,3 +155,21 @@ def test_a_frame_that_states_gigabytes_costs_no_memory(connection):
     connection.execute("INSERT INTO dictionary VALUES (1, 'category/items', ?)", (header,))
     with pytest.raises(BodyError, match="states a size"):
         Decoder(connection, PATH).decode(1, header)
+
+
+def test_a_frame_of_more_than_a_reply_is_refused(connection):
+    """A small frame cannot fill the memory: no reply is that large, or compresses that well."""
+    frame = zstandard.ZstdCompressor().compress(bytes(LARGEST_BODY + 1))
+    assert len(frame) < 10_000
+    with pytest.raises(BodyError, match="states a size of 33554433 bytes"):
+        Decoder(connection, PATH).decode(None, frame)
+
+
+def test_a_reply_of_any_size_that_a_client_reads_is_decompressed(connection):
+    """By default clients read 32 MiB; one with a larger `max_body` stores larger replies."""
+    assert LARGEST_BODY == DEFAULT_MAX_BODY
+    likely = zstandard.ZstdCompressor().compress(bytes(LARGEST_BODY))
+    assert len(Decoder(connection, PATH).decode(None, likely)) == LARGEST_BODY
+    rows = random.Random(1).randbytes(LARGEST_BODY // 32) * 33  # noqa: S311 - no secret
+    frame = zstandard.ZstdCompressor().compress(rows)
+    assert Decoder(connection, PATH).decode(None, frame) == rows

@@ -320,6 +320,8 @@ async def test_a_clock_that_goes_backwards_does_not_change_the_order(path):
 def test_ticks_stay_few_however_long_a_start_runs(path):
     """A start of ten days has some hundreds of ticks; they only grow, and the last one is now."""
     connection = connect(path, writing=True)
+    connection.execute("INSERT INTO run VALUES (1, 0, 'test')")
+    connection.execute("INSERT INTO start VALUES (1, 1, 0, NULL, NULL, 'api.example', 'test', 1)")
     clock = itertools.count(0.0, 601.0)
     ticks = TickRecorder(1, lambda: next(clock))
     for number in range(1, 1501):

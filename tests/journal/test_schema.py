@@ -288,6 +288,6 @@ async def test_a_page_that_the_file_does_not_keep_is_an_error(path):
     (visit,) = begin(journal, listings(7)).visits
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(FOREIGN["trigger"])
-    with pytest.raises(CorruptJournalError, match="does not keep page 1"):
+    with pytest.raises(CorruptJournalError, match="changed meanwhile"):
         await journal.append(visit, record(1))
     await journal.close()

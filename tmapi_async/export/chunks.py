@@ -26,6 +26,9 @@ from .selection import ALL_RUNS, FigureSums, Scope, ended_figures
 CHUNK_PAGES = 128
 """Pages turned into rows at once: some 2,500 rows, so that Arrow's fixed cost does not matter."""
 
+_CHUNK_BYTES = 1 << 24
+"""Bytes of bodies after which a chunk ends earlier; usual pages have a tenth of that."""
+
 
 class Chunk(msgspec.Struct):
     """Decoded pages of one endpoint.
@@ -92,16 +95,18 @@ def read_chunks(
 
 def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> Iterator[Chunk]:
     pending: list[StoredPage] = []
+    size = 0
     read, ended = FigureSums(), scope.ended
     for page in _pages(reader, scope):
         if until is not None and page.seq > until:
             break  # committed after the first reading
         pending.append(page)
+        size += len(page.body)
         if page.visit in ended:
             read.add(1, page.items + page.rejects)
-        if len(pending) >= CHUNK_PAGES:
+        if len(pending) >= CHUNK_PAGES or size >= _CHUNK_BYTES:
             yield _decoded(pending, reader, scope.endpoint)
-            pending = []
+            pending, size = [], 0
     if pending:
         yield _decoded(pending, reader, scope.endpoint)
     if until is None:
@@ -145,7 +150,7 @@ def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint)
     for page in pages:
         try:
             success, rejects = decode(page.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BodyError(reader.path, f"{page.listing} page {page.number}: {error}") from None
         items = success.data.items
         if len(items) + len(rejects) != page.items + page.rejects:

@@ -17,8 +17,9 @@ from tmapi_async.errors import JournalError
 from tmapi_async.journal.compression import LEVEL, decompress_category
 from tmapi_async.journal.lock import WriteLock
 from tmapi_async.journal.records import to_milliseconds
-from tmapi_async.journal.schema import connect, finish, transaction, translated
-from tmapi_async.journal.sqlite_errors import journal_error
+from tmapi_async.journal.schema import connect, finish, transaction
+from tmapi_async.journal.sqlite_errors import journal_error, require_rows
+from tmapi_async.journal.tables.damaged_values import translated
 
 _LATEST = "SELECT id, ended_at FROM look ORDER BY id DESC LIMIT 1"
 _BEGIN = "INSERT INTO look (host, started_at) VALUES (?, ?)"
@@ -85,6 +86,7 @@ class JournalCategories:
         if latest is not None and latest[1] is None:
             return int(latest[0])
         cursor = self._connection.execute(_BEGIN, (host, to_milliseconds(time.time())))
+        require_rows(cursor)
         return int(cursor.lastrowid or 0)
 
     def begin(self, on_durable: Callable[[], None]) -> None:
@@ -130,7 +132,7 @@ class JournalCategories:
         execute = self._connection.execute
         with translated(self.path), transaction(self._connection):
             for row in rows:
-                execute(_KEEP, row)
+                require_rows(execute(_KEEP, row))
 
     async def end(self, *, complete: bool) -> None:
         """Wait until all answers are durable.
@@ -147,7 +149,9 @@ class JournalCategories:
             raise self.error
         if complete:
             with translated(self.path):
-                self._connection.execute(_END, (to_milliseconds(time.time()), self._fetch))
+                require_rows(
+                    self._connection.execute(_END, (to_milliseconds(time.time()), self._fetch))
+                )
 
     def close(self) -> None:
         """Close the journal."""

@@ -28,8 +28,11 @@ _SAMPLE_BYTES = 16_384
 _MIN_BYTES = 4 * DICTIONARY_SIZE
 _MAX_BYTES = SAMPLES * _SAMPLE_BYTES
 _MAX_BODIES_TO_LEARN = 50 * SAMPLES
+LARGEST_BODY = 1 << 25
+"""Bytes of the largest reply that a client reads by default (`max_body`)."""
+
 _MAX_BODY = 1 << 28
-"""Bytes of a decompressed body or dictionary, eight times the largest reply read by default."""
+_MAX_RATIO = 64
 
 
 _PLAIN = zstandard.ZstdDecompressor()
@@ -38,16 +41,17 @@ _PLAIN = zstandard.ZstdDecompressor()
 def decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes) -> bytes:
     """Decompress a frame that may come from a foreign or damaged journal.
 
-    zstd reserves the memory that the head of a frame states. A frame of some bytes can state
-    gigabytes.
+    zstd reserves the memory that the head of a frame states, and some bytes can state gigabytes. So
+    a frame is refused if it states more than a reply has by default. Only a client with a larger
+    `max_body` stores larger replies. Rows are never so alike that their frame is 64 times smaller.
 
     Raises:
-        zstandard.ZstdError: The frame is damaged, or states more bytes than any body has.
+        zstandard.ZstdError: The frame is damaged, or states more bytes than a body can have.
     """
     if not isinstance(frame, bytes):
         raise zstandard.ZstdError("it is not stored as bytes")
     size = zstandard.frame_content_size(frame)
-    if size > _MAX_BODY:
+    if size > LARGEST_BODY and size > min(_MAX_BODY, _MAX_RATIO * len(frame)):
         raise zstandard.ZstdError(f"it states a size of {size} bytes")
     return decompressor.decompress(frame)
 

@@ -23,9 +23,10 @@ from .compression import Decoder, Dictionary
 from .lock import WriteLock
 from .plan import Plan, Start, make_plan, record_start
 from .records import JournalStatistics, PageRecord, Visit
-from .schema import connect, finish, translated
+from .schema import connect, connect_unchecked, finish
 from .statements import Statement, end_start
 from .stored_pages import pages_of_visit
+from .tables.damaged_values import translated
 from .trouble import TroubleWait
 from .views import StoredPage
 from .writer import Batch, Committed, Writer
@@ -150,9 +151,10 @@ class Journal:
         Returns:
             The work of the start.
         """
+        unique = list(dict.fromkeys(listings))  # errors of the caller's iterable are not damage
         with translated(self.path):
             return make_plan(
-                self._reader(), listings, refresh=refresh, max_pages=max_pages, split=split
+                self._reader(), unique, refresh=refresh, max_pages=max_pages, split=split
             )
 
     def begin(
@@ -228,7 +230,7 @@ class Journal:
 
     def _reader(self) -> sqlite3.Connection:
         if self._reading is None:
-            self._reading = connect(self.path, writing=False)
+            self._reading = connect_unchecked(self.path)  # the writing connection was checked
         return self._reading
 
     # -- pages

@@ -21,6 +21,7 @@ from tmapi_async.api.listings import Listing
 
 from .records import EMPTY_TOTALS, RunTally, State, Totals, Visit, to_milliseconds
 from .schema import transaction
+from .sqlite_errors import require_rows
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
 
@@ -239,10 +240,10 @@ def record_start(
         run = plan.run
         if plan.new_run:
             run = _next(connection, "run")
-            execute("INSERT INTO run VALUES (?, ?, ?)", (run, at, version))
+            require_rows(execute("INSERT INTO run VALUES (?, ?, ?)", (run, at, version)))
         start = _next(connection, "start")
         row = (start, run, at, None, None, host, version, os.getpid())
-        execute("INSERT INTO start VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        require_rows(execute("INSERT INTO start VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row))
         visits = list(_recorded(connection, plan.unfinished, run))
     return Start(start, run, visits)
 
@@ -261,7 +262,7 @@ def _recorded(connection: sqlite3.Connection, visits: list[Visit], run: int) -> 
         identity = listing.identity
         params = msgspec.json.encode(listing.params).decode()
         connection.execute(add_listing, (identity, listing.endpoint, params))
-        connection.execute(add_visit, (number, run, identity))
+        require_rows(connection.execute(add_visit, (number, run, identity)))
         yield msgspec.structs.replace(visit, id=number, run=run)
         number += 1
 

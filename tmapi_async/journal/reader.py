@@ -24,9 +24,11 @@ from .parts import fold_parts
 from .plan import sum_pages
 from .records import EMPTY_TOTALS, Totals
 from .resume import decode_stored
-from .schema import connect, translated, verify
-from .stored_pages import PAGES_AFTER, page_of_row, pages_of_visit, read_listing
-from .tables.damaged_values import damage_named
+from .schema import connect, verify
+from .stored_pages import page_of_row, pages_of_visit, read_listing
+from .tables import typed_queries as queries
+from .tables.damaged_values import damage_named, translated
+from .tables.typed_queries import Query
 from .views import (
     Division,
     FailedPage,
@@ -42,63 +44,6 @@ from .views import (
 
 _CHUNK = 256
 _MAX_CACHED_VISITS = 10_000
-
-
-_RUNS = """
-SELECT run.id, run.started_at, max(visit.ended_at), state, count(visit.id)
-FROM run LEFT JOIN visit ON visit.run = run.id AND visit.id NOT IN (SELECT visit FROM part)
-GROUP BY run.id, state ORDER BY run.id
-"""
-_VISIT = """
-SELECT visit.run, endpoint, params FROM visit JOIN listing ON listing.id = visit.listing
-WHERE visit.id = ?
-"""
-_STARTS = "SELECT id, run, started_at, ended_at, stopped_by, host, version, pid FROM start"
-_TICKS = """
-SELECT elapsed_ms, requests, retries, wasted, pages, items, width, codes
-FROM tick WHERE start = ? ORDER BY n
-"""
-_VISITS = """
-SELECT visit.id, visit.run, endpoint, params, state, began_at, pages, items, unique_items, rejects,
-       last_page, total_count, error_kind, error, part.root
-FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
-WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
-"""
-_VISITS_BY_LISTING = """
-SELECT listing, run, id, CASE WHEN state IN ('complete', 'capped') THEN 2 ELSE EXISTS (
-    SELECT 1 FROM page WHERE page.visit = visit.id
-    UNION ALL SELECT 1 FROM part JOIN page ON page.visit = part.visit WHERE part.root = visit.id
-) END
-FROM visit WHERE (listing, run) > (?, ?) AND id NOT IN (SELECT visit FROM part)
-ORDER BY listing, run LIMIT ?
-"""
-_REJECTS = """
-SELECT reject.seq, position, endpoint, params, number, reason, raw, visit.id
-FROM reject JOIN page USING (seq) JOIN visit ON visit.id = page.visit
-     JOIN listing ON listing.id = visit.listing
-WHERE (reject.seq, position) > (?, ?) AND ? IN (0, visit.run)
-ORDER BY reject.seq, position LIMIT ?
-"""
-_FAILED_PAGES = """
-SELECT visit.run, endpoint, params, number, attempts, kind, failed_page.error
-FROM failed_page JOIN visit ON visit.id = failed_page.visit
-     JOIN listing ON listing.id = visit.listing
-WHERE ? IN (0, visit.run) AND NOT EXISTS (
-    SELECT 1 FROM page WHERE page.visit = visit.id AND page.number = failed_page.number)
-ORDER BY failed_page.visit, number
-"""
-
-_TREE = "SELECT count(*), min(fetched_at), max(fetched_at) FROM category"
-_BROKEN_OFF = "SELECT count(*) FROM look WHERE ended_at IS NULL"
-
-_DIVISIONS = """
-SELECT root, complete, pages, items, unique_items, rejects, promised, account FROM division
-"""
-_ROOTS = """
-SELECT a.identity, b.identity FROM part
-JOIN visit AS x ON x.id = part.visit JOIN listing AS a ON a.id = x.listing
-JOIN visit AS y ON y.id = part.root JOIN listing AS b ON b.id = y.listing
-"""
 
 _CODES = msgspec.json.Decoder(dict[str, int])
 
@@ -151,7 +96,7 @@ class JournalReader:
     def runs(self) -> list[RunInfo]:
         """Return the runs, oldest first."""
         runs: dict[int, RunInfo] = {}
-        for number, started_at, ended_at, state, count in self._query(_RUNS):
+        for number, started_at, ended_at, state, count in self._query(queries.RUNS):
             run = runs.get(number) or RunInfo(number, started_at / 1000, None, {})
             ended = max(run.ended_at or 0.0, (ended_at or 0) / 1000) or None
             states = {**run.states, state: count} if count else run.states
@@ -166,7 +111,7 @@ class JournalReader:
         """Return the starts (processes that wrote to the journal), oldest first."""
         starts = []
         for number, run, started_at, ended_at, stopped_by, host, version, pid in self._query(
-            _STARTS
+            queries.STARTS
         ):
             ticks = self.ticks(number)
             starts.append(
@@ -187,13 +132,13 @@ class JournalReader:
     @damage_named
     def ticks(self, start: int) -> list[Tick]:
         """Return the counts of a start over time, oldest first: at most about 720 ticks."""
-        return [_tick(*row) for row in self._query(_TICKS, start)]
+        return [_tick(*row) for row in self._query(queries.TICKS, start)]
 
     @damage_named
     def visits(self, run: int = 0) -> Iterator[VisitInfo]:
         """Yield the visits of a run (of all runs for 0), in the requested order."""
         after = 0
-        while rows := self._query(_VISITS, after, run, _CHUNK):
+        while rows := self._query(queries.VISITS, after, run, _CHUNK):
             after = rows[-1][0]
             yield from map(self._visit, rows)
 
@@ -210,6 +155,8 @@ class JournalReader:
                 # The stored count of distinct items is older than the last page.
                 unique = len(self._item_ids(visit, run, listing))
             pages, items, rejects, last = sums.pages, sums.items, sums.rejects, sums.last_page
+        elif None in (pages, items, unique, rejects, last):
+            raise CorruptJournalError(self.path, f"visit {visit} has ended and has no figures")
         return VisitInfo(
             id=visit,
             run=run,
@@ -245,27 +192,27 @@ class JournalReader:
 
     def _visits_by_listing(self) -> Iterator[tuple[int, int, int, int]]:
         after = (0, 0)
-        while rows := self._query(_VISITS_BY_LISTING, *after, _CHUNK):
+        while rows := self._query(queries.VISITS_BY_LISTING, *after, _CHUNK):
             after = rows[-1][:2]
             yield from rows
 
     @property
     def has_parts(self) -> bool:
         """True if a listing of the journal was divided."""
-        return bool(self._query("SELECT 1 FROM part LIMIT 1"))
+        return bool(self._query(queries.HAS_PARTS))
 
     @damage_named
     def divisions(self) -> list[Division]:
         """Return the results of divided listings, as far as their division has ended."""
         return [
             Division(root, bool(complete), *figures)
-            for root, complete, *figures in self._query(_DIVISIONS)
+            for root, complete, *figures in self._query(queries.DIVISIONS)
         ]
 
     @damage_named
     def roots(self) -> dict[str, str]:
         """Return a map: identity of each part -> identity of the divided listing."""
-        return dict(self._query(_ROOTS))
+        return dict(self._query(queries.ROOTS))
 
     @damage_named
     def distinct(self, visits: Iterable[VisitInfo]) -> int:
@@ -302,7 +249,7 @@ class JournalReader:
         """
         earliest = round(since * 1000)
         cache: dict[int, tuple[int, Listing]] = {}
-        while rows := self._query(PAGES_AFTER, after, earliest, _CHUNK):
+        while rows := self._query(queries.PAGES_AFTER, after, earliest, _CHUNK):
             after = rows[-1][0]
             for row in rows:
                 if visits is not None and row[1] not in visits:
@@ -314,7 +261,7 @@ class JournalReader:
     def _look_up(self, visit: int, visits: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
         if len(visits) >= _MAX_CACHED_VISITS:
             visits.clear()
-        rows = self._query(_VISIT, visit)
+        rows = self._query(queries.VISIT, visit)
         if not rows:
             raise CorruptJournalError(
                 self.path, f"a page belongs to visit {visit}, which is missing"
@@ -327,7 +274,7 @@ class JournalReader:
     def rejects(self, run: int = 0) -> Iterator[StoredReject]:
         """Yield the undecodable rows of a run (of all runs for 0), in commit order."""
         after = (0, -1)
-        while rows := self._query(_REJECTS, *after, run, _CHUNK):
+        while rows := self._query(queries.REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
             for seq, position, endpoint, params, *rest in rows:
                 yield StoredReject(seq, position, read_listing(endpoint, params), *rest)
@@ -337,16 +284,16 @@ class JournalReader:
         """Return the pages of a run (of all runs for 0) that failed."""
         return [
             FailedPage(number, read_listing(endpoint, params), *rest)
-            for number, endpoint, params, *rest in self._query(_FAILED_PAGES, run)
+            for number, endpoint, params, *rest in self._query(queries.FAILED_PAGES, run)
         ]
 
     @damage_named
     def tree(self) -> TreeInfo | None:
         """Return a summary of the category tree in the journal, or None if there is none."""
-        answers, oldest, latest = self._query(_TREE)[0]
+        answers, oldest, latest = self._query(queries.TREE)[0]
         if not answers:
             return None
-        broken_off = self._query(_BROKEN_OFF)[0][0] > 0
+        broken_off = self._query(queries.BROKEN_OFF)[0][0] > 0
         return TreeInfo(answers, oldest / 1000, latest / 1000, broken_off)
 
     def verify(self) -> None:
@@ -358,7 +305,7 @@ class JournalReader:
         verify(self._connection, self.path)
         for _ in self.pages():
             pass
-        for cat_id, frame in self._query("SELECT cat_id, body FROM category"):
+        for cat_id, frame in self._query(queries.CATEGORY_BODIES):
             decompress_category(self.path, cat_id, frame)
 
     def _item_ids(self, visit: int, run: int, listing: Listing) -> set[int]:
@@ -375,6 +322,6 @@ class JournalReader:
         with translated(self.path):
             return sum_pages(self._connection, visit)
 
-    def _query(self, sql: str, *values: object) -> list[Any]:
+    def _query(self, query: Query, *values: object) -> list[Any]:
         with translated(self.path):
-            return self._connection.execute(sql, values).fetchall()
+            return query.fetch(self._connection, *values)

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import msgspec
-import zstandard
-
 from tmapi_async.errors import (
     CorruptJournalError,
     JournalError,
@@ -23,7 +20,9 @@ from tmapi_async.errors import (
 )
 
 from .lock import create_private
-from .sqlite_errors import journal_error
+from .sqlite_errors import RowLostError
+from .tables.contents import content_problems, value_problems
+from .tables.damaged_values import translated
 from .tables.definitions import MIGRATIONS, TABLES, split_statements
 from .tables.differences import FOREIGN, definition_differences
 
@@ -33,18 +32,10 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x544D4A4C  # "TMJL"
 PAGE_SIZE = 32768
 _MAX_NAMED = 3
-# Flipped bits change types, lengths and texts. ValueError and TypeError are missing here, because
-# the caller's own iterables, which planning reads, can raise them.
-_DAMAGE = (
-    msgspec.MsgspecError,
-    zstandard.ZstdError,
-    IndexError,
-    UnicodeDecodeError,
-    OverflowError,
-    MemoryError,
-)
 LOCK_SECONDS = 5.0
 """Seconds that SQLite waits for a lock of another process."""
+LARGEST_VALUE = 1 << 28
+"""Bytes of the largest value that is read or written: a row of text, or a body."""
 
 CACHE_PAGES = 128
 WAL_PAGES = 512
@@ -56,22 +47,28 @@ def version() -> int:
     return 1 + len(MIGRATIONS)
 
 
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Raise a `JournalError` in place of an error of SQLite, of the system or of damaged values."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise journal_error(path, error) from None
-    except _DAMAGE as error:
-        raise CorruptJournalError(path, f"{type(error).__name__}: {error}") from None
+class CheckedConnection(sqlite3.Connection):
+    """Connection that remembers which state of the tables was checked.
+
+    Attributes:
+        checked: SQLite's number of this state, which each change of a table or trigger increases;
+            None before the first check.
+    """
+
+    checked: int | None = None
 
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit everything that the block writes, or nothing."""
+    """Commit everything that the block writes, or nothing.
+
+    Raises:
+        RowLostError: Another program has changed the tables, or added a trigger that could drop
+            rows without an error.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
+        _check_unchanged(connection)
         yield
         connection.execute("COMMIT")
     except BaseException:
@@ -101,7 +98,7 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     elif not path.is_file():
         raise NoJournalError(path)
     _check_access(path, writing=writing)
-    connection = None
+    connection: CheckedConnection | None = None
     try:
         with translated(path):
             connection = _connect(path, writing=writing)
@@ -147,8 +144,17 @@ def schema_differences(connection: sqlite3.Connection) -> list[str]:
     Returns:
         One text for each table, index, trigger or view that is missing, changed or foreign.
     """
-    scripts = (TABLES, *MIGRATIONS)[: _pragma(connection, "user_version")]
-    return definition_differences(connection, scripts)
+    return definition_differences(connection, _scripts(connection))
+
+
+def all_value_problems(connection: sqlite3.Connection) -> Iterator[str]:
+    """Check every value of a journal whose tables do not differ; see `value_problems`."""
+    return value_problems(connection, _scripts(connection))
+
+
+def _scripts(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the scripts that have created the tables of a journal."""
+    return (TABLES, *MIGRATIONS)[: _pragma(connection, "user_version")]
 
 
 def _check_access(path: Path, *, writing: bool) -> None:
@@ -159,16 +165,23 @@ def _check_access(path: Path, *, writing: bool) -> None:
             raise ReadOnlyJournalError(path, f"no permission to write to {name}")
 
 
-def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, writing: bool) -> CheckedConnection:
     uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False
+        uri,
+        uri=True,
+        isolation_level=None,
+        timeout=LOCK_SECONDS,
+        check_same_thread=False,
+        factory=CheckedConnection,
     )
     try:
         # A number of pages: SQLite would convert a size in KiB with pages of 4 KiB, because it has
         # not read the page size of the file yet.
         connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}")
         connection.execute("PRAGMA trusted_schema = OFF")
+        # SQLite would reserve the memory of a value of any size that a foreign file states.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
         if not writing:
             connection.execute("PRAGMA query_only = ON")
     except BaseException:  # the first statement reads the file, which may not be a database
@@ -177,7 +190,7 @@ def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: CheckedConnection, path: Path) -> None:
     if _is_new(connection):
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     else:
@@ -190,6 +203,23 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {2 * WAL_PAGES * PAGE_SIZE}")
     with transaction(connection):
         _upgrade(connection)
+    connection.checked = _pragma(connection, "schema_version")
+
+
+def _check_unchanged(connection: sqlite3.Connection) -> None:
+    if not isinstance(connection, CheckedConnection) or connection.checked is None:
+        return
+    current = _pragma(connection, "schema_version")
+    if current != connection.checked:
+        foreign = [text for text in schema_differences(connection) if not _is_harmless(text)]
+        if foreign:
+            raise RowLostError(f"it was changed meanwhile: {'; '.join(foreign[:_MAX_NAMED])}")
+        connection.checked = current
+
+
+def _is_harmless(difference: str) -> bool:
+    """Return True for a table that somebody added, as `.recover` does: no row gets into it."""
+    return difference.endswith(FOREIGN) and difference.startswith("the table ")
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
@@ -222,6 +252,9 @@ def _check(connection: sqlite3.Connection, path: Path, *, writing: bool = False)
     _check_kind(connection, path, writing=writing)
     check_version(connection, path, writing=writing)
     _check_definitions(connection, path)
+    problems = content_problems(connection, _scripts(connection))
+    if problems:
+        raise CorruptJournalError(path, "; ".join(problems[:_MAX_NAMED]))
 
 
 def _check_definitions(connection: sqlite3.Connection, path: Path) -> None:
@@ -230,11 +263,9 @@ def _check_definitions(connection: sqlite3.Connection, path: Path) -> None:
     A trigger can ignore inserts, a view can take the place of a table, and a changed table can drop
     a row that conflicts: pages that were paid for would be lost without an error.
     """
-    differences = schema_differences(connection)
+    differences = [text for text in schema_differences(connection) if not _is_harmless(text)]
     foreign = [text for text in differences if text.endswith(FOREIGN)]
-    # A table that somebody added, as `.recover` does, changes nothing for those of the journal.
     changed = [text for text in differences if text not in foreign]
-    foreign = [text for text in foreign if not text.startswith("the table ")]
     if changed:
         raise CorruptJournalError(path, "; ".join(changed[:_MAX_NAMED]))
     if foreign:

@@ -17,7 +17,7 @@ _FAILED = "INSERT OR REPLACE INTO failed_page VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ENDED = """
 UPDATE visit SET state = ?, ended_at = ?, pages = ?, items = ?, unique_items = ?, rejects = ?,
        last_page = ?, total_count = ?, capped_at = ?, error_kind = ?, error = ?
-WHERE id = ?
+WHERE id = ? AND ? <= (SELECT count(*) FROM page WHERE page.visit = visit.id)
 """
 _CLOSED = "UPDATE start SET ended_at = ?, stopped_by = ? WHERE id = ?"
 
@@ -29,10 +29,17 @@ _DIVIDED = "INSERT OR REPLACE INTO division VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Statement(msgspec.Struct, frozen=True, gc=False):
-    """One change: an SQL statement and its values."""
+    """One change: an SQL statement and its values.
+
+    Attributes:
+        sql: The statement.
+        values: Its values.
+        rows: Number of rows that it must change. Otherwise the file does not keep what it is given.
+    """
 
     sql: str
     values: tuple[Any, ...]
+    rows: int = 1
 
 
 def begin_visit(visit: Visit, now: float) -> Statement:
@@ -47,7 +54,7 @@ def begin_visit(visit: Visit, now: float) -> Statement:
 
 def forget_failures(visit: Visit) -> Statement:
     """Delete the failures of a visit: its pages are requested again, or past the end."""
-    return Statement(_FORGET, (visit.id,))
+    return Statement(_FORGET, (visit.id,), rows=0)
 
 
 def fail_page(visit: Visit, number: int, error: TMAPIError, *, start: int, now: float) -> Statement:
@@ -75,6 +82,8 @@ def end_visit(
 ) -> Statement:
     """Record the end of a visit, or the totals of an `open` visit that a start leaves.
 
+    The change is refused if the file holds fewer pages of the visit than the totals.
+
     Args:
         visit: The visit.
         state: `complete`, `capped`, `failed`, or `open`.
@@ -98,6 +107,7 @@ def end_visit(
         kind,
         text,
         visit.id,
+        totals.pages,
     )
     return Statement(_ENDED, values)
 
@@ -112,9 +122,9 @@ def add_part(visit: Visit, root: int) -> tuple[Statement, ...]:
     listing = visit.listing
     params = msgspec.json.encode(listing.params).decode()
     return (
-        Statement(_ADD_LISTING, (listing.identity, listing.endpoint, params)),
+        Statement(_ADD_LISTING, (listing.identity, listing.endpoint, params), rows=0),
         Statement(_ADD_VISIT, (visit.id, visit.run, listing.identity)),
-        Statement(_ADD_PART, (visit.id, root)),
+        Statement(_ADD_PART, (visit.id, root), rows=0),
     )
 
 

@@ -11,17 +11,9 @@ import msgspec
 from tmapi_async.api.listings import Listing
 
 from .compression import Decoder
+from .tables.typed_queries import PAGES_OF_VISIT
 from .views import StoredPage
 
-COLUMNS = """
-seq, visit, number, fetched_at, attempts, latency_us, has_next_page, items, rejects,
-       dictionary, body
-"""
-PAGES_AFTER = f"""
-SELECT {COLUMNS}
-FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?
-"""  # noqa: S608 - a constant of this module
-_OF_VISIT = f"SELECT {COLUMNS} FROM page WHERE visit = ? ORDER BY number"  # noqa: S608 - the same
 _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
@@ -61,5 +53,5 @@ def pages_of_visit(
     Raises:
         BodyError: A body is damaged.
     """
-    for row in connection.execute(_OF_VISIT, (visit,)):
+    for row in PAGES_OF_VISIT.each(connection, visit):
         yield page_of_row(row, run, listing, decoder)

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tmapi_async.api.request_counts import RequestCounts
-from tmapi_async.errors import CorruptJournalError, JournalError
+from tmapi_async.errors import JournalError
 
 from .compression import Dictionary, Encoder
 from .presence import CHECK_INTERVAL, OpenFile
 from .records import PageRecord, Visit
 from .schema import finish, transaction
-from .sqlite_errors import journal_error
+from .sqlite_errors import RowLostError, journal_error, require_rows
 from .statements import Statement
 from .trouble import BUSY_SECONDS, TroubleWait
 
@@ -264,13 +264,13 @@ class Writer(threading.Thread):
         with transaction(self._connection):
             pages, items = self._insert(group)
             for statement in group.statements:
-                execute(statement.sql, statement.values)
+                require_rows(execute(statement.sql, statement.values), statement.rows)
             if group.counts is not None:
                 self._ticks.store(
                     self._connection, group.counts, group.width, pages=pages, items=items
                 )
             for row in group.dictionaries:
-                execute(_INSERT_DICTIONARY, row)
+                require_rows(execute(_INSERT_DICTIONARY, row))
         self._ticks.add(pages, items)
 
     def _insert(self, group: _Group) -> tuple[int, int]:
@@ -281,9 +281,10 @@ class Writer(threading.Thread):
         stored = many(_INSERT_PAGE, group.pages).rowcount
         if stored != len(group.pages):
             self._replace_pages(group.pages)
-        if group.rejects:
-            many(_INSERT_REJECT, group.rejects)
+        rejects = many(_INSERT_REJECT, group.rejects) if group.rejects else None
         if stored == len(group.pages):
+            if rejects is not None:
+                require_rows(rejects, len(group.rejects))
             return stored, group.items
         counts = self._connection.execute(_STORED, (group.pages[0][0],)).fetchone()
         return counts[0], counts[1]
@@ -292,7 +293,7 @@ class Writer(threading.Thread):
         """Replace stored pages by those of a commit that show more of their listings.
 
         Raises:
-            CorruptJournalError: The file has taken a page without keeping it.
+            RowLostError: The file has taken a page without keeping it.
         """
         execute = self._connection.execute
         for row in rows:
@@ -303,7 +304,7 @@ class Writer(threading.Thread):
                 execute("DELETE FROM page WHERE seq = ?", worse)
                 execute(_INSERT_PAGE, row)
             if execute(_IS_STORED, (visit, number)).fetchone() is None:
-                raise CorruptJournalError(self._path, f"it does not keep page {number}")
+                raise RowLostError(f"it does not keep page {number}")
 
 
 class TickRecorder:
@@ -367,4 +368,4 @@ class TickRecorder:
             width,
             codes,
         )
-        connection.execute(_INSERT_TICK, row)
+        require_rows(connection.execute(_INSERT_TICK, row))

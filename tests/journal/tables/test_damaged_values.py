@@ -10,6 +10,7 @@ import pytest
 from tests.support import journals
 from tmapi_async.errors import JournalError
 from tmapi_async.harvest import JournalReader
+from tmapi_async.journal import schema
 
 DAMAGE = {
     "a page of no visit": "UPDATE page SET visit = 99",
@@ -17,6 +18,13 @@ DAMAGE = {
     "parameters that are no numbers": """UPDATE listing SET params = '[["cat_id", "="]]'""",
     "a body that is a text": "UPDATE page SET body = 'x'",
     "a time that is a text": "UPDATE page SET fetched_at = 'x'",
+    "a time after the year 9999": "UPDATE page SET fetched_at = 1 << 60",
+    "a page number of no integer type": "UPDATE page SET number = 1 << 40",
+    "a count that is a fraction": "UPDATE page SET items = 1.5",
+    "a body that reads as base64": "UPDATE page SET body = 'dGVzdA=='",
+    "a state that no version knows": "UPDATE visit SET state = 'x'",
+    "a listing without figures": "UPDATE visit SET items = NULL",
+    "an endpoint that is no UTF-8": "UPDATE listing SET endpoint = CAST(x'C328' AS TEXT)",
 }
 
 
@@ -28,12 +36,15 @@ def read_all(reader: JournalReader) -> None:
 
 
 @pytest.mark.parametrize("statement", DAMAGE.values(), ids=DAMAGE)
-def test_damaged_values_are_an_error_of_the_journal(path, statement):
+def test_damaged_values_are_an_error_of_the_journal(path, statement, monkeypatch):
     """The error names the file and says what to do; no IndexError or UnicodeDecodeError comes."""
+    # As in a journal that is too large for opening to read all of it.
+    monkeypatch.setattr(schema, "content_problems", lambda *_: [])
     journals.of_rows(path, journals.row(1))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(statement)
-    with JournalReader(path) as reader, pytest.raises(JournalError, match="damaged"):
+    with pytest.raises(JournalError, match="damaged"), JournalReader(path) as reader:
         read_all(reader)
 
 

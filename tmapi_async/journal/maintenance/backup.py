@@ -15,8 +15,9 @@ import msgspec
 
 from tmapi_async.errors import CorruptJournalError
 from tmapi_async.journal.lock import create_private
-from tmapi_async.journal.schema import connect_unchecked, translated
-from tmapi_async.journal.tables.damaged_values import readable
+from tmapi_async.journal.schema import connect_unchecked
+from tmapi_async.journal.sqlite_errors import storage_errors_named
+from tmapi_async.journal.tables.damaged_values import translated
 
 _STEP = 256
 """Database pages to copy between two calls of `progress`: 8 MiB."""
@@ -70,14 +71,14 @@ def back_up(
         JournalError: The journal cannot be read, or the copy cannot be written.
     """
     path = path.expanduser().resolve()
-    with readable(path), contextlib.closing(connect_unchecked(path)) as source:
+    with translated(path), contextlib.closing(connect_unchecked(path)) as source:
         with translated(path):
             size = source.execute("PRAGMA page_size").fetchone()[0]
             # The copy is of this moment. Without the transaction, SQLite would start again with
             # every commit of a harvest.
             source.execute("BEGIN")
             expected = _contents(source)
-        with translated(copy):
+        with storage_errors_named(copy):
             create_private(copy)
             with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as target:
                 source.backup(

@@ -5,29 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-import msgspec
-import zstandard
-
 from tmapi_async.errors import JournalError
 from tmapi_async.journal.sqlite_errors import journal_error
+from tmapi_async.journal.tables.damaged_values import DAMAGED_VALUES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A flipped bit changes types, lengths and texts anywhere, so it can raise any of these.
-DAMAGE = (
-    sqlite3.Error,
-    JournalError,
-    msgspec.MsgspecError,
-    zstandard.ZstdError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    MemoryError,
-    RecursionError,
-)
+DAMAGE = (sqlite3.Error, JournalError, *DAMAGED_VALUES)
 """Errors that reading a damaged journal raises."""
 
 _NOT_DAMAGE = {

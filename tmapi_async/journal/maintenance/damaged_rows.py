@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tmapi_async.errors import NewerJournalError, NoJournalError, NotAJournalError
-from tmapi_async.journal.schema import translated, version
+from tmapi_async.journal.schema import LARGEST_VALUE, version
+from tmapi_async.journal.tables.damaged_values import translated
 
 from .damage import DAMAGE, describe_damage
 
@@ -40,6 +41,7 @@ def open_damaged(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA writable_schema = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA query_only = ON")
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
             _check_tables(connection, path)
         except BaseException:
             connection.close()

@@ -13,8 +13,10 @@ from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.journal.compression import Decoder
 from tmapi_async.journal.lock import WriteLock
 from tmapi_async.journal.records import PAGE_CODE
-from tmapi_async.journal.schema import connect, finish, transaction, translated
+from tmapi_async.journal.schema import connect, connect_unchecked, finish, transaction
+from tmapi_async.journal.sqlite_errors import require_rows
 from tmapi_async.journal.stored_pages import read_listing
+from tmapi_async.journal.tables.damaged_values import translated
 
 _PAGES = """
 SELECT seq, visit, number, endpoint, params, dictionary, body
@@ -64,7 +66,7 @@ def replay(path: str | Path) -> RedecodeSummary:
         JournalError: The journal cannot be used, or another process writes to it.
     """
     path = Path(path).expanduser().resolve()
-    connect(path, writing=False).close()  # raises if there is no journal; writing would create one
+    connect_unchecked(path).close()  # raises if there is no journal; writing would create one
     lock = WriteLock(path)
     lock.acquire()
     try:
@@ -117,10 +119,11 @@ class _Redecoder:
             return False
         self._result.mended += before - len(page.rejects)
         execute = self._connection.execute
-        execute(_MEND_PAGE, (len(page.items), len(page.rejects), seq))
+        require_rows(execute(_MEND_PAGE, (len(page.items), len(page.rejects), seq)))
         execute(_DROP, (seq,))
         for reject in page.rejects:
-            execute(_KEEP, (seq, reject.position, reject.reason, reject.raw))
+            row = (seq, reject.position, reject.reason, reject.raw)
+            require_rows(execute(_KEEP, row))
         return True
 
     def _recount(self, visit: int, listing: Listing) -> None:

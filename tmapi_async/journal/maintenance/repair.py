@@ -24,9 +24,10 @@ from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.journal.compression import Decoder, decompress, decompress_category
 from tmapi_async.journal.records import PAGE_CODE
 from tmapi_async.journal.resume import decode_stored
-from tmapi_async.journal.schema import connect, finish, transaction, translated
+from tmapi_async.journal.schema import connect, finish, transaction
+from tmapi_async.journal.sqlite_errors import storage_errors_named
 from tmapi_async.journal.stored_pages import pages_of_visit, read_listing
-from tmapi_async.journal.tables.damaged_values import readable
+from tmapi_async.journal.tables.damaged_values import translated
 
 from .damage import DAMAGE
 from .damaged_rows import DamagedTables, open_damaged
@@ -107,9 +108,9 @@ def repair(
     """
     path = path.expanduser().resolve()
     with (
-        readable(path),
+        translated(path),
         contextlib.closing(open_damaged(path)) as source,
-        translated(copy),
+        storage_errors_named(copy),
     ):
         target = connect(copy, writing=True)
         try:

@@ -20,9 +20,15 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.errors.base_error import counted
 from tmapi_async.journal.compression import Decoder, decompress, decompress_category
 from tmapi_async.journal.resume import decode_page
-from tmapi_async.journal.schema import check_version, connect_unchecked, schema_differences
-from tmapi_async.journal.stored_pages import COLUMNS, page_of_row, read_listing
-from tmapi_async.journal.tables.damaged_values import readable
+from tmapi_async.journal.schema import (
+    all_value_problems,
+    check_version,
+    connect_unchecked,
+    schema_differences,
+)
+from tmapi_async.journal.stored_pages import page_of_row, read_listing
+from tmapi_async.journal.tables.damaged_values import translated
+from tmapi_async.journal.tables.typed_queries import PAGE_COLUMNS
 
 from .damage import DAMAGE, InterruptedReadError, describe_damage
 
@@ -37,10 +43,10 @@ FROM visit JOIN listing ON listing.id = visit.listing
 WHERE visit.id > ? ORDER BY visit.id LIMIT 1
 """
 _PAGES = f"""
-SELECT {COLUMNS}, (SELECT count(*) FROM reject WHERE reject.seq = page.seq)
+SELECT {PAGE_COLUMNS}, (SELECT count(*) FROM reject WHERE reject.seq = page.seq)
 FROM page WHERE visit = ? ORDER BY number
 """  # noqa: S608 - constants of this package
-_ITEMS = COLUMNS.replace(",", " ").split().index("items")
+_ITEMS = PAGE_COLUMNS.replace(",", " ").split().index("items")
 _CATEGORIES = "SELECT cat_id, body FROM category WHERE cat_id > ? ORDER BY cat_id LIMIT ?"
 _CODES = msgspec.json.Decoder(dict[str, int])
 
@@ -121,10 +127,10 @@ class Verifier:
         self.result = Verification()
         self.total_pages = 0
         self._interrupted = False
-        with readable(self.path):
+        with translated(self.path):
             self._connection = connect_unchecked(self.path)
         try:
-            with readable(self.path):
+            with translated(self.path):
                 check_version(self._connection, self.path)
         except BaseException:
             self._connection.close()
@@ -182,7 +188,10 @@ class Verifier:
                 yield " ".join(str(finding).split())
 
     def _tables(self) -> Iterator[str]:
-        yield from schema_differences(self._connection)
+        differences = schema_differences(self._connection)
+        yield from differences
+        if not differences:
+            yield from all_value_problems(self._connection)
 
     def _references(self) -> Iterator[str]:
         rows = self._connection.execute("PRAGMA foreign_key_check")

@@ -9,23 +9,30 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
+import zstandard
 
 from tmapi_async.errors import CorruptJournalError, TMAPIError
+from tmapi_async.journal.sqlite_errors import storage_errors_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DAMAGE = (
+_MAX_TEXT = 200
+
+DAMAGED_VALUES = (
+    msgspec.MsgspecError,
+    zstandard.ZstdError,
     ArithmeticError,
     AttributeError,
     LookupError,
     MemoryError,
+    RecursionError,
     TypeError,
     ValueError,
-    msgspec.MsgspecError,
 )
+"""Errors that damaged values cause. A flipped bit changes types, lengths and texts anywhere."""
 
 
 def damage_named(method: F) -> F:
@@ -39,25 +46,27 @@ def damage_named(method: F) -> F:
         @functools.wraps(method)
         def generate(reader: Any, *args: Any, **options: Any) -> Iterator[Any]:
             rows = method(reader, *args, **options)
-            with readable(reader.path):
+            with translated(reader.path):
                 yield from rows
 
         return cast("F", generate)
 
     @functools.wraps(method)
     def call(reader: Any, *args: Any, **options: Any) -> Any:
-        with readable(reader.path):
+        with translated(reader.path):
             return method(reader, *args, **options)
 
     return cast("F", call)
 
 
 @contextlib.contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Raise a `CorruptJournalError` in place of an error that damaged values cause."""
+def translated(path: Path) -> Iterator[None]:
+    """Raise a `JournalError` in place of an error of SQLite, of the system or of damaged values."""
     try:
-        yield
+        with storage_errors_named(path):
+            yield
     except TMAPIError:
         raise
-    except _DAMAGE as error:
-        raise CorruptJournalError(path, f"{type(error).__name__}: {error}") from None
+    except DAMAGED_VALUES as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CorruptJournalError(path, text[:_MAX_TEXT]) from None

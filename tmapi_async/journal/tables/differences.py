@@ -51,6 +51,12 @@ def _expected(scripts: tuple[str, ...]) -> dict[tuple[str, str], str]:
     return definitions
 
 
+def table_definitions(scripts: tuple[str, ...]) -> dict[str, str]:
+    """Return the definition of each table that scripts create, without white space."""
+    definitions = _expected(scripts)
+    return {name: sql for (kind, name), sql in definitions.items() if kind == "table"}
+
+
 def _plain(sql: object) -> str:
     """Return a definition without comments and white space, which may differ between versions."""
     return "".join(re.sub(r"--[^\n]*", "", str(sql)).split()).rstrip(";")
