@@ -34,23 +34,16 @@ class Deadlines:
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline needs a task that it can cancel")
-        return Deadline(self, task, self._loop.time() + self._seconds)
+        deadline = Deadline(self._running, task, self._loop.time() + self._seconds)
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline.at, self._expire_due)
+        return deadline
 
     def close(self) -> None:
         """Cancel the timer, unless a deadline is still running."""
         if self._timer is not None and not self._running:
             self._timer.cancel()
             self._timer = None
-
-    def add(self, deadline: Deadline) -> None:
-        """Start a deadline; called when its `with` block is entered."""
-        self._running[deadline] = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline.at, self._expire_due)
-
-    def remove(self, deadline: Deadline) -> None:
-        """End a deadline; called when its `with` block is left."""
-        del self._running[deadline]
 
     def _expire_due(self) -> None:
         """Expire the deadlines that are due, and set the timer for the next one."""
@@ -70,7 +63,7 @@ class Deadline:
     """Ends a `with` block by `TimeoutError` if it takes too long, like `asyncio.timeout`.
 
     Args:
-        deadlines: Keeps the timer.
+        running: The deadlines whose `with` blocks have been entered and not left.
         task: Task to cancel.
         at: Time at which the deadline expires, on the loop's clock.
 
@@ -78,10 +71,12 @@ class Deadline:
         at: Time at which the deadline expires, on the loop's clock.
     """
 
-    __slots__ = ("_cancelling", "_deadlines", "_expired", "_task", "at")
+    __slots__ = ("_cancelling", "_expired", "_running", "_task", "at")
 
-    def __init__(self, deadlines: Deadlines, task: asyncio.Task[object], at: float) -> None:
-        self._deadlines = deadlines
+    def __init__(
+        self, running: dict[Deadline, None], task: asyncio.Task[object], at: float
+    ) -> None:
+        self._running = running
         self._task = task
         self._cancelling = task.cancelling()
         self._expired = False
@@ -94,7 +89,7 @@ class Deadline:
             self._task.cancel()
 
     def __enter__(self) -> None:
-        self._deadlines.add(self)
+        self._running[self] = None
 
     def __exit__(
         self,
@@ -102,9 +97,11 @@ class Deadline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._deadlines.remove(self)
+        del self._running[self]
+        if not self._expired:
+            return
         # Our own cancellation is taken back in any case. It becomes a time-out only if nobody else
         # has cancelled the task meanwhile.
-        alone = self._expired and self._task.uncancel() <= self._cancelling
+        alone = self._task.uncancel() <= self._cancelling
         if alone and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -7,8 +7,9 @@ one needs. Both send a request exactly once: the fetcher counts attempts, and ea
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult
 
 import aiohttp
@@ -58,6 +59,18 @@ TransportFactory: TypeAlias = Callable[
     [aiohttp.ClientSession, Connector, SplitResult, int, URL | None], HttpTransport
 ]
 """Makes a transport from a client session, its connector, the base URL, the body limit, a proxy."""
+
+
+class RepeatedRequest(aiohttp.ClientRequest):
+    """Request that can be sent many times, without a proxy.
+
+    The connector's key of its connections is computed once; aiohttp computes it for each request.
+    """
+
+    @functools.cached_property
+    def connection_key(self) -> Any:
+        """Key of the connections that can carry the request, for the connector."""
+        return super().connection_key
 
 
 class InvalidHttpError(aiohttp.ClientError):

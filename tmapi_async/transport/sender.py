@@ -28,6 +28,7 @@ from .http import (
     Connector,
     HttpTransport,
     InvalidHttpError,
+    RepeatedRequest,
     TransportFactory,
 )
 from .http_client_session import ClientSessionTransport
@@ -133,6 +134,8 @@ class PageSender:
             timeout=UNTIMED,
             max_line_size=MAX_HEAD_LINE,
             max_field_size=MAX_HEAD_LINE,
+            # The key of a request depends on its proxy, which is set after the request is made.
+            request_class=RepeatedRequest if proxy is None else aiohttp.ClientRequest,
         )
         self._transport = factory(client, connector, self._prefix, self._max_body, proxy)
 
