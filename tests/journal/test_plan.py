@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.harvesting import begin, listings, record, totals
+from tmapi_async.errors import IncompleteListingError
 from tmapi_async.harvest import JournalReader
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.statements import begin_visit, end_visit
@@ -82,6 +85,47 @@ async def test_a_refresh_continues_unfinished_listings(path):
     assert (await work(path, listings(1, 2), refresh=True))[1] == [1, 2]
     with JournalReader(path) as reader:
         assert len(reader.runs()) == 2
+
+
+def runs_and_states(path):
+    """Return the states of the listings of each run."""
+    with JournalReader(path) as reader:
+        return [run.states for run in reader.runs()]
+
+
+async def fail(path, requested, *failing, stop=()):
+    """Run one start with `refresh` in which some listings fail; return its run and listings."""
+    journal = Journal.open(path)
+    start = begin(journal, requested, refresh=True)
+    for visit in start.visits:
+        journal.apply(begin_visit(visit, time.time()))
+        state = "failed" if visit.listing.cat_id in failing else "complete"
+        state = "open" if visit.listing.cat_id in stop else state
+        error = IncompleteListingError("60 of 500") if state == "failed" else None
+        journal.apply(end_visit(visit, state, totals(1), now=time.time(), error=error))
+    await journal.close()
+    return start.run, [visit.listing.cat_id for visit in start.visits]
+
+
+async def test_a_listing_that_fails_every_time_does_not_hold_up_a_refresh(path):
+    """A failed listing is continued once; after that, every refresh is a new run."""
+    requested = listings(1, 2, 3)
+    assert await fail(path, requested, 2) == (1, [1, 2, 3])
+    assert await fail(path, requested, 2) == (1, [2]), "the failed listing is continued once"
+    assert await fail(path, requested, 2) == (2, [1, 2, 3])
+    assert await fail(path, requested, 2) == (3, [1, 2, 3]), "it failed in two runs"
+    assert await fail(path, requested) == (4, [1, 2, 3])
+    failed = {"complete": 2, "failed": 1}
+    assert runs_and_states(path) == [failed, failed, failed, {"complete": 3}]
+
+
+async def test_a_refresh_continues_what_can_still_be_finished(path):
+    """While a listing is not read to its end, no new run begins, whatever failed again."""
+    requested = listings(1, 2, 3)
+    await fail(path, requested, 2, stop=(3,))
+    await fail(path, requested, 2, stop=(3,))
+    assert await fail(path, requested, 2) == (1, [2, 3])
+    assert await fail(path, requested) == (2, [1, 2, 3])
 
 
 async def test_a_refresh_of_some_listings_does_not_change_the_others(path):

@@ -69,7 +69,8 @@ class Harvest:
             alone.
         listings: Listings to walk. Repeated listings count once.
         journal: The journal's file. It is created if it does not exist.
-        refresh: Create a new run if all listings are finished; otherwise no effect.
+        refresh: Create a new run if all listings are finished; otherwise no effect. A listing that
+            has failed again, in another start or run, does not prevent the new run.
         max_pages: Maximum number of pages per listing, or None. A listing that is cut short is
             *capped*; a later start with a higher limit continues it.
         lookahead: Look-ahead as for the client; None takes the client's.
@@ -176,6 +177,7 @@ class Harvest:
             )
             self._tally = plan.tally
             self._warn_of_other_host(plan)
+            self._warn_of_failed_listings(plan)
             visits = frozenset(plan.finished)
             self._result = HarvestResult(run=plan.run, tally=plan.tally, visits=visits)
             if not plan.done and self._stopped_by is None:
@@ -251,6 +253,12 @@ class Harvest:
                 "the pages in the journal are from %s, new pages are from %s: check the base URL"
             )
             log.warning(message, plan.host, self._host)
+
+    def _warn_of_failed_listings(self, plan: Plan) -> None:
+        number = plan.failed_again
+        if number:
+            which = "1 listing has" if number == 1 else f"{number:,} listings have"
+            log.warning("%s failed again: a new run begins, which reads all listings anew", which)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:
         make_recorder = (

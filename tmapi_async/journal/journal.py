@@ -144,7 +144,7 @@ class Journal:
 
         Args:
             listings: Requested listings. Repeated listings count once.
-            refresh: Create a run if all requested listings are finished.
+            refresh: Create a run if all requested listings are finished or have failed again.
             max_pages: Maximum number of pages per listing in this start, or None.
             split: Continue listings that the ceiling cut and that were not divided.
 

@@ -4,6 +4,10 @@ Without `refresh`, a listing that a run has finished is skipped, a listing that 
 in its own run, and a new listing joins the latest run. With `refresh`, a new run is created if all
 requested listings are finished; otherwise the start continues as without `refresh`. So no page is
 paid for twice, unless a finished listing is requested again on purpose.
+
+A listing may fail whenever it is walked, for example because its own total is wrong. So that such a
+listing does not hold up all others, `refresh` walks it anew in the next run once it has *failed
+again*: in a later start than the one that began it, or in two runs with the same kind of error.
 """
 
 from __future__ import annotations
@@ -39,6 +43,13 @@ _CUT_PARTS = """
 SELECT visit FROM part WHERE visit IN ({marks}) AND coalesce(
     (SELECT has_next_page FROM page WHERE page.visit = part.visit ORDER BY number DESC LIMIT 1), 1)
 """
+_FAILED_AGAIN = """
+SELECT id FROM visit WHERE id IN ({marks}) AND state = 'failed' AND (
+    EXISTS (SELECT 1 FROM start WHERE started_at > began_at AND started_at <= ended_at)
+    OR (SELECT earlier.state = 'failed' AND earlier.error_kind IS visit.error_kind
+        FROM visit AS earlier WHERE earlier.listing = visit.listing AND earlier.run < visit.run
+        ORDER BY earlier.run DESC LIMIT 1))
+"""
 _SUMS = """
 SELECT count(*), coalesce(sum(items), 0), coalesce(sum(rejects), 0), coalesce(max(number), 0)
 FROM page WHERE visit = ?
@@ -56,6 +67,7 @@ class Plan(msgspec.Struct):
         finished: Numbers of the visits that are finished.
         tally: Totals of all requested listings so far.
         host: Host of the latest start, or None. A different host deserves a warning.
+        failed_again: Number of listings that had failed again, and that a new run walks anew.
     """
 
     new_run: bool
@@ -64,6 +76,7 @@ class Plan(msgspec.Struct):
     finished: array[int]
     tally: RunTally
     host: str | None
+    failed_again: int = 0
 
     @property
     def done(self) -> bool:
@@ -77,6 +90,7 @@ class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         divided: True if the listing was divided and its division has ended.
         probe: True if the visit has only served to divide another listing.
+        failed_again: True if the visit has failed, and not for the first time.
     """
 
     visit: int
@@ -87,6 +101,7 @@ class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
     totals: Totals
     divided: bool = False
     probe: bool = False
+    failed_again: bool = False
 
     def finished(self, max_pages: int | None, *, split: bool) -> bool:
         """Return True if no page is left to request."""
@@ -123,7 +138,7 @@ def make_plan(
     Args:
         connection: Connection to the journal.
         listings: Requested listings. Repeated listings count once.
-        refresh: Create a run if all requested listings are finished.
+        refresh: Create a run if all requested listings are finished or have failed again.
         max_pages: Maximum number of pages per listing in this start, or None.
         split: Continue listings that the ceiling cut and that were not divided.
 
@@ -135,6 +150,7 @@ def make_plan(
     host = latest[0] if latest else None
     plan = Plan(run == 0, run, [], array("q"), RunTally(), host)
     new_visits: list[Visit] = []
+    failed_again = 0
     for listing, stored in _look_up(connection, listings):
         if stored is None:
             plan.unfinished.append(Visit(0, run, listing))
@@ -148,8 +164,12 @@ def make_plan(
             plan.unfinished.append(stored.continued(listing))
             plan.tally.add(stored.totals)
             plan.tally.listings += 1
-    if refresh and not plan.unfinished:
-        return Plan(True, run, new_visits, array("q"), RunTally(listings=len(new_visits)), host)
+            if refresh and stored.failed_again:
+                failed_again += 1
+                new_visits.append(stored.new_visit(listing))
+    if refresh and len(plan.unfinished) == failed_again:
+        tally = RunTally(listings=len(new_visits))
+        return Plan(True, run, new_visits, array("q"), tally, host, failed_again)
     return plan
 
 
@@ -164,6 +184,7 @@ def _look_up(
             row[0]: _stored_visit(connection, row) for row in connection.execute(query, identities)
         }
         _add_divisions(connection, visits)
+        _mark_failed_again(connection, visits)
         for listing, identity in zip(chunk, identities, strict=True):
             yield listing, visits.get(identity)
 
@@ -185,6 +206,16 @@ def _add_divisions(connection: sqlite3.Connection, visits: dict[str, _StoredVisi
         visits[names[root]] = msgspec.structs.replace(stored, totals=totals, divided=True)
     for (part,) in connection.execute(_CUT_PARTS.format(marks=marks), [*names]):
         visits[names[part]] = msgspec.structs.replace(visits[names[part]], probe=True)
+
+
+def _mark_failed_again(connection: sqlite3.Connection, visits: dict[str, _StoredVisit]) -> None:
+    """Mark the visits that have failed, and not for the first time."""
+    names = {visit.visit: name for name, visit in visits.items() if visit.state == "failed"}
+    if not names:
+        return
+    query = _FAILED_AGAIN.format(marks=", ".join("?" * len(names)))
+    for (failed,) in connection.execute(query, [*names]):
+        visits[names[failed]] = msgspec.structs.replace(visits[names[failed]], failed_again=True)
 
 
 def _stored_visit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _StoredVisit:
