@@ -62,7 +62,7 @@ TEXTS = [
     ("category/items/v2", {"cat_id": 7, "sort": "sales"}, {"sort": "sales"}, {"sort": "default"}),
     ("shop/items", {"member_id": "m", "shop_cat_id": "5"}, {"shop_cat_id": "5"},
      {"shop_cat_id": "6"}),
-    ("shop/items/v2", {"shop_url": "u", "cat": "5"}, {"cat_id": "5"}, {"cat_id": "6"}),
+    ("shop/items/v2", {"shop_url": "https://u", "cat": "5"}, {"cat_id": "5"}, {"cat_id": "6"}),
     ("shop/items", {"member_id": "m", "price_start": 5}, {"price_start": "5.00"},
      {"price_start": "6"}),
     ("shop/items", {"member_id": "m", "price_end": 5}, {"price_end": 5}, {"price_end": 6}),

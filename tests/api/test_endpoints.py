@@ -191,7 +191,7 @@ def test_the_total_ends_a_listing_without_has_next_page(
     endpoint: Endpoint, total: object, size: int | None, rows: int, number: int, *, more: bool
 ) -> None:
     """Without `has_next_page`, a page follows while number times echoed size is below the total."""
-    params = {endpoint.required[0]: "x", "page_size": 10}
+    params = {endpoint.required[0]: "a.b", "page_size": 10}
     page = answer(
         endpoint, envelope(rows, total_count=total, page_size=size), number=number, **params
     )
@@ -267,7 +267,7 @@ REFUSED = [
     (SEARCH_ITEMS, {"keyword": "x", "moq": True}, "moq must be a whole number"),
     (SHOP_ITEMS, {"shop_url": "https://x.1688.com"}, "called member_id there"),
     (SHOP_ITEMS_V2, {"member_id": "b2b-1"}, "called shop_url there"),
-    (SHOP_ITEMS_V2, {"shop_url": "x", "cat_type": "2"}, "one of 0, 1"),
+    (SHOP_ITEMS_V2, {"shop_url": "https://x", "cat_type": "2"}, "one of 0, 1"),
     (GLOBAL_SEARCH_ITEMS, {"sort": "sales"}, "needs keyword or cat_id"),
     (ITEM_DETAIL, {"item_id": "abc"}, "not an item ID"),
     (ITEM_DETAIL, {"itemid": 5}, "called item_id there"),

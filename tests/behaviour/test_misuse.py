@@ -2,9 +2,144 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 import pytest
 
-from tmapi_async import TMAPI, InvalidRequestError
+from tmapi_async import (
+    CATEGORY_ITEMS,
+    TMAPI,
+    Budget,
+    GuardPolicy,
+    InvalidRequestError,
+    RetryPolicy,
+    Split,
+    WalkOptions,
+    category_items,
+    describe,
+)
+from tmapi_async.harvest import Harvest
+
+NOTHING_LISTENS = "http://127.0.0.1:1"
+WRONG_TYPES = (object(), b"x", {"a": 1}, 1j, TMAPI)
+"""Values that no argument takes."""
+GOOD_KEYS = {
+    "ids": 1,
+    "keywords": "dress",
+    "member_ids": "b2b-1",
+    "shop_urls": "https://a.1688.com",
+    "listings": category_items(1),
+}
+WALKS = (
+    "category_items", "category_items_v2", "search_items", "shop_items", "shop_items_v2",
+    "global_search_items", "walk", "categories",
+)  # fmt: skip
+
+
+def arguments_of(function: Any) -> list[str]:
+    """Return the names of all arguments of a function, those behind `**options` included."""
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    if "options" in names:
+        names[names.index("options") :] = WalkOptions.__annotations__
+    return list(dict.fromkeys(names))
+
+
+@pytest.mark.parametrize("wrong", WRONG_TYPES, ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize("name", arguments_of(TMAPI))
+def test_each_option_of_a_client_of_a_wrong_type_is_refused_and_named(name, wrong):
+    """A wrong type is refused when the client is made, and not in the middle of a night's work."""
+    with pytest.raises(InvalidRequestError) as caught:
+        TMAPI(**{"token": "sandbox", "base_url": NOTHING_LISTENS, name: wrong})
+    assert name.replace("base_url", "base URL") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [(method, name) for method in WALKS for name in arguments_of(getattr(TMAPI, method))],
+)
+def test_each_argument_of_a_walk_of_a_wrong_type_is_refused(method, name):
+    """Nothing is sent for a walk that makes no sense, whichever argument it is."""
+    api = TMAPI("sandbox", base_url=NOTHING_LISTENS)
+    walk = getattr(api, method)
+    key = arguments_of(walk)[0]
+    for wrong in WRONG_TYPES:
+        if name == "on_end" and callable(wrong):
+            continue
+        arguments = {key: GOOD_KEYS[key]} if key in GOOD_KEYS else {}
+        with pytest.raises(InvalidRequestError):
+            walk(**{**arguments, name: wrong})
+
+
+@pytest.mark.parametrize("wrong", WRONG_TYPES, ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize("name", arguments_of(Harvest))
+def test_each_argument_of_a_harvest_of_a_wrong_type_is_refused(name, wrong, path):
+    """A harvest that makes no sense is refused before its journal is made."""
+    api = TMAPI("sandbox", base_url=NOTHING_LISTENS)
+    good = {"api": api, "listings": [category_items(1)], "journal": path}
+    with pytest.raises(InvalidRequestError):
+        Harvest(**{**good, name: wrong})
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda api: Harvest(api, [1031910], journal="x"), "category_items(1031910)"),
+        (lambda api: Harvest(api, 1031910, journal="x"), "category_items(1031910)"),
+        (lambda api: Harvest(api, category_items(1), journal="x"), "a list of listings"),
+        (lambda _: Harvest(["x"], [], journal="x"), "a TMAPI or a list of them"),
+        (lambda api: api.walk([1031910]), "category_items(1031910)"),
+        (lambda api: api.walk("category/items"), "category_items(1031910)"),
+        (lambda api: api.shop_items_v2("not a url"), "the address of a shop such as https://"),
+        (lambda api: api.shop_items_v2("b2b-2209657723055e41d3"), "a member ID belongs to"),
+        (lambda api: api.shop_items("https://a.1688.com"), "the address of a shop belongs to"),
+        (lambda api: api.category_items({1: "dresses"}), "give a cat_id or an iterable"),
+        (lambda _: describe(3, {}), "endpoint must be"),
+        (lambda _: describe(CATEGORY_ITEMS, 3), "params must be"),
+        (lambda _: describe(CATEGORY_ITEMS, {3: 4}), "the name of a parameter must be"),
+        (lambda _: RetryPolicy(max_attempts="3"), "max_attempts of RetryPolicy"),
+        (lambda _: RetryPolicy(max_attempts=2.5), "a whole number"),
+        (lambda _: RetryPolicy(base=True), "base of RetryPolicy must be a number"),
+        (lambda _: GuardPolicy(same="3"), "same of GuardPolicy"),
+        (lambda _: GuardPolicy(stale=0), "at least 1 page"),
+        (lambda api: api.category_items(1, split=Split(ceiling="9")), "ceiling must be"),
+        (lambda api: api.category_items(1, split=Split(on_expect=3)), "on_expect must be"),
+        (lambda _: Budget("3"), "max_requests must be"),
+    ],
+)
+def test_a_refusal_says_what_is_expected(make, expected):
+    """The message names the argument and a value that would do."""
+    with pytest.raises(InvalidRequestError) as caught:
+        make(TMAPI("sandbox", base_url=NOTHING_LISTENS))
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [[1, 2], "x", 0, None, *WRONG_TYPES])
+async def test_details_are_of_one_product(wrong):
+    """`item_detail` takes one ID; a list of them is named as such, and nothing is sent."""
+    async with TMAPI("sandbox", base_url=NOTHING_LISTENS) as api:
+        with pytest.raises(InvalidRequestError, match="is not an item ID"):
+            await api.item_detail(wrong)
+        with pytest.raises(InvalidRequestError, match="language"):
+            await api.item_detail(1, language=3)
+        assert api.statistics().requests == 0
+
+
+@pytest.mark.parametrize(
+    "address", ["https://a", "shop.1688.com", "//shop.1688.com/page", "http://a.b/"]
+)
+def test_addresses_of_shops_are_taken_in_their_usual_forms(address):
+    """With or without a scheme, as it was copied from a browser."""
+    TMAPI("sandbox", base_url=NOTHING_LISTENS).shop_items_v2(address)
+
+
+async def test_listings_of_an_iterator_are_checked_when_they_are_read(path):
+    """A harvest over a generator cannot check it before; nothing is sent for it either."""
+    async with TMAPI("sandbox", base_url=NOTHING_LISTENS) as api:
+        with pytest.raises(InvalidRequestError, match="1031910 is not a listing"):
+            await Harvest(api, (cat_id for cat_id in [1031910]), journal=path).run()
+        assert api.statistics().requests == 0
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ import msgspec
 from .details import Category, ItemDetail
 from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
 
-Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price"]
-"""Type of a parameter: a positive 64-bit ID, a whole number from 1, text, a bool, or yuan."""
+Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price", "member", "address"]
+"""Type of a parameter: a positive 64-bit ID, a whole number from 1, text, a bool, yuan, a shop's
+member ID, or a shop's address."""
 
 Paging: TypeAlias = Literal["has_next_page", "total_count", "both", "none"]
 """Fields that say if there is a next page; with both, `has_next_page` decides if it is sent."""
@@ -148,7 +149,7 @@ SHOP_ITEMS = Endpoint(
     path="/1688/shop/items",
     item=ShopItem,
     params=(
-        Parameter("member_id", "text"),
+        Parameter("member_id", "member"),
         _PAGE_SIZE,
         _BY_TIME,
         Parameter("shop_cat_id", "text"),
@@ -165,7 +166,7 @@ SHOP_ITEMS_V2 = Endpoint(
     path="/1688/shop/items/v2",
     item=ShopItemV2,
     params=(
-        Parameter("shop_url", "text"),
+        Parameter("shop_url", "address"),
         _PAGE_SIZE,
         _BY_TIME,
         Parameter("cat", "text"),

@@ -12,9 +12,17 @@ from urllib.parse import quote
 import msgspec
 
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.errors.shown_value import show_value
 
-from .endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint, Parameter
+from .endpoints import (
+    CATEGORY_ITEMS,
+    ENDPOINTS,
+    SHOP_ITEMS,
+    SHOP_ITEMS_V2,
+    Endpoint,
+    Parameter,
+)
 from .values import money
 
 MAX_ID = 2**63 - 1
@@ -106,6 +114,20 @@ def endpoint_of(listing: Listing) -> Endpoint:
     return endpoint
 
 
+def check_listing(value: object) -> Listing:
+    """Return a listing.
+
+    Raises:
+        InvalidRequestError: The value is something else, such as a category ID.
+    """
+    if not isinstance(value, Listing):
+        raise InvalidRequestError(
+            f"{show_value(value)} is not a listing: make one with category_items(1031910) or "
+            "describe(...), from tmapi_async"
+        )
+    return value
+
+
 def describe(endpoint: Endpoint, params: Mapping[str, Any]) -> Listing:
     """Describe a listing.
 
@@ -120,6 +142,8 @@ def describe(endpoint: Endpoint, params: Mapping[str, Any]) -> Listing:
         InvalidRequestError: The endpoint has no such parameter (the message suggests the right
             name), a value does not fit, or a required parameter is missing.
     """
+    check_type("endpoint", endpoint, Endpoint, "an endpoint such as CATEGORY_ITEMS", optional=False)
+    check_type("params", params, Mapping, "a dict of parameters", optional=False)
     return make_listing(endpoint, read_params(endpoint, params))
 
 
@@ -136,6 +160,7 @@ def read_params(endpoint: Endpoint, params: Mapping[str, Any]) -> dict[str, str]
     """
     sent: dict[str, str] = {}
     for name, value in params.items():
+        check_type("the name of a parameter", name, str, "text", optional=False)
         if value is None:
             continue
         parameter = endpoint.param(name)
@@ -274,8 +299,40 @@ def _price(parameter: Parameter, value: object) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _member(parameter: Parameter, value: object) -> str:
+    text = _text(parameter, value)
+    if "://" in text or any(char.isspace() for char in text):
+        raise InvalidRequestError(
+            f"{parameter.name} must be the member ID of a shop such as b2b-2209657723055e41d3, not "
+            f"{show_value(value)}; the address of a shop belongs to {SHOP_ITEMS_V2.name}"
+        )
+    return text
+
+
+def _address(parameter: Parameter, value: object) -> str:
+    text = _text(parameter, value)
+    host = text.partition("//")[2] or text
+    host = host.split("/")[0]
+    is_named = "://" in text or "." in host
+    if any(char.isspace() for char in text) or not host or not is_named:
+        raise InvalidRequestError(
+            f"{parameter.name} must be the address of a shop such as "
+            f"https://shop5o52040l89801.1688.com, not {show_value(value)}; a member ID belongs to "
+            f"{SHOP_ITEMS.name}"
+        )
+    return text
+
+
 # One reader for each kind of parameter.
-_READERS = {"id": _id, "whole": _whole, "text": _text, "flag": _flag, "price": _price}
+_READERS = {
+    "id": _id,
+    "whole": _whole,
+    "text": _text,
+    "flag": _flag,
+    "price": _price,
+    "member": _member,
+    "address": _address,
+}
 
 
 _OTHER_NAMES = {

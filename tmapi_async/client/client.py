@@ -16,7 +16,7 @@ from tmapi_async.api.items import (
     ShopItem,
     ShopItemV2,
 )
-from tmapi_async.api.listings import Listing
+from tmapi_async.api.listings import Listing, check_listing, parse_id
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
@@ -156,7 +156,7 @@ class TMAPI:
             listings: One listing, or several; see [`describe`][tmapi_async.describe].
             **options: Options of every walk.
         """
-        return self.core.walk(Source(listings, "listing"), lambda listing: listing, options)
+        return self.core.walk(Source(listings, "listing"), check_listing, options)
 
     @overload
     def category_items(
@@ -390,6 +390,6 @@ class TMAPI:
             TMAPIError: The details could not be fetched, or not be decoded.
         """
         page = await self.core.endpoint_walk(
-            endpoints.ITEM_DETAIL, "item_id", item_id, {}, language=language
+            endpoints.ITEM_DETAIL, "item_id", parse_id(item_id, "item"), {}, language=language
         )
         return read_detail(page)

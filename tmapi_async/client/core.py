@@ -25,6 +25,7 @@ from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import read_split
 from tmapi_async.errors import ClosedError, InvalidRequestError
+from tmapi_async.errors.argument_checks import check_callable, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
@@ -82,10 +83,15 @@ class ClientCore:
         check_token(token)
         self.token = token
         self.host = check_base_url(base_url)
-        if auth not in ("query", "header"):
+        if not isinstance(auth, str) or auth not in ("query", "header"):
             raise InvalidRequestError(f"auth must be 'query' or 'header', not {show_value(auth)}")
         check_above_zero("timeout", timeout)
-        check_above_zero("max_body", max_body)
+        check_whole("max_body", max_body)
+        check_type("retry", retry, RetryPolicy, "a RetryPolicy")
+        check_type("guard", guard, GuardPolicy, "a GuardPolicy")
+        check_type("connector", connector, Connector, "a connector of aiohttp")
+        check_type("observer", observer, Observer, "an Observer")
+        check_type("trust_env", trust_env, bool, "True or False", optional=False)
         self.settings = ClientSettings(
             base_url=base_url,
             auth=auth,
@@ -179,6 +185,8 @@ class ClientCore:
                 )
             listing = _checked_divisible(listing)
         lookahead = walk_options.pop("lookahead", None)
+        check_type("unique", walk_options.get("unique", False), bool, "True or False")
+        check_callable("on_end", walk_options.get("on_end"))
 
         def task(value: object) -> ListingTask:
             return ListingTask(listing=listing(value), first=first, max_pages=max_pages)
@@ -202,6 +210,8 @@ class ClientCore:
         """Make a walk over the tree of categories."""
         if depth is not None:
             check_whole("depth", depth)
+        if cache is not None and not callable(getattr(cache, "begin", None)):
+            raise InvalidRequestError(f"cache must be a JournalCategories, not {show_value(cache)}")
         cat_id = None if root is None else parse_id(root)
         walk = CategoryWalk(partial(self.crawl, lookahead="off"), cat_id, depth, cache)
         self._walks.add(walk)

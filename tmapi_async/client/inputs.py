@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -66,8 +66,9 @@ class Source:
         self._single = isinstance(values, int | str | Listing)
         self._values: Any = [values] if self._single else values
         iterable = isinstance(values, Iterable | AsyncIterable)
-        # Bytes are iterable too, but nobody means the numbers of their characters.
-        if not self._single and (not iterable or isinstance(values, bytes | bytearray)):
+        # Bytes and tables are iterable too, but nobody means the numbers of their characters, or
+        # their keys.
+        if not self._single and (not iterable or isinstance(values, bytes | bytearray | Mapping)):
             raise InvalidRequestError(
                 f"give a {name} or an iterable of them, not {type(values).__name__}"
             )

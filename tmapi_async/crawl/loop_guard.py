@@ -14,6 +14,8 @@ import msgspec
 from tmapi_async.api.items import Item
 from tmapi_async.api.replies import Page
 from tmapi_async.api.values import Reject
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.argument_checks import check_numbers
 
 
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,11 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     same: int = 3
     stale: int = 10
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if min(self.same, self.stale) < 1:
+            raise InvalidRequestError("a guard policy needs at least 1 page, both same and stale")
 
 
 class LoopGuard:

@@ -15,7 +15,7 @@ import msgspec
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.client import TMAPI
-from tmapi_async.client.inputs import Lookahead, check_whole
+from tmapi_async.client.inputs import Lookahead
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.splitting import SplittableListings
 from tmapi_async.crawl.splitting.driver import Split, read_split
@@ -30,7 +30,6 @@ from tmapi_async.errors import (
     MovedJournalError,
     TMAPIError,
 )
-from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.base import Driver, Engine
 from tmapi_async.journal.journal import Journal
@@ -40,6 +39,7 @@ from tmapi_async.journal.records import RunTally
 from tmapi_async.journal.trouble import TroubleWait
 
 from .engine_factory import make_engine
+from .job_inputs import check_options, read_clients, read_listings
 from .progress import HarvestProgress, HarvestResult, StoppedBy
 from .recorder import Recorder
 from .split_recorder import SplitRecorder
@@ -108,16 +108,14 @@ class Harvest:
         tokens: TokenSource | None = None,
         split: bool | Split = False,
     ) -> None:
-        if max_pages is not None:
-            check_whole("max_pages", max_pages)
-        if not 0 <= most_rejects <= 1:
-            raise InvalidRequestError(
-                f"most_rejects must be a share from 0 to 1, not {show_value(most_rejects)}"
-            )
-        clients = [api] if isinstance(api, TMAPI) else [*api]
+        check_options(
+            journal=journal, refresh=refresh, max_pages=max_pages, lookahead=lookahead,
+            most_rejects=most_rejects, guard=guard, host=host, tokens=tokens,
+        )  # fmt: skip
+        clients = read_clients(api)
         self._engine = make_engine(clients, cluster=cluster, tokens=tokens)
         self._split = read_split(split)
-        self._listings = listings
+        self._listings = listings = read_listings(listings)
         if self._split is not None:
             if max_pages is not None:
                 raise InvalidRequestError(

@@ -11,6 +11,7 @@ from tmapi_async.errors import (
     Recovery,
     TMAPIError,
 )
+from tmapi_async.errors.argument_checks import check_numbers
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     longest_retry_after: float = 120.0
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         counts = (self.max_attempts, self.max_billed, self.max_unreachable)
         times = (self.base, self.cap, self.patience, self.longest_retry_after)
         if min(counts) < 1 or not all(seconds >= 0 for seconds in times):  # NaN is not, either

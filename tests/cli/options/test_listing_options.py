@@ -58,7 +58,7 @@ def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
     value = values.get(option, True if option.endswith(("ry", "ng", "al")) else "5")
     key = BY_SHORT_NAME[endpoint].required[0]
     keys: dict[str, Any] = {"cat_id": {"cats": ["7"]}, "keyword": {"keyword": ["x"]}}.get(
-        key, {"shop": ["x"]}
+        key, {"shop": ["a.b"]}
     )
     plain = identities(endpoint=endpoint, **keys)
     try:

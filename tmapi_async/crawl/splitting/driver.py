@@ -21,6 +21,7 @@ from tmapi_async.api.replies import Page
 from tmapi_async.crawl.open_listings import unreadable_rows
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome, ListingTask
 from tmapi_async.errors import InvalidRequestError, TMAPIError
+from tmapi_async.errors.argument_checks import check_callable
 from tmapi_async.errors.shown_value import show_value
 
 from .part_store import PartStore, StoredPart
@@ -51,11 +52,16 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
         """Check the settings.
 
         Raises:
-            InvalidRequestError: `ceiling` is not a whole number from 1.
+            InvalidRequestError: `ceiling` is not a whole number from 1, or what is to be called is
+                no function.
         """
         is_whole = isinstance(self.ceiling, int) and not isinstance(self.ceiling, bool)
         if not is_whole or self.ceiling < 1:
-            raise InvalidRequestError(f"ceiling must be a whole number from 1, not {self.ceiling}")
+            raise InvalidRequestError(
+                f"ceiling must be a whole number from 1, not {show_value(self.ceiling)}"
+            )
+        check_callable("on_expect", self.on_expect)
+        check_callable("on_reconciled", self.on_reconciled)
 
 
 def read_split(value: object) -> Split | None:
