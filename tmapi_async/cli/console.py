@@ -15,9 +15,9 @@ import warnings
 from contextlib import suppress
 
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.escaping import escape_controls
 
 from .concealing import conceal, possible_secrets
-from .escaping import escape_controls
 
 
 class LineFormatter(logging.Formatter):

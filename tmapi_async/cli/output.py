@@ -11,8 +11,9 @@ import threading
 from contextlib import suppress
 from typing import TypeAlias
 
+from tmapi_async.errors.escaping import escape_json_controls
+
 from .console import require_output
-from .escaping import escape_json_controls
 
 GRACE_SECONDS = 1.0
 """Seconds that an interrupted command waits for its last rows, so that no line is cut."""

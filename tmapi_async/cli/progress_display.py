@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.harvest import HarvestProgress
 
 from .console import print_message
@@ -58,7 +59,8 @@ def progress_panel(progress: HarvestProgress) -> RenderableType:
         _request_row(progress),
     ]
     if progress.waiting_for is not None:
-        rows.append(Text(f"waiting: {progress.waiting_for}; nothing is requested", "bold red"))
+        text = f"waiting: {progress.waiting_for}; nothing is requested"
+        rows.append(Text(escape_controls(text), "bold red"))
     return Group(*rows)
 
 

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager, suppress
 from rich.console import Console
 from rich.text import Text
 
+from tmapi_async.errors.escaping import escape_controls
+
 from .console import print_message
-from .escaping import escape_controls
 
 REFRESH_SECONDS = 0.25
 """Seconds between two drawings of the progress on a terminal."""

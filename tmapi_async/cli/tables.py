@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from .escaping import escape_controls
+from tmapi_async.errors.escaping import escape_controls
 
 _MAX_CELL_WIDTH = 60
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.errors.escaping import escape_json_controls
 
 from .atomic_file import AtomicFile
 from .sinks import DestinationResult, Rows
@@ -139,12 +140,16 @@ class CsvFile(FileSink):
 
 
 class StandardOutput:
-    """JSON lines to standard output. Written rows cannot be taken back."""
+    """JSON lines to standard output. Written rows cannot be taken back.
+
+    On a terminal, characters that it would obey are escaped, which keeps the JSON's meaning.
+    """
 
     to = "-"
 
     def __init__(self) -> None:
         self._descriptor = sys.stdout.fileno()
+        self._is_terminal = sys.stdout.isatty()
         self._rows = 0
 
     def write(self, rows: Rows) -> None:
@@ -153,7 +158,8 @@ class StandardOutput:
         Raises:
             BrokenPipeError: The reader has closed the pipe.
         """
-        unwritten = memoryview(rows.lines)
+        lines = escape_json_controls(rows.lines) if self._is_terminal else rows.lines
+        unwritten = memoryview(lines)
         while unwritten:
             unwritten = unwritten[os.write(self._descriptor, unwritten) :]
         self._rows += rows.chunk.rows

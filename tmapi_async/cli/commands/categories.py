@@ -18,7 +18,6 @@ from rich.tree import Tree
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
-from tmapi_async.cli.escaping import escape_controls
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -31,6 +30,7 @@ from tmapi_async.cli.wording import CONTINUE, quantity
 from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import DiskError, InvalidRequestError, ListingsFailedError, TMAPIError
+from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.harvest import JournalCategories, JournalError
 
 app = typer.Typer(add_completion=False)

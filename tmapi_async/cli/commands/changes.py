@@ -32,6 +32,7 @@ from tmapi_async.cli.options.output_options import (
 from tmapi_async.cli.tables import format_table
 from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError, JournalError
+from tmapi_async.errors.escaping import escape_json_controls
 from tmapi_async.export.changes.change_files import (
     check_file,
     format_amount,
@@ -154,7 +155,8 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
             )
         if streams:
             for part in json_lines(comparison.changes):
-                sys.stdout.buffer.write(part)
+                lines = escape_json_controls(part) if sys.stdout.isatty() else part
+                sys.stdout.buffer.write(lines)
     except BrokenPipeError:
         raise
     except OSError as error:

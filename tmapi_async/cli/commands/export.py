@@ -26,7 +26,6 @@ from tmapi_async.cli.console import (
     require_output,
     set_up_logging,
 )
-from tmapi_async.cli.escaping import escape_controls
 from tmapi_async.cli.exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
@@ -47,6 +46,7 @@ from tmapi_async.errors import (
     NotAJournalError,
     OlderJournalError,
 )
+from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs

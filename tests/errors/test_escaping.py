@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import sqlite3
+import sys
 import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ import pytest
 import tmapi_async.cli
 from tests.support.commands import InProcess
 from tests.support.journals import body, row, write
-from tmapi_async.cli.escaping import escape_controls, escape_json_controls
+from tmapi_async.errors.escaping import escape_controls, escape_json_controls
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\u202egnp\u2066\u2028\u200f裙"
 """Escape sequences of seven and eight bits, a bell, a delete, and bidirectional characters."""
@@ -83,6 +87,39 @@ def test_a_command_obeys_nothing_in_a_journal(
     assert text.strip()
     assert [char for char in text if is_order(char)] == []
     assert "unexpected" not in text
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], bytes]]:
+    """Put a terminal in the place of standard output; yield a function that reads its text."""
+    pty = pytest.importorskip("pty")  # not on Windows
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    with monkeypatch.context() as patch, open(theirs, "w", encoding="utf-8") as screen:  # noqa: PTH123 - a descriptor
+        patch.setattr(sys, "stdout", screen)
+
+        def shown() -> bytes:
+            screen.flush()
+            return os.read(ours, 65536)
+
+        yield shown
+    os.close(ours)
+
+
+@pytest.mark.parametrize("command", ["export", "changes"])
+def test_rows_on_a_terminal_are_escaped_and_those_in_a_pipe_are_exact(
+    tmapi: InProcess, journal: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """JSON lines keep their meaning on a terminal, and their bytes in a pipe."""
+    arguments = (command, str(journal), "--to", "-", "--quiet")
+    exact = tmapi(*arguments)
+    assert "\u202egnp\u2066".encode() in exact.out
+    with terminal(monkeypatch) as read:
+        assert tmapi(*arguments).code == 0
+        shown = read().replace(b"\r\n", b"\n")
+    assert [char for char in shown.decode() if is_order(char)] == []
+    assert [json.loads(line) for line in shown.splitlines()] == exact.rows
+    assert exact.rows[0]["title"] == EVIL
 
 
 def test_texts_are_printed_in_one_place_only() -> None:
