@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tmapi_async.crawl.outcomes import WalkStatistics
-from tmapi_async.crawl.verdict import Verdict
+from tmapi_async.crawl.verdict import SHIFTED, Verdict
 from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, TMAPIError
 
 from .exit_codes import OK, PARTIAL, REFUSED
@@ -32,6 +32,7 @@ class Summary(msgspec.Struct, kw_only=True):
         complete: Listings read to the end that the server reports.
         capped: Listings that ended exactly at a result ceiling, or at `--max-pages` with more to
             come.
+        shifted: Listings walked in two sittings, between which rows may have been missed.
         failed: Listings given up.
         stopped: Listings not read to the end, because all work ended.
         pages: Pages received.
@@ -41,6 +42,7 @@ class Summary(msgspec.Struct, kw_only=True):
         requests: Attempts handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
+        second_looks: Requests of stored pages, to see if rows moved since an earlier start.
         codes: Number of replies by code, or by kind of failure.
         seconds: Duration.
         pages_per_second: Pages received per second.
@@ -50,6 +52,7 @@ class Summary(msgspec.Struct, kw_only=True):
     listings: int
     complete: int = 0
     capped: int = 0
+    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0
@@ -59,6 +62,7 @@ class Summary(msgspec.Struct, kw_only=True):
     requests: int = 0
     retries: int = 0
     wasted: int = 0
+    second_looks: int = 0
     codes: dict[str, int] = {}
     seconds: float = 0.0
     pages_per_second: float = 0.0
@@ -79,7 +83,7 @@ class Summary(msgspec.Struct, kw_only=True):
             for name in cls.__struct_fields__
             if name in WalkStatistics.__struct_fields__
         }
-        ended = statistics.complete + statistics.capped + statistics.failed
+        ended = statistics.complete + statistics.capped + statistics.shifted + statistics.failed
         fields.update(
             listings=listings,
             stopped=listings - ended,
@@ -102,6 +106,7 @@ class Summary(msgspec.Struct, kw_only=True):
         return Verdict(
             complete=self.complete,
             capped=self.capped,
+            shifted=self.shifted,
             failed=self.failed,
             unfinished=self.stopped,
             running=running,
@@ -123,6 +128,7 @@ class Summary(msgspec.Struct, kw_only=True):
             f"{number:,} {name}"
             for name, number in (
                 ("capped", self.capped),
+                (SHIFTED, self.shifted),
                 ("failed", self.failed),
                 (unfinished, self.stopped),
             )
@@ -138,8 +144,10 @@ class Summary(msgspec.Struct, kw_only=True):
     def _request_line(self) -> str:
         codes = ", ".join(f"{code} x {number:,}" for code, number in sorted(self.codes.items()))
         retries = quantity(self.retries, "retry", "retries")
+        looks = f", {self.second_looks:,} to compare with earlier starts"
         return (
-            f"{quantity(self.requests, 'request')} ({retries}, {self.wasted:,} wasted) in "
+            f"{quantity(self.requests, 'request')} ({retries}, {self.wasted:,} wasted"
+            f"{looks if self.second_looks else ''}) in "
             f"{self.seconds:.1f} s, {self.pages_per_second:,} pages per second"
             f"{'; codes: ' if codes else ''}{codes}"
         )

@@ -209,6 +209,7 @@ class Harvest:
             requests=counts.requests,
             retries=counts.retries,
             wasted=counts.wasted,
+            second_looks=recorder.second_looks if recorder else 0,
             codes=counts.codes,
             seconds=time.monotonic() - self._started_at,
             stopped_by=self._stopped_by,
