@@ -60,8 +60,10 @@ if TYPE_CHECKING:
         IncompleteListingError,
         InvalidRequestError,
         ListingsFailedError,
+        LocalLimitError,
         MalformedReplyError,
         MixedUpReplyError,
+        OutageError,
         ParameterError,
         Progress,
         RateLimitError,
@@ -78,9 +80,11 @@ if TYPE_CHECKING:
         TryAgainError,
         UnavailableError,
         UnexpectedCodeError,
+        UnreachableError,
     )
     from tmapi_async.limits.budget import Budget
     from tmapi_async.limits.gate import GateStatistics
+    from tmapi_async.limits.outage_queue import OutageReport
     from tmapi_async.transport.credentials import DEFAULT_BASE_URL, InsecureTransportWarning
     from tmapi_async.transport.observers import AttemptReport, Observer, PageReport
     from tmapi_async.transport.retry import RetryPolicy
@@ -131,9 +135,12 @@ __all__ = [
     "Listing",
     "ListingOutcome",
     "ListingsFailedError",
+    "LocalLimitError",
     "MalformedReplyError",
     "MixedUpReplyError",
     "Observer",
+    "OutageError",
+    "OutageReport",
     "Page",
     "PageReport",
     "PageRequest",
@@ -163,6 +170,7 @@ __all__ = [
     "TryAgainError",
     "UnavailableError",
     "UnexpectedCodeError",
+    "UnreachableError",
     "Walk",
     "WalkOptions",
     "WalkStatistics",
@@ -224,8 +232,10 @@ _MODULES = {
         "IncompleteListingError",
         "InvalidRequestError",
         "ListingsFailedError",
+        "LocalLimitError",
         "MalformedReplyError",
         "MixedUpReplyError",
+        "OutageError",
         "ParameterError",
         "Progress",
         "RateLimitError",
@@ -242,9 +252,11 @@ _MODULES = {
         "TryAgainError",
         "UnavailableError",
         "UnexpectedCodeError",
+        "UnreachableError",
     ),
     "tmapi_async.limits.budget": ("Budget",),
     "tmapi_async.limits.gate": ("GateStatistics",),
+    "tmapi_async.limits.outage_queue": ("OutageReport",),
     "tmapi_async.transport.credentials": ("DEFAULT_BASE_URL", "InsecureTransportWarning"),
     "tmapi_async.transport.observers": ("AttemptReport", "Observer", "PageReport"),
     "tmapi_async.transport.retry": ("RetryPolicy",),

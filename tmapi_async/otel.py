@@ -10,6 +10,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from tmapi_async.limits.outage_queue import OutageReport
 from tmapi_async.transport.observers import UNANSWERED, AttemptReport, Observer, PageReport
 
 __all__ = ["LATENCIES", "NAME", "OpenTelemetryObserver"]
@@ -49,6 +50,12 @@ class OpenTelemetryObserver(Observer):
             "Time from leaving the gate until the body was read",
             explicit_bucket_boundaries_advisory=LATENCIES,
         )
+        self._outages = meter.create_counter(
+            "tmapi.outages", "{outage}", "Times in which the API did not answer, when they are over"
+        )
+        self._outage_seconds = meter.create_counter(
+            "tmapi.outage.seconds", "s", "Duration of these times"
+        )
         self._width = meter.create_gauge("tmapi.gate.width", "{slot}", "Number of slots")
         self._in_flight = meter.create_gauge(
             "tmapi.gate.in_flight", "{slot}", "Number of slots in use"
@@ -62,6 +69,12 @@ class OpenTelemetryObserver(Observer):
         self._latency.record(attempt.seconds, attributes)
         self._width.set(attempt.width)
         self._in_flight.set(attempt.in_flight)
+
+    def on_outage(self, outage: OutageReport) -> None:
+        """Count an outage when it is over or given up."""
+        if outage.state != "waiting":
+            self._outages.add(1, {"tmapi.outcome": outage.state})
+            self._outage_seconds.add(outage.seconds)
 
     def on_page(self, page: PageReport) -> None:
         """Count a page request and create its spans."""

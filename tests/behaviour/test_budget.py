@@ -8,7 +8,13 @@ from contextlib import suppress
 import pytest
 
 from tests.support.watching import all_slots_back, client, ids_by_category, tasks_of_walks, truth
-from tmapi_async import BudgetSpentError, InvalidRequestError, RetryPolicy, TMAPIError
+from tmapi_async import (
+    BudgetSpentError,
+    InvalidRequestError,
+    RetryPolicy,
+    TMAPIError,
+    UnreachableError,
+)
 from tmapi_async.sandbox import Faults
 
 pytestmark = pytest.mark.usefixtures("tidy")
@@ -98,15 +104,17 @@ async def test_abandoned_walks_charge_only_what_was_sent(tmapi_sandboxes):
         assert sandbox.stats.requests == 40
 
 
-async def test_connections_that_fail_are_charged_as_the_attempts_they_are(tmapi_sandboxes):
-    """An attempt that never reached the server was still handed to the transport: it counts."""
+async def test_connections_that_fail_are_not_charged(tmapi_sandboxes):
+    """An attempt that reached no server is counted, and costs no budget."""
     sandbox = await tmapi_sandboxes()
     await sandbox.close()
-    policy = RetryPolicy(base=0, max_unreachable=100, max_attempts=100)
+    policy = RetryPolicy(base=0, max_unreachable=40, max_attempts=40)
     async with client(sandbox, max_requests=6, retry=policy) as api:
-        with pytest.raises(BudgetSpentError):
-            await api.category_items(1)
-        assert api.statistics().requests == 6
+        walk = api.category_items([1])
+        with pytest.raises(UnreachableError):
+            _ = [page async for page in walk.pages()]
+        assert (walk.statistics().requests, walk.statistics().unreached) == (40, 40)
+        assert (api.statistics().requests, api.statistics().budget_left) == (0, 6)
 
 
 @pytest.mark.parametrize("most", [0, -1, True, 1.5, "8"])

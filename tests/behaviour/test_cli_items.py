@@ -94,6 +94,8 @@ def test_the_summary_ends_standard_error_and_is_exact(tmapi):
         "retries": 2,
         "wasted": 0,
         "codes": {"200": 5, "422": 1, "500": 1, "malformed": 1},
+        "unreached": 0,
+        "waited": 0.0,
         "stopped_by": None,
     }
     assert len(done.rows) > 65

@@ -21,6 +21,7 @@ class FakeSession:
     """Answers each page request at once: two new items a page, one of them shown before."""
 
     epoch = 0
+    waited = 0.0
 
     def __init__(self, pages: int, *, width: int = 2, failing: int = 0) -> None:
         self.pages = pages

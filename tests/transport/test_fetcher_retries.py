@@ -31,6 +31,7 @@ from tmapi_async import (
     TMAPIError,
     TryAgainError,
     UnexpectedCodeError,
+    UnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def test_every_attempt_asks_the_same() -> None:
 TRANSPORT: tuple[tuple[BaseException, type[TMAPIError]], ...] = (
     (aiohttp.ServerDisconnectedError(), ConnectionFailedError),
     (aiohttp.ClientOSError(104, "Connection reset by peer"), ConnectionFailedError),
-    (aiohttp.ClientConnectorError(KEY, OSError(111, "refused")), ConnectionFailedError),
+    (aiohttp.ClientConnectorError(KEY, OSError(111, "refused")), UnreachableError),
     (aiohttp.ClientPayloadError("http://h/?apiToken=t0ken"), ConnectionFailedError),
     (aiohttp.InvalidURL("http://h/?apiToken=t0ken"), ConnectionFailedError),
     (ConnectionResetError("http://h/?apiToken=t0ken"), ConnectionFailedError),
@@ -122,7 +123,7 @@ def test_failures_of_transport_take_eight_attempts(
 def test_a_transport_that_never_worked_ends_all_work() -> None:
     """If no reply was ever understood, all work ends after three attempts."""
     record = FetchRecord(aiohttp.ClientConnectorError(KEY, OSError(111, "refused")))
-    assert type(record.outcome) is ConnectionFailedError
+    assert type(record.outcome) is UnreachableError
     assert len(record.urls) == 3
     assert record.outcome.halts
     assert "Connection refused" in str(record.outcome)

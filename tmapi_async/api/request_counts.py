@@ -15,12 +15,17 @@ class RequestCounts(msgspec.Struct):
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and guesses of the look-ahead that were given up.
         codes: Code, or kind of failure, to its number of occurrences.
+        unreached: Attempts that reached no server. The budget is not charged for them.
+        waited: Seconds in which nothing else was sent, because the API did not answer. Of several
+            clients, the longest.
     """
 
     requests: int = 0
     retries: int = 0
     wasted: int = 0
     codes: dict[str, int] = msgspec.field(default_factory=dict)
+    unreached: int = 0
+    waited: float = 0.0
 
     def add_code(self, label: str) -> None:
         """Count one outcome under its code or kind."""
@@ -35,6 +40,8 @@ class RequestCounts(msgspec.Struct):
             self.retries + other.retries,
             self.wasted + other.wasted,
             codes,
+            self.unreached + other.unreached,
+            max(self.waited, other.waited),
         )
 
     @staticmethod

@@ -26,12 +26,11 @@ from .wording import quantity
 def progress_line(progress: HarvestProgress) -> str:
     """Return the progress of a harvest on one line."""
     tally = progress.tally
-    budget = "" if progress.budget is None else f" of {progress.budget:,}"
     parts = [
         f"{tally.listings - tally.left:,}/{quantity(tally.listings, 'listing')}",
         quantity(tally.pages, "page"),
         quantity(tally.items, "item"),
-        f"{progress.requests:,}{budget} requests",
+        _requests(progress),
         f"{progress.rate:.1f} pages/s",
         f"{progress.codes.get('503', 0):,} x 503",
         f"gate {progress.in_flight}/{progress.width}",
@@ -41,8 +40,19 @@ def progress_line(progress: HarvestProgress) -> str:
         *([f"about {_duration(progress.eta)} left"] if progress.eta is not None else []),
     ]
     states = ["stopping; "] if progress.stopping else []
-    states += [f"waiting: {progress.waiting_for}; "] if progress.waiting_for else []
+    states += [f"waiting: {reason}; " for reason in _reasons_to_wait(progress)]
     return "".join(states) + ", ".join(parts)
+
+
+def _reasons_to_wait(progress: HarvestProgress) -> list[str]:
+    return [str(reason) for reason in (progress.waiting_for, progress.outage) if reason]
+
+
+def _requests(progress: HarvestProgress) -> str:
+    if progress.budget is None:
+        return quantity(progress.requests, "request")
+    charged = progress.requests - progress.unreached
+    return f"{charged:,} of {quantity(progress.budget, 'request')}"
 
 
 def _duration(seconds: float) -> str:
@@ -58,9 +68,10 @@ def progress_panel(progress: HarvestProgress) -> RenderableType:
         _journal_row(progress),
         _request_row(progress),
     ]
-    if progress.waiting_for is not None:
-        text = f"waiting: {progress.waiting_for}; nothing is requested"
-        rows.append(Text(escape_controls(text), "bold red"))
+    rows += [
+        Text(escape_controls(f"waiting: {reason}; nothing else is requested"), "bold red")
+        for reason in _reasons_to_wait(progress)
+    ]
     return Group(*rows)
 
 
@@ -98,9 +109,8 @@ def _journal_row(progress: HarvestProgress) -> Text:
 
 
 def _request_row(progress: HarvestProgress) -> Text:
-    budget = "" if progress.budget is None else f" of {progress.budget:,}"
     return Text(
-        f"{progress.requests:,}{budget} requests, "
+        f"{_requests(progress)}, "
         f"{quantity(progress.retries, 'retry', 'retries')}, {progress.wasted:,} wasted, "
         f"{progress.codes.get('503', 0):,} x 503, "
         f"gate {progress.in_flight}/{progress.width}, {progress.waiting:,} not yet on disk",

@@ -7,13 +7,20 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tmapi_async.crawl.outcomes import WalkStatistics
-from tmapi_async.crawl.verdict import SHIFTED, Verdict
-from tmapi_async.errors import AuthenticationError, BalanceError, BudgetSpentError, TMAPIError
+from tmapi_async.crawl.verdict import Verdict
+from tmapi_async.errors import (
+    AuthenticationError,
+    BalanceError,
+    BudgetSpentError,
+    OutageError,
+    TMAPIError,
+)
+from tmapi_async.limits.outage_queue import duration
 
 from .exit_codes import OK, PARTIAL, REFUSED
 from .wording import quantity
 
-StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
+StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk", "outage"]
 
 _REASONS: dict[StoppedBy | None, str] = {
     "balance": "stopped because the account's balance is spent",
@@ -21,6 +28,7 @@ _REASONS: dict[StoppedBy | None, str] = {
     "budget": "stopped because the request budget is spent",
     "signal": "interrupted",
     "disk": "stopped because the journal cannot be written",
+    "outage": "stopped because the API does not answer",
 }
 
 
@@ -32,7 +40,6 @@ class Summary(msgspec.Struct, kw_only=True):
         complete: Listings read to the end that the server reports.
         capped: Listings that ended exactly at a result ceiling, or at `--max-pages` with more to
             come.
-        shifted: Listings walked in two sittings, between which rows may have been missed.
         failed: Listings given up.
         stopped: Listings not read to the end, because all work ended.
         pages: Pages received.
@@ -42,8 +49,9 @@ class Summary(msgspec.Struct, kw_only=True):
         requests: Attempts handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
-        second_looks: Requests of stored pages, to see if rows moved since an earlier start.
         codes: Number of replies by code, or by kind of failure.
+        unreached: Attempts that reached no server. The budget is not charged for them.
+        waited: Seconds for which the API did not answer, so that nothing else was sent.
         seconds: Duration.
         pages_per_second: Pages received per second.
         stopped_by: Reason why all work ended early, or null.
@@ -52,7 +60,6 @@ class Summary(msgspec.Struct, kw_only=True):
     listings: int
     complete: int = 0
     capped: int = 0
-    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0
@@ -62,8 +69,9 @@ class Summary(msgspec.Struct, kw_only=True):
     requests: int = 0
     retries: int = 0
     wasted: int = 0
-    second_looks: int = 0
     codes: dict[str, int] = {}
+    unreached: int = 0
+    waited: float = 0.0
     seconds: float = 0.0
     pages_per_second: float = 0.0
     stopped_by: StoppedBy | None = None
@@ -83,7 +91,7 @@ class Summary(msgspec.Struct, kw_only=True):
             for name in cls.__struct_fields__
             if name in WalkStatistics.__struct_fields__
         }
-        ended = statistics.complete + statistics.capped + statistics.shifted + statistics.failed
+        ended = statistics.complete + statistics.capped + statistics.failed
         fields.update(
             listings=listings,
             stopped=listings - ended,
@@ -106,7 +114,6 @@ class Summary(msgspec.Struct, kw_only=True):
         return Verdict(
             complete=self.complete,
             capped=self.capped,
-            shifted=self.shifted,
             failed=self.failed,
             unfinished=self.stopped,
             running=running,
@@ -128,7 +135,6 @@ class Summary(msgspec.Struct, kw_only=True):
             f"{number:,} {name}"
             for name, number in (
                 ("capped", self.capped),
-                (SHIFTED, self.shifted),
                 ("failed", self.failed),
                 (unfinished, self.stopped),
             )
@@ -144,11 +150,12 @@ class Summary(msgspec.Struct, kw_only=True):
     def _request_line(self) -> str:
         codes = ", ".join(f"{code} x {number:,}" for code, number in sorted(self.codes.items()))
         retries = quantity(self.retries, "retry", "retries")
-        looks = f", {self.second_looks:,} to compare with earlier starts"
+        unreached = f", {self.unreached:,} reached no server" if self.unreached else ""
+        waited = f", {duration(self.waited)} of them without an answer" if self.waited else ""
         return (
-            f"{quantity(self.requests, 'request')} ({retries}, {self.wasted:,} wasted"
-            f"{looks if self.second_looks else ''}) in "
-            f"{self.seconds:.1f} s, {self.pages_per_second:,} pages per second"
+            f"{quantity(self.requests, 'request')} "
+            f"({retries}, {self.wasted:,} wasted{unreached}) in "
+            f"{self.seconds:.1f} s{waited}, {self.pages_per_second:,} pages per second"
             f"{'; codes: ' if codes else ''}{codes}"
         )
 
@@ -167,6 +174,7 @@ def stopped_by(error: BaseException | None) -> StoppedBy | None:
         (AuthenticationError, "auth"),
         (BalanceError, "balance"),
         (BudgetSpentError, "budget"),
+        (OutageError, "outage"),
     )
     for kind, name in kinds:
         if isinstance(error, kind):

@@ -77,11 +77,13 @@ class TMAPI:
         connector: Connector | None = None,
         trust_env: bool = False,
         observer: Observer | None = None,
+        wait: float | None = None,
     ) -> None:
         self.core = core = ClientCore(
             token, connector=connector, observer=observer, concurrency=concurrency, rate=rate,
             max_requests=max_requests, base_url=base_url, auth=auth, timeout=timeout,
             lookahead=lookahead, retry=retry, guard=guard, max_body=max_body, trust_env=trust_env,
+            wait=wait,
         )  # fmt: skip
         self.base_url = core.settings.base_url
         self.settings = core.settings

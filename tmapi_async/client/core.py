@@ -37,7 +37,15 @@ from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
 
 from .category_tree import CategoryCache, CategoryWalk
-from .inputs import Lookahead, Source, WalkOptions, check_above_zero, check_whole, read_lookahead
+from .inputs import (
+    Lookahead,
+    Source,
+    WalkOptions,
+    check_above_zero,
+    check_from_zero,
+    check_whole,
+    read_lookahead,
+)
 from .settings import ClientSettings, Concurrency
 from .walk import Walk
 
@@ -79,6 +87,7 @@ class ClientCore:
         connector: Connector | None,
         trust_env: bool,
         observer: Observer | None,
+        wait: float | None,
     ) -> None:
         check_token(token)
         self.token = token
@@ -92,6 +101,8 @@ class ClientCore:
         check_type("connector", connector, Connector, "a connector of aiohttp")
         check_type("observer", observer, Observer, "an Observer")
         check_type("trust_env", trust_env, bool, "True or False", optional=False)
+        if wait is not None:
+            check_from_zero("wait", wait)
         self.settings = ClientSettings(
             base_url=base_url,
             auth=auth,
@@ -101,6 +112,7 @@ class ClientCore:
             guard=guard or GuardPolicy(),
             lookahead=read_lookahead(lookahead),
             trust_env=trust_env,
+            wait=wait,
         )
         self.gate = Gate(
             LearningController(_max_width(concurrency, connector)),

@@ -112,6 +112,12 @@ def check_above_zero(name: str, value: float) -> None:
         raise InvalidRequestError(f"{name} must be above 0, not {show_value(value)}")
 
 
+def check_from_zero(name: str, value: float) -> None:
+    """Refuse a number that is below 0, is infinite, or is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:  # noqa: PLR2004
+        raise InvalidRequestError(f"{name} must be 0 or more, not {show_value(value)}")
+
+
 def check_whole(name: str, value: int) -> None:
     """Refuse a value that is not a whole number from 1 of at most 64 bits."""
     number = isinstance(value, int) and not isinstance(value, bool)

@@ -45,6 +45,11 @@ class ClientOptions(TypedDict, total=False):
         connector: An aiohttp connector of yours (a custom CA, a proxy, ...); you close it.
         trust_env: Take proxies from the environment. `~/.netrc` is never read.
         observer: Receives every attempt and page; see [`Observer`][tmapi_async.Observer].
+        wait: Seconds for which the client waits for an API that does not answer, or nothing that
+            can be understood, before all work ends with
+            [`OutageError`][tmapi_async.OutageError]. One request at a time is sent meanwhile, every
+            few seconds. None waits about a minute, as long as the pauses of the retry policy, and
+            only for an API that has answered before; 0 leaves it to the retries of each page.
     """
 
     base_url: str
@@ -60,6 +65,7 @@ class ClientOptions(TypedDict, total=False):
     connector: Connector | None
     trust_env: bool
     observer: Observer | None
+    wait: float | None
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +80,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
         guard: Limits beyond which a listing counts as endless.
         lookahead: Number of pages requested ahead; None is "auto".
         trust_env: Take proxies from the environment. `~/.netrc` is never read.
+        wait: Seconds to wait for an API that does not answer, or None.
     """
 
     base_url: str
@@ -84,6 +91,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     guard: GuardPolicy
     lookahead: int | None
     trust_env: bool
+    wait: float | None
 
     def session(
         self,
@@ -104,4 +112,5 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
             connector=connector,
             trust_env=self.trust_env,
             observer=observer,
+            wait=self.wait,
         )

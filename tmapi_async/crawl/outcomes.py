@@ -10,9 +10,7 @@ import msgspec
 from tmapi_async.api.listings import Listing
 from tmapi_async.errors import TMAPIError
 
-from .seam import Seam
-
-Ending: TypeAlias = Literal["complete", "capped", "shifted", "failed", "stopped"]
+Ending: TypeAlias = Literal["complete", "capped", "failed", "stopped"]
 
 
 class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +25,6 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
         stored_ids: Item IDs on those pages.
         stored_rows: Number of rows on those pages.
         stored_total: Rows in the whole listing according to those pages, or None.
-        seam: Seam at which stored pages are to be requested once more first, or None.
-        shifted: Reason why an earlier seam leaves rows unseen, or None.
         part: True for a part of a listing that is split. The whole counts as a listing, its parts
             do not.
     """
@@ -41,8 +37,6 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
     stored_ids: Iterable[int] = ()
     stored_rows: int = 0
     stored_total: int | None = None
-    seam: Seam | None = None
-    shifted: str | None = None
     part: bool = False
 
 
@@ -52,15 +46,13 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         listing: The listing.
         ending: "complete", "capped" (ended exactly at a ceiling, or at `max_pages` with more to
-            come), "shifted" (walked in two sittings, and rows may have been missed between them),
-            "failed" or "stopped".
+            come), "failed" or "stopped".
         pages: Number of pages delivered.
         items: Number of items on them, duplicates included.
         unique: Number of distinct item IDs, those of pages stored before included.
         duplicates: Number of items whose ID the listing had shown before.
         rejects: Number of rows that could not be decoded.
         error: Error that failed the listing, or None.
-        shifted: Reason why rows may be missing between two sittings, or None.
     """
 
     listing: Listing
@@ -71,7 +63,6 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
     duplicates: int
     rejects: int
     error: TMAPIError | None = None
-    shifted: str | None = None
 
 
 class ListingCounts(msgspec.Struct):
@@ -80,7 +71,6 @@ class ListingCounts(msgspec.Struct):
     listings: int = 0
     complete: int = 0
     capped: int = 0
-    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0
@@ -104,8 +94,6 @@ class ListingCounts(msgspec.Struct):
                 self.complete += 1
             case "capped":
                 self.capped += 1
-            case "shifted":
-                self.shifted += 1
             case "failed":
                 self.failed += 1
             case "stopped":
@@ -126,8 +114,6 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
         complete: Listings walked to the end that the server stated.
         capped: Listings that ended exactly at a result ceiling, or at `max_pages` with more to
             come.
-        shifted: Listings walked in two sittings, between which rows may have been missed: only a
-            harvest continues a listing.
         failed: Listings given up after an error.
         stopped: Listings left open when the walk ended.
         pages: Pages delivered.
@@ -139,6 +125,8 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
         codes: Number of replies by code or kind of failure.
+        unreached: Attempts that reached no server. The budget is not charged for them.
+        waited: Seconds for which the API did not answer, so that nothing else was sent.
         in_flight: Page requests on their way now.
         waiting: Pages decoded and not yet taken by the caller.
     """
@@ -146,7 +134,6 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
     listings: int = 0
     complete: int = 0
     capped: int = 0
-    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0
@@ -158,5 +145,7 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     wasted: int = 0
     codes: dict[str, int] = {}
+    unreached: int = 0
+    waited: float = 0.0
     in_flight: int = 0
     waiting: int = 0

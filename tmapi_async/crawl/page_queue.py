@@ -159,6 +159,8 @@ class PageQueue(CrawlSink):
             retries=requests.retries,
             wasted=requests.wasted,
             codes=requests.codes,
+            unreached=requests.unreached,
+            waited=round(requests.waited, 3),
             in_flight=self._crawler.frontier.statistics().in_flight,
             waiting=self.pages,
         )

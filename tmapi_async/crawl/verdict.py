@@ -13,16 +13,7 @@ CAPPED_NOTE = (
 )
 """Meaning of the verdict "capped"."""
 
-SHIFTED = "walked in two sittings, shifted"
-"""Text for a listing whose rows moved between two sittings, so that some may not have been seen."""
-
-SHIFTED_NOTE = (
-    "Rows came to the listing between the two sittings, so some may not have been seen: to walk it "
-    "in one sitting, run the same tmapi harvest command with --refresh."
-)
-"""Meaning of a shifted listing, and advice."""
-
-Kind: TypeAlias = Literal["empty", "running", "incomplete", "capped", "shifted", "complete"]
+Kind: TypeAlias = Literal["empty", "running", "incomplete", "capped", "complete"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +23,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         complete: Listings read to their end, which their own figures do not deny.
         capped: Listings that ended at a ceiling of the API or at a maximum number of pages, and
             divided listings that are not proven complete: rows may be missing.
-        shifted: Listings read to their end in two sittings, between which rows came: some may not
-            have been seen.
         failed: Listings given up.
         unfinished: Listings not begun, or not read to their end.
         running: True if a process is reading them now.
@@ -41,7 +30,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: int = 0
     capped: int = 0
-    shifted: int = 0
     failed: int = 0
     unfinished: int = 0
     running: bool = False
@@ -49,12 +37,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def listings(self) -> int:
         """Number of listings."""
-        return self.finished + self.failed + self.unfinished
-
-    @property
-    def finished(self) -> int:
-        """Number of listings that a later start does not continue."""
-        return self.complete + self.capped + self.shifted
+        return self.complete + self.capped + self.failed + self.unfinished
 
     @property
     def kind(self) -> Kind:
@@ -65,9 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             return "running"
         if self.failed or self.unfinished:
             return "incomplete"
-        if self.capped:
-            return "capped"
-        return "shifted" if self.shifted else "complete"
+        return "capped" if self.capped else "complete"
 
     def sentence(self, notes: Mapping[Kind, str]) -> str:
         """Return the verdict as one line.
@@ -80,8 +61,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return the verdict as the beginning of a sentence, without an end."""
         total = f"{self.listings:,} listing{'' if self.listings == 1 else 's'}"
-        ended = f"{self.finished:,} of {total} finished, {self.failed:,} failed"
-        shifted = f"{self.shifted:,} {SHIFTED}"
+        ended = f"{self.complete + self.capped:,} of {total} finished, {self.failed:,} failed"
         match self.kind:
             case "empty":
                 return "NOTHING TO SHOW: there are no listings"
@@ -90,9 +70,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             case "incomplete":
                 return f"NOT COMPLETE: {ended}, {self.unfinished:,} not finished"
             case "capped":
-                capped = f"CAPPED: {self.complete:,} of {total} complete, {self.capped:,} capped"
-                return f"{capped}, {shifted}" if self.shifted else capped
-            case "shifted":
-                return f"SHIFTED: {self.complete:,} of {total} complete, {shifted}"
+                return f"CAPPED: {self.complete:,} of {total} complete, {self.capped:,} capped"
             case "complete":
                 return f"COMPLETE: {self.complete:,} of {total}"

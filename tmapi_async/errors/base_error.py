@@ -119,15 +119,18 @@ class TMAPIError(Exception):
         """Short key for counting: the code as text, or else the kind of failure."""
         return str(self.code) if self.code is not None else self.kind
 
-    def __str__(self) -> str:
+    @property
+    def reason(self) -> str:
+        """Failure in words, without place and advice."""
         what = self.meaning or self.message
         if self.meaning and self.message:
             what = f"{self.meaning} ({self.message})"
-        if self.code is not None:
-            what = f"code {self.code}: {what}"
+        return f"code {self.code}: {what}" if self.code is not None else what
+
+    def __str__(self) -> str:
         where = f"{self.listing} page {self.page}: " if self.listing else ""
         tries = f", after {self.attempts} attempts" if self.attempts > 1 else ""
-        text = f"{where}{what}{tries}"
+        text = f"{where}{self.reason}{tries}"
         for sentence in (self.advice, str(self.progress or "")):
             text = f"{text}. {sentence[0].upper()}{sentence[1:]}" if sentence else text
         return text

@@ -20,6 +20,32 @@ class ConnectionFailedError(TransportError):
     advice = "check the base URL and the network"
 
 
+class UnreachableError(ConnectionFailedError):
+    """No connection could be made: nothing was sent, and the budget is not charged."""
+
+
+class LocalLimitError(UnreachableError):
+    """This machine has no room for another connection: nothing was sent.
+
+    The limit of open files, of memory or of local ports is reached. Fewer requests at once help, so
+    the client reacts as to a refusal.
+    """
+
+    recovery = Recovery.BACK_PRESSURE
+    kind = "local"
+    meaning = "this machine has no room for another connection"
+    advice = "lower --concurrency, or allow more open files (ulimit -n)"
+
+
+class OutageError(TransportError):
+    """The API did not answer, or nothing that could be understood, for too long."""
+
+    recovery = Recovery.HALT
+    kind = "outage"
+    meaning = "the API has not answered"
+    advice = "run the same command again to continue, or wait longer (--wait)"
+
+
 class RedirectError(TransportError):
     """The server redirects to another address. Not followed: the token would go there too."""
 

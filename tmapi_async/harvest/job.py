@@ -28,6 +28,7 @@ from tmapi_async.errors import (
     InvalidRequestError,
     JournalError,
     MovedJournalError,
+    OutageError,
     TMAPIError,
 )
 from tmapi_async.harvest.cluster.token_source import TokenSource
@@ -57,6 +58,7 @@ _STOPPED_BY: tuple[tuple[type[TMAPIError], StoppedBy], ...] = (
     (BalanceError, "balance"),
     (BudgetSpentError, "budget"),
     (DiskError, "disk"),
+    (OutageError, "outage"),
 )
 
 
@@ -209,8 +211,9 @@ class Harvest:
             requests=counts.requests,
             retries=counts.retries,
             wasted=counts.wasted,
-            second_looks=recorder.second_looks if recorder else 0,
             codes=counts.codes,
+            unreached=counts.unreached,
+            waited=round(counts.waited, 3),
             seconds=time.monotonic() - self._started_at,
             stopped_by=self._stopped_by,
             error=self._error,
@@ -233,6 +236,7 @@ class Harvest:
             retries=counts.retries,
             wasted=counts.wasted,
             codes=counts.codes,
+            unreached=counts.unreached,
             width=gates.width,
             in_flight=gates.in_flight,
             waiting=self._journal.waiting if self._journal is not None else 0,
@@ -241,6 +245,7 @@ class Harvest:
             eta=eta,
             stopping=self._stopped_by is not None,
             waiting_for=trouble.meaning if trouble is not None else None,
+            outage=gates.outage,
         )
 
     def __repr__(self) -> str:

@@ -9,8 +9,9 @@ import msgspec
 
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.journal.records import RunTally
+from tmapi_async.limits.outage_queue import OutageReport
 
-StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk"]
+StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk", "outage"]
 
 _WINDOW = 30.0
 _SAMPLES = 240
@@ -31,6 +32,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
         codes: Code, or kind of failure -> number of times it came.
+        unreached: Attempts that reached no server. The budget is not charged for them.
         width: Slots of all gates; `in_flight` of them are in use.
         in_flight: Slots in use.
         waiting: Pages that await their commit.
@@ -39,6 +41,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
         eta: Estimated seconds until the end, or None if there is no estimate.
         stopping: True if no new page is requested any more.
         waiting_for: Reason that nothing is requested for now, such as a full disk, or None.
+        outage: Report of the present outage of the API, or None while it answers.
     """
 
     tally: RunTally
@@ -50,6 +53,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     wasted: int = 0
     codes: dict[str, int] = {}
+    unreached: int = 0
     width: int = 0
     in_flight: int = 0
     waiting: int = 0
@@ -58,6 +62,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
     eta: float | None = None
     stopping: bool = False
     waiting_for: str | None = None
+    outage: OutageReport | None = None
 
 
 class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +77,9 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
         requests: Attempts of this start handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
-        second_looks: Requests of stored pages, to see if rows moved since an earlier start.
         codes: Code, or kind of failure -> number of times it came.
+        unreached: Attempts that reached no server. The budget is not charged for them.
+        waited: Seconds for which the API did not answer, so that nothing else was sent.
         seconds: Seconds that this start took.
         stopped_by: Reason that ended the start early, or None.
         error: Error that ended the start early, or None.
@@ -88,8 +94,9 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     retries: int = 0
     wasted: int = 0
-    second_looks: int = 0
     codes: dict[str, int] = {}
+    unreached: int = 0
+    waited: float = 0.0
     seconds: float = 0.0
     stopped_by: StoppedBy | None = None
     error: Exception | None = None
@@ -97,7 +104,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """True if every listing was walked to its end or to a ceiling, shifted ones included."""
+        """True if every listing was walked to its end, or to a ceiling."""
         return not self.tally.left and not self.tally.failed
 
 

@@ -48,12 +48,18 @@ class AbandonedRequests:
         age = max(0.0, now - sent_at)
         return now + max(0.0, min(self._expected(age), MAX_SECONDS) - age)
 
+    @property
+    def usual_latency(self) -> float:
+        """Seconds in which nearly all replies came; 0 before the first."""
+        if not self._latencies:
+            return 0.0
+        return sorted(self._latencies)[int(QUANTILE * (len(self._latencies) - 1))]
+
     def _expected(self, age: float) -> float:
         """Return the expected duration, in seconds, of a request that is `age` seconds old."""
         if not self._latencies:
             return max(UNKNOWN_SECONDS, age * 1.25)
-        ranked = sorted(self._latencies)
-        usual = ranked[int(QUANTILE * (len(ranked) - 1))]
+        usual = self.usual_latency
         # With heavy tails, a request that outlasts nearly all others goes on in proportion to
         # its age.
         return usual if age < usual else age * 1.25

@@ -16,7 +16,7 @@ class Budget:
 
     Attributes:
         most: Maximum number of attempts, or None.
-        spent: Number of attempts reserved so far.
+        spent: Number of attempts reserved so far, without those that reached no server.
 
     Raises:
         InvalidRequestError: `most` is not a whole number from 1.
@@ -44,6 +44,10 @@ class Budget:
         if self.most is not None and self.spent >= self.most:
             raise BudgetSpentError(f"{self.spent} of {self.most} requests sent")
         self.spent += 1
+
+    def refund(self) -> None:
+        """Take back the reservation of an attempt that reached no server."""
+        self.spent -= 1
 
     def __repr__(self) -> str:
         return f"<Budget: {self.spent} of {self.most or 'unlimited'} spent>"

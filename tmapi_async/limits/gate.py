@@ -22,7 +22,7 @@ class GateStatistics(msgspec.Struct, frozen=True):
         in_flight: Slots taken, those of abandoned requests included.
         ghosts: Slots of abandoned requests that the server is still working on.
         waiting: Attempts waiting for a slot.
-        requests: Attempts sent since the gate was made.
+        requests: Attempts sent since the gate was made, without those that reached no server.
         budget_left: Attempts left, or None without a limit.
         rate: Maximum number of attempts in a second, or None without a rate limiter.
         controller: Snapshot of the controller.
@@ -100,7 +100,8 @@ class Gate:
                 raises if the attempt must not be sent any more.
 
         Returns:
-            The clock time of passing, to be given to one of `answered`, `refused`, `abandoned`.
+            The clock time of passing, to be given to one of `answered`, `refused`, `abandoned`,
+            `unsent`.
 
         Raises:
             BudgetSpentError: The budget is spent.
@@ -147,6 +148,23 @@ class Gate:
             self._semaphore.hold(self.abandoned_requests.done_at(sent_at, now), self._release)
         else:
             self._release()
+
+    def unsent(self, sent_at: float, *, refused: bool = False) -> None:
+        """Record an attempt that reached no server: free the slot, and refund the budget.
+
+        Args:
+            sent_at: Return value of `enter`.
+            refused: True if this machine refused it, so that fewer at once are needed.
+        """
+        self.budget.refund()
+        if refused:
+            self.refused(sent_at, None)
+        else:
+            self.abandoned(sent_at, served=False)
+
+    def forget_abandoned(self) -> None:
+        """Free the slots of abandoned requests: a server that answers nothing works on nothing."""
+        self._semaphore.release_abandoned()
 
     def _release(self) -> None:
         self._at_server -= 1

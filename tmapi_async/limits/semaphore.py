@@ -101,15 +101,19 @@ class AdaptiveSemaphore:
         handle = asyncio.get_running_loop().call_later(delay, expire)
         self._abandoned[handle] = release
 
+    def release_abandoned(self) -> None:
+        """Release the slots of abandoned requests at once."""
+        while self._abandoned:
+            handle, release = self._abandoned.popitem()
+            handle.cancel()
+            release()
+
     def close(self) -> None:
         """Cancel the timers and release the slots of abandoned requests at once.
 
         No caller may be waiting any more.
         """
-        while self._abandoned:
-            handle, release = self._abandoned.popitem()
-            handle.cancel()
-            release()
+        self.release_abandoned()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

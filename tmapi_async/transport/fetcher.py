@@ -18,12 +18,30 @@ from tmapi_async import errors
 from tmapi_async.api.echoes import EchoChecks
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
+from tmapi_async.limits.circuit_breaker import CircuitBreaker, Permit
 from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.outage_queue import OutageQueue, OutageReport
 
-from .observers import Observer, RequestObservation, fields_of, label_of
+from .http import was_not_sent
+from .observers import (
+    Observer,
+    ReplyWarnings,
+    RequestObservation,
+    fields_of,
+    label_of,
+    log_outage,
+    report_outage,
+)
 from .redaction import Redactor
 from .request_state import CrawlCounts, RequestState, StoppedError
-from .retry import RetryBudget, RetryPolicy, RetryState, next_delay
+from .retry import (
+    RetryBudget,
+    RetryPolicy,
+    RetryState,
+    may_be_outage,
+    next_delay,
+    read_trouble,
+)
 
 log = logging.getLogger("tmapi_async")
 
@@ -49,6 +67,14 @@ class Sender(Protocol):
         """Use none of the idle connections again."""
         ...
 
+    async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
+        """Send one request, as `send` does, within a shorter time limit."""
+        ...
+
+
+class _HeldBackError(Exception):
+    """An attempt was not sent, because the API does not answer."""
+
 
 class Fetcher:
     """Fetches pages: every attempt passes the gate, failures are retried by policy.
@@ -59,8 +85,12 @@ class Fetcher:
         policy: Number and duration of attempts.
         redact: Removes the token from a text.
         observer: Receives a report of every attempt and page; or None.
+        wait: Seconds after which an API that does not answer is given up; 0 leaves that to the
+            retries of each page, and None lets an API that has answered before take as long as
+            these.
 
     Attributes:
+        outages: Attempts that wait while the API does not answer.
         epoch: Number of errors so far that ended all work. A walk begun before the last one ends.
     """
 
@@ -71,8 +101,16 @@ class Fetcher:
         policy: RetryPolicy,
         redact: Redactor,
         observer: Observer | None = None,
+        *,
+        wait: float | None = None,
     ) -> None:
+        breaker = CircuitBreaker(
+            policy.seconds if wait is None else wait, from_start=wait is not None
+        )
+        self.outages = OutageQueue(breaker, gate.clock, self._report_outage)
         self.epoch = 0
+        self._breaker = breaker
+        self._waits_from_start = bool(wait)
         self._sender = sender
         self._gate = gate
         self._policy = policy
@@ -81,9 +119,9 @@ class Fetcher:
         self._retries = RetryBudget()
         self._halt_error: errors.TMAPIError | None = None
         self._understood = False
+        self._known: PageRequest | None = None  # the last page that came
         self._checks = EchoChecks()
-        self._mixed_up: set[str] = set()  # endpoints whose mix-ups have been logged
-        self._cache_is_known = False
+        self._warnings = ReplyWarnings()
 
     def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:
         """Fetch one page; retry until it comes or no attempt is left.
@@ -127,9 +165,14 @@ class Fetcher:
         retry_state = RetryState()
         self._retries.first()
         while True:
-            outcome = await self._attempt(request, state, retry_state, observation)
+            if self._breaker.holding:
+                outcome = await self._attempt_in_outage(request, state, retry_state, observation)
+            else:
+                outcome = await self._attempt(request, state, retry_state, observation)
             if isinstance(outcome, Page):
                 return outcome
+            if outcome is None or (self._breaker.is_open and may_be_outage(outcome)):
+                continue  # not the fault of this page: it waits, and keeps its attempts
             delay = self._retry_delay(outcome, request, state, retry_state)
             if delay is None:
                 # Outside any except block, so that no context with a URL is attached.
@@ -142,38 +185,53 @@ class Fetcher:
         state: RequestState,
         retry_state: RetryState,
         observation: RequestObservation | None,
-    ) -> Page[Any] | errors.TMAPIError:
-        def check() -> None:
-            self._check(state)
-
-        sent_at = await self._gate.enter(check)
+    ) -> Page[Any] | errors.TMAPIError | None:
+        """Make one attempt. Returns None if an outage holds it back; nothing was sent then."""
+        try:
+            sent_at = await self._gate.enter(lambda: self._check(state, retry_state))
+        except _HeldBackError:
+            return None
         outcome: Page[Any] | errors.TMAPIError | None = None
+        unsent = False
         state.counts.retries += retry_state.attempts > 0
         retry_state.attempts += 1
         state.counts.requests += 1
         state.on_wire = state.sent = True
         try:
-            reply = await self._sender.send(request)
+            if retry_state.permit is None:
+                reply = await self._sender.send(request)
+            else:
+                reply = await self._send_with_permit(request, state, retry_state.permit)
             outcome = self._read(reply, request, retry_state, sent_at)
+        except asyncio.CancelledError as error:
+            unsent = was_not_sent(error)
+            raise
         finally:
             state.on_wire = False
-            self._leave_gate(sent_at, outcome)
+            if unsent:
+                state.counts.unreached += 1
+                self._gate.unsent(sent_at)
+            else:
+                self._leave_gate(sent_at, outcome)
             if observation is not None:
                 observation.attempt(sent_at, outcome)
         label = label_of(outcome)
         state.counts.add_code(label)
+        state.counts.unreached += isinstance(outcome, errors.UnreachableError)
         if log.isEnabledFor(logging.DEBUG):
             extra = fields_of(request, retry_state.attempts, label)
             log.debug("%s attempt %d: %s", request, retry_state.attempts, label, extra=extra)
         return outcome
 
-    def _check(self, state: RequestState) -> None:
+    def _check(self, state: RequestState, retry_state: RetryState) -> None:
         if not self._sender.is_open:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
         if state.epoch != self.epoch and self._halt_error is not None:
             raise copy.copy(self._halt_error)
         if state.stopping:
             raise StoppedError
+        if self._breaker.holding and retry_state.permit is None:
+            raise _HeldBackError
 
     def _read(
         self,
@@ -196,41 +254,23 @@ class Fetcher:
         if isinstance(outcome, Page):
             self._understood = True
             if outcome.age:
-                self._warn_of_cache(outcome)
+                self._warnings.kept_by_cache(outcome)
+            self._known = request
+            if self._breaker.alert:
+                self.outages.understood(request.listing, retry_state.permit, is_page=True)
             return outcome
         self._understood |= not isinstance(outcome, _NOT_UNDERSTOOD)
         if isinstance(outcome, errors.MixedUpReplyError):
             self._understood = True
-            self._warn_of_mix_up(request, outcome)
+            self._warnings.mixed_up(request, self._redact(outcome.message))
         outcome.message = self._redact(outcome.message)
         outcome.args = (outcome.message,)
         listing = request.listing
         outcome.locate(listing.endpoint, listing.identity, request.number, retry_state.attempts)
         if isinstance(outcome, errors.AccountError):
             self._halt(outcome)
+        self._watch_for_outage(outcome, request, retry_state, sent_at)
         return outcome
-
-    def _warn_of_mix_up(self, request: PageRequest, error: errors.MixedUpReplyError) -> None:
-        """Log the first mix-up of an endpoint: each one was probably billed."""
-        if request.listing.endpoint not in self._mixed_up:
-            self._mixed_up.add(request.listing.endpoint)
-            log.warning(
-                "%s: a reply to another request came (%s). It is requested again; later mix-ups of "
-                "this endpoint are only counted",
-                request,
-                self._redact(error.message),
-            )
-
-    def _warn_of_cache(self, page: Page[Any]) -> None:
-        """Log the first page that a cache in between had kept though the request forbids it."""
-        if not self._cache_is_known:
-            self._cache_is_known = True
-            log.warning(
-                "%s: a cache in between had kept the reply for %.0f s, although requests say "
-                "no-cache: pages may be old; let the proxy pass the API's replies unkept",
-                page.request,
-                page.age,
-            )
 
     def _halt(self, error: errors.TMAPIError) -> None:
         """End the work of every walk begun so far; a walk begun later tries again."""
@@ -241,7 +281,10 @@ class Fetcher:
         if isinstance(outcome, Page):
             self._gate.answered(sent_at)
         elif outcome is None or isinstance(outcome, errors.DeadlineError):
-            self._gate.abandoned(sent_at, served=True)
+            # A server that answers nothing works on nothing.
+            self._gate.abandoned(sent_at, served=not self._breaker.is_open)
+        elif isinstance(outcome, errors.UnreachableError):
+            self._gate.unsent(sent_at, refused=isinstance(outcome, errors.LocalLimitError))
         elif isinstance(outcome, errors.ConnectionFailedError):
             self._gate.abandoned(sent_at, served=False)
         elif isinstance(outcome, errors.ConcurrencyError):
@@ -266,7 +309,7 @@ class Fetcher:
             error,
             now=self._gate.clock(),
             jitter=random.random(),  # noqa: S311 - jitter, not a secret
-            understood=self._understood,
+            understood=self._understood or self._waits_from_start,
         )
         if delay is None:
             error.fatal = isinstance(error, _NOT_UNDERSTOOD) and not self._understood
@@ -281,6 +324,64 @@ class Fetcher:
             extra = fields_of(request, retry_state.attempts, error.label)
             log.info("%s: %s, again in %.2f s", request, error.label, delay, extra=extra)
         return delay
+
+    # -- outages
+
+    def _watch_for_outage(
+        self,
+        error: errors.TMAPIError,
+        request: PageRequest,
+        retry_state: RetryState,
+        sent_at: float,
+    ) -> None:
+        """Tell the circuit breaker about a failed attempt."""
+        if not may_be_outage(error):
+            if self._breaker.alert:
+                self.outages.understood(request.listing, retry_state.permit, is_page=False)
+            return
+        if isinstance(error, errors.LocalLimitError) and self._gate.at_server > 1:
+            return  # other connections work: fewer of them are enough
+        trouble = read_trouble(error, request, sent_at, self._policy)
+        was_open = self._breaker.is_open
+        self.outages.failed(trouble, retry_state.permit)
+        if self._breaker.is_open and not was_open:
+            self._gate.forget_abandoned()
+
+    async def _attempt_in_outage(
+        self,
+        request: PageRequest,
+        state: RequestState,
+        retry_state: RetryState,
+        observation: RequestObservation | None,
+    ) -> Page[Any] | errors.TMAPIError | None:
+        """Wait until an attempt may be sent, and make it."""
+        permit = await self.outages.wait()
+        known = self._known if permit.kind == "known" else None
+        retry_state.permit = permit
+        try:
+            if known is None:
+                return await self._attempt(request, state, retry_state, observation)
+            if observation is not None:
+                observation = observation.of_other(known)
+            await self._attempt(known, state, RetryState(permit=permit), observation)
+            return None
+        finally:
+            retry_state.permit = None
+            self.outages.leave(permit)
+
+    async def _send_with_permit(
+        self, request: PageRequest, state: RequestState, permit: Permit
+    ) -> Reply | errors.TransportError:
+        if not permit.probes:
+            return await self._sender.send(request)
+        state.on_wire = False  # a walk that is stopped does not wait for a probe
+        seconds = self._breaker.probe_seconds(self._gate.abandoned_requests.usual_latency)
+        return await self._sender.probe(request, seconds)
+
+    def _report_outage(self, report: OutageReport) -> None:
+        log_outage(report)
+        if self._observer is not None:
+            report_outage(self._observer, report)
 
 
 async def _rest(seconds: float, counts: CrawlCounts) -> None:

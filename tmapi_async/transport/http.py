@@ -19,8 +19,53 @@ from tmapi_async.api.replies import Reply
 
 Connector: TypeAlias = aiohttp.BaseConnector
 
-# The deadline of the session runs from when the gate is passed until the body is read.
-UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=None)
+CONNECT_SECONDS = 10.0
+"""Most seconds until a connection is made: four packets that ask for one were lost by then."""
+
+_NOT_SENT = "no connection was made: nothing was sent"
+_UNCONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+)
+
+
+def connect_seconds(timeout: float) -> float:
+    """Return the time limit for connecting, in seconds.
+
+    The deadline of the session runs from when the gate is passed until the body is read. An attempt
+    that fails to connect must end before it, to be told from one that the server leaves unanswered.
+
+    Args:
+        timeout: Seconds for a whole attempt.
+    """
+    return min(CONNECT_SECONDS, 0.9 * timeout)
+
+
+def connect_timeout(seconds: float, *, own_pool: bool) -> aiohttp.ClientTimeout:
+    """Return the time limits of aiohttp: for connecting alone.
+
+    Args:
+        seconds: Time limit for connecting.
+        own_pool: True if no attempt waits for a connection that somebody else uses.
+    """
+    if own_pool:
+        return aiohttp.ClientTimeout(total=None, connect=seconds, sock_connect=None)
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
+
+
+def mark_not_sent(error: BaseException) -> None:
+    """Note in an exception that it came before anything was sent."""
+    error.add_note(_NOT_SENT)
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """Return True if an attempt that raised this exception had sent nothing."""
+    cause = error.__cause__  # of a deadline: the cancellation
+    return isinstance(error, _UNCONNECTED) or any(
+        _NOT_SENT in getattr(part, "__notes__", ()) for part in (error, cause)
+    )
+
 
 MAX_HEAD_LINE = 2**16
 """Bytes of the status line, and of each header field of a reply; cookies may fill a field."""

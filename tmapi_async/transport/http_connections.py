@@ -21,7 +21,14 @@ from yarl import URL
 
 from tmapi_async.api.replies import Reply
 
-from .http import MAX_HEAD_LINE, UNTIMED, Connector, InvalidHttpError, build_url, read_body
+from .http import (
+    MAX_HEAD_LINE,
+    Connector,
+    InvalidHttpError,
+    build_url,
+    mark_not_sent,
+    read_body,
+)
 from .idle_limit import IdleLimit
 
 if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
@@ -107,6 +114,7 @@ class ConnectionTransport:
     ) -> None:
         self._client = client
         self._connector = connector
+        self._timeout = client.timeout
         self._prefix = prefix
         self._max_body = max_body
         self._proxy = proxy
@@ -144,7 +152,11 @@ class ConnectionTransport:
             if mocked is not None:
                 return mocked
         assert self._request is not None  # noqa: S101 - for mypy
-        connection, use, idle = await self._connect(self._request)
+        try:
+            connection, use, idle = await self._connect(self._request)
+        except BaseException as error:
+            mark_not_sent(error)
+            raise
         try:
             reply = await self._send(connection, target)
         except _LOST:
@@ -173,9 +185,9 @@ class ConnectionTransport:
         # The connector also hands out connections that received something while they were idle:
         # an unasked reply, which would be taken for the answer to this request, and each answer
         # after it for the answer to the next. Nothing was sent yet, so this is not an attempt.
-        new_connections = 0
+        new_connections, timeout = 0, self._timeout
         while new_connections < _MAX_STRAY_CONNECTIONS:
-            connection = await self._connector.connect(request, traces=[], timeout=UNTIMED)
+            connection = await self._connector.connect(request, traces=[], timeout=timeout)
             protocol, now = connection.protocol, time.monotonic()
             if protocol is None:
                 break

@@ -1,4 +1,4 @@
-"""Reports of attempts and page requests for an observer. No I/O.
+"""Reports of attempts and page requests, for an observer and for the log. No I/O.
 
 An [`Observer`][tmapi_async.Observer] receives a report of every attempt on the wire and of every
 page request. Reports are plain objects that hold neither URL nor token. Without an observer no
@@ -17,6 +17,7 @@ from tmapi_async import errors
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.outage_queue import OutageReport, duration
 
 log = logging.getLogger("tmapi_async")
 
@@ -88,6 +89,9 @@ class Observer:
     def on_page(self, page: PageReport) -> None:
         """Receive the report of a page request that brought the page, failed or was left."""
 
+    def on_outage(self, outage: OutageReport) -> None:
+        """Receive a report when the API does not answer any more, and one when that is over."""
+
 
 class RequestObservation:
     """Follows one page request on behalf of an observer.
@@ -106,6 +110,10 @@ class RequestObservation:
         self._gate = gate
         self._attempts: list[AttemptReport] = []
         self._began, self._clock = time.time_ns(), gate.clock()
+
+    def of_other(self, request: PageRequest) -> RequestObservation:
+        """Return the observation of another page request, whose end is not reported."""
+        return RequestObservation(self._observer, request, self._gate)
 
     def attempt(self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None) -> None:
         """Report an attempt that passed the gate at `sent_at` and has given its slot back."""
@@ -164,6 +172,54 @@ def fields_of(request: PageRequest, attempt: int, outcome: str) -> dict[str, str
         "tmapi_attempt": attempt,
         "tmapi_outcome": outcome,
     }
+
+
+class ReplyWarnings:
+    """Logs odd replies, each kind once."""
+
+    def __init__(self) -> None:
+        self._mixed_up: set[str] = set()  # endpoints whose mix-ups have been logged
+        self._cache_is_known = False
+
+    def mixed_up(self, request: PageRequest, reason: str) -> None:
+        """Log the first mix-up of an endpoint: each one was probably billed."""
+        if request.listing.endpoint not in self._mixed_up:
+            self._mixed_up.add(request.listing.endpoint)
+            log.warning(
+                "%s: a reply to another request came (%s). It is requested again; later mix-ups of "
+                "this endpoint are only counted",
+                request,
+                reason,
+            )
+
+    def kept_by_cache(self, page: Page[Any]) -> None:
+        """Log the first page that a cache in between had kept though the request forbids it."""
+        if not self._cache_is_known:
+            self._cache_is_known = True
+            log.warning(
+                "%s: a cache in between had kept the reply for %.0f s, although requests say "
+                "no-cache: pages may be old; let the proxy pass the API's replies unkept",
+                page.request,
+                page.age,
+            )
+
+
+def report_outage(observer: Observer, report: OutageReport) -> None:
+    """Hand the report of an outage to an observer."""
+    try:
+        observer.on_outage(report)
+    except Exception as error:  # noqa: BLE001 - an observer must not end the walk
+        _log_once(observer, error)
+
+
+def log_outage(report: OutageReport) -> None:
+    """Log the beginning or the end of an outage."""
+    extra = {"tmapi_outcome": "outage"}
+    if report.state == "waiting":
+        log.warning("%s; nothing else is sent until it answers", report, extra=extra)
+    elif report.state == "over":
+        text = "the API answers again after %s; the work goes on"
+        log.warning(text, duration(report.seconds), extra=extra)
 
 
 reported_failures: set[tuple[type, type]] = set()

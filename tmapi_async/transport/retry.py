@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
+from tmapi_async.api.listings import PageRequest
 from tmapi_async.errors import (
     ConnectionFailedError,
+    DeadlineError,
     InvalidRequestError,
     MalformedReplyError,
+    MixedUpReplyError,
     Recovery,
+    ServerError,
     TMAPIError,
+    UnreachableError,
 )
 from tmapi_async.errors.argument_checks import check_numbers
+from tmapi_async.limits.circuit_breaker import Permit, Trouble
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +52,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(
                 "a retry policy needs at least 1 attempt, and no time below 0 seconds"
             )
+
+    @property
+    def seconds(self) -> float:
+        """Longest time that the pauses between the attempts for a page take together."""
+        return sum(_max_delay(self, failures) for failures in range(1, self.max_attempts))
 
 
 class RetryBudget:
@@ -90,12 +101,14 @@ class RetryState(msgspec.Struct):
         failures: Number of attempts that failed, refusals not counted.
         billed: Number of failures whose reply was probably billed.
         refused_since: Clock time of the first refusal of the present unbroken series, or None.
+        permit: Leave to send the next attempt during an outage, or None.
     """
 
     attempts: int = 0
     failures: int = 0
     billed: int = 0
     refused_since: float | None = None
+    permit: Permit | None = None
 
 
 def next_delay(
@@ -161,3 +174,35 @@ def _max_delay(policy: RetryPolicy, failures: int) -> float:
 
 def _retry_after(policy: RetryPolicy, error: TMAPIError) -> float:
     return min(error.retry_after or 0.0, policy.longest_retry_after)
+
+
+def may_be_outage(error: TMAPIError) -> bool:
+    """Return True for a failure that every page has while the line or the whole service is out.
+
+    Not so for refusals, and for what only the API itself can say.
+    """
+    if isinstance(error, MalformedReplyError):
+        return error.code is None and not isinstance(error, MixedUpReplyError)
+    return isinstance(error, ConnectionFailedError | DeadlineError | ServerError)
+
+
+def read_trouble(
+    error: TMAPIError, request: PageRequest, sent_at: float, policy: RetryPolicy
+) -> Trouble:
+    """Return a failure, one that may be an outage, as the circuit breaker sees it.
+
+    Args:
+        error: The failure.
+        request: Page request of the attempt.
+        sent_at: Clock time at which it was sent.
+        policy: Number and duration of attempts.
+    """
+    return Trouble(
+        page=request,
+        listing=request.listing,
+        sent_at=sent_at,
+        reason=error.reason,
+        reached=not isinstance(error, UnreachableError),
+        timed_out=isinstance(error, DeadlineError),
+        retry_after=_retry_after(policy, error),
+    )

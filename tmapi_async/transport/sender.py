@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import logging
 import os
@@ -23,13 +24,15 @@ from .deadlines import Deadlines
 from .frames import clear_locals
 from .http import (
     MAX_HEAD_LINE,
-    UNTIMED,
     BodyTooLargeError,
     Connector,
     HttpTransport,
     InvalidHttpError,
     RepeatedRequest,
     TransportFactory,
+    connect_seconds,
+    connect_timeout,
+    was_not_sent,
 )
 from .http_client_session import ClientSessionTransport
 from .http_connections import ConnectionTransport, missing_parts
@@ -55,6 +58,11 @@ _TRANSPORT_FAILURES = (
     EOFError,
     zlib.error,
     BodyTooLargeError,
+)
+
+
+_LOCAL_LIMITS = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL)
 )
 
 
@@ -105,6 +113,7 @@ class PageSender:
         self._suffix = f"&apiToken={quote(token, safe='')}" if auth == "query" else ""
         self._headers = {"apikey": token} if auth == "header" else {}
         self._timeout = timeout
+        self._connect_seconds = connect_seconds(timeout)
         self._max_body = max_body
         self._connector = connector
         self._trust_env = trust_env
@@ -131,7 +140,7 @@ class PageSender:
             connector_owner=self._connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={**_HEADERS, **self._headers},
-            timeout=UNTIMED,
+            timeout=connect_timeout(self._connect_seconds, own_pool=self._connector is None),
             max_line_size=MAX_HEAD_LINE,
             max_field_size=MAX_HEAD_LINE,
             # The key of a request depends on its proxy, which is set after the request is made.
@@ -167,7 +176,7 @@ class PageSender:
             with self._deadlines.begin():
                 return await self._transport.exchange(self._target(request))
         except _TRANSPORT_FAILURES as error:
-            return self._transport_error(error)
+            return self._transport_error(error, self._timeout)
         except BaseException as error:
             clear_locals(error)
             raise
@@ -177,6 +186,14 @@ class PageSender:
         if self._transport is not None:
             self._transport.drop_idle()
 
+    async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
+        """Send one request, as `send` does, within a shorter time limit."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.send(request)
+        except TimeoutError as error:
+            return self._transport_error(error, min(seconds, self._timeout))
+
     def _target(self, request: PageRequest) -> str:
         """Return path and query below the base URL, ready to be sent."""
         start, is_paged = _target_start(request.listing)
@@ -184,17 +201,27 @@ class PageSender:
             return f"{start}page={request.number}{self._suffix}"
         return f"{start}{self._suffix.lstrip('&')}".rstrip("&")
 
-    def _transport_error(self, error: Exception) -> errors.TransportError:
+    def _transport_error(self, error: Exception, seconds: float) -> errors.TransportError:
         # Never str(error): aiohttp puts the URL, and so the token, into many of its messages.
         name = type(error).__name__
         if isinstance(error, BodyTooLargeError):
             return errors.ReplyTooLargeError(f"more than {self._max_body} bytes")
-        if isinstance(error, TimeoutError):
-            return errors.DeadlineError(f"{self._timeout:g} s")
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             reason = getattr(error.certificate_error, "verify_message", "") or name
             return errors.CertificateError(f"{self.host}: {reason}")
+        if was_not_sent(error):
+            return self._unsent_error(error, min(seconds, self._connect_seconds))
+        if isinstance(error, TimeoutError):
+            return errors.DeadlineError(f"{seconds:g} s")
         return errors.ConnectionFailedError(_describe(error, self.host))
+
+    def _unsent_error(self, error: Exception, seconds: float) -> errors.UnreachableError:
+        if isinstance(error, TimeoutError):
+            return errors.UnreachableError(f"{self.host}: no connection within {seconds:g} s")
+        text = _describe(error, self.host)
+        if isinstance(error, OSError) and error.errno in _LOCAL_LIMITS:
+            return errors.LocalLimitError(text)
+        return errors.UnreachableError(text)
 
 
 def choose_transport() -> TransportFactory:
@@ -276,12 +303,13 @@ _PLAIN_TEXT = frozenset(
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):  # its number is of OpenSSL, not of the system
-        if error.reason in _PLAIN_TEXT:
+        reason = getattr(error, "reason", None)
+        if reason in _PLAIN_TEXT:
             return (
                 "the port does not speak TLS: check the port of the base URL, or use http:// if "
                 "the server has no TLS"
             )
-        return f"TLS failed: {(error.reason or type(error).__name__).replace('_', ' ').lower()}"
+        return f"TLS failed: {(reason or type(error).__name__).replace('_', ' ').lower()}"
     # asyncio writes its own texts, with addresses in them. Failed name look-ups have negative
     # numbers.
     if error.errno is not None and error.errno > 0:

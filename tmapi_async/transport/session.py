@@ -8,6 +8,7 @@ from typing import Any
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.outage_queue import OutageQueue
 
 from .fetcher import Fetcher
 from .http import Connector, TransportFactory
@@ -35,6 +36,7 @@ class Session:
         trust_env: Take proxies from the environment. `~/.netrc` is never read.
         observer: Receives a report of every attempt and page; or None.
         transport: Makes the HTTP transport; None takes the fastest that works.
+        wait: Seconds after which an API that does not answer is given up; see `Fetcher`.
 
     Raises:
         InvalidRequestError: Token or base URL cannot be used.
@@ -54,6 +56,7 @@ class Session:
         trust_env: bool = False,
         observer: Observer | None = None,
         transport: TransportFactory | None = None,
+        wait: float | None = None,
     ) -> None:
         self.gate = gate
         self._sender = PageSender(
@@ -66,7 +69,7 @@ class Session:
             trust_env=trust_env,
             transport=transport,
         )
-        self._fetcher = Fetcher(self._sender, gate, policy, Redactor(token), observer)
+        self._fetcher = Fetcher(self._sender, gate, policy, Redactor(token), observer, wait=wait)
 
     @property
     def is_open(self) -> bool:
@@ -78,12 +81,23 @@ class Session:
         """Number of errors so far that ended all work. A walk begun before the last one ends."""
         return self._fetcher.epoch
 
+    @property
+    def outages(self) -> OutageQueue:
+        """Attempts that wait while the API does not answer."""
+        return self._fetcher.outages
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which the API did not answer, so far."""
+        return self._fetcher.outages.waited
+
     async def open(self) -> None:
         """Open the connection pool. Sends nothing."""
         await self._sender.open()
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
+        self._fetcher.outages.close()
         self.gate.close()
         await self._sender.close()
 

@@ -187,7 +187,9 @@ class _TreeCommand:
     def _progress_line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
         requests, gate = self._walk.statistics().requests, self._api.statistics()
+        outage = self._api.core.session.outages.report()
         return (
+            f"{f'waiting: {outage}; ' if outage else ''}"
             f"{_categories(len(self._walk.tree()))}, {quantity(requests, 'request')}, "
             f"gate {gate.in_flight}/{gate.width}, {time.monotonic() - self._started:.0f} s"
         )

@@ -227,8 +227,10 @@ class _ItemStream:
     def _progress_line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
         statistics, gate = self._walk.statistics(), self._api.statistics()
-        ended = statistics.complete + statistics.capped + statistics.shifted + statistics.failed
+        ended = statistics.complete + statistics.capped + statistics.failed
+        outage = self._api.core.session.outages.report()
         return (
+            f"{f'waiting: {outage}; ' if outage else ''}"
             f"{ended:,}/{quantity(len(self._listings), 'listing')}, "
             f"{quantity(statistics.pages, 'page')}, {quantity(statistics.items, 'item')}, "
             f"{quantity(statistics.requests, 'request')}, "

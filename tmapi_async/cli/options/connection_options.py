@@ -97,6 +97,18 @@ TimeoutOption: TypeAlias = Annotated[
         metavar="S",
     ),
 ]
+WaitOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        help="Time to wait for an API that does not answer any more, in seconds, before all work"
+        " stops; one request at a time is sent meanwhile. 0 does not wait: each page is tried a few"
+        " times, and fails. By default about a minute, and only if the API has answered before.",
+        rich_help_panel=_PACE,
+        metavar="S",
+        show_default=False,
+    ),
+]
 LookaheadOption: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -119,6 +131,8 @@ MaxRequestsOption: TypeAlias = Annotated[
 SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox's public token
 SANDBOX_LIMIT = 8
 DEFAULT_AUTH = "query"
+DEFAULT_WAIT = 1800.0
+"""Seconds for which a harvest waits for an API that does not answer."""
 
 
 class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +142,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: ConcurrencyOption = "auto"
     rate: RateOption = None
     timeout: TimeoutOption = DEFAULT_TIMEOUT
+    wait: WaitOption = None
     lookahead: LookaheadOption = "auto"
     token: TokenOption = None
     token_file: TokenFileOption = None
@@ -190,6 +205,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             "lookahead": _word_or_number("--lookahead", self.lookahead, "auto", "off"),
             "rate": self.rate,
             "timeout": self.timeout,
+            "wait": self.wait,
             "max_requests": None if self.max_requests is None else Budget(self.max_requests),
             # aiohttp looks for a proxy in a thread for each request: only where one is configured.
             "trust_env": not self.sandbox and bool(getproxies_environment()),
@@ -239,6 +255,17 @@ class SeveralAccountsOptions(ConnectionOptions, frozen=True, kw_only=True):
             metavar="FILE",
         ),
     ] = None
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            help="Time to wait for an API that does not answer, in seconds, before the harvest"
+            " stops; one request at a time is sent meanwhile. 0 does not wait: each page is tried a"
+            " few times, and fails.",
+            rich_help_panel=_PACE,
+            metavar="S",
+        ),
+    ] = DEFAULT_WAIT
 
 
 def _word_or_number(option: str, value: str, *words: str) -> str | int:

@@ -27,6 +27,7 @@ _OPTION_TYPES: OptionTypes = {
     "concurrency": (int, str),
     "rate": NUMBER,
     "timeout": NUMBER,
+    "wait": NUMBER,
     "lookahead": (int, str),
     "auth": str,
     "base_url": str,

@@ -6,7 +6,7 @@ recorder, in this process and in one thread, because the journal has one writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from tmapi_async.errors import TMAPIError
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
 from tmapi_async.limits.budget import Budget
+from tmapi_async.limits.outage_queue import OutageReport
 
 
 class GateTotals(msgspec.Struct, frozen=True, gc=False):
@@ -29,11 +30,13 @@ class GateTotals(msgspec.Struct, frozen=True, gc=False):
         width: Number of slots.
         in_flight: Slots in use.
         budget: Maximum number of requests of all accounts together, or None.
+        outage: Report of the present outage, or None while the API answers any account.
     """
 
     width: int = 0
     in_flight: int = 0
     budget: int | None = None
+    outage: OutageReport | None = None
 
 
 class Driver(Protocol):
@@ -110,14 +113,23 @@ class Engine(Protocol):
         ...
 
 
-def sum_gates(clients: Iterable[TMAPI]) -> GateTotals:
+def sum_gates(clients: Sequence[TMAPI]) -> GateTotals:
     """Return the sums over the gates of clients in this process."""
     statistics = [client.statistics() for client in clients]
     return GateTotals(
         sum(gate.width for gate in statistics),
         sum(gate.in_flight for gate in statistics),
         total_budget(client.gate.budget for client in clients),
+        common_outage([client.core.session.outages.report() for client in clients]),
     )
+
+
+def common_outage(reports: Sequence[OutageReport | None]) -> OutageReport | None:
+    """Return the report of the outage that began first, if the API answers nobody."""
+    outages = [report for report in reports if report is not None]
+    if not outages or len(outages) < len(reports):
+        return None
+    return min(outages, key=lambda outage: outage.since)
 
 
 def total_budget(budgets: Iterable[Budget]) -> int | None:
