@@ -1,14 +1,17 @@
-"""The constructor of a client, and the options that `from_env` takes."""
+"""The constructor of a client, the options that `from_env` takes, and who may use a client."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import get_type_hints
 
 import pytest
 
-from tmapi_async import TMAPI, ClientOptions, InvalidRequestError
+from tests.support.watching import client, ids_by_category, truth
+from tmapi_async import TMAPI, ClientOptions, ClosedError, InvalidRequestError
 from tmapi_async.client.core import ClientCore
+from tmapi_async.sandbox.server.process import SandboxThread
 
 
 @pytest.mark.parametrize("constructor", [TMAPI.__init__, ClientCore.__init__])
@@ -42,3 +45,68 @@ def test_an_unknown_option_is_refused():
         TMAPI("token", concurency=3)
     with pytest.raises(TypeError, match="concurency"):
         TMAPI.from_env(concurency=3)
+
+
+async def walked(api):
+    """Walk a category to its end."""
+    return [item.item_id async for item in api.category_items(1)]
+
+
+async def entered(api):
+    """Enter a client, and leave it."""
+    async with api:
+        pass
+
+
+@pytest.mark.usefixtures("tidy")
+@pytest.mark.parametrize("use", [walked, entered, TMAPI.aclose])
+async def test_another_thread_is_told_so_and_the_owner_goes_on(tmapi_sandboxes, use):
+    """A thread has an event loop of its own, in which the connections do not work."""
+    sandbox = await tmapi_sandboxes(categories=20, latency=0.002)
+    async with client(sandbox) as api:
+        pages = api.category_items(sandbox.catalogue.category_ids).pages()
+        found = {}
+        first = await anext(pages)
+        found[first.request.listing.cat_id] = [item.item_id for item in first.items]
+        with pytest.raises(ClosedError, match="another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(use(api)))
+        assert await ids_by_category(pages, found) == truth(sandbox)
+
+
+@pytest.mark.usefixtures("tidy")
+async def test_a_second_entry_is_refused_and_the_owner_goes_on(tmapi_sandboxes):
+    """The end of an inner block would close the connections of the outer one."""
+    sandbox = await tmapi_sandboxes(categories={1: 95})
+    async with client(sandbox) as api:
+        results = await asyncio.gather(entered(api), entered(api), return_exceptions=True)
+        assert [type(result) for result in results] == [ClosedError, ClosedError]
+        assert "open already" in str(results[0])
+        assert await walked(api) == sandbox.catalogue.item_ids(1)
+    async with api:  # one after the other is no harm
+        assert await walked(api) == sandbox.catalogue.item_ids(1)
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning")  # nobody closed that client
+def test_a_client_of_a_loop_that_is_gone_says_so_and_can_be_entered_again(sandbox_of_a_thread):
+    """Helpers that call `asyncio.run` each time leave a client open in a loop that is closed."""
+    api = client(sandbox_of_a_thread)
+    asyncio.run(api.__aenter__())
+    with pytest.raises(ClosedError, match="another event loop"):
+        asyncio.run(walked(api))
+
+    async def use_again():
+        async with api:
+            return await walked(api)
+
+    expected = sandbox_of_a_thread.sandbox.catalogue.item_ids(1)
+    assert asyncio.run(use_again()) == expected
+    asyncio.run(api.__aenter__())
+    asyncio.run(api.aclose())
+    assert asyncio.run(use_again()) == expected
+
+
+@pytest.fixture
+def sandbox_of_a_thread():
+    """Run a sandbox in a thread, for tests that run event loops themselves."""
+    with SandboxThread(categories={1: 95}) as sandbox:
+        yield sandbox

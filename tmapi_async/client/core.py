@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -122,15 +123,41 @@ class ClientCore:
         self.session = self.settings.session(token, self.gate, connector, observer)
         self.portable = connector is None and observer is None
         self._is_open = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
 
     async def open(self) -> None:
-        """Open the session. Sends nothing."""
-        await self.session.open()
-        self._is_open = True
+        """Open the session. Sends nothing.
+
+        Raises:
+            ClosedError: The client is open already, here or in another event loop.
+        """
+        loop = asyncio.get_running_loop()
+        self._forget_closed_loop()
+        if self._is_open:
+            self._check_loop(loop)
+            raise ClosedError(
+                "the client is open already: enter it once (`async with TMAPI(...) as api`), and "
+                "let all tasks use `api`"
+            )
+        # Right away: another task may enter while the session opens.
+        self._is_open, self._loop = True, loop
+        try:
+            await self.session.open()
+        except BaseException:
+            self._is_open = False
+            raise
 
     async def close(self) -> None:
-        """End every walk that is still open, and close the connections."""
+        """End every walk that is still open, and close the connections.
+
+        Raises:
+            ClosedError: The client was opened in another event loop, which must close it.
+        """
+        if self._forget_closed_loop():
+            return
+        if self._is_open:
+            self._check_loop(asyncio.get_running_loop())
         self._is_open = False
         async with AsyncExitStack() as stack:  # closes each one, even if another raises
             stack.push_async_callback(self.session.close)
@@ -141,13 +168,31 @@ class ClientCore:
         """Return the session.
 
         Raises:
-            ClosedError: The client is not open.
+            ClosedError: The client is not open, or was opened in another event loop.
         """
         if not self._is_open:
             raise ClosedError(
                 "the client is not open: use it inside `async with TMAPI(...) as api`"
             )
+        self._check_loop(asyncio.get_running_loop())
         return self.session
+
+    def _forget_closed_loop(self) -> bool:
+        """Count the client as closed if its event loop is; return True if it was so."""
+        is_gone = self._is_open and self._loop is not None and self._loop.is_closed()
+        if is_gone:
+            # Its connections went with the loop. No timer may call into it any more.
+            self._is_open = False
+            self.gate.close()
+        return is_gone
+
+    def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is not self._loop:
+            raise ClosedError(
+                "the client was opened in another event loop (another thread, or another "
+                "asyncio.run), and its connections work only there: make a client of its own for "
+                "each event loop, inside `async with TMAPI(...) as api`"
+            )
 
     def endpoint_walk(
         self,
