@@ -27,7 +27,7 @@ from rich.console import Console
 
 from tmapi_async import TMAPI
 from tmapi_async.api.listings import category_items
-from tmapi_async.cli.progress_display import HarvestDisplay
+from tmapi_async.cli.progress.progress_display import HarvestDisplay
 from tmapi_async.harvest import Harvest
 
 from .baselines import TOKEN

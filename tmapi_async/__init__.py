@@ -6,9 +6,8 @@ HTTP client.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+# `typing` and `importlib` take longer to load than the rest of this module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tmapi_async.api.details import Category, CategoryChild, ItemDetail
     from tmapi_async.api.endpoints import (
@@ -261,13 +260,17 @@ _MODULES = {
     "tmapi_async.transport.observers": ("AttemptReport", "Observer", "PageReport"),
     "tmapi_async.transport.retry": ("RetryPolicy",),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF: dict[str, str] = {}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    if not _MODULE_OF:  # not at the import, which every start of the command line waits for
+        _MODULE_OF.update((name, module) for module, names in _MODULES.items() for name in names)
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - see the top of the module
+
     value = getattr(import_module(module), name)
     globals()[name] = value
     return value

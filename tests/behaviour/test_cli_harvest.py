@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from tests.support.commands import SUMMARY_KEYS, environment, finish, run, spawn
-from tmapi_async.cli import progress_display as display
+from tmapi_async.cli.progress import progress_display as display
 from tmapi_async.harvest import JournalReader, job
 from tmapi_async.sandbox import Drift, Faults
 from tmapi_async.sandbox.server.process import SandboxThread

@@ -291,3 +291,17 @@ async def test_a_page_that_the_file_does_not_keep_is_an_error(path):
     with pytest.raises(CorruptJournalError, match="changed meanwhile"):
         await journal.append(visit, record(1))
     await journal.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the system has a place of its own there")
+def test_temporary_files_go_beside_the_journal_where_there_is_no_other_place(tmp_path, monkeypatch):
+    """The usual folders come first; the journal's own folder is used only without any of them."""
+    other = tmp_path / "tmp"
+    other.mkdir()
+    monkeypatch.setenv("TMPDIR", str(other))
+    assert not schema.provide_temporary_folder(tmp_path)
+    assert os.environ["TMPDIR"] == str(other)
+    monkeypatch.setattr(os, "access", lambda name, _: str(name) == str(tmp_path))
+    assert schema.provide_temporary_folder(tmp_path)
+    assert os.environ["TMPDIR"] == str(tmp_path)
+    assert schema.provide_temporary_folder(tmp_path)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tmapi_async.cli import main
+from tmapi_async.cli.signals import restore_handlers, signal_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,14 +114,16 @@ def run(*arguments: str, env: dict[str, str], **options: Any) -> Done:
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Restore the logging of the tests after a command, which sets up its own."""
+    """Restore the logging and the signals of the tests after a command, which sets up its own."""
     root, ours = logging.getLogger(), logging.getLogger("tmapi_async")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
+    log_handlers, levels = root.handlers[:], (root.level, ours.level)
     show = warnings.showwarning
+    handlers = signal_handlers()
     try:
         yield
     finally:
-        root.handlers[:] = handlers
+        restore_handlers(handlers)
+        root.handlers[:] = log_handlers
         root.setLevel(levels[0])
         ours.setLevel(levels[1])
         warnings.showwarning = show

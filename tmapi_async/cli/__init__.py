@@ -1,5 +1,39 @@
-"""The command line. Commands parse options and show results; the logic is elsewhere."""
+"""The command line. Commands parse options and show results; the logic is elsewhere.
 
-from .app import app, main
+Until Ctrl-C is taken care of, this module loads nothing that is not loaded already: the module
+`signal` takes several milliseconds, in which Ctrl-C would print a traceback.
+"""
 
-__all__ = ["app", "main"]
+from __future__ import annotations
+
+import os
+from _signal import SIG_IGN, SIGINT, getsignal, signal
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+"""Exit code of a command that was interrupted before it did anything, as shells expect it."""
+
+
+def main() -> None:
+    """Run the command line and end the process with an exit code of the contract."""
+    _exit_on_interrupt()
+    from .app import main as run_command  # noqa: PLC0415 - takes long to load
+
+    try:
+        run_command()
+    finally:
+        _exit_on_interrupt()  # while the interpreter ends, too
+
+
+def _exit_on_interrupt() -> None:
+    """Let Ctrl-C end the process at once, while there is nothing to save."""
+    if getsignal(SIGINT) is not SIG_IGN:  # a shell ignores Ctrl-C for a job in the background
+        signal(SIGINT, _leave)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    try:
+        os.write(2, b"tmapi: interrupted\n")
+    finally:
+        os._exit(INTERRUPTED)

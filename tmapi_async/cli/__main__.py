@@ -1,6 +1,6 @@
 """Runs `tmapi` as `python -m tmapi_async.cli`."""
 
-from .app import main
+from . import main
 
 if __name__ == "__main__":
     main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -19,8 +20,9 @@ from typer.core import TyperCommand, TyperGroup
 from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
 
-from .console import print_message, print_refusal, set_up_streams
-from .exit_codes import PARTIAL, UNEXPECTED, USAGE
+from .console import discard_output, print_message, print_refusal, set_up_streams
+from .exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
+from .signals import Interrupts
 
 COMMANDS = {
     "items": "Print every item of the listings as JSON lines.",
@@ -39,6 +41,8 @@ COMMANDS = {
 """Name of each command and the first line of its help, in the order of `tmapi --help`."""
 
 _TYPER_INTERRUPTED = 130
+_INTERRUPTS = Interrupts()
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO)
 
 _EXTRAS = {
     "pyarrow": "export",
@@ -64,7 +68,9 @@ class LazyCommand(TyperCommand):
         command, parent = self.load(), kwargs.get("parent")
         if parent is not None:
             _hide_types(command, type(parent)(command, parent=parent))
-        return command.make_context(*args, **kwargs)
+        context = command.make_context(*args, **kwargs)
+        _INTERRUPTS.__enter__()  # all is loaded: from now on there may be something to save
+        return context
 
 
 def _hide_types(command: Any, context: Any) -> None:
@@ -129,33 +135,61 @@ def _read_common_options(
     """Fetch 1688.com product listings through TMAPI, completely."""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and end the process with an exit code of the contract."""
     _reopen_closed_streams()
     set_up_streams()
+    sys.exit(_flush_streams(_run_and_report()))
+
+
+def _run_and_report() -> int:
+    """Run the command and return the exit code; print the reason of an unusual end."""
     try:
         _run_command()
     except SystemExit as end:
-        if end.code != _TYPER_INTERRUPTED:
-            raise
-        print_message("interrupted")
-        sys.exit(PARTIAL)
+        # Click ends with 1 where the reader of the help has gone.
+        if isinstance(end.__context__, OSError):
+            return _report_system_error(end.__context__)
+        if end.code == _TYPER_INTERRUPTED:
+            return _report_interrupt()
+        return end.code if isinstance(end.code, int) else OK
     except InvalidRequestError as error:
         print_refusal(f"{error}; nothing was sent")
-        sys.exit(USAGE)
+        return USAGE
     except KeyboardInterrupt:
-        print_message("interrupted")
-        sys.exit(PARTIAL)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
-            _exit_unexpected(error)
-        if error.errno != errno.EPIPE:
-            print_message(f"cannot write the output: {error.strerror}")
-        # Otherwise the interpreter, which flushes at its end, meets the same error again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(PARTIAL)
+        return _report_interrupt()
     except Exception as error:  # noqa: BLE001 - the last line of defence
-        _exit_unexpected(error)
+        return _report_system_error(error)
+
+
+def _report_interrupt() -> int:
+    print_message("interrupted")
+    return PARTIAL
+
+
+def _report_system_error(error: Exception) -> int:
+    """Name a full disk; a reader or a terminal that has gone needs no message."""
+    if _INTERRUPTS.happened:  # a compiled library has put its own error in the place of ours
+        return _report_interrupt()
+    if not isinstance(error, OSError) or error.errno not in _WRITE_ERRORS:
+        return _report_unexpected(error)
+    if error.errno not in (errno.EPIPE, errno.EIO):
+        print_message(f"cannot write the output: {error.strerror}")
+    discard_output()
+    return PARTIAL
+
+
+def _flush_streams(code: int) -> int:
+    """Write what is left of the output. Otherwise the interpreter fails to, and names no reason."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        return _report_system_error(error) if code == OK else code
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+    return code
 
 
 def _run_command() -> NoReturn:
@@ -191,14 +225,14 @@ def _run_command() -> NoReturn:
     sys.exit(code)
 
 
-def _exit_unexpected(error: Exception) -> NoReturn:
+def _report_unexpected(error: Exception) -> int:
     # Show only the class and the place: a message of a library may hold a URL with the token.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "unknown"
     print_message(f"unexpected failure: {type(error).__name__} in {place}; please report it")
-    sys.exit(UNEXPECTED)
+    return UNEXPECTED
 
 
 def _reopen_closed_streams() -> None:

@@ -13,11 +13,15 @@ import os
 import sys
 import warnings
 from contextlib import suppress
+from typing import IO, TYPE_CHECKING, TextIO, cast
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.escaping import escape_controls
 
 from .concealing import conceal, possible_secrets
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class LineFormatter(logging.Formatter):
@@ -70,6 +74,12 @@ def print_json(text: str) -> None:
     print_output(text)
 
 
+def discard_output() -> None:
+    """Send what is left of standard output to the null device: its reader has gone."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def require_output() -> None:
     """Check that there is a standard output, for commands whose only result is their output.
 
@@ -90,6 +100,62 @@ def set_up_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class _Forgiving(io.TextIOBase):
+    """A standard stream for displays: a terminal that has gone is no failure."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Encoding of the stream."""
+        return self._stream.encoding
+
+    def write(self, text: str) -> int:
+        """Write a text, if anybody can read it."""
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return True if the stream is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the number of the stream."""
+        return self._stream.fileno()
+
+
+def display_console() -> Console:
+    """Return a console on standard error for progress, which outlives its terminal."""
+    from rich.console import Console  # noqa: PLC0415 - only displays need it
+
+    return Console(file=cast("IO[str]", _Forgiving(sys.stderr)))
+
+
+def spinner_name() -> str:
+    """Return the name of a spinner that the encoding of standard error can hold."""
+    return "dots" if (sys.stderr.encoding or "").lower().startswith("utf") else "line"
+
+
+class _CurrentStderr(logging.StreamHandler[TextIO]):
+    """Writes to the standard error of this moment: a display puts lines above its own."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Ignore the stream that the base class chooses."""
+
+
 def set_up_logging(verbosity: int = 0) -> None:
     """Send log records and warnings of this package to standard error, one line each.
 
@@ -97,7 +163,7 @@ def set_up_logging(verbosity: int = 0) -> None:
         verbosity: 0 for warnings alone, 1 for retries, 2 or more for every attempt.
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _CurrentStderr()
     handler.setFormatter(LineFormatter("tmapi: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Other packages may log URLs, and a URL holds the token.

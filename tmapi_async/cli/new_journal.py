@@ -11,7 +11,8 @@ from typing import TypeVar
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.export.atomic_file import AtomicFile, overwrites_journal
 
-from .progress_line import show_progress
+from .progress.progress_line import show_progress
+from .signals import run_in_loop
 
 T = TypeVar("T")
 ReportProgress = Callable[[int, int], None]
@@ -81,4 +82,4 @@ def run_with_progress(
         finally:
             stopped = True
 
-    return asyncio.run(run())
+    return run_in_loop(run())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -17,15 +16,19 @@ from tmapi_async.cli.options.connection_options import (
 from tmapi_async.client.client import TMAPI
 
 from .account_lock import lock_account
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from .signals import (
+    ending_signals,
+    ignore_hangups,
+    restore_handlers,
+    run_in_loop,
+    signal_handlers,
+)
 
 
 def run(coroutine: Coroutine[Any, Any, int]) -> int:
     """Run a command in a new event loop, on uvloop where that is installed."""
     _raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(coroutine)
+    return run_in_loop(coroutine, _loop_factory())
 
 
 def _raise_file_limit() -> None:
@@ -50,32 +53,35 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def on_next_signal(callback: Callable[[], None]) -> None:
-    """Call `callback` on the next Ctrl-C or SIGTERM; the one after it ends the process as usual."""
-    loop = asyncio.get_running_loop()
+    """Call `callback` on the next signal that ends a command; the one after it kills as usual."""
+    loop, numbers = asyncio.get_running_loop(), ending_signals()
 
     def handle() -> None:
-        _remove_handlers(loop)
+        _remove_handlers(numbers)
+        ignore_hangups()
         callback()
 
-    for number in SIGNALS:
+    for number in numbers:
         with suppress(NotImplementedError):  # on Windows
             loop.add_signal_handler(number, handle)
 
 
-def _remove_handlers(loop: asyncio.AbstractEventLoop) -> None:
-    for number in SIGNALS:
+def _remove_handlers(numbers: Iterable[int]) -> None:
+    for number in numbers:
         with suppress(NotImplementedError):
-            loop.remove_signal_handler(number)
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @asynccontextmanager
 async def handle_signal(callback: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `callback` on the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+    """Call `callback` on the first signal that ends a command; the second one kills as usual."""
+    previous = signal_handlers()
     on_next_signal(callback)
     try:
         yield
     finally:
-        _remove_handlers(asyncio.get_running_loop())
+        _remove_handlers(ending_signals())
+        restore_handlers(previous)
 
 
 @asynccontextmanager

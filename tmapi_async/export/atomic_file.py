@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import sys
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,8 +48,10 @@ class AtomicFile:
         prefix = f".{self.path.name[:_MAX_NAME_CHARACTERS]}."
         for folder in _folders(self.path.parent, prefix):
             _remove_if_abandoned(folder)
-        self._folder, self._lock = _locked_folder(self.path.parent, prefix)
-        self.temporary = self._folder / self.path.name
+        folder, lock = _locked_folder(self.path.parent, prefix)
+        # An interrupt may come between any two lines, also before the owner can call `discard`.
+        self._remove = weakref.finalize(self, _remove, folder, lock)
+        self.temporary = folder / self.path.name
 
     def commit(self) -> int:
         """Make the temporary file durable and rename it to the final path.
@@ -71,8 +74,7 @@ class AtomicFile:
 
     def discard(self) -> None:
         """Remove the temporary folder and its lock. Safe to call twice, and after `commit`."""
-        if self._lock.is_locked:
-            _remove(self._folder, self._lock)
+        self._remove()
 
 
 def overwrites_journal(path: Path, journal: Path) -> bool:

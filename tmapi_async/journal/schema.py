@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x544D4A4C  # "TMJL"
 PAGE_SIZE = 32768
 _MAX_NAMED = 3
+_TEMPORARY_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - those that SQLite tries
 LOCK_SECONDS = 5.0
 """Seconds that SQLite waits for a lock of another process."""
 LARGEST_VALUE = 1 << 28
@@ -165,6 +167,28 @@ def _check_access(path: Path, *, writing: bool) -> None:
             raise ReadOnlyJournalError(path, f"no permission to write to {name}")
 
 
+def provide_temporary_folder(folder: Path) -> bool:
+    """Let this process keep temporary files in `folder` if the system has no other place for them.
+
+    In a container with a read-only root, SQLite could write nothing that it may have to undo.
+
+    Returns:
+        True if temporary files have no other place.
+    """
+    if sys.platform == "win32":
+        return False
+    usual = [os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), *_TEMPORARY_FOLDERS]
+    if os.environ.get("TMPDIR") != str(folder) and any(map(_is_usable, filter(None, usual))):
+        return False
+    if _is_usable(folder):
+        os.environ["TMPDIR"] = str(folder)
+    return True
+
+
+def _is_usable(folder: str | Path) -> bool:
+    return Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
 def _connect(path: Path, *, writing: bool) -> CheckedConnection:
     uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
     connection = sqlite3.connect(
@@ -182,6 +206,10 @@ def _connect(path: Path, *, writing: bool) -> CheckedConnection:
         connection.execute("PRAGMA trusted_schema = OFF")
         # SQLite would reserve the memory of a value of any size that a foreign file states.
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+        if provide_temporary_folder(path.parent):
+            # SQLite has read the environment before this module could change it.
+            name = str(path.parent).replace("'", "''")
+            connection.execute(f"PRAGMA temp_store_directory = '{name}'")
         if not writing:
             connection.execute("PRAGMA query_only = ON")
     except BaseException:  # the first statement reads the file, which may not be a database

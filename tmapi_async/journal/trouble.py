@@ -10,7 +10,6 @@ import errno
 import logging
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -169,6 +168,8 @@ def retry_delay(waited: float) -> float:
 
 def _is_full(path: Path) -> bool:
     """Return True if no small file can be written beside the journal for lack of space."""
+    import tempfile  # noqa: PLC0415 - slow to import, and seldom needed
+
     try:
         with tempfile.TemporaryFile(dir=path.parent) as file:
             file.write(bytes(_PROBE_BYTES))

@@ -23,7 +23,7 @@ from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import OutputOptions
 from tmapi_async.cli.output import ReaderGoneError, RowOutput
-from tmapi_async.cli.progress_line import show_progress
+from tmapi_async.cli.progress.progress_line import show_progress
 from tmapi_async.cli.runner import handle_signal, open_client, run
 from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
 from tmapi_async.cli.wording import CONTINUE, quantity

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import (
+    discard_output,
+    display_console,
     print_error_line,
     print_json,
     print_message,
     print_refusal,
     require_output,
     set_up_logging,
+    spinner_name,
 )
 from tmapi_async.cli.exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -35,7 +34,8 @@ from tmapi_async.cli.options.output_options import (
     JsonOption,
     QuietOption,
 )
-from tmapi_async.cli.progress_line import INTERVAL_SECONDS
+from tmapi_async.cli.progress.progress_line import INTERVAL_SECONDS
+from tmapi_async.cli.signals import Interrupts
 from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import (
     ExportError,
@@ -52,6 +52,7 @@ from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
 
+_UNCHANGED = "interrupted: destinations that are not listed below are unchanged"
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
 
 
@@ -194,7 +195,7 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
     try:
         code = _run_job(job, quiet=options.quiet)
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
         return PARTIAL
     if not options.quiet and (code == OK or job.summary.pages):
         for line in summary_lines(job.summary):
@@ -206,11 +207,12 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
 
 
 def _run_job(job: Export, *, quiet: bool) -> int:
+    interrupts = Interrupts()
     try:
-        with _interrupt_on_sigterm(), _show_progress(shown=not quiet) as show:
+        with interrupts, _show_progress(shown=not quiet) as show:
             job.run(show)
     except KeyboardInterrupt:
-        print_message("interrupted: destinations that are not listed below are unchanged")
+        print_message(_UNCHANGED)
     except InvalidRequestError as error:
         print_refusal(str(error))
         return USAGE
@@ -219,6 +221,10 @@ def _run_job(job: Export, *, quiet: bool) -> int:
     except JournalError as error:
         print_refusal(str(error))
         return USAGE if isinstance(error, _UNUSABLE) else UNEXPECTED
+    except RuntimeError:
+        if not interrupts.happened:
+            raise
+        print_message(_UNCHANGED)  # DuckDB puts its own error in the place of the interrupt
     else:
         return OK
     return PARTIAL
@@ -302,24 +308,12 @@ def _be(number: int) -> str:
 
 
 @contextmanager
-def _interrupt_on_sigterm() -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-@contextmanager
 def _show_progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]:
     """Yield a function that shows progress: redrawn on a terminal, else a line per interval."""
     if not shown:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with Console(stderr=True).status("reading") as status:
+        with display_console().status("reading", spinner=spinner_name()) as status:
             yield lambda progress: status.update(Text(escape_controls(str(progress))))
     else:
         last = time.monotonic()
@@ -331,8 +325,3 @@ def _show_progress(*, shown: bool) -> Iterator[Callable[[ExportProgress], None]]
                 print_message(str(progress))
 
         yield append
-
-
-def _discard_output() -> None:
-    """Send what the interpreter flushes at its end to the null device: the reader has gone."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

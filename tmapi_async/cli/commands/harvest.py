@@ -34,7 +34,7 @@ from tmapi_async.cli.options.split_options import (
     print_endpoint_change,
     print_reconciliation,
 )
-from tmapi_async.cli.progress_display import show_harvest
+from tmapi_async.cli.progress.progress_display import show_harvest
 from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, run
 from tmapi_async.cli.summary import Summary
 from tmapi_async.cli.wording import quantity
@@ -48,6 +48,7 @@ from tmapi_async.errors import (
 )
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
+from tmapi_async.journal.schema import provide_temporary_folder
 
 from .export import ExportOptions, run_export
 
@@ -186,6 +187,8 @@ class _HarvestCommand:
         self._quiet = options.output.quiet
 
     def run(self) -> int:
+        # Before the workers of a cluster start, which inherit the place.
+        provide_temporary_folder(self._journal.expanduser().resolve().parent)
         try:
             self._check_destinations()
         except InvalidRequestError:

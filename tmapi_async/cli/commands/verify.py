@@ -17,7 +17,8 @@ from tmapi_async.cli.console import (
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import JournalArgument, JsonOption, QuietOption
-from tmapi_async.cli.progress_line import show_progress
+from tmapi_async.cli.progress.progress_line import show_progress
+from tmapi_async.cli.signals import run_in_loop
 from tmapi_async.cli.tables import format_table
 from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import (
@@ -64,7 +65,7 @@ def run_verify(options: VerifyOptions) -> int:
     """Verify a journal, print the result and return the exit code."""
     try:
         verifier = Verifier(options.journal)
-        result = asyncio.run(_read(verifier, shown=not (options.quiet or options.json)))
+        result = run_in_loop(_read(verifier, shown=not (options.quiet or options.json)))
     except _UNUSABLE as error:
         print_refusal(str(error))
         return USAGE

@@ -26,7 +26,7 @@ _TIMEOUT = 10.0
 async def serve(
     config: Config, on_ready: Callable[[Sandbox], None], *, exit_with_parent: bool = False
 ) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         config: Configuration of the sandbox.
@@ -40,7 +40,7 @@ async def serve(
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     # Read before the URL is printed: the parent may be killed right after it has read the URL.
     parent = os.getppid()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ending_signals():
         with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C raises KeyboardInterrupt
             loop.add_signal_handler(number, stop.set)
     async with Sandbox(config) as sandbox:
@@ -49,6 +49,13 @@ async def serve(
             await _wait_for_parent_exit(stop, parent)
         else:
             await stop.wait()
+
+
+def _ending_signals() -> list[signal.Signals]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # Whoever starts a server with `nohup` means it to stay.
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 async def _wait_for_parent_exit(stop: asyncio.Event, parent: int) -> None:

@@ -7,12 +7,10 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from rich.console import Console
 from rich.text import Text
 
+from tmapi_async.cli.console import display_console, print_message, spinner_name
 from tmapi_async.errors.escaping import escape_controls
-
-from .console import print_message
 
 REFRESH_SECONDS = 0.25
 """Seconds between two drawings of the progress on a terminal."""
@@ -45,12 +43,14 @@ async def show_progress(make_line: Callable[[], str], *, shown: bool) -> AsyncIt
 
 
 async def _redraw(make_line: Callable[[], str]) -> None:
-    console = Console(stderr=True)
+    console = display_console()
 
     def draw() -> Text:
         return Text(escape_controls(make_line()))
 
-    with console.status(draw(), refresh_per_second=1 / REFRESH_SECONDS) as status:
+    with console.status(
+        draw(), spinner=spinner_name(), refresh_per_second=1 / REFRESH_SECONDS
+    ) as status:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             status.update(draw())

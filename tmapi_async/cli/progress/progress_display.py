@@ -15,12 +15,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tmapi_async.cli.console import display_console, print_message
+from tmapi_async.cli.wording import quantity
 from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.harvest import HarvestProgress
 
-from .console import print_message
 from .progress_line import INTERVAL_SECONDS, REFRESH_SECONDS
-from .wording import quantity
 
 
 def progress_line(progress: HarvestProgress) -> str:
@@ -167,7 +167,7 @@ async def show_harvest(
 
 
 async def _draw(read_progress: Callable[[], HarvestProgress]) -> None:
-    with HarvestDisplay(Console(stderr=True), read_progress) as display:
+    with HarvestDisplay(display_console(), read_progress) as display:
         while True:
             display.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
