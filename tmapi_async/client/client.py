@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -29,6 +28,7 @@ from tmapi_async.transport.session import Auth, Connector
 
 from .category_tree import CategoryCache, CategoryWalk
 from .core import ClientCore
+from .environment import read_environment
 from .filters import Language, Price, ShopSort, Sort
 from .inputs import Ids, Lookahead, PlainWalkOptions, Source, Texts, WalkOptions
 from .settings import DEFAULT_MAX_BODY, DEFAULT_TIMEOUT, ClientOptions, Concurrency
@@ -93,16 +93,18 @@ class TMAPI:
 
     @classmethod
     def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
-        """Make a client with the token from `TMAPI_TOKEN` and the host from `TMAPI_BASE_URL`.
+        """Make a client with the token and the options of the environment.
+
+        `TMAPI_TOKEN` is needed; `TMAPI_BASE_URL`, `TMAPI_CONCURRENCY`, `TMAPI_RATE`,
+        `TMAPI_TIMEOUT` and `TMAPI_MAX_REQUESTS` are read if they are set. A `.env` file is not.
 
         Args:
-            **options: Options of the constructor; an explicit `base_url` wins.
+            **options: Options of the constructor; they win over the environment.
 
         Raises:
-            InvalidRequestError: `TMAPI_TOKEN` is not set.
+            InvalidRequestError: `TMAPI_TOKEN` is not set, or another variable makes no sense.
         """
-        options.setdefault("base_url", os.environ.get("TMAPI_BASE_URL") or DEFAULT_BASE_URL)
-        return cls(os.environ.get("TMAPI_TOKEN", ""), **options)
+        return cls(**{**read_environment(), **options})
 
     async def __aenter__(self) -> Self:
         await self.core.open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 from urllib.request import getproxies_environment
@@ -12,6 +11,7 @@ import typer
 
 from tmapi_async.cli.textfiles import read_text
 from tmapi_async.client.client import TMAPI
+from tmapi_async.client.environment import read_environment
 from tmapi_async.client.settings import DEFAULT_TIMEOUT
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
@@ -71,30 +71,35 @@ SandboxOption: TypeAlias = Annotated[
     ),
 ]
 ConcurrencyOption: TypeAlias = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--concurrency",
-        help="Maximum number of requests at the same time. auto finds the account's limit.",
+        help="Maximum number of requests at the same time. auto finds the account's limit. Default:"
+        " the environment variable TMAPI_CONCURRENCY, or auto.",
         rich_help_panel=_PACE,
         metavar="auto|N",
+        show_default=False,
     ),
 ]
 RateOption: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--rate",
-        help="Maximum number of requests per second (no limit by default).",
+        help="Maximum number of requests per second. Default: the environment variable TMAPI_RATE,"
+        " or no limit.",
         rich_help_panel=_PACE,
         metavar="R",
     ),
 ]
 TimeoutOption: TypeAlias = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--timeout",
-        help="Time limit of one request, in seconds.",
+        help="Time limit of one request, in seconds. Default: the environment variable"
+        f" TMAPI_TIMEOUT, or {DEFAULT_TIMEOUT:g}.",
         rich_help_panel=_PACE,
         metavar="S",
+        show_default=False,
     ),
 ]
 WaitOption: TypeAlias = Annotated[
@@ -123,7 +128,8 @@ MaxRequestsOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--max-requests",
-        help="Maximum number of requests to send, retries included (no limit by default).",
+        help="Maximum number of requests to send, retries included. Default: the environment"
+        " variable TMAPI_MAX_REQUESTS, or no limit.",
         rich_help_panel=_PACE,
         metavar="N",
     ),
@@ -139,9 +145,9 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Account, server and limits: options of every command that sends requests."""
 
     max_requests: MaxRequestsOption = None
-    concurrency: ConcurrencyOption = "auto"
+    concurrency: ConcurrencyOption = None
     rate: RateOption = None
-    timeout: TimeoutOption = DEFAULT_TIMEOUT
+    timeout: TimeoutOption = None
     wait: WaitOption = None
     lookahead: LookaheadOption = "auto"
     token: TokenOption = None
@@ -196,19 +202,29 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         # not mean the default host.
         if self.base_url is not None:
             return self.base_url
-        return os.environ.get("TMAPI_BASE_URL") or DEFAULT_BASE_URL
+        base_url: str = read_environment()["base_url"]
+        return base_url
 
     def _limits(self) -> dict[str, Any]:
-        return {
-            "auth": self.auth,
+        limits: dict[str, Any] = {
             "concurrency": _word_or_number("--concurrency", self.concurrency, "auto"),
-            "lookahead": _word_or_number("--lookahead", self.lookahead, "auto", "off"),
             "rate": self.rate,
             "timeout": self.timeout,
+            "max_requests": self.max_requests,
+        }
+        for name, value in read_environment().items():
+            if name in limits and limits[name] is None:
+                limits[name] = value
+        most = limits.pop("max_requests")
+        return {
+            "auth": self.auth,
+            "lookahead": _word_or_number("--lookahead", self.lookahead, "auto", "off"),
             "wait": self.wait,
-            "max_requests": None if self.max_requests is None else Budget(self.max_requests),
+            "max_requests": None if most is None else Budget(most),
             # aiohttp looks for a proxy in a thread for each request: only where one is configured.
             "trust_env": not self.sandbox and bool(getproxies_environment()),
+            # Without a value, the client has its own.
+            **{name: value for name, value in limits.items() if value is not None},
         }
 
     def tokens(self) -> list[str]:
@@ -220,7 +236,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.token is not None:
             return [self.token]
         if self.token_file is None:
-            return [os.environ.get("TMAPI_TOKEN", "")]
+            return [read_environment()["token"]]
         text = read_text(self.token_file, str(self.token_file), limit=_MAX_TOKEN_FILE)
         lines: dict[str, int] = {}
         for number, line in enumerate(text.splitlines(), 1):
@@ -268,8 +284,8 @@ class SeveralAccountsOptions(ConnectionOptions, frozen=True, kw_only=True):
     ] = DEFAULT_WAIT
 
 
-def _word_or_number(option: str, value: str, *words: str) -> str | int:
-    if value in words:
+def _word_or_number(option: str, value: str | None, *words: str) -> str | int | None:
+    if value is None or value in words:
         return value
     try:
         return int(value)
