@@ -136,7 +136,7 @@ def test_status_tells_the_same(journal, tmapi):
         "listings": 4, "complete": 3, "capped": 0, "failed": 0, "stopped": 1, "pages": 10,
         "items": 163, "unique_items": 163, "rejects": 1, "requests": 10, "retries": 0, "wasted": 0,
         "codes": {"200": 10}, "seconds": 0.066, "pages_per_second": 151.5, "stopped_by": "budget",
-        "unreached": 0, "waited": 0.0,
+        "unreached": 0, "waited": 0.0, "shifted": 0, "second_looks": 0,
     }  # fmt: skip
 
 
@@ -157,12 +157,13 @@ def test_runs_are_compared(journal):
 
 
 async def test_a_harvest_goes_on(journal, sandbox):
-    """Only the missing pages are asked for: of the failed, the cut and the stopped listing."""
+    """The missing pages are asked for: of the failed, the cut and the stopped listing."""
     asked = [*v1(1, 2, 3, 4, 5, 6, 7), *v2(6)]
     async with api(sandbox) as client:
         result = await Harvest(client, asked, journal=journal, host=HOST).run()
     assert result.complete
-    assert (result.requests, result.pages) == (10, 10)
+    # Three of the listings had pages: the last page of each is looked at again.
+    assert (result.requests, result.second_looks, result.pages) == (13, 3, 10)
     assert (result.tally.listings, result.tally.complete) == (8, 8)
     with JournalReader(journal) as reader:
         assert {visit.state for visit in reader.listings()} == {"complete"}

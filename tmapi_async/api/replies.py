@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import msgspec
 
@@ -107,6 +108,14 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
     def rows(self) -> int:
         """Number of rows as sent, rejects included."""
         return len(self.items) + len(self.rejects)
+
+    def row_ids(self) -> list[int]:
+        """Return the item ID of each row as sent; below 0 for a reject, by its bytes."""
+        items: list[Any] = self.items
+        ids = [item.item_id for item in items]
+        for reject in self.rejects:
+            ids.insert(reject.position, -1 - crc32(reject.raw))
+        return ids
 
     def positions(self) -> list[int]:
         """Return the 0-based position of each item among the rows as sent, rejects included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from tmapi_async.journal.views import FailedPage, VisitInfo
 
@@ -12,7 +12,7 @@ MAX_LISTINGS = 40
 """Listings, or failures, that are shown unless all of them are asked for."""
 
 _HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">repeats", ">rejects", "reason")
-_WORST_FIRST = {"failed": 0, "open": 1, "capped": 2, "complete": 3}
+_WORST_FIRST = {"failed": 0, "open": 1, "shifted": 2, "capped": 3, "complete": 4}
 
 
 def listing_state(visit: VisitInfo, *, running: bool) -> str:
@@ -65,8 +65,8 @@ def _row(visit: VisitInfo, *, running: bool) -> Sequence[object]:
     )
 
 
-def format_failures(visits: Iterable[VisitInfo], pages: Sequence[FailedPage]) -> list[str]:
-    """Return one line for each page and each listing that failed, with the reason.
+def format_failures(visits: Collection[VisitInfo], pages: Sequence[FailedPage]) -> list[str]:
+    """Return one line, with the reason, for each page and listing that failed or was shifted.
 
     Args:
         visits: The listings.
@@ -81,8 +81,9 @@ def format_failures(visits: Iterable[VisitInfo], pages: Sequence[FailedPage]) ->
         for visit in visits
         if visit.state == "failed" and visit.listing not in named
     ]
+    lines += [f"{visit.listing}: {visit.error}" for visit in visits if visit.state == "shifted"]
     if len(lines) > MAX_LISTINGS:
-        lines[MAX_LISTINGS:] = [f"... and {len(lines) - MAX_LISTINGS:,} more failures"]
+        lines[MAX_LISTINGS:] = [f"... and {len(lines) - MAX_LISTINGS:,} more reasons"]
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tmapi_async.crawl.outcomes import WalkStatistics
-from tmapi_async.crawl.verdict import Verdict
+from tmapi_async.crawl.verdict import SHIFTED, Verdict
 from tmapi_async.errors import (
     AuthenticationError,
     BalanceError,
@@ -40,6 +40,7 @@ class Summary(msgspec.Struct, kw_only=True):
         complete: Listings read to the end that the server reports.
         capped: Listings that ended exactly at a result ceiling, or at `--max-pages` with more to
             come.
+        shifted: Listings walked in two sittings, between which rows may have been missed.
         failed: Listings given up.
         stopped: Listings not read to the end, because all work ended.
         pages: Pages received.
@@ -49,6 +50,7 @@ class Summary(msgspec.Struct, kw_only=True):
         requests: Attempts handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
+        second_looks: Requests of stored pages, to see if rows moved since an earlier start.
         codes: Number of replies by code, or by kind of failure.
         unreached: Attempts that reached no server. The budget is not charged for them.
         waited: Seconds for which the API did not answer, so that nothing else was sent.
@@ -60,6 +62,7 @@ class Summary(msgspec.Struct, kw_only=True):
     listings: int
     complete: int = 0
     capped: int = 0
+    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0
@@ -69,6 +72,7 @@ class Summary(msgspec.Struct, kw_only=True):
     requests: int = 0
     retries: int = 0
     wasted: int = 0
+    second_looks: int = 0
     codes: dict[str, int] = {}
     unreached: int = 0
     waited: float = 0.0
@@ -91,7 +95,7 @@ class Summary(msgspec.Struct, kw_only=True):
             for name in cls.__struct_fields__
             if name in WalkStatistics.__struct_fields__
         }
-        ended = statistics.complete + statistics.capped + statistics.failed
+        ended = statistics.complete + statistics.capped + statistics.shifted + statistics.failed
         fields.update(
             listings=listings,
             stopped=listings - ended,
@@ -114,6 +118,7 @@ class Summary(msgspec.Struct, kw_only=True):
         return Verdict(
             complete=self.complete,
             capped=self.capped,
+            shifted=self.shifted,
             failed=self.failed,
             unfinished=self.stopped,
             running=running,
@@ -135,6 +140,7 @@ class Summary(msgspec.Struct, kw_only=True):
             f"{number:,} {name}"
             for name, number in (
                 ("capped", self.capped),
+                (SHIFTED, self.shifted),
                 ("failed", self.failed),
                 (unfinished, self.stopped),
             )
@@ -152,9 +158,10 @@ class Summary(msgspec.Struct, kw_only=True):
         retries = quantity(self.retries, "retry", "retries")
         unreached = f", {self.unreached:,} reached no server" if self.unreached else ""
         waited = f", {duration(self.waited)} of them without an answer" if self.waited else ""
+        looks = f", {self.second_looks:,} to compare with earlier starts"
         return (
-            f"{quantity(self.requests, 'request')} "
-            f"({retries}, {self.wasted:,} wasted{unreached}) in "
+            f"{quantity(self.requests, 'request')} ({retries}, {self.wasted:,} wasted{unreached}"
+            f"{looks if self.second_looks else ''}) in "
             f"{self.seconds:.1f} s{waited}, {self.pages_per_second:,} pages per second"
             f"{'; codes: ' if codes else ''}{codes}"
         )

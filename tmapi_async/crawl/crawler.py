@@ -103,7 +103,7 @@ class Crawler:
         """End a listing as failed; does nothing if it has ended."""
         entry = self._listings.get(listing)
         if entry is not None:
-            entry.error = error
+            entry.error, entry.seam = error, None
             self._settle(entry, self.frontier.close(listing))
 
     def count_split(self, outcome: ListingOutcome) -> None:
@@ -118,9 +118,8 @@ class Crawler:
     def stop(self) -> None:
         """Start nothing more. Replies on the wire were paid for, and are still handed over."""
         self.stopping = True
-        current = asyncio.current_task()
         self.recall()
-        if self._feeder is not None and self._feeder is not current:
+        if self._feeder is not None and self._feeder is not asyncio.current_task():
             self._feeder.cancel()
         self._wake()
 
@@ -232,19 +231,10 @@ class Crawler:
         return self.frontier.wants_listing and self._sink.has_room(width, 0)
 
     def _begin(self, task: ListingTask) -> None:
-        listing = task.listing
-        if listing in self.frontier:
-            # The source repeats a listing that is being walked: walk it once.
-            return
-        entry = self._listings.begin(task)
-        answer = self.frontier.open(
-            listing,
-            first=task.first,
-            max_pages=task.max_pages,
-            hint=task.hint,
-            stored_pages=task.stored_pages,
-        )
-        self._settle(entry, answer)
+        # The source may repeat a listing that is being walked: walk it once.
+        if task.listing not in self.frontier:
+            entry = self._listings.begin(task)
+            self._settle(entry, entry.open_in(self.frontier))
 
     # -- the workers
 
@@ -346,6 +336,9 @@ class Crawler:
             if page.items or page.rejects:
                 self._sink.page(page)
             return
+        if entry.seam is not None:
+            self._looked(entry, request, page)
+            return
         if not answer.wasted:
             entry.early_pages[request.number] = page
             if answer.hold:
@@ -360,10 +353,19 @@ class Crawler:
             self._halt(error)
             return
         entry = self._listings.get(request.listing)
+        if entry is not None and entry.seam is not None:
+            self.frontier.failed(request)
+            self._looked(entry, request, None)
+            return
         if entry is not None:
             self._listings.fail(entry, error)
             self._sink.failed(request, error)
         self._settle_if_open(request, self.frontier.failed(request))
+
+    def _looked(self, entry: OpenListing, request: PageRequest, page: Page | None) -> None:
+        """Go on after a stored page was requested once more: the listing was open for it alone."""
+        self._sink.looked(entry.add_look(request, page))
+        self._settle(entry, entry.open_in(self.frontier))
 
     def _give_back(self, request: PageRequest, *, sent: bool = True) -> None:
         self._settle_if_open(request, self.frontier.reclaimed(request, sent=sent))

@@ -107,6 +107,14 @@ class LoopGuard:
             self._unreadable.issuperset(hash(reject.raw) for reject in page.rejects)
         )
 
+    def __contains__(self, item_id: object) -> bool:
+        """Return True if the listing has shown an item."""
+        return item_id in self._seen
+
+    def mark_seen(self, items: Iterable[Item]) -> None:
+        """Note items that a page out of the order of the listing has shown."""
+        self._seen.update(item.item_id for item in items)
+
     @property
     def endless(self) -> str | None:
         """Reason to treat the listing as endless, or None."""

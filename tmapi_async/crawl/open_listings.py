@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tmapi_async.api.items import Item
-from tmapi_async.api.listings import USUAL_CEILING, Listing
+from tmapi_async.api.listings import USUAL_CEILING, Listing, PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import (
     ChangedShapeError,
@@ -13,8 +13,11 @@ from tmapi_async.errors import (
     TMAPIError,
 )
 
+from .answers import Answer
+from .frontier import Frontier
 from .loop_guard import GuardPolicy, LoopGuard
 from .outcomes import Ending, ListingCounts, ListingOutcome, ListingTask
+from .seam import Look, SeamWalk
 from .sink import CrawlSink
 
 _MAX_ERRORS = 100
@@ -38,6 +41,8 @@ class OpenListing:
         last_page: Number of the last page seen, or the first page to walk.
         total: Rows in the whole listing according to the last page with a total, or None.
         empty_page: True if a page was empty where its total says that a full page must be.
+        seam: Requests of stored pages that come before all others, or None.
+        shifted: Reason why rows may be missing between two sittings, or None.
         asked_again: Number of pages requested once more because they denied their own total.
         reason: Reason why the first reject could not be decoded, or None.
         error: Error that will fail the listing, or None.
@@ -45,7 +50,8 @@ class OpenListing:
 
     __slots__ = (
         "asked_again", "early_pages", "empty_page", "error", "guard", "held_pages", "items",
-        "last_page", "missing", "page_size", "pages", "reason", "rejects", "task", "total",
+        "last_page", "missing", "page_size", "pages", "reason", "rejects", "seam", "shifted",
+        "task", "total",
     )  # fmt: skip
 
     def __init__(self, task: ListingTask, guard: LoopGuard) -> None:
@@ -57,6 +63,8 @@ class OpenListing:
         self.page_size = self.asked_again = 0
         self.missing = self.last_page = task.first
         self.total = task.stored_total
+        self.seam = SeamWalk(task.seam) if task.seam is not None else None
+        self.shifted = task.shifted
         self.empty_page = False
         self.reason: str | None = None
         self._skip_stored_pages()
@@ -89,6 +97,35 @@ class OpenListing:
             return True
         rows = _row_keys(page)
         return any(rows <= _row_keys(early) for early in self.early_pages.values())
+
+    def open_in(self, frontier: Frontier) -> Answer:
+        """Open the listing in a frontier: at first for the stored page to request once more."""
+        task = self.task
+        if self.seam is not None:
+            return frontier.open(task.listing, first=self.seam.number, max_pages=1)
+        return frontier.open(
+            task.listing,
+            first=task.first,
+            max_pages=task.max_pages,
+            hint=task.hint,
+            stored_pages=task.stored_pages,
+        )
+
+    def add_look(self, request: PageRequest, page: Page | None) -> Look:
+        """Compare a stored page that was requested once more with the stored rows.
+
+        Args:
+            request: The request.
+            page: The page, or None if the request failed.
+        """
+        assert self.seam is not None  # noqa: S101 - the caller has checked it
+        look = self.seam.add(request, page, self.guard)
+        self.shifted = self.shifted or look.shifted
+        if look.last:
+            self.seam = None
+        if look.page is not None:
+            self.guard.mark_seen(look.page.items)
+        return look
 
     def _skip_stored_pages(self) -> None:
         while self.missing in self.task.stored_pages:
@@ -141,6 +178,7 @@ class OpenListing:
             duplicates=self.guard.duplicates,
             rejects=self.rejects,
             error=self.error,
+            shifted=self.shifted,
         )
 
 
@@ -235,8 +273,10 @@ class OpenListings:
         """Remove a listing that has ended, and hand its outcome to the sink."""
         self._open.pop(entry.task.listing, None)
         if ending == "complete" and not entry.task.part:
-            # The splitter compares the parts of a listing with its total.
             ending = self._judge(entry)
+        elif ending == "complete" and entry.shifted is not None:
+            # The splitter compares the parts of a listing with its total.
+            ending = "shifted"
         if ending == "failed" and entry.error is not None and len(self.failures) < _MAX_ERRORS:
             self.failures.append(entry.error)
         if not entry.task.part:
@@ -249,7 +289,9 @@ class OpenListings:
         if error is not None:
             self.fail(entry, error)
             return "failed"
-        return "capped" if entry.rows == USUAL_CEILING else "complete"
+        if entry.rows == USUAL_CEILING:
+            return "capped"
+        return "complete" if entry.shifted is None else "shifted"
 
     def count_split(self, outcome: ListingOutcome) -> None:
         """Count a listing that was walked in parts, once they have ended."""
@@ -274,7 +316,7 @@ class OpenListings:
         return Progress(
             pages=self.counts.pages,
             items=self.counts.items,
-            complete=self.counts.complete + self.counts.capped,
+            complete=self.counts.complete + self.counts.capped + self.counts.shifted,
             open=tuple(names[:_MAX_NAMED]),
             open_count=len(names),
             more=more,

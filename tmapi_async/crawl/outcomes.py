@@ -10,7 +10,9 @@ import msgspec
 from tmapi_async.api.listings import Listing
 from tmapi_async.errors import TMAPIError
 
-Ending: TypeAlias = Literal["complete", "capped", "failed", "stopped"]
+from .seam import Seam
+
+Ending: TypeAlias = Literal["complete", "capped", "shifted", "failed", "stopped"]
 
 
 class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,8 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
         stored_ids: Item IDs on those pages.
         stored_rows: Number of rows on those pages.
         stored_total: Rows in the whole listing according to those pages, or None.
+        seam: Seam at which stored pages are to be requested once more first, or None.
+        shifted: Reason why an earlier seam leaves rows unseen, or None.
         part: True for a part of a listing that is split. The whole counts as a listing, its parts
             do not.
     """
@@ -37,6 +41,8 @@ class ListingTask(msgspec.Struct, frozen=True, kw_only=True):
     stored_ids: Iterable[int] = ()
     stored_rows: int = 0
     stored_total: int | None = None
+    seam: Seam | None = None
+    shifted: str | None = None
     part: bool = False
 
 
@@ -46,13 +52,15 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         listing: The listing.
         ending: "complete", "capped" (ended exactly at a ceiling, or at `max_pages` with more to
-            come), "failed" or "stopped".
+            come), "shifted" (walked in two sittings, and rows may have been missed between them),
+            "failed" or "stopped".
         pages: Number of pages delivered.
         items: Number of items on them, duplicates included.
         unique: Number of distinct item IDs, those of pages stored before included.
         duplicates: Number of items whose ID the listing had shown before.
         rejects: Number of rows that could not be decoded.
         error: Error that failed the listing, or None.
+        shifted: Reason why rows may be missing between two sittings, or None.
     """
 
     listing: Listing
@@ -63,6 +71,7 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
     duplicates: int
     rejects: int
     error: TMAPIError | None = None
+    shifted: str | None = None
 
 
 class ListingCounts(msgspec.Struct):
@@ -71,6 +80,7 @@ class ListingCounts(msgspec.Struct):
     listings: int = 0
     complete: int = 0
     capped: int = 0
+    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0
@@ -94,6 +104,8 @@ class ListingCounts(msgspec.Struct):
                 self.complete += 1
             case "capped":
                 self.capped += 1
+            case "shifted":
+                self.shifted += 1
             case "failed":
                 self.failed += 1
             case "stopped":
@@ -114,6 +126,8 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
         complete: Listings walked to the end that the server stated.
         capped: Listings that ended exactly at a result ceiling, or at `max_pages` with more to
             come.
+        shifted: Listings walked in two sittings, between which rows may have been missed: only a
+            harvest continues a listing.
         failed: Listings given up after an error.
         stopped: Listings left open when the walk ended.
         pages: Pages delivered.
@@ -134,6 +148,7 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
     listings: int = 0
     complete: int = 0
     capped: int = 0
+    shifted: int = 0
     failed: int = 0
     stopped: int = 0
     pages: int = 0

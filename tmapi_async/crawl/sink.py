@@ -10,6 +10,7 @@ from tmapi_async.api.replies import Page
 from tmapi_async.errors import TMAPIError
 
 from .outcomes import ListingOutcome
+from .seam import Look
 
 
 class CrawlSink:
@@ -53,6 +54,9 @@ class CrawlSink:
             page: The page; `page` has received it before.
             new_items: Its items that are new to the listing.
         """
+
+    def looked(self, look: Look) -> None:
+        """Take the result of requesting a stored page once more, before any other page."""
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
         """Take a page request that failed for good.

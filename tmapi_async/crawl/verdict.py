@@ -13,7 +13,16 @@ CAPPED_NOTE = (
 )
 """Meaning of the verdict "capped"."""
 
-Kind: TypeAlias = Literal["empty", "running", "incomplete", "capped", "complete"]
+SHIFTED = "walked in two sittings, shifted"
+"""Text for a listing whose rows moved between two sittings, so that some may not have been seen."""
+
+SHIFTED_NOTE = (
+    "Rows came to the listing between the two sittings, so some may not have been seen: to walk it "
+    "in one sitting, run the same tmapi harvest command with --refresh."
+)
+"""Meaning of a shifted listing, and advice."""
+
+Kind: TypeAlias = Literal["empty", "running", "incomplete", "capped", "shifted", "complete"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +32,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         complete: Listings read to their end, which their own figures do not deny.
         capped: Listings that ended at a ceiling of the API or at a maximum number of pages, and
             divided listings that are not proven complete: rows may be missing.
+        shifted: Listings read to their end in two sittings, between which rows came: some may not
+            have been seen.
         failed: Listings given up.
         unfinished: Listings not begun, or not read to their end.
         running: True if a process is reading them now.
@@ -30,6 +41,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: int = 0
     capped: int = 0
+    shifted: int = 0
     failed: int = 0
     unfinished: int = 0
     running: bool = False
@@ -37,7 +49,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def listings(self) -> int:
         """Number of listings."""
-        return self.complete + self.capped + self.failed + self.unfinished
+        return self.finished + self.failed + self.unfinished
+
+    @property
+    def finished(self) -> int:
+        """Number of listings that a later start does not continue."""
+        return self.complete + self.capped + self.shifted
 
     @property
     def kind(self) -> Kind:
@@ -48,7 +65,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             return "running"
         if self.failed or self.unfinished:
             return "incomplete"
-        return "capped" if self.capped else "complete"
+        if self.capped:
+            return "capped"
+        return "shifted" if self.shifted else "complete"
 
     def sentence(self, notes: Mapping[Kind, str]) -> str:
         """Return the verdict as one line.
@@ -61,7 +80,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return the verdict as the beginning of a sentence, without an end."""
         total = f"{self.listings:,} listing{'' if self.listings == 1 else 's'}"
-        ended = f"{self.complete + self.capped:,} of {total} finished, {self.failed:,} failed"
+        ended = f"{self.finished:,} of {total} finished, {self.failed:,} failed"
+        shifted = f"{self.shifted:,} {SHIFTED}"
         match self.kind:
             case "empty":
                 return "NOTHING TO SHOW: there are no listings"
@@ -70,6 +90,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             case "incomplete":
                 return f"NOT COMPLETE: {ended}, {self.unfinished:,} not finished"
             case "capped":
-                return f"CAPPED: {self.complete:,} of {total} complete, {self.capped:,} capped"
+                capped = f"CAPPED: {self.complete:,} of {total} complete, {self.capped:,} capped"
+                return f"{capped}, {shifted}" if self.shifted else capped
+            case "shifted":
+                return f"SHIFTED: {self.complete:,} of {total} complete, {shifted}"
             case "complete":
                 return f"COMPLETE: {self.complete:,} of {total}"

@@ -211,6 +211,7 @@ class Harvest:
             requests=counts.requests,
             retries=counts.retries,
             wasted=counts.wasted,
+            second_looks=recorder.second_looks if recorder else 0,
             codes=counts.codes,
             unreached=counts.unreached,
             waited=round(counts.waited, 3),

@@ -77,6 +77,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
         requests: Attempts of this start handed to the transport.
         retries: Attempts beyond the first of their page.
         wasted: Pages past the end, and look-ahead that was abandoned.
+        second_looks: Requests of stored pages, to see if rows moved since an earlier start.
         codes: Code, or kind of failure -> number of times it came.
         unreached: Attempts that reached no server. The budget is not charged for them.
         waited: Seconds for which the API did not answer, so that nothing else was sent.
@@ -94,6 +95,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     retries: int = 0
     wasted: int = 0
+    second_looks: int = 0
     codes: dict[str, int] = {}
     unreached: int = 0
     waited: float = 0.0
@@ -104,7 +106,7 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """True if every listing was walked to its end, or to a ceiling."""
+        """True if every listing was walked to its end or to a ceiling, shifted ones included."""
         return not self.tally.left and not self.tally.failed
 
 

@@ -6,11 +6,15 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 
+import msgspec
+
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.seam import Look, find_seam
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import Reconciliation
+from tmapi_async.crawl.verdict import SHIFTED
 from tmapi_async.errors import (
     BodyError,
     ChangedShapeError,
@@ -20,68 +24,26 @@ from tmapi_async.errors import (
 )
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan, Start
-from tmapi_async.journal.records import PageRecord, State, Totals, Visit
-from tmapi_async.journal.resume import DecodedPages, changed_shape, decode_stored
+from tmapi_async.journal.records import PageRecord, State, Totals, Visit, look_number
+from tmapi_async.journal.resume import (
+    DecodedPages,
+    changed_shape,
+    decode_stored,
+    read_seam_history,
+)
 from tmapi_async.journal.statements import (
     Statement,
     begin_visit,
     end_visit,
     fail_page,
     forget_failures,
+    store_look,
 )
 
+from .open_visit import OpenVisit
 from .progress import Throughput
 
 _MAX_FAILED = 256
-
-
-class OpenVisit:
-    """Figures of a listing that is being walked, pages of earlier starts included.
-
-    Attributes:
-        visit: The visit.
-        part: True if the listing is a part of a divided listing.
-        has_next_page: True if the last page says that more pages follow.
-        has_new_pages: True if this start has stored a page of the visit.
-        error: Error that fails the listing, or None.
-    """
-
-    __slots__ = (
-        "error", "has_new_pages", "has_next_page", "items", "last_page", "pages", "part", "rejects",
-        "total_count", "unique_items", "visit",
-    )  # fmt: skip
-
-    def __init__(
-        self, visit: Visit, before: Totals, *, has_next_page: bool = False, part: bool = False
-    ) -> None:
-        self.visit, self.part = visit, part
-        self.pages, self.items, self.rejects = before.pages, before.items, before.rejects
-        self.unique_items = before.unique_items
-        self.last_page, self.total_count = before.last_page, before.total_count
-        self.has_next_page, self.has_new_pages = has_next_page, False
-        self.error: TMAPIError | None = None
-
-    def add(self, page: PageRecord) -> None:
-        """Count a page."""
-        self.has_new_pages = True
-        self.pages += 1
-        self.items += page.items
-        self.rejects += len(page.rejects)
-        self.total_count = page.total_count or self.total_count
-        if page.number > self.last_page:
-            self.last_page, self.has_next_page = page.number, page.has_next_page
-
-    @property
-    def totals(self) -> Totals:
-        """Totals of the visit. Distinct items are counted only when a visit is opened or ends."""
-        return Totals(
-            self.pages,
-            self.items,
-            self.unique_items,
-            self.rejects,
-            self.last_page,
-            self.total_count,
-        )
 
 
 class Recorder(CrawlSink):
@@ -99,6 +61,7 @@ class Recorder(CrawlSink):
         tally: Totals of the requested listings over all their starts.
         pages: Pages stored by this start.
         failed_pages: Pages of this start that failed.
+        second_looks: Stored pages that this start requested once more.
     """
 
     def __init__(
@@ -112,7 +75,7 @@ class Recorder(CrawlSink):
         broken: Callable[[JournalError], None],
     ) -> None:
         self.tally = plan.tally
-        self.pages = self.failed_pages = 0
+        self.pages = self.failed_pages = self.second_looks = 0
         self._journal = journal
         self._start = Start(0, 0, [])
         self._began_at = 0.0
@@ -181,10 +144,12 @@ class Recorder(CrawlSink):
             self._journal.apply(begin_visit(visit, time.time()))
             if visit.begun:
                 self._journal.apply(forget_failures(visit))
-            self._open[visit.listing] = OpenVisit(
+            entry = self._open[visit.listing] = OpenVisit(
                 visit, stored.totals, has_next_page=stored.has_next_page
             )
-            yield self._task(visit, stored)
+            if stored.pages:
+                self._add_seam(entry, stored)
+            yield self._task(entry, stored)
 
     async def reopen(self, listing: Listing) -> ListingTask | None:
         """Return the task of a begun listing again, with all pages that are stored by now.
@@ -208,7 +173,16 @@ class Recorder(CrawlSink):
             self._end_failed(listing)
             return None
         self._journal.apply(forget_failures(visit))
-        return self._task(visit, stored)
+        return self._task(entry, stored)
+
+    def _add_seam(self, entry: OpenVisit, stored: DecodedPages) -> None:
+        history = self._journal.read(
+            lambda connection: read_seam_history(connection, entry.visit.id)
+        )
+        entry.stored_pages, entry.shifted = stored.pages, history.shifted
+        # After one shift that leaves rows unseen, another look would only cost money.
+        if history.shifted is None and history.needs_look(time.time()):
+            entry.seam = find_seam(stored.pages, stored.rows)
 
     def _end_failed(self, listing: Listing) -> None:
         entry = self._open.pop(listing, None)
@@ -234,15 +208,18 @@ class Recorder(CrawlSink):
             entry.unique_items = len(stored.item_ids)
             self._apply(end_visit(entry.visit, "open", entry.totals, now=time.time()))
 
-    def _task(self, visit: Visit, stored: DecodedPages) -> ListingTask:
+    def _task(self, entry: OpenVisit, stored: DecodedPages) -> ListingTask:
+        visit = entry.visit
         return ListingTask(
             listing=visit.listing,
             max_pages=self._max_pages,
             hint=visit.expected_pages,
             stored_pages=stored.pages,
             stored_ids=stored.item_ids,
-            stored_rows=stored.items + stored.rejects,
+            stored_rows=stored.row_count,
             stored_total=stored.total_count,
+            seam=entry.seam,
+            shifted=entry.shifted,
         )
 
     def _read(self, visit: Visit) -> DecodedPages | None:
@@ -254,7 +231,7 @@ class Recorder(CrawlSink):
             return None
         self.tally.add(visit.totals, -1)
         self.tally.add(stored.totals)
-        self._open_pages += len(stored.pages) - visit.totals.pages
+        self._open_pages += stored.count - visit.totals.pages
         if stored.changed is None:
             return stored
         error = ChangedShapeError(stored.changed)
@@ -280,6 +257,33 @@ class Recorder(CrawlSink):
         if entry is not None:
             self._store(entry, PageRecord.of(page))
 
+    def looked(self, look: Look) -> None:
+        """Record the result of requesting a stored page once more."""
+        record = PageRecord.of(look.page) if look.page is not None and look.new else None
+        self.store_look(look, record)
+
+    def store_look(self, look: Look, record: PageRecord | None) -> bool:
+        """Record a look; `record` is the page if it shows rows that the visit lacks.
+
+        Both are durable before any page of the second sitting.
+
+        Returns:
+            True if the journal took the page.
+        """
+        entry = self._open.get(look.request.listing)
+        if entry is None:
+            return False
+        self.second_looks += 1
+        entry.add_look(look)
+        start, number = self._start.id, look.request.number
+        stored = False
+        if record is not None:
+            stored_number = look_number(start, number)
+            stored = self._store(entry, msgspec.structs.replace(record, number=stored_number))
+        result = (look.left, look.came, look.shifted)
+        self._apply(store_look(entry.visit, number, *result, start=start, now=time.time()))
+        return stored
+
     def store(self, visit: Visit, record: PageRecord) -> bool:
         """Store a page that a worker decoded. Return True if the journal took it."""
         listing = visit.listing
@@ -290,6 +294,8 @@ class Recorder(CrawlSink):
         if page.age and self._is_stale(page):
             self._refuse_stale(entry, page)
             return False
+        if entry.error is not None and page.number in entry.stored_pages:
+            return False  # the listing failed while it was requested once more
         try:
             self._journal.submit(entry.visit, page)
         except JournalError as error:
@@ -368,7 +374,8 @@ class Recorder(CrawlSink):
         self._apply(forget_failures(visit))
         cut = state == "capped" and entry.has_next_page and self._max_pages is not None
         capped_at = self._max_pages if cut else None
-        self._apply(end_visit(visit, state, totals, now=time.time(), capped_at=capped_at))
+        now, shifted = time.time(), entry.shifted or SHIFTED
+        self._apply(end_visit(visit, state, totals, now=now, capped_at=capped_at, shifted=shifted))
 
     def _apply(self, *changes: Statement) -> None:
         try:

@@ -17,21 +17,23 @@ import msgspec
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.seam import Look
 from tmapi_async.crawl.splitting import Observation, Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.crawl.splitting.part_store import StoredPart
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.journal.records import EMPTY_TOTALS, State, Totals, Visit
-from tmapi_async.journal.resume import decode_page
+from tmapi_async.journal.records import EMPTY_TOTALS, STATE, State, Totals, Visit
+from tmapi_async.journal.resume import decode_page, read_seam_history
 from tmapi_async.journal.statements import add_part, begin_visit, forget_failures, store_division
 from tmapi_async.journal.views import Division
 
-from .recorder import OpenVisit, Recorder
+from .open_visit import OpenVisit
+from .recorder import Recorder
 
-_PARTS = """
-SELECT listing.identity, visit.id, visit.state FROM part JOIN visit ON visit.id = part.visit
+_PARTS = f"""
+SELECT listing.identity, visit.id, {STATE} FROM part JOIN visit ON visit.id = part.visit
 JOIN listing ON listing.id = visit.listing WHERE part.root = ?
-"""
+"""  # noqa: S608 - a constant of this package
 _LAST = "SELECT coalesce(max(id), 0) FROM visit"
 _SAME = """
 SELECT 1 FROM visit JOIN listing ON listing.id = visit.listing WHERE identity = ? AND run = ?
@@ -64,6 +66,11 @@ class SplitRecorder(Recorder):
         super().page(page)
         self._driver.page(page)
 
+    def looked(self, look: Look) -> None:
+        """Record a look at a seam, and pass it on to the division."""
+        super().looked(look)
+        self._driver.looked(look)
+
     def ended(self, outcome: ListingOutcome) -> None:
         """Pass the outcome of a listing or a part on to the division."""
         self._driver.ended(outcome)
@@ -86,7 +93,8 @@ class SplitRecorder(Recorder):
             visit = self._open[root].visit
             parts = self._journal.read(lambda connection: _parts(connection, visit.id))
             self._divided[root] = _DividedListing(visit, parts)
-            return StoredPart(self._observations(visit))
+            pages = self._observations(visit)
+            return self._stored_part(visit, pages) if pages else StoredPart()
         listing = self._divided[root]
         stored_visit = listing.stored.get(part.identity)
         if stored_visit is None:
@@ -96,9 +104,17 @@ class SplitRecorder(Recorder):
         pages = self._observations(visit)
         listing.totals[part] = _totals(pages)
         self.tally.add(listing.totals[part])
-        if pages and not pages[-1].has_next and state in {"complete", "capped"}:
-            return StoredPart(pages, "capped" if state == "capped" else "complete")
-        return StoredPart(pages)
+        if not pages:
+            return StoredPart()
+        if not pages[-1].has_next and state in ("complete", "capped", "shifted"):
+            return StoredPart(pages, state)
+        return self._stored_part(visit, pages)
+
+    def _stored_part(self, visit: Visit, pages: list[Observation]) -> StoredPart:
+        """Return the pages of a part that was not walked to its end."""
+        history = self._journal.read(lambda connection: read_seam_history(connection, visit.id))
+        needs_look = history.shifted is None and history.needs_look(time.time())
+        return StoredPart(pages, needs_look=needs_look, shifted=history.shifted)
 
     def begin_part(self, root: Listing, part: Listing) -> None:
         """Create the visit of a part if it has none, and record that the visit has begun."""
@@ -151,8 +167,11 @@ class SplitRecorder(Recorder):
         return visit
 
     def _observations(self, visit: Visit) -> list[Observation]:
-        pages = map(decode_page, self._journal.stored_pages(visit))
-        return [Observation.of(page) for page in pages if page is not None]
+        return [
+            Observation.of(page, again=stored.again)
+            for stored in self._journal.stored_pages(visit)
+            if (page := decode_page(stored)) is not None
+        ]
 
 
 class _DividedListing:

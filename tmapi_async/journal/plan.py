@@ -23,19 +23,19 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 
-from .records import EMPTY_TOTALS, RunTally, State, Totals, Visit, to_milliseconds
+from .records import EMPTY_TOTALS, STATE, RunTally, State, Totals, Visit, to_milliseconds
 from .schema import transaction
 from .sqlite_errors import require_rows
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
 
-_LATEST = """
-SELECT listing.identity, visit.id, visit.run, state, began_at, capped_at, pages, items,
+_LATEST = f"""
+SELECT listing.identity, visit.id, visit.run, {STATE}, began_at, capped_at, pages, items,
        unique_items, rejects, last_page, total_count
 FROM listing JOIN visit ON visit.id = (
     SELECT id FROM visit WHERE listing = listing.id ORDER BY run DESC LIMIT 1)
-WHERE listing.identity IN ({marks})
-"""
+WHERE listing.identity IN ({{marks}})
+"""  # noqa: S608 - constants of this package
 _DIVISIONS = """
 SELECT root, pages, items, unique_items, rejects FROM division WHERE root IN ({marks})
 """
@@ -108,7 +108,7 @@ class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
         if self.probe or (split and self.state == "capped" and not self.divided):
             return False
         if self.state != "capped":
-            return self.state == "complete"
+            return self.state in ("complete", "shifted")
         # An earlier --max-pages cut the listing: a start with a higher limit continues it.
         cut = self.capped_at
         return cut is None or (max_pages is not None and max_pages <= cut)

@@ -22,7 +22,7 @@ from .compression import Decoder, decompress_category
 from .lock import writer_pid
 from .parts import fold_parts
 from .plan import sum_pages
-from .records import EMPTY_TOTALS, Totals
+from .records import EMPTY_TOTALS, Totals, page_number
 from .resume import decode_stored
 from .schema import connect, verify
 from .stored_pages import page_of_row, pages_of_visit, read_listing
@@ -276,8 +276,9 @@ class JournalReader:
         after = (0, -1)
         while rows := self._query(queries.REJECTS, *after, run, _CHUNK):
             after = rows[-1][:2]
-            for seq, position, endpoint, params, *rest in rows:
-                yield StoredReject(seq, position, read_listing(endpoint, params), *rest)
+            for seq, position, endpoint, params, number, *rest in rows:
+                listing = read_listing(endpoint, params)
+                yield StoredReject(seq, position, listing, page_number(number), *rest)
 
     @damage_named
     def failed_pages(self, run: int = 0) -> list[FailedPage]:

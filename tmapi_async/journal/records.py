@@ -11,11 +11,20 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 from tmapi_async.api.values import Reject
 
+SHIFTED_KIND = "shifted"
+"""Kind of error of a visit that was walked in two sittings and shifted."""
+
 PAGE_CODE = 200
 """Code of the API in the reply that carries a page."""
 
-State: TypeAlias = Literal["open", "complete", "capped", "failed"]
+State: TypeAlias = Literal["open", "complete", "capped", "shifted", "failed"]
 """State of a visit. Users see an open visit as *stopped* once its start has ended."""
+
+_IS_SHIFTED = f"state = 'capped' AND error_kind = '{SHIFTED_KIND}'"
+STATE = f"CASE WHEN {_IS_SHIFTED} THEN 'shifted' ELSE state END"
+"""State of a row of the table `visit`, as SQL."""
+
+_LOOK_STRIDE = 1 << 20  # beyond every page number
 
 
 class Totals(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +58,7 @@ class RunTally(msgspec.Struct):
         listings: Number of listings.
         complete: Listings walked to the end that the server reported.
         capped: Listings that ended exactly at a ceiling, or were cut by a limit of pages.
+        shifted: Listings walked in two sittings, between which rows may have been missed.
         failed: Listings given up.
         pages: Stored pages.
         items: Items on these pages.
@@ -60,6 +70,7 @@ class RunTally(msgspec.Struct):
     listings: int = 0
     complete: int = 0
     capped: int = 0
+    shifted: int = 0
     failed: int = 0
     pages: int = 0
     items: int = 0
@@ -69,7 +80,7 @@ class RunTally(msgspec.Struct):
     @property
     def left(self) -> int:
         """Number of listings that have not ended."""
-        return self.listings - self.complete - self.capped - self.failed
+        return self.listings - self.complete - self.capped - self.shifted - self.failed
 
     def add(self, totals: Totals, sign: int = 1) -> None:
         """Add the totals of a visit; subtract them if `sign` is -1."""
@@ -194,6 +205,23 @@ class JournalStatistics(msgspec.Struct, frozen=True, gc=False):
     commits: int
     body_bytes: int
     stored_bytes: int
+
+
+def look_number(start: int, number: int) -> int:
+    """Return the stored number of a page that a later start requested once more.
+
+    It is below 0, so that the page lies beside the one with its number and not in its place.
+
+    Args:
+        start: Number of the start.
+        number: Number of the page, from 1.
+    """
+    return -(start * _LOOK_STRIDE + number)
+
+
+def page_number(stored: int) -> int:
+    """Return the number of a page, from 1, for its stored number."""
+    return stored if stored > 0 else -stored % _LOOK_STRIDE
 
 
 def to_milliseconds(seconds: float) -> int:

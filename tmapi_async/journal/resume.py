@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,10 @@ class DecodedPages(msgspec.Struct, gc=False):
     Attributes:
         pages: Page number -> `has_next_page`.
         item_ids: Distinct item IDs on them.
-        items: Items on them.
+        rows: Page number -> `row_ids` of the page.
+        row_count: Rows on them, without the pages that a later start requested once more.
+        count: Number of stored pages, with those.
+        items: Items on the stored pages.
         rejects: Rows on them that the current models cannot decode.
         total_count: Rows in the whole listing according to the last page with a total, or None.
         changed: Text about a page that shows a changed API, or None; see `changed_shape`.
@@ -30,6 +34,9 @@ class DecodedPages(msgspec.Struct, gc=False):
 
     pages: dict[int, bool] = {}
     item_ids: set[int] = set()
+    rows: dict[int, list[int]] = {}
+    row_count: int = 0
+    count: int = 0
     items: int = 0
     rejects: int = 0
     total_count: int | None = None
@@ -44,7 +51,7 @@ class DecodedPages(msgspec.Struct, gc=False):
     def totals(self) -> Totals:
         """Figures of these pages as the totals of a visit."""
         return Totals(
-            pages=len(self.pages),
+            pages=self.count,
             items=self.items,
             unique_items=len(self.item_ids),
             rejects=self.rejects,
@@ -72,7 +79,12 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
         if page is not None and page.denies_total:
             decoded.total_count = page.total_count
             continue
-        decoded.pages[stored.number] = stored.has_next_page
+        decoded.count += 1
+        if not stored.again:
+            decoded.pages[stored.number] = stored.has_next_page
+        if page is not None and not stored.again:
+            decoded.rows[stored.number] = page.row_ids()
+            decoded.row_count += page.rows
         if page is not None:
             decoded.item_ids.update(item.item_id for item in page.items)
             decoded.items += len(page.items)
@@ -90,6 +102,73 @@ def decode_page(stored: StoredPage) -> Page[Any] | None:
     request = PageRequest(stored.listing, stored.number)
     page = read_reply(Reply(PAGE_CODE, {}, stored.body), request, now=fetched_at)
     return page if isinstance(page, Page) else None
+
+
+_SHIFTED = "SELECT shifted FROM seam WHERE visit = ? AND shifted IS NOT NULL ORDER BY start LIMIT 1"
+_LAST_LOOK = "SELECT start, looked_at FROM seam WHERE visit = ? ORDER BY start DESC, looked_at DESC"
+_LAST_PAGE = """
+SELECT start.id, page.fetched_at, start.ended_at IS NULL
+FROM page JOIN start ON start.id = page.start WHERE visit = ? ORDER BY seq DESC LIMIT 1
+"""
+
+RESTART_SECONDS = 10.0
+"""Pause after a kill that is not longer than the pauses within a walk, which waits before retries.
+
+A supervisor may start a dying process again and again: each time it would pay for every seam.
+"""
+
+LOOK_SECONDS = 3600.0
+"""Time for which a look at a seam is good if the start that looked stored no page afterwards.
+
+Otherwise starts with small budgets would spend them on looks, and never go on.
+"""
+
+
+class SeamHistory(msgspec.Struct, frozen=True):
+    """Facts about the earlier sittings of an open visit.
+
+    Attributes:
+        shifted: Reason why an earlier seam leaves rows unseen, or None.
+        fetched_at: Time when the last page was fetched, seconds since 1970, UTC.
+        killed: True if the start that stored it was killed.
+        looked_at: Time of the last look at the seam if no page was stored since, or None.
+    """
+
+    shifted: str | None = None
+    fetched_at: float = 0.0
+    killed: bool = False
+    looked_at: float | None = None
+
+    def needs_look(self, now: float) -> bool:
+        """Return True if a start at this time must look at the seam.
+
+        Args:
+            now: Seconds since 1970, UTC.
+        """
+        if self.looked_at is not None:
+            return not 0 <= now - self.looked_at <= LOOK_SECONDS
+        return not (self.killed and 0 <= now - self.fetched_at <= RESTART_SECONDS)
+
+
+def read_seam_history(connection: sqlite3.Connection, visit: int) -> SeamHistory:
+    """Read the facts about the earlier sittings of a visit.
+
+    Args:
+        connection: Connection to a journal of this version.
+        visit: Number of the visit.
+    """
+    page = connection.execute(_LAST_PAGE, (visit,)).fetchone()
+    if page is None:
+        return SeamHistory()
+    shifted = connection.execute(_SHIFTED, (visit,)).fetchone()
+    look = connection.execute(_LAST_LOOK, (visit,)).fetchone()
+    start, fetched_at, killed = page
+    return SeamHistory(
+        shifted=shifted[0] if shifted else None,
+        fetched_at=fetched_at / 1000,
+        killed=bool(killed),
+        looked_at=look[1] / 1000 if look and look[0] > start else None,
+    )
 
 
 LEAST_ROWS = 10

@@ -44,6 +44,10 @@ WAL_PAGES = 512
 """Pages of the write-ahead log after which SQLite copies the log into the file: 16 MiB."""
 
 
+READ_AS_THEY_ARE = frozenset((3,))
+"""Older versions that readers accept: they lack only tables that nobody but a harvest needs."""
+
+
 def version() -> int:
     """Return the version of the tables that this package writes."""
     return 1 + len(MIGRATIONS)
@@ -305,12 +309,13 @@ def check_version(connection: sqlite3.Connection, path: Path, *, writing: bool =
 
     Raises:
         NewerJournalError: A newer version of this package wrote the journal.
-        OlderJournalError: An older version wrote it, and `writing`, which upgrades, is False.
+        OlderJournalError: An older version wrote it which is not in `READ_AS_THEY_ARE`, and
+            `writing`, which upgrades, is False.
     """
     stored = _pragma(connection, "user_version")
     if stored > version():
         raise NewerJournalError(path, f"its version is {stored}; this package reads {version()}")
-    if stored < version() and not writing:
+    if stored < version() and stored not in READ_AS_THEY_ARE and not writing:
         raise OlderJournalError(path, f"its version is {stored}; this package reads {version()}")
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tmapi_async.errors import TMAPIError
 
-from .records import State, Totals, Visit, to_milliseconds
+from .records import SHIFTED_KIND, State, Totals, Visit, to_milliseconds
 from .views import Division
 
 _BEGAN = "UPDATE visit SET state = 'open', began_at = coalesce(began_at, ?) WHERE id = ?"
@@ -26,6 +26,9 @@ _ADD_LISTING = "INSERT OR IGNORE INTO listing (identity, endpoint, params) VALUE
 _ADD_VISIT = "INSERT INTO visit (id, run, listing) SELECT ?, ?, id FROM listing WHERE identity = ?"
 _ADD_PART = "INSERT OR IGNORE INTO part VALUES (?, ?)"
 _DIVIDED = "INSERT OR REPLACE INTO division VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+_LOOKED = "INSERT OR REPLACE INTO seam VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Statement(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +82,7 @@ def end_visit(
     now: float,
     capped_at: int | None = None,
     error: TMAPIError | None = None,
+    shifted: str | None = None,
 ) -> Statement:
     """Record the end of a visit, or the totals of an `open` visit that a start leaves.
 
@@ -86,16 +90,19 @@ def end_visit(
 
     Args:
         visit: The visit.
-        state: `complete`, `capped`, `failed`, or `open`.
+        state: `complete`, `capped`, `shifted`, `failed`, or `open`.
         totals: Totals of the visit over all its starts.
         now: Current time, seconds since 1970, UTC.
         capped_at: Limit of pages that cut the visit, or None. A start with a higher limit
             continues the visit.
         error: Error that failed the visit, or None.
+        shifted: Reason why a shifted visit may lack rows, or None.
     """
     kind, text = (error.label, str(error)) if error is not None else (None, None)
+    if state == "shifted":
+        kind, text = SHIFTED_KIND, shifted
     values = (
-        state,
+        "capped" if state == "shifted" else state,
         None if state == "open" else to_milliseconds(now),
         totals.pages,
         totals.items,
@@ -110,6 +117,31 @@ def end_visit(
         totals.pages,
     )
     return Statement(_ENDED, values)
+
+
+def store_look(
+    visit: Visit,
+    number: int,
+    left: int,
+    came: int,
+    shifted: str | None,
+    *,
+    start: int,
+    now: float,
+) -> Statement:
+    """Store the result of requesting a stored page once more.
+
+    Args:
+        visit: The visit.
+        number: Number of the page.
+        left: Rows by which the ranking had slid towards its start.
+        came: Rows by which the ranking had slid towards its end.
+        shifted: Reason why rows may be missing, or None.
+        start: Number of the start.
+        now: Current time, seconds since 1970, UTC.
+    """
+    row = (visit.id, start, number, to_milliseconds(now), left, came, shifted)
+    return Statement(_LOOKED, row)
 
 
 def add_part(visit: Visit, root: int) -> tuple[Statement, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from tmapi_async.api.listings import Listing
 
 from .compression import Decoder
+from .records import page_number
 from .tables.typed_queries import PAGES_OF_VISIT
 from .views import StoredPage
 
@@ -34,7 +35,7 @@ def page_of_row(row: tuple[Any, ...], run: int, listing: Listing, decoder: Decod
         visit=visit,
         run=run,
         listing=listing,
-        number=number,
+        number=page_number(number),
         fetched_at=fetched_at / 1000,
         attempts=attempts,
         latency=latency / 1e6,
@@ -42,13 +43,14 @@ def page_of_row(row: tuple[Any, ...], run: int, listing: Listing, decoder: Decod
         items=items,
         rejects=rejects,
         body=decoder.decode(*body),
+        again=number < 0,
     )
 
 
 def pages_of_visit(
     connection: sqlite3.Connection, decoder: Decoder, visit: int, run: int, listing: Listing
 ) -> Iterator[StoredPage]:
-    """Yield the pages of a visit, in page order.
+    """Yield the pages of a visit, in page order. Those requested once more come first.
 
     Raises:
         BodyError: A body is damaged.

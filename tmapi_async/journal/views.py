@@ -26,7 +26,7 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """True if every listing was walked to its end, or to a ceiling."""
+        """True if every listing was walked to its end or to a ceiling, shifted ones included."""
         return not self.states.get("open") and not self.states.get("failed")
 
 
@@ -112,7 +112,7 @@ class VisitInfo(msgspec.Struct, frozen=True):
         rejects: Rows that could not be decoded.
         last_page: Highest page number, or 0.
         total_count: Rows in the whole listing according to the server, or None.
-        error_kind: Short name of the error that failed the visit, or None.
+        error_kind: Short name of the error that failed the visit, or None; "shifted" if it is that.
         error: Text of this error, or None.
         root: Number of the divided listing's visit if this visit is one of its parts, or None.
         parts: Number of parts whose figures are included, if the listing was divided.
@@ -152,8 +152,8 @@ class ListingVisits(msgspec.Struct, frozen=True):
 
     Attributes:
         visits: Numbers of the visits, oldest first.
-        best: Number of the latest finished visit (complete or capped); if there is none, of the
-            latest visit with pages; otherwise of the latest visit.
+        best: Number of the latest finished visit (complete, capped or shifted); if there is none,
+            of the latest visit with pages; otherwise of the latest visit.
     """
 
     visits: tuple[int, ...]
@@ -205,6 +205,8 @@ class StoredPage(msgspec.Struct, frozen=True, gc=False):
         items: Number of rows that could be decoded when the page was stored.
         rejects: Number of rows that could not be decoded.
         body: Body of the reply, byte for byte.
+        again: True if a later start requested the page once more, because rows had moved: the
+            visit has another page of this number.
     """
 
     seq: int
@@ -219,6 +221,7 @@ class StoredPage(msgspec.Struct, frozen=True, gc=False):
     items: int
     rejects: int
     body: bytes
+    again: bool = False
 
 
 class StoredReject(msgspec.Struct, frozen=True, gc=False):

@@ -32,12 +32,12 @@ class ListingFact(msgspec.Struct, frozen=True):
 
     Attributes:
         listing: Identity of the listing.
-        state: "complete", "capped", "failed" or "stopped".
+        state: "complete", "capped", "shifted", "failed" or "stopped".
         pages: Pages in the journal.
         items: Items on these pages.
         unique: Distinct items, or None if the number is not known.
         rejects: Rows that could not be decoded.
-        error: The error of a failed listing, or None.
+        error: The error of a failed listing, the reason why a shifted one may lack rows, or None.
     """
 
     listing: str
@@ -241,7 +241,7 @@ class _ListingFacts:
 
     def selected(self) -> list[ListingFact]:
         """Return incomplete listings first, then the largest."""
-        order = {"failed": 0, "stopped": 1, "capped": 2, "complete": 3}
+        order = {"failed": 0, "stopped": 1, "shifted": 2, "capped": 3, "complete": 4}
         ranked = sorted(self._candidates, key=lambda fact: (order[fact.state], -fact.items))
         return ranked[:MAX_LISTINGS]
 

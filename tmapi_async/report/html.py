@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind, Verdict
+from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
@@ -91,12 +91,14 @@ _COLOURS: dict[Kind, str] = {
     "running": "fair",
     "incomplete": "bad",
     "capped": "fair",
+    "shifted": "fair",
     "complete": "good",
 }
 _NOTES: dict[Kind, str] = {
     "running": "A harvest was running when this report was made.",
     "incomplete": "The other listings were not walked to the end.",
     "capped": CAPPED_NOTE,
+    "shifted": SHIFTED_NOTE,
     "complete": "Complete listings were walked to the end that the server reported.",
 }
 
@@ -111,6 +113,7 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
     result = Verdict(
         complete=count("complete", 0),
         capped=count("capped", 0),
+        shifted=count("shifted", 0),
         failed=count("failed", 0),
         unfinished=count("stopped", 0),
         running=facts.running,

@@ -9,6 +9,7 @@ import pickle
 import random
 import signal
 
+import msgspec
 import pytest
 from distributed import Client
 
@@ -23,6 +24,10 @@ from tests.support.cluster_harvests import (
     stored_items,
     until,
 )
+from tests.support.making import row
+from tests.support.ranking_server import serve_rankings
+from tmapi_async import TMAPI
+from tmapi_async.api.listings import category_items
 from tmapi_async.errors import (
     AuthenticationError,
     BalanceError,
@@ -30,7 +35,9 @@ from tmapi_async.errors import (
     ClusterError,
     WorkerRefusedError,
 )
+from tmapi_async.harvest import Harvest, JournalReader
 from tmapi_async.harvest.cluster.token_source import TokenSource
+from tmapi_async.limits.budget import Budget
 from tmapi_async.sandbox import Faults, Sandbox
 
 SLOW = 0.2
@@ -178,18 +185,19 @@ async def test_a_worker_that_joins_gets_its_share(workers, path):
 async def test_a_budget_is_divided_and_never_exceeded(workers, path):
     """Start after start, each sends as many requests as it may; the last one ends the work."""
     async with Sandbox(limit=LIMIT, latency=0.002, categories=30) as sandbox:
-        starts = 0
+        starts = looks = 0
         while not (
             result := await run_harvest(sandbox, path, workers.address, max_requests=40)
         ).complete:
             starts += 1
+            looks += result.second_looks
             assert result.stopped_by == "budget"
             assert isinstance(result.error, BudgetSpentError)
             assert result.requests == 40
             assert sandbox.stats.requests == 40 * starts
         assert starts
         assert stored_items(path) == expected_items(sandbox)
-        assert repeated_pages(sandbox) == 0
+        assert repeated_pages(sandbox) == looks + result.second_looks
 
 
 async def test_a_rate_holds_over_all_workers(workers, path):
@@ -220,7 +228,40 @@ async def test_requests_on_the_wire_are_kept_when_the_harvest_is_stopped(workers
         assert second.complete
         assert second.tally.unique_items == second.tally.items
         assert stored_items(path) == expected_items(sandbox)
-        assert repeated_pages(sandbox) == 0
+        assert repeated_pages(sandbox) == second.second_looks
+
+
+@pytest.mark.parametrize(("moved", "state"), [("left", "complete"), ("came", "shifted")])
+async def test_workers_look_at_the_seam_of_an_earlier_sitting(workers, path, moved, state):
+    """A session compares the page before the missing ones; the coordinator stores what slid."""
+    async with serve_rankings() as server:
+        server.rankings[1] = list(range(1, 301))
+
+        async def sitting(requests=None):
+            budget = None if requests is None else Budget(requests)
+            client = TMAPI("token", base_url=server.url, concurrency=2, max_requests=budget)
+            harvest = Harvest(
+                client, [category_items(1)], journal=path, cluster=workers.address, lookahead=0
+            )
+            return await harvest.run()
+
+        await sitting(8)
+        if moved == "left":
+            server.remove(1, range(11, 41))
+        else:
+            server.rankings[1].insert(3, 1001)
+        result = await sitting()
+        assert (result.second_looks, result.tally.left) == (2 if moved == "left" else 1, 0)
+        with JournalReader(path) as reader:
+            (visit,) = reader.listings()
+            items = {
+                item["item_id"] - row(0)["item_id"]
+                for page in reader.pages()
+                for item in msgspec.json.decode(page.body)["data"]["items"]
+            }
+            reader.verify()
+        assert visit.state == state
+        assert {*server.rankings[1]} - items == ({1001} if moved == "came" else set())
 
 
 async def test_a_start_that_is_cancelled_leaves_the_workers_free(workers, path):

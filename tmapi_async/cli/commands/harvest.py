@@ -39,6 +39,7 @@ from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, 
 from tmapi_async.cli.summary import Summary
 from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
+from tmapi_async.crawl.verdict import SHIFTED_NOTE
 from tmapi_async.errors import (
     DiskError,
     ExportError,
@@ -348,6 +349,8 @@ class _HarvestCommand:
             return f"{verdict}. To continue, run: {command_to_continue(self._arguments)}"
         if verdict.kind == "capped":
             return f"{verdict}: {self._capped_reason()}. All pages are in {self._journal}"
+        if verdict.kind == "shifted":
+            return f"{verdict}. {SHIFTED_NOTE} All pages are in {self._journal}"
         return f"{verdict}. All pages are in {self._journal}"
 
     def _capped_reason(self) -> str:
@@ -364,6 +367,7 @@ def summarize_harvest(result: HarvestResult) -> Summary:
         listings=tally.listings,
         complete=tally.complete,
         capped=tally.capped,
+        shifted=tally.shifted,
         failed=tally.failed,
         stopped=tally.left,
         pages=tally.pages,
@@ -373,6 +377,7 @@ def summarize_harvest(result: HarvestResult) -> Summary:
         requests=result.requests,
         retries=result.retries,
         wasted=result.wasted,
+        second_looks=result.second_looks,
         codes=result.codes,
         unreached=result.unreached,
         waited=result.waited,

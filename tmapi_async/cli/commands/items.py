@@ -227,7 +227,7 @@ class _ItemStream:
     def _progress_line(self) -> str:
         assert self._walk is not None and self._api is not None  # noqa: S101, PT018 - set before
         statistics, gate = self._walk.statistics(), self._api.statistics()
-        ended = statistics.complete + statistics.capped + statistics.failed
+        ended = statistics.complete + statistics.capped + statistics.shifted + statistics.failed
         outage = self._api.core.session.outages.report()
         return (
             f"{f'waiting: {outage}; ' if outage else ''}"

@@ -23,14 +23,16 @@ from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_table
 from tmapi_async.cli.wording import quantity
-from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind
+from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 from tmapi_async.errors import JournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 app = typer.Typer(add_completion=False)
 
-_RUN_HEADINGS = (">run", "started", "ended", ">complete", ">capped", ">failed", ">unfinished")
+_RUN_HEADINGS = (
+    ">run", "started", "ended", ">complete", ">capped", ">shifted", ">failed", ">unfinished",
+)  # fmt: skip
 _START_HEADINGS = (
     ">start",
     "started",
@@ -47,6 +49,7 @@ _NOTES: dict[Kind, str] = {
     "running": "A harvest is running.",
     "incomplete": "Run the same tmapi harvest command again to continue.",
     "capped": CAPPED_NOTE,
+    "shifted": SHIFTED_NOTE,
 }
 
 
@@ -152,6 +155,7 @@ def _run_row(run: RunInfo) -> tuple[object, ...]:
         _format_time(run.ended_at) if run.ended_at else "",
         count("complete", 0),
         count("capped", 0),
+        count("shifted", 0),
         count("failed", 0),
         count("open", 0),
     )
@@ -217,6 +221,7 @@ def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
         listings=len(visits),
         complete=states.count("complete"),
         capped=states.count("capped"),
+        shifted=states.count("shifted"),
         failed=states.count("failed"),
         stopped=states.count("open"),
         pages=sum(visit.pages for visit in visits),

@@ -20,6 +20,7 @@ from tmapi_async.api.listings import USUAL_CEILING, Listing, endpoint_of
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.open_listings import unreadable_rows
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome, ListingTask
+from tmapi_async.crawl.seam import Look, find_seam
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.argument_checks import check_callable
 from tmapi_async.errors.shown_value import show_value
@@ -215,11 +216,18 @@ class SplitDriver:
         self._add_page(active, listing, Observation.of(page))
         return page.only([*new_items.values()])
 
+    def looked(self, look: Look) -> None:
+        """Pass a stored page that was requested once more to its planner if it shows new rows."""
+        listing = look.request.listing
+        active = self._split_of.get(listing)
+        if active is not None and look.page is not None and look.new:
+            self._add_page(active, listing, Observation.of(look.page, again=True))
+
     def _add_page(self, active: _ActiveSplit, listing: Listing, page: Observation) -> None:
-        if page.number == 1:
+        if page.number == 1 and not page.again:
             active.first_pages.setdefault(listing, page)
         self._run_queries(active, active.planner.page(listing, page))
-        if page.number == 1 and listing not in active.stored:
+        if page.number == 1 and not page.again and listing not in active.stored:
             self._announce(active)
 
     def ended(self, outcome: ListingOutcome) -> None:
@@ -290,20 +298,25 @@ class SplitDriver:
     def _walk(self, active: _ActiveSplit, listing: Listing) -> None:
         stored = active.stored.get(listing) or StoredPart((active.first_pages[listing],))
         active.open.add(listing)
-        last = stored.pages[-1]
+        pages = [page for page in stored.pages if not page.again]
+        last = pages[-1]
         # Pages come side by side: if work was stopped, some before the last may be missing.
-        whole = last.number == len(stored.pages) and not last.has_next
+        whole = last.number == len(pages) and not last.has_next
         if stored.ending is not None or whole:
             active.open.discard(listing)
             self._end_walk(active, listing, stored.ending or "complete")
             return
+        stored_pages = {page.number: page.has_next for page in pages}
+        rows = {page.number: [item for item, _ in page.rows] for page in pages}
         self._queue(
             active,
             ListingTask(
                 listing=listing,
-                stored_pages={page.number: page.has_next for page in stored.pages},
+                stored_pages=stored_pages,
                 stored_ids={item for page in stored.pages for item in page.ids},
-                stored_rows=sum(len(page.rows) + page.rejects for page in stored.pages),
+                stored_rows=sum(len(page.rows) + page.rejects for page in pages),
+                seam=find_seam(stored_pages, rows) if stored.needs_look else None,
+                shifted=stored.shifted,
                 part=True,
             ),
         )
@@ -361,7 +374,8 @@ class SplitDriver:
 def _outcome(active: _ActiveSplit, reconciliation: Reconciliation) -> ListingOutcome:
     ending: Ending = "complete"
     if not reconciliation.complete:
-        ending = "failed" if reconciliation.failed else "capped"
+        ending = "shifted" if reconciliation.shifted else "capped"
+        ending = "failed" if reconciliation.failed else ending
     if reconciliation.unreadable and not active.errors:
         error = unreadable_rows(reconciliation.rejects, reconciliation.reason)
         error.locate(active.root.endpoint, active.root.identity, 1, 1)

@@ -20,10 +20,14 @@ class StoredPart(msgspec.Struct, frozen=True):
     Attributes:
         pages: Pages in page order.
         ending: Ending of the walk of the part, or None if it has not ended.
+        needs_look: True if rows may have moved since these pages were read.
+        shifted: Reason why an earlier seam leaves rows unseen, or None.
     """
 
     pages: Sequence[Observation] = ()
     ending: Ending | None = None
+    needs_look: bool = False
+    shifted: str | None = None
 
 
 class PartStore(Protocol):

@@ -60,8 +60,8 @@ class OpenPiece:
     """
 
     __slots__ = (
-        "_ids", "error", "estimated", "found", "inner", "parts", "rejects", "second_walks", "total",
-        "verdict",
+        "_ids", "error", "estimated", "found", "inner", "parts", "rejects", "second_walks",
+        "shifted", "total", "verdict",
     )  # fmt: skip
 
     def __init__(self, parts: list[Part], *, inner: bool = False) -> None:
@@ -70,6 +70,7 @@ class OpenPiece:
         self.total = parts[0].first_page.total if parts[0].first_page else None
         self.estimated = False
         self.found = self.rejects = self.second_walks = 0
+        self.shifted = False
         self.verdict: Verdict = "open"
         self.error = ""
         self._ids: set[int] = set()
@@ -81,9 +82,10 @@ class OpenPiece:
         self.found = len(self._ids) + self.rejects
         self.error = next((part.error for part in self.parts if part.error), "")
         endings = {part.ending for part in self.parts}
-        if endings <= {"complete", "capped"}:
+        if endings <= {"complete", "capped", "shifted"}:
+            self.shifted = "shifted" in endings
             enough = self.total is None or self.found >= self.total
-            self.verdict = "proven" if enough else "uncertain"
+            self.verdict = "proven" if enough and not self.shifted else "uncertain"
             return True
         self.verdict = "failed" if "failed" in endings else "open"
         return False
@@ -94,7 +96,7 @@ class OpenPiece:
             self.verdict = "short" if self.verdict == "proven" else self.verdict
             return
         self.total, self.estimated = overlap.rows, not overlap.exact
-        self.verdict = "proven" if overlap.exact else "uncertain"
+        self.verdict = "proven" if overlap.exact and not self.shifted else "uncertain"
 
     def doubt(self, size: int, ceiling: int) -> None:
         """Withdraw a proof that rests on the total of a part alone, where that is not enough.
@@ -140,6 +142,7 @@ class OpenPiece:
             error=self.error,
             estimated=self.estimated,
             inner=self.inner,
+            shifted=self.shifted,
         )
 
 

@@ -30,6 +30,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         has_next: `has_next_page` of the page.
         page_size: Page size as echoed, or None.
         at: Time at which the page had been read, in milliseconds since 1970, UTC; 0 if unknown.
+        again: True if a stored page was requested once more: another page has its number.
     """
 
     number: int
@@ -40,9 +41,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     has_next: bool = True
     page_size: int | None = None
     at: int = 0
+    again: bool = False
 
     @classmethod
-    def of(cls, page: Page[Any]) -> Observation:
+    def of(cls, page: Page[Any], *, again: bool = False) -> Observation:
         """Return the observation of a page."""
         return cls(
             number=page.number,
@@ -54,6 +56,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
             page_size=page.page_size,
             # To the millisecond, as journals store it: a replay must come to the same decisions.
             at=round(page.fetched_at.timestamp() * 1000),
+            again=again,
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.crawl.verdict import SHIFTED
 
 Verdict: TypeAlias = Literal["proven", "uncertain", "short", "failed", "open"]
 """Result of one piece.
@@ -63,6 +64,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
             row, or they were walked too far apart in time, or have rows that could not be decoded.
         inner: True if the piece lies within another piece, and was walked for items that the outer
             piece had not shown. The outer piece counts its items too, so sums leave it out.
+        shifted: True if a part was walked in two sittings, between which rows came.
     """
 
     parts: tuple[Listing, ...]
@@ -72,6 +74,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     estimated: bool = False
     inner: bool = False
+    shifted: bool = False
 
     def __str__(self) -> str:
         name = self.parts[0].identity
@@ -79,8 +82,9 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         total = f"about {total}" if self.estimated else total
         if self.verdict == "proven":
             return f"{name}: complete, {self.found:,} items"
-        if self.verdict == "uncertain" and self.error:
-            return f"{name}: uncertain, {self.found:,} of {total} found: {self.error}"
+        if self.verdict == "uncertain" and (self.error or self.shifted):
+            doubt = self.error or SHIFTED
+            return f"{name}: uncertain, {self.found:,} of {total} found: {doubt}"
         if self.verdict == "uncertain" and not self.estimated and self.found >= (self.total or 0):
             return (
                 f"{name}: uncertain, {self.found:,} of {total} found, but rows moved, and an "
@@ -164,6 +168,13 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     def unreadable(self) -> bool:
         """True if rows were read, and none of them can be decoded."""
         return self.rejects > 0 and not self.distinct
+
+    @property
+    def shifted(self) -> bool:
+        """True if nothing but pieces walked in two sittings, shifted, keep it from being proven."""
+        unproven = [piece for piece in self.pieces if piece.verdict != "proven"]
+        others = self.unanswered or self.strays or self.finer
+        return bool(unproven) and not others and all(piece.shifted for piece in unproven)
 
     @property
     def short(self) -> bool:

@@ -89,20 +89,24 @@ class Part:
 
     def add_page(self, page: Observation) -> bool:
         """Add a page. Return False if the page is known already."""
-        if page.number in self.pages:
+        if page.number in self.pages and not page.again:
             return False
-        self.pages.add(page.number)
-        if page.number == 1:
-            self.first_page = page
+        if not page.again:
+            self._add_place(page)
         self.rejects += page.rejects
         self.reason = self.reason or page.reason
         own_ids = {item for item, price in page.rows if self._in_band(price)}
         for items in (self.ids, *self._shared_sets):
             items.update(own_ids)
         self.foreign.update(item for item, price in page.rows if not self._in_band(price))
+        return True
+
+    def _add_place(self, page: Observation) -> None:
+        self.pages.add(page.number)
+        if page.number == 1:
+            self.first_page = page
         self._ids_by_page[page.number] = tuple(item for item, _ in page.rows)
         self._read_at[page.number] = page.at
-        return True
 
     def _in_band(self, price: Decimal | None) -> bool:
         """Return True if a row of this price counts towards the total.

@@ -154,6 +154,22 @@ class PageFailed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     error: SerializedError
 
 
+class SeamLooked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Result of requesting a stored page once more; the fields are those of `Look`.
+
+    Attributes:
+        page: The page if it shows rows that the visit lacks, or None.
+    """
+
+    visit: int
+    number: int
+    page: PageRecord | None
+    left: int
+    came: int
+    shifted: str | None
+    last: bool
+
+
 class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     """Results of a session since its last report, and its state.
 
@@ -170,6 +186,8 @@ class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=F
         pages: Pages in the order they came, each after the number of its visit.
         failed_pages: Pages that failed for good.
         ended: Listings that have ended; their pages are in this report or an earlier one.
+        looked: Results of looking at seams; later pages of these listings are in this report or a
+            later one.
     """
 
     clock: float
@@ -184,6 +202,7 @@ class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=F
     pages: list[tuple[int, PageRecord]] = []
     failed_pages: list[PageFailed] = []
     ended: list[ListingEnded] = []
+    looked: list[SeamLooked] = []
 
 
 class SessionEnded(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingTask
+from tmapi_async.crawl.seam import Seam
 
 
 class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
@@ -24,6 +25,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         stored_ids: Item IDs on the stored pages, packed.
         stored_rows: Number of rows on the stored pages.
         stored_total: Rows in the whole listing according to the stored pages, or None.
+        seam: Seam at which stored pages are to be requested once more first, or None.
+        shifted: Reason why an earlier seam leaves rows unseen, or None.
     """
 
     visit: int
@@ -36,6 +39,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     stored_ids: bytes = b""
     stored_rows: int = 0
     stored_total: int | None = None
+    seam: Seam | None = None
+    shifted: str | None = None
 
     @classmethod
     def of(cls, visit: int, task: ListingTask) -> TaskSpec:
@@ -52,6 +57,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
             array("q", task.stored_ids).tobytes(),
             task.stored_rows,
             task.stored_total,
+            task.seam,
+            task.shifted,
         )
 
     def unpack(self) -> ListingTask:
@@ -65,6 +72,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
             stored_ids=_numbers(self.stored_ids),
             stored_rows=self.stored_rows,
             stored_total=self.stored_total,
+            seam=self.seam,
+            shifted=self.shifted,
         )
 
 

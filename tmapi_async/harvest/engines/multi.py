@@ -14,6 +14,7 @@ from tmapi_async.client.inputs import Lookahead
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome
+from tmapi_async.crawl.seam import Look
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.errors import ClosedError, InvalidRequestError, TMAPIError
 from tmapi_async.harvest.listing_queue import ListingQueue
@@ -125,6 +126,10 @@ class MultiDriver:
         """Store a page of any account."""
         self._recorder.page(page)
 
+    def looked(self, look: Look) -> None:
+        """Record the result of requesting a stored page once more."""
+        self._recorder.looked(look)
+
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
         """Record a failed page of any account."""
         self._recorder.failed(request, error)
@@ -216,6 +221,10 @@ class _AccountSink(CrawlSink):
     def page(self, page: Page) -> None:
         """Store a page."""
         self._driver.page(page)
+
+    def looked(self, look: Look) -> None:
+        """Record the result of requesting a stored page once more."""
+        self._driver.looked(look)
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
         """Record a failed page."""

@@ -12,7 +12,7 @@ from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.journal.compression import Decoder
 from tmapi_async.journal.lock import WriteLock
-from tmapi_async.journal.records import PAGE_CODE
+from tmapi_async.journal.records import PAGE_CODE, page_number
 from tmapi_async.journal.schema import connect, connect_unchecked, finish, transaction
 from tmapi_async.journal.sqlite_errors import require_rows
 from tmapi_async.journal.stored_pages import read_listing
@@ -106,7 +106,9 @@ class _Redecoder:
         self, listing: Listing, number: int, dictionary: int | None, frame: bytes
     ) -> Page | None:
         body = self._bodies.decode(dictionary, frame)
-        page = read_reply(Reply(PAGE_CODE, {}, body), PageRequest(listing, number), now=self._now)
+        page = read_reply(
+            Reply(PAGE_CODE, {}, body), PageRequest(listing, page_number(number)), now=self._now
+        )
         return page if isinstance(page, Page) else None
 
     def _update(self, seq: int, page: Page) -> bool:

@@ -22,7 +22,7 @@ from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.journal.compression import Decoder, decompress, decompress_category
-from tmapi_async.journal.records import PAGE_CODE
+from tmapi_async.journal.records import PAGE_CODE, page_number
 from tmapi_async.journal.resume import decode_stored
 from tmapi_async.journal.schema import connect, finish, transaction
 from tmapi_async.journal.sqlite_errors import storage_errors_named
@@ -151,6 +151,7 @@ class _Repair:
         self._save_pages()
         with transaction(self._target):
             self._save_small_tables()
+            self._save_seams()
             self._save_categories()
             lost = self._lost_pages()
             self._settle_visits(lost)
@@ -265,7 +266,7 @@ class _Repair:
 
     def _save_page(self, seq: int, visit: int, number: int, *rest: Any) -> None:
         start, fetched_at, attempts, latency, *_, dictionary, frame = rest
-        if visit not in self._visits or not _count(number):
+        if visit not in self._visits or not _count(abs(number)):
             return
         run, listing_id = self._visits[visit]
         listing = self._listings[listing_id]
@@ -307,6 +308,13 @@ class _Repair:
         for row in scan("SELECT * FROM division"):
             if row[0] in self._visits and all(_integer(n) == n for n in row[:-1]):
                 self._insert("division", *row[:-1], str(row[-1]))
+
+    def _save_seams(self) -> None:
+        if not self._tables.has("SELECT 1 FROM sqlite_master WHERE name = 'seam'"):
+            return  # an older version wrote the journal
+        for row in self._tables.scan("SELECT * FROM seam"):
+            if row[0] in self._visits and row[1] in self._starts:
+                self._insert("seam", *row[:-1], _text(row[-1]))
 
     def _save_categories(self) -> None:
         looks = set()
@@ -371,7 +379,9 @@ def _decode(listing: Listing, number: int, body: bytes, fetched_at: int) -> Page
     if listing.endpoint not in ENDPOINTS:
         return None
     now = datetime.fromtimestamp(fetched_at / 1000, UTC)
-    page = read_reply(Reply(PAGE_CODE, {}, body), PageRequest(listing, number), now=now)
+    page = read_reply(
+        Reply(PAGE_CODE, {}, body), PageRequest(listing, page_number(number)), now=now
+    )
     return page if isinstance(page, Page) else None
 
 

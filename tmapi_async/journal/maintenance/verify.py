@@ -19,6 +19,7 @@ from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing
 from tmapi_async.errors.base_error import counted
 from tmapi_async.journal.compression import Decoder, decompress, decompress_category
+from tmapi_async.journal.records import page_number
 from tmapi_async.journal.resume import decode_page
 from tmapi_async.journal.schema import (
     all_value_problems,
@@ -265,7 +266,7 @@ class Verifier:
             check.damaged = True
             problem = describe_damage(self.path, error)
         if problem is not None:
-            check.problems.append(f"{check.name} page {row[2]}: {problem}")
+            check.problems.append(f"{check.name} page {page_number(row[2])}: {problem}")
 
     def _page_problem(self, row: tuple[Any, ...], check: _VisitCheck) -> str | None:
         """Return the problem of a page, or None. Raises any of `DAMAGE`."""

@@ -118,7 +118,9 @@ def _rule(name: str, kind: str, *, required: bool) -> str:
     rule = f"typeof({name}) = '{_TYPES.get(kind, kind)}'"
     if kind == "INTEGER" and name not in _AS_SENT:
         limit = MAX_TIME if name.endswith("_at") else MAX_NUMBER
-        rule = f"({rule} AND {name} BETWEEN 0 AND {limit})"
+        # The number of a page is below 0 if the page was requested once more.
+        least = -limit if name == "number" else 0
+        rule = f"({rule} AND {name} BETWEEN {least} AND {limit})"
     return rule if required else f"({name} IS NULL OR {rule})"
 
 

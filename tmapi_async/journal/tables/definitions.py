@@ -6,8 +6,12 @@ many listings are walked side by side. A table ordered by listing would change a
 and leave a third of each leaf empty. Measured (`benchmarks/journal.py`): a database page of 32 KiB
 has twelve bodies and leaves 6 % of the file unused; pages of 4 KiB leave 40 % unused.
 
-`page_place` is unique: no page can be stored twice. Planning reads visits, and only the pages of
-visits that a kill left open.
+`page_place` is unique: no page can be stored twice. A page that a later start requested once more,
+and that showed rows which the visit lacked, has a number below 0: see `look_number`. Planning reads
+visits, and only the pages of visits that a kill left open.
+
+A visit that was walked in two sittings and shifted is stored as capped, with the kind `shifted` of
+error: rows may be missing, and no start continues it.
 """
 
 from __future__ import annotations
@@ -139,7 +143,20 @@ CREATE TABLE division (                 -- what came of a listing that was walke
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_CATEGORIES, _DIVISIONS)
+_SEAMS = """
+CREATE TABLE seam (                     -- a stored page that a later start requested once more
+    visit INTEGER NOT NULL REFERENCES visit,
+    start INTEGER NOT NULL REFERENCES start,
+    number INTEGER NOT NULL,
+    looked_at INTEGER NOT NULL,
+    rows_left INTEGER NOT NULL,         -- rows by which the ranking had slid towards its start
+    rows_came INTEGER NOT NULL,         -- the same towards its end
+    shifted TEXT,                       -- why rows may be missing, for people; null: they are not
+    PRIMARY KEY (visit, start, number)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_CATEGORIES, _DIVISIONS, _SEAMS)
 """Scripts from version n+1 to n+2, each in one transaction with the new version."""
 
 

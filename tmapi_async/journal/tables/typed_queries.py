@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
 
-from tmapi_async.journal.records import State
+from tmapi_async.journal.records import STATE, State
 
 MAX_TIME = 253_402_300_799_999
 """Last millisecond of the year 9999."""
@@ -24,6 +24,8 @@ MAX_PLACE = 2**31 - 1
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
 Place: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_PLACE)]
+PageNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_PLACE)]
+"""Number of a page as stored: below 0 for one that was requested once more."""
 Time: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
 Flag: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1)]
 
@@ -61,11 +63,11 @@ class Query(msgspec.Struct, frozen=True):
 
 
 RUNS = Query(
-    """
-    SELECT run.id, run.started_at, max(visit.ended_at), state, count(visit.id)
+    f"""
+    SELECT run.id, run.started_at, max(visit.ended_at), {STATE} AS ending, count(visit.id)
     FROM run LEFT JOIN visit ON visit.run = run.id AND visit.id NOT IN (SELECT visit FROM part)
-    GROUP BY run.id, state ORDER BY run.id
-    """,
+    GROUP BY run.id, ending ORDER BY run.id
+    """,  # noqa: S608 - a constant of this package
     list[tuple[Place, Time, Time | None, State | None, Number]],
 )
 VISIT = Query(
@@ -87,12 +89,12 @@ TICKS = Query(
     list[tuple[Number, Number, Number, Number, Number, Number, Number, str]],
 )
 VISITS = Query(
-    """
-    SELECT visit.id, visit.run, endpoint, params, state, began_at, pages, items, unique_items,
+    f"""
+    SELECT visit.id, visit.run, endpoint, params, {STATE}, began_at, pages, items, unique_items,
            rejects, last_page, total_count, error_kind, error, part.root
     FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
     WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
-    """,
+    """,  # noqa: S608 - a constant of this package
     list[
         tuple[
             Number,
@@ -132,7 +134,7 @@ REJECTS = Query(
     WHERE (reject.seq, position) > (?, ?) AND ? IN (0, visit.run)
     ORDER BY reject.seq, position LIMIT ?
     """,
-    list[tuple[Number, Place, str, str, Place, str, bytes, Number]],
+    list[tuple[Number, Place, str, str, PageNumber, str, bytes, Number]],
 )
 FAILED_PAGES = Query(
     """
@@ -175,7 +177,7 @@ _PAGES = list[
     tuple[
         Number,
         Number,
-        Place,
+        PageNumber,
         Time,
         Number,
         Number,

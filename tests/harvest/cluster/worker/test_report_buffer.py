@@ -66,10 +66,10 @@ async def test_a_page_keeps_its_slot_and_is_pending_until_it_is_durable(case):
     """Handing the page over frees its slot; only the coordinator makes it durable."""
     case.buffer.page(page_of(envelope()))
     assert (case.open_slots, case.buffer.pending, case.results) == (1, 1, 1)
-    pages, failed_pages, ended = case.buffer.drain()
+    pages, failed_pages, ended, _ = case.buffer.drain()
     assert [(visit, record.number) for visit, record in pages] == [(VISIT, 3)]
     assert (failed_pages, ended) == ([], [])
-    assert case.buffer.drain() == ([], [], [])
+    assert case.buffer.drain() == ([], [], [], [])
     case.gate.release_slots(1)
     assert (case.open_slots, case.buffer.pending) == (2, 1)
     case.buffer.durable_pages = 1
@@ -94,7 +94,7 @@ async def test_failures_and_outcomes_name_their_visit(case):
     case.buffer.ended(ListingOutcome(LISTING, "failed", 1, 2, 2, 0, 0, TMAPIError("no")))
     case.buffer.failed(REQUEST, TMAPIError("late"))
     case.buffer.page(page_of(envelope()))
-    pages, failed_pages, ended = case.buffer.drain()
+    pages, failed_pages, ended, _ = case.buffer.drain()
     assert [visit for visit, _ in pages] == [VISIT]
     assert [(failed.visit, failed.number) for failed in failed_pages] == [(VISIT, 3)]
     assert [(outcome.visit, outcome.error.message) for outcome in ended] == [(VISIT, "no")]
@@ -104,5 +104,5 @@ async def test_results_of_other_listings_are_dropped(case):
     """Another session has the listing: its results would be counted twice."""
     case.buffer.failed(PageRequest(category_items(1), 1), TMAPIError("no"))
     case.buffer.ended(ListingOutcome(category_items(1), "complete", 1, 2, 2, 0, 0))
-    assert case.buffer.drain() == ([], [], [])
+    assert case.buffer.drain() == ([], [], [], [])
     assert case.results == 0

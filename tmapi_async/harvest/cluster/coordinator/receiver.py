@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.seam import Look
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.task_batch import TaskSpec
 from tmapi_async.harvest.listing_queue import ListingQueue
@@ -60,7 +61,9 @@ class Receiver:
         channel.listings.clear()
 
     def handle_report(self, channel: Channel, report: protocol.SessionReport) -> None:
-        """Hand over the pages, failures and endings of a report, in this order."""
+        """Hand over the looks, pages, failures and endings of a report, in this order."""
+        for looked in report.looked:
+            self._store_look(channel, looked)
         for number, page in report.pages:
             self._store(number, page)
         if report.pages:
@@ -88,6 +91,19 @@ class Receiver:
         visit = self._visits.get(number) or self._ended_visits.get(number)
         if visit is not None:
             self._pages_stored += self._recorder.store(visit, page)
+
+    def _store_look(self, channel: Channel, looked: protocol.SeamLooked) -> None:
+        listing = channel.listings.get(looked.visit)
+        if listing is not None:
+            look = Look(
+                PageRequest(listing, looked.number),
+                None,
+                left=looked.left,
+                came=looked.came,
+                shifted=looked.shifted,
+                last=looked.last,
+            )
+            self._pages_stored += self._recorder.store_look(look, looked.page)
 
     def _end_listing(self, channel: Channel, ended: protocol.ListingEnded) -> None:
         listing = channel.listings.pop(ended.visit, None)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.crawl.outcomes import ListingOutcome
+from tmapi_async.crawl.seam import Look
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.errors import TMAPIError
 from tmapi_async.harvest.cluster import protocol
@@ -40,6 +41,7 @@ class ReportBuffer(CrawlSink):
         self._pages_received = 0
         self._failed_pages: list[protocol.PageFailed] = []
         self._ended: list[protocol.ListingEnded] = []
+        self._looked: list[protocol.SeamLooked] = []
         self._compressors: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
 
     @property
@@ -63,15 +65,28 @@ class ReportBuffer(CrawlSink):
         visit = self._batches.visit(listing)
         if visit is None:
             return
-        compression = self._compressors.get(listing.endpoint)
-        if compression is None:
-            record = PageRecord.of(page)
-        else:
-            dictionary, compress = compression
-            record = PageRecord.of(page, compress(page.body), dictionary)
-        self.pages.append((visit, record))
+        self.pages.append((visit, self._record(page)))
         self._pages_received += 1
         self._gate.hold_slot()
+        self._on_result()
+
+    def _record(self, page: Page) -> PageRecord:
+        compression = self._compressors.get(page.request.listing.endpoint)
+        if compression is None:
+            return PageRecord.of(page)
+        dictionary, compress = compression
+        return PageRecord.of(page, compress(page.body), dictionary)
+
+    def looked(self, look: Look) -> None:
+        """Buffer the result of requesting a stored page once more."""
+        visit = self._batches.running_visit(look.request.listing)
+        if visit is None:
+            return
+        record = self._record(look.page) if look.page is not None and look.new else None
+        number, left, came = look.request.number, look.left, look.came
+        self._looked.append(
+            protocol.SeamLooked(visit, number, record, left, came, look.shifted, look.last)
+        )
         self._on_result()
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
@@ -104,10 +119,14 @@ class ReportBuffer(CrawlSink):
     def drain(
         self,
     ) -> tuple[
-        list[tuple[int, PageRecord]], list[protocol.PageFailed], list[protocol.ListingEnded]
+        list[tuple[int, PageRecord]],
+        list[protocol.PageFailed],
+        list[protocol.ListingEnded],
+        list[protocol.SeamLooked],
     ]:
-        """Return the buffered pages, failures and endings, and forget them."""
+        """Return the buffered pages, failures, endings and looks, and forget them."""
         pages, self.pages = self.pages, []
         failed_pages, self._failed_pages = self._failed_pages, []
         ended, self._ended = self._ended, []
-        return pages, failed_pages, ended
+        looked, self._looked = self._looked, []
+        return pages, failed_pages, ended, looked

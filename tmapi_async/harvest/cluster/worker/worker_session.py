@@ -210,7 +210,7 @@ class WorkerSession:
             self._timer.cancel()
             self._timer = None
         gate = self.gate
-        pages, failed_pages, ended = self._buffer.drain()
+        pages, failed_pages, ended, looked = self._buffer.drain()
         return protocol.SessionReport(
             time.monotonic(),
             lease_clock(),
@@ -224,6 +224,7 @@ class WorkerSession:
             pages,
             failed_pages,
             ended,
+            looked,
         )
 
     async def _send(self, message: protocol.MessageFromSession) -> None:
