@@ -71,6 +71,25 @@ async def test_an_unasked_reply_is_not_taken_for_the_next(factory: Any) -> None:
         assert len(server.heads) == 3
 
 
+async def test_a_connection_that_brought_a_reply_to_another_request_is_given_up() -> None:
+    """A mixed-up connection is closed: the next replies on it would be mixed up too."""
+    used: list[int] = []
+
+    async def one_behind(_: Server, request_head: str, writer: Any) -> None:
+        """Answer every request of the first connection with the page of the one before it."""
+        port = writer.get_extra_info("peername")[1]
+        used.append(port)
+        number = int(re.search(r"page=(\d+)", request_head)[1])  # type: ignore[index]
+        await send_reply(writer, page(number - 1 if port == used[0] else number))
+
+    async with Server(one_behind) as server, open_session(base_url=server.url) as session:
+        for number in (5, 6, 7):
+            result = await session.fetch(request(number), new_state(session))
+            assert (result.number, result.echoed_page) == (number, number)
+    assert used.count(used[0]) == 1
+    assert len(set(used)) == 2
+
+
 class LateConnector(aiohttp.TCPConnector):
     """A connector whose connections are handed on after the server has spoken."""
 

@@ -291,6 +291,33 @@ async def test_a_bomb_is_not_unpacked() -> None:
         assert session.gate.statistics().in_flight == 0
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_the_compressed_size_of_a_body_is_bounded(framing: str) -> None:
+    """A body of many compressed bytes is not accepted because it unpacks to few."""
+    squeeze = zlib.compressobj(wbits=31)
+    sent = squeeze.compress(page())
+    for _ in range(40_000):
+        sent += squeeze.compress(b" ") + squeeze.flush(zlib.Z_FULL_FLUSH)
+    sent += squeeze.flush()
+
+    async def behave(_: Server, __: str, writer: Any) -> None:
+        more = ("200 OK", "Content-Encoding: gzip")
+        if framing == "length":
+            await send_reply(writer, sent, *more)
+        else:
+            writer.write(head(None, *more, "Transfer-Encoding: chunked"))
+            writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(sent), sent))
+
+    limit = 2**17
+    assert len(zlib.decompress(sent, wbits=31)) < limit < len(sent)
+    async with (
+        Server(behave) as server,
+        open_session(base_url=server.url, max_body=limit) as session,
+    ):
+        assert type(await outcome(session)) is ReplyTooLargeError
+        assert len(server.heads) == 1
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -23,11 +23,38 @@ from .values import Reject, Wire
 # Text that is not UTF-8 in one row must not make the other rows unreadable.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNFIT = (msgspec.ValidationError, UnicodeDecodeError)
+USUAL_BODY = 2**17
+"""Bytes. A page has about 13 KB; only the rows and values of longer bodies are counted first.
+
+So many bytes hold fewer than `MAX_ROWS` rows that have an ID.
+"""
+
+MAX_ROWS = 10_000
+"""Rows of one reply. The API sends 20 to a page, and stops a listing after 2,000."""
+
+MAX_VALUES = 500_000
+"""Values of one reply. Decoded, a value can take 30 times the memory of its bytes."""
+
 _MOST_DAMAGED_ROWS = 1000  # in one page; the event loop must not wait for more
 _ANY = msgspec.json.Decoder()
 
 I = TypeVar("I", bound=Wire)  # noqa: E741 - the item type
 R = TypeVar("R")
+
+
+class TooManyValuesError(msgspec.ValidationError):
+    """A reply has more rows or values than are decoded at once.
+
+    The event loop waits while a reply is decoded: a decoder keeps the interpreter to itself, so
+    that a thread would not help.
+    """
+
+
+def has_too_many_values(body: bytes) -> bool:
+    """Return True if a body may have more values than are decoded. Fast, and needs no memory."""
+    # Values beside each other have a comma between them. Commas in texts count too: the limit is
+    # far above the commas of any reply of the API.
+    return len(body) > USUAL_BODY and body.count(b",") > MAX_VALUES
 
 
 class Data(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
@@ -94,9 +121,12 @@ class ItemDecoder(Generic[I]):
             The envelope with its items, and the rows that could not be decoded.
 
         Raises:
+            TooManyValuesError: The body has too many rows or values.
             msgspec.ValidationError: The body is JSON of another shape.
             msgspec.DecodeError: The body is not JSON.
         """
+        if len(body) > USUAL_BODY:
+            self._check_size(body)
         try:
             return self._strict.decode(body), []
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -111,8 +141,17 @@ class ItemDecoder(Generic[I]):
                 raise
             return repaired_page
 
+    def _check_size(self, body: bytes) -> None:
+        _check_values(body)
+        try:
+            rows = self._raw.decode(body).data.items
+        except UNREADABLE:
+            return  # decoding says why
+        _check_rows(rows)
+
     def _decode_leniently(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
         raws = self._raw.decode(body)
+        _check_rows(raws.data.items)
         try:
             success = self._lenient.decode(body)
         except _UNFIT:
@@ -178,6 +217,16 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
+def _check_values(body: bytes) -> None:
+    if has_too_many_values(body):
+        raise TooManyValuesError(f"more than {MAX_VALUES:,} values")
+
+
+def _check_rows(rows: list[msgspec.Raw]) -> None:
+    if len(rows) > MAX_ROWS:
+        raise TooManyValuesError(f"more than {MAX_ROWS:,} rows")
+
+
 class SingleDecoder(Generic[I]):
     """Decodes the bodies of an endpoint without pages: `data` is a row, or a list of rows."""
 
@@ -191,9 +240,12 @@ class SingleDecoder(Generic[I]):
 
     def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
         """Decode a success; see `ItemDecoder.decode`. `has_next_page` is always False."""
+        if len(body) > USUAL_BODY:
+            _check_values(body)
         single = self._decode_envelope(body)
         is_list = bytes(single.data).startswith(b"[")
         raws = self._rows.decode(single.data) if is_list else [single.data]
+        _check_rows(raws)
         items: list[Any] = []
         rejects: list[Reject] = []
         for position, raw in enumerate(raws):

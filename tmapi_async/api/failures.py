@@ -18,7 +18,7 @@ import msgspec
 
 from tmapi_async import errors
 
-from .decoding import UNREADABLE
+from .decoding import UNREADABLE, has_too_many_values
 from .json_repair import repair
 
 _LONGEST_STATEMENT = 2**18
@@ -52,7 +52,12 @@ class _Statement(msgspec.Struct, frozen=True, gc=False):
     is_markup: bool = False
 
 
+class _Code(msgspec.Struct, gc=False):
+    code: int | str | None = None
+
+
 _HEAD = msgspec.json.Decoder(_Head)
+_CODE = msgspec.json.Decoder(_Code)
 
 
 def read_failure(
@@ -90,6 +95,8 @@ def read_failure(
 
 
 def _read_statement(body: bytes, content_type: str) -> _Statement:
+    if has_too_many_values(body):
+        return _read_code(body)
     try:
         head = _HEAD.decode(body)
     except UNREADABLE:
@@ -102,6 +109,15 @@ def _read_statement(body: bytes, content_type: str) -> _Statement:
     if nested.code in (_NESTED_CODES if statement.code is None else _ACCOUNT_CODES):
         return nested
     return msgspec.structs.replace(statement, text=statement.text or nested.text)
+
+
+def _read_code(body: bytes) -> _Statement:
+    """Read only the code of a body that has too many values to be decoded."""
+    try:
+        code = _integer(_CODE.decode(body).code)
+    except UNREADABLE:
+        return _Statement()
+    return _Statement(code, is_json=True)
 
 
 def _read_odd_statement(body: bytes, content_type: str) -> _Statement:

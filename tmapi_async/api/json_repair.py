@@ -13,8 +13,8 @@ import math
 import re
 from collections.abc import Iterator
 
-LONGEST_BODY = 4 * 2**20
-"""Bytes. Longer bodies are not repaired: the event loop must not wait for the repair."""
+LONGEST_BODY = 2**19
+"""Bytes; 40 usual pages. Longer bodies are not repaired: the event loop must not wait for it."""
 
 _LONGEST_INTEGER = 4000  # digits; Python refuses to read or show an int of more than 4,300
 _MOST_COPIED = 2**28  # bytes copied at most in search of the end of the rows

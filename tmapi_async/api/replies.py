@@ -18,7 +18,7 @@ import msgspec
 
 from tmapi_async import errors
 
-from .decoding import UNREADABLE, Data, decoder
+from .decoding import UNREADABLE, Data, TooManyValuesError, decoder
 from .echoes import EchoChecks
 from .failures import read_failure
 from .items import Item
@@ -43,11 +43,13 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
         status: HTTP status.
         headers: Header fields, in a mapping that ignores case or has lower-case names.
         body: Body, decompressed.
+        connection: Connection that brought the reply, for the transport; None if not known.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    connection: Any = None
 
     def __repr__(self) -> str:  # a server may send the token back, and tracebacks show locals
         return f"<Reply {self.status}: {len(self.body)} bytes>"
@@ -200,7 +202,7 @@ def read_reply(
     try:
         success, rejects = decoder(request.listing.endpoint).decode(reply.body)
     except UNREADABLE as error:
-        return _failure(reply, now, str(error) or type(error).__name__)
+        return _unreadable(reply, now, error)
     if success.code != 200:  # noqa: PLR2004 - the API's success
         return _failure(reply, now)
     data = success.data
@@ -254,6 +256,14 @@ def _valid_count(value: object) -> int | None:
 
 def _read_count(value: object) -> int | None:
     return count(value) if isinstance(value, int | float | str) else None
+
+
+def _unreadable(reply: Reply, now: datetime, reason: Exception) -> errors.TMAPIError:
+    failure = _failure(reply, now, str(reason) or type(reason).__name__)
+    # The API's own word about a failure counts, however many rows come with it.
+    if isinstance(reason, TooManyValuesError) and isinstance(failure, errors.MalformedReplyError):
+        return errors.ReplyTooLargeError(str(reason), status=reply.status)
+    return failure
 
 
 def _failure(reply: Reply, now: datetime, detail: str = "") -> errors.TMAPIError:

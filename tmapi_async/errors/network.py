@@ -138,9 +138,13 @@ class RequestRefusedError(TransportError):
 
 
 class ReplyTooLargeError(TransportError):
-    """The reply, decompressed, is longer than the limit; reading was stopped."""
+    """The reply is too large to be read or decoded: by its bytes, its rows or its values.
+
+    A reply has at most `max_body` bytes, 10,000 rows and 500,000 values. The event loop waits for
+    each reply to be decoded, and its memory is bounded.
+    """
 
     recovery = Recovery.GIVE_UP
     kind = "too-large"
     meaning = "the reply is too large"
-    advice = "raise max_body if you expect such replies"
+    advice = "if you expect longer replies, raise max_body; the limits of rows and values are fixed"

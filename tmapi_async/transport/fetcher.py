@@ -67,6 +67,10 @@ class Sender(Protocol):
         """Use none of the idle connections again."""
         ...
 
+    def distrust(self, reply: Reply) -> None:
+        """Use the connection that brought a reply no longer."""
+        ...
+
     async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
         """Send one request, as `send` does, within a shorter time limit."""
         ...
@@ -260,8 +264,9 @@ class Fetcher:
                 self.outages.understood(request.listing, retry_state.permit, is_page=True)
             return outcome
         self._understood |= not isinstance(outcome, _NOT_UNDERSTOOD)
-        if isinstance(outcome, errors.MixedUpReplyError):
+        if isinstance(outcome, errors.MixedUpReplyError) and isinstance(reply, Reply):
             self._understood = True
+            self._sender.distrust(reply)
             self._warnings.mixed_up(request, self._redact(outcome.message))
         outcome.message = self._redact(outcome.message)
         outcome.args = (outcome.message,)

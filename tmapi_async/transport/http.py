@@ -8,7 +8,7 @@ one needs. Both send a request exactly once: the fetcher counts attempts, and ea
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult
 
@@ -95,6 +95,10 @@ class HttpTransport(Protocol):
         """Use none of the idle connections again."""
         ...
 
+    def distrust(self, reply: Reply) -> None:
+        """Use the connection that brought a reply no longer: it brings replies to others."""
+        ...
+
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         ...
@@ -123,7 +127,7 @@ class InvalidHttpError(aiohttp.ClientError):
 
 
 class BodyTooLargeError(Exception):
-    """The body, decompressed, is longer than the limit."""
+    """The body, compressed or decompressed, is longer than the limit."""
 
 
 def build_url(prefix: SplitResult, target: str) -> URL:
@@ -138,8 +142,13 @@ def build_url(prefix: SplitResult, target: str) -> URL:
     )
 
 
-async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
+async def read_body(content: aiohttp.StreamReader, limit: int, headers: Mapping[str, str]) -> bytes:
     """Read the body, decompressed; stop as soon as it is longer than the limit.
+
+    Args:
+        content: Stream of the body.
+        limit: Maximum number of bytes, compressed and decompressed.
+        headers: Header fields of the reply.
 
     Raises:
         BodyTooLargeError: The body is longer than the limit.
@@ -147,10 +156,16 @@ async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
     first = await content.readany()
     if content.at_eof() and len(first) <= limit:
         return first
+    # The length before decompression, so that nothing of a body that is too long is read in vain.
+    length = headers.get("Content-Length", "")
+    if length.isdecimal() and float(length) > limit:
+        raise BodyTooLargeError
     chunks, size = [first], len(first)
     while size <= limit:
         chunk = await content.readany()
         if not chunk:
+            if content.total_raw_bytes > limit:
+                break
             return b"".join(chunks)
         chunks.append(chunk)
         size += len(chunk)

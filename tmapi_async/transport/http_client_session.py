@@ -18,7 +18,7 @@ class ClientSessionTransport:
     Needs more than twice the CPU time of `ConnectionTransport`. It cannot see an unasked reply that
     came over an idle connection and would be taken for the next one. That is detected where the
     reply echoes another page or ID than requested. It does not learn idle times either, and cannot
-    close idle connections.
+    close idle connections, nor the one that has brought a reply to another request.
 
     Args:
         client: Sends; closed with this transport.
@@ -50,6 +50,9 @@ class ClientSessionTransport:
     def drop_idle(self) -> None:
         """Do nothing: aiohttp's public interface does not show idle connections."""
 
+    def distrust(self, reply: Reply) -> None:
+        """Do nothing: the public interface does not show which connection brought a reply."""
+
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         await self._client.close()
@@ -68,7 +71,7 @@ class ClientSessionTransport:
             allow_redirects=False,
             middlewares=(_SendOnce(self._proxy),),
         ) as response:
-            body = await read_body(response.content, self._max_body)
+            body = await read_body(response.content, self._max_body, response.headers)
             return Reply(response.status, response.headers, body)
 
 

@@ -133,6 +133,12 @@ class ConnectionTransport:
         """Use none of the idle connections again; the next request closes them."""
         self._idle_limit.drop(time.monotonic())
 
+    def distrust(self, reply: Reply) -> None:
+        """Close the connection that brought a reply; the connector drops it."""
+        connection = reply.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.close()
+
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         await self._client.close()
@@ -218,7 +224,9 @@ class ConnectionTransport:
         message, content = await protocol.read()
         while message.code in _INTERIM:
             message, content = await protocol.read()
-        return Reply(message.code, message.headers, await read_body(content, self._max_body))
+        headers = message.headers
+        body = await read_body(content, self._max_body, headers)
+        return Reply(message.code, headers, body, protocol)
 
     def _head(self) -> tuple[str, str]:
         """Return the text before and after the target in the head of every request."""
@@ -239,7 +247,7 @@ class ConnectionTransport:
             async with self._client.get(
                 build_url(self._prefix, target), allow_redirects=False, middlewares=(_capture,)
             ) as response:
-                body = await read_body(response.content, self._max_body)
+                body = await read_body(response.content, self._max_body, response.headers)
                 return Reply(response.status, response.headers, body)
         except _PreparedRequest as prepared:
             # Not by the `proxy` of the call: aiohttp would send the headers of the session, and a

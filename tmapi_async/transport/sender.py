@@ -186,6 +186,11 @@ class PageSender:
         if self._transport is not None:
             self._transport.drop_idle()
 
+    def distrust(self, reply: Reply) -> None:
+        """Use the connection that brought a reply no longer."""
+        if self._transport is not None:
+            self._transport.distrust(reply)
+
     async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
         """Send one request, as `send` does, within a shorter time limit."""
         try:
