@@ -153,7 +153,10 @@ def test_runs_are_compared(journal):
     """The items that the second run did not find are gone, where both runs read every row."""
     comparison = compare_runs(journal, endpoint="category-v1")
     assert (comparison.total.gone, comparison.total.new) == (19, 0)
-    assert (comparison.partial, comparison.listings, comparison.unsure) == (5, 7, 107)
+    assert (comparison.partial, comparison.listings, comparison.left_out) == (1, 3, 4)
+    whole_runs = compare_runs(journal, before=1, endpoint="category-v1")
+    assert (whole_runs.total.gone, whole_runs.total.new) == (19, 0)
+    assert (whole_runs.partial, whole_runs.listings, whole_runs.unsure) == (5, 7, 107)
 
 
 async def test_a_harvest_goes_on(journal, sandbox):

@@ -30,7 +30,7 @@ COMMANDS = {
     "categories": "Show the category tree.",
     "status": "Show the contents of a journal, listing by listing.",
     "export": "Write the items of a journal to files and databases.",
-    "changes": "Show the differences between two runs: new, gone and changed items.",
+    "changes": "Show the differences between visits: new, gone and changed items.",
     "report": "Write a web page with charts about a journal.",
     "replay": "Try again to read rows that could not be read before.",
     "verify": "Read a whole journal and check that nothing in it is damaged.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -241,6 +241,23 @@ def whole_run(reader: JournalReader, run: RunInfo, endpoint: Endpoint) -> Scope:
         if visit.listing.endpoint == endpoint.name:
             sums.add(visit, superseded=False)
     return Scope(run=run, runs=(run.id,), endpoint=endpoint, ended=sums.ended, figures=sums.figures)
+
+
+def chosen_visits(reader: JournalReader, chosen: Container[int], endpoint: Endpoint) -> Scope:
+    """Return the scope of all pages of some visits of an endpoint, and of their parts."""
+    sums, visits = _ListingSums(), VisitMarks()
+    for visit in reader.visits():
+        if visit.listing.endpoint == endpoint.name and (visit.root or visit.id) in chosen:
+            visits.add(visit.id)
+            sums.add(visit, superseded=False)
+    return Scope(
+        run=None,
+        visits=visits,
+        runs=tuple(sorted(sums.runs)),
+        endpoint=endpoint,
+        ended=sums.ended,
+        figures=sums.figures,
+    )
 
 
 def ended_figures(reader: JournalReader, scope: Scope) -> FigureSums:

@@ -14,7 +14,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
 from tmapi_async.export.changes.comparison import compare_runs, largest_changes
 from tmapi_async.export.changes.diff import KINDS
-from tmapi_async.export.selection import Scope, Selection, resolve
+from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
@@ -60,19 +60,21 @@ class RejectFact(msgspec.Struct, frozen=True):
 
 
 class ChangeFacts(msgspec.Struct, frozen=True):
-    """Changes since the previous run.
+    """Changes since the visit before of each listing, or since the run before a chosen one.
 
     Attributes:
-        before: Number of the previous run.
+        before: Name of the run or runs of the earlier visits.
         total: Kind of change -> number of items.
         largest: Kind of change -> the largest changes, as rows of `CHANGE`.
-        partial: Listings that at least one of the two runs did not read completely.
+        partial: Listings that at least one of the two visits did not read completely.
+        left_out: Listings that were not compared: they have one visit only.
     """
 
-    before: int
+    before: str
     total: dict[str, int]
     largest: dict[str, list[dict[str, Any]]]
     partial: int
+    left_out: int
 
 
 class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         stopped_by: Reason why a start was stopped, for each stopped start.
         timeline: Rates over time.
         items: Prices, best-selling items and repurchase rates.
-        changes: Changes since the previous run, or None.
+        changes: Changes since the visits before, or None.
         reject_rows: Some of the rejects.
         running: True if a process was writing to the journal.
     """
@@ -140,7 +142,8 @@ def gather(
     Args:
         journal: File of the journal; a harvest may be writing to it.
         run: Number of the run. None for the latest finished visit of each listing, over all runs;
-            requests and changes are then those of the latest run.
+            requests are then those of the latest run, and changes those of each listing's last two
+            visits.
         endpoint: Short or full name of the endpoint to report; None if there is only one.
 
     Raises:
@@ -175,7 +178,7 @@ def gather(
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
             items=item_statistics(reader, scope),
-            changes=_changes(journal, runs, run_info, name),
+            changes=_changes(journal, runs, run, name),
             reject_rows=list(islice(_rejects(reader, scope), MAX_REJECTS)),
             running=reader.writer is not None,
         )
@@ -265,20 +268,21 @@ def _rejects(reader: JournalReader, scope: Scope) -> Iterator[RejectFact]:
 
 
 def _changes(
-    journal: str | Path, runs: list[RunInfo], run: RunInfo, endpoint: str
+    journal: str | Path, runs: list[RunInfo], run: int | None, endpoint: str
 ) -> ChangeFacts | None:
-    if not any(info.id < run.id for info in runs):
+    if len(runs) < 2 or run == runs[0].id:  # noqa: PLR2004 - a run and one before it
         return None
     try:
-        comparison = compare_runs(journal, after=run.id, endpoint=endpoint)
+        comparison = compare_runs(journal, after=run, endpoint=endpoint)
     except ExportRefusedError:
         return None
     return ChangeFacts(
-        before=comparison.before.id,
+        before=describe_runs(comparison.runs_before),
         total={kind: getattr(comparison.total, kind) for kind in KINDS},
         largest={
             kind: largest_changes(comparison.changes, kind, MAX_CHANGES)
             for kind in ("dearer", "cheaper", "sales")
         },
         partial=comparison.partial,
+        left_out=comparison.left_out,
     )

@@ -1,4 +1,4 @@
-"""`tmapi changes`: new, gone and changed items between two runs of a journal."""
+"""`tmapi changes`: new, gone and changed items between two visits of each listing."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from tmapi_async.export.changes.change_files import (
 )
 from tmapi_async.export.changes.comparison import Comparison, compare_runs, largest_changes
 from tmapi_async.export.changes.diff import ChangeCounts
+from tmapi_async.export.selection import describe_runs
 
 app = typer.Typer(add_completion=False)
 
@@ -52,8 +53,9 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         journal: Journal to read.
-        before: Number of the earlier run, or None for the one before the later.
-        after: Number of the later run, or None for the latest.
+        before: Number of the earlier run; None for the one before the later if that is named.
+        after: Number of the later run; None for the latest if the earlier one is named. If neither
+            is named, the last two visits of each listing are compared.
         cat: Category IDs; None for all.
         to: Destinations; None for the table alone.
         endpoint: Endpoint of the rows, or None if the journal holds one.
@@ -66,11 +68,16 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
     before: Annotated[
         int | None,
         typer.Option(
-            "--before", metavar="N", help="Earlier run. Default: the one before the later run."
+            "--before",
+            metavar="N",
+            help="Compare whole runs: the earlier one. Default: the one before the later run.",
         ),
     ] = None
     after: Annotated[
-        int | None, typer.Option("--after", metavar="N", help="Later run. Default: the latest.")
+        int | None,
+        typer.Option(
+            "--after", metavar="N", help="Compare whole runs: the later one. Default: the latest."
+        ),
     ] = None
     cat: CategoriesOption = None
     to: Annotated[
@@ -97,20 +104,28 @@ class ChangesSummary(msgspec.Struct):
     """Result of `--json`.
 
     Attributes:
-        before: Number of the earlier run.
-        after: Number of the later run.
-        listings: Number of listings in either run.
-        partial: Number of listings that were not read to their end by both runs.
-        unsure: Number of items in one run only, for an unknown reason.
+        before: Number of the earlier run, or null if the earlier visits are of several runs.
+        after: Number of the later run, or null if the later visits are of several runs.
+        listings: Number of listings compared (in either run, if the runs were named).
+        partial: Number of listings that were not read to their end by both visits.
+        unsure: Number of items in one visit only, for an unknown reason.
+        left_out: Number of listings that were not compared: they have one visit only.
+        skipped: Number of listings whose last visit was not walked to its end, and is not compared.
+        runs_before: Runs of the earlier visits.
+        runs_after: Runs of the later visits.
         total: Number of changes in all.
         categories: Number of changes of each category (of each listing, where it has none).
     """
 
-    before: int
-    after: int
+    before: int | None
+    after: int | None
     listings: int
     partial: int
     unsure: int
+    left_out: int
+    skipped: int
+    runs_before: tuple[int, ...]
+    runs_after: tuple[int, ...]
     total: ChangeCounts
     categories: dict[str, ChangeCounts]
 
@@ -118,8 +133,9 @@ class ChangesSummary(msgspec.Struct):
 @app.command("changes")
 @takes_struct
 def changes(options: ChangesOptions) -> None:
-    """Show the differences between two runs: new, gone and changed items.
+    """Show the differences between visits: new, gone and changed items.
 
+    The last two visits of each listing that were walked to the end are compared, over all runs.
     Changed items are dearer, cheaper, or have sold more or less than before.
     """
     set_up_logging()
@@ -178,11 +194,15 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
 def summarize_changes(comparison: Comparison) -> ChangesSummary:
     """Return the comparison as plain data."""
     return ChangesSummary(
-        before=comparison.before.id,
-        after=comparison.after.id,
+        before=comparison.before.id if comparison.before else None,
+        after=comparison.after.id if comparison.after else None,
         listings=comparison.listings,
         partial=comparison.partial,
         unsure=comparison.unsure,
+        left_out=comparison.left_out,
+        skipped=comparison.skipped,
+        runs_before=comparison.runs_before,
+        runs_after=comparison.runs_after,
         total=comparison.total,
         categories=comparison.change_counts,
     )
@@ -203,16 +223,34 @@ def comparison_lines(comparison: Comparison, top: int) -> Iterator[str]:
     )
     rows = [(name, *_figures(tally)) for name, tally in counts.items()]
     rows.append(("all", *_figures(comparison.total)))
-    yield f"Run {comparison.before.id} -> run {comparison.after.id}"
+    before, after = (
+        describe_runs(runs) for runs in (comparison.runs_before, comparison.runs_after)
+    )
+    yield f"{before[:1].upper()}{before[1:]} -> {after}"
     yield from format_table(headings, rows)
     for kind in ("dearer", "cheaper", "sales"):
         yield from _largest_changes(comparison, kind, top)
+    yield from _incomplete_lines(comparison)
+
+
+def _incomplete_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield the listings that are not compared, or prove nothing about missing items."""
     if comparison.partial:
+        visits = "runs" if comparison.named else "visits"
         yield (
             f"{comparison.partial:,} of {quantity(comparison.listings, 'listing')} not read to the "
-            f"end, with every row decoded, by both runs: {quantity(comparison.unsure, 'item')} in "
-            "one run only not counted above"
+            f"end, with every row decoded, by both {visits}: "
+            f"{quantity(comparison.unsure, 'item')} in one of them only not counted above"
         )
+    if comparison.named:
+        return
+    yield (
+        f"compared: {quantity(comparison.listings, 'listing')}, each with its own visit before; "
+        f"left out: {quantity(comparison.left_out, 'listing')} with one visit only"
+    )
+    if comparison.skipped:
+        last = quantity(comparison.skipped, "listing has a last visit", "listings have last visits")
+        yield f"{last} not walked to the end: the visits before are compared"
 
 
 def _figures(counts: ChangeCounts) -> tuple[int, ...]:

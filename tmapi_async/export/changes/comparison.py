@@ -1,4 +1,4 @@
-"""Comparison of two runs of a journal."""
+"""Comparison of two visits of each listing of a journal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tmapi_async.export.arrow import record_batch
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.endpoint_choice import choose_endpoint
-from tmapi_async.export.selection import whole_run
+from tmapi_async.export.selection import Scope, chosen_visits, whole_run
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.views import RunInfo
+from tmapi_async.journal.views import RunInfo, VisitInfo
 
 from .diff import (
     SIGHTING,
@@ -29,30 +29,41 @@ from .diff import (
     latest_sightings,
     undivided_listings,
 )
+from .visit_pairs import is_whole, pair_visits
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Differences between two runs.
+    """Differences between two visits of each listing.
 
     Attributes:
-        before: The earlier run.
-        after: The later run.
+        before: The earlier run, or None if the earlier visits are of several runs.
+        after: The later run, or None if the later visits are of several runs.
         changes: One row for each item that changed (`CHANGE`).
         change_counts: Number of changes by category, or by listing if it has no category.
-        unsure: Items of one run only that count neither as new nor as gone, because their listing
+        unsure: Items of one visit only that count neither as new nor as gone, because their listing
             was not read completely.
-        partial: Listings that at least one of the runs did not read completely: walked to the
+        partial: Listings that at least one of the visits did not read completely: walked to the
             server's end, with every row decoded.
-        listings: Listings of either run.
+        listings: Listings compared; if the runs were named, listings of either run.
+        left_out: Listings that were not compared because they have one visit only.
+        skipped: Listings with a later visit that was not walked to its end, and is not compared.
+        runs_before: Runs of the earlier visits.
+        runs_after: Runs of the later visits.
+        named: True if whole runs were compared, because they were named.
     """
 
-    before: RunInfo
-    after: RunInfo
+    before: RunInfo | None
+    after: RunInfo | None
     changes: pa.Table
     change_counts: dict[str, ChangeCounts]
     unsure: int
     partial: int
     listings: int
+    left_out: int = 0
+    skipped: int = 0
+    runs_before: tuple[int, ...] = ()
+    runs_after: tuple[int, ...] = ()
+    named: bool = False
 
     @property
     def total(self) -> ChangeCounts:
@@ -71,41 +82,155 @@ def compare_runs(
     cats: Collection[int] = (),
     endpoint: str | None = None,
 ) -> Comparison:
-    """Compare two runs of a journal. Needs memory for one short row per item of both runs.
+    """Compare two visits of each listing. Needs memory for one short row per item of both.
+
+    By default the last two visits of each listing that were walked to the end are compared, in
+    whichever runs they are. If a run is named, two whole runs are compared.
 
     Args:
         journal: File of the journal; a harvest may be writing to it.
-        before: Number of the earlier run; None for the one before `after`.
-        after: Number of the later run; None for the latest.
+        before: Number of the earlier run; None for the one before `after` if that is named.
+        after: Number of the later run; None for the latest if `before` is named.
         cats: Only these categories; empty for all.
         endpoint: Short or full name of the endpoint to compare; None if there is only one.
 
     Raises:
         JournalError: The journal cannot be read.
-        ExportRefusedError: The journal does not have two such runs, or no such category or
-            endpoint, or rows of several endpoints and no endpoint was chosen.
+        ExportRefusedError: The journal does not have two such runs, or no listing with two visits,
+            or no such category or endpoint, or rows of several endpoints and no endpoint was
+            chosen.
     """
-    categories = frozenset(cats)
     with JournalReader(journal) as reader:
-        runs = _two_runs(reader, before, after)
-        compared = _endpoint(reader, runs, categories, endpoint)
-        old, new = (_sightings(reader, run, categories, compared) for run in runs)
-        states = [_listing_states(reader, run, categories, compared) for run in runs]
-    complete_before, complete_after = (
-        {name for name, state in run.items() if state == "complete"} for run in states
-    )
-    complete = complete_before & complete_after
-    changes, unsure = compare(old, new, complete_before=complete_before, complete_both=complete)
-    listings = states[0].keys() | states[1].keys()
-    return Comparison(
-        before=runs[0],
-        after=runs[1],
-        changes=changes,
-        change_counts=count_changes(old, new, changes),
-        unsure=unsure,
-        partial=len(listings - complete),
-        listings=len(listings),
-    )
+        comparer = _Comparer(reader, frozenset(cats), endpoint)
+        if before is None and after is None:
+            return comparer.compare_visits()
+        return comparer.compare_whole_runs(*_two_runs(reader, before, after))
+
+
+class _Comparer:
+    """Compares what one journal holds of one endpoint.
+
+    Args:
+        reader: The journal.
+        cats: Categories to compare; empty for all.
+        requested: Name of the endpoint to compare, or None.
+    """
+
+    def __init__(self, reader: JournalReader, cats: frozenset[int], requested: str | None) -> None:
+        self._reader = reader
+        self._cats = cats
+        self._requested = requested
+
+    def compare_visits(self) -> Comparison:
+        """Compare the last two visits of each listing that were walked to the end."""
+        reader = self._reader
+        runs = {run.id: run for run in reader.runs()}
+        if len(runs) < 2:  # noqa: PLR2004 - an earlier and a later one
+            raise _too_few_runs(reader, len(runs))
+        endpoint = self._endpoint(0, "the journal")
+        visits = pair_visits(visit for visit in reader.listings() if self._has(visit, endpoint))
+        if not visits.pairs:
+            raise ExportRefusedError(
+                f"no listing of {reader.path} has two visits: make another one by "
+                "`tmapi harvest ... --refresh`"
+            )
+        pairs = visits.pairs
+        old, new = (
+            self._sightings(
+                chosen_visits(reader, {pair[side].id for pair in pairs.values()}, endpoint)
+            )
+            for side in (0, 1)
+        )
+        whole_before = {name for name, (earlier, _) in pairs.items() if earlier.whole}
+        whole_after = {name for name, (_, later) in pairs.items() if later.whole}
+        runs_before, runs_after = visits.runs(0), visits.runs(1)
+        return self._comparison(
+            old,
+            new,
+            whole_before,
+            whole_after,
+            before=runs[runs_before[0]] if len(runs_before) == 1 else None,
+            after=runs[runs_after[0]] if len(runs_after) == 1 else None,
+            listings=len(pairs),
+            partial=visits.partial,
+            left_out=visits.once,
+            skipped=visits.skipped,
+            runs_before=runs_before,
+            runs_after=runs_after,
+        )
+
+    def compare_whole_runs(self, before: RunInfo, after: RunInfo) -> Comparison:
+        """Compare everything that two runs hold."""
+        reader, runs = self._reader, (before, after)
+        source = f"runs {before.id} and {after.id}"
+        endpoint = self._endpoint((before.id, after.id), source)
+        old, new = (self._sightings(whole_run(reader, run, endpoint)) for run in runs)
+        whole: list[set[str]] = []
+        listings: set[str] = set()
+        for run in runs:
+            visits = [visit for visit in reader.listings(run.id) if self._has(visit, endpoint)]
+            listings.update(visit.listing.identity for visit in visits)
+            whole.append({visit.listing.identity for visit in visits if is_whole(visit)})
+        return self._comparison(
+            old,
+            new,
+            *whole,
+            before=before,
+            after=after,
+            listings=len(listings),
+            partial=len(listings - (whole[0] & whole[1])),
+            runs_before=(before.id,),
+            runs_after=(after.id,),
+            named=True,
+        )
+
+    def _comparison(
+        self,
+        old: pa.Table,
+        new: pa.Table,
+        whole_before: set[str],
+        whole_after: set[str],
+        **figures: Any,
+    ) -> Comparison:
+        changes, unsure = compare(
+            old, new, complete_before=whole_before, complete_both=whole_before & whole_after
+        )
+        counts = count_changes(old, new, changes)
+        return Comparison(changes=changes, change_counts=counts, unsure=unsure, **figures)
+
+    def _has(self, visit: VisitInfo, endpoint: Endpoint) -> bool:
+        return visit.listing.endpoint == endpoint.name and (
+            not self._cats or visit.listing.cat_id in self._cats
+        )
+
+    def _endpoint(self, runs: int | tuple[int, ...], source: str) -> Endpoint:
+        """Choose the endpoint to compare; one of the runs may have no row of this endpoint."""
+        numbers = (runs,) if isinstance(runs, int) else runs
+        available = {
+            visit.listing.endpoint
+            for run in numbers
+            for visit in self._reader.visits(run)
+            if not self._cats or visit.listing.cat_id in self._cats
+        }
+        if self._cats and not available:
+            names = ", ".join(map(str, sorted(self._cats)[:10]))
+            found = source if isinstance(runs, int) else f"neither of {source}"
+            verb = "has no" if isinstance(runs, int) else "has a"
+            raise ExportRefusedError(f"{found} {verb} listing of category {names}")
+        within = source if isinstance(runs, int) else f"the journal in {source}"
+        return choose_endpoint(available, self._requested, within)
+
+    def _sightings(self, scope: Scope) -> pa.Table:
+        """Return the latest sighting of each item in the selected categories."""
+        conversions, batches = Conversions(), list[pa.RecordBatch]()
+        cats, roots = self._cats, self._reader.roots()
+        selected = pa.array(sorted(cats), pa.int64())
+        for chunk in read_chunks(self._reader, scope):
+            batch = _sighting_batch(record_batch(chunk, conversions), roots)
+            batches.append(
+                batch.filter(pc.is_in(batch["cat_id"], value_set=selected)) if cats else batch
+            )
+        return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
 
 
 def _two_runs(
@@ -122,67 +247,23 @@ def _two_runs(
     older = [number for number in runs if later is not None and number < later]
     earlier = before if before is not None else max(older, default=None)
     if earlier is None or later is None:
-        raise ExportRefusedError(
-            f"changes need two runs, and {reader.path} has {len(runs)}: "
-            "make another one by `tmapi harvest ... --refresh`"
-        )
+        raise _too_few_runs(reader, len(runs))
     if earlier >= later:
         raise ExportRefusedError(f"run {earlier} is not earlier than run {later}")
     return runs[earlier], runs[later]
 
 
-def _endpoint(
-    reader: JournalReader,
-    runs: tuple[RunInfo, RunInfo],
-    cats: frozenset[int],
-    requested: str | None,
-) -> Endpoint:
-    """Choose the endpoint to compare; one of the runs may have no row of this endpoint."""
-    available = {
-        visit.listing.endpoint
-        for run in runs
-        for visit in reader.visits(run.id)
-        if not cats or visit.listing.cat_id in cats
-    }
-    source = f"runs {runs[0].id} and {runs[1].id}"
-    if cats and not available:
-        names = ", ".join(map(str, sorted(cats)[:10]))
-        raise ExportRefusedError(f"neither of {source} has a listing of category {names}")
-    return choose_endpoint(available, requested, f"the journal in {source}")
-
-
-def _sightings(
-    reader: JournalReader, run: RunInfo, cats: frozenset[int], endpoint: Endpoint
-) -> pa.Table:
-    """Return the latest sighting of each item; a run may lack a category of the other run."""
-    conversions, batches = Conversions(), list[pa.RecordBatch]()
-    selected, roots = pa.array(sorted(cats), pa.int64()), reader.roots()
-    for chunk in read_chunks(reader, whole_run(reader, run, endpoint)):
-        batch = _sighting_batch(record_batch(chunk, conversions), roots)
-        batches.append(
-            batch.filter(pc.is_in(batch["cat_id"], value_set=selected)) if cats else batch
-        )
-    return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
+def _too_few_runs(reader: JournalReader, number: int) -> ExportRefusedError:
+    return ExportRefusedError(
+        f"changes need two runs, and {reader.path} has {number}: "
+        "make another one by `tmapi harvest ... --refresh`"
+    )
 
 
 def _sighting_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
     keys = [undivided_listings(batch["listing"], roots), batch["cat_id"], batch["item_id"]]
     values = [semantic_column(batch, name) for name in ("title", "price", "sold")]
     return pa.RecordBatch.from_arrays([*keys, *values], schema=SIGHTING)
-
-
-def _listing_states(
-    reader: JournalReader, run: RunInfo, cats: frozenset[int], endpoint: Endpoint
-) -> dict[str, str]:
-    """Return the identity and state of each listing of a run.
-
-    A listing with rejects has the state "rejects": a row that was not decoded may be any item.
-    """
-    return {
-        visit.listing.identity: "rejects" if visit.rejects else visit.state
-        for visit in reader.listings(run.id)
-        if visit.listing.endpoint == endpoint.name and (not cats or visit.listing.cat_id in cats)
-    }
 
 
 _ORDER = {
