@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.commands import SUMMARY_KEYS, environment, finish, run, spawn
 from tmapi_async.cli.progress import progress_display as display
-from tmapi_async.harvest import JournalReader, job
+from tmapi_async.harvest import JournalReader
 from tmapi_async.sandbox import Drift, Faults
 from tmapi_async.sandbox.server.process import SandboxThread
 
@@ -477,12 +477,11 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk, monkeypatch):
+def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
     """A harvest on a disk that stays full stops with a message; with more space it continues."""
-    monkeypatch.setattr(job, "JOURNAL_WAIT", 0.0)
     path = small_disk / "test.journal"
     with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
-        arguments = ("harvest", "7", "8", "--journal", str(path), "--json")
+        arguments = ("harvest", "7", "8", "--journal", str(path), "--json", "--wait", "0")
         done = tmapi(*arguments, url=sandbox.url)
         assert done.code == 3
         assert summary(done)["stopped_by"] == "disk"

@@ -29,7 +29,7 @@ from tmapi_async.errors import (
     JournalInUseError,
     LockedJournalError,
 )
-from tmapi_async.harvest import Harvest, JournalReader, job
+from tmapi_async.harvest import Harvest, JournalReader
 from tmapi_async.journal import schema, writer
 from tmapi_async.journal.journal import Journal
 from tmapi_async.sandbox import Drift, Faults
@@ -264,7 +264,8 @@ async def test_a_locked_journal_is_waited_for(tmapi_sandboxes, path, monkeypatch
     async with contextlib.AsyncExitStack() as stack:
         tokens = ["sandbox", "other"][:accounts]
         clients = [
-            await stack.enter_async_context(client(sandbox, token=token)) for token in tokens
+            await stack.enter_async_context(client(sandbox, token=token, wait=1800))
+            for token in tokens
         ]
         work = Harvest(clients, listings(*range(1, 40)), journal=path)
         running = asyncio.create_task(work.run())
@@ -291,7 +292,7 @@ async def test_a_harvest_that_waits_for_its_journal_can_be_ended(
     """Cancelled while the journal is locked, a harvest ends at once, and can be continued."""
     monkeypatch.setattr(writer, "BUSY_SECONDS", 0.0)
     sandbox = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 40), 60))
-    async with client(sandbox) as api:
+    async with client(sandbox, wait=1800) as api:
         work = Harvest(api, listings(*range(1, 40)), journal=path)
         running = asyncio.create_task(work.run())
         await until(lambda: work.progress().pages > 4)
@@ -312,7 +313,7 @@ async def test_a_journal_that_is_locked_at_the_start_is_waited_for(
     sandbox = await tmapi_sandboxes(categories=SIZES)
     await harvest(sandbox, path, [1])
     requests = sandbox.stats.requests
-    async with client(sandbox) as api:
+    async with client(sandbox, wait=1800) as api:
         for ending in ("stop", "unlock"):
             work = Harvest(api, listings(1, 3), journal=path)
             with locked(path):
@@ -328,11 +329,10 @@ async def test_a_journal_that_is_locked_at_the_start_is_waited_for(
 
 async def test_a_full_disk_stops_the_harvest_and_loses_nothing(tmapi_sandboxes, path, monkeypatch):
     """The error names the full disk. Committed pages stay; with free space a start continues."""
-    monkeypatch.setattr(job, "JOURNAL_WAIT", 0.0)
     sandbox = await tmapi_sandboxes(categories=SIZES)
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "open", partial(open_with, pragma="max_page_count = 14"))
-        result = await harvest(sandbox, path)
+        result = await harvest(sandbox, path, api={"wait": 0})
     assert result.stopped_by == "disk"
     assert isinstance(result.error, DiskFullError)
     assert result.tally.left

@@ -47,9 +47,6 @@ from .split_recorder import SplitRecorder
 
 log = logging.getLogger("tmapi_async")
 
-JOURNAL_WAIT = 1800.0
-"""Seconds to wait for a trouble of the journal that can pass, such as a full disk."""
-
 MOST_REJECTS = 0.5
 """Maximum share of a page's rows (of at least ten) that may be rejects."""
 
@@ -133,7 +130,9 @@ class Harvest:
         self._most_rejects = most_rejects
         self._guard = guard
         self._host = host or self._engine.host
-        self._trouble_wait = TroubleWait(JOURNAL_WAIT, on_begin=self._on_trouble)
+        # As long as for an API that does not answer.
+        seconds = max(client.core.session.outages.breaker.wait for client in clients)
+        self._trouble_wait = TroubleWait(seconds, on_begin=self._on_trouble)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._journal: Journal | None = None
         self._recorder: Recorder | None = None

@@ -277,7 +277,8 @@ class SeveralAccountsOptions(ConnectionOptions, frozen=True, kw_only=True):
             "--wait",
             help="Time to wait for an API that does not answer, in seconds, before the harvest"
             " stops; one request at a time is sent meanwhile. 0 does not wait: each page is tried a"
-            " few times, and fails.",
+            " few times, and fails. A journal that is locked, or whose disk is full, is waited for"
+            " as long.",
             rich_help_panel=_PACE,
             metavar="S",
         ),
