@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -84,6 +85,32 @@ async def test_the_slot_of_a_timed_out_attempt_is_kept_while_the_server_works(tm
         assert sandbox.stats.codes["503"] == 0
         assert sandbox.stats.aborted == 2
         await all_slots_back(api)
+
+
+@pytest.mark.parametrize("warm", [True, False])
+async def test_short_deadlines_of_a_caller_are_recovered_from(tmapi_sandboxes, warm):
+    """Requests given up before the first reply must not keep all slots for ten seconds."""
+    sandbox = await tmapi_sandboxes(
+        categories=dict.fromkeys(range(1, 10), 20),
+        faults=Faults(script=dict.fromkeys(range(1, 5), "hang")),
+    )
+    async with client(sandbox, concurrency="auto") as api:
+        if warm:
+            await api.category_items(9)
+
+        async def ask(cat_id):
+            async with asyncio.timeout(0.2):
+                return await api.category_items(cat_id)
+
+        given_up = await asyncio.gather(*(ask(cat_id) for cat_id in range(1, 5)),
+                                        return_exceptions=True)  # fmt: skip
+        assert [type(one) for one in given_up] == [TimeoutError] * 4
+        tries, page = 0, None
+        while page is None:
+            tries += 1
+            with contextlib.suppress(TimeoutError):
+                page = await ask(5)
+        assert tries <= 6
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])

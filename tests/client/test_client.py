@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from typing import get_type_hints
 
+import aiohttp
 import pytest
 
 from tests.support.watching import client, ids_by_category, truth
@@ -45,6 +46,24 @@ def test_an_unknown_option_is_refused():
         TMAPI("token", concurency=3)
     with pytest.raises(TypeError, match="concurency"):
         TMAPI.from_env(concurency=3)
+
+
+@pytest.mark.parametrize(
+    ("limits", "concurrency", "ceiling", "width"),
+    [
+        ({"limit": 0}, "auto", None, 4),
+        ({"limit": 0, "limit_per_host": 3}, "auto", 3, 3),
+        ({"limit": 2, "limit_per_host": 3}, "auto", 2, 2),
+        ({}, "auto", 100, 4),
+        ({"limit_per_host": 3}, 16, 3, 3),
+        ({}, 16, 16, 16),
+    ],
+)
+async def test_the_limits_of_a_connector_bound_the_gate(limits, concurrency, ceiling, width):
+    """An attempt that waits for a connection would use up its time; "auto" learns even so."""
+    async with aiohttp.TCPConnector(**limits) as connector:
+        gate = TMAPI("token", connector=connector, concurrency=concurrency).statistics()
+    assert (gate.controller.ceiling, gate.width) == (ceiling, width)
 
 
 async def walked(api):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +14,19 @@ SECONDS = st.floats(0.0, 200.0)
 
 
 def test_default_before_anything_was_seen() -> None:
-    """Without a latency to go by, ten seconds from sending are assumed."""
-    assert AbandonedRequests().done_at(100.0, 101.0) == 110.0
-    assert AbandonedRequests().done_at(100.0, 120.0) == 125.0
+    """Without a latency to go by, each abandoned request is expected to take twice as long."""
+    estimate = AbandonedRequests()
+    durations = [estimate.done_at(100.0, 100.2) - 100.0 for _ in range(7)]
+    assert durations == pytest.approx([0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0])
+    assert AbandonedRequests().done_at(100.0, 104.0) == 105.0
+    assert AbandonedRequests(10.0).done_at(100.0, 101.0) == 110.0
+
+
+def test_a_request_given_up_late_is_the_measure_of_the_next() -> None:
+    """A first time-out of four seconds says that half a second is too short."""
+    estimate = AbandonedRequests()
+    estimate.done_at(100.0, 104.0)
+    assert estimate.done_at(200.0, 200.1) == 210.0
 
 
 def test_steady_latency_is_expected_again() -> None:

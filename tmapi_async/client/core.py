@@ -30,7 +30,7 @@ from tmapi_async.errors.argument_checks import check_callable, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
-from tmapi_async.limits.learning import LearningController
+from tmapi_async.limits.learning import START, LearningController
 from tmapi_async.limits.rate import RateLimiter
 from tmapi_async.transport.credentials import check_base_url, check_token
 from tmapi_async.transport.observers import Observer
@@ -116,7 +116,9 @@ class ClientCore:
             wait=wait,
         )
         self.gate = Gate(
-            LearningController(_max_width(concurrency, connector)),
+            LearningController(
+                _max_width(concurrency, connector), start=START if concurrency == "auto" else None
+            ),
             rate_limiter=None if rate is None else RateLimiter(rate),
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
@@ -307,8 +309,10 @@ def _max_width(concurrency: Concurrency, connector: Connector | None) -> int | N
     if concurrency != "auto":
         check_whole("concurrency", concurrency)
     limits = [] if concurrency == "auto" else [concurrency]
-    if connector is not None and connector.limit:
-        limits.append(connector.limit)
+    if connector is not None:
+        # An attempt that waits for a connection would be measured as a slow reply. All attempts go
+        # to one host. 0 is no limit.
+        limits += [most for most in (connector.limit, connector.limit_per_host) if most]
     return min(limits, default=None)
 
 

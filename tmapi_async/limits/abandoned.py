@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+FIRST_UNKNOWN_SECONDS = 0.5
+"""Assumed of the first abandoned request before any latency was measured, and doubled each time.
+
+A client whose first requests were given up early must find out soon if the server answers now."""
+
 UNKNOWN_SECONDS = 10.0
-"""Assumed before any latency was measured (the latency of the API is some seconds)."""
+"""Longest assumption before any latency was measured (the latency of the API is some seconds)."""
 
 MAX_SECONDS = 60.0
 """The vendor advises a time-out of 60 s: no request is expected to run longer at the server."""
@@ -18,11 +23,15 @@ class AbandonedRequests:
     A time-out or a cancellation ends our waiting, not the server's work: the request goes on
     taking one of the account's places. If its slot were given back at once, the next request would
     be refused with a 503.
+
+    Args:
+        unknown_seconds: Assumed duration of the first abandoned request, if no latency is known.
     """
 
-    __slots__ = ("_latencies", "_next")
+    __slots__ = ("_latencies", "_next", "_unknown_seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, unknown_seconds: float = FIRST_UNKNOWN_SECONDS) -> None:
+        self._unknown_seconds = unknown_seconds
         self._latencies: list[float] = []
         self._next = 0
 
@@ -36,6 +45,9 @@ class AbandonedRequests:
 
     def done_at(self, sent_at: float, now: float) -> float:
         """Estimate when the server will have finished a request abandoned at `now`.
+
+        Call this method once for each abandoned request: before the first reply, each is expected
+        to take longer than the one before.
 
         Args:
             sent_at: Clock time in seconds at which the request was sent.
@@ -58,7 +70,9 @@ class AbandonedRequests:
     def _expected(self, age: float) -> float:
         """Return the expected duration, in seconds, of a request that is `age` seconds old."""
         if not self._latencies:
-            return max(UNKNOWN_SECONDS, age * 1.25)
+            expected = max(self._unknown_seconds, age * 1.25)
+            self._unknown_seconds = min(2 * expected, UNKNOWN_SECONDS)
+            return expected
         usual = self.usual_latency
         # With heavy tails, a request that outlasts nearly all others goes on in proportion to
         # its age.

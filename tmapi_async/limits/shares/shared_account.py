@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tmapi_async.limits.abandoned import AbandonedRequests
+from tmapi_async.limits.abandoned import UNKNOWN_SECONDS, AbandonedRequests
 from tmapi_async.limits.controller import Controller
 
 from .event_merge import EventReplay
@@ -33,7 +33,8 @@ class SharedAccount:
     ) -> None:
         self.controller = controller
         self.allocator = SlotAllocator(rate)
-        self._abandoned = abandoned or AbandonedRequests()
+        # A lost holder may have had any number of requests there.
+        self._abandoned = abandoned or AbandonedRequests(UNKNOWN_SECONDS)
         self._replay = EventReplay(controller, self._abandoned.answered)
         self._allocated_width = -1
         self._unconfirmed = False
