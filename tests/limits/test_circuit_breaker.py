@@ -92,6 +92,19 @@ def test_time_outs_that_come_together_open_it() -> None:
     assert breaker.since == 0.1
 
 
+def test_a_page_does_not_fail_while_no_other_comes() -> None:
+    """Its last attempt opens the breaker early if other pages are in trouble, too."""
+    breaker = CircuitBreaker(1800.0, from_start=True)
+    breaker.understood(0.0, 0)
+    for _ in range(8):
+        breaker.failed(10.0, trouble(1, sent_at=9.9))
+    assert not breaker.page_gives_up(10.0)
+    assert not breaker.failed(10.0, trouble(2, sent_at=9.9))
+    assert breaker.page_gives_up(10.0)
+    assert breaker.is_open
+    assert breaker.page_gives_up(10.0)
+
+
 def test_before_the_first_page_three_listings_must_be_in_trouble() -> None:
     """With nothing to compare with, a listing or two may be at fault themselves."""
     breaker = CircuitBreaker(1800.0, from_start=True)

@@ -39,7 +39,8 @@ def cluster_harvest(
     """Return a harvest of all categories of the sandbox; `options` are those of the clients."""
     budget = None if max_requests is None else Budget(max_requests)
     options = {"concurrency": LIMIT, "retry": FAST, "max_requests": budget, **options}
-    clients = [TMAPI(token, base_url=sandbox.url, **options) for token in tokens]
+    base_url = options.pop("base_url", sandbox.url)
+    clients = [TMAPI(token, base_url=base_url, **options) for token in tokens]
     listings = [category_items(cat_id) for cat_id in sandbox.catalogue.category_ids]
     return Harvest(
         clients, listings, journal=path, cluster=cluster, tokens=token_source, lookahead=lookahead

@@ -123,8 +123,10 @@ class _Evidence:
         if self.unsent >= MIN_UNSENT:
             return True
         lasts = self.troubles >= MIN_TROUBLES and now - self.since >= MIN_SILENCE
-        if not lasts and self.troubles < MANY_TROUBLES:
-            return False
+        return (lasts or self.troubles >= MANY_TROUBLES) and self.is_general(known=known)
+
+    def is_general(self, *, known: bool) -> bool:
+        """Return True if no single page can be at fault."""
         return len(self.pages) > 1 if known else len(self.listings) >= MIN_LISTINGS
 
 
@@ -242,6 +244,18 @@ class CircuitBreaker:
         self._evidence.add(now, trouble)
         self.alert = True
         if self._may_open() and self._evidence.suffices(now, known=self.known):
+            self._open(now)
+        return self.is_open
+
+    def page_gives_up(self, now: float) -> bool:
+        """Open rather than let a page fail, if nothing was understood since others are in trouble.
+
+        Returns:
+            True if the API counts as out: the page must not fail.
+        """
+        evidence = self._evidence
+        is_general = evidence.troubles >= MIN_TROUBLES and evidence.is_general(known=self.known)
+        if self.state == "closed" and is_general and self._may_open():
             self._open(now)
         return self.is_open
 

@@ -121,6 +121,15 @@ class OutageQueue:
     def failed(self, trouble: Trouble, permit: Permit | None) -> None:
         """Record a trouble that may be the fault of the line or of the whole service."""
         self.breaker.failed(self._clock(), trouble, permit)
+        self._opened()
+
+    def page_gives_up(self) -> bool:
+        """Return True if a page with no attempt left must not fail, since others fail, too."""
+        holds = self.breaker.page_gives_up(self._clock())
+        self._opened()
+        return holds
+
+    def _opened(self) -> None:
         if self.breaker.is_open and not self._shown:
             self._change(self._report("waiting"))
         if self.breaker.holding:

@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from tmapi_async import errors
@@ -20,7 +21,7 @@ from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
 from tmapi_async.limits.circuit_breaker import CircuitBreaker, Permit
 from tmapi_async.limits.gate import Gate
-from tmapi_async.limits.outage_queue import OutageQueue, OutageReport
+from tmapi_async.limits.outage_queue import OutageQueue
 
 from .http import was_not_sent
 from .observers import (
@@ -29,11 +30,10 @@ from .observers import (
     RequestObservation,
     fields_of,
     label_of,
-    log_outage,
     report_outage,
 )
 from .redaction import Redactor
-from .request_state import CrawlCounts, RequestState, StoppedError
+from .request_state import RequestState, StoppedError
 from .retry import (
     RetryBudget,
     RetryPolicy,
@@ -111,7 +111,7 @@ class Fetcher:
         breaker = CircuitBreaker(
             policy.seconds if wait is None else wait, from_start=wait is not None
         )
-        self.outages = OutageQueue(breaker, gate.clock, self._report_outage)
+        self.outages = OutageQueue(breaker, gate.clock, partial(report_outage, observer))
         self.epoch = 0
         self._breaker = breaker
         self._waits_from_start = bool(wait)
@@ -175,13 +175,14 @@ class Fetcher:
                 outcome = await self._attempt(request, state, retry_state, observation)
             if isinstance(outcome, Page):
                 return outcome
-            if outcome is None or (self._breaker.is_open and may_be_outage(outcome)):
-                continue  # not the fault of this page: it waits, and keeps its attempts
+            if outcome is None or self._is_excused(outcome, retry_state):
+                continue
             delay = self._retry_delay(outcome, request, state, retry_state)
-            if delay is None:
+            if delay is not None:
+                await state.counts.rest(delay)
+            elif not self._is_excused(outcome, retry_state, is_last=True):
                 # Outside any except block, so that no context with a URL is attached.
                 raise outcome
-            await _rest(delay, state.counts)
 
     async def _attempt(
         self,
@@ -352,6 +353,17 @@ class Fetcher:
         if self._breaker.is_open and not was_open:
             self._gate.forget_abandoned()
 
+    def _is_excused(
+        self, error: errors.TMAPIError, retry_state: RetryState, *, is_last: bool = False
+    ) -> bool:
+        """Return True if a failure is not the fault of the page, which keeps its attempts."""
+        if not may_be_outage(error):
+            return False
+        if not self._breaker.is_open and not (is_last and self.outages.page_gives_up()):
+            return False
+        retry_state.failures = 0
+        return True
+
     async def _attempt_in_outage(
         self,
         request: PageRequest,
@@ -382,16 +394,3 @@ class Fetcher:
         state.on_wire = False  # a walk that is stopped does not wait for a probe
         seconds = self._breaker.probe_seconds(self._gate.abandoned_requests.usual_latency)
         return await self._sender.probe(request, seconds)
-
-    def _report_outage(self, report: OutageReport) -> None:
-        log_outage(report)
-        if self._observer is not None:
-            report_outage(self._observer, report)
-
-
-async def _rest(seconds: float, counts: CrawlCounts) -> None:
-    counts.resting += 1
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        counts.resting -= 1

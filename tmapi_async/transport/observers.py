@@ -204,16 +204,18 @@ class ReplyWarnings:
             )
 
 
-def report_outage(observer: Observer, report: OutageReport) -> None:
-    """Hand the report of an outage to an observer."""
+def report_outage(observer: Observer | None, report: OutageReport) -> None:
+    """Log the beginning or the end of an outage, and hand the report to an observer."""
+    _log_outage(report)
+    if observer is None:
+        return
     try:
         observer.on_outage(report)
     except Exception as error:  # noqa: BLE001 - an observer must not end the walk
         _log_once(observer, error)
 
 
-def log_outage(report: OutageReport) -> None:
-    """Log the beginning or the end of an outage."""
+def _log_outage(report: OutageReport) -> None:
     extra = {"tmapi_outcome": "outage"}
     if report.state == "waiting":
         log.warning("%s; nothing else is sent until it answers", report, extra=extra)

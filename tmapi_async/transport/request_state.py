@@ -17,6 +17,14 @@ class CrawlCounts(RequestCounts):
 
     resting: int = 0
 
+    async def rest(self, seconds: float) -> None:
+        """Wait before a retry."""
+        self.resting += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.resting -= 1
+
 
 class StoppedError(Exception):
     """A page request was given up because its walk is stopping; it was not answered."""

@@ -25,6 +25,7 @@ from tests.support.cluster_harvests import (
     until,
 )
 from tests.support.making import row
+from tests.support.outages import Line
 from tests.support.ranking_server import serve_rankings
 from tmapi_async import TMAPI
 from tmapi_async.api.listings import category_items
@@ -33,6 +34,7 @@ from tmapi_async.errors import (
     BalanceError,
     BudgetSpentError,
     ClusterError,
+    OutageError,
     WorkerRefusedError,
 )
 from tmapi_async.harvest import Harvest, JournalReader
@@ -287,6 +289,45 @@ async def test_failed_pages_fail_their_listings_alone(workers, path):
         assert (result.tally.failed, result.tally.complete, result.stopped_by) == (1, 2, None)
         sandbox.faults = Faults()
         assert (await run_harvest(sandbox, path, workers.address)).complete
+        assert stored_items(path) == expected_items(sandbox)
+
+
+@pytest.mark.parametrize("kind", ["refused", "hanging", "500"])
+async def test_an_outage_is_waited_for_by_all_workers(workers, path, caplog, kind):
+    """No session is lost meanwhile, no listing fails, and what reached nobody is not charged."""
+    async with Sandbox(limit=LIMIT, latency=0.02, categories=60) as sandbox:
+        async with Line(int(sandbox.url.rsplit(":", 1)[1])) as line:
+            url = f"http://127.0.0.1:{line.port}"
+            options = {"wait": 60.0, "timeout": 2.0, "max_requests": 10_000, "base_url": url}
+            harvest = cluster_harvest(sandbox, path, workers.address, **options)
+            task = asyncio.create_task(harvest.run())
+            await until(lambda: harvest.progress().pages > 20)
+            await line.tear(kind)
+            await until(lambda: harvest.progress().outage is not None)
+            await asyncio.sleep(2)
+            open_sessions = {channel.name for channel in channels(harvest)}
+            await line.mend()
+            result = await task
+        assert result.complete
+        assert result.waited > 1
+        assert stored_items(path) == expected_items(sandbox)
+        assert {channel.name for channel in channels(harvest)} <= open_sessions
+        assert "lost" not in caplog.text
+        assert (result.unreached > 0) == (kind == "refused")
+
+
+async def test_an_outage_that_lasts_stops_a_harvest_on_a_cluster(workers, path):
+    """All listings stay open, none has failed, and the same harvest goes on later."""
+    async with Sandbox(limit=LIMIT, latency=0.02, categories=60) as sandbox:
+        async with Line(int(sandbox.url.rsplit(":", 1)[1])) as line:
+            options = {"base_url": f"http://127.0.0.1:{line.port}", "wait": 1.5}
+            await line.tear("refused")
+            result = await run_harvest(sandbox, path, workers.address, **options)
+            assert isinstance(result.error, OutageError)
+            assert result.stopped_by == "outage"
+            assert (result.tally.left, result.tally.failed) == (result.tally.listings, 0)
+            await line.mend()
+            assert (await run_harvest(sandbox, path, workers.address, **options)).complete
         assert stored_items(path) == expected_items(sandbox)
 
 

@@ -16,7 +16,7 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.harvest.cluster.coordinator.account import make_accounts
 from tmapi_async.harvest.cluster.coordinator.connections import scheduler_address
 from tmapi_async.harvest.cluster.coordinator.coordinator import Coordinator
-from tmapi_async.harvest.engines.base import Driver, GateTotals, total_budget
+from tmapi_async.harvest.engines.base import Driver, GateTotals, common_outage, total_budget
 from tmapi_async.harvest.engines.multi import same_host
 from tmapi_async.harvest.recorder import Recorder
 from tmapi_async.journal.journal import Journal
@@ -79,11 +79,12 @@ class ClusterEngine:
     def gate_totals(self) -> GateTotals:
         """Return the open width and the slots in use now, over all accounts and workers."""
         now, coordinator = time.monotonic(), self.coordinator
-        channels = coordinator.channels.values() if coordinator is not None else ()
+        channels = [*coordinator.channels.values()] if coordinator is not None else []
         return GateTotals(
             sum(account.limits.controller.width(now) for account in self.accounts),
             sum(channel.in_use for channel in channels),
             total_budget(client.gate.budget for client in self._clients),
+            common_outage([channel.outage for channel in channels]),
         )
 
     def request_counts(self) -> RequestCounts:

@@ -13,6 +13,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.client.settings import ClientSettings
 from tmapi_async.crawl.outcomes import Ending
 from tmapi_async.journal.records import PageRecord
+from tmapi_async.limits.outage_queue import OutageReport
 from tmapi_async.limits.shares.slot_share import SlotShare
 
 from .serialized_error import SerializedError
@@ -188,6 +189,7 @@ class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=F
         ended: Listings that have ended; their pages are in this report or an earlier one.
         looked: Results of looking at seams; later pages of these listings are in this report or a
             later one.
+        outage: Report of an outage, if the API does not answer this session.
     """
 
     clock: float
@@ -203,6 +205,7 @@ class SessionReport(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=F
     failed_pages: list[PageFailed] = []
     ended: list[ListingEnded] = []
     looked: list[SeamLooked] = []
+    outage: OutageReport | None = None
 
 
 class SessionEnded(msgspec.Struct, frozen=True, tag=True, array_like=True):

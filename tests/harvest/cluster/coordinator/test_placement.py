@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest.cluster.coordinator.placement import (
     batch_size,
+    cut_off_sessions,
     new_sessions,
     surplus_sessions,
     target_listings,
@@ -83,3 +84,11 @@ def test_the_key_of_a_task_names_its_listings():
     key = task_key(first, 1, 3, "session 2")
     assert key == "tmapi-batch-3: category/items?cat_id=1031910 (session 2)"
     assert key_split(key) == "tmapi-batch"
+
+
+def test_a_session_whose_own_line_is_down_gives_its_listings_to_others():
+    """An outage of all is waited for; one of a worker alone is not, after a minute."""
+    assert cut_off_sessions({}) == []
+    assert cut_off_sessions({"a": 900.0, "b": 900.0}) == []
+    assert cut_off_sessions({"a": 59.0, "b": None}) == []
+    assert cut_off_sessions({"a": 61.0, "b": None, "c": 2.0}) == ["a"]

@@ -28,3 +28,11 @@ def test_all_refuse_only_if_every_worker_was_asked():
     assert not sessions.all_refuse({"a", "b", "c"}, 1.0)
     assert not sessions.all_refuse(set(), 1.0)
     assert not sessions.all_refuse({"a", "b"}, 31.0)
+
+
+def test_a_worker_whose_line_is_down_is_avoided_for_some_minutes():
+    """It would take listings that nobody can walk there; later it is tried again."""
+    sessions = opener()
+    sessions.avoid(0, "a", 0.0)
+    assert sessions.choose({"a"}, (), 599.0) == []
+    assert [worker for _, worker in sessions.choose({"a"}, (), 601.0)] == ["a"]

@@ -18,6 +18,7 @@ from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.worker.plugin import OPERATION, PYTHON, VERSION
 from tmapi_async.harvest.cluster.worker.worker_session import HEARTBEAT
 from tmapi_async.limits.clocks import lease_clock
+from tmapi_async.limits.outage_queue import OutageReport
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
@@ -41,6 +42,7 @@ class Channel:
         counts: Requests counted by the session up to its last report.
         clock_offset: Seconds to add to the worker's clock to get the coordinator's; an upper
             bound that gets closer with each report.
+        outage: Report of an outage, if the API did not answer the session by the last report.
         closing: True if the session was asked to stop or to finish.
         closed: True if the connection is cut.
 
@@ -56,6 +58,7 @@ class Channel:
         self.watchers: set[asyncio.Task[None]] = set()
         self.pages_received = self.in_use = 0
         self.counts = RequestCounts()
+        self.outage: OutageReport | None = None
         self.clock_offset = math.inf
         self.closing = self.closed = False
         self._lease, self._reported_at = lease, 0.0
@@ -138,7 +141,7 @@ class Channel:
                 self._reported_at = message.lease_clock
                 self.clock_offset = min(self.clock_offset, time.monotonic() - message.clock)
                 self.in_use = message.in_use
-                self.counts = message.counts
+                self.counts, self.outage = message.counts, message.outage
                 on_report(self, message)
 
     def cut(self) -> None:

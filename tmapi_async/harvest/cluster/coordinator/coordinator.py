@@ -12,7 +12,7 @@ from distributed import Client
 
 from tmapi_async.api.listings import Listing
 from tmapi_async.api.request_counts import RequestCounts
-from tmapi_async.errors import BudgetSpentError, ClosedError, ClusterError, TMAPIError
+from tmapi_async.errors import BudgetSpentError, ClosedError, ClusterError, OutageError, TMAPIError
 from tmapi_async.harvest.cluster import protocol
 from tmapi_async.harvest.cluster.serialized_error import SerializedError
 from tmapi_async.harvest.cluster.token_source import TokenSource
@@ -27,7 +27,7 @@ from .background_tasks import BackgroundTasks
 from .channel import Channel
 from .connections import connect_client, worker_addresses
 from .dispatcher import Dispatcher
-from .placement import surplus_sessions
+from .placement import cut_off_sessions, surplus_sessions
 from .receiver import Receiver
 from .session_opener import SessionOpener
 
@@ -229,6 +229,22 @@ class Coordinator:
                 surplus = surplus_sessions(account.limits.learned_width, slots)
                 channels = [self.channels[name] for name in surplus]
                 self._close_sessions(channels, protocol.StopSession())
+                self._close_cut_off(account, now)
+
+    def _close_cut_off(self, account: ClusterAccount, now: float) -> None:
+        """Close sessions that the API does not answer while it answers others of the account."""
+        channels = {channel.name: channel for channel in self._channels_of(account.number)}
+        silent_for = {
+            name: None if channel.outage is None else channel.outage.seconds
+            for name, channel in channels.items()
+            if channel.outage is not None or channel.pages_received
+        }
+        for name in cut_off_sessions(silent_for):
+            channel = channels[name]
+            if not channel.closing:
+                self._opener.avoid(account.number, channel.worker, now)
+                log.warning("%s; other sessions take its listings over", _line_down(channel))
+                self._close_sessions([channel], protocol.StopSession())
 
     def _channels_of(self, account: int) -> list[Channel]:
         return [channel for channel in self.channels.values() if channel.account == account]
@@ -276,9 +292,16 @@ class Coordinator:
         if ended is not None and ended.crash is not None:
             self._crash = self._crash or ClusterError(f"{channel.name}: {ended.crash}")
         if ended is not None and ended.error is not None:
-            self._account_stopped(account, ended.error.restore())
+            self._session_failed(channel, account, ended.error.restore())
         self._work_needed.set()
         self._changed.set()
+
+    def _session_failed(self, channel: Channel, account: ClusterAccount, error: TMAPIError) -> None:
+        if isinstance(error, OutageError) and self._channels_of(account.number):
+            self._opener.avoid(account.number, channel.worker, time.monotonic())
+            log.warning("%s; other sessions continue its listings", _line_down(channel))
+        else:
+            self._account_stopped(account, error)
 
     def _account_stopped(self, account: ClusterAccount, error: TMAPIError) -> None:
         if account.stopped is not None:
@@ -362,3 +385,7 @@ class Coordinator:
             channel.send(protocol.BatchesSubmitted(batch.number))
             work = dispatcher.submit(channel, key, batch)
             channel.add_watcher(self._tasks.spawn("batch", work))
+
+
+def _line_down(channel: Channel) -> str:
+    return f"{channel.name} on {channel.worker}: the API does not answer there"

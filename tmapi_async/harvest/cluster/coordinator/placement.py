@@ -17,6 +17,9 @@ MAX_BATCH = 512
 MIN_SLOTS = 2
 """Slots that a session should have: with fewer, another worker does not help the account."""
 
+LINE_TIMEOUT = 60.0
+"""Seconds without an answer after which a session is closed if the API answers another one."""
+
 _LONGEST_IDENTITY = 60
 
 
@@ -116,3 +119,19 @@ def surplus_sessions(width: int, slots: Mapping[str, int]) -> list[str]:
     """
     excess = len(slots) - max(1, width)
     return sorted(slots, key=slots.__getitem__)[: max(0, excess)]
+
+
+def cut_off_sessions(silent_for: Mapping[str, float | None]) -> list[str]:
+    """Return the sessions to close because only their own line to the API is down.
+
+    Args:
+        silent_for: Name of each session of an account to the seconds for which the API has not
+            answered it; None for a session that gets answers.
+    """
+    if all(seconds is not None for seconds in silent_for.values()):
+        return []
+    return [
+        name
+        for name, seconds in silent_for.items()
+        if seconds is not None and seconds > LINE_TIMEOUT
+    ]

@@ -20,6 +20,10 @@ _RETRY_AFTER = 30.0
 """Seconds until the next try to open a session on a worker that refused or was unreachable."""
 
 
+_AVOID_FOR = 600.0
+"""Seconds until the next try on a worker that the API did not answer."""
+
+
 class SessionOpener:
     """Opens sessions so that every account and every worker has work.
 
@@ -56,6 +60,10 @@ class SessionOpener:
                 self._not_before[number, worker] = now + _RETRY_AFTER
                 pairs.append((self._accounts[number], worker))
         return pairs
+
+    def avoid(self, account: int, worker: str, now: float) -> None:
+        """Open no session of an account on a worker for some minutes: its line is down."""
+        self._not_before[account, worker] = now + _AVOID_FOR
 
     def all_refuse(self, workers: Collection[str], now: float) -> bool:
         """Return True if there are workers, and each has refused a session lately."""

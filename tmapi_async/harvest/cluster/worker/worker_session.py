@@ -225,6 +225,7 @@ class WorkerSession:
             failed_pages,
             ended,
             looked,
+            self._http.outages.report(),
         )
 
     async def _send(self, message: protocol.MessageFromSession) -> None:
