@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from tmapi_async.api.listings import parse_id
+from tmapi_async.cli.textfiles import MAX_BYTES, decode_text, marked_encoding, user_path
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import is_harmless
 
@@ -69,7 +69,7 @@ def _read_sources(sources: Iterable[str], stdin: BinaryIO) -> Iterator[int]:
 
 def _read_file(name: str) -> Iterator[int]:
     try:
-        with Path(name).open("rb") as file:
+        with user_path(name).open("rb") as file:
             yield from _read_lines(name, file)
     except InvalidRequestError:  # a ValueError too, and it names the line
         raise
@@ -80,19 +80,37 @@ def _read_file(name: str) -> Iterator[int]:
 
 def _read_lines(name: str, file: BinaryIO) -> Iterator[int]:
     number = 0
-    while line := file.readline(_MAX_LINE):
+    for line in _lines(name, file):
         number += 1
+        place = f"{name}, line {number}"
         if len(line) == _MAX_LINE and not line.endswith(b"\n"):
-            _skip_long_comment(f"{name}, line {number}", line, file)
+            _skip_long_comment(place, line, file)
+        data = line.partition(b"#")[0]  # a comment may have any encoding
         # utf-8-sig: editors on Windows begin a file with a byte order mark.
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
-        text = text.partition("#")[0].strip()
+        text = data.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not text:
             continue
+        if "\x00" in text:
+            decode_text(data, place)  # raises an error that names the encoding
         try:
             yield parse_id(text)
         except InvalidRequestError as error:
-            raise InvalidRequestError(f"{name}, line {number}: {error.message}") from None
+            raise InvalidRequestError(f"{place}: {error.message}") from None
+
+
+def _lines(name: str, file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a list in UTF-8; one in UTF-16, as Windows writes it, is converted."""
+    line = file.readline(_MAX_LINE)
+    if (marked_encoding(line) or "utf-8").startswith("utf-8"):
+        yield line
+        while line := file.readline(_MAX_LINE):
+            yield line
+        return
+    data = line + file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InvalidRequestError(f"{name} is larger than {MAX_BYTES:,} bytes: save it as UTF-8")
+    for text in decode_text(data, name).splitlines():
+        yield text.encode()
 
 
 def _skip_long_comment(place: str, line: bytes, file: BinaryIO) -> None:

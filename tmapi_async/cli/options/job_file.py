@@ -31,7 +31,7 @@ import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.listings import parse_id, read_params
-from tmapi_async.cli.textfiles import read_text
+from tmapi_async.cli.textfiles import read_text, user_path
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 
@@ -170,7 +170,7 @@ class _JobReader:
         if not isinstance(name, str) or "\0" in name:
             raise InvalidRequestError(f"{key} must be the name of a file, not {show_value(name)}")
         # Relative to the job file, since a job is often run from another folder.
-        path = self._path.parent / name
+        path = self._path.parent / user_path(name)
         if key == "cat_ids_file":
             return list(read_ids([f"@{path}"], io.BytesIO()).ids)
         lines = [line.strip() for line in _read_file(path).splitlines()]

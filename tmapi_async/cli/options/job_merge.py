@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from tmapi_async.cli.console import print_message
+from tmapi_async.cli.textfiles import user_path
 from tmapi_async.errors import InvalidRequestError
 
 from .job_file import OptionTypes, read_job
@@ -90,13 +91,15 @@ def _convert(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     resolved = dict(values)
     for name in ("journal", "token_file"):
         if name in resolved:
-            resolved[name] = folder / resolved[name]
+            resolved[name] = folder / user_path(resolved[name])
     for name in ("concurrency", "lookahead"):
         if name in resolved:
             resolved[name] = str(resolved[name])
     if "to" in resolved:
         resolved["to"] = [
-            str(target) if target == "-" or "://" in str(target) else str(folder / str(target))
+            str(target)
+            if target == "-" or "://" in str(target)
+            else str(folder / user_path(str(target)))
             for target in resolved["to"]
         ]
     return resolved

@@ -60,8 +60,8 @@ class TokenSource(msgspec.Struct, frozen=True):
         if self.kind == "env":
             return os.environ.get(self.name, "")
         try:
-            return Path(self.name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return Path(self.name).expanduser().read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError, RuntimeError) as error:  # no such user
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise InvalidRequestError(f"{self} cannot be read on this worker: {reason}") from None
 
