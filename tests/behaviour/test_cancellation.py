@@ -330,3 +330,41 @@ async def test_a_walk_cut_off_by_a_time_out_does_not_look_complete(tmapi_sandbox
         for _ in range(2):
             with pytest.raises(ClosedError, match="cut off"):
                 await anext(steps)
+
+
+@pytest.mark.parametrize("steps_of", ["items", "pages", "split", "categories"])
+@pytest.mark.parametrize("taken", [0, 1, 2])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+async def test_a_step_that_is_cancelled_at_any_time_does_not_look_complete(
+    tmapi_sandboxes, steps_of, taken, turns
+):
+    """Also before it has begun, as by `wait_for` with no time left: closed, or the walk goes on."""
+    sandbox = await tmapi_sandboxes(categories={7: 45}, tree=3, latency=0.001)
+    async with client(sandbox) as api:
+        expected = 45 if steps_of in ("items", "split") else 3
+        if steps_of == "categories":
+            expected = len(await api.categories())
+        steps = {
+            "items": lambda: aiter(api.category_items(7)),
+            "pages": lambda: api.category_items(7).pages(),
+            "split": lambda: aiter(api.category_items(7, split=True)),
+            "categories": lambda: aiter(api.categories()),
+        }[steps_of]()
+        count = 0
+        for _ in range(taken):
+            await anext(steps)
+            count += 1
+        step = asyncio.ensure_future(anext(steps))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        step.cancel()
+        with suppress(asyncio.CancelledError):
+            await step
+            count += 1
+        try:
+            async for _ in steps:
+                count += 1
+            assert count == expected
+        except ClosedError as error:
+            assert "cut off" in str(error)  # noqa: PT017 - going on is right, too
+        await steps.aclose()

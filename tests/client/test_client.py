@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support.watching import client, ids_by_category, truth
-from tmapi_async import TMAPI, ClientOptions, ClosedError, InvalidRequestError
+from tmapi_async import TMAPI, ClientOptions, ClosedError, InvalidRequestError, category_items
 from tmapi_async.client.core import ClientCore
 from tmapi_async.sandbox.server.process import SandboxThread
 
@@ -64,6 +64,23 @@ async def test_the_limits_of_a_connector_bound_the_gate(limits, concurrency, cei
     async with aiohttp.TCPConnector(**limits) as connector:
         gate = TMAPI("token", connector=connector, concurrency=concurrency).statistics()
     assert (gate.controller.ceiling, gate.width) == (ceiling, width)
+
+
+def test_a_walk_tells_its_listings():
+    """What a walk would ask for can be seen, counted and handed to a harvest, and costs nothing."""
+    api = TMAPI("token", base_url="http://127.0.0.1:1")
+    walk = api.category_items([7, 8], free_shipping=True)
+    assert [str(one) for one in walk.listings] == [
+        "category/items?cat_id=7&free_shipping=true",
+        "category/items?cat_id=8&free_shipping=true",
+    ]
+    assert api.category_items(7).listings == (category_items(7),)
+    assert len(api.category_items(range(1, 4)).listings) == 3
+    assert api.walk(walk.listings).listings == walk.listings
+    split = api.category_items(7, split=True)
+    assert [str(one) for one in split.listings] == ["category/items/v2?cat_id=7"]
+    with pytest.raises(InvalidRequestError, match="from an iterator"):
+        _ = api.category_items(iter([7])).listings
 
 
 async def walked(api):

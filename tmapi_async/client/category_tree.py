@@ -224,6 +224,9 @@ class CategoryWalk:
                 self._add_page(page)
             self._raise_failures()
             complete = self._cache is None or self._cache.error is None
+        except asyncio.CancelledError:
+            self._queue.cut_off = True
+            raise
         finally:
             await self.aclose()
             if self._cache is not None:

@@ -255,6 +255,7 @@ class ClientCore:
             self.opened_session,
             lambda: source.tasks(task),
             lambda: PageRequest(listing(source.only()), first),
+            lambda: source.listings(listing),
             lookahead=self._lookahead(lookahead),
             guard=self.settings.guard,
             split=split,

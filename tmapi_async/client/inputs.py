@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -78,6 +78,19 @@ class Source:
         if isinstance(self._values, list | tuple | set | frozenset):
             for value in self._values:
                 listing(value)
+
+    def listings(self, listing: Callable[[Any], Listing]) -> tuple[Listing, ...]:
+        """Return the listings of all values.
+
+        Raises:
+            InvalidRequestError: The values can be read only once, and the walk needs them.
+        """
+        if not isinstance(self._values, Collection):
+            raise InvalidRequestError(
+                f"the {self._name} values come from an iterator, which the walk reads as it goes "
+                "on: give a list to see the listings before"
+            )
+        return tuple(listing(value) for value in self._values)
 
     def only(self) -> Any:
         """Return the single value.

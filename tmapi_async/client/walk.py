@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, Self
 
 from tmapi_async.api.details import ItemDetail
-from tmapi_async.api.listings import PageRequest
+from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import I, Page
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
@@ -40,6 +40,7 @@ class Walk(Generic[I]):
         session: Callable[[], Session],
         make_tasks: Callable[[], AsyncGenerator[ListingTask]],
         first: Callable[[], PageRequest],
+        listings: Callable[[], tuple[Listing, ...]],
         *,
         lookahead: int | None,
         guard: GuardPolicy,
@@ -50,6 +51,7 @@ class Walk(Generic[I]):
         self._session = session
         self._make_tasks = make_tasks
         self._first = first
+        self._listings = listings
         self._lookahead = lookahead
         self._guard = guard
         self._on_end = on_end
@@ -100,6 +102,9 @@ class Walk(Generic[I]):
             while (page := await self._next()) is not None:
                 for item in page.items:
                     yield item
+        except asyncio.CancelledError:
+            self._queue.cut_off = True
+            raise
         finally:
             await self.aclose()
 
@@ -120,6 +125,9 @@ class Walk(Generic[I]):
         try:
             while (page := await self._next()) is not None:
                 yield page
+        except asyncio.CancelledError:
+            self._queue.cut_off = True
+            raise
         finally:
             await self.aclose()
 
@@ -131,6 +139,17 @@ class Walk(Generic[I]):
     def reconciliations(self) -> tuple[Reconciliation, ...]:
         """Results of the listings that were split (`split`), in the order in which they ended."""
         return tuple(self._splitter.reconciliations) if self._splitter is not None else ()
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """Listings of the walk, in the order of the values given; nothing is sent.
+
+        A [`Harvest`][tmapi_async.harvest.Harvest] takes them.
+
+        Raises:
+            InvalidRequestError: The values come from an iterator or an async iterable.
+        """
+        return self._listings()
 
     def stop(self) -> None:
         """Start no more requests. The loop takes the pages still on the wire, and then ends."""

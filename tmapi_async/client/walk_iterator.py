@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
 from tmapi_async.crawl.page_queue import PageQueue
@@ -16,7 +16,9 @@ class WalkIterator(AsyncGenerator[T, None]):
 
     A generator that is cancelled while it waits is exhausted, so that the next `anext` raises
     `StopAsyncIteration`: `asyncio.wait_for(anext(walk), 1)` in a loop would take the first time-out
-    for the end of the walk. This iterator raises `ClosedError` instead.
+    for the end of the walk. This iterator raises `ClosedError` instead. A step that is cancelled
+    before it has begun exhausts a generator that has not begun, too, without a line of it having
+    run: the first step is a coroutine, so that the walk then goes on.
 
     Args:
         steps: Generator of the walk.
@@ -27,7 +29,7 @@ class WalkIterator(AsyncGenerator[T, None]):
 
     def __init__(self, steps: AsyncGenerator[T, None], queue: PageQueue) -> None:
         self._steps = steps
-        self._step = steps.__anext__
+        self._step: Callable[[], Any] = self._begin
         self._queue = queue
 
     def __anext__(self) -> Any:
@@ -36,7 +38,13 @@ class WalkIterator(AsyncGenerator[T, None]):
 
     def asend(self, value: None) -> Awaitable[T]:  # type: ignore[override] # no coroutine either
         """Continue like `anext`; the value is ignored."""
-        return _refuse() if self._queue.cut_off else self._steps.asend(value)
+        del value
+        return self.__anext__()  # type: ignore[no-any-return]
+
+    async def _begin(self) -> T:
+        self._step = self._steps.__anext__
+        step: T = await self._step()
+        return step
 
     def athrow(self, *args: Any) -> Any:
         """Raise an exception at the place where the walk waits."""

@@ -41,7 +41,8 @@ class PageQueue(CrawlSink):
     Attributes:
         counts: Totals of the pages that were taken.
         pages: Number of pages in the queue.
-        cut_off: True once the caller was cancelled while it waited for a page.
+        cut_off: True once a step of the caller was cancelled, which ended the walk. Set by the
+            walk.
     """
 
     def __init__(
@@ -119,11 +120,7 @@ class PageQueue(CrawlSink):
                 run.result()
                 return None
             self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            except asyncio.CancelledError:
-                self.cut_off = True
-                raise
+            await self._waiter
         if self._was_full:
             # The crawl waits for room; otherwise, taking a page changes nothing for it.
             self._was_full = False
