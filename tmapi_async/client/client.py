@@ -41,7 +41,7 @@ class TMAPI:
     Each endpoint is a method that makes a walk. All take a single ID (or keyword, or shop), an
     iterable, or an async iterable that is read as the walk goes on. A value that comes again is
     walked again, unless it is still being walked. Nothing is sent until the walk is awaited or
-    iterated. A filter that is None is left out.
+    iterated. A filter that is None is left out. Tasks that ask for one page share one request.
 
     Every method, and the constructor, raises `InvalidRequestError` where an argument makes no
     sense, before anything is sent. Values of an iterator are checked when they are reached.

@@ -22,6 +22,7 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingTask
+from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import read_split
@@ -35,7 +36,7 @@ from tmapi_async.limits.rate import RateLimiter
 from tmapi_async.transport.credentials import check_base_url, check_token
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
-from tmapi_async.transport.session import Auth, Connector, Session
+from tmapi_async.transport.session import Auth, Connector
 
 from .category_tree import CategoryCache, CategoryWalk
 from .inputs import (
@@ -64,7 +65,8 @@ class ClientCore:
         host: Host and port of the API.
         settings: Options of the client, except its token, gate and connector.
         gate: Limits the requests of the client.
-        session: Sends the requests. `opened_session` checks that it can.
+        session: Sends the requests.
+        shared_pages: Fetches pages, each once at a time. `opened_pages` checks that it can.
         portable: True if another process can do the same: not with a connector or an observer.
 
     Raises:
@@ -123,6 +125,7 @@ class ClientCore:
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
         self.session = self.settings.session(token, self.gate, connector, observer)
+        self.shared_pages = SharedPages(self.session)
         self.portable = connector is None and observer is None
         self._is_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -163,11 +166,12 @@ class ClientCore:
         self._is_open = False
         async with AsyncExitStack() as stack:  # closes each one, even if another raises
             stack.push_async_callback(self.session.close)
+            stack.push_async_callback(self.shared_pages.close)
             for walk in list(self._walks):
                 stack.push_async_callback(walk.aclose)
 
-    def opened_session(self) -> Session:
-        """Return the session.
+    def opened_pages(self) -> SharedPages:
+        """Return the fetcher of pages.
 
         Raises:
             ClosedError: The client is not open, or was opened in another event loop.
@@ -177,7 +181,7 @@ class ClientCore:
                 "the client is not open: use it inside `async with TMAPI(...) as api`"
             )
         self._check_loop(asyncio.get_running_loop())
-        return self.session
+        return self.shared_pages
 
     def _forget_closed_loop(self) -> bool:
         """Count the client as closed if its event loop is; return True if it was so."""
@@ -186,6 +190,7 @@ class ClientCore:
             # Its connections went with the loop. No timer may call into it any more.
             self._is_open = False
             self.gate.close()
+            self.shared_pages = SharedPages(self.session)
         return is_gone
 
     def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -252,7 +257,7 @@ class ClientCore:
 
         source.check(listing)
         walk: Walk[Any] = Walk(
-            self.opened_session,
+            self.opened_pages,
             lambda: source.tasks(task),
             lambda: PageRequest(listing(source.only()), first),
             lambda: source.listings(listing),
@@ -294,7 +299,7 @@ class ClientCore:
             guard: Limits beyond which a listing counts as endless; None takes the client's policy.
         """
         return Crawler(
-            self.opened_session(),
+            self.opened_pages(),
             Frontier(lookahead=self._lookahead(lookahead)),
             source,
             sink,

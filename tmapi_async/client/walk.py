@@ -15,11 +15,10 @@ from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
 from tmapi_async.crawl.page_queue import PageQueue
+from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError, MalformedReplyError
-from tmapi_async.transport.request_state import CrawlCounts, RequestState
-from tmapi_async.transport.session import Session
 
 from .walk_iterator import WalkIterator
 
@@ -37,7 +36,7 @@ class Walk(Generic[I]):
 
     def __init__(
         self,
-        session: Callable[[], Session],
+        shared_pages: Callable[[], SharedPages],
         make_tasks: Callable[[], AsyncGenerator[ListingTask]],
         first: Callable[[], PageRequest],
         listings: Callable[[], tuple[Listing, ...]],
@@ -48,7 +47,7 @@ class Walk(Generic[I]):
         unique: bool = False,
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
-        self._session = session
+        self._shared_pages = shared_pages
         self._make_tasks = make_tasks
         self._first = first
         self._listings = listings
@@ -72,14 +71,12 @@ class Walk(Generic[I]):
         return self._first_page().__await__()
 
     async def _first_page(self) -> Page[I]:
-        session = self._session()
+        shared_pages = self._shared_pages()
         timeout = asyncio.timeout(None)
         self._awaited.add(timeout)
         try:
             async with timeout:
-                return await session.fetch(
-                    self._first(), RequestState(session.epoch, CrawlCounts())
-                )
+                return await shared_pages.fetch_alone(self._first())
         except TimeoutError:
             raise ClosedError("the client was closed before the page came") from None
         finally:
@@ -187,7 +184,7 @@ class Walk(Generic[I]):
             raise ClosedError("a walk can be walked once: ask the client for another one")
         source = self._make_tasks()
         self._crawler = Crawler(
-            self._session(),
+            self._shared_pages(),
             Frontier(lookahead=self._lookahead),
             source if self._splitter is None else self._splitter.tasks(source),
             self._queue,

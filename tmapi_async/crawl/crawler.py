@@ -1,4 +1,4 @@
-"""Requests the pages that the frontier chooses, through a session, and hands them to a sink.
+"""Requests the pages that the frontier chooses, through a fetcher, and hands them to a sink.
 
 All state is changed by the synchronous methods of `Crawler`, in one event loop. Workers are tasks
 that request one page after another. There are as many workers as the gate has slots, and more only
@@ -16,13 +16,13 @@ from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.transport.request_state import CrawlCounts, RequestState, StoppedError
-from tmapi_async.transport.session import Session
 
 from .answers import Answer
 from .frontier import Frontier
 from .loop_guard import GuardPolicy
 from .open_listings import OpenListing, OpenListings
 from .outcomes import ListingCounts, ListingOutcome, ListingTask
+from .page_fetcher import PageFetcher
 from .sink import CrawlSink
 
 _MAX_ASKED_AGAIN = 3  # pages of a listing that are requested once more: each may be paid for
@@ -32,7 +32,7 @@ class Crawler:
     """Walks listings side by side.
 
     Args:
-        session: Requests the pages.
+        fetcher: Fetches the pages.
         frontier: Chooses the next page.
         source: The listings, read lazily.
         sink: Receives pages, failures and outcomes. Its `pending` pages and the requests in
@@ -46,7 +46,7 @@ class Crawler:
 
     def __init__(
         self,
-        session: Session,
+        fetcher: PageFetcher,
         frontier: Frontier,
         source: AsyncGenerator[ListingTask],
         sink: CrawlSink,
@@ -55,12 +55,12 @@ class Crawler:
     ) -> None:
         self.frontier = frontier
         self.stopping = False
-        self._session = session
+        self._fetcher = fetcher
         self._source = source
         self._sink = sink
-        self._epoch = session.epoch
+        self._epoch = fetcher.epoch
         self._attempts = CrawlCounts()
-        self._waited_before = session.waited
+        self._waited_before = fetcher.waited
         self._listings = OpenListings(guard or GuardPolicy(), sink)
         self._workers: dict[asyncio.Task[None], RequestState] = {}
         self._feeder: asyncio.Task[None] | None = None
@@ -97,7 +97,7 @@ class Crawler:
 
     def pump(self) -> None:
         """Start workers if there is work, room and width; call after `pending` has fallen."""
-        self._pump(self._session.gate.width)
+        self._pump(self._fetcher.gate.width)
 
     def fail(self, listing: Listing, error: errors.TMAPIError) -> None:
         """End a listing as failed; does nothing if it has ended."""
@@ -143,7 +143,7 @@ class Crawler:
         """Return a copy of the request counts so far."""
         counts = self._attempts + RequestCounts()
         counts.wasted = self.frontier.statistics().wasted
-        counts.waited = self._session.waited - self._waited_before
+        counts.waited = self._fetcher.waited - self._waited_before
         return counts
 
     # -- the end
@@ -213,7 +213,7 @@ class Crawler:
             async with aclosing(self._source) as source:
                 async for task in source:
                     # Read one task ahead, so that an error can say whether listings remain.
-                    while not self._wants_listing(self._session.gate.width):
+                    while not self._wants_listing(self._fetcher.gate.width):
                         self._source_may_continue.clear()
                         await self._source_may_continue.wait()
                     self._begin(task)
@@ -273,7 +273,7 @@ class Crawler:
             while request is not None:
                 state.request, state.stopping, state.sent = request, self.stopping, False
                 await self._fetch(request, state)
-                width = self._session.gate.width
+                width = self._fetcher.gate.width
                 too_many = len(self._workers) > self._max_workers(width)
                 request = None if too_many else self._take(width)
                 self._pump(width)
@@ -286,7 +286,7 @@ class Crawler:
         """Request a page and handle the reply. In every case the frontier is notified."""
         outcome: Page | errors.TMAPIError | None = None
         try:
-            outcome = await self._session.fetch(request, state)
+            outcome = await self._fetcher.fetch(request, state)
             # Most pages have items and a next page: they deny nothing.
             may_deny = not outcome.has_next_page or not outcome.items
             if may_deny and outcome.denies_total and self._may_ask_again(request):
@@ -312,7 +312,7 @@ class Crawler:
     async def _ask_again(self, request: PageRequest, state: RequestState, page: Page) -> Page:
         """Request a page once more; return the reply that shows more of the listing."""
         try:
-            second = await self._session.fetch(request, state)
+            second = await self._fetcher.fetch(request, state)
         except errors.TMAPIError:
             return page  # paid for; what refuses this request refuses the next one, too
         except (StoppedError, asyncio.CancelledError):

@@ -1,0 +1,147 @@
+"""One request for a page that several tasks of a client ask for at the same time.
+
+The first task that asks for a page leads: it sends the request. The others follow: they wait, and
+get its page or a copy of its error. A page that was awaited alone is led by a task of its own, so
+that it ends only when nobody waits for it any more. A walk leads its pages itself, which costs no
+task; if it is given up, its followers request the page again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import Any, TypeAlias
+
+from tmapi_async import errors
+from tmapi_async.api.listings import PageRequest
+from tmapi_async.api.replies import Page
+from tmapi_async.limits.gate import Gate
+from tmapi_async.transport.request_state import CrawlCounts, RequestState
+from tmapi_async.transport.session import Session
+
+_Outcome: TypeAlias = "Page[Any] | BaseException | None"
+"""A page, the error to raise, or None if the leader was given up before it had either."""
+
+
+class SharedPages:
+    """Fetches pages through a session, each of them once at a time.
+
+    Args:
+        session: Sends the requests.
+
+    Attributes:
+        gate: Gate of the session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.gate: Gate = session.gate
+        self._session = session
+        # Pages that are being fetched, with their followers. None, the usual value, is cheaper
+        # than an empty list.
+        self._followers: dict[PageRequest, list[asyncio.Future[_Outcome]] | None] = {}
+        self._leaders: dict[PageRequest, asyncio.Task[Page[Any]]] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Number of errors so far that ended all work. A walk begun before the last one ends."""
+        return self._session.epoch
+
+    @property
+    def waited(self) -> float:
+        """Seconds waited so far for an API that did not answer."""
+        return self._session.waited
+
+    async def fetch(self, request: PageRequest, state: RequestState) -> Page[Any]:
+        """Fetch a page for a walk; see `Session.fetch`."""
+        while request in self._followers:
+            state.counts.resting += 1  # holds no slot: another worker may take one
+            try:
+                page = await self._follow(request)
+            finally:
+                state.counts.resting -= 1
+            if page is not None:
+                return page
+        self._followers[request] = None
+        outcome: _Outcome = None
+        try:
+            outcome = await self._session.fetch(request, state)
+        except errors.TMAPIError as error:
+            outcome = error
+            raise
+        finally:
+            followers = self._followers.pop(request)
+            if followers:
+                _hand_over(followers, outcome)
+        return outcome
+
+    async def fetch_alone(self, request: PageRequest) -> Page[Any]:
+        """Fetch a page for a caller that may be cancelled while others wait for the same page.
+
+        Raises:
+            TMAPIError: The page could not be fetched.
+        """
+        while True:
+            if request not in self._followers:
+                self._lead_alone(request)
+            page = await self._follow(request)
+            if page is not None:
+                return page
+
+    async def close(self) -> None:
+        """Give up the pages that are still being fetched alone."""
+        leaders = list(self._leaders.values())
+        for leader in leaders:
+            leader.cancel()
+        if leaders:
+            await asyncio.wait(leaders)
+
+    def _lead_alone(self, request: PageRequest) -> None:
+        """Fetch a page in a task of its own, which hands every outcome to the followers."""
+        self._followers[request] = []
+        state = RequestState(self.epoch, CrawlCounts())
+        leader = asyncio.create_task(self._session.fetch(request, state), name="tmapi page")
+        self._leaders[request] = leader
+
+        # Called also if the task was cancelled before its first step.
+        def ended(task: asyncio.Task[Page[Any]]) -> None:
+            del self._leaders[request]
+            outcome = None if task.cancelled() else task.exception() or task.result()
+            _hand_over(self._followers.pop(request) or [], outcome)
+
+        leader.add_done_callback(ended)
+
+    async def _follow(self, request: PageRequest) -> Page[Any] | None:
+        """Wait for a page that is being fetched; None if its leader was given up."""
+        followers = self._followers[request]
+        if followers is None:
+            followers = self._followers[request] = []
+        future: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
+        followers.append(future)
+        try:
+            outcome = await future
+        except BaseException:  # cancelled; or collected while it waits
+            if future in followers:
+                followers.remove(future)
+            if not followers and self._followers.get(request) is followers:
+                self._give_up(request)
+            raise
+        if isinstance(outcome, errors.TMAPIError):
+            raise copy.copy(outcome)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _give_up(self, request: PageRequest) -> None:
+        leader = self._leaders.get(request)
+        if leader is not None:
+            leader.cancel()
+
+    def __repr__(self) -> str:
+        return f"<SharedPages: {len(self._followers)} being fetched>"
+
+
+def _hand_over(followers: list[asyncio.Future[_Outcome]], outcome: _Outcome) -> None:
+    for future in followers:
+        if not future.done():
+            future.set_result(outcome)
+    followers.clear()
