@@ -99,7 +99,7 @@ class SharedPages:
         """Fetch a page in a task of its own, which hands every outcome to the followers."""
         self._followers[request] = []
         state = RequestState(self.epoch, CrawlCounts())
-        leader = asyncio.create_task(self._session.fetch(request, state), name="tmapi page")
+        leader = asyncio.create_task(self._session.fetch(request, state), name="tmapi_async page")
         self._leaders[request] = leader
 
         # Called also if the task was cancelled before its first step.
