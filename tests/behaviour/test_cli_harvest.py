@@ -138,7 +138,7 @@ def test_a_refused_account_is_exit_4(tmapi, sandbox, journal, fault, why):
     again = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
     assert again.code == 0
     assert journal_items(journal) == catalogue_items(sandbox)
-    assert sandbox.sandbox.stats.extra_servings == summary(again)["second_looks"] == 1
+    assert sandbox.sandbox.stats.extra_servings == summary(again)["second_looks"] >= 1
 
 
 def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal):

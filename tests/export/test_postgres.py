@@ -56,7 +56,8 @@ def test_rows_arrive_as_they_are(tmp_path: Path, postgres: str) -> None:
         "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
         "WHERE attrelid = 'items'::regclass AND attnum > 0 ORDER BY attnum",
     )
-    assert existing == [(column.name, column.type) for column in table_columns(CATEGORY_ITEMS)]
+    columns = [(column.name, column.type) for column in table_columns(CATEGORY_ITEMS)]
+    assert existing == [*columns, ("gone_at", "timestamp with time zone")]
 
 
 def test_repeating_an_export_changes_nothing(tmp_path: Path, postgres: str) -> None:

@@ -45,9 +45,15 @@ def write(
     refresh: bool = False,
     state: State = "complete",
     fetched_at: float = BEGAN,
+    ended_at: float | None = None,
 ) -> Path:
-    """Record one start: the bodies of the pages of each category."""
-    asyncio.run(_write(path, listings, refresh=refresh, state=state, fetched_at=fetched_at))
+    """Record one start: the bodies of the pages of each category. It ends now by default."""
+    ended_at = time.time() if ended_at is None else ended_at
+    asyncio.run(
+        _write(
+            path, listings, refresh=refresh, state=state, fetched_at=fetched_at, ended_at=ended_at
+        )
+    )
     return path
 
 
@@ -73,6 +79,7 @@ async def _write(
     refresh: bool,
     state: State,
     fetched_at: float,
+    ended_at: float,
 ) -> None:
     journal = Journal.open(path)
     plan = journal.plan([category_items(cat_id) for cat_id in listings], refresh=refresh)
@@ -94,7 +101,7 @@ async def _write(
         spoilt = sum(len(_rejects(text)) for text in bodies)
         items = sum(map(_items, bodies))
         totals = Totals(len(bodies), items, items, spoilt, len(bodies))
-        journal.apply(end_visit(visit, state, totals, now=time.time()))
+        journal.apply(end_visit(visit, state, totals, now=ended_at))
     await journal.close()
 
 

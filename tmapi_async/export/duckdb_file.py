@@ -1,18 +1,24 @@
-"""DuckDB destination: a database with one table of items, created anew by each export."""
+"""DuckDB destination: a database with one table of items, created anew by each export.
+
+Rows of the file before that are gone since are taken over, with the time in the column `gone_at`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportError
 
 from .arrow import item_schema, json_columns
 from .atomic_file import AtomicFile
+from .over_time.gone_items import WalkedListing
 from .sinks import DestinationResult, Rows
 
 if TYPE_CHECKING:
@@ -21,13 +27,55 @@ if TYPE_CHECKING:
 _GROUP_ROWS = 122_880
 """Rows of a DuckDB row group."""
 
+_CREATE = (
+    "CREATE TABLE {table} AS SELECT *, NULL::TIMESTAMP WITH TIME ZONE AS gone_at FROM ({rows})"
+)
+_COLUMNS = """
+SELECT column_name, data_type FROM duckdb_columns()
+WHERE database_name = ? AND schema_name = 'main' AND table_name = ? AND column_name != 'gone_at'
+ORDER BY column_name
+"""
+_HAS_GONE_AT = """
+SELECT count(*) FROM duckdb_columns() WHERE database_name = 'tmapi_before'
+    AND schema_name = 'main' AND table_name = ? AND column_name = 'gone_at'
+"""
+# Of the listings of this export: the latest row of each item that the listing no longer shows. It
+# was marked before, or the newest visit of its listing proves that it is gone.
+_TAKE_OVER = """
+INSERT INTO {table} BY NAME
+WITH shown AS (
+    SELECT DISTINCT family, item_id FROM {table} JOIN tmapi_walked USING (listing, run)
+), exported AS (SELECT DISTINCT listing, item_id FROM {table}),
+earlier AS (
+    SELECT * FROM (SELECT {columns} FROM tmapi_before.{table})
+    QUALIFY row_number() OVER (PARTITION BY listing, item_id ORDER BY fetched_at DESC) = 1
+)
+SELECT earlier.* REPLACE (coalesce(earlier.gone_at, walked.ended_at) AS gone_at)
+FROM earlier LEFT JOIN tmapi_walked AS walked ON walked.listing = earlier.listing
+WHERE CASE WHEN walked.listing IS NULL
+    THEN earlier.gone_at IS NOT NULL
+        AND earlier.listing IN (SELECT exported.listing FROM exported)
+        AND NOT EXISTS (SELECT 1 FROM exported
+            WHERE exported.listing = earlier.listing AND exported.item_id = earlier.item_id)
+    ELSE earlier.fetched_at <= walked.ended_at AND NOT EXISTS (SELECT 1 FROM shown
+            WHERE shown.family = walked.family AND shown.item_id = earlier.item_id)
+    END
+"""
+_NEWLY_GONE = """
+SELECT count(*) FROM {table} AS item WHERE item.gone_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM (SELECT {columns} FROM tmapi_before.{table}) AS earlier
+    WHERE earlier.listing = item.listing AND earlier.item_id = item.item_id
+        AND earlier.gone_at IS NOT NULL)
+"""
+
 
 class DuckDBFile:
     """A database file that appears complete or not at all."""
 
     def __init__(self, path: Path, table: str, endpoint: Endpoint) -> None:
         self.to = str(path)
-        self._table = _quoted(table)
+        self._name, self._table = table, _quoted(table)
+        self._walked: Sequence[WalkedListing] | None = None
         self._json_casts = ", ".join(
             f"{_quoted(name)}::JSON AS {_quoted(name)}" for name in json_columns(endpoint)
         )
@@ -37,7 +85,7 @@ class DuckDBFile:
         self._atomic_file = AtomicFile(path)
         try:
             self._connection = duckdb.connect(str(self._atomic_file.temporary))
-            self._insert(item_schema(endpoint).empty_table(), "CREATE TABLE {table} AS {rows}")
+            self._insert(item_schema(endpoint).empty_table(), _CREATE)
         except BaseException:
             self._atomic_file.discard()
             raise
@@ -55,7 +103,7 @@ class DuckDBFile:
 
         if self._pending:
             table = pa.Table.from_batches(self._pending)
-            self._insert(table, "INSERT INTO {table} {rows}")
+            self._insert(table, "INSERT INTO {table} BY NAME {rows}")
             self._pending, self._pending_rows = [], 0
 
     def _insert(self, rows: Any, statement: str) -> None:
@@ -68,15 +116,62 @@ class DuckDBFile:
             raise self._error(error) from None
         self._connection.unregister("tmapi_rows")
 
+    def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
+        """Take over the rows of the file before that the written rows lack, when it is complete."""
+        self._walked = walked
+
     def commit(self) -> DestinationResult:
         """Make the file durable and move it to its final path."""
         try:
             self._write_group()
+            gone = 0 if self._walked is None else self._take_over(self._walked)
             self._connection.execute("CHECKPOINT")
             self._connection.close()
         except duckdb.Error as error:
             raise self._error(error) from None
-        return DestinationResult(to=self.to, rows=self._rows, bytes=self._atomic_file.commit())
+        size = self._atomic_file.commit()
+        return DestinationResult(to=self.to, rows=self._rows, bytes=size, gone=gone)
+
+    def _take_over(self, walked: Sequence[WalkedListing]) -> int:
+        """Take over rows of the file before that are gone; return how many are newly gone."""
+        import pyarrow as pa  # noqa: PLC0415 - an extra, loaded by now
+
+        if not self._attach_file_before():
+            return 0
+        execute = self._connection.execute
+        rows = [msgspec.structs.asdict(listing) for listing in walked]
+        self._connection.register(
+            "tmapi_walked", pa.Table.from_pylist(rows, schema=_walked_schema())
+        )
+        has_gone_at = execute(_HAS_GONE_AT, [self._name]).fetchall() == [(1,)]
+        columns = "*" if has_gone_at else "*, NULL::TIMESTAMP WITH TIME ZONE AS gone_at"
+        execute(_TAKE_OVER.format(table=self._table, columns=columns))
+        newly_gone_sql = _NEWLY_GONE.format(table=self._table, columns=columns)
+        ((newly_gone,),) = execute(newly_gone_sql).fetchall()
+        execute("DETACH tmapi_before")
+        self._connection.unregister("tmapi_walked")
+        return int(newly_gone)
+
+    def _attach_file_before(self) -> bool:
+        """Attach the file that is about to be replaced if its table has the same columns."""
+        path = self._atomic_file.path
+        if not path.exists():
+            return False
+        quoted_path = str(path).replace("'", "''")
+        try:
+            self._connection.execute(f"ATTACH '{quoted_path}' AS tmapi_before (READ_ONLY)")
+        except duckdb.Error as error:
+            if "lock" in str(error).lower():
+                raise  # another program has it open: its rows would be lost
+            return False  # not a database of this version: it is replaced
+        ((this_database,),) = self._connection.execute("SELECT current_database()").fetchall()
+        new, old = (
+            self._connection.execute(_COLUMNS, [database, self._name]).fetchall()
+            for database in (this_database, "tmapi_before")
+        )
+        if new != old:
+            self._connection.execute("DETACH tmapi_before")
+        return bool(new == old)
 
     def abort(self) -> None:
         """Discard the written rows; a previous file stays as it was."""
@@ -86,6 +181,19 @@ class DuckDBFile:
 
     def _error(self, error: duckdb.Error) -> ExportError:
         return ExportError(f"{self.to}: {str(error).splitlines()[0]}")
+
+
+def _walked_schema() -> pa.Schema:
+    import pyarrow as pa  # noqa: PLC0415 - an extra, loaded by now
+
+    return pa.schema(
+        [
+            ("listing", pa.string()),
+            ("family", pa.string()),
+            ("run", pa.int32()),
+            ("ended_at", pa.timestamp("us", tz="UTC")),
+        ]
+    )
 
 
 def _quoted(name: str) -> str:

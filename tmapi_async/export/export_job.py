@@ -16,8 +16,9 @@ from .chunks import read_chunks
 from .conversions import Conversions
 from .destinations import Destination, parse_destinations
 from .endpoint_choice import endpoint_named
+from .over_time.gone_items import walked_listings
 from .selection import Scope, Selection, resolve
-from .sinks import DestinationResult, Rows, Sink
+from .sinks import DestinationResult, MarksGone, Rows, Sink
 
 
 class ExportProgress(msgspec.Struct, frozen=True):
@@ -165,6 +166,7 @@ class Export:
                 for destination in self._to:
                     open_sinks.append(destination.open(self._scope.endpoint))  # noqa: PERF401 - if one fails, those opened before must be in the list
                 self._write(reader, self._scope, open_sinks, on_progress)
+                self._mark_gone(reader, self._scope, open_sinks)
             while open_sinks:
                 self.summary.destinations.append(open_sinks[0].commit())
                 del open_sinks[0]
@@ -213,6 +215,14 @@ class Export:
             summary.rows += chunk.rows
             summary.rejects += chunk.rejects
             on_pages(len(chunk.pages))
+
+    def _mark_gone(self, reader: JournalReader, scope: Scope, sinks: list[Sink]) -> None:
+        tables = [sink for sink in sinks if isinstance(sink, MarksGone)]
+        # Rows since a time, or one row for each item, do not show all items of any listing.
+        if tables and not (scope.since or scope.unique):
+            walked = walked_listings(reader, scope)
+            for table in tables:
+                table.mark_gone(walked)
 
     def _end(self) -> None:
         summary, seconds = self.summary, time.monotonic() - self._started_at

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
+import psycopg
 import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv
@@ -25,6 +28,7 @@ from tmapi_async.api.endpoints import Endpoint
 
 from .arrow import json_columns
 from .csv_safety import replace_nul
+from .over_time.gone_items import WalkedListing
 from .postgres_session import PostgresSession, describe_url
 from .postgres_table import (
     KEY,
@@ -45,13 +49,33 @@ WITH latest AS (
     SELECT DISTINCT ON ({key}) {names} FROM {stage} ORDER BY {key}, seq DESC
 ), merged AS (
     INSERT INTO {table} AS existing ({names}) SELECT {names} FROM latest
-    ON CONFLICT ({key}) DO UPDATE SET ({names}) = ROW ({new})
+    ON CONFLICT ({key}) DO UPDATE SET ({names}) = ROW ({new}), gone_at =
+        CASE WHEN EXCLUDED.fetched_at > existing.gone_at THEN NULL ELSE existing.gone_at END
     WHERE existing.fetched_at <= EXCLUDED.fetched_at AND ({old}) IS DISTINCT FROM ({new})
     RETURNING existing.xmax = 0 AS inserted
 )
 SELECT (SELECT count(*) FROM latest), count(*) FILTER (WHERE inserted),
        count(*) FILTER (WHERE NOT inserted)
 FROM merged
+"""
+_CREATE_WALKED = """
+CREATE TEMPORARY TABLE {walked} (
+    listing text PRIMARY KEY, family text NOT NULL, run integer NOT NULL,
+    ended_at timestamp with time zone NOT NULL
+) ON COMMIT DROP
+"""
+_COPY_WALKED = "COPY {walked} FROM STDIN"
+_SHOWN = """
+CREATE TEMPORARY TABLE {shown} ON COMMIT DROP AS
+SELECT DISTINCT family, item_id FROM {stage} JOIN {walked} USING (listing, run)
+"""
+_ANALYZE = "ANALYZE {walked}, {shown}"
+_MARK_GONE = """
+UPDATE {table} AS existing SET gone_at = walked.ended_at FROM {walked} AS walked
+WHERE existing.listing = walked.listing AND existing.gone_at IS NULL
+  AND existing.fetched_at <= walked.ended_at AND NOT EXISTS (
+    SELECT 1 FROM {shown} AS shown
+    WHERE shown.family = walked.family AND shown.item_id = existing.item_id)
 """
 _CSV_OPTIONS = csv.WriteOptions(include_header=False)
 
@@ -73,15 +97,16 @@ class PostgresTable:
         self.to = _describe(url, table)
         self._endpoint = endpoint
         self._rows = 0
-        self._merge = _sql(_MERGE, table, endpoint)
+        self._sql = partial(_sql, table=table, endpoint=endpoint)
+        self._walked: Sequence[WalkedListing] = ()
         self._session = PostgresSession(url, self.to)
         with ExitStack() as stack, self._session.errors("nothing was written"):
             stack.callback(self._session.connection.close)
             cursor = self._session.cursor
             create_or_check(cursor, table, endpoint)
-            cursor.execute(_sql(_STAGE, table, endpoint))
+            cursor.execute(self._sql(_STAGE))
             self._copying = ExitStack()
-            self._copy = self._copying.enter_context(cursor.copy(_sql(_COPY, table, endpoint)))
+            self._copy = self._copying.enter_context(cursor.copy(self._sql(_COPY)))
             stack.pop_all()
 
     def write(self, rows: Rows) -> None:
@@ -90,12 +115,18 @@ class PostgresTable:
         with self._session.errors("the table is unchanged; run the same command again"):
             self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 
+    def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
+        """Mark the rows of these listings that the written rows lack, when they are merged."""
+        self._walked = walked
+
     def commit(self) -> DestinationResult:
         """Merge the rows into the table and commit."""
+        cursor = self._session.cursor
         with self._session.errors("the table is unchanged; run the same command again"):
             self._copying.close()
-            self._session.cursor.execute(self._merge)
-            latest, inserted, updated = self._session.cursor.fetchone() or (0, 0, 0)
+            cursor.execute(self._sql(_MERGE))
+            latest, inserted, updated = cursor.fetchone() or (0, 0, 0)
+            gone = _mark_gone(cursor, self._sql, self._walked)
         with self._session.errors(
             "the rows may or may not be committed; run the same command again"
         ):
@@ -107,6 +138,7 @@ class PostgresTable:
             inserted=inserted,
             updated=updated,
             unchanged=latest - inserted - updated,
+            gone=gone,
         )
 
     def abort(self) -> None:
@@ -134,7 +166,23 @@ def check_table(url: str, table: str, endpoint: Endpoint) -> None:
             create_or_check(session.cursor, table, endpoint)
             session.cursor.execute(_sql(_STAGE, table, endpoint))
             session.cursor.execute(_sql(_MERGE, table, endpoint))
+            _mark_gone(session.cursor, partial(_sql, table=table, endpoint=endpoint), [])
         session.connection.rollback()
+
+
+def _mark_gone(
+    cursor: psycopg.Cursor[Any],
+    make_sql: Callable[[str], sql.Composed],
+    walked: Iterable[WalkedListing],
+) -> int:
+    """Mark the items of the table that are gone, and return their number."""
+    cursor.execute(make_sql(_CREATE_WALKED))
+    with cursor.copy(make_sql(_COPY_WALKED)) as copy:
+        for listing in walked:
+            copy.write_row((listing.listing, listing.family, listing.run, listing.ended_at))
+    for statement in (_SHOWN, _ANALYZE, _MARK_GONE):
+        cursor.execute(make_sql(statement))
+    return cursor.rowcount
 
 
 def _describe(url: str, table: str) -> str:
@@ -149,6 +197,8 @@ def _sql(text: str, table: str, endpoint: Endpoint) -> sql.Composed:
 
     return sql.SQL(text).format(
         stage=sql.Identifier("pg_temp", "tmapi_stage"),
+        walked=sql.Identifier("pg_temp", "tmapi_walked"),
+        shown=sql.Identifier("pg_temp", "tmapi_shown"),
         table=table_identifier(table),
         columns=column_definitions(endpoint, required=False),
         names=joined(""),

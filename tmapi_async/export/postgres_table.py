@@ -20,6 +20,11 @@ from .arrow import item_schema, json_columns
 
 KEY = ("listing", "item_id")
 
+GONE_AT = "gone_at"
+"""Column with the time when the first visit ended that no longer showed the item; else null."""
+
+GONE_AT_TYPE = "timestamp with time zone"
+
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
@@ -148,7 +153,7 @@ def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint)
     table_id = (cursor.fetchone() or (None,))[0]
     if table_id is None:
         key = sql.SQL(", ").join(map(sql.Identifier, KEY))
-        create = "CREATE TABLE {} ({}, PRIMARY KEY ({}))"
+        create = f"CREATE TABLE {{}} ({{}}, {GONE_AT} {GONE_AT_TYPE}, PRIMARY KEY ({{}}))"
         cursor.execute(sql.SQL(create).format(name, column_definitions(endpoint), key))
         return
     cursor.execute(_COLUMNS, [table_id])
@@ -161,6 +166,20 @@ def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint)
             f"the table {table} does not fit: {problem}. Change the table, or name another one "
             "(--table); nothing was written"
         )
+    if GONE_AT not in existing:
+        _add_gone_at(cursor, name, table)
+
+
+def _add_gone_at(cursor: psycopg.Cursor[Any], name: sql.Identifier, table: str) -> None:
+    """Add the column of items that are gone to a table that an earlier version created."""
+    column = f"ADD COLUMN {GONE_AT} {GONE_AT_TYPE}"
+    try:
+        cursor.execute(sql.SQL("ALTER TABLE {} " + column).format(name))
+    except psycopg.errors.InsufficientPrivilege:
+        raise ExportRefusedError(
+            f"the table {table} does not fit: the column {GONE_AT} is missing, and this role may "
+            f"not add it. Let the owner run ALTER TABLE {table} {column}; nothing was written"
+        ) from None
 
 
 def mismatches(
@@ -189,7 +208,9 @@ def mismatches(
             yield f"the column {column.name} is {kind} and must be {column.type}"
         elif required and not column.required:
             yield f"the column {column.name} is NOT NULL, but an item may have no value"
-    known = {column.name for column in table_columns(endpoint)}
+    if GONE_AT in existing and (existing[GONE_AT][0] != GONE_AT_TYPE or existing[GONE_AT][1]):
+        yield f"the column {GONE_AT} must be {GONE_AT_TYPE}, and null where an item is not gone"
+    known = {column.name for column in table_columns(endpoint)} | {GONE_AT}
     for name, (_, required, default) in existing.items():
         if name not in known and required and not default:
             yield f"the column {name} is NOT NULL without a default, but items have no such column"

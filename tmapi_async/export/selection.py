@@ -117,9 +117,27 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         """The run or runs to read, for a message."""
         return describe_runs(self.runs)
 
+    def covers(self, visit: VisitInfo) -> bool:
+        """Return True if all pages of a visit are read."""
+        return (
+            visit.listing.endpoint == self.endpoint.name
+            and (not self.cats or visit.listing.cat_id in self.cats)
+            and (self.run is None or visit.run == self.run.id)
+            and self.has(visit.id)
+            and not self.since
+        )
+
     def has(self, visit: int) -> bool:
         """Return True if the pages of a visit of the run, or of any run, are read."""
         return self.visits is None or visit in self.visits
+
+
+def is_whole(visit: VisitInfo) -> bool:
+    """Return True if a visit was walked to its end and every row was decoded.
+
+    A row that was not decoded may be any item.
+    """
+    return visit.state == "complete" and not visit.rejects
 
 
 def describe_runs(runs: Sequence[int]) -> str:

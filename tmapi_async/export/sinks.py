@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -12,6 +12,7 @@ from tmapi_async.api.rows import encode_lines, item_rows
 
 from .chunks import Chunk
 from .conversions import Conversions
+from .over_time.gone_items import WalkedListing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,6 +78,7 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
         inserted: Rows that are new in the table, or None if the destination is not a table.
         updated: Rows of the table that changed.
         unchanged: Rows that the table already had, equal or newer.
+        gone: Rows of the table that were marked as gone, or None if the destination is no table.
     """
 
     to: str
@@ -85,6 +87,15 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
     inserted: int | None = None
     updated: int | None = None
     unchanged: int | None = None
+    gone: int | None = None
+
+
+@runtime_checkable
+class MarksGone(Protocol):
+    """A destination whose rows outlive an export."""
+
+    def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
+        """Mark the rows of these listings that the written rows lack. Call it before `commit`."""
 
 
 class Sink(Protocol):

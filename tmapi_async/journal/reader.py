@@ -144,7 +144,7 @@ class JournalReader:
 
     def _visit(self, row: tuple[Any, ...]) -> VisitInfo:
         visit, run, endpoint, params, state, began_at, *figures = row
-        pages, items, unique, rejects, last, total_count, kind, error, root = figures
+        pages, items, unique, rejects, last, total_count, kind, error, root, ended_at = figures
         listing = read_listing(endpoint, params)
         if state == "open":
             kind = error = None
@@ -172,6 +172,7 @@ class JournalReader:
             error_kind=kind,
             error=error,
             root=root,
+            ended_at=None if ended_at is None or state == "open" else ended_at / 1000,
         )
 
     @damage_named

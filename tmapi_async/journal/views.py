@@ -116,6 +116,7 @@ class VisitInfo(msgspec.Struct, frozen=True):
         error: Text of this error, or None.
         root: Number of the divided listing's visit if this visit is one of its parts, or None.
         parts: Number of parts whose figures are included, if the listing was divided.
+        ended_at: Time when the visit ended, seconds since 1970, UTC; None if it has not.
     """
 
     id: int
@@ -133,6 +134,7 @@ class VisitInfo(msgspec.Struct, frozen=True):
     error: str | None
     root: int | None = None
     parts: int = 0
+    ended_at: float | None = None
 
     @property
     def totals(self) -> Totals:

@@ -277,10 +277,11 @@ def _listing_lines(summary: ExportSummary) -> Iterator[str]:
 def _destination_line(result: DestinationResult) -> str:
     name = "standard output" if result.to == "-" else result.to
     if result.inserted is not None:
-        others = f"{result.updated:,} changed, {result.unchanged:,} unchanged"
+        others = f"{result.updated:,} changed, {result.unchanged:,} unchanged, {result.gone:,} gone"
         return f"{name}: {result.inserted:,} new, {others}"
     size = f", {result.bytes:,} bytes" if result.bytes is not None else ""
-    return f"{name}: {quantity(result.rows, 'row')}{size}"
+    gone = f", {result.gone:,} gone" if result.gone else ""
+    return f"{name}: {quantity(result.rows, 'row')}{gone}{size}"
 
 
 def _value_lines(summary: ExportSummary) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tmapi_async.export.arrow import record_batch
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.endpoint_choice import choose_endpoint
-from tmapi_async.export.selection import Scope, chosen_visits, whole_run
+from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, VisitInfo
@@ -29,7 +29,7 @@ from .diff import (
     latest_sightings,
     undivided_listings,
 )
-from .visit_pairs import is_whole, pair_visits
+from .visit_pairs import pair_visits
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from tmapi_async.export.selection import is_whole
 from tmapi_async.journal.views import VisitInfo
 
 Worth: TypeAlias = Literal[0, 1, 2]
@@ -79,14 +80,6 @@ def pair_visits(visits: Iterable[VisitInfo]) -> VisitPairs:
             pairs[name] = pair
             skipped += pair[1] is not candidates[-1]
     return VisitPairs(pairs, len(by_listing) - len(pairs), skipped)
-
-
-def is_whole(visit: VisitInfo) -> bool:
-    """Return True if a visit was walked to its end and every row was decoded.
-
-    A row that was not decoded may be any item.
-    """
-    return visit.state == "complete" and not visit.rejects
 
 
 def _worth(visit: VisitInfo) -> Worth:

@@ -91,7 +91,7 @@ TICKS = Query(
 VISITS = Query(
     f"""
     SELECT visit.id, visit.run, endpoint, params, {STATE}, began_at, pages, items, unique_items,
-           rejects, last_page, total_count, error_kind, error, part.root
+           rejects, last_page, total_count, error_kind, error, part.root, visit.ended_at
     FROM visit JOIN listing ON listing.id = visit.listing LEFT JOIN part ON part.visit = visit.id
     WHERE visit.id > ? AND ? IN (0, visit.run) ORDER BY visit.id LIMIT ?
     """,  # noqa: S608 - a constant of this package
@@ -112,6 +112,7 @@ VISITS = Query(
             str | None,
             str | None,
             Number | None,
+            Time | None,
         ]
     ],
 )

@@ -1,0 +1,1 @@
+"""Changes of items from visit to visit, for tables that outlive an export."""
