@@ -43,10 +43,12 @@ async def test_a_refresh_takes_no_page_that_is_older_than_itself(
         assert caplog.text.count("a cache in between had kept the reply for 3000 s") == 1
         second = await harvest(server, refresh=True)
         assert second.tally.failed == 1
+        assert second.tally.unique_items <= second.tally.items
         with JournalReader(path) as reader:
             assert 2 not in [one.number for one in reader.pages() if one.run == second.run]
             (failed,) = [visit for visit in reader.listings() if visit.state == "failed"]
             assert failed.error is not None
+            assert failed.totals.unique_items <= failed.totals.items
             assert StaleReplyError.meaning in failed.error
         ages.clear()
         third = await harvest(server, refresh=False)

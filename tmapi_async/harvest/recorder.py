@@ -342,9 +342,11 @@ class Recorder(CrawlSink):
     def ended(self, outcome: ListingOutcome) -> None:
         """Record the outcome of a listing."""
         entry = self._open.pop(outcome.listing)
+        # The crawl also counts the items of pages that were refused here.
+        unique = outcome.unique if entry.error is None else min(outcome.unique, entry.items)
         if not entry.part:
-            self.tally.unique_items += outcome.unique - entry.unique_items
-        entry.unique_items = outcome.unique
+            self.tally.unique_items += unique - entry.unique_items
+        entry.unique_items = unique
         if entry.error is not None or outcome.ending == "failed":
             self._fail_entry(entry, entry.error or outcome.error)
         elif outcome.ending == "stopped":
