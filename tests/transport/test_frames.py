@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.sessions import Server, new_state, open_session, request
-from tmapi_async import RetryPolicy, TMAPIError
+from tests.support.tracebacks import product_locals
+from tmapi_async import TMAPI, RetryPolicy, TMAPIError
 from tmapi_async.transport.frames import clear_locals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TOKEN = "canary-5up3r53cr3t-t0k3n"  # noqa: S105 - a token for this test only
 ONCE = RetryPolicy(base=0, max_attempts=1, max_unreachable=1)
-
-
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and all the errors that it was raised from."""
-    while error is not None:
-        yield error
-        yield from chain(error.__cause__)
-        error = error.__context__
-
-
-def product_locals(error: BaseException) -> dict[str, str]:
-    """Return every local variable of the traceback as an error tracker stores it."""
-    shown = {}
-    for link in chain(error):
-        step = link.__traceback__
-        while step is not None:
-            frame = step.tb_frame
-            if "/tests/" not in frame.f_code.co_filename:  # a test may hold its own token
-                for name, value in frame.f_locals.items():
-                    shown[f"{frame.f_code.co_qualname}.{name}"] = f"{value!r} {value!s}"
-            step = step.tb_next
-    return shown
 
 
 async def stall(_: Server, __: str, ___: Any) -> None:
@@ -108,3 +84,21 @@ async def test_frames_of_callers_are_left_alone() -> None:
     task = asyncio.create_task(waits())
     clear_locals(await caught)
     assert await task == "done"
+
+
+def test_an_error_that_is_being_handled_keeps_its_locals() -> None:
+    """Only the frames of the function itself are cleared, not those of an error around it."""
+
+    def fails() -> None:
+        kept = "kept"
+        try:
+            raise LookupError(kept)
+        finally:
+            TMAPI(TOKEN, timeout=0)
+
+    with pytest.raises(TMAPIError, match="timeout") as caught:
+        fails()
+    assert isinstance(caught.value.__context__, LookupError)
+    frames = [entry.frame.f_locals for entry in caught.traceback]
+    assert {"kept": "kept"} in frames
+    assert [shown for shown in map(repr, frames) if TOKEN in shown] == []

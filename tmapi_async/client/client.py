@@ -22,6 +22,7 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import GateStatistics
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL
+from tmapi_async.transport.frames import forgets_locals
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector
@@ -38,10 +39,10 @@ from .walk import Walk, read_detail
 class TMAPI:
     """A client of TMAPI's 1688 endpoints. One client may serve many tasks; they share its gate.
 
-    Each endpoint is a method that makes a walk. All take a single ID (or keyword, or shop), an
-    iterable, or an async iterable that is read as the walk goes on. A value that comes again is
-    walked again, unless it is still being walked. Nothing is sent until the walk is awaited or
-    iterated. A filter that is None is left out. Tasks that ask for one page share one request.
+    Each endpoint is a method that makes a walk over one ID (or keyword, or shop), an iterable, or
+    an async iterable that is read as the walk goes on. A value that comes again while it is being
+    walked is left out. Nothing is sent until the walk is awaited or iterated, nor a filter of None.
+    Tasks that ask for one page share one request.
 
     Every method, and the constructor, raises `InvalidRequestError` where an argument makes no
     sense, before anything is sent. Values of an iterator are checked when they are reached.
@@ -56,10 +57,10 @@ class TMAPI:
         host: Host and port of the API.
         settings: Options of the client; the token is not among them.
         gate: Limits the requests of the client.
-        portable: True if another process can do the same: not with a connector or an observer
-            of yours.
+        portable: True without a connector or observer of yours: another process can do the same.
     """
 
+    @forgets_locals
     def __init__(
         self,
         token: str,
@@ -81,9 +82,8 @@ class TMAPI:
     ) -> None:
         self.core = core = ClientCore(
             token, connector=connector, observer=observer, concurrency=concurrency, rate=rate,
-            max_requests=max_requests, base_url=base_url, auth=auth, timeout=timeout,
+            max_requests=max_requests, base_url=base_url, auth=auth, timeout=timeout, wait=wait,
             lookahead=lookahead, retry=retry, guard=guard, max_body=max_body, trust_env=trust_env,
-            wait=wait,
         )  # fmt: skip
         self.base_url = core.settings.base_url
         self.settings = core.settings
@@ -92,11 +92,12 @@ class TMAPI:
         self.portable = core.portable
 
     @classmethod
+    @forgets_locals
     def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
         """Make a client with the token and the options of the environment.
 
-        `TMAPI_TOKEN` is needed; `TMAPI_BASE_URL`, `TMAPI_CONCURRENCY`, `TMAPI_RATE`,
-        `TMAPI_TIMEOUT` and `TMAPI_MAX_REQUESTS` are read if they are set. A `.env` file is not.
+        Reads `TMAPI_TOKEN`, and if set `TMAPI_BASE_URL`, `TMAPI_CONCURRENCY`, `TMAPI_RATE`,
+        `TMAPI_TIMEOUT` and `TMAPI_MAX_REQUESTS`. A `.env` file is not read.
 
         Args:
             **options: Options of the constructor; they win over the environment.

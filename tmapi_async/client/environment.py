@@ -9,10 +9,12 @@ from typing import Any
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL
+from tmapi_async.transport.frames import forgets_locals
 
 _LARGEST = 1e12
 
 
+@forgets_locals
 def read_environment(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return the options that the environment gives.
 

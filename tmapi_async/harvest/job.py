@@ -38,6 +38,7 @@ from tmapi_async.journal.plan import Plan
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.records import RunTally
 from tmapi_async.journal.trouble import TroubleWait
+from tmapi_async.transport.frames import forgets_locals
 
 from .engine_factory import make_engine
 from .job_inputs import check_options, read_clients, read_listings
@@ -91,6 +92,7 @@ class Harvest:
         InvalidRequestError: An option is invalid.
     """
 
+    @forgets_locals
     def __init__(
         self,
         api: TMAPI | Sequence[TMAPI],

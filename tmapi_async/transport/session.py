@@ -11,6 +11,7 @@ from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.outage_queue import OutageQueue
 
 from .fetcher import Fetcher
+from .frames import forgets_locals
 from .http import Connector, TransportFactory
 from .observers import Observer
 from .redaction import Redactor
@@ -42,6 +43,7 @@ class Session:
         InvalidRequestError: Token or base URL cannot be used.
     """
 
+    @forgets_locals
     def __init__(
         self,
         token: str,

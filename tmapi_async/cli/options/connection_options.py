@@ -17,6 +17,7 @@ from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
+from tmapi_async.transport.frames import forgets_locals
 
 _ACCOUNT = "Account and server"
 _PACE = "Speed and limits"
@@ -156,6 +157,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     base_url: BaseUrlOption = None
     sandbox: SandboxOption = False
 
+    @forgets_locals
     def check(self, *, allow_several: bool = False) -> None:
         """Check the options before anything is sent or started.
 
@@ -177,6 +179,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
                 "only tmapi harvest can use several accounts"
             )
 
+    @forgets_locals
     def clients(self, sandbox_url: str | None = None) -> list[TMAPI]:
         """Return the clients that these options describe, one for each account.
 
@@ -227,6 +230,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             **{name: value for name, value in limits.items() if value is not None},
         }
 
+    @forgets_locals
     def tokens(self) -> list[str]:
         """Return the token of each account, from the options or the environment.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.transport.credentials import check_token
+from tmapi_async.transport.frames import forgets_locals
 
 
 class TokenSource(msgspec.Struct, frozen=True):
@@ -24,6 +25,7 @@ class TokenSource(msgspec.Struct, frozen=True):
     name: str
 
     @classmethod
+    @forgets_locals
     def parse(cls, text: str) -> TokenSource:
         """Read `env:NAME` or `file:PATH`.
 
@@ -38,6 +40,7 @@ class TokenSource(msgspec.Struct, frozen=True):
             )
         return cls("env" if kind == "env" else "file", name)
 
+    @forgets_locals
     def read(self, number: int) -> str:
         """Return the token of an account, read on this machine.
 
@@ -63,7 +66,8 @@ class TokenSource(msgspec.Struct, frozen=True):
             return Path(self.name).expanduser().read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError, RuntimeError) as error:  # no such user
             reason = getattr(error, "strerror", None) or type(error).__name__
-            raise InvalidRequestError(f"{self} cannot be read on this worker: {reason}") from None
+        # Not inside the block: the error of the decoder holds the bytes of the file.
+        raise InvalidRequestError(f"{self} cannot be read on this worker: {reason}")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"

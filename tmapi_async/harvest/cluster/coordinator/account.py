@@ -51,19 +51,19 @@ class ClusterAccount:
 
     def session_request(
         self, session: str, token_source: TokenSource | None
-    ) -> tuple[protocol.SessionRequest, str | None]:
+    ) -> tuple[protocol.SessionRequest, protocol.TokenMessage | None]:
         """Return the request for a new session, and the token if it has to be sent."""
-        token = self.api.reveal_token()
+        message = protocol.TokenMessage(self.api.reveal_token())
         request = protocol.SessionRequest(
             session,
             self.number,
-            account_digest(token),
+            account_digest(message.token),
             token_source,
             self.settings,
             self.api.gate.rate_limiter is not None,
             LEASE,
         )
-        return request, token if token_source is None else None
+        return request, message if token_source is None else None
 
     def add_session(self, name: str, abandoned_slots: int) -> None:
         """Register a session.

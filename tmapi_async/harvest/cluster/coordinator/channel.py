@@ -19,12 +19,14 @@ from tmapi_async.harvest.cluster.worker.plugin import OPERATION, PYTHON, VERSION
 from tmapi_async.harvest.cluster.worker.worker_session import HEARTBEAT
 from tmapi_async.limits.clocks import lease_clock
 from tmapi_async.limits.outage_queue import OutageReport
+from tmapi_async.transport.frames import clear_locals
 
 if TYPE_CHECKING:
     from distributed.comm import Comm
 
 _RATE_WINDOW = 1.0
 _CONNECT_TIMEOUT = "10s"
+_SENDING = ("distributed.", "tornado.")  # modules that hold the bytes of a message
 
 
 class Channel:
@@ -168,14 +170,17 @@ class Channel:
 
 
 async def open_session(
-    worker: str, request: protocol.SessionRequest, token: str | None, **connection: Any
+    worker: str,
+    request: protocol.SessionRequest,
+    token: protocol.TokenMessage | None,
+    **connection: Any,
 ) -> tuple[Comm, int]:
     """Connect to a worker and open a session on it.
 
     Args:
         worker: Address of the worker.
         request: Request for the session.
-        token: The token, or None if the worker finds it.
+        token: Message with the token, or None if the worker finds it.
         **connection: Options of the cluster's security.
 
     Returns:
@@ -191,11 +196,12 @@ async def open_session(
         # message after it.
         await comm.write({"op": OPERATION, "request": protocol.encode(request)})
         if token is not None:
-            await comm.write(protocol.encode([protocol.TokenMessage(token)]))
+            await comm.write(protocol.encode([token]))
         async with asyncio.timeout(request.lease):
             abandoned_slots = _check_answer(worker, await comm.read())
-    except BaseException:
+    except BaseException as error:
         comm.abort()
+        clear_locals(error, _SENDING)
         raise
     return comm, abandoned_slots
 

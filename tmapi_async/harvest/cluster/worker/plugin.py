@@ -66,14 +66,16 @@ class SessionPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no ty
         """Open a session for a coordinator, and serve its connection until the session ends."""
         session_request = protocol.decode_request(request)
         try:
-            token = await _receive_token(session_request, comm)
+            message = await _receive_token(session_request, comm)
         except InvalidRequestError as error:
             await comm.write(protocol.encode(protocol.SessionRefused(str(error))))
             return Status.dont_reply
         digest = session_request.digest
         # Made before the answer is sent, so that its lease begins before the coordinator's.
-        session = WorkerSession(session_request, token, comm, lambda: self._abandoned_slots(digest))
-        del token
+        session = WorkerSession(
+            session_request, message.token, comm, lambda: self._abandoned_slots(digest)
+        )
+        del message
         accepted = protocol.SessionAccepted(VERSION, PYTHON, self._abandoned_slots(digest))
         await comm.write(protocol.encode(accepted))
         self.sessions[session.name] = session
@@ -99,21 +101,22 @@ class SessionPlugin(WorkerPlugin):  # type: ignore[misc] # distributed has no ty
             self._closing.discard(session)
 
 
-async def _receive_token(request: protocol.SessionRequest, comm: Comm) -> str:
+async def _receive_token(request: protocol.SessionRequest, comm: Comm) -> protocol.TokenMessage:
+    """Return the token of an account in a message, whose repr does not show the token."""
     source = request.token_source
     if source is None:
         async with asyncio.timeout(_TOKEN_TIMEOUT):
             first, *_ = protocol.decode_for_session(await comm.read())
         if not isinstance(first, protocol.TokenMessage):
             raise InvalidRequestError("the token must come first on the connection")
-        return first.token
-    token = source.read(request.account)
-    if account_digest(token) != request.digest:
+        return first
+    message = protocol.TokenMessage(source.read(request.account))
+    if account_digest(message.token) != request.digest:
         raise InvalidRequestError(
             f"{source} holds another token on this worker than account "
             f"{request.account + 1} has on the coordinator"
         )
-    return token
+    return message
 
 
 async def walk_batch(batch: TaskBatch) -> dict[str, int]:

@@ -18,6 +18,7 @@ from tmapi_async.harvest.cluster.task_batch import TaskBatch
 from tmapi_async.limits.clocks import lease_clock
 from tmapi_async.limits.shares.share_gate import ShareGate
 from tmapi_async.limits.shares.slot_share import SlotShare
+from tmapi_async.transport.frames import forgets_locals
 
 from .batch_queue import BatchQueue
 from .report_buffer import ReportBuffer
@@ -50,6 +51,7 @@ class WorkerSession:
         gate: Gate of the session.
     """
 
+    @forgets_locals
     def __init__(
         self,
         request: protocol.SessionRequest,
