@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tmapi_async.cli.options.connection_options import ConnectionOptions
+from tmapi_async.cli.options.connection_options import ConnectionOptions, SeveralAccountsOptions
 from tmapi_async.errors import InvalidRequestError
 
 
@@ -46,3 +46,10 @@ def test_the_line_of_a_token_file_that_is_wrong_is_named(
     with pytest.raises(InvalidRequestError, match=reason) as caught:
         ConnectionOptions(token_file=file).tokens()
     assert "words" not in str(caught.value)
+
+
+def test_a_harvest_waits_half_an_hour_and_other_commands_as_long_as_their_retries() -> None:
+    """A command that somebody looks at gives a wrong address up at once."""
+    (of_items,) = ConnectionOptions(token="t").clients()  # noqa: S106 - the test's own
+    (of_harvest,) = SeveralAccountsOptions(token="t").clients()  # noqa: S106 - the test's own
+    assert (of_items.settings.wait, of_harvest.settings.wait) == (None, 1800.0)

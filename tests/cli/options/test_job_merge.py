@@ -19,6 +19,7 @@ journal = "shop.journal"
 to = ["items.parquet", "postgresql://localhost/shop", "-"]
 rate = 2.5
 concurrency = 4
+wait = 7200
 max_pages = 3
 
 [[listings]]
@@ -55,6 +56,7 @@ def test_the_job_file_sets_options_of_every_group(job: Path) -> None:
     assert options.journal == job.parent / "shop.journal"
     assert options.to == [str(job.parent / "items.parquet"), "postgresql://localhost/shop", "-"]
     assert (options.connection.rate, options.connection.concurrency) == (2.5, "4")
+    assert options.connection.wait == 7200
     assert options.listings.max_pages == 3
     assert [listing.cat_id for listing in listings] == [1031910, 1031922]
 
