@@ -12,9 +12,10 @@ import pytest
 from tests.support.commands import environment, finish, run, spawn
 from tests.support.outages import Line
 from tests.support.watching import tasks_of_walks, until
-from tmapi_async import TMAPI, ClosedError, ListingsFailedError, OutageError, RetryPolicy
+from tmapi_async import TMAPI, ClosedError, ListingsFailedError, OutageError, RetryPolicy, Split
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
+from tmapi_async.sandbox import Prices
 from tmapi_async.sandbox.server.process import SandboxThread
 
 KINDS = ("refused", "hanging", "blackholed", "500", "reset")
@@ -73,6 +74,57 @@ async def test_an_outage_costs_no_listing(sandbox, tmp_path, kind, begun):
         if kind in ("refused", "blackholed"):
             assert result.unreached >= 3
         assert api.gate.budget.spent < REQUESTS + 50
+
+
+async def tear_for_a_while(line, kind, begun):
+    """Break the line as soon as `begun` returns true, until the third probe has failed."""
+    await until(begun)
+    await line.tear(kind)
+    await asyncio.sleep(3.5)
+    await line.mend()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["refused", "500"])
+async def test_a_listing_that_is_split_and_a_tree_outlast_an_outage(kind):
+    """Walks of every kind go on: nothing is missing, and nothing comes twice."""
+    sizes = {"categories": {7: 900}, "prices": {7: Prices.parse("20,1.0,9.90:180")}}
+    with SandboxThread(**sizes, latency=0.05, limit=4) as own:
+        async with Line(port_of(own)) as line, client(line, concurrency=4) as api:
+            walk = api.category_items_v2(7, split=Split(ceiling=100))
+            tearing = asyncio.create_task(
+                tear_for_a_while(line, kind, lambda: walk.statistics().pages > 5)
+            )
+            ids = [item.item_id async for item in walk]
+            await tearing
+            assert sorted(ids) == sorted(own.sandbox.catalogue.item_ids(7))
+            assert walk.statistics().waited > 1
+    with SandboxThread(latency=0.05, limit=4) as own:
+        async with Line(port_of(own)) as line, client(line, concurrency=4) as api:
+            whole = await api.categories()
+            tree = api.categories()
+            tearing = asyncio.create_task(
+                tear_for_a_while(line, kind, lambda: tree.statistics().requests > 1)
+            )
+            assert [node.id for node in await tree] == [node.id for node in whole]
+            await tearing
+
+
+async def test_several_accounts_that_get_no_answer_stop_together(sandbox, tmp_path):
+    """The harvest stops when the last account gives up; no listing has failed."""
+    async with (
+        Line(port_of(sandbox)) as line,
+        client(line, wait=0.5) as first,
+        client(line, wait=0.7) as second,
+    ):
+        listings = [category_items(cat_id) for cat_id in range(1, 41)]
+        harvest = Harvest([first, second], listings, journal=tmp_path / "a.journal")
+        task = asyncio.create_task(harvest.run())
+        await until(lambda: harvest.progress().pages > 5)
+        await line.tear("refused")
+        result = await task
+        assert (result.stopped_by, result.tally.failed) == ("outage", 0)
+        assert result.tally.left + result.tally.complete == 40
 
 
 async def test_an_outage_that_lasts_stops_the_work(sandbox):
@@ -164,6 +216,8 @@ async def test_the_command_waits_says_so_and_gives_up(sandbox, tmp_path):
         assert "the API has not answered since" in done.err
         assert "stopped because the API does not answer" in done.err
         assert "To continue, run" in done.err
+        status = await asyncio.to_thread(run, "status", journal, "--json", env=env)
+        assert msgspec.json.decode(status.out)["stopped_by"] == "outage"
         await line.mend()
         done = await asyncio.to_thread(run, *command, env=env)
         assert done.code == 0

@@ -349,6 +349,8 @@ class Fetcher:
             return  # other connections work: fewer of them are enough
         trouble = read_trouble(error, request, sent_at, self._policy)
         was_open = self._breaker.is_open
+        if was_open and retry_state.permit is not None:
+            log.info("%s: the API still does not answer: %s", request, error.label)
         self.outages.failed(trouble, retry_state.permit)
         if self._breaker.is_open and not was_open:
             self._gate.forget_abandoned()

@@ -240,7 +240,7 @@ def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
 
 def _last_reason(starts: list[StartInfo]) -> StoppedBy | None:
     reason = starts[-1].stopped_by if starts else None
-    for name in ("balance", "auth", "budget", "signal", "disk"):
+    for name in ("balance", "auth", "budget", "signal", "disk", "outage"):
         if reason == name:
             return name
     return None
