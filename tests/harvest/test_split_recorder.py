@@ -30,7 +30,7 @@ FEW = Split(ceiling=100)
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Two walks of one price that go on in another start count as made together, however slow."""
-    monkeypatch.setattr("tmapi_async.crawl.splitting.split_parts.END_TOLERANCE_MS", 600_000)
+    monkeypatch.setattr("tmapi_async.crawl.splitting.split_parts.MAX_GAP_MS", 600_000)
 
 
 async def divide(sandbox, path, *ids, api=None, **options):

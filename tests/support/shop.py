@@ -121,11 +121,15 @@ class BudgetSpentError(Exception):
 
 @dataclass
 class PlannerDriver:
-    """Carries out the queries of a planner in random order, and keeps the answers."""
+    """Carries out the queries of a planner in random order, and keeps the answers.
+
+    `ahead` is the probability that a page in rising order of prices goes before all others.
+    """
 
     shop: Shop
     seed: int = 0
     budget: int | None = None
+    ahead: float = 0.0
     answers: dict[tuple[Listing, int], Observation] = field(default_factory=dict)
     requests: int = 0
     items: set[int] = field(default_factory=set)
@@ -150,7 +154,9 @@ class PlannerDriver:
                     last = max(n for part, n in self.answers if part == query.listing)
                     queries += self._go_on(planner, query.listing, last, todo)
                 continue
-            listing, number = todo.pop(chance.randrange(len(todo)))
+            rising = [i for i, (part, _) in enumerate(todo) if ("sort", "price_up") in part.params]
+            first = rising and chance.random() < self.ahead
+            listing, number = todo.pop(rising[0] if first else chance.randrange(len(todo)))
             page = self._fetch(listing, number)
             self.items |= page.ids
             queries += planner.page(listing, page)
@@ -162,6 +168,9 @@ class PlannerDriver:
         self, planner: SplitPlanner, listing: Listing, number: int, todo: list[tuple[Listing, int]]
     ) -> Sequence[SplitQuery]:
         if self.answers[listing, number].has_next:
+            limit = planner.page_limit(listing)
+            if limit is not None and number >= limit:
+                return planner.walk_ended(listing, "capped")
             todo.append((listing, number + 1))
             return ()
         return planner.walk_ended(listing, "complete")

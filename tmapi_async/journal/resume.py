@@ -100,7 +100,13 @@ def decode_page(stored: StoredPage) -> Page[Any] | None:
     """Decode a stored page. Return None if the current models do not accept it as a page."""
     fetched_at = datetime.fromtimestamp(stored.fetched_at, UTC)
     request = PageRequest(stored.listing, stored.number)
-    page = read_reply(Reply(PAGE_CODE, {}, stored.body), request, now=fetched_at)
+    page = read_reply(
+        Reply(PAGE_CODE, {}, stored.body),
+        request,
+        now=fetched_at,
+        attempts=stored.attempts,
+        latency=stored.latency,
+    )
     return page if isinstance(page, Page) else None
 
 

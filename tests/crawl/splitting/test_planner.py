@@ -429,3 +429,80 @@ def test_rows_that_cannot_be_decoded_prove_no_part() -> None:
     assert not reconciliation.complete
     assert not reconciliation.failed
     assert "no row of it can be decoded: no ID" in str(reconciliation)
+
+
+class MovingShop(Shop):
+    """A shop of one price whose rows move with each page; a page is asked for and read in a tick.
+
+    Each row moves at most once, as far as it likes, and none leaves.
+    """
+
+    def __init__(self, count: int, chance: random.Random, moves: float, **traits: object) -> None:
+        super().__init__([Product(n, NINE) for n in range(count)], **traits)  # type: ignore[arg-type]
+        state = {"rows": [*self.products], "tick": 1_000, "unmoved": [*self.products]}
+        self.__dict__.update(state, chance=chance, moves=moves)
+
+    def _ordered(self, products, sort):
+        rows = [item for item in self.rows if item in set(products)]
+        return rows[::-1] if sort == "price_down" else rows
+
+    def page(self, listing, number):
+        """Return one page of a listing as it is now."""
+        self._results.clear()
+        self.__dict__["tick"] += 2
+        times = {"at": self.tick, "asked": self.tick - 1}
+        page = msgspec.structs.replace(super().page(listing, number), **times)
+        if self.unmoved and self.chance.random() < self.moves:
+            row = self.unmoved.pop(self.chance.randrange(len(self.unmoved)))
+            self.rows.remove(row)
+            self.rows.insert(self.chance.randrange(len(self.rows) + 1), row)
+        return page
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(41, 62),
+    moves=st.floats(0, 0.3),
+    ahead=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+    pauses=st.booleans(),
+)
+def test_one_price_is_complete_only_if_no_row_was_missed(
+    count: int, moves: float, ahead: float, seed: int, pauses: bool
+) -> None:
+    """However far one order is walked ahead of the other, a row that slips past both is noticed."""
+    chance = random.Random(seed)  # noqa: S311 - no secrets
+    shop = MovingShop(count, chance, moves, ceiling=40, size=1)
+    driver = PlannerDriver(shop, seed=seed, ahead=ahead)
+    planner = planner_for(shop)
+    if not pauses:
+        planner.page_limit = lambda _: None  # type: ignore[method-assign]
+    reconciliation = driver.run(planner).reconcile()
+    assert reconciliation.complete <= (len(driver.items) == count)
+
+
+class SlippingShop(MovingShop):
+    """A shop in which one row moves: to the front, after the last page of the rising order."""
+
+    def page(self, listing, number):
+        """Return one page of a listing as it is now."""
+        page = super().page(listing, number)
+        if ("sort", "price_up") in listing.params and not page.has_next:
+            self.rows.insert(0, self.rows.pop(45))
+        return page
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_a_row_that_slips_past_the_walk_that_ended_first_is_noticed(pauses: bool) -> None:
+    """Both walks overlap row for row, within a second; still a row is missing if one ended early.
+
+    If both walks pause before their last pages, the row moves too late to be missed.
+    """
+    shop = SlippingShop(55, random.Random(0), 0.0, ceiling=40, size=1)  # noqa: S311 - no secrets
+    driver = PlannerDriver(shop, ahead=1.0)
+    planner = planner_for(shop)
+    if not pauses:
+        planner.page_limit = lambda _: None  # type: ignore[method-assign]
+    reconciliation = driver.run(planner).reconcile()
+    assert len(driver.items) == (55 if pauses else 54)
+    assert not reconciliation.complete

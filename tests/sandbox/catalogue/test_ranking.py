@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.siblings import ITEMS, SHOP, SIBLINGS, V2, seven
-from tmapi_async.sandbox import EVERYTHING, Choice, Prices
+from tmapi_async.sandbox import EVERYTHING, Catalogue, Choice, Prices
 from tmapi_async.sandbox.catalogue.ranking import Ranking, ties
+from tmapi_async.sandbox.responses.config import Config
+from tmapi_async.sandbox.responses.listing_views import Views
+from tmapi_async.sandbox.responses.stats import Listing
 
 KEY = (7, EVERYTHING)
 
@@ -123,6 +126,25 @@ async def test_sandbox_ties_may_move_among_themselves(tmapi_sandboxes, ask):
         if row["item_id"] != item_id
     ]
     assert all(prices[rank] == 9.9 for rank in unlike)
+
+
+def test_sandbox_orders_by_price_mirror_each_other_while_rows_move():
+    """The falling order is the rising one backwards at any moment, also past a ceiling."""
+    catalogue = Catalogue(3, {7: 200}, prices={7: Prices(at={"9.90": 150})})
+    config = Config(catalogue=catalogue, shift=5.0, shift_ties=True, ceiling=120)
+    views = Views(config, catalogue, Ranking(3, 5.0))
+    up, down = (
+        views.view_of(Listing(V2, (("cat_id", "7"), ("sort", sort))))
+        for sort in ("price_up", "price_down")
+    )
+    still = list(views.indices(up, 0, 120))
+    for _ in range(20):
+        views.ranking.replies_sent += 1
+        rising, falling = (list(views.indices(view, 0, 200)) for view in (up, down))
+        assert (len(rising), len(falling)) == (120, 120)
+        assert rising[80:] == falling[80:][::-1]
+        assert list(views.indices(down, 20, 40)) == falling[20:40]
+    assert rising != still
 
 
 async def test_sandbox_ranking_can_be_set_moving(tmapi_sandboxes, ask):

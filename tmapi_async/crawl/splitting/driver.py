@@ -16,17 +16,16 @@ from typing import Any, Self
 
 import msgspec
 
-from tmapi_async.api.listings import USUAL_CEILING, Listing, endpoint_of
+from tmapi_async.api.listings import USUAL_CEILING, Listing
 from tmapi_async.api.replies import Page
-from tmapi_async.crawl.open_listings import unreadable_rows
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome, ListingTask
-from tmapi_async.crawl.seam import Look, find_seam
-from tmapi_async.errors import InvalidRequestError, TMAPIError
+from tmapi_async.crawl.seam import Look
+from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.argument_checks import check_callable
 from tmapi_async.errors.shown_value import show_value
 
+from .active_split import ActiveSplit
 from .part_store import PartStore, StoredPart
-from .planner import SplitPlanner
 from .queries import Observation, SplitQuery
 from .reconciliation import Expectation, Reconciliation
 
@@ -77,35 +76,6 @@ def read_split(value: object) -> Split | None:
         raise InvalidRequestError(f"split must be True, False or a Split, not {show_value(value)}")
     value.check()
     return value
-
-
-class _ActiveSplit:
-    """A listing that is being divided.
-
-    Attributes:
-        stored: Parts that were loaded from the store.
-        first_pages: First page of each part.
-        probing: Parts opened for their first page alone.
-        open: Parts that are opened or wait for it, `probing` included.
-        queries: Queries of the planner, not carried out yet.
-        busy: True while the queries are carried out.
-        announced: True once the first expectation has been reported.
-        second_walks: Second walks of the last settled expectation reported; -1 before the first.
-    """
-
-    def __init__(self, root: Listing, ceiling: int) -> None:
-        self.root = root
-        self.planner = SplitPlanner(root, flags=endpoint_of(root).flags, ceiling=ceiling)
-        self.stored: dict[Listing, StoredPart] = {}
-        self.first_pages: dict[Listing, Observation] = {}
-        self.probing: set[Listing] = set()
-        self.open: set[Listing] = set()
-        self.errors: list[TMAPIError] = []
-        self.queries: deque[SplitQuery] = deque()
-        self.busy = False
-        self.announced = False
-        self.second_walks = -1
-        self.stopped = False
 
 
 class _NextTask:
@@ -167,8 +137,8 @@ class SplitDriver:
         self._split = split
         self._on_listing_end = on_listing_end
         self._store = store
-        self._active: dict[Listing, _ActiveSplit] = {}
-        self._split_of: dict[Listing, _ActiveSplit] = {}
+        self._active: dict[Listing, ActiveSplit] = {}
+        self._split_of: dict[Listing, ActiveSplit] = {}
         self._ready: deque[ListingTask] = deque()
         self._changed = asyncio.Event()
         self.reconciliations: list[Reconciliation] = []
@@ -199,7 +169,7 @@ class SplitDriver:
     def _begin(self, root: Listing) -> None:
         if root in self._split_of:
             return  # requested again while it is being divided: once is enough
-        active = self._active[root] = _ActiveSplit(root, self._split.ceiling)
+        active = self._active[root] = ActiveSplit(root, self._split.ceiling)
         self._run_queries(active, active.planner.begin())
 
     # -- called with results of the crawl
@@ -223,9 +193,11 @@ class SplitDriver:
         if active is not None and look.page is not None and look.new:
             self._add_page(active, listing, Observation.of(look.page, again=True))
 
-    def _add_page(self, active: _ActiveSplit, listing: Listing, page: Observation) -> None:
+    def _add_page(self, active: ActiveSplit, listing: Listing, page: Observation) -> None:
         if page.number == 1 and not page.again:
             active.first_pages.setdefault(listing, page)
+        if listing in active.paused:
+            active.paused[listing][page.number] = page.has_next
         self._run_queries(active, active.planner.page(listing, page))
         if page.number == 1 and not page.again and listing not in active.stored:
             self._announce(active)
@@ -243,8 +215,12 @@ class SplitDriver:
         walk_follows = (
             is_probe and listing in active.first_pages and active.planner.is_full_walk(listing)
         )
+        pauses = outcome.ending == "capped" and listing in active.paused
+        if pauses and outcome.shifted is not None:
+            active.shifted[listing] = outcome.shifted
         if self._store is not None and not (walk_follows and active.first_pages[listing].has_next):
-            self._store.part_ended(active.root, outcome, walked=not is_probe or walk_follows)
+            ended = msgspec.structs.replace(outcome, ending="stopped") if pauses else outcome
+            self._store.part_ended(active.root, ended, walked=not is_probe or walk_follows)
         if outcome.ending == "stopped" or (is_probe and not walk_follows):
             self._finish_if_done(active)
         elif is_probe and outcome.ending != "failed":
@@ -255,13 +231,13 @@ class SplitDriver:
             self._announce(active)
 
     def _end_walk(
-        self, active: _ActiveSplit, listing: Listing, ending: Ending, error: str = ""
+        self, active: ActiveSplit, listing: Listing, ending: Ending, error: str = ""
     ) -> None:
         self._run_queries(active, active.planner.walk_ended(listing, ending, error))
 
     # -- orders of the planner
 
-    def _run_queries(self, active: _ActiveSplit, queries: Iterable[SplitQuery]) -> None:
+    def _run_queries(self, active: ActiveSplit, queries: Iterable[SplitQuery]) -> None:
         active.queries += queries
         if active.busy:
             return  # stored pages are added while a query is carried out: one at a time
@@ -275,7 +251,7 @@ class SplitDriver:
         active.busy = False
         self._finish_if_done(active)
 
-    def _open(self, active: _ActiveSplit, listing: Listing) -> None:
+    def _open(self, active: ActiveSplit, listing: Listing) -> None:
         if listing in self._split_of:
             raise InvalidRequestError(
                 f"{listing} is a part of another listing too: walk the two one after the other"
@@ -295,7 +271,7 @@ class SplitDriver:
         active.probing.add(listing)
         self._queue(active, ListingTask(listing=listing, max_pages=1, part=True))
 
-    def _walk(self, active: _ActiveSplit, listing: Listing) -> None:
+    def _walk(self, active: ActiveSplit, listing: Listing) -> None:
         stored = active.stored.get(listing) or StoredPart((active.first_pages[listing],))
         active.open.add(listing)
         pages = [page for page in stored.pages if not page.again]
@@ -306,22 +282,9 @@ class SplitDriver:
             active.open.discard(listing)
             self._end_walk(active, listing, stored.ending or "complete")
             return
-        stored_pages = {page.number: page.has_next for page in pages}
-        rows = {page.number: [item for item, _ in page.rows] for page in pages}
-        self._queue(
-            active,
-            ListingTask(
-                listing=listing,
-                stored_pages=stored_pages,
-                stored_ids={item for page in stored.pages for item in page.ids},
-                stored_rows=sum(len(page.rows) + page.rejects for page in pages),
-                seam=find_seam(stored_pages, rows) if stored.needs_look else None,
-                shifted=stored.shifted,
-                part=True,
-            ),
-        )
+        self._queue(active, active.walk_task(listing, stored, pages))
 
-    def _queue(self, active: _ActiveSplit, task: ListingTask) -> None:
+    def _queue(self, active: ActiveSplit, task: ListingTask) -> None:
         if self._store is not None:
             self._store.begin_part(active.root, task.listing)
         self._ready.append(task)
@@ -329,7 +292,7 @@ class SplitDriver:
 
     # -- reports
 
-    def _announce(self, active: _ActiveSplit) -> None:
+    def _announce(self, active: ActiveSplit) -> None:
         """Report the expected cost if it is news."""
         if active.planner.is_full_walk(active.root) or self._split.on_expect is None:
             return
@@ -343,18 +306,18 @@ class SplitDriver:
             active.second_walks = expected.second if expected.settled else active.second_walks
             self._split.on_expect(active.root, expected)
 
-    def _finish_if_done(self, active: _ActiveSplit) -> None:
+    def _finish_if_done(self, active: ActiveSplit) -> None:
         if active.open or active.stopped or active.root not in self._active:
             return
         del self._active[active.root]
         self._report(active)
         self._changed.set()
 
-    def _report(self, active: _ActiveSplit) -> None:
+    def _report(self, active: ActiveSplit) -> None:
         reconciliation = active.planner.reconcile()
         for listing in active.planner.listings:
             self._split_of.pop(listing, None)
-        outcome = _outcome(active, reconciliation)
+        outcome = active.outcome(reconciliation)
         if not active.stopped:
             self.reconciliations.append(reconciliation)
         if self._store is not None:
@@ -369,24 +332,3 @@ class SplitDriver:
         for active in remaining:
             active.stopped = True
             self._report(active)
-
-
-def _outcome(active: _ActiveSplit, reconciliation: Reconciliation) -> ListingOutcome:
-    ending: Ending = "complete"
-    if not reconciliation.complete:
-        ending = "shifted" if reconciliation.shifted else "capped"
-        ending = "failed" if reconciliation.failed else ending
-    if reconciliation.unreadable and not active.errors:
-        error = unreadable_rows(reconciliation.rejects, reconciliation.reason)
-        error.locate(active.root.endpoint, active.root.identity, 1, 1)
-        active.errors.append(error)
-    return ListingOutcome(
-        listing=active.root,
-        ending="stopped" if active.stopped else ending,
-        pages=reconciliation.requests,
-        items=reconciliation.rows,
-        unique=reconciliation.distinct,
-        duplicates=reconciliation.rows - reconciliation.distinct,
-        rejects=reconciliation.rejects,
-        error=active.errors[0] if active.errors else None,
-    )

@@ -27,15 +27,17 @@ a walk over a shifting ranking should find 99.5 %."""
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Answers that a plan waits for: first pages of parts, or the ends of their walks."""
+    """Answers that a plan waits for: first pages of parts, pauses or ends of their walks."""
 
     parts: tuple[Part, ...]
-    until: Literal["first", "end"]
+    until: Literal["first", "pause", "end"]
 
     def pending(self) -> list[Part]:
         """Return the parts whose answer has not come yet."""
         if self.until == "first":
             return [part for part in self.parts if part.first_page is None]
+        if self.until == "pause":
+            return [part for part in self.parts if part.ending is None and not part.paused]
         return [part for part in self.parts if part.ending is None]
 
 
@@ -198,18 +200,29 @@ class PlanRunner:
         if not part.full_walk:
             self.spawn(self._walk_alone(self.start_piece([part], inner=inner)))
 
-    def start_piece(self, parts: list[Part], *, inner: bool = False) -> OpenPiece:
+    def start_piece(
+        self, parts: list[Part], *, inner: bool = False, pauses: bool = False
+    ) -> OpenPiece:
         """Walk parts as one piece, even if they do not fit. Its total is that of the first part.
 
         Args:
             parts: Parts to walk.
             inner: True if they lie within another piece.
+            pauses: True if each walk pauses before its last page, until `go_on`.
         """
         piece = OpenPiece(parts, inner=inner)
         self.pieces.append(piece)
         for part in parts:
+            if pauses and not part.full_walk:
+                part.set_pause(self.page_size)
             self._start_walk(part)
         return piece
+
+    def go_on(self, part: Part) -> None:
+        """Walk a part that has paused to its end."""
+        if part.paused:
+            part.paused = False
+            self._queries.append(SplitQuery("walk", part.listing))
 
     def spawn(self, plan: Plan, *, capped: bool = False) -> None:
         """Start a plan; `capped` if the plan divides a part at the ceiling."""
@@ -238,9 +251,13 @@ class PlanRunner:
         self._resume(part, "first")
 
     def walk_ended(self, part: Part, ending: str, error: str) -> None:
-        """Record the end of a walk, and resume the plans waiting for it."""
-        part.ending, part.error = ending, error
-        self._resume(part, "end")
+        """Record the pause or the end of a walk, and resume the plans waiting for it."""
+        if ending == "capped" and part.page_limit is not None:
+            part.paused, part.page_limit = True, None
+        else:
+            part.ending, part.error = ending, error
+            self._resume(part, "end")
+        self._resume(part, "pause")
 
     def take_queries(self) -> list[SplitQuery]:
         """Return the queries collected since the last call."""

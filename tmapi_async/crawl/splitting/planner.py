@@ -97,6 +97,8 @@ class SplitPlanner:
     def walk_ended(self, listing: Listing, ending: str, error: str = "") -> list[SplitQuery]:
         """Record how the walk of a part ended: "complete", "capped", "failed" or "stopped".
 
+        A walk that is "capped" at its `page_limit` only pauses: another "walk" follows.
+
         Do not call it for parts that were left after their first page. A part whose first page
         could not be fetched stays unanswered: nothing is decided without that page.
         """
@@ -113,6 +115,14 @@ class SplitPlanner:
     def is_full_walk(self, listing: Listing) -> bool:
         """Return True if a part is walked to its end."""
         return self._runner.parts[listing].full_walk
+
+    def page_limit(self, listing: Listing) -> int | None:
+        """Return the page after which the walk of a part ends for now, or None for its end."""
+        return self._runner.parts[listing].page_limit
+
+    def ids(self, listing: Listing) -> set[int]:
+        """Return the items that the pages of a part have shown, as far as they are kept."""
+        return self._runner.parts[listing].all_ids
 
     @property
     def listings(self) -> tuple[Listing, ...]:

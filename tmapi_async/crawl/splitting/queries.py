@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import ceil
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -30,6 +31,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         has_next: `has_next_page` of the page.
         page_size: Page size as echoed, or None.
         at: Time at which the page had been read, in milliseconds since 1970, UTC; 0 if unknown.
+        asked: Time at which the page was asked for, the same way.
         again: True if a stored page was requested once more: another page has its number.
     """
 
@@ -41,11 +43,14 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     has_next: bool = True
     page_size: int | None = None
     at: int = 0
+    asked: int = 0
     again: bool = False
 
     @classmethod
     def of(cls, page: Page[Any], *, again: bool = False) -> Observation:
         """Return the observation of a page."""
+        # To the millisecond, as journals store it: a replay must come to the same decisions.
+        at = round(page.fetched_at.timestamp() * 1000)
         return cls(
             number=page.number,
             total=page.total_count,
@@ -54,8 +59,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
             reason=page.rejects[0].reason if page.rejects else "",
             has_next=page.has_next_page,
             page_size=page.page_size,
-            # To the millisecond, as journals store it: a replay must come to the same decisions.
-            at=round(page.fetched_at.timestamp() * 1000),
+            at=at,
+            asked=at - ceil(round(page.latency * 1e6) / 1000),
             again=again,
         )
 

@@ -147,9 +147,13 @@ class SinglePricePlans:
         # If ties come in the same order both ways, the other order shows nothing else.
         both = other.full_walk or other.first_ids != part.first_ids
         parts = [part, other] if both else [part]
-        piece = self._runner.start_piece(parts, inner=division.is_inner)
+        # Both last pages are asked for when all others have been read: see `covers_rest_of`.
+        piece = self._runner.start_piece(parts, inner=division.is_inner, pauses=both)
         for walked in parts:
             division.include(walked)
+        yield Wait(tuple(piece.parts), "pause")
+        for walked in parts:
+            self._runner.go_on(walked)
         yield Wait(tuple(piece.parts), "end")
         if piece.settle():
             piece.apply_overlap(self._overlap(part, other) if both else None)
@@ -158,11 +162,13 @@ class SinglePricePlans:
     def _overlap(self, part: Part, other: Part) -> Overlap | None:
         size, foreign = self._runner.page_size, part.foreign | other.foreign
         overlap = find_overlap(part.ids_by_page(), other.ids_by_page(), size, foreign=foreign)
+        if overlap is None or not overlap.exact:
+            return overlap
         # A row that cannot be decoded cannot be recognised when it is shown a second time.
         readable = not (part.rejects or other.rejects)
-        if overlap is None or (readable and part.ended_within(other) and other.ended_within(part)):
-            return overlap
-        return msgspec.structs.replace(overlap, exact=False)
+        covered = part.covers_rest_of(other) and other.covers_rest_of(part)
+        exact = readable and covered and not part.was_interrupted_with(other)
+        return msgspec.structs.replace(overlap, exact=exact)
 
     def _walk_filter_values(
         self, division: PriceDivision, price: SinglePrice, part: Part, probes: _Probes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from math import ceil
 
 from tmapi_async.api.listings import Listing
 
@@ -12,8 +13,8 @@ from .overlap import ADVERT_TIMES
 from .price_bands import can_cut_at
 from .queries import Observation, Row
 
-END_TOLERANCE_MS = 2_000
-"""Milliseconds by which one of two walks may end after the other without a further check."""
+MAX_GAP_MS = 60_000
+"""Milliseconds without a page of either walk after which two walks count as interrupted."""
 
 
 class Part:
@@ -26,6 +27,8 @@ class Part:
         full_walk: True if the part is walked to its end, not only asked for its first page.
         ending: Ending of the walk, or None if it has not ended.
         error: Reason of a failure, or "".
+        page_limit: Page at which the walk pauses, or None.
+        paused: True while the walk pauses.
         pages: Numbers of the pages seen.
         rejects: Rows that could not be decoded.
         reason: Reason why the first of them could not be decoded, or "".
@@ -35,6 +38,7 @@ class Part:
     """
 
     __slots__ = (
+        "_asked_at",
         "_high",
         "_ids_by_page",
         "_low",
@@ -48,7 +52,9 @@ class Part:
         "ids",
         "keep_ids",
         "listing",
+        "page_limit",
         "pages",
+        "paused",
         "reason",
         "rejects",
         "walk_if_fits",
@@ -60,6 +66,8 @@ class Part:
         self.walk_if_fits = self.full_walk = self.keep_ids = False
         self.ending: str | None = None
         self.error = self.reason = ""
+        self.page_limit: int | None = None
+        self.paused = False
         self.pages: set[int] = set()
         self.rejects = 0
         self.ids: set[int] = set()
@@ -68,6 +76,7 @@ class Part:
         self._low = Decimal(params.get("price_start") or "-Infinity")
         self._high = Decimal(params.get("price_end") or "Infinity")
         self._ids_by_page: dict[int, tuple[int, ...]] = {}
+        self._asked_at: dict[int, int] = {}
         self._read_at: dict[int, int] = {}
         self._shared_sets: list[set[int]] = []
 
@@ -106,7 +115,7 @@ class Part:
         if page.number == 1:
             self.first_page = page
         self._ids_by_page[page.number] = tuple(item for item, _ in page.rows)
-        self._read_at[page.number] = page.at
+        self._asked_at[page.number], self._read_at[page.number] = page.asked, page.at
 
     def _in_band(self, price: Decimal | None) -> bool:
         """Return True if a row of this price counts towards the total.
@@ -125,20 +134,46 @@ class Part:
         """Return the items of each page, in page order."""
         return [self._ids_by_page[number] for number in sorted(self._ids_by_page)]
 
-    def ended_within(self, other: Part) -> bool:
-        """Return True if `other` had shown every item that this part showed long after its end.
+    def set_pause(self, page_size: int) -> None:
+        """Let the walk pause before its last page, if the total says that there are three pages."""
+        limit = ceil(self.total / page_size) - 1
+        if limit > 1:
+            self.page_limit = limit
 
-        If not, a row may have moved past both walks: from the range that neither had read to a
-        range that one of them had read.
+    def covers_rest_of(self, other: Part) -> bool:
+        """Return True if this walk showed all that `other` may have read after its end.
+
+        A walk ends for this purpose with the page of the highest number, which may have been read
+        as early as it was asked for. A row that moves later, from what `other` had not read to what
+        this walk had read, is shown by neither. It pushes the last row of this walk to where
+        `other` reads it, as if that row had always been there.
         """
-        end = max(other._read_at.values(), default=0) + END_TOLERANCE_MS
-        late_items = {
-            item
-            for number, page in self._ids_by_page.items()
-            if self._read_at[number] > end
-            for item in page
-        }
-        return late_items - self.foreign <= other.ids
+        end = self._asked_at[max(self._asked_at)] if self._asked_at else 0
+        early_items: set[int] = set()
+        late_items: set[int] = set()
+        for number, page in other._ids_by_page.items():
+            is_late = end and other._read_at[number] > end
+            (late_items if is_late else early_items).update(page)
+        # An advert is shown on early pages, too.
+        return late_items - early_items - other.foreign <= self.ids
+
+    @property
+    def times(self) -> list[tuple[int, int]]:
+        """Times at which each page was asked for and read; both the same if one is unknown."""
+        return [(self._asked_at[number] or at, at) for number, at in self._read_at.items()]
+
+    def was_interrupted_with(self, other: Part) -> bool:
+        """Return True if for some time no page of either walk was asked for or read.
+
+        Rows that leave a listing, or that move twice, leave no trace in two walks. In the minute
+        that walks take side by side that is rare, in the hours between two starts it is not.
+        """
+        latest = 0
+        for asked_at, read_at in sorted([*self.times, *other.times]):
+            if latest and asked_at - latest > MAX_GAP_MS:
+                return True
+            latest = max(latest, read_at)
+        return False
 
     def may_hide_a_loss(self, size: int) -> bool:
         """Return True if an advert may stand for a row that slipped past.
@@ -168,7 +203,8 @@ class Part:
 
     def release(self) -> None:
         """Free the memory of the items."""
-        self._ids_by_page, self._read_at, self.foreign = {}, {}, set()
+        self._ids_by_page, self._asked_at, self._read_at = {}, {}, {}
+        self.foreign = set()
         if not self.keep_ids:
             self.ids = set()
 

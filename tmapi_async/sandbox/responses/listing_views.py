@@ -69,13 +69,20 @@ class Views:
 
     def indices(self, view: View, start: int, stop: int) -> Sequence[int]:
         """Return the category indices of the rows at positions [start, stop) of a listing."""
-        rows = self._catalogue.choose(view.cat_id, view.choice)
+        choice, start, stop = view.choice, max(start, 0), min(stop, view.size)
+        falling = choice.sort == "price_down"
+        if falling:  # the rising order backwards, also while rows move
+            choice = choice._replace(sort="price_up")
+        rows = self._catalogue.choose(view.cat_id, choice)
         if self.moves(view):
             band_of = None
-            if view.choice.sort in _PRICE_SORTS:
+            if choice.sort == "price_up":
                 band_of = partial(self._ties, view.cat_id, rows)
-            rows = self.ranking.order((view.cat_id, view.choice), rows, band_of)
-        return rows[max(start, 0) : min(stop, view.size)]
+            rows = self.ranking.order((view.cat_id, choice), rows, band_of)
+        if falling:
+            end = len(rows)
+            return rows[end - max(start, stop) : end - start][::-1]
+        return rows[start:stop]
 
     def _ties(self, cat_id: int, rows: Sequence[int]) -> Band:
         return ties(self._catalogue.prices_of(cat_id, rows))
