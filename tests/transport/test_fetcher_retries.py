@@ -30,6 +30,7 @@ from tmapi_async import (
     ServerError,
     TMAPIError,
     TryAgainError,
+    UnavailableError,
     UnexpectedCodeError,
     UnreachableError,
 )
@@ -165,6 +166,38 @@ def test_refusals_are_borne_for_a_time(code: int, kind: type[TMAPIError]) -> Non
     assert 900 <= record.times[-1] <= 1000
     assert len(record.urls) > 50
     assert not record.outcome.halts
+
+
+BUSY = (503, b"<html><title>503 Service Temporarily Unavailable</title></html>")
+
+
+def test_a_gateway_that_refuses_everything_for_long_ends_all_work() -> None:
+    """Maintenance for hours is no fault of each page: the others need not wait as long."""
+    record = FetchRecord(page(1), BUSY, prepare=get_one_page)
+    assert type(record.outcome) is UnavailableError
+    assert record.times[-1] >= 900
+    assert record.outcome.halts
+
+
+def test_a_gateway_that_refuses_one_page_ends_nothing_else() -> None:
+    """While other pages come, the page that is refused fails alone."""
+
+    async def main() -> None:
+        async with scripted(BUSY, gate=make_gate(2)) as (session, script):
+
+            def by_page() -> tuple[Any, ...]:
+                return BUSY if "page=1" in script.urls[-1] else (200, page(2), {})
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(script, "next", lambda: (*by_page(), {})[:3])
+                refused = asyncio.create_task(outcome(session, 1))
+                await asyncio.sleep(400)
+                assert isinstance(await outcome(session, 2), Page)
+                result = await refused
+        assert type(result) is UnavailableError
+        assert not result.halts
+
+    run(main())
 
 
 def test_refusals_take_no_retries_from_others() -> None:

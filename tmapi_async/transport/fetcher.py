@@ -166,7 +166,7 @@ class Fetcher:
         state: RequestState,
         observation: RequestObservation | None = None,
     ) -> Page[Any]:
-        retry_state = RetryState()
+        retry_state = RetryState(last_page=self._known)
         self._retries.first()
         while True:
             if self._breaker.holding:
@@ -318,7 +318,9 @@ class Fetcher:
             understood=self._understood or self._waits_from_start,
         )
         if delay is None:
-            error.fatal = isinstance(error, _NOT_UNDERSTOOD) and not self._understood
+            # Refused for so long, and nobody got a page: the others would wait as long, and fail.
+            is_out = type(error) is errors.UnavailableError and self._known is retry_state.last_page
+            error.fatal = isinstance(error, _NOT_UNDERSTOOD) and (is_out or not self._understood)
             return None
         if state.stopping:
             raise StoppedError

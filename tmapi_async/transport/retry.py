@@ -102,6 +102,7 @@ class RetryState(msgspec.Struct):
         billed: Number of failures whose reply was probably billed.
         refused_since: Clock time of the first refusal of the present unbroken series, or None.
         permit: Leave to send the next attempt during an outage, or None.
+        last_page: Last page that had come for any request when this one began, or None.
     """
 
     attempts: int = 0
@@ -109,6 +110,7 @@ class RetryState(msgspec.Struct):
     billed: int = 0
     refused_since: float | None = None
     permit: Permit | None = None
+    last_page: PageRequest | None = None
 
 
 def next_delay(
