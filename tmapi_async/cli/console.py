@@ -23,6 +23,17 @@ from .concealing import conceal, possible_secrets
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tmapi_async.crawl.verdict import Kind
+
+_COLOURS: dict[Kind, str] = {
+    "complete": "bold green",
+    "running": "bold",
+    "empty": "bold",
+    "capped": "bold yellow",
+    "shifted": "bold yellow",
+    "incomplete": "bold red",
+}
+
 
 class LineFormatter(logging.Formatter):
     """Formats log records for a terminal: control characters of the text are shown escaped."""
@@ -61,6 +72,34 @@ def print_output(text: str) -> None:
     """
     if sys.stdout is not None:
         sys.stdout.write(f"{escape_controls(text)}\n")
+
+
+def print_verdict(text: str, kind: Kind, *, result: bool = False) -> None:
+    """Write the verdict of a command, in colour on a terminal.
+
+    Args:
+        text: The verdict.
+        kind: Its kind, which gives the colour.
+        result: Write to standard output, and not as a message to standard error.
+    """
+    stream = sys.stdout if result else sys.stderr
+    line = escape_controls(text if result else f"tmapi: {text}")
+    if stream is not None and stream.isatty():
+        from rich.text import Text  # noqa: PLC0415 - only a terminal needs it
+
+        display_console(stream).print(Text(line, _COLOURS[kind]), soft_wrap=True)
+    elif result:
+        print_output(line)
+    else:
+        print_error_line(line)
+
+
+def terminal_width(stream: TextIO | None) -> int | None:
+    """Return the number of cells of a line; None where the stream is not a terminal."""
+    with suppress(OSError, ValueError):
+        if stream is not None and stream.isatty():
+            return os.get_terminal_size(stream.fileno()).columns or None
+    return None
 
 
 def print_json(text: str) -> None:
@@ -131,11 +170,11 @@ class _Forgiving(io.TextIOBase):
         return self._stream.fileno()
 
 
-def display_console() -> Console:
-    """Return a console on standard error for progress, which outlives its terminal."""
+def display_console(stream: TextIO | None = None) -> Console:
+    """Return a console that outlives its terminal; by default on standard error, for progress."""
     from rich.console import Console  # noqa: PLC0415 - only displays need it
 
-    return Console(file=cast("IO[str]", _Forgiving(sys.stderr)))
+    return Console(file=cast("IO[str]", _Forgiving(stream or sys.stderr)))
 
 
 def spinner_name() -> str:

@@ -11,6 +11,9 @@ from .tables import format_table
 MAX_LISTINGS = 40
 """Listings, or failures, that are shown unless all of them are asked for."""
 
+MAX_COMPLETE = 12
+"""Complete listings that are shown one by one; more of them are summed."""
+
 _HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">repeats", ">rejects", "reason")
 _WORST_FIRST = {"failed": 0, "open": 1, "shifted": 2, "capped": 3, "complete": 4}
 
@@ -29,27 +32,53 @@ def listing_state(visit: VisitInfo, *, running: bool) -> str:
     return "stopped" if visit.begun else "not begun"
 
 
-def format_listings(visits: Iterable[VisitInfo], *, running: bool, every: bool) -> list[str]:
+def format_listings(
+    visits: Iterable[VisitInfo], *, running: bool, every: bool, width: int | None = None
+) -> list[str]:
     """Return the listings as the lines of a table.
 
     Args:
         visits: The listings.
         running: A process is writing to the journal now.
-        every: Show all of them, in their own order; otherwise at most forty, the worst first.
+        every: Show all of them, in their own order; otherwise at most forty, the worst first, and
+            complete ones by their sum if there are more than a dozen.
+        width: Cells of the terminal; None for any width.
     """
     listings = list(visits)
-    shown = listings
-    if not every and len(listings) > MAX_LISTINGS:
-        shown = sorted(listings, key=lambda visit: _WORST_FIRST[visit.state])[:MAX_LISTINGS]
+    shown, complete = listings, [visit for visit in listings if visit.state == "complete"]
+    if every or len(complete) <= MAX_COMPLETE:
+        complete = []
+    if not every:
+        shown = [visit for visit in listings if not complete or visit.state != "complete"]
+        if len(shown) > MAX_LISTINGS:
+            shown = sorted(shown, key=lambda visit: _WORST_FIRST[visit.state])[:MAX_LISTINGS]
     rows = [_row(visit, running=running) for visit in shown]
+    if complete:
+        rows.append(_sum_row(complete))
     # Without reasons the table fits on a terminal of 80 columns.
     columns = len(_HEADINGS) if any(visit.error_kind for visit in shown) else len(_HEADINGS) - 1
-    lines = format_table(_HEADINGS[:columns], [row[:columns] for row in rows])
-    if len(shown) < len(listings):
-        lines.append(
-            f"... and {len(listings) - len(shown):,} more: to see all, run tmapi status FILE --all"
-        )
+    lines = format_table(_HEADINGS[:columns], [row[:columns] for row in rows], width)
+    hidden = len(listings) - len(shown) - len(complete)
+    if hidden:
+        lines.append(f"... and {hidden:,} more")
+    if hidden or complete:
+        lines.append("to see every listing, run tmapi status FILE --all")
     return lines
+
+
+def _sum_row(visits: Sequence[VisitInfo]) -> Sequence[object]:
+    items = sum(visit.items for visit in visits)
+    unique = sum(visit.unique_items for visit in visits)
+    return (
+        f"{len(visits):,} complete listings",
+        "complete",
+        sum(visit.pages for visit in visits),
+        items,
+        unique,
+        items - unique,
+        sum(visit.rejects for visit in visits),
+        "",
+    )
 
 
 def _row(visit: VisitInfo, *, running: bool) -> Sequence[object]:

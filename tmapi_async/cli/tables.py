@@ -1,7 +1,8 @@
-"""Tables as plain text, the same on a terminal and in a file."""
+"""Tables as plain text. On a narrow terminal columns without content are left out, then stacked."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -9,14 +10,21 @@ from rich.cells import cell_len, set_cell_size
 from tmapi_async.errors.escaping import escape_controls
 
 _MAX_CELL_WIDTH = 60
+_SHORTEST_TEXT = 24
+_GAP = "  "
+_NO_BREAK = "\u00a0"
 
 
-def format_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+def format_table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], width: int | None = None
+) -> list[str]:
     """Lay out a table.
 
     Args:
         headings: Headings; those of columns of numbers begin with `>` and are aligned right.
         rows: Cells; numbers get thousands separators, None is empty, long text is cut.
+        width: Cells of the terminal; None for any width. A table that does not fit is made to:
+            without the columns that say nothing, with shorter texts, at last as blocks of lines.
 
     Returns:
         Lines of the table, without trailing blanks.
@@ -24,14 +32,71 @@ def format_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> l
     right = [heading.startswith(">") for heading in headings]
     table = [[heading.lstrip(">") for heading in headings]]
     table += [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    if width is not None and _width(table) > width:
+        table, right = _without_empty_columns(table, right)
+        shorter = _with_shorter_texts(table, right, width)
+        if _width(shorter) > width:
+            return _stacked(table, width)
+        table = shorter
+    widths = _column_widths(table)
     return [
-        "  ".join(
-            " " * (width - cell_len(cell)) + cell if aligned else set_cell_size(cell, width)
-            for cell, width, aligned in zip(line, widths, right, strict=True)
+        _GAP.join(
+            " " * (column - cell_len(cell)) + cell if aligned else set_cell_size(cell, column)
+            for cell, column, aligned in zip(line, widths, right, strict=True)
         ).rstrip()
         for line in table
     ]
+
+
+def _column_widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+
+
+def _width(table: Sequence[Sequence[str]]) -> int:
+    widths = _column_widths(table)
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _without_empty_columns(
+    table: list[list[str]], right: list[bool]
+) -> tuple[list[list[str]], list[bool]]:
+    kept = [
+        index
+        for index, (_, *cells) in enumerate(zip(*table, strict=True))
+        if index == 0 or any(cell not in ("", "0") for cell in cells)
+    ]
+    return [[line[index] for index in kept] for line in table], [right[index] for index in kept]
+
+
+def _with_shorter_texts(table: list[list[str]], right: list[bool], width: int) -> list[list[str]]:
+    """Cut the texts of the widest columns until the table fits, or they would say too little."""
+    table, widths = [[*line] for line in table], _column_widths(table)
+    texts = [index for index, aligned in enumerate(right) if not aligned]
+    while texts and _width(table) > width:
+        widest = max(texts, key=lambda index: widths[index])
+        surplus = _width(table) - width
+        if widths[widest] <= _SHORTEST_TEXT:
+            break
+        widths[widest] = max(_SHORTEST_TEXT, widths[widest] - surplus)
+        for line in table:
+            line[widest] = _cut(line[widest], widths[widest])
+    return table
+
+
+def _stacked(table: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Return each row as a block: its first cell, and the others with their headings below."""
+    headings, *rows = table
+    lines: list[str] = []
+    for first, *others in rows:
+        title = f"{headings[0]} {first}" if first.replace(",", "").isdigit() else first
+        lines += textwrap.wrap(title, width) or [""]
+        pairs = zip(headings[1:], others, strict=True)
+        cells = [f"{heading} {cell}".replace(" ", _NO_BREAK) for heading, cell in pairs if cell]
+        wrapped = textwrap.wrap(
+            ", ".join(cells), width, initial_indent=_GAP, subsequent_indent=_GAP
+        )
+        lines += [line.replace(_NO_BREAK, " ") for line in wrapped]
+    return lines
 
 
 def _cell(value: object) -> str:
@@ -39,7 +104,10 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:,}"
-    text = escape_controls(" ".join(str(value).split()))
-    if cell_len(text) <= _MAX_CELL_WIDTH:
+    return _cut(escape_controls(" ".join(str(value).split())), _MAX_CELL_WIDTH)
+
+
+def _cut(text: str, width: int) -> str:
+    if cell_len(text) <= width:
         return text
-    return set_cell_size(text, _MAX_CELL_WIDTH - 3).rstrip() + "..."
+    return set_cell_size(text, width - 3).rstrip() + "..."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -11,12 +12,12 @@ from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.journal.records import RunTally
 from tmapi_async.limits.outage_queue import OutageReport
 
+from .forecast import Remaining, remaining_pages
+
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk", "outage"]
 
 _WINDOW = 30.0
 _SAMPLES = 240
-_MIN_ENDED = 20
-"""Listings that must have ended before their mean length serves as an estimate for the others."""
 
 
 class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Seconds since the start began.
         rate: Pages per second over the last half minute.
         eta: Estimated seconds until the end, or None if there is no estimate.
+        eta_range: Fewest and most seconds until the end, nine times of ten, or None.
         stopping: True if no new page is requested any more.
         waiting_for: Reason that nothing is requested for now, such as a full disk, or None.
         outage: Report of the present outage of the API, or None while it answers.
@@ -60,6 +62,7 @@ class HarvestProgress(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     rate: float = 0.0
     eta: float | None = None
+    eta_range: tuple[float, float] | None = None
     stopping: bool = False
     waiting_for: str | None = None
     outage: OutageReport | None = None
@@ -111,46 +114,57 @@ class HarvestResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Throughput:
-    """Recent pages per second, and an estimate of the end. The caller passes the time in."""
+    """Recent pages per second, and an estimate of the end. The caller passes the time in.
 
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
-        self._ended = self._pages = 0
+    Args:
+        started_at: Time at which the work began.
+    """
+
+    def __init__(self, started_at: float) -> None:
+        self._samples: deque[tuple[float, int]] = deque([(started_at, 0)], maxlen=_SAMPLES)
+        self._ended: Counter[int] = Counter()
 
     def listing_ended(self, pages: int) -> None:
         """Count a listing that has ended, with its number of pages."""
-        self._ended += 1
-        self._pages += pages
+        self._ended[pages] += 1
 
     def rate(self, now: float, pages: int) -> float:
-        """Return the pages per second over the last half minute.
+        """Return the pages per second over the last half minute, or since the last call.
 
         Args:
             now: Current time in seconds.
             pages: Number of pages so far.
         """
         samples = self._samples
-        samples.append((now, pages))
-        while now - samples[0][0] > _WINDOW:
+        # One sample from before the window stays: without it, a first call would show no speed.
+        while len(samples) > 1 and now - samples[1][0] >= _WINDOW:
             samples.popleft()
+        samples.append((now, pages))
         first_time, first_pages = samples[0]
         return (pages - first_pages) / (now - first_time) if now > first_time else 0.0
 
     def eta(
-        self, rate: float, *, remaining: int, stored: int, expected: int | None
-    ) -> float | None:
+        self,
+        rate: float,
+        *,
+        open_sizes: Iterable[int],
+        waiting: int,
+        expected: int | None,
+    ) -> Remaining | None:
         """Return the estimated seconds until the end, or None if there is no estimate.
 
         Args:
             rate: Pages per second.
-            remaining: Number of listings that have not ended.
-            stored: Pages of these listings so far.
-            expected: Pages that these listings had in an earlier run, or None if unknown.
+            open_sizes: Pages so far of each listing that has begun and has not ended.
+            waiting: Number of listings that have not begun.
+            expected: Pages that are left by the sizes of an earlier run, or None if unknown.
         """
         if rate <= 0:
             return None
-        if expected is None:
-            if self._ended < _MIN_ENDED:
-                return None
-            expected = round(remaining * self._pages / self._ended)
-        return max(0, expected - stored) / rate
+        if expected is not None:
+            pages: Remaining | None = Remaining(0.8 * expected, expected, 1.25 * expected)
+        else:
+            pages = remaining_pages(self._ended, open_sizes, waiting)
+        if pages is None:
+            return None
+        return Remaining(pages.low / rate, pages.mean / rate, pages.high / rate)

@@ -40,6 +40,7 @@ from tmapi_async.journal.statements import (
     store_look,
 )
 
+from .forecast import Remaining
 from .open_visit import OpenVisit
 from .progress import Throughput
 
@@ -87,7 +88,7 @@ class Recorder(CrawlSink):
         # Listings that failed lately: pages of them may still be on the wire.
         self._failed: dict[Listing, OpenVisit] = {}
         self._visits_reached = 0
-        self._throughput = Throughput()
+        self._throughput = Throughput(time.monotonic())
         self._open_pages = sum(visit.totals.pages for visit in plan.unfinished)
         lengths = [
             visit.expected_pages for visit in plan.unfinished if visit.expected_pages is not None
@@ -123,14 +124,16 @@ class Recorder(CrawlSink):
         """Number of listings that were begun and have not ended."""
         return len(self._open)
 
-    def forecast(self, now: float) -> tuple[float, float | None]:
+    def forecast(self, now: float) -> tuple[float, Remaining | None]:
         """Return the recent pages per second, and the seconds until the end or None if unknown."""
         rate = self._throughput.rate(now, self.pages)
+        sizes = [entry.pages for entry in self._open.values() if not entry.part]
+        expected = self._expected_pages
         eta = self._throughput.eta(
             rate,
-            remaining=self.tally.left,
-            stored=self._open_pages,
-            expected=self._expected_pages,
+            open_sizes=sizes,
+            waiting=max(0, self.tally.left - len(sizes)),
+            expected=None if expected is None else max(0, expected - self._open_pages),
         )
         return rate, eta
 

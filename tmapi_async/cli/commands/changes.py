@@ -19,6 +19,7 @@ from tmapi_async.cli.console import (
     print_refusal,
     require_output,
     set_up_logging,
+    terminal_width,
 )
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -183,7 +184,8 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
         return PARTIAL
     write = print_error_line if streams else print_output
     if not options.quiet:
-        for line in comparison_lines(comparison, options.top):
+        width = terminal_width(sys.stderr if streams else sys.stdout)
+        for line in comparison_lines(comparison, options.top, width):
             write(line)
     if options.json:
         write_json = print_error_line if streams else print_json
@@ -208,12 +210,13 @@ def summarize_changes(comparison: Comparison) -> ChangesSummary:
     )
 
 
-def comparison_lines(comparison: Comparison, top: int) -> Iterator[str]:
+def comparison_lines(comparison: Comparison, top: int, width: int | None = None) -> Iterator[str]:
     """Yield the comparison as text.
 
     Args:
         comparison: The comparison.
         top: Number of largest changes of each kind.
+        width: Cells of the terminal; None for any width.
     """
     counts = comparison.change_counts
     by_listing = counts and not any(name.isdigit() for name in counts)
@@ -227,9 +230,9 @@ def comparison_lines(comparison: Comparison, top: int) -> Iterator[str]:
         describe_runs(runs) for runs in (comparison.runs_before, comparison.runs_after)
     )
     yield f"{before[:1].upper()}{before[1:]} -> {after}"
-    yield from format_table(headings, rows)
+    yield from format_table(headings, rows, width)
     for kind in ("dearer", "cheaper", "sales"):
-        yield from _largest_changes(comparison, kind, top)
+        yield from _largest_changes(comparison, kind, top, width)
     yield from _incomplete_lines(comparison)
 
 
@@ -257,7 +260,9 @@ def _figures(counts: ChangeCounts) -> tuple[int, ...]:
     return tuple(getattr(counts, name) for name in ChangeCounts.__struct_fields__)
 
 
-def _largest_changes(comparison: Comparison, kind: str, top: int) -> Iterator[str]:
+def _largest_changes(
+    comparison: Comparison, kind: str, top: int, width: int | None
+) -> Iterator[str]:
     number = getattr(comparison.total, kind)
     if not number or not top:
         return
@@ -266,6 +271,7 @@ def _largest_changes(comparison: Comparison, kind: str, top: int) -> Iterator[st
     yield from format_table(
         ("item", ">before", ">after", ">change", "title"),
         [_change_row(row, kind) for row in largest_changes(comparison.changes, kind, top)],
+        width,
     )
 
 

@@ -17,7 +17,9 @@ from tmapi_async.cli.console import (
     print_json,
     print_message,
     print_refusal,
+    print_verdict,
     set_up_logging,
+    terminal_width,
 )
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
@@ -282,7 +284,7 @@ class _HarvestCommand:
         if not self._quiet:
             for line in summary.lines():
                 print_message(line)
-            print_message(self._verdict_line(summary))
+            print_verdict(self._verdict_line(summary), summary.verdict().kind)
         if self._options.output.json:
             write = print_error_line if "-" in self._destinations else print_json
             write(summary.json())
@@ -299,7 +301,7 @@ class _HarvestCommand:
             # The same trouble has ended the harvest, or it was stopped before there was a file.
             return [] if result.error or not result.visits else [str(error)]
         return [
-            *format_listings(visits, running=False, every=False),
+            *format_listings(visits, running=False, every=False, width=terminal_width(sys.stderr)),
             *format_failures(visits, pages),
         ]
 

@@ -14,7 +14,12 @@ import msgspec
 import typer
 
 from tmapi_async.api.rows import json_lines
-from tmapi_async.cli.console import print_error_line, print_message, set_up_logging
+from tmapi_async.cli.console import (
+    print_error_line,
+    print_message,
+    print_verdict,
+    set_up_logging,
+)
 from tmapi_async.cli.exit_codes import OK, PARTIAL
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.job_file import OptionTypes
@@ -262,7 +267,7 @@ class _ItemStream:
                 print_reconciliation(reconciliation)
             for line in summary.lines():
                 print_message(line)
-            print_message(self._verdict_line(summary))
+            print_verdict(self._verdict_line(summary), summary.verdict().kind)
         if self._options.output.json:
             print_error_line(summary.json())
         return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,8 +14,10 @@ from tmapi_async.cli.console import (
     print_json,
     print_output,
     print_refusal,
+    print_verdict,
     require_output,
     set_up_logging,
+    terminal_width,
 )
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
@@ -36,13 +39,14 @@ _RUN_HEADINGS = (
 _START_HEADINGS = (
     ">start",
     "started",
-    "ended",
-    "host",
+    ">took",
+    "end",
     ">requests",
     ">retries",
     ">wasted",
     ">pages",
     "codes",
+    "host",
 )
 _MAX_STARTS = 10
 _NOTES: dict[Kind, str] = {
@@ -106,27 +110,30 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
         print_json(summary.json())
         return
     running = journal.writer is not None
+    width = terminal_width(sys.stdout)
     text = [
         *_journal_lines(journal),
         *_tree_lines(journal),
         "",
-        *format_table(_RUN_HEADINGS, [_run_row(run) for run in runs]),
+        *format_table(_RUN_HEADINGS, [_run_row(run) for run in runs], width),
         "",
-        *_start_lines(starts, running=running, every=options.every),
+        *_start_lines(starts, running=running, every=options.every, width=width),
     ]
     if runs:
         text += [
             "",
             f"Run {latest}:",
-            *format_listings(visits, running=running, every=options.every),
+            *format_listings(visits, running=running, every=options.every, width=width),
             *format_failures(visits, journal.failed_pages(latest)),
             *_split_lines(journal, visits),
             "",
             *summary.lines(running=running),
-            summary.verdict(running=running).sentence(_NOTES),
         ]
     for line in text:
         print_output(line)
+    if runs:
+        verdict = summary.verdict(running=running)
+        print_verdict(verdict.sentence(_NOTES), verdict.kind, result=True)
 
 
 def _journal_lines(journal: JournalReader) -> list[str]:
@@ -161,10 +168,17 @@ def _run_row(run: RunInfo) -> tuple[object, ...]:
     )
 
 
-def _start_lines(starts: list[StartInfo], *, running: bool, every: bool) -> list[str]:
+def _start_lines(
+    starts: list[StartInfo], *, running: bool, every: bool, width: int | None
+) -> list[str]:
     shown = starts if every else starts[-_MAX_STARTS:]
+    hosts = {start.host for start in shown}
     rows = [_start_row(start, running=running and start is starts[-1]) for start in shown]
-    lines = format_table(_START_HEADINGS, rows)
+    if len(hosts) > 1:
+        lines = format_table(_START_HEADINGS, rows, width)
+    else:  # one host needs no column
+        lines = [f"host: {host}" for host in hosts]
+        lines += format_table(_START_HEADINGS[:-1], [row[:-1] for row in rows], width)
     if len(shown) < len(starts):
         earlier = quantity(len(starts) - len(shown), "earlier start")
         lines.append(f"... and {earlier}: to see all, run tmapi status FILE --all")
@@ -174,23 +188,29 @@ def _start_lines(starts: list[StartInfo], *, running: bool, every: bool) -> list
 def _start_row(start: StartInfo, *, running: bool) -> tuple[object, ...]:
     totals = start.totals
     if start.ended_at is not None:
-        ended = _format_time(start.ended_at) + (
-            f" ({start.stopped_by})" if start.stopped_by else ""
-        )
+        end, seconds = start.stopped_by or "finished", start.ended_at - start.started_at
     else:
-        ended = "running" if running else "killed"
+        end, seconds = "running" if running else "killed", totals.elapsed if totals else 0.0
     codes = sorted(totals.codes.items()) if totals else ()
     return (
         start.id,
         _format_time(start.started_at),
-        ended,
-        start.host,
+        _format_duration(seconds),
+        end,
         totals.requests if totals else 0,
         totals.retries if totals else 0,
         totals.wasted if totals else 0,
         totals.pages if totals else 0,
         ", ".join(f"{code} x {count:,}" for code, count in codes),
+        start.host,
     )
+
+
+def _format_duration(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _format_time(seconds: float) -> str:

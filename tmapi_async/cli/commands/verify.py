@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -13,6 +14,7 @@ from tmapi_async.cli.console import (
     print_output,
     print_refusal,
     set_up_logging,
+    terminal_width,
 )
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -115,7 +117,7 @@ def result_lines(options: VerifyOptions, result: Verification) -> Iterator[str]:
         for check in result.checks
     ]  # fmt: skip
     if rows:
-        yield from format_table(("check", "result", "read"), rows)
+        yield from format_table(("check", "result", "read"), rows, terminal_width(sys.stdout))
         yield ""
     yield from result.texts
     if result.problems > len(result.texts):

@@ -22,6 +22,9 @@ from tmapi_async.harvest import HarvestProgress
 
 from .progress_line import INTERVAL_SECONDS, REFRESH_SECONDS
 
+_NARROW = 1.3
+_SHORTEST_BAR = 14
+
 
 def progress_line(progress: HarvestProgress) -> str:
     """Return the progress of a harvest on one line."""
@@ -31,13 +34,13 @@ def progress_line(progress: HarvestProgress) -> str:
         quantity(tally.pages, "page"),
         quantity(tally.items, "item"),
         _requests(progress),
-        f"{progress.rate:.1f} pages/s",
+        *([speed] if (speed := _speed(progress)) else []),
         f"{progress.codes.get('503', 0):,} x 503",
         f"gate {progress.in_flight}/{progress.width}",
         *([quantity(tally.rejects, "reject")] if tally.rejects else []),
         *([f"{tally.failed:,} failed"] if tally.failed else []),
         _duration(progress.seconds),
-        *([f"about {_duration(progress.eta)} left"] if progress.eta is not None else []),
+        *([eta] if (eta := _eta(progress)) else []),
     ]
     states = ["stopping; "] if progress.stopping else []
     states += [f"waiting: {reason}; " for reason in _reasons_to_wait(progress)]
@@ -55,16 +58,35 @@ def _requests(progress: HarvestProgress) -> str:
     return f"{charged:,} of {quantity(progress.budget, 'request')}"
 
 
+def _speed(progress: HarvestProgress) -> str:
+    """Return the recent speed: by the minute where it is low; nothing before the first page."""
+    if progress.rate >= 1:
+        return f"{progress.rate:.1f} pages/s"
+    if progress.rate > 0:
+        return f"{60 * progress.rate:.1f} pages/min"
+    return "no page in the last half minute" if progress.pages else ""
+
+
+def _eta(progress: HarvestProgress) -> str:
+    """Return the time that is left: a range, or one figure where the range is narrow."""
+    if progress.eta is None:
+        return ""
+    low, high = progress.eta_range or (progress.eta, progress.eta)
+    if high <= _NARROW * low or _duration(low) == _duration(high):
+        return f"about {_duration(progress.eta)} left"
+    return f"{_duration(low)} to {_duration(high)} left"
+
+
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def progress_panel(progress: HarvestProgress) -> RenderableType:
-    """Return the progress of a harvest as a bar with its figures below."""
+def progress_panel(progress: HarvestProgress, width: int = 80) -> RenderableType:
+    """Return the progress of a harvest as a bar with its figures below, for a terminal's width."""
     rows: list[RenderableType] = [
-        _bar_row(progress),
+        _bar_row(progress, width),
         _journal_row(progress),
         _request_row(progress),
     ]
@@ -75,20 +97,19 @@ def progress_panel(progress: HarvestProgress) -> RenderableType:
     return Group(*rows)
 
 
-def _bar_row(progress: HarvestProgress) -> Table:
+def _bar_row(progress: HarvestProgress, width: int) -> RenderableType:
     tally = progress.tally
     ended = tally.listings - tally.left
+    activity = "stopping" if progress.stopping else "harvesting"
+    state = Text(f"{activity} {ended:,}/{quantity(tally.listings, 'listing')}", "bold")
+    time = Text(f"{_duration(progress.seconds)}  {_eta(progress)}".rstrip())
+    if state.cell_len + time.cell_len + _SHORTEST_BAR > width:
+        return Text("  ").join([state, time])
     row = Table.grid(padding=(0, 2), expand=True)
     row.add_column(no_wrap=True)
     row.add_column(ratio=1)
     row.add_column(no_wrap=True, justify="right")
-    eta = f"about {_duration(progress.eta)} left" if progress.eta is not None else ""
-    activity = "stopping" if progress.stopping else "harvesting"
-    row.add_row(
-        Text(f"{activity} {ended:,}/{quantity(tally.listings, 'listing')}", "bold"),
-        ProgressBar(total=max(1, tally.listings), completed=ended),
-        Text(f"{_duration(progress.seconds)}  {eta}".rstrip()),
-    )
+    row.add_row(state, ProgressBar(total=max(1, tally.listings), completed=ended), time)
     return row
 
 
@@ -97,7 +118,8 @@ def _journal_row(progress: HarvestProgress) -> Text:
     pages, items = quantity(tally.pages, "page"), quantity(tally.items, "item")
     row = Text(f"{pages}, {items}", "green")
     listings = quantity(progress.open, "listing")
-    row.append(f", {progress.rate:.1f} pages/s, {listings} open", "default")
+    speed = _speed(progress)
+    row.append(f"{f', {speed}' if speed else ''}, {listings} open", "default")
     for number, words in (
         (tally.rejects, quantity(tally.rejects, "reject")),
         (progress.failed_pages, f"{quantity(progress.failed_pages, 'page')} failed"),
@@ -133,7 +155,8 @@ class HarvestDisplay:
 
     def refresh(self) -> None:
         """Draw the progress at this moment."""
-        self._live.update(progress_panel(self._read_progress()), refresh=True)
+        panel = progress_panel(self._read_progress(), self._live.console.width)
+        self._live.update(panel, refresh=True)
 
     def __enter__(self) -> Self:
         self._live.__enter__()

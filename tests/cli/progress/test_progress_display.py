@@ -1,0 +1,59 @@
+"""Progress of a harvest, as a line and as a panel of any width."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tmapi_async.cli.progress.progress_display import progress_line, progress_panel
+from tmapi_async.harvest import HarvestProgress
+from tmapi_async.journal.records import RunTally
+
+
+def progress(**fields: Any) -> HarvestProgress:
+    """A snapshot in the middle of a harvest."""
+    tally = RunTally(listings=300, complete=120, pages=14_510, items=290_000)
+    return HarvestProgress(tally=tally, pages=14_510, seconds=600.0, width=16, **fields)
+
+
+def drawn(snapshot: HarvestProgress, width: int) -> list[str]:
+    """The lines of the panel on a terminal of this width."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(progress_panel(snapshot, width))
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (23.4, ", 23.4 pages/s,"),
+        (0.05, ", 3.0 pages/min,"),
+        (0.0, ", no page in the last half minute,"),
+    ],
+)
+def test_a_low_speed_is_told_by_the_minute(rate, text):
+    """After thousands of pages no display says 0.0 pages/s."""
+    assert text in progress_line(progress(rate=rate))
+    assert text in " ".join(drawn(progress(rate=rate), 200))
+
+
+def test_a_wide_range_is_told_as_a_range():
+    """An estimate that may be twice as long is no single figure."""
+    assert "8:20 to 25:00 left" in progress_line(progress(eta=900.0, eta_range=(500.0, 1500.0)))
+    assert "about 15:00 left" in progress_line(progress(eta=900.0, eta_range=(850.0, 950.0)))
+    assert "left" not in progress_line(progress())
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_panel_fits_its_terminal(width):
+    """No line is longer than the terminal, and no figure is cut."""
+    lines = drawn(progress(rate=23.4, eta=900.0, eta_range=(500.0, 1500.0)), width)
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    for part in ("120/300 listings", "10:00", "8:20 to 25:00 left", "14,510 pages", "23.4 pages/s"):
+        assert part in text
+    assert "…" not in text
