@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -13,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.support.watching import client, ids_by_category, truth
-from tmapi_async import ParameterError
+from tmapi_async import OutageReport, ParameterError
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
 from tmapi_async.otel import OpenTelemetryObserver
@@ -99,6 +100,24 @@ async def test_metrics_agree_with_the_sandbox(tmapi_sandboxes, telemetry):
     assert pages == {"200": stats.pages}
     assert [one.value for one in metrics["tmapi.gate.width"]] == [8]
     assert [one.value for one in metrics["tmapi.gate.in_flight"]] == [0]
+
+
+async def test_an_outage_is_counted_when_it_is_over(telemetry):
+    """Beginning and end are reported; the metrics have the number and the duration."""
+    report = OutageReport(
+        state="waiting",
+        reason="why",
+        since=1e9,
+        gives_up_at=2e9,
+        interval=1.0,
+        probes=1,
+        seconds=2.0,
+    )
+    telemetry.observer.on_outage(report)
+    telemetry.observer.on_outage(msgspec.structs.replace(report, state="over", seconds=30.0))
+    metrics = telemetry.metrics()
+    assert [one.value for one in metrics["tmapi.outages"]] == [1]
+    assert [one.value for one in metrics["tmapi.outage.seconds"]] == [30.0]
 
 
 @pytest.mark.parametrize("auth", ["query", "header"])

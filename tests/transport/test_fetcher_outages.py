@@ -270,6 +270,14 @@ def test_an_outage_is_reported_when_it_begins_and_ends() -> None:
     assert "is tried again every 1 s until" in str(reports[0])
 
 
+def test_a_machine_without_network_is_named() -> None:
+    """The user looks at the own cable first, and not at the API."""
+    gone = aiohttp.ClientConnectorError(KEY, OSError(errno.ENETUNREACH, "Network is unreachable"))
+    record = FetchRecord(gone)
+    assert type(record.outcome) is UnreachableError
+    assert "Network is unreachable: this machine has no network" in str(record.outcome)
+
+
 def test_a_machine_without_room_for_a_connection_waits_and_opens_fewer() -> None:
     """Too many open files are no refusal of the server: the page waits, and the gate narrows."""
     full = aiohttp.ClientConnectorError(KEY, OSError(errno.EMFILE, "Too many open files"))

@@ -177,6 +177,8 @@ class OutageQueue:
 
     def close(self) -> None:
         """Let every attempt that waits fail, and cancel the timer."""
+        if self.breaker.is_open:
+            self.breaker.give_up(self._clock())  # an attempt from now on need not wait to fail
         self._fail_all(lambda: ClosedError("the client was closed before the page came"))
         self._set_timer(None)
 

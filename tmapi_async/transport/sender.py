@@ -65,6 +65,8 @@ _LOCAL_LIMITS = frozenset(
     (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL)
 )
 
+_NO_NETWORK = frozenset((errno.ENETDOWN, errno.ENETUNREACH))
+
 
 @functools.lru_cache(maxsize=1024)  # called with every page
 def _target_start(listing: Listing) -> tuple[str, bool]:
@@ -226,6 +228,8 @@ class PageSender:
         text = _describe(error, self.host)
         if isinstance(error, OSError) and error.errno in _LOCAL_LIMITS:
             return errors.LocalLimitError(text)
+        if isinstance(error, OSError) and error.errno in _NO_NETWORK:
+            text = f"{text}: this machine has no network"
         return errors.UnreachableError(text)
 
 
