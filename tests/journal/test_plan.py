@@ -99,6 +99,7 @@ async def fail(path, requested, *failing, stop=()):
     start = begin(journal, requested, refresh=True)
     for visit in start.visits:
         journal.apply(begin_visit(visit, time.time()))
+        journal.submit(visit, record(1))
         state = "failed" if visit.listing.cat_id in failing else "complete"
         state = "open" if visit.listing.cat_id in stop else state
         error = IncompleteListingError("60 of 500") if state == "failed" else None
