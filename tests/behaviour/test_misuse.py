@@ -19,7 +19,8 @@ from tmapi_async import (
     category_items,
     describe,
 )
-from tmapi_async.harvest import Harvest
+from tmapi_async.export import Export, compare_runs, export_journal
+from tmapi_async.harvest import Harvest, JournalCategories, JournalReader, write_report
 
 NOTHING_LISTENS = "http://127.0.0.1:1"
 WRONG_TYPES = (object(), b"x", {"a": 1}, 1j, TMAPI)
@@ -240,3 +241,42 @@ def test_a_token_that_is_none_is_refused_and_not_shown(token):
         TMAPI(token)
     if token:
         assert str(token) not in str(raised.value)
+
+
+READERS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (JournalReader, {}),
+    (JournalCategories, {"journal": "FILE"}),
+    (write_report, {"journal": "FILE", "output": "FILE"}),
+    (Export, {"path": "FILE", "to": ["-"]}),
+    (export_journal, {"path": "FILE", "to": ["-"]}),
+    (compare_runs, {"journal": "FILE"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "good", "name"),
+    [
+        pytest.param(function, good, name, id=f"{function.__name__}-{name}")
+        for function, good in READERS
+        for name in inspect.signature(function).parameters
+    ],
+)
+def test_each_argument_of_what_reads_a_journal_of_a_wrong_type_is_refused(
+    function, good, name, tmp_path
+):
+    """No TypeError of the inside, and no file is made or opened."""
+    arguments = {key: tmp_path / "x" if value == "FILE" else value for key, value in good.items()}
+    for wrong in WRONG_TYPES:
+        if callable(wrong) and name == "on_progress":
+            continue
+        if isinstance(wrong, bytes | dict) and name == "cats":
+            continue  # collections, without a category
+        with pytest.raises(InvalidRequestError):
+            function(**{**arguments, name: wrong})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_destination_is_no_list_of_them(path):
+    """A text would be read letter by letter."""
+    with pytest.raises(InvalidRequestError, match="to must be a list of destinations"):
+        export_journal(path, "items.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,8 +31,18 @@ def check_type(
     Raises:
         InvalidRequestError: The value has another type.
     """
-    if not (isinstance(value, kinds) or (optional and value is None)):
+    is_right = isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
+    if not is_right and not (optional and value is None):
         raise InvalidRequestError(f"{name} must be {expected}, not {show_value(value)}")
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse a value that is no path of a file.
+
+    Raises:
+        InvalidRequestError: The value is neither text nor a path.
+    """
+    check_type(name, value, (str, Path), "the path of a file", optional=False)
 
 
 def check_callable(name: str, value: object) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from tmapi_async.errors import ExportError
+from tmapi_async.errors import ExportError, ExportRefusedError
+from tmapi_async.errors.argument_checks import check_callable, check_path, check_type
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.journal.reader import JournalReader
 
 from .chunks import read_chunks
@@ -114,6 +116,10 @@ class Export:
         *,
         table: str | None = None,
     ) -> None:
+        check_path("path", path)
+        check_type("selection", selection, Selection, "a Selection")
+        check_type("table", table, str, "the name of a table")
+        _check_destinations(to)
         self._path = Path(path).expanduser()
         self._selection = selection or Selection()
         self._to: list[Destination] = parse_destinations(to, table=table, journal=self._path)
@@ -244,6 +250,16 @@ def _write_error(error: OSError, sinks: list[Sink]) -> ExportError:
     return ExportError(f"cannot write {names}: {reason}; nothing there was changed")
 
 
+def _check_destinations(to: Iterable[str]) -> None:
+    is_list = isinstance(to, Iterable) and not isinstance(to, str | bytes)
+    if not is_list or (
+        isinstance(to, list | tuple) and not all(isinstance(one, str) for one in to)
+    ):
+        raise ExportRefusedError(
+            f"to must be a list of destinations such as ['items.parquet'], not {show_value(to)}"
+        )
+
+
 def export_journal(
     path: str | Path,
     to: Iterable[str],
@@ -274,4 +290,5 @@ def export_journal(
         ExportError: A destination failed and is unchanged.
         JournalError: The journal cannot be read.
     """
+    check_callable("on_progress", on_progress)
     return Export(path, to, selection, table=table).run(on_progress)

@@ -14,6 +14,7 @@ import zstandard
 from tmapi_async.api.details import Category
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import JournalError
+from tmapi_async.errors.argument_checks import check_path, check_type
 from tmapi_async.journal.compression import LEVEL, decompress_category
 from tmapi_async.journal.lock import WriteLock
 from tmapi_async.journal.records import to_milliseconds
@@ -53,6 +54,9 @@ class JournalCategories:
     def __init__(
         self, journal: str | Path, *, refresh: bool = False, host: str | None = None
     ) -> None:
+        check_path("journal", journal)
+        check_type("refresh", refresh, bool, "True or False", optional=False)
+        check_type("host", host, str, "the name of a host")
         self.path = Path(journal).expanduser().resolve()
         self._lock = WriteLock(self.path)
         self._lock.acquire()

@@ -10,7 +10,7 @@ from tmapi_async.client.client import TMAPI
 from tmapi_async.client.inputs import Lookahead, check_whole, read_lookahead
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.errors.argument_checks import check_type
+from tmapi_async.errors.argument_checks import check_path, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest.cluster.token_source import TokenSource
 
@@ -31,7 +31,7 @@ def check_options(
     Raises:
         InvalidRequestError: An option has a wrong type or value.
     """
-    check_type("journal", journal, (str, Path), "the path of a file", optional=False)
+    check_path("journal", journal)
     check_type("refresh", refresh, bool, "True or False", optional=False)
     check_type("guard", guard, GuardPolicy, "a GuardPolicy")
     check_type("host", host, str, "the name of a host")

@@ -17,6 +17,7 @@ import msgspec
 from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing
 from tmapi_async.errors import BodyError, CorruptJournalError
+from tmapi_async.errors.argument_checks import check_path
 
 from .compression import Decoder, decompress_category
 from .lock import writer_pid
@@ -65,6 +66,7 @@ class JournalReader:
     """
 
     def __init__(self, path: str | Path) -> None:
+        check_path("journal", path)
         self.path = Path(path).expanduser().resolve()
         self._connection = connect(self.path, writing=False)
         self._decoder = Decoder(self._connection, self.path)

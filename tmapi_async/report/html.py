@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
+from tmapi_async.errors.argument_checks import check_path, check_type
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
@@ -60,6 +61,10 @@ def write_report(
             endpoint was chosen.
         OSError: The file cannot be written; a previous file is unchanged.
     """
+    check_path("journal", journal)
+    check_path("output", output)
+    check_type("run", run, int, "the number of a run")
+    check_type("endpoint", endpoint, str, "the name of an endpoint")
     page = render(gather(journal, run=run, endpoint=endpoint)).encode()
     atomic_file = AtomicFile(Path(output).expanduser())
     try:

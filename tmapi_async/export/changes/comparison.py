@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
+from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.export.arrow import record_batch
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
@@ -100,6 +101,10 @@ def compare_runs(
             or no such category or endpoint, or rows of several endpoints and no endpoint was
             chosen.
     """
+    check_type("before", before, int, "the number of a run")
+    check_type("after", after, int, "the number of a run")
+    check_type("cats", cats, Collection, "a collection of category IDs", optional=False)
+    check_type("endpoint", endpoint, str, "the name of an endpoint")
     with JournalReader(journal) as reader:
         comparer = _Comparer(reader, frozenset(cats), endpoint)
         if before is None and after is None:
