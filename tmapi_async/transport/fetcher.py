@@ -19,6 +19,7 @@ from tmapi_async import errors
 from tmapi_async.api.echoes import EchoChecks
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply, read_reply
+from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.limits.circuit_breaker import CircuitBreaker, Permit
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.outage_queue import OutageQueue
@@ -33,7 +34,7 @@ from .observers import (
     report_outage,
 )
 from .redaction import Redactor
-from .request_state import RequestState, StoppedError
+from .request_state import HeldBackError, RequestState, StoppedError
 from .retry import (
     RetryBudget,
     RetryPolicy,
@@ -74,10 +75,6 @@ class Sender(Protocol):
     async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
         """Send one request, as `send` does, within a shorter time limit."""
         ...
-
-
-class _HeldBackError(Exception):
-    """An attempt was not sent, because the API does not answer."""
 
 
 class Fetcher:
@@ -194,7 +191,7 @@ class Fetcher:
         """Make one attempt. Returns None if an outage holds it back; nothing was sent then."""
         try:
             sent_at = await self._gate.enter(lambda: self._check(state, retry_state))
-        except _HeldBackError:
+        except HeldBackError:
             return None
         outcome: Page[Any] | errors.TMAPIError | None = None
         unsent = False
@@ -217,12 +214,11 @@ class Fetcher:
                 state.counts.unreached += 1
                 self._gate.unsent(sent_at)
             else:
-                self._leave_gate(sent_at, outcome)
+                self._leave_gate(sent_at, outcome, state.counts)
             if observation is not None:
                 observation.attempt(sent_at, outcome)
         label = label_of(outcome)
         state.counts.add_code(label)
-        state.counts.unreached += isinstance(outcome, errors.UnreachableError)
         if log.isEnabledFor(logging.DEBUG):
             extra = fields_of(request, retry_state.attempts, label)
             log.debug("%s attempt %d: %s", request, retry_state.attempts, label, extra=extra)
@@ -236,7 +232,7 @@ class Fetcher:
         if state.stopping:
             raise StoppedError
         if self._breaker.holding and retry_state.permit is None:
-            raise _HeldBackError
+            raise HeldBackError
 
     def _read(
         self,
@@ -283,13 +279,16 @@ class Fetcher:
         self._halt_error = error
         self.epoch += 1
 
-    def _leave_gate(self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None) -> None:
+    def _leave_gate(
+        self, sent_at: float, outcome: Page[Any] | errors.TMAPIError | None, counts: RequestCounts
+    ) -> None:
         if isinstance(outcome, Page):
             self._gate.answered(sent_at)
         elif outcome is None or isinstance(outcome, errors.DeadlineError):
             # A server that answers nothing works on nothing.
             self._gate.abandoned(sent_at, served=not self._breaker.is_open)
         elif isinstance(outcome, errors.UnreachableError):
+            counts.unreached += 1
             self._gate.unsent(sent_at, refused=isinstance(outcome, errors.LocalLimitError))
         elif isinstance(outcome, errors.ConnectionFailedError):
             self._gate.abandoned(sent_at, served=False)

@@ -30,6 +30,10 @@ class StoppedError(Exception):
     """A page request was given up because its walk is stopping; it was not answered."""
 
 
+class HeldBackError(Exception):
+    """An attempt was not sent, because the API does not answer."""
+
+
 class RequestState:
     """State of one page request at a time, shared by a walk and the fetcher.
 
