@@ -216,7 +216,7 @@ def _convert_each(
     column: Column, inputs: list[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array]:
     read, kind = READERS[column.kind], _TYPES[column.kind]
-    values = [_exact(read(value), kind) if value is not None else None for value in inputs]
+    values = [exact_value(read(value), kind) if value is not None else None for value in inputs]
     texts = [
         str(value) if text_says_more(column.kind, value, number) else None
         for value, number in zip(inputs, values, strict=True)
@@ -228,7 +228,7 @@ def _convert_each(
     return pa.array(values, kind), pa.array(texts, pa.string())
 
 
-def _exact(value: Any, kind: pa.DataType) -> Any:
+def exact_value(value: Any, kind: pa.DataType) -> Any:
     """Return the value, or None if the type cannot store it exactly."""
     if value is None:
         return None

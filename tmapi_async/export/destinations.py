@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,8 +15,9 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 
 from .atomic_file import overwrites_journal
-from .files import FILES, StandardOutput
-from .sinks import Sink
+from .files import FILES, FileSink, StandardOutput
+from .over_time.price_history import HistoryTable
+from .sinks import ItemTable, Sink
 
 DEFAULT_TABLE = "items"
 
@@ -78,13 +79,31 @@ class Destination(msgspec.Struct, frozen=True):
             from .duckdb_file import DuckDBFile  # noqa: PLC0415 - an extra
 
             return DuckDBFile(self.path, self.table, endpoint)
-        return FILES[self.kind](self.path, endpoint)
+        return FILES[self.kind](self.path, ItemTable(endpoint))
 
-    def check(self, endpoint: Endpoint) -> None:
+    @property
+    def history_path(self) -> Path | None:
+        """File of the price history beside the file of items; None for a database."""
+        if self.path is None or self.kind not in FILES:
+            return None
+        stem = self.path.name[: -len(self.kind)]
+        return self.path.with_name(f"{stem}.history{self.path.name[-len(self.kind) :]}")
+
+    def open_history(self, endpoint: Endpoint) -> FileSink | None:
+        """Open the file of the price history; return None for a database, which has a table.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        path = self.history_path
+        return None if path is None else FILES[self.kind](path, HistoryTable(endpoint))
+
+    def check(self, endpoint: Endpoint, *, history: bool = False) -> None:
         """Check that a database can be reached and accepts the rows. Writes nothing.
 
         Args:
             endpoint: The endpoint whose rows will be written.
+            history: True if a price history will be written, too.
 
         Raises:
             ExportRefusedError: The table or the database does not fit the rows.
@@ -93,14 +112,18 @@ class Destination(msgspec.Struct, frozen=True):
         if self.kind == "postgresql":
             from .postgres import check_table  # noqa: PLC0415 - an extra
 
-            check_table(self.url, self.table, endpoint)
+            check_table(self.url, self.table, endpoint, history=history)
 
     def __repr__(self) -> str:
         return f"Destination({self.kind!r}, {self.path!r}, table={self.table!r})"  # no URL
 
 
 def parse_destinations(
-    texts: Iterable[str], *, table: str | None = None, journal: Path | None = None
+    texts: Iterable[str],
+    *,
+    table: str | None = None,
+    journal: Path | None = None,
+    history: bool = False,
 ) -> list[Destination]:
     """Parse and check destinations.
 
@@ -108,6 +131,7 @@ def parse_destinations(
         texts: Destinations as typed: paths, database URLs, `-`.
         table: Table of every database among them; by default `?table=` of its URL, else `items`.
         journal: The journal, which must not be overwritten.
+        history: True if each destination gets a price history, too.
 
     Returns:
         The destinations, in the same order.
@@ -125,11 +149,28 @@ def parse_destinations(
         if target in targets:
             raise ExportRefusedError(f"{path or destination.kind} is given twice")
         targets.add(target)
-        if journal is not None and path is not None and overwrites_journal(path, journal):
-            raise ExportRefusedError(f"{path} is the journal itself: name another file")
+        files = [path, destination.history_path if history else None]
+        for file in files:
+            if journal is not None and file is not None and overwrites_journal(file, journal):
+                raise ExportRefusedError(f"{file} is the journal itself: name another file")
+    if history:
+        _check_history(destinations, targets)
     if table is not None and not any(d.kind in (_DUCKDB, "postgresql") for d in destinations):
         raise ExportRefusedError("--table needs a database, and no destination is a database")
     return destinations
+
+
+def _check_history(destinations: Iterable[Destination], targets: Container[object]) -> None:
+    for destination in destinations:
+        path = destination.history_path
+        if destination.kind == "-":
+            raise ExportRefusedError(
+                "--history needs a file or a database: standard output holds one table"
+            )
+        if path is not None and path.resolve() in targets:
+            raise ExportRefusedError(f"{path} is the file of a price history: name another file")
+        if path is not None and path.exists() and not path.is_file():
+            raise ExportRefusedError(f"{path} exists and is not a file: name another file")
 
 
 def parse_destination(text: str, *, table: str | None = None) -> Destination:

@@ -19,7 +19,7 @@ from tmapi_async.errors import ExportError
 from .arrow import item_schema, json_columns
 from .atomic_file import AtomicFile
 from .over_time.gone_items import WalkedListing
-from .sinks import DestinationResult, Rows
+from .sinks import DestinationResult, Rows, WritableRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +76,7 @@ class DuckDBFile:
         self.to = str(path)
         self._name, self._table = table, _quoted(table)
         self._walked: Sequence[WalkedListing] | None = None
+        self._history: int | None = None
         self._json_casts = ", ".join(
             f"{_quoted(name)}::JSON AS {_quoted(name)}" for name in json_columns(endpoint)
         )
@@ -116,6 +117,21 @@ class DuckDBFile:
             raise self._error(error) from None
         self._connection.unregister("tmapi_rows")
 
+    def write_history(self, rows: WritableRows) -> None:
+        """Write rows of the price history into a table of their own."""
+        name = _quoted(f"{self._name}_history")
+        statement = f"INSERT INTO {name} SELECT * FROM tmapi_history"  # noqa: S608 - our own names
+        if self._history is None:
+            self._history = 0
+            statement = f"CREATE TABLE {name} AS SELECT * FROM tmapi_history"  # noqa: S608 - as above
+        self._history += rows.count
+        self._connection.register("tmapi_history", rows.batch)
+        try:
+            self._connection.execute(statement)
+        except duckdb.Error as error:
+            raise self._error(error) from None
+        self._connection.unregister("tmapi_history")
+
     def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
         """Take over the rows of the file before that the written rows lack, when it is complete."""
         self._walked = walked
@@ -130,7 +146,9 @@ class DuckDBFile:
         except duckdb.Error as error:
             raise self._error(error) from None
         size = self._atomic_file.commit()
-        return DestinationResult(to=self.to, rows=self._rows, bytes=size, gone=gone)
+        return DestinationResult(
+            to=self.to, rows=self._rows, bytes=size, gone=gone, history=self._history
+        )
 
     def _take_over(self, walked: Sequence[WalkedListing]) -> int:
         """Take over rows of the file before that are gone; return how many are newly gone."""

@@ -19,8 +19,9 @@ from .conversions import Conversions
 from .destinations import Destination, parse_destinations
 from .endpoint_choice import endpoint_named
 from .over_time.gone_items import walked_listings
+from .over_time.price_history import price_history
 from .selection import Scope, Selection, resolve
-from .sinks import DestinationResult, MarksGone, Rows, Sink
+from .sinks import DestinationResult, KeepsHistory, MarksGone, Rows, Sink
 
 
 class ExportProgress(msgspec.Struct, frozen=True):
@@ -103,6 +104,8 @@ class Export:
         selection: The part of the journal to export. By default the latest finished visit of each
             listing.
         table: Table of every database among the destinations, in place of their own.
+        history: Also write the price history of the exported listings, over all their visits: to a
+            file `NAME.history.ENDING` beside each file, to a table `NAME_history` in each database.
 
     Raises:
         ExportRefusedError: A destination cannot be used; nothing was read.
@@ -115,14 +118,23 @@ class Export:
         selection: Selection | None = None,
         *,
         table: str | None = None,
+        history: bool = False,
     ) -> None:
         check_path("path", path)
         check_type("selection", selection, Selection, "a Selection")
         check_type("table", table, str, "the name of a table")
+        check_type("history", history, bool, "True or False")
         _check_destinations(to)
         self._path = Path(path).expanduser()
         self._selection = selection or Selection()
-        self._to: list[Destination] = parse_destinations(to, table=table, journal=self._path)
+        self._history = history
+        if history and (self._selection.since or self._selection.run is not None):
+            raise ExportRefusedError(
+                "--history covers all visits of the exported listings: remove --run and --since"
+            )
+        self._to: list[Destination] = parse_destinations(
+            to, table=table, journal=self._path, history=history
+        )
         self._conversions = Conversions()
         self._scope: Scope | None = None
         self._started_at = time.monotonic()
@@ -147,7 +159,7 @@ class Export:
             ExportError: A database cannot be reached, or refuses a statement.
         """
         for destination in self._to:
-            destination.check(endpoint_named(endpoint))
+            destination.check(endpoint_named(endpoint), history=self._history)
 
     def run(self, on_progress: Callable[[ExportProgress], None] = lambda _: None) -> ExportSummary:
         """Read the journal and write every destination.
@@ -173,6 +185,8 @@ class Export:
                     open_sinks.append(destination.open(self._scope.endpoint))  # noqa: PERF401 - if one fails, those opened before must be in the list
                 self._write(reader, self._scope, open_sinks, on_progress)
                 self._mark_gone(reader, self._scope, open_sinks)
+                if self._history:
+                    self._write_history(reader, self._scope, open_sinks)
             while open_sinks:
                 self.summary.destinations.append(open_sinks[0].commit())
                 del open_sinks[0]
@@ -230,6 +244,17 @@ class Export:
             for table in tables:
                 table.mark_gone(walked)
 
+    def _write_history(self, reader: JournalReader, scope: Scope, sinks: list[Sink]) -> None:
+        writers = [sink.write_history for sink in sinks if isinstance(sink, KeepsHistory)]
+        for destination in self._to:
+            file = destination.open_history(scope.endpoint)
+            if file is not None:
+                sinks.append(file)
+                writers.append(file.write)
+        for rows in price_history(reader, scope):
+            for write in writers:
+                write(rows)
+
     def _end(self) -> None:
         summary, seconds = self.summary, time.monotonic() - self._started_at
         summary.unread, summary.bounds = self._conversions.unread, self._conversions.bounds
@@ -266,6 +291,7 @@ def export_journal(
     selection: Selection | None = None,
     *,
     table: str | None = None,
+    history: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportSummary:
     """Write the items of a journal to files and databases, reading the journal once.
@@ -280,6 +306,7 @@ def export_journal(
         selection: The part of the journal to export. By default the latest finished visit of each
             listing.
         table: Table of every database among them; by default `?table=` of its URL, else `items`.
+        history: Also write the price history of the exported listings; see `Export`.
         on_progress: Called after every few thousand rows.
 
     Returns:
@@ -291,4 +318,4 @@ def export_journal(
         JournalError: The journal cannot be read.
     """
     check_callable("on_progress", on_progress)
-    return Export(path, to, selection, table=table).run(on_progress)
+    return Export(path, to, selection, table=table, history=history).run(on_progress)

@@ -10,11 +10,10 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors.escaping import escape_json_controls
 
 from .atomic_file import AtomicFile
-from .sinks import DestinationResult, Rows
+from .sinks import DestinationResult, Rows, Table, WritableRows
 
 GROUP_ROWS = 65_536
 """Rows of a Parquet row group. Readers skip or share whole groups; one takes some 35 MB of memory
@@ -24,21 +23,21 @@ _ZSTD_LEVEL = 3
 
 
 class FileSink:
-    """A file with the rows of one endpoint, which appears complete or not at all."""
+    """A file with the rows of one table, which appears complete or not at all."""
 
-    def __init__(self, path: Path, endpoint: Endpoint) -> None:
+    def __init__(self, path: Path, table: Table) -> None:
         self.to = str(path)
-        self.endpoint = endpoint
+        self.table = table
         self._rows = 0
         self._atomic_file = AtomicFile(path)
         self._file: BinaryIO = self._atomic_file.temporary.open("wb")
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: WritableRows) -> None:
         """Write rows."""
-        self._rows += rows.chunk.rows
+        self._rows += rows.count
         self._write(rows)
 
-    def _write(self, rows: Rows) -> None:
+    def _write(self, rows: WritableRows) -> None:
         self._file.write(rows.lines)
 
     def _write_end(self) -> None:
@@ -69,12 +68,12 @@ class JsonLinesFile(FileSink):
 class JsonLinesZstdFile(FileSink):
     """JSON lines, compressed as one zstd frame."""
 
-    def __init__(self, path: Path, endpoint: Endpoint) -> None:
-        super().__init__(path, endpoint)
+    def __init__(self, path: Path, table: Table) -> None:
+        super().__init__(path, table)
         compressor = zstandard.ZstdCompressor(_ZSTD_LEVEL, write_checksum=True)
         self._frame = compressor.stream_writer(self._file, closefd=False)
 
-    def _write(self, rows: Rows) -> None:
+    def _write(self, rows: WritableRows) -> None:
         self._frame.write(rows.lines)
 
     def _write_end(self) -> None:
@@ -84,17 +83,15 @@ class JsonLinesZstdFile(FileSink):
 class ParquetFile(FileSink):
     """Parquet, compressed with zstd."""
 
-    def __init__(self, path: Path, endpoint: Endpoint) -> None:
+    def __init__(self, path: Path, table: Table) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra, and slow to import
 
-        from .arrow import item_schema  # noqa: PLC0415 - as above
-
-        super().__init__(path, endpoint)
+        super().__init__(path, table)
         self._pending: list[Any] = []
         self._pending_rows = 0
-        self._writer = pq.ParquetWriter(self._file, item_schema(endpoint), compression="zstd")
+        self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
 
-    def _write(self, rows: Rows) -> None:
+    def _write(self, rows: WritableRows) -> None:
         self._pending.append(rows.batch)
         self._pending_rows += rows.batch.num_rows
         if self._pending_rows >= GROUP_ROWS:
@@ -122,17 +119,16 @@ class ParquetFile(FileSink):
 class CsvFile(FileSink):
     """CSV that a spreadsheet can open without running any cell as a formula."""
 
-    def __init__(self, path: Path, endpoint: Endpoint) -> None:
+    def __init__(self, path: Path, table: Table) -> None:
         from pyarrow import csv  # noqa: PLC0415 - an extra, and slow to import
 
-        from .arrow import item_schema  # noqa: PLC0415 - as above
         from .csv_safety import csv_schema, spreadsheet_batch  # noqa: PLC0415 - as above
 
-        super().__init__(path, endpoint)
+        super().__init__(path, table)
         self._spreadsheet_batch = spreadsheet_batch
-        self._writer = csv.CSVWriter(self._file, csv_schema(item_schema(endpoint)))
+        self._writer = csv.CSVWriter(self._file, csv_schema(table.schema))
 
-    def _write(self, rows: Rows) -> None:
+    def _write(self, rows: WritableRows) -> None:
         self._writer.write_batch(self._spreadsheet_batch(rows.batch))
 
     def _write_end(self) -> None:

@@ -29,6 +29,7 @@ from tmapi_async.api.endpoints import Endpoint
 from .arrow import json_columns
 from .csv_safety import replace_nul
 from .over_time.gone_items import WalkedListing
+from .over_time.postgres_history import PostgresHistory
 from .postgres_session import PostgresSession, describe_url
 from .postgres_table import (
     KEY,
@@ -38,7 +39,7 @@ from .postgres_table import (
     table_columns,
     table_identifier,
 )
-from .sinks import DestinationResult, Rows
+from .sinks import DestinationResult, Rows, WritableRows
 
 _STAGE = "CREATE TEMPORARY TABLE {stage} ({columns}, seq bigserial) ON COMMIT DROP"
 _COPY = "COPY {stage} ({names}) FROM STDIN (FORMAT csv)"
@@ -98,6 +99,8 @@ class PostgresTable:
         self._endpoint = endpoint
         self._rows = 0
         self._sql = partial(_sql, table=table, endpoint=endpoint)
+        self._table = table
+        self._history: PostgresHistory | None = None
         self._walked: Sequence[WalkedListing] = ()
         self._session = PostgresSession(url, self.to)
         with ExitStack() as stack, self._session.errors("nothing was written"):
@@ -115,6 +118,16 @@ class PostgresTable:
         with self._session.errors("the table is unchanged; run the same command again"):
             self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 
+    def write_history(self, rows: WritableRows) -> None:
+        """Copy rows of the price history into a temporary table of their own."""
+        with self._session.errors("the table is unchanged; run the same command again"):
+            if self._history is None:
+                self._copying.close()  # all items are copied
+                self._history = PostgresHistory(self._session.cursor, self._table, self._endpoint)
+                self._copying = ExitStack()
+                self._copy = self._copying.enter_context(self._history.copy())
+            self._copy.write(_csv(rows.batch, ()))
+
     def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
         """Mark the rows of these listings that the written rows lack, when they are merged."""
         self._walked = walked
@@ -127,6 +140,7 @@ class PostgresTable:
             cursor.execute(self._sql(_MERGE))
             latest, inserted, updated = cursor.fetchone() or (0, 0, 0)
             gone = _mark_gone(cursor, self._sql, self._walked)
+            history = None if self._history is None else self._history.add()
         with self._session.errors(
             "the rows may or may not be committed; run the same command again"
         ):
@@ -139,6 +153,7 @@ class PostgresTable:
             updated=updated,
             unchanged=latest - inserted - updated,
             gone=gone,
+            history=history,
         )
 
     def abort(self) -> None:
@@ -148,13 +163,14 @@ class PostgresTable:
             self._session.connection.close()
 
 
-def check_table(url: str, table: str, endpoint: Endpoint) -> None:
+def check_table(url: str, table: str, endpoint: Endpoint, *, history: bool = False) -> None:
     """Check that an export to a table can work: do all of it without rows, and roll back.
 
     Args:
         url: URL for libpq.
         table: The table, with its schema if the schema is not in the search path.
         endpoint: The endpoint whose rows will be written.
+        history: True if a price history will be written, too.
 
     Raises:
         ExportRefusedError: The table does not fit the rows, or the database cannot store Chinese.
@@ -167,6 +183,8 @@ def check_table(url: str, table: str, endpoint: Endpoint) -> None:
             session.cursor.execute(_sql(_STAGE, table, endpoint))
             session.cursor.execute(_sql(_MERGE, table, endpoint))
             _mark_gone(session.cursor, partial(_sql, table=table, endpoint=endpoint), [])
+            if history:
+                PostgresHistory(session.cursor, table, endpoint).add()
         session.connection.rollback()
 
 

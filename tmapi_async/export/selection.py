@@ -261,11 +261,20 @@ def whole_run(reader: JournalReader, run: RunInfo, endpoint: Endpoint) -> Scope:
     return Scope(run=run, runs=(run.id,), endpoint=endpoint, ended=sums.ended, figures=sums.figures)
 
 
-def chosen_visits(reader: JournalReader, chosen: Container[int], endpoint: Endpoint) -> Scope:
+def chosen_visits(
+    reader: JournalReader,
+    chosen: Container[int],
+    endpoint: Endpoint,
+    cats: frozenset[int] = frozenset(),
+) -> Scope:
     """Return the scope of all pages of some visits of an endpoint, and of their parts."""
     sums, visits = _ListingSums(), VisitMarks()
     for visit in reader.visits():
-        if visit.listing.endpoint == endpoint.name and (visit.root or visit.id) in chosen:
+        if (
+            visit.listing.endpoint == endpoint.name
+            and (visit.root or visit.id) in chosen
+            and (not cats or visit.listing.cat_id in cats)
+        ):
             visits.add(visit.id)
             sums.add(visit, superseded=False)
     return Scope(

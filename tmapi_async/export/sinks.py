@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import msgspec
 
 from tmapi_async.api.columns import columns
+from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.rows import encode_lines, item_rows
 
 from .chunks import Chunk
@@ -39,6 +40,11 @@ class Rows:
         self._lines: bytes | None = None
 
     @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self.chunk.rows
+
+    @property
     def batch(self) -> pa.RecordBatch:
         """The rows as an Arrow record batch with the `item_schema` of their endpoint."""
         if self._batch is None:
@@ -68,6 +74,43 @@ class Rows:
                 self._conversions.add(name, unread=int(unread), bounds=int(not unread))
 
 
+class ItemTable(msgspec.Struct, frozen=True):
+    """Columns of the items of an endpoint, for a destination."""
+
+    endpoint: Endpoint
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the rows."""
+        from .arrow import item_schema  # noqa: PLC0415 - pyarrow is an extra
+
+        return item_schema(self.endpoint)
+
+
+class Table(Protocol):
+    """Columns of the rows that a file receives."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the rows."""
+
+
+class WritableRows(Protocol):
+    """Rows that a file can write, whatever their columns."""
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+
+    @property
+    def lines(self) -> bytes:
+        """The rows as JSON lines."""
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """The rows as an Arrow record batch."""
+
+
 class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of an export in one destination.
 
@@ -79,6 +122,7 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
         updated: Rows of the table that changed.
         unchanged: Rows that the table already had, equal or newer.
         gone: Rows of the table that were marked as gone, or None if the destination is no table.
+        history: Rows added to the price history beside the table, or None if there is none.
     """
 
     to: str
@@ -88,6 +132,7 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
     updated: int | None = None
     unchanged: int | None = None
     gone: int | None = None
+    history: int | None = None
 
 
 @runtime_checkable
@@ -96,6 +141,14 @@ class MarksGone(Protocol):
 
     def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
         """Mark the rows of these listings that the written rows lack. Call it before `commit`."""
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """A database, which keeps the price history in a table of its own."""
+
+    def write_history(self, rows: WritableRows) -> None:
+        """Write rows of the price history. Call it after the last row of items."""
 
 
 class Sink(Protocol):

@@ -30,6 +30,7 @@ from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
     CategoriesOption,
     EndpointOption,
+    HistoryOption,
     JournalArgument,
     JsonOption,
     QuietOption,
@@ -72,6 +73,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         cat: Category IDs; None for all.
         endpoint: Endpoint of the rows, or None if the journal holds one.
         unique: Only the latest row of each item.
+        history: Also write the price history.
         json: Print the summary as JSON at the end.
         quiet: Print no progress and no summary.
     """
@@ -113,6 +115,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     unique: Annotated[bool, typer.Option("--unique", help="Only the latest row of each item.")] = (
         False
     )
+    history: HistoryOption = False
     json: JsonOption = False
     quiet: QuietOption = False
 
@@ -140,7 +143,9 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
             endpoint=self.endpoint,
             visits=visits,
         )
-        return Export(self.journal, self.destinations, selection, table=self.table)
+        return Export(
+            self.journal, self.destinations, selection, table=self.table, history=self.history
+        )
 
 
 @app.command("export")
@@ -276,12 +281,13 @@ def _listing_lines(summary: ExportSummary) -> Iterator[str]:
 
 def _destination_line(result: DestinationResult) -> str:
     name = "standard output" if result.to == "-" else result.to
+    history = f", {result.history:,} new in the history" if result.history is not None else ""
     if result.inserted is not None:
         others = f"{result.updated:,} changed, {result.unchanged:,} unchanged, {result.gone:,} gone"
-        return f"{name}: {result.inserted:,} new, {others}"
+        return f"{name}: {result.inserted:,} new, {others}{history}"
     size = f", {result.bytes:,} bytes" if result.bytes is not None else ""
     gone = f", {result.gone:,} gone" if result.gone else ""
-    return f"{name}: {quantity(result.rows, 'row')}{gone}{size}"
+    return f"{name}: {quantity(result.rows, 'row')}{gone}{history}{size}"
 
 
 def _value_lines(summary: ExportSummary) -> Iterator[str]:

@@ -30,7 +30,7 @@ from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repe
 from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
-from tmapi_async.cli.options.output_options import OutputOptions
+from tmapi_async.cli.options.output_options import HistoryOption, OutputOptions
 from tmapi_async.cli.options.split_options import (
     SplitOptions,
     print_endpoint_change,
@@ -61,6 +61,7 @@ _ALL_STORED = "every page that was received is in the journal"
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
+    "history": bool,
     "refresh": bool,
     "most_rejects": NUMBER,
 }
@@ -73,6 +74,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         listings: Listings to fetch.
         journal: Journal file; required, and checked after the job file is read.
         to: Destinations that get the listings when the harvest has ended.
+        history: Also write the price history to these destinations.
         refresh: Begin a new run if the last one is complete.
         most_rejects: Maximum share of a page's rows that may be rejects.
         split: Treatment of listings that the API cuts short.
@@ -100,6 +102,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
             " repeated.",
         ),
     ] = None
+    history: HistoryOption = False
     refresh: Annotated[
         bool,
         typer.Option(
@@ -136,6 +139,8 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(
                 "--split works in one process only: remove --cluster, --workers"
             )
+        if self.history and not self.to:
+            raise InvalidRequestError("--history works only together with --to")
         if self.journal is None:
             raise InvalidRequestError("harvest needs --journal FILE, the file for the pages")
         if not 0 <= self.most_rejects <= 1:
@@ -325,7 +330,11 @@ class _HarvestCommand:
                 "--to, and export each endpoint with tmapi export --endpoint"
             )
         return ExportOptions(
-            journal=self._journal, to=self._destinations, quiet=self._quiet, endpoint=endpoint
+            journal=self._journal,
+            to=self._destinations,
+            history=self._options.history,
+            quiet=self._quiet,
+            endpoint=endpoint,
         )
 
     def _export(self, result: HarvestResult) -> int:
@@ -336,6 +345,7 @@ class _HarvestCommand:
             print_message(
                 f"interrupted before the export: to export, run tmapi export {self._journal} --to "
                 f"{shlex.join(hide_passwords(self._destinations))}"
+                f"{' --history' if self._options.history else ''}"
             )
             return OK
         if not result.visits:

@@ -26,6 +26,14 @@ CategoriesOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--cat", metavar="CAT", help="Only this category. Can be repeated."),
 ]
+HistoryOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--history",
+        help="Also write each change of a price, over all visits: to NAME.history.ENDING beside a"
+        " file, to the table NAME_history in a database. Not for -, --run and --since.",
+    ),
+]
 JsonOption: TypeAlias = Annotated[
     bool,
     typer.Option(
