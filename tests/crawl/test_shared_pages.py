@@ -13,7 +13,7 @@ from tmapi_async import errors
 from tmapi_async.api.listings import PageRequest, category_items
 from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.limits.gate import Gate
-from tmapi_async.transport.request_state import CrawlCounts, RequestState
+from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
 
 FIRST = PageRequest(category_items(1), 1)
 OTHER = PageRequest(category_items(1), 2)
@@ -55,7 +55,7 @@ def walk(pages: SharedPages, request: PageRequest) -> asyncio.Task[Any]:
 
 def alone(pages: SharedPages, request: PageRequest) -> asyncio.Task[Any]:
     """Ask as an awaited page does."""
-    return asyncio.ensure_future(pages.fetch_alone(request))
+    return asyncio.ensure_future(pages.fetch_alone(request, CallOptions()))
 
 
 @pytest.fixture
@@ -179,3 +179,20 @@ async def test_close_gives_up_what_is_on_its_way(fetcher: HeldFetcher, pages: Sh
     await pages.close()
     assert fetching.cancelled()
     task.cancel()
+
+
+async def test_calls_with_other_limits_do_not_share(
+    fetcher: HeldFetcher, pages: SharedPages
+) -> None:
+    """A call with a time limit of its own must not wait for one without; equal ones share."""
+    slow = alone(pages, FIRST)
+    await settle()
+    first_reply = fetcher.replies[FIRST]
+    options = CallOptions(timeout=1.0)
+    quick = [asyncio.ensure_future(pages.fetch_alone(FIRST, options)) for _ in range(2)]
+    await settle()
+    fetcher.answer(FIRST, "quick page")
+    assert await asyncio.gather(*quick) == ["quick page"] * 2
+    first_reply.set_result("page")
+    assert await slow == "page"
+    assert fetcher.requests[FIRST] == 2

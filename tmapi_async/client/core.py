@@ -46,6 +46,7 @@ from .inputs import (
     check_above_zero,
     check_from_zero,
     check_whole,
+    read_call,
     read_lookahead,
 )
 from .settings import ClientSettings, Concurrency
@@ -248,7 +249,7 @@ class ClientCore:
                     "split walks whole listings: leave out start_page and max_pages"
                 )
             listing = _checked_divisible(listing)
-        lookahead = walk_options.pop("lookahead", None)
+        lookahead, call = walk_options.pop("lookahead", None), read_call(walk_options)
         check_type("unique", walk_options.get("unique", False), bool, "True or False")
         check_callable("on_end", walk_options.get("on_end"))
 
@@ -263,6 +264,7 @@ class ClientCore:
             lambda: source.listings(listing),
             lookahead=self._lookahead(lookahead),
             guard=self.settings.guard,
+            call=call,
             split=split,
             **walk_options,
         )

@@ -10,7 +10,10 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.errors.shown_value import show_value
+from tmapi_async.transport.request_state import CallOptions
+from tmapi_async.transport.retry import RetryPolicy
 
 Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 """One category ID, or several; an async iterable is read as the walk goes on."""
@@ -19,6 +22,8 @@ Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
 """One keyword or shop, or several; an async iterable is read as the walk goes on."""
 
 Lookahead: TypeAlias = int | Literal["auto", "off"]
+
+Priority: TypeAlias = Literal["interactive", "bulk"]
 
 _LARGEST = 2**63 - 1
 
@@ -32,6 +37,10 @@ class PlainWalkOptions(TypedDict, total=False):
         unique: Drop items whose ID the listing has shown before.
         lookahead: Number of pages requested ahead, or "auto"; None takes the client's value.
         on_end: Called with the outcome of each listing when its last page was taken.
+        priority: "interactive" gets a slot before every "bulk" request of the client. None is
+            "interactive" for an awaited page, and "bulk" for a walk.
+        timeout: Seconds for one request; None takes the client's value.
+        retry: Number and duration of attempts; None takes the client's policy.
     """
 
     start_page: int
@@ -39,6 +48,9 @@ class PlainWalkOptions(TypedDict, total=False):
     unique: bool
     lookahead: Lookahead | None
     on_end: Callable[[ListingOutcome], None] | None
+    priority: Priority | None
+    timeout: float | None
+    retry: RetryPolicy | None
 
 
 class WalkOptions(PlainWalkOptions, total=False):
@@ -117,6 +129,24 @@ class Source:
         else:
             for value in self._values:
                 yield task(value)
+
+
+def read_call(options: dict[str, Any]) -> CallOptions:
+    """Take the options of each request out of those of a walk.
+
+    Raises:
+        InvalidRequestError: An option makes no sense.
+    """
+    timeout, retry = options.pop("timeout", None), options.pop("retry", None)
+    if timeout is not None:
+        check_above_zero("timeout", timeout)
+    if retry is not None:
+        check_type("retry", retry, RetryPolicy, "a RetryPolicy")
+    if options.get("priority") not in (None, "interactive", "bulk"):
+        raise InvalidRequestError(
+            f"priority must be 'interactive' or 'bulk', not {show_value(options['priority'])}"
+        )
+    return CallOptions(timeout=timeout, retry=retry)
 
 
 def check_above_zero(name: str, value: float) -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Generic, Self
 
+import msgspec
+
 from tmapi_async.api.details import ItemDetail
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import I, Page
@@ -19,7 +21,9 @@ from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError, MalformedReplyError
+from tmapi_async.transport.request_state import CallOptions
 
+from .inputs import Priority
 from .walk_iterator import WalkIterator
 
 
@@ -43,6 +47,8 @@ class Walk(Generic[I]):
         *,
         lookahead: int | None,
         guard: GuardPolicy,
+        call: CallOptions,
+        priority: Priority | None = None,
         split: Split | None = None,
         unique: bool = False,
         on_end: Callable[[ListingOutcome], None] | None = None,
@@ -53,6 +59,8 @@ class Walk(Generic[I]):
         self._listings = listings
         self._lookahead = lookahead
         self._guard = guard
+        self._call = call
+        self._priority = priority
         self._on_end = on_end
         self._splitter = (
             SplitDriver(split, on_listing_end=self._split_ended) if split is not None else None
@@ -76,11 +84,15 @@ class Walk(Generic[I]):
         self._awaited.add(timeout)
         try:
             async with timeout:
-                return await shared_pages.fetch_alone(self._first())
+                urgent = self._priority != "bulk"
+                return await shared_pages.fetch_alone(self._first(), self._options(urgent=urgent))
         except TimeoutError:
             raise ClosedError("the client was closed before the page came") from None
         finally:
             self._awaited.discard(timeout)
+
+    def _options(self, *, urgent: bool) -> CallOptions:
+        return msgspec.structs.replace(self._call, urgent=urgent)
 
     def __aiter__(self) -> AsyncIterator[I]:
         return self.items()
@@ -189,6 +201,7 @@ class Walk(Generic[I]):
             source if self._splitter is None else self._splitter.tasks(source),
             self._queue,
             guard=self._guard,
+            options=self._options(urgent=self._priority == "interactive"),
         )
         if self._stopped:
             self._crawler.stop()

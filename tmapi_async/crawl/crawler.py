@@ -15,7 +15,7 @@ from tmapi_async import errors
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.api.request_counts import RequestCounts
-from tmapi_async.transport.request_state import CrawlCounts, RequestState, StoppedError
+from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState, StoppedError
 
 from .answers import Answer
 from .frontier import Frontier
@@ -24,8 +24,6 @@ from .open_listings import OpenListing, OpenListings
 from .outcomes import ListingCounts, ListingOutcome, ListingTask
 from .page_fetcher import PageFetcher
 from .sink import CrawlSink
-
-_MAX_ASKED_AGAIN = 3  # pages of a listing that are requested once more: each may be paid for
 
 
 class Crawler:
@@ -38,6 +36,7 @@ class Crawler:
         sink: Receives pages, failures and outcomes. Its `pending` pages and the requests in
             flight stay within two widths of the gate.
         guard: Limits beyond which a listing counts as endless.
+        options: Options of every page request.
 
     Attributes:
         frontier: The frontier.
@@ -52,6 +51,7 @@ class Crawler:
         sink: CrawlSink,
         *,
         guard: GuardPolicy | None = None,
+        options: CallOptions | None = None,
     ) -> None:
         self.frontier = frontier
         self.stopping = False
@@ -59,6 +59,7 @@ class Crawler:
         self._source = source
         self._sink = sink
         self._epoch = fetcher.epoch
+        self._options = options
         self._attempts = CrawlCounts()
         self._waited_before = fetcher.waited
         self._listings = OpenListings(guard or GuardPolicy(), sink)
@@ -249,7 +250,7 @@ class Crawler:
     def _pump(self, width: int) -> None:
         maximum = self._max_workers(width)
         while len(self._workers) < maximum and (request := self._take(width)) is not None:
-            state = RequestState(self._epoch, self._attempts)
+            state = RequestState(self._epoch, self._attempts, self._options)
             state.request = request
             worker = asyncio.create_task(self._work(request, state), name="tmapi worker")
             self._workers[worker] = state
@@ -304,10 +305,8 @@ class Crawler:
     def _may_ask_again(self, request: PageRequest) -> bool:
         """Return True if a page that denies its own total is worth one more request."""
         entry = self._listings.get(request.listing)
-        if self.stopping or entry is None or entry.asked_again >= _MAX_ASKED_AGAIN:
-            return False
-        entry.asked_again += 1
-        return self.frontier.is_needed(request)
+        may_ask = not self.stopping and entry is not None and entry.may_ask_again()
+        return may_ask and self.frontier.is_needed(request)
 
     async def _ask_again(self, request: PageRequest, state: RequestState, page: Page) -> Page:
         """Request a page once more; return the reply that shows more of the listing."""

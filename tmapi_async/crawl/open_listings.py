@@ -20,6 +20,7 @@ from .outcomes import Ending, ListingCounts, ListingOutcome, ListingTask
 from .seam import Look, SeamWalk
 from .sink import CrawlSink
 
+_MAX_ASKED_AGAIN = 3  # pages of a listing that are requested once more: each may be paid for
 _MAX_ERRORS = 100
 _MAX_NAMED = 10
 _USUAL_PAGE = 20  # rows; for listings of which no page said its size
@@ -69,6 +70,13 @@ class OpenListing:
         self.reason: str | None = None
         self._skip_stored_pages()
         self.error: TMAPIError | None = None
+
+    def may_ask_again(self) -> bool:
+        """Return True, and count it, if one more page may be requested once more."""
+        if self.asked_again >= _MAX_ASKED_AGAIN:
+            return False
+        self.asked_again += 1
+        return True
 
     def add_page(self, page: Page) -> list[Item]:
         """Count the next page, in page order; return the items that are new to the listing."""

@@ -16,8 +16,12 @@ from tmapi_async import errors
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.limits.gate import Gate
-from tmapi_async.transport.request_state import CrawlCounts, RequestState
+from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
+from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Session
+
+_Key: TypeAlias = "PageRequest | tuple[PageRequest, float | None, RetryPolicy | None]"
+"""A page; with the limits of the call, if it has limits of its own."""
 
 _Outcome: TypeAlias = "Page[Any] | BaseException | None"
 """A page, the error to raise, or None if the leader was given up before it had either."""
@@ -38,8 +42,8 @@ class SharedPages:
         self._session = session
         # Pages that are being fetched, with their followers. None, the usual value, is cheaper
         # than an empty list.
-        self._followers: dict[PageRequest, list[asyncio.Future[_Outcome]] | None] = {}
-        self._leaders: dict[PageRequest, asyncio.Task[Page[Any]]] = {}
+        self._followers: dict[_Key, list[asyncio.Future[_Outcome]] | None] = {}
+        self._leaders: dict[_Key, asyncio.Task[Page[Any]]] = {}
 
     @property
     def epoch(self) -> int:
@@ -53,15 +57,16 @@ class SharedPages:
 
     async def fetch(self, request: PageRequest, state: RequestState) -> Page[Any]:
         """Fetch a page for a walk; see `Session.fetch`."""
-        while request in self._followers:
+        key = _key(request, state.options)
+        while key in self._followers:
             state.counts.resting += 1  # holds no slot: another worker may take one
             try:
-                page = await self._follow(request)
+                page = await self._follow(key)
             finally:
                 state.counts.resting -= 1
             if page is not None:
                 return page
-        self._followers[request] = None
+        self._followers[key] = None
         outcome: _Outcome = None
         try:
             outcome = await self._session.fetch(request, state)
@@ -69,21 +74,22 @@ class SharedPages:
             outcome = error
             raise
         finally:
-            followers = self._followers.pop(request)
+            followers = self._followers.pop(key)
             if followers:
                 _hand_over(followers, outcome)
         return outcome
 
-    async def fetch_alone(self, request: PageRequest) -> Page[Any]:
+    async def fetch_alone(self, request: PageRequest, options: CallOptions) -> Page[Any]:
         """Fetch a page for a caller that may be cancelled while others wait for the same page.
 
         Raises:
             TMAPIError: The page could not be fetched.
         """
+        key = _key(request, options)
         while True:
-            if request not in self._followers:
-                self._lead_alone(request)
-            page = await self._follow(request)
+            if key not in self._followers:
+                self._lead_alone(key, request, options)
+            page = await self._follow(key)
             if page is not None:
                 return page
 
@@ -95,26 +101,25 @@ class SharedPages:
         if leaders:
             await asyncio.wait(leaders)
 
-    def _lead_alone(self, request: PageRequest) -> None:
+    def _lead_alone(self, key: _Key, request: PageRequest, options: CallOptions) -> None:
         """Fetch a page in a task of its own, which hands every outcome to the followers."""
-        self._followers[request] = []
-        state = RequestState(self.epoch, CrawlCounts())
-        leader = asyncio.create_task(self._session.fetch(request, state), name="tmapi_async page")
-        self._leaders[request] = leader
+        self._followers[key] = []
+        fetch = self._session.fetch(request, RequestState(self.epoch, CrawlCounts(), options))
+        leader = self._leaders[key] = asyncio.create_task(fetch, name="tmapi_async page")
 
         # Called also if the task was cancelled before its first step.
         def ended(task: asyncio.Task[Page[Any]]) -> None:
-            del self._leaders[request]
+            del self._leaders[key]
             outcome = None if task.cancelled() else task.exception() or task.result()
-            _hand_over(self._followers.pop(request) or [], outcome)
+            _hand_over(self._followers.pop(key) or [], outcome)
 
         leader.add_done_callback(ended)
 
-    async def _follow(self, request: PageRequest) -> Page[Any] | None:
+    async def _follow(self, key: _Key) -> Page[Any] | None:
         """Wait for a page that is being fetched; None if its leader was given up."""
-        followers = self._followers[request]
+        followers = self._followers[key]
         if followers is None:
-            followers = self._followers[request] = []
+            followers = self._followers[key] = []
         future: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
         followers.append(future)
         try:
@@ -122,8 +127,8 @@ class SharedPages:
         except BaseException:  # cancelled; or collected while it waits
             if future in followers:
                 followers.remove(future)
-            if not followers and self._followers.get(request) is followers:
-                self._give_up(request)
+            if not followers and self._followers.get(key) is followers:
+                self._give_up(key)
             raise
         if isinstance(outcome, errors.TMAPIError):
             raise copy.copy(outcome)
@@ -131,8 +136,8 @@ class SharedPages:
             raise outcome
         return outcome
 
-    def _give_up(self, request: PageRequest) -> None:
-        leader = self._leaders.get(request)
+    def _give_up(self, key: _Key) -> None:
+        leader = self._leaders.get(key)
         if leader is not None:
             leader.cancel()
 
@@ -145,3 +150,9 @@ def _hand_over(followers: list[asyncio.Future[_Outcome]], outcome: _Outcome) -> 
         if not future.done():
             future.set_result(outcome)
     followers.clear()
+
+
+def _key(request: PageRequest, options: CallOptions) -> _Key:
+    if options.timeout is None and options.retry is None:
+        return request
+    return request, options.timeout, options.retry

@@ -92,10 +92,11 @@ class Gate:
         """Let waiting attempts in after the controller changed its width on its own."""
         self._semaphore.admit_waiting()
 
-    async def enter(self, check: Callable[[], None]) -> float:
+    async def enter(self, check: Callable[[], None], urgent: bool = False) -> float:
         """Pass the gate.
 
         Args:
+            urgent: True to get a slot before all attempts that are not urgent.
             check: Called after the slot and the rate limiter, right before the budget is charged;
                 raises if the attempt must not be sent any more.
 
@@ -106,7 +107,7 @@ class Gate:
         Raises:
             BudgetSpentError: The budget is spent.
         """
-        await self._semaphore.acquire()
+        await self._semaphore.acquire(urgent)
         try:
             if self.rate_limiter is not None:
                 await self.rate_limiter.wait()

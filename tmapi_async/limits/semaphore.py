@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from typing import Protocol
 
 
@@ -22,7 +23,7 @@ class WidthProvider(Protocol):
 
 
 class AdaptiveSemaphore:
-    """A first-come, first-served semaphore whose width changes.
+    """A semaphore whose width changes. Urgent callers go first; the others come in order.
 
     Invariant: `in_use` counts every slot handed out, to a caller or to an abandoned request that
     the server is still working on. A slot handed to a waiter is counted when it is handed over,
@@ -40,6 +41,7 @@ class AdaptiveSemaphore:
         self._provider = provider
         self._clock = clock
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._urgent_waiters: deque[asyncio.Future[None]] = deque()
         self._abandoned: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.in_use = 0
@@ -47,20 +49,25 @@ class AdaptiveSemaphore:
     @property
     def waiting(self) -> int:
         """Number of callers waiting for a slot."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        return sum(not waiter.done() for waiter in chain(self._urgent_waiters, self._waiters))
 
     @property
     def abandoned(self) -> int:
         """Number of slots that abandoned requests still take."""
         return len(self._abandoned)
 
-    async def acquire(self) -> None:
-        """Wait for a slot and take it. A cancelled caller gives back a slot handed to it."""
-        if not self._waiters and self.in_use < self._provider.width(self._clock()):
+    async def acquire(self, urgent: bool = False) -> None:
+        """Wait for a slot and take it. A cancelled caller gives back a slot handed to it.
+
+        Args:
+            urgent: True to come before all callers that are not urgent.
+        """
+        waiters = self._urgent_waiters if urgent else self._waiters
+        if not waiters and self.in_use < self._provider.width(self._clock()):
             self.in_use += 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        waiters.append(waiter)
         self._hand_over()
         try:
             await waiter
@@ -70,7 +77,7 @@ class AdaptiveSemaphore:
             else:
                 # `_hand_over` may have dropped the cancelled waiter already.
                 with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
+                    waiters.remove(waiter)
             raise
 
     def release(self) -> None:
@@ -119,16 +126,18 @@ class AdaptiveSemaphore:
             self._timer = None
 
     def _hand_over(self) -> None:
-        if not self._waiters:
+        waiters = self._urgent_waiters or self._waiters
+        if not waiters:
             return
         now = self._clock()
         width = self._provider.width(now)
-        while self._waiters and self.in_use < width:
-            waiter = self._waiters.popleft()
+        while waiters and self.in_use < width:
+            waiter = waiters.popleft()
             if not waiter.done():
                 self.in_use += 1
                 waiter.set_result(None)
-        if self._waiters:
+            waiters = waiters or self._waiters
+        if waiters:
             self._set_timer(now)
 
     def _set_timer(self, now: float) -> None:

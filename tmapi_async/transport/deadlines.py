@@ -11,6 +11,9 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+_MAX_OTHERS = 64
+"""Other durations that are kept, each with a timer."""
+
 _SLACK = 0.001
 """Seconds by which a loop may wake us too early (uvloop counts in milliseconds)."""
 
@@ -21,26 +24,42 @@ class Deadlines:
     Args:
         seconds: Duration of each deadline.
         loop: Event loop.
+
+    Attributes:
+        seconds: Duration of each deadline.
     """
 
     def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
+        self._others: dict[float, Deadlines] = {}
         self._loop = loop
         self._running: dict[Deadline, None] = {}  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
+
+    def others(self, seconds: float) -> Deadlines:
+        """Return deadlines of another duration. They are kept for the next call, a few of them."""
+        others = self._others.get(seconds)
+        if others is None:
+            others = Deadlines(seconds, self._loop)
+            if len(self._others) >= _MAX_OTHERS:
+                self._others.pop(next(iter(self._others))).close()
+            self._others[seconds] = others
+        return others
 
     def begin(self) -> Deadline:
         """Return a deadline for the calling task; use it in a `with` statement."""
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline needs a task that it can cancel")
-        deadline = Deadline(self._running, task, self._loop.time() + self._seconds)
+        deadline = Deadline(self._running, task, self._loop.time() + self.seconds)
         if self._timer is None:
             self._timer = self._loop.call_at(deadline.at, self._expire_due)
         return deadline
 
     def close(self) -> None:
-        """Cancel the timer, unless a deadline is still running."""
+        """Cancel the timers, unless a deadline is still running."""
+        for others in self._others.values():
+            others.close()
         if self._timer is not None and not self._running:
             self._timer.cancel()
             self._timer = None
@@ -56,7 +75,7 @@ class Deadlines:
             deadline.expire()
 
     def __repr__(self) -> str:
-        return f"<Deadlines: {len(self._running)} running, {self._seconds:g} s each>"
+        return f"<Deadlines: {len(self._running)} running, {self.seconds:g} s each>"
 
 
 class Deadline:

@@ -13,7 +13,7 @@ import random
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from tmapi_async import errors
 from tmapi_async.api.echoes import EchoChecks
@@ -24,7 +24,7 @@ from tmapi_async.limits.circuit_breaker import CircuitBreaker, Permit
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.outage_queue import OutageQueue
 
-from .http import was_not_sent
+from .http import Sender, was_not_sent
 from .observers import (
     Observer,
     ReplyWarnings,
@@ -50,31 +50,6 @@ _NOT_UNDERSTOOD = (errors.TransportError, errors.UnavailableError)
 """Failures that any server or proxy may give, not only the API."""
 
 _GATEWAY_REFUSALS = (errors.UnavailableError, errors.RateLimitError)
-
-
-class Sender(Protocol):
-    """Sends page requests."""
-
-    @property
-    def is_open(self) -> bool:
-        """True if requests can be sent."""
-        ...
-
-    async def send(self, request: PageRequest) -> Reply | errors.TransportError:
-        """Send one request, once, and return the reply or the failure; raise no failure."""
-        ...
-
-    def drop_idle(self) -> None:
-        """Use none of the idle connections again."""
-        ...
-
-    def distrust(self, reply: Reply) -> None:
-        """Use the connection that brought a reply no longer."""
-        ...
-
-    async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
-        """Send one request, as `send` does, within a shorter time limit."""
-        ...
 
 
 class Fetcher:
@@ -190,7 +165,9 @@ class Fetcher:
     ) -> Page[Any] | errors.TMAPIError | None:
         """Make one attempt. Returns None if an outage holds it back; nothing was sent then."""
         try:
-            sent_at = await self._gate.enter(lambda: self._check(state, retry_state))
+            sent_at = await self._gate.enter(
+                lambda: self._check(state, retry_state), state.options.urgent
+            )
         except HeldBackError:
             return None
         outcome: Page[Any] | errors.TMAPIError | None = None
@@ -201,7 +178,7 @@ class Fetcher:
         state.on_wire = state.sent = True
         try:
             if retry_state.permit is None:
-                reply = await self._sender.send(request)
+                reply = await self._sender.send(request, state.options.timeout)
             else:
                 reply = await self._send_with_permit(request, state, retry_state.permit)
             outcome = self._read(reply, request, retry_state, sent_at)
@@ -309,7 +286,7 @@ class Fetcher:
     ) -> float | None:
         """Return the seconds until the next attempt, or None to give up."""
         delay = next_delay(
-            self._policy,
+            state.options.retry or self._policy,
             retry_state,
             error,
             now=self._gate.clock(),

@@ -15,6 +15,8 @@ from urllib.parse import SplitResult
 import aiohttp
 from yarl import URL
 
+from tmapi_async import errors
+from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Reply
 
 Connector: TypeAlias = aiohttp.BaseConnector
@@ -101,6 +103,38 @@ class HttpTransport(Protocol):
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
+        ...
+
+
+class Sender(Protocol):
+    """Sends page requests."""
+
+    @property
+    def is_open(self) -> bool:
+        """True if requests can be sent."""
+        ...
+
+    async def send(
+        self, request: PageRequest, seconds: float | None = None
+    ) -> Reply | errors.TransportError:
+        """Send one request, once, and return the reply or the failure; raise no failure.
+
+        Args:
+            request: The listing and the page number.
+            seconds: Time limit; None takes the sender's own.
+        """
+        ...
+
+    def drop_idle(self) -> None:
+        """Use none of the idle connections again."""
+        ...
+
+    def distrust(self, reply: Reply) -> None:
+        """Use the connection that brought a reply no longer."""
+        ...
+
+    async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
+        """Send one request, as `send` does, within a shorter time limit."""
         ...
 
 

@@ -4,8 +4,29 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.request_counts import RequestCounts
+
+from .retry import RetryPolicy
+
+
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of one call, in place of those of the client.
+
+    Attributes:
+        urgent: True to get a slot before all calls that are not urgent.
+        timeout: Seconds for one request; None takes the client's.
+        retry: Number and duration of attempts; None takes the client's.
+    """
+
+    urgent: bool = False
+    timeout: float | None = None
+    retry: RetryPolicy | None = None
+
+
+_NO_OPTIONS = CallOptions()
 
 
 class CrawlCounts(RequestCounts):
@@ -43,15 +64,17 @@ class RequestState:
         stopping: Set by the walk: no new attempt may start.
         epoch: Epoch of the session when the walk began (`Session.epoch`).
         counts: Counts that attempts are added to.
+        options: Options of the call.
         request: The current page request.
         sent: True if an attempt of the request has been sent.
     """
 
-    __slots__ = ("counts", "epoch", "on_wire", "request", "sent", "stopping")
+    __slots__ = ("counts", "epoch", "on_wire", "options", "request", "sent", "stopping")
 
-    def __init__(self, epoch: int, counts: CrawlCounts) -> None:
+    def __init__(self, epoch: int, counts: CrawlCounts, options: CallOptions | None = None) -> None:
         self.epoch = epoch
         self.counts = counts
+        self.options = options or _NO_OPTIONS
         self.sent = False
         self.on_wire = False
         self.stopping = False

@@ -159,8 +159,14 @@ class PageSender:
         if self._deadlines is not None:
             self._deadlines.close()
 
-    async def send(self, request: PageRequest) -> Reply | errors.TransportError:
+    async def send(
+        self, request: PageRequest, seconds: float | None = None
+    ) -> Reply | errors.TransportError:
         """Send one request, once, and read the whole reply.
+
+        Args:
+            request: The listing and the page number.
+            seconds: Time limit; None takes the sender's own.
 
         Returns:
             The reply, or the failure: failures are returned, not raised.
@@ -174,11 +180,12 @@ class PageSender:
             raise errors.ClosedError(
                 "the connector was closed while the client used it: close it after the client"
             )
+        deadlines = self._deadlines if seconds is None else self._deadlines.others(seconds)
         try:
-            with self._deadlines.begin():
+            with deadlines.begin():
                 return await self._transport.exchange(self._target(request))
         except _TRANSPORT_FAILURES as error:
-            return self._transport_error(error, self._timeout)
+            return self._transport_error(error, deadlines.seconds)
         except BaseException as error:
             clear_locals(error)
             raise
