@@ -68,9 +68,9 @@ def test_sandbox_ranking_moves_mostly_near_and_sometimes_far():
     assert sum(distance > 2000 for distance in distances) > 40
 
 
-@pytest.mark.parametrize("prices", [[1, 2, 2, 2, 5, 5], [5, 5, 2, 2, 2, 1], [3, 3, 3]])
+@pytest.mark.parametrize("prices", [[1, 2, 2, 2, 5, 5], [3, 3, 3], [7]])
 def test_sandbox_ties_are_bands_of_one_price(prices):
-    """For each rank the band is exactly the ranks of the same price, rising or falling."""
+    """For each rank the band is exactly the ranks of the same price."""
     band = ties(prices)
     for rank, price in enumerate(prices):
         same = [other for other, its in enumerate(prices) if its == price]

@@ -89,14 +89,10 @@ class Ranking:
 
 
 def ties(prices: Sequence[int]) -> Band:
-    """Return the band function for an order by price: rows move among rows of the same price."""
-    falling = len(prices) > 0 and prices[0] > prices[-1]
-
-    def key(price: int) -> int:
-        return -price if falling else price
+    """Return the band function for rising prices: rows move among rows of the same price."""
 
     def band(rank: int) -> tuple[int, int]:
-        price = key(prices[rank])
-        return bisect_left(prices, price, key=key), bisect_right(prices, price, key=key)
+        price = prices[rank]
+        return bisect_left(prices, price), bisect_right(prices, price)
 
     return band
