@@ -16,10 +16,11 @@ import typer
 
 import tmapi_async
 from tests.support.paths import ROOT
-from tmapi_async import cli, errors
+from tmapi_async import errors
 from tmapi_async.api.columns import columns
 from tmapi_async.api.items import Item
 from tmapi_async.api.rows import PROVENANCE
+from tmapi_async.cli.app import app
 from tmapi_async.cli.summary import Summary
 from tmapi_async.journal import schema
 from tmapi_async.sandbox.server.process import SandboxThread
@@ -203,7 +204,7 @@ def options_of(command: str) -> set[str]:
             check=True,
         ).stdout
         return set(re.findall(r"--[a-z][a-z-]+", said)) - {"--help"}
-    commands: Any = typer.main.get_command(cli.app)
+    commands: Any = typer.main.get_command(app)
     return {
         option
         for parameter in commands.commands[command].load().params
@@ -214,7 +215,7 @@ def options_of(command: str) -> set[str]:
 
 def commands() -> list[str]:
     """Return the names of all commands."""
-    found: Any = typer.main.get_command(cli.app)
+    found: Any = typer.main.get_command(app)
     return sorted(found.commands)
 
 

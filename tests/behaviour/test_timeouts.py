@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from tests.support.watching import all_slots_back, client, ids_by_category, truth
+from tests.support.watching import all_slots_back, client, ids_by_category, truth, until
 from tmapi_async import DeadlineError, RetryPolicy
 from tmapi_async.sandbox import Faults
 
@@ -69,18 +69,23 @@ async def _first(api, cat_id):
 
 async def test_the_slot_of_a_timed_out_attempt_is_kept_while_the_server_works(tmapi_sandboxes):
     """A time-out ends our waiting, not the server's work: no 503 although all slots are wanted."""
-    sandbox = await tmapi_sandboxes(
-        categories=dict.fromkeys(range(1, 9), 40), limit=2, latency=0.02, ghosts=True
-    )
-    async with client(sandbox, concurrency=2, timeout=0.4) as api:
+    sandbox = await tmapi_sandboxes(categories=dict.fromkeys(range(1, 9), 40), limit=2, ghosts=True)
+    async with client(sandbox, concurrency=2, timeout=0.5) as api:
         await api.category_items(1)
-        sandbox.latency = 0.45
-        late = asyncio.gather(_first(api, 1), _first(api, 2), return_exceptions=True)
-        await sandbox.until(lambda seen: seen.in_flight == 2)
-        sandbox.latency = 0.02
-        walk = api.category_items(range(3, 9))
+        # As after replies of minutes: no slot comes back by itself before the server is done.
+        for _ in range(100):
+            api.gate.abandoned_requests.answered(600.0)
+        sandbox.hold()
+        late = asyncio.gather(_first(api, 1), _first(api, 2))
+        await until(lambda: api.statistics().ghosts == 2)
+        walk = asyncio.create_task(ids_by_category(api.category_items(range(3, 9)).pages()))
+        await until(lambda: api.statistics().waiting >= 3)
+        assert sandbox.stats.requests == 3
+        sandbox.release()
+        await sandbox.until(lambda seen: seen.in_flight == 0)
+        api.gate.close()  # as if the time were over after which the slots come back
         held = truth(sandbox)
-        assert await ids_by_category(walk.pages()) == {k: held[k] for k in range(3, 9)}
+        assert await walk == {cat_id: held[cat_id] for cat_id in range(3, 9)}
         await late
         assert sandbox.stats.codes["503"] == 0
         assert sandbox.stats.aborted == 2
