@@ -57,6 +57,7 @@ SUITE = {
     "plan": Benchmark("journal", ("plan",), ("plan", "--listings", "200")),
     "export": Benchmark("export"),
     "report": Benchmark("report"),
+    "readers": Benchmark("readers"),
     "split": Benchmark("split"),
     "frontier": Benchmark("simulation", ("cost",), ("cost",)),
     "gate": Benchmark("gate"),

@@ -19,6 +19,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -50,29 +51,40 @@ class JournalContents(msgspec.Struct):
     prices: str
 
 
-async def fill(path: Path, items: int, drift: float) -> JournalContents:
-    """Write a journal with 2,000 items in each category."""
+async def fill(
+    path: Path, items: int, drift: float, change: Callable[[bytes], bytes] | None = None
+) -> JournalContents:
+    """Write a run with 2,000 items in each category.
+
+    Args:
+        path: The journal.
+        items: Number of items.
+        drift: Share of rows that drift.
+        change: Changes the body of each page; for another run of a journal that has one.
+    """
     sizes = {1000 + n: EACH for n in range(-(-items // EACH))}
     config = Config(categories=sizes, drift=Drift(rows=drift))
     catalogue = Catalogue(config.seed, sizes)
     pages = PageBuilder(config, catalogue)
     journal = Journal.open(path)
-    plan = journal.plan([category_items(cat_id) for cat_id in sizes])
+    plan = journal.plan([category_items(cat_id) for cat_id in sizes], refresh=True)
     start = journal.begin(plan, host="http://127.0.0.1", version="benchmark", counts=RequestCounts)
     prices = Decimal(0)
     for visit in start.visits:
-        prices += await walk(journal, visit, pages)
+        prices += await walk(journal, visit, pages, change or bytes)
     await journal.close()
     return JournalContents(len(sizes) * EACH, str(prices))
 
 
-async def walk(journal: Journal, visit: Visit, pages: PageBuilder) -> Decimal:
+async def walk(
+    journal: Journal, visit: Visit, pages: PageBuilder, change: Callable[[bytes], bytes]
+) -> Decimal:
     """Record one category. Returns the sum of its prices as sent."""
     listing = Wire("/1688/category/items", (("cat_id", str(visit.listing.cat_id)),))
     last, prices = EACH // PAGE, Decimal(0)
     journal.apply(begin_visit(visit, time.time()))
     for number in range(1, last + 1):
-        body = pages.body(listing, number)
+        body = change(pages.body(listing, number))
         for row in msgspec.json.decode(body)["data"]["items"]:
             prices += Decimal((row.get("price_info") or {}).get("sale_price") or 0)
         more = number < last

@@ -541,3 +541,22 @@ def test_ctrl_c_ends_the_wait_for_a_full_disk(small_disk):
     assert done.code == 3
     assert "cannot be stored" in done.err
     assert "NOT COMPLETE" in done.err
+
+
+def test_a_job_file_asks_for_a_csv_with_a_byte_order_mark(tmapi, sandbox, tmp_path):
+    """`csv_bom` of a job file is the option `--csv-bom`, which also `changes` has."""
+    job_file = tmp_path / "job.toml"
+    job_file.write_text(
+        'journal = "j"\nto = ["a.csv"]\ncsv_bom = true\n[[listings]]\ncat_ids = [7]\n'
+    )
+    assert tmapi("harvest", "--job", str(job_file), url=sandbox.url).code == 0
+    assert (tmp_path / "a.csv").read_bytes().startswith(b'\xef\xbb\xbf"listing"')
+    refresh = ["harvest", "7", "--journal", str(tmp_path / "j"), "--refresh"]
+    assert tmapi(*refresh, url=sandbox.url).code == 0
+    target = tmp_path / "c.csv"
+    changes = ["changes", str(tmp_path / "j"), "--csv-bom", "--quiet"]
+    assert tmapi(*changes, "--to", str(target)).code == 0
+    assert target.read_bytes().startswith(b'\xef\xbb\xbf"change"')
+    for refused in (["harvest", "7", "--journal", str(tmp_path / "j"), "--csv-bom"], changes):
+        done = tmapi(*refused, url=sandbox.url)
+        assert (done.code, "--csv-bom needs a .csv file" in done.err) == (2, True)

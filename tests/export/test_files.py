@@ -16,7 +16,7 @@ import zstandard
 
 from tests.support.journals import of_catalogue, of_rows, row
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
-from tmapi_async.export import ExportError, export_journal
+from tmapi_async.export import ExportError, duckdb_file, export_journal
 from tmapi_async.export.arrow import item_schema
 from tmapi_async.export.files import CsvFile, FileSink
 
@@ -66,6 +66,29 @@ def test_json_lines_are_the_rows_of_items_with_their_run(tmp_path: Path) -> None
     assert (first["extra"], second["extra"]) == (None, {"new": 1})
     packed = (tmp_path / "a.jsonl.zst").read_bytes()
     assert zstandard.ZstdDecompressor().decompressobj().decompress(packed) == text
+
+
+def test_a_csv_file_begins_with_a_byte_order_mark_on_request(tmp_path: Path) -> None:
+    """Excel on Windows needs the mark to read Chinese; other readers want the file without it."""
+    journal = of_rows(tmp_path / "a.journal", row(1, title="连衣裙"))
+    export_journal(journal, [str(tmp_path / "plain.csv")])
+    export_journal(journal, [str(tmp_path / name) for name in NAMES], csv_bom=True)
+    marked = (tmp_path / "a.csv").read_bytes()
+    assert marked == b"\xef\xbb\xbf" + (tmp_path / "plain.csv").read_bytes()
+    assert marked.decode("utf-8-sig").startswith('"listing","cat_id"')
+    assert not (tmp_path / "a.jsonl").read_bytes().startswith(b"\xef")
+
+
+def test_a_database_gets_more_memory_where_it_needs_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB begins with little memory. Rows that need more do not fail the export."""
+    monkeypatch.setattr(duckdb_file, "_MEGABYTES", 1)
+    journal, _ = of_catalogue(tmp_path / "a.journal", {7: 300})
+    for _ in range(2):  # the second export takes over what is gone
+        export_journal(journal, [str(tmp_path / "a.duckdb")])
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as database:
+        assert database.execute("SELECT count(*) FROM items").fetchall() == [(300,)]
 
 
 def failing(after: int) -> Callable[..., Any]:

@@ -6,8 +6,9 @@ sighting of an item is therefore the last one. Reading works while a harvest wri
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -21,13 +22,24 @@ from tmapi_async.errors import BodyError, CorruptJournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import StoredPage
 
-from .selection import ALL_RUNS, FigureSums, Scope, ended_figures
+from .selection import ALL_RUNS, FigureSums, Scope, ended_figures, selected_visits
 
 CHUNK_PAGES = 128
 """Pages turned into rows at once: some 2,500 rows, so that Arrow's fixed cost does not matter."""
 
 _CHUNK_BYTES = 1 << 24
 """Bytes of bodies after which a chunk ends earlier; usual pages have a tenth of that."""
+
+
+GROUP_ROWS = 100_000
+"""Rows of a group of listings. A larger listing is a group of its own."""
+
+
+class _ListingVisits(msgspec.Struct):
+    """Visits of a listing and of its parts, each with the number of its scope."""
+
+    visits: list[tuple[int, int]] = []
+    rows: int = 0
 
 
 class Chunk(msgspec.Struct):
@@ -94,23 +106,85 @@ def read_chunks(
 
 
 def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> Iterator[Chunk]:
+    read = FigureSums()
+    pages = _pages(reader, scope)
+    if until is not None:  # without the pages that were committed after the first reading
+        pages = itertools.takewhile(lambda page: page.seq <= until, pages)
+    yield from _chunks_of(pages, reader, scope, read)
+    if until is None:
+        _check_figures(reader, scope, read)
+
+
+def _chunks_of(
+    pages: Iterable[StoredPage], reader: JournalReader, scope: Scope, read: FigureSums
+) -> Iterator[Chunk]:
+    """Decode pages in chunks, and add the figures of the ended visits among them to `read`."""
     pending: list[StoredPage] = []
     size = 0
-    read, ended = FigureSums(), scope.ended
-    for page in _pages(reader, scope):
-        if until is not None and page.seq > until:
-            break  # committed after the first reading
+    for page in pages:
         pending.append(page)
         size += len(page.body)
-        if page.visit in ended:
+        if page.visit in scope.ended:
             read.add(1, page.items + page.rejects)
         if len(pending) >= CHUNK_PAGES or size >= _CHUNK_BYTES:
             yield _decoded(pending, reader, scope.endpoint)
             pending, size = [], 0
     if pending:
         yield _decoded(pending, reader, scope.endpoint)
-    if until is None:
-        _check_figures(reader, scope, read)
+
+
+def read_by_listing(
+    reader: JournalReader, scopes: Sequence[Scope], roots: dict[str, str]
+) -> Iterator[list[Iterator[Chunk]]]:
+    """Read and decode the selected pages in groups of whole listings.
+
+    A consumer that has to see all rows of a listing at once then needs the memory of one group. The
+    listings are in the order of their first visits, so that the pages of a group are close in the
+    file.
+
+    Args:
+        reader: The journal.
+        scopes: Parts of the journal to read side by side, without `since` and `unique`.
+        roots: Identity of a part -> identity of the divided listing that it belongs to.
+
+    Yields:
+        For each group, the chunks of each scope. Read all of them before the next group.
+
+    Raises:
+        JournalError: A page cannot be read, or the pages do not agree with the figures of the
+            journal.
+    """
+    read = [FigureSums() for _ in scopes]
+    for group in _groups(reader, scopes, roots):
+        yield [
+            _chunks_of(reader.pages_of(visits), reader, scope, figures)
+            for scope, visits, figures in zip(scopes, group, read, strict=True)
+        ]
+    for scope, figures in zip(scopes, read, strict=True):
+        _check_figures(reader, scope, figures)
+
+
+def _groups(
+    reader: JournalReader, scopes: Sequence[Scope], roots: dict[str, str]
+) -> Iterator[list[list[int]]]:
+    """Yield groups of listings: for each scope, the visits that belong to them."""
+    listings: dict[str, _ListingVisits] = {}
+    for number, scope in enumerate(scopes):
+        for visit in selected_visits(reader, scope):
+            identity = visit.listing.identity
+            listing = listings.setdefault(roots.get(identity, identity), _ListingVisits())
+            listing.rows += visit.items
+            listing.visits.append((number, visit.id))
+    group: list[list[int]] = [[] for _ in scopes]
+    rows = 0
+    for listing in listings.values():
+        if rows and rows + listing.rows > GROUP_ROWS:
+            yield group
+            group, rows = [[] for _ in scopes], 0
+        rows += listing.rows
+        for number, visit_id in listing.visits:
+            group[number].append(visit_id)
+    yield group
 
 
 def _check_figures(reader: JournalReader, scope: Scope, read: FigureSums) -> None:

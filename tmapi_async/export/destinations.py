@@ -15,18 +15,20 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 
 from .atomic_file import overwrites_journal
-from .files import FILES, FileSink, StandardOutput
+from .files import FILES, CsvFile, FileSink, StandardOutput
 from .over_time.price_history import HistoryTable
-from .sinks import ItemTable, Sink
+from .sinks import ItemTable, Sink, Table
 
 DEFAULT_TABLE = "items"
+
+CSV = ".csv"
 
 _DUCKDB = ".duckdb"
 _TABLE = "table="
 _POSTGRES = ("postgresql://", "postgres://")
 _REQUIREMENTS = {
     ".parquet": ("export", ("pyarrow",)),
-    ".csv": ("export", ("pyarrow",)),
+    CSV: ("export", ("pyarrow",)),
     _DUCKDB: ("export", ("pyarrow", "duckdb")),
     "postgresql": ("postgres", ("pyarrow", "psycopg")),
 }
@@ -46,12 +48,14 @@ class Destination(msgspec.Struct, frozen=True):
         path: The file, or None.
         url: URL of the database for libpq, or empty. May contain a password.
         table: Table of a database.
+        bom: True to begin a CSV file with a byte-order mark.
     """
 
     kind: str
     path: Path | None = None
     url: str = ""
     table: str = DEFAULT_TABLE
+    bom: bool = False
 
     @property
     def reads_arrow(self) -> bool:
@@ -79,7 +83,7 @@ class Destination(msgspec.Struct, frozen=True):
             from .duckdb_file import DuckDBFile  # noqa: PLC0415 - an extra
 
             return DuckDBFile(self.path, self.table, endpoint)
-        return FILES[self.kind](self.path, ItemTable(endpoint))
+        return self._open_file(self.path, ItemTable(endpoint))
 
     @property
     def history_path(self) -> Path | None:
@@ -96,7 +100,12 @@ class Destination(msgspec.Struct, frozen=True):
             OSError: The file cannot be written.
         """
         path = self.history_path
-        return None if path is None else FILES[self.kind](path, HistoryTable(endpoint))
+        return None if path is None else self._open_file(path, HistoryTable(endpoint))
+
+    def _open_file(self, path: Path, table: Table) -> FileSink:
+        if self.kind == CSV:
+            return CsvFile(path, table, bom=self.bom)
+        return FILES[self.kind](path, table)
 
     def check(self, endpoint: Endpoint, *, history: bool = False) -> None:
         """Check that a database can be reached and accepts the rows. Writes nothing.
@@ -124,6 +133,7 @@ def parse_destinations(
     table: str | None = None,
     journal: Path | None = None,
     history: bool = False,
+    csv_bom: bool = False,
 ) -> list[Destination]:
     """Parse and check destinations.
 
@@ -132,6 +142,7 @@ def parse_destinations(
         table: Table of every database among them; by default `?table=` of its URL, else `items`.
         journal: The journal, which must not be overwritten.
         history: True if each destination gets a price history, too.
+        csv_bom: True to begin each CSV file with a byte-order mark.
 
     Returns:
         The destinations, in the same order.
@@ -155,9 +166,21 @@ def parse_destinations(
                 raise ExportRefusedError(f"{file} is the journal itself: name another file")
     if history:
         _check_history(destinations, targets)
+    if csv_bom:
+        destinations = _with_marks(destinations)
     if table is not None and not any(d.kind in (_DUCKDB, "postgresql") for d in destinations):
         raise ExportRefusedError("--table needs a database, and no destination is a database")
     return destinations
+
+
+def _with_marks(destinations: list[Destination]) -> list[Destination]:
+    """Return destinations whose CSV files begin with a byte-order mark."""
+    if not any(destination.kind == CSV for destination in destinations):
+        raise ExportRefusedError("--csv-bom needs a .csv file, and no destination is one")
+    return [
+        msgspec.structs.replace(destination, bom=destination.kind == CSV)
+        for destination in destinations
+    ]
 
 
 def _check_history(destinations: Iterable[Destination], targets: Container[object]) -> None:

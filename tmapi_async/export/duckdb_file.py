@@ -5,13 +5,14 @@ Rows of the file before that are gone since are taken over, with the time in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportError
@@ -21,11 +22,20 @@ from .atomic_file import AtomicFile
 from .over_time.gone_items import WalkedListing
 from .sinks import DestinationResult, Rows, WritableRows
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _GROUP_ROWS = 122_880
 """Rows of a DuckDB row group."""
+
+_MEGABYTES = 64
+_MOST_MEGABYTES = 1 << 16
+"""Memory of DuckDB at the beginning, and at most. By default DuckDB takes most of the memory of the
+machine. A statement that needs more than it has is given twice as much."""
+
+_THREADS = 1
+"""More threads need memory of their own, and leave half of the file empty. Most of the time goes
+into decoding the journal."""
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") else None)
+"""The rows of a group wait compressed. As plain columns they need 70 MB."""
 
 _CREATE = (
     "CREATE TABLE {table} AS SELECT *, NULL::TIMESTAMP WITH TIME ZONE AS gone_at FROM ({rows})"
@@ -40,26 +50,33 @@ SELECT count(*) FROM duckdb_columns() WHERE database_name = 'tmapi_before'
     AND schema_name = 'main' AND table_name = ? AND column_name = 'gone_at'
 """
 # Of the listings of this export: the latest row of each item that the listing no longer shows. It
-# was marked before, or the newest visit of its listing proves that it is gone.
+# was marked before, or the newest visit of its listing proves that it is gone. The other columns
+# are read at the end and of the rows to take over alone, because all of them need much memory.
 _TAKE_OVER = """
 INSERT INTO {table} BY NAME
 WITH shown AS (
     SELECT DISTINCT family, item_id FROM {table} JOIN tmapi_walked USING (listing, run)
 ), exported AS (SELECT DISTINCT listing, item_id FROM {table}),
+before AS (SELECT {columns} FROM tmapi_before.{table}),
 earlier AS (
-    SELECT * FROM (SELECT {columns} FROM tmapi_before.{table})
-    QUALIFY row_number() OVER (PARTITION BY listing, item_id ORDER BY fetched_at DESC) = 1
+    SELECT listing, item_id, max(fetched_at) AS fetched_at,
+        nullif(arg_max(coalesce(gone_at, 'infinity'), fetched_at), 'infinity') AS gone_at
+    FROM before GROUP BY listing, item_id
+), taken AS (
+    SELECT earlier.* REPLACE (coalesce(earlier.gone_at, walked.ended_at) AS gone_at)
+    FROM earlier LEFT JOIN tmapi_walked AS walked ON walked.listing = earlier.listing
+    WHERE CASE WHEN walked.listing IS NULL
+        THEN earlier.gone_at IS NOT NULL
+            AND earlier.listing IN (SELECT exported.listing FROM exported)
+            AND NOT EXISTS (SELECT 1 FROM exported
+                WHERE exported.listing = earlier.listing AND exported.item_id = earlier.item_id)
+        ELSE earlier.fetched_at <= walked.ended_at AND NOT EXISTS (SELECT 1 FROM shown
+                WHERE shown.family = walked.family AND shown.item_id = earlier.item_id)
+        END
 )
-SELECT earlier.* REPLACE (coalesce(earlier.gone_at, walked.ended_at) AS gone_at)
-FROM earlier LEFT JOIN tmapi_walked AS walked ON walked.listing = earlier.listing
-WHERE CASE WHEN walked.listing IS NULL
-    THEN earlier.gone_at IS NOT NULL
-        AND earlier.listing IN (SELECT exported.listing FROM exported)
-        AND NOT EXISTS (SELECT 1 FROM exported
-            WHERE exported.listing = earlier.listing AND exported.item_id = earlier.item_id)
-    ELSE earlier.fetched_at <= walked.ended_at AND NOT EXISTS (SELECT 1 FROM shown
-            WHERE shown.family = walked.family AND shown.item_id = earlier.item_id)
-    END
+SELECT before.* REPLACE (taken.gone_at AS gone_at)
+FROM before JOIN taken USING (listing, item_id, fetched_at)
+QUALIFY row_number() OVER (PARTITION BY listing, item_id) = 1
 """
 _NEWLY_GONE = """
 SELECT count(*) FROM {table} AS item WHERE item.gone_at IS NOT NULL AND NOT EXISTS (
@@ -81,12 +98,17 @@ class DuckDBFile:
             f"{_quoted(name)}::JSON AS {_quoted(name)}" for name in json_columns(endpoint)
         )
         self._rows = 0
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_rows = 0
+        self._schema = item_schema(endpoint)
+        self._begin_group()
         self._atomic_file = AtomicFile(path)
         try:
-            self._connection = duckdb.connect(str(self._atomic_file.temporary))
-            self._insert(item_schema(endpoint).empty_table(), _CREATE)
+            self._megabytes = _MEGABYTES
+            settings: dict[str, str | bool | int | float | list[str]] = {
+                "threads": _THREADS,
+                "memory_limit": f"{_MEGABYTES}MB",
+            }
+            self._connection = duckdb.connect(str(self._atomic_file.temporary), config=settings)
+            self._insert(self._schema.empty_table, _CREATE)
         except BaseException:
             self._atomic_file.discard()
             raise
@@ -94,25 +116,28 @@ class DuckDBFile:
     def write(self, rows: Rows) -> None:
         """Write rows."""
         self._rows += rows.chunk.rows
-        self._pending.append(rows.batch)
-        self._pending_rows += rows.batch.num_rows
-        if self._pending_rows >= _GROUP_ROWS:
+        self._group.write_batch(rows.batch)
+        self._group_rows += rows.batch.num_rows
+        if self._group_rows >= _GROUP_ROWS:
             self._write_group()
+            self._begin_group()
+
+    def _begin_group(self) -> None:
+        self._buffer, self._group_rows = pa.BufferOutputStream(), 0
+        self._group = pa.ipc.new_stream(self._buffer, self._schema, options=_OPTIONS)
 
     def _write_group(self) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - an extra, loaded by now
+        self._group.close()
+        if self._group_rows:
+            rows = self._buffer.getvalue()
+            self._insert(lambda: pa.ipc.open_stream(rows), "INSERT INTO {table} BY NAME {rows}")
 
-        if self._pending:
-            table = pa.Table.from_batches(self._pending)
-            self._insert(table, "INSERT INTO {table} BY NAME {rows}")
-            self._pending, self._pending_rows = [], 0
-
-    def _insert(self, rows: Any, statement: str) -> None:
-        self._connection.register("tmapi_rows", rows)
+    def _insert(self, make_rows: Callable[[], Any], statement: str) -> None:
         # Text columns with JSON become JSON columns, so that DuckDB can query inside them.
         select = f"SELECT * REPLACE ({self._json_casts}) FROM tmapi_rows"  # noqa: S608 - our own names
+        sql = statement.format(table=self._table, rows=select)
         try:
-            self._connection.execute(statement.format(table=self._table, rows=select))
+            self._execute(sql, lambda: self._connection.register("tmapi_rows", make_rows()))
         except duckdb.Error as error:
             raise self._error(error) from None
         self._connection.unregister("tmapi_rows")
@@ -127,10 +152,29 @@ class DuckDBFile:
         self._history += rows.count
         self._connection.register("tmapi_history", rows.batch)
         try:
-            self._connection.execute(statement)
+            self._execute(statement)
         except duckdb.Error as error:
             raise self._error(error) from None
         self._connection.unregister("tmapi_history")
+
+    def _execute(
+        self, sql: str, prepare: Callable[[], object] = lambda: None
+    ) -> duckdb.DuckDBPyConnection:
+        """Execute a statement, and again with more memory if it needs more.
+
+        Args:
+            sql: The statement.
+            prepare: Called before each try.
+        """
+        while True:
+            prepare()
+            try:
+                return self._connection.execute(sql)
+            except duckdb.OutOfMemoryException:
+                self._megabytes *= 2
+                if self._megabytes > _MOST_MEGABYTES:
+                    raise
+                self._connection.execute(f"SET memory_limit = '{self._megabytes}MB'")
 
     def mark_gone(self, walked: Sequence[WalkedListing]) -> None:
         """Take over the rows of the file before that the written rows lack, when it is complete."""
@@ -152,8 +196,6 @@ class DuckDBFile:
 
     def _take_over(self, walked: Sequence[WalkedListing]) -> int:
         """Take over rows of the file before that are gone; return how many are newly gone."""
-        import pyarrow as pa  # noqa: PLC0415 - an extra, loaded by now
-
         if not self._attach_file_before():
             return 0
         execute = self._connection.execute
@@ -163,9 +205,9 @@ class DuckDBFile:
         )
         has_gone_at = execute(_HAS_GONE_AT, [self._name]).fetchall() == [(1,)]
         columns = "*" if has_gone_at else "*, NULL::TIMESTAMP WITH TIME ZONE AS gone_at"
-        execute(_TAKE_OVER.format(table=self._table, columns=columns))
+        self._execute(_TAKE_OVER.format(table=self._table, columns=columns))
         newly_gone_sql = _NEWLY_GONE.format(table=self._table, columns=columns)
-        ((newly_gone,),) = execute(newly_gone_sql).fetchall()
+        ((newly_gone,),) = self._execute(newly_gone_sql).fetchall()
         execute("DETACH tmapi_before")
         self._connection.unregister("tmapi_walked")
         return int(newly_gone)
@@ -202,8 +244,6 @@ class DuckDBFile:
 
 
 def _walked_schema() -> pa.Schema:
-    import pyarrow as pa  # noqa: PLC0415 - an extra, loaded by now
-
     return pa.schema(
         [
             ("listing", pa.string()),

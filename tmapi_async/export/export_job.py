@@ -106,6 +106,7 @@ class Export:
         table: Table of every database among the destinations, in place of their own.
         history: Also write the price history of the exported listings, over all their visits: to a
             file `NAME.history.ENDING` beside each file, to a table `NAME_history` in each database.
+        csv_bom: True to begin each CSV file with a byte-order mark, for Excel.
 
     Raises:
         ExportRefusedError: A destination cannot be used; nothing was read.
@@ -119,6 +120,7 @@ class Export:
         *,
         table: str | None = None,
         history: bool = False,
+        csv_bom: bool = False,
     ) -> None:
         check_path("path", path)
         check_type("selection", selection, Selection, "a Selection")
@@ -133,7 +135,7 @@ class Export:
                 "--history covers all visits of the exported listings: remove --run and --since"
             )
         self._to: list[Destination] = parse_destinations(
-            to, table=table, journal=self._path, history=history
+            to, table=table, journal=self._path, history=history, csv_bom=csv_bom
         )
         self._conversions = Conversions()
         self._scope: Scope | None = None
@@ -292,6 +294,7 @@ def export_journal(
     *,
     table: str | None = None,
     history: bool = False,
+    csv_bom: bool = False,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportSummary:
     """Write the items of a journal to files and databases, reading the journal once.
@@ -307,6 +310,7 @@ def export_journal(
             listing.
         table: Table of every database among them; by default `?table=` of its URL, else `items`.
         history: Also write the price history of the exported listings; see `Export`.
+        csv_bom: True to begin each CSV file with a byte-order mark, by which Excel knows UTF-8.
         on_progress: Called after every few thousand rows.
 
     Returns:
@@ -318,4 +322,6 @@ def export_journal(
         JournalError: The journal cannot be read.
     """
     check_callable("on_progress", on_progress)
-    return Export(path, to, selection, table=table, history=history).run(on_progress)
+    return Export(path, to, selection, table=table, history=history, csv_bom=csv_bom).run(
+        on_progress
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from contextlib import suppress
@@ -117,15 +118,23 @@ class ParquetFile(FileSink):
 
 
 class CsvFile(FileSink):
-    """CSV that a spreadsheet can open without running any cell as a formula."""
+    """CSV that a spreadsheet can open without running any cell as a formula.
 
-    def __init__(self, path: Path, table: Table) -> None:
+    Args:
+        path: The file.
+        table: The table of the rows.
+        bom: True to begin with a byte-order mark, by which Excel knows that the text is UTF-8.
+    """
+
+    def __init__(self, path: Path, table: Table, *, bom: bool = False) -> None:
         from pyarrow import csv  # noqa: PLC0415 - an extra, and slow to import
 
         from .csv_safety import csv_schema, spreadsheet_batch  # noqa: PLC0415 - as above
 
         super().__init__(path, table)
         self._spreadsheet_batch = spreadsheet_batch
+        if bom:
+            self._file.write(codecs.BOM_UTF8)
         self._writer = csv.CSVWriter(self._file, csv_schema(table.schema))
 
     def _write(self, rows: WritableRows) -> None:

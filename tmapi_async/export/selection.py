@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -252,13 +252,34 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
     )
 
 
-def whole_run(reader: JournalReader, run: RunInfo, endpoint: Endpoint) -> Scope:
-    """Return the scope of all pages of an endpoint in a run; there may be none."""
+def whole_run(
+    reader: JournalReader, run: RunInfo, endpoint: Endpoint, cats: frozenset[int] = frozenset()
+) -> Scope:
+    """Return the scope of all pages of an endpoint in a run; there may be none.
+
+    Args:
+        reader: The journal.
+        run: The run.
+        endpoint: The endpoint.
+        cats: Only listings of these categories; empty for all.
+    """
     sums = _ListingSums()
-    for visit in reader.visits(run.id):
-        if visit.listing.endpoint == endpoint.name:
-            sums.add(visit, superseded=False)
-    return Scope(run=run, runs=(run.id,), endpoint=endpoint, ended=sums.ended, figures=sums.figures)
+    scope = Scope(run=run, runs=(run.id,), cats=cats, endpoint=endpoint)
+    for visit in selected_visits(reader, scope):
+        sums.add(visit, superseded=False)
+    return msgspec.structs.replace(scope, ended=sums.ended, figures=sums.figures)
+
+
+def selected_visits(reader: JournalReader, scope: Scope) -> Iterator[VisitInfo]:
+    """Yield the visits whose pages a scope reads, in the requested order."""
+    for visit in reader.visits(scope.run.id if scope.run else ALL_RUNS):
+        listing = visit.listing
+        if (
+            listing.endpoint == scope.endpoint.name
+            and scope.has(visit.id)
+            and (not scope.cats or listing.cat_id in scope.cats)
+        ):
+            yield visit
 
 
 def chosen_visits(

@@ -261,6 +261,32 @@ class JournalReader:
                 if run in (0, number) and cat_id in (None, listing.cat_id):
                     yield page_of_row(row, number, listing, self._decoder)
 
+    @damage_named
+    def pages_of(self, visits: Iterable[int]) -> Iterator[StoredPage]:
+        """Yield the stored pages of some visits, in the order of their commits.
+
+        Args:
+            visits: Numbers of the visits. Memory grows by 32 bytes for each of their pages.
+
+        Yields:
+            One page at a time.
+
+        Raises:
+            BodyError: A body is damaged.
+        """
+        cache: dict[int, tuple[int, Listing]] = {}
+        numbers = [
+            seq for visit in visits for (seq,) in self._query(queries.NUMBERS_OF_VISIT, visit)
+        ]
+        numbers.sort()
+        size = queries.NUMBERED_PAGES
+        for start in range(0, len(numbers), size):
+            chunk = numbers[start : start + size]
+            chunk += [0] * (size - len(chunk))  # no page has the number 0
+            for row in self._query(queries.PAGES_NUMBERED, *chunk):
+                number, listing = cache.get(row[1]) or self._look_up(row[1], cache)
+                yield page_of_row(row, number, listing, self._decoder)
+
     def _look_up(self, visit: int, visits: dict[int, tuple[int, Listing]]) -> tuple[int, Listing]:
         if len(visits) >= _MAX_CACHED_VISITS:
             visits.clear()

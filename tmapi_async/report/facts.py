@@ -12,7 +12,7 @@ import msgspec
 
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
-from tmapi_async.export.changes.comparison import compare_runs, largest_changes
+from tmapi_async.export.changes.comparison import compare_runs
 from tmapi_async.export.changes.diff import KINDS
 from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
 from tmapi_async.journal.reader import JournalReader
@@ -280,8 +280,7 @@ def _changes(
         before=describe_runs(comparison.runs_before),
         total={kind: getattr(comparison.total, kind) for kind in KINDS},
         largest={
-            kind: largest_changes(comparison.changes, kind, MAX_CHANGES)
-            for kind in ("dearer", "cheaper", "sales")
+            kind: comparison.largest(kind, MAX_CHANGES) for kind in ("dearer", "cheaper", "sales")
         },
         partial=comparison.partial,
         left_out=comparison.left_out,

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tmapi_async.export.arrow import record_batch
 from tmapi_async.export.changes.diff import group_names, latest_sightings, undivided_listings
-from tmapi_async.export.chunks import read_chunks
+from tmapi_async.export.chunks import read_by_listing
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.selection import Scope
 from tmapi_async.export.semantics import SOURCE_COLUMNS, semantic_column
@@ -92,42 +92,91 @@ class ItemStatistics(msgspec.Struct, frozen=True):
 def item_statistics(reader: JournalReader, scope: Scope) -> ItemStatistics:
     """Aggregate the items of a run and an endpoint.
 
-    Memory: six narrow columns of all rows, and the candidates for the best-selling items.
+    Memory: twelve bytes for each item, the narrow columns of a group of listings, and the
+    candidates for the best-selling items.
 
     Raises:
         JournalError: A page cannot be read.
     """
-    conversions = Conversions()
-    batches: list[pa.RecordBatch] = []
-    candidates = _table([], _BESTSELLER_COLUMNS)
-    roots = reader.roots()
-    for chunk in read_chunks(reader, scope):
-        batch = _semantic_batch(record_batch(chunk, conversions), roots)
-        batches.append(batch.select(_COLUMNS))
-        candidates = _best_selling(candidates, batch.select(_BESTSELLER_COLUMNS))
-    table = _table(batches, _COLUMNS)
-    # Each batch has its own dictionary, but Arrow groups by a single one.
-    items = latest_sightings(table.unify_dictionaries().combine_chunks())
-    items = items.append_column("group", group_names(items))
-    priced = items.filter(pc.is_valid(items["price"]))
-    rated = items["rate"].drop_null()
+    conversions, roots = Conversions(), reader.roots()
+    sums = _Sums()
+    for (chunks,) in read_by_listing(reader, [scope], roots):
+        batches: list[pa.RecordBatch] = []
+        for chunk in chunks:
+            batch = _semantic_batch(record_batch(chunk, conversions), roots)
+            batches.append(batch.select(_COLUMNS))
+            sums.add_candidates(batch.select(_BESTSELLER_COLUMNS))
+        sums.add_listings(_table(batches, _COLUMNS))
     return ItemStatistics(
-        distinct=items.num_rows,
-        sightings=table.num_rows,
-        priced=priced.num_rows,
+        distinct=sums.distinct,
+        sightings=sums.sightings,
+        priced=sums.priced,
         unread=conversions.unread,
-        prices=_prices(priced),
-        categories=len(items["group"].unique()),
-        bestsellers=_bestsellers(candidates),
-        rates=_histogram(rated),
-        rated=len(rated),
+        prices=sums.quantiles(),
+        categories=len(sums.groups),
+        bestsellers=_bestsellers(sums.candidates),
+        rates=sums.rates,
+        rated=sum(sums.rates),
     )
+
+
+class _Sums:
+    """Statistics of the listings read so far."""
+
+    def __init__(self) -> None:
+        self.distinct = self.sightings = self.priced = 0
+        self.rates = [0] * _RATE_BINS
+        self.candidates = _table([], _BESTSELLER_COLUMNS)
+        self.groups: dict[str, int] = {}  # category or listing -> its code in `_prices`
+        self._prices: list[pa.RecordBatch] = []
+
+    def add_candidates(self, batch: pa.RecordBatch) -> None:
+        """Add rows from which the best-selling items are chosen."""
+        self.candidates = _best_selling(self.candidates, batch)
+
+    def add_listings(self, table: pa.Table) -> None:
+        """Add all rows of some listings."""
+        # Each batch has its own dictionary, but Arrow groups by a single one.
+        items = latest_sightings(table.unify_dictionaries().combine_chunks())
+        self.distinct += items.num_rows
+        self.sightings += table.num_rows
+        names = group_names(items)
+        for name in names.unique().to_pylist():
+            self.groups.setdefault(name, len(self.groups))
+        priced = items.append_column("group", names).filter(pc.is_valid(items["price"]))
+        self.priced += priced.num_rows
+        rates = _histogram(items["rate"].drop_null())
+        self.rates = [total + count for total, count in zip(self.rates, rates, strict=True)]
+        if priced.num_rows:
+            self._prices.append(self._coded(priced))
+
+    def _coded(self, priced: pa.Table) -> pa.RecordBatch:
+        groups = priced["group"].combine_chunks().dictionary_encode()
+        codes = pa.array([self.groups[name] for name in groups.dictionary.to_pylist()], pa.int32())
+        prices = priced["price"].combine_chunks()
+        return pa.RecordBatch.from_arrays([codes.take(groups.indices), prices], schema=_PRICES)
+
+    def quantiles(self) -> list[PriceQuantiles]:
+        """Return the price quantiles of the groups with the most items."""
+        priced = pa.Table.from_batches(self._prices, schema=_PRICES)
+        names = list(self.groups)
+        counts = priced.group_by("group").aggregate([("price", "count")])
+        largest = counts.sort_by([("price_count", "descending")]).slice(0, MAX_CATEGORIES)
+        quantiles = []
+        for row in largest.to_pylist():
+            prices = priced["price"].filter(pc.equal(priced["group"], row["group"]))
+            values = pc.quantile(prices, q=list(_QUANTILES)).to_pylist()
+            rounded = [round(value, 4) for value in values]
+            quantiles.append(PriceQuantiles(names[row["group"]], row["price_count"], rounded))
+        return quantiles
 
 
 def _table(batches: list[pa.RecordBatch], names: tuple[str, ...]) -> pa.Table:
     schema = pa.schema([(name, _TYPES[name]) for name in names])
     return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema=schema)
 
+
+_PRICES = pa.schema([("group", pa.int32()), ("price", pa.float64())])
 
 _TYPES: dict[str, pa.DataType] = {
     "listing": pa.dictionary(pa.int32(), pa.string()),
@@ -165,19 +214,6 @@ def _bestsellers(candidates: pa.Table) -> list[Bestseller]:
         Bestseller(**{**row, "price": None if row["price"] is None else f"{row['price']:,.2f}"})
         for row in list(by_id.values())[:MAX_BESTSELLERS]
     ]
-
-
-def _prices(priced: pa.Table) -> list[PriceQuantiles]:
-    counts = priced.group_by("group").aggregate([("price", "count")])
-    largest = counts.sort_by([("price_count", "descending")]).slice(0, MAX_CATEGORIES)
-    quantiles = []
-    for row in largest.to_pylist():
-        prices = priced["price"].filter(pc.equal(priced["group"], row["group"]))
-        values = pc.quantile(prices, q=list(_QUANTILES)).to_pylist()
-        quantiles.append(
-            PriceQuantiles(row["group"], row["price_count"], [round(value, 4) for value in values])
-        )
-    return quantiles
 
 
 def _histogram(rates: pa.ChunkedArray) -> list[int]:

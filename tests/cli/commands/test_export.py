@@ -121,6 +121,7 @@ def test_what_an_export_leaves_out_is_said(
         ("a.csv", {"cat": ["shoes"]}, "'shoes' is not a category ID"),
         ("a.csv", {"cat": ["9"]}, "no listing of category 9"),
         ("a.csv", {"table": "x"}, "--table needs a database"),
+        ("a.jsonl", {"csv_bom": True}, "--csv-bom needs a .csv file"),
     ],
 )
 def test_bad_usage_is_refused(

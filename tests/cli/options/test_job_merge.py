@@ -54,7 +54,11 @@ def test_the_job_file_sets_options_of_every_group(job: Path) -> None:
     """Numbers become what the option takes; paths are relative to the job file."""
     options, listings = merge("--job", job)
     assert options.journal == job.parent / "shop.journal"
-    assert options.to == [str(job.parent / "items.parquet"), "postgresql://localhost/shop", "-"]
+    assert options.destinations.to == [
+        str(job.parent / "items.parquet"),
+        "postgresql://localhost/shop",
+        "-",
+    ]
     assert (options.connection.rate, options.connection.concurrency) == (2.5, "4")
     assert options.connection.wait == 7200
     assert options.listings.max_pages == 3

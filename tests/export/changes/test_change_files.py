@@ -23,7 +23,7 @@ def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
     """Titles in a CSV of changes cannot start a formula in a spreadsheet."""
     after = sightings([("a", 1, 1, "=1+1", Decimal(1), 1)])
     table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
-    write_file(table, tmp_path / "changes.csv")
+    write_file(table.to_batches(), tmp_path / "changes.csv")
     assert '"\'=1+1"' in (tmp_path / "changes.csv").read_text("utf-8")
 
 
@@ -43,6 +43,17 @@ def test_no_change_is_an_empty_table_in_every_form(tmp_path):
     """Two equal runs give files without rows."""
     table, _ = compare(sightings([]), sightings([]), complete_before=set(), complete_both=set())
     for name in ("c.csv", "c.jsonl", "c.parquet"):
-        write_file(table, tmp_path / name)
+        write_file(table.to_batches(), tmp_path / name)
     assert (tmp_path / "c.csv").read_text().startswith('"change"')
-    assert (tmp_path / "c.jsonl").read_bytes() == b"" == b"".join(json_lines(table))
+    assert (tmp_path / "c.jsonl").read_bytes() == b"" == b"".join(json_lines(table.to_batches()))
+
+
+def test_a_csv_of_changes_begins_with_a_byte_order_mark_on_request(tmp_path):
+    """Excel on Windows needs the mark to read Chinese; other forms have none."""
+    after = sightings([("a", 1, 1, "连衣裙", Decimal(1), 1)])
+    table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
+    for name in ("c.csv", "c.jsonl"):
+        write_file(table.to_batches(), tmp_path / name, csv_bom=True)
+    assert (tmp_path / "c.csv").read_text("utf-8-sig").startswith('"change"')
+    assert (tmp_path / "c.csv").read_bytes().count(b"\xef\xbb\xbf") == 1
+    assert (tmp_path / "c.jsonl").read_bytes().startswith(b"{")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tests.support.journals import body, write
 from tests.support.journals import row as journal_row
+from tests.support.stored_journal import copy_stored_journal
+from tmapi_async.export import chunks
+from tmapi_async.export.changes.change_files import json_lines
 from tmapi_async.export.changes.comparison import compare_runs
 
 
@@ -81,3 +86,67 @@ def test_named_runs_are_compared_whole(tmp_path):
     write(path, {7: [body([priced(1)])]}, refresh=True)
     changes = compare_runs(path, before=1)
     assert (changes.listings, changes.partial, changes.unsure) == (2, 1, 1)
+
+
+def lines(comparison):
+    """Return the changes as JSON lines."""
+    return b"".join(json_lines(comparison.store.batches()))
+
+
+@pytest.mark.parametrize("rows", [1, 25, 10**6], ids=["each", "some", "all"])
+def test_listings_are_compared_in_groups_with_the_same_result(tmp_path, monkeypatch, rows):
+    """Changes, counts and order do not depend on the listings that are compared together."""
+    path, dice = tmp_path / "j.tmapi", random.Random(3)  # noqa: S311 - no secret
+    cats = dice.sample(range(1, 40), 20)
+    for run in range(2):
+        listings = {
+            cat_id: [
+                body([
+                    journal_row(number, price_info={"sale_price": str(dice.randrange(1, 9))})
+                    for number in dice.sample(range(1, 30), 12)
+                ])
+                for _ in range(dice.randrange(1, 4))
+            ]
+            for cat_id in cats
+        }  # fmt: skip
+        write(path, listings, refresh=bool(run))
+    expected = compare_runs(path)
+    monkeypatch.setattr(chunks, "GROUP_ROWS", rows)
+    comparison = compare_runs(path)
+    assert lines(comparison) == lines(expected)
+    assert comparison.changes.num_rows == comparison.store.rows > 100
+    assert comparison.change_counts == expected.change_counts
+    assert (comparison.unsure, comparison.partial) == (expected.unsure, expected.partial)
+    percents = [row["price_change_percent"] for row in comparison.changes.to_pylist()]
+    rises = sorted((percent for percent in percents if percent and percent > 0), reverse=True)
+    largest = [row["price_change_percent"] for row in comparison.largest("dearer", 5)]
+    assert largest == rises[:5]
+
+
+def test_parts_are_compared_with_their_divided_listing(tmp_path, monkeypatch):
+    """A divided listing and its parts are in one group: an item may have moved between parts."""
+    path = copy_stored_journal(tmp_path / "j.tmapi")
+
+    def compared():
+        comparisons = [compare_runs(path, before=1, endpoint=f"category-v{n}") for n in (1, 2)]
+        return [(lines(comparison), comparison.total) for comparison in comparisons]
+
+    expected = compared()
+    monkeypatch.setattr(chunks, "GROUP_ROWS", 1)
+    assert compared() == expected
+
+
+def test_some_categories_are_compared_alone(tmp_path):
+    """With `cats`, pages of other categories are not even read."""
+    path = tmp_path / "j.tmapi"
+    for run in range(2):
+        write(
+            path,
+            {cat: [body([journal_row(cat * 10 + run)])] for cat in (7, 8)},
+            refresh=bool(run),
+        )
+    comparison = compare_runs(path, cats=[8])
+    assert [(row["cat_id"], row["change"]) for row in comparison.changes.to_pylist()] == [
+        (8, "gone"),
+        (8, "new"),
+    ]

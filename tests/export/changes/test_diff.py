@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tmapi_async.export.changes.diff import (
     KINDS,
     SIGHTING,
+    add_counts,
     compare,
-    count_changes,
     latest_sightings,
+    sort_counts,
 )
 
 LISTINGS = ("a", "b", "c")
@@ -38,6 +39,13 @@ def changed(
         complete_both=set(complete_both),
     )
     return table.to_pylist(), unsure
+
+
+def counted(before, after, changes):
+    """Return the changes by category, or by listing."""
+    counts = {}
+    add_counts(counts, before, after, changes)
+    return sort_counts(counts)
 
 
 def row(item, price="1.00", sold=5, listing="a"):
@@ -144,7 +152,7 @@ def test_the_figures_of_the_categories_sum_to_the_changes():
     before = latest_sightings(sightings([row(1), row(2), row(3, sold=1)]))
     after = latest_sightings(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
     table, _ = compare(before, after, complete_before={"a"}, complete_both={"a"})
-    (figures,) = count_changes(before, after, table).values()
+    (figures,) = counted(before, after, table).values()
     assert (figures.before, figures.after) == (3, 3)
     assert {kind: getattr(figures, kind) for kind in KINDS} == {
         "new": 1,
@@ -159,7 +167,7 @@ def test_listings_without_a_category_are_counted_one_by_one():
     """Categories come first, sorted by number; items without a category count by listing."""
     before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
     table, _ = compare(before, sightings([]), complete_before=set(), complete_both={"b", "d"})
-    changes = count_changes(before, sightings([]), table)
+    changes = counted(before, sightings([]), table)
     assert [(name, one.before, one.gone) for name, one in changes.items()] == [
         ("9", 1, 0),
         ("10", 2, 1),
@@ -169,3 +177,15 @@ def test_listings_without_a_category_are_counted_one_by_one():
 
 
 PLACES = [("c", None), ("a", 10), ("d", 10), ("e", 9), ("b", None)]
+
+
+def test_counts_of_several_groups_of_listings_are_summed():
+    """A category whose listings are in several groups has the sums of all of them."""
+    counts = {}
+    for listing in ("a", "b"):
+        before = sightings([row(1, listing=listing), row(2, listing=listing)])
+        after = sightings([row(1, "3.00", listing=listing)])
+        table, _ = compare(before, after, complete_before=set(), complete_both=set(LISTINGS))
+        add_counts(counts, before, after, table)
+    (total,) = counts.values()
+    assert (total.before, total.after, total.dearer, total.gone) == (4, 2, 2, 2)

@@ -25,6 +25,7 @@ from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
     CategoriesOption,
+    CsvBomOption,
     EndpointOption,
     JournalArgument,
     JsonOption,
@@ -40,8 +41,9 @@ from tmapi_async.export.changes.change_files import (
     json_lines,
     write_file,
 )
-from tmapi_async.export.changes.comparison import Comparison, compare_runs, largest_changes
+from tmapi_async.export.changes.comparison import Comparison, compare_runs
 from tmapi_async.export.changes.diff import ChangeCounts
+from tmapi_async.export.destinations import CSV
 from tmapi_async.export.selection import describe_runs
 
 app = typer.Typer(add_completion=False)
@@ -61,6 +63,7 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
         to: Destinations; None for the table alone.
         endpoint: Endpoint of the rows, or None if the journal holds one.
         top: Number of largest changes of each kind to show.
+        csv_bom: Begin CSV files with a byte-order mark.
         json: Print the summary as JSON at the end.
         quiet: Print no table.
     """
@@ -97,6 +100,7 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--top", metavar="N", help="Number of largest changes of each kind to show.", min=0
         ),
     ] = 5
+    csv_bom: CsvBomOption = False
     json: JsonOption = False
     quiet: QuietOption = False
 
@@ -148,7 +152,7 @@ def changes(options: ChangesOptions) -> None:
 def run_changes(options: ChangesOptions) -> int:
     """Compare two runs, print the changes and return the exit code."""
     try:
-        files = [check_file(text, options.journal) for text in options.to or () if text != _STDOUT]
+        files = _check_files(options)
         comparison = compare_runs(
             options.journal,
             before=options.before,
@@ -162,16 +166,21 @@ def run_changes(options: ChangesOptions) -> int:
     return _write(options, comparison, files)
 
 
+def _check_files(options: ChangesOptions) -> list[Path]:
+    files = [check_file(text, options.journal) for text in options.to or () if text != _STDOUT]
+    if options.csv_bom and not any(path.suffix.lower() == CSV for path in files):
+        raise ExportRefusedError("--csv-bom needs a .csv file, and no destination is one")
+    return files
+
+
 def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -> int:
     streams = _STDOUT in (options.to or ())
     try:
         for path in files:
-            size = write_file(comparison.changes, path)
-            print_message(
-                f"{path}: {quantity(comparison.changes.num_rows, 'change')}, {size:,} bytes"
-            )
+            size = write_file(comparison.store.batches(), path, csv_bom=options.csv_bom)
+            print_message(f"{path}: {quantity(comparison.store.rows, 'change')}, {size:,} bytes")
         if streams:
-            for part in json_lines(comparison.changes):
+            for part in json_lines(comparison.store.batches()):
                 lines = escape_json_controls(part) if sys.stdout.isatty() else part
                 sys.stdout.buffer.write(lines)
     except BrokenPipeError:
@@ -270,7 +279,7 @@ def _largest_changes(
     yield f"{kind}: {number:,}, the largest first"
     yield from format_table(
         ("item", ">before", ">after", ">change", "title"),
-        [_change_row(row, kind) for row in largest_changes(comparison.changes, kind, top)],
+        [_change_row(row, kind) for row in comparison.largest(kind, top)],
         width,
     )
 

@@ -29,6 +29,7 @@ from tmapi_async.cli.exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
     CategoriesOption,
+    CsvBomOption,
     EndpointOption,
     HistoryOption,
     JournalArgument,
@@ -74,6 +75,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         endpoint: Endpoint of the rows, or None if the journal holds one.
         unique: Only the latest row of each item.
         history: Also write the price history.
+        csv_bom: Begin CSV files with a byte-order mark.
         json: Print the summary as JSON at the end.
         quiet: Print no progress and no summary.
     """
@@ -116,6 +118,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         False
     )
     history: HistoryOption = False
+    csv_bom: CsvBomOption = False
     json: JsonOption = False
     quiet: QuietOption = False
 
@@ -144,7 +147,12 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
             visits=visits,
         )
         return Export(
-            self.journal, self.destinations, selection, table=self.table, history=self.history
+            self.journal,
+            self.destinations,
+            selection,
+            table=self.table,
+            csv_bom=self.csv_bom,
+            history=self.history,
         )
 
 

@@ -30,7 +30,7 @@ from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repe
 from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
-from tmapi_async.cli.options.output_options import HistoryOption, OutputOptions
+from tmapi_async.cli.options.output_options import DestinationOptions, OutputOptions
 from tmapi_async.cli.options.split_options import (
     SplitOptions,
     print_endpoint_change,
@@ -62,6 +62,7 @@ _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
     "history": bool,
+    "csv_bom": bool,
     "refresh": bool,
     "most_rejects": NUMBER,
 }
@@ -73,8 +74,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         listings: Listings to fetch.
         journal: Journal file; required, and checked after the job file is read.
-        to: Destinations that get the listings when the harvest has ended.
-        history: Also write the price history to these destinations.
+        destinations: Destinations that get the listings when the harvest has ended.
         refresh: Begin a new run if the last one is complete.
         most_rejects: Maximum share of a page's rows that may be rejects.
         split: Treatment of listings that the API cuts short.
@@ -93,16 +93,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
             show_default=False,
         ),
     ] = None
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--to",
-            metavar="DEST",
-            help="Export the listings to this destination at the end, as tmapi export does. Can be"
-            " repeated.",
-        ),
-    ] = None
-    history: HistoryOption = False
+    destinations: DestinationOptions
     refresh: Annotated[
         bool,
         typer.Option(
@@ -139,8 +130,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(
                 "--split works in one process only: remove --cluster, --workers"
             )
-        if self.history and not self.to:
-            raise InvalidRequestError("--history works only together with --to")
+        self.destinations.check()
         if self.journal is None:
             raise InvalidRequestError("harvest needs --journal FILE, the file for the pages")
         if not 0 <= self.most_rejects <= 1:
@@ -191,7 +181,7 @@ class _HarvestCommand:
         self._listings = listings
         self._arguments = arguments
         self._journal = options.journal
-        self._destinations = options.to or []
+        self._destinations = options.destinations.to or []
         self._quiet = options.output.quiet
 
     def run(self) -> int:
@@ -332,7 +322,8 @@ class _HarvestCommand:
         return ExportOptions(
             journal=self._journal,
             to=self._destinations,
-            history=self._options.history,
+            history=self._options.destinations.history,
+            csv_bom=self._options.destinations.csv_bom,
             quiet=self._quiet,
             endpoint=endpoint,
         )
@@ -345,7 +336,7 @@ class _HarvestCommand:
             print_message(
                 f"interrupted before the export: to export, run tmapi export {self._journal} --to "
                 f"{shlex.join(hide_passwords(self._destinations))}"
-                f"{' --history' if self._options.history else ''}"
+                f"{' --history' if self._options.destinations.history else ''}"
             )
             return OK
         if not result.visits:

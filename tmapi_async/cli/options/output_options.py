@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 import typer
 
+from tmapi_async.errors import InvalidRequestError
+
 _PANEL = "Output"
 
 JournalArgument: TypeAlias = Annotated[
@@ -57,6 +59,15 @@ VerboseOption: TypeAlias = Annotated[
 ]
 
 
+CsvBomOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--csv-bom",
+        help="Begin CSV files with a byte-order mark (BOM), so that Excel shows Chinese correctly.",
+    ),
+]
+
+
 class OutputOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Output options of every command that sends requests.
 
@@ -69,3 +80,36 @@ class OutputOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: JsonOption = False
     quiet: QuietOption = False
     verbose: VerboseOption = 0
+
+
+class DestinationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of an export at the end of another command.
+
+    Attributes:
+        to: Destinations, or None.
+        history: Also write the price history to these destinations.
+        csv_bom: Begin CSV files among them with a byte-order mark.
+    """
+
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST",
+            help="Export the listings to this destination at the end, as tmapi export does. Can be"
+            " repeated.",
+        ),
+    ] = None
+    history: HistoryOption = False
+    csv_bom: CsvBomOption = False
+
+    def check(self) -> None:
+        """Check that no option needs a destination that was not given.
+
+        Raises:
+            InvalidRequestError: An option needs a destination.
+        """
+        if self.history and not self.to:
+            raise InvalidRequestError("--history works only together with --to")
+        if self.csv_bom and not self.to:
+            raise InvalidRequestError("--csv-bom needs a .csv file: add --to FILE.csv")

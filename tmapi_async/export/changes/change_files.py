@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import codecs
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,9 @@ from pyarrow import parquet as pq
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.export.atomic_file import AtomicFile, overwrites_journal
 from tmapi_async.export.csv_safety import escape_formulas
+from tmapi_async.export.destinations import CSV
+
+from .diff import CHANGE
 
 _SLICE = 4096
 _CENTS = Decimal("0.01")
@@ -41,8 +45,13 @@ def check_file(text: str, journal: Path) -> Path:
     return path
 
 
-def write_file(changes: pa.Table, path: Path) -> int:
+def write_file(changes: Iterable[pa.RecordBatch], path: Path, *, csv_bom: bool = False) -> int:
     """Write changes to a file.
+
+    Args:
+        changes: Batches of changes (`CHANGE`).
+        path: The file.
+        csv_bom: True to begin a CSV file with a byte-order mark.
 
     Returns:
         Size of the file in bytes.
@@ -53,15 +62,17 @@ def write_file(changes: pa.Table, path: Path) -> int:
     atomic_file = AtomicFile(path)
     try:
         with atomic_file.temporary.open("wb") as file:
+            if csv_bom and path.suffix.lower() == CSV:
+                file.write(codecs.BOM_UTF8)
             WRITERS[path.suffix.lower()](changes, file)
         return atomic_file.commit()
     finally:
         atomic_file.discard()
 
 
-def json_lines(changes: pa.Table) -> Iterator[bytes]:
+def json_lines(changes: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     r"""Yield changes as JSON lines, some thousand at a time; amounts are exact strings."""
-    for batch in changes.to_batches(max_chunksize=_SLICE):
+    for batch in _slices(changes):
         yield b"".join(_ENCODER.encode(_json_values(row)) + b"\n" for row in batch.to_pylist())
 
 
@@ -82,26 +93,32 @@ def _json_values(row: dict[str, Any]) -> dict[str, Any]:
 _ENCODER = msgspec.json.Encoder()
 
 
-def _json(changes: pa.Table, file: BinaryIO) -> None:
+def _slices(changes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in changes:
+        for start in range(0, batch.num_rows, _SLICE):
+            yield batch.slice(start, _SLICE)
+
+
+def _json(changes: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
     file.writelines(json_lines(changes))
 
 
-def _csv(changes: pa.Table, file: BinaryIO) -> None:
-    for batch in changes.to_batches(max_chunksize=_SLICE):
-        escaped = [escape_formulas(column) for column in batch.columns]
-        safe_batch = pa.RecordBatch.from_arrays(escaped, schema=changes.schema)
-        csv.write_csv(safe_batch, file, csv.WriteOptions(include_header=file.tell() == 0))
-    if not changes.num_rows:
-        csv.write_csv(changes, file)
+def _csv(changes: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
+    with csv.CSVWriter(file, CHANGE) as writer:
+        for batch in _slices(changes):
+            escaped = [escape_formulas(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(escaped, schema=CHANGE))
 
 
-def _parquet(changes: pa.Table, file: BinaryIO) -> None:
-    pq.write_table(changes, file, compression="zstd")
+def _parquet(changes: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
+    with pq.ParquetWriter(file, CHANGE, compression="zstd") as writer:
+        for batch in changes:
+            writer.write_batch(batch)
 
 
-WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
+WRITERS: dict[str, Callable[[Iterable[pa.RecordBatch], BinaryIO], None]] = {
     ".jsonl": _json,
-    ".csv": _csv,
+    CSV: _csv,
     ".parquet": _parquet,
 }
 """File name ending -> function that writes the format."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.export.arrow import record_batch
-from tmapi_async.export.chunks import read_chunks
+from tmapi_async.export.chunks import Chunk, read_by_listing
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.endpoint_choice import choose_endpoint
 from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
@@ -22,12 +22,15 @@ from tmapi_async.export.semantics import semantic_column
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
+from .change_store import ChangeStore
 from .diff import (
+    CHANGE,
     SIGHTING,
     ChangeCounts,
+    add_counts,
     compare,
-    count_changes,
     latest_sightings,
+    sort_counts,
     undivided_listings,
 )
 from .visit_pairs import pair_visits
@@ -39,7 +42,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         before: The earlier run, or None if the earlier visits are of several runs.
         after: The later run, or None if the later visits are of several runs.
-        changes: One row for each item that changed (`CHANGE`).
+        store: The changes, one row for each item that changed (`CHANGE`).
         change_counts: Number of changes by category, or by listing if it has no category.
         unsure: Items of one visit only that count neither as new nor as gone, because their listing
             was not read completely.
@@ -55,7 +58,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     before: RunInfo | None
     after: RunInfo | None
-    changes: pa.Table
+    store: ChangeStore
     change_counts: dict[str, ChangeCounts]
     unsure: int
     partial: int
@@ -65,6 +68,31 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     runs_before: tuple[int, ...] = ()
     runs_after: tuple[int, ...] = ()
     named: bool = False
+
+    @property
+    def changes(self) -> pa.Table:
+        """All changes as one table in memory, ordered by listing, kind and item.
+
+        `store.batches()` yields them in batches, which need little memory however many they are.
+        """
+        return self.store.table()
+
+    def largest(self, kind: str, limit: int) -> list[dict[str, Any]]:
+        """Return the largest changes of a kind, largest first.
+
+        Args:
+            kind: "dearer", "cheaper" or "sales"; the other kinds have no size.
+            limit: Maximum number of rows.
+
+        Returns:
+            Rows as dicts; amounts as `Decimal`.
+        """
+        largest: pa.Table = CHANGE.empty_table()
+        for batch in self.store.batches():
+            of_kind = pa.Table.from_batches([batch.filter(pc.equal(batch["change"], kind))])
+            largest = pa.concat_tables([largest, of_kind]).sort_by([_ORDER[kind]]).slice(0, limit)
+        rows: list[dict[str, Any]] = largest.to_pylist()
+        return rows
 
     @property
     def total(self) -> ChangeCounts:
@@ -83,7 +111,7 @@ def compare_runs(
     cats: Collection[int] = (),
     endpoint: str | None = None,
 ) -> Comparison:
-    """Compare two visits of each listing. Needs memory for one short row per item of both.
+    """Compare two visits of each listing. Memory does not grow with the number of items.
 
     By default the last two visits of each listing that were walked to the end are compared, in
     whichever runs they are. If a run is named, two whole runs are compared.
@@ -140,18 +168,15 @@ class _Comparer:
                 "`tmapi harvest ... --refresh`"
             )
         pairs = visits.pairs
-        old, new = (
-            self._sightings(
-                chosen_visits(reader, {pair[side].id for pair in pairs.values()}, endpoint)
-            )
+        scopes = [
+            chosen_visits(reader, {pair[side].id for pair in pairs.values()}, endpoint)
             for side in (0, 1)
-        )
+        ]
         whole_before = {name for name, (earlier, _) in pairs.items() if earlier.whole}
         whole_after = {name for name, (_, later) in pairs.items() if later.whole}
         runs_before, runs_after = visits.runs(0), visits.runs(1)
         return self._comparison(
-            old,
-            new,
+            scopes,
             whole_before,
             whole_after,
             before=runs[runs_before[0]] if len(runs_before) == 1 else None,
@@ -169,7 +194,7 @@ class _Comparer:
         reader, runs = self._reader, (before, after)
         source = f"runs {before.id} and {after.id}"
         endpoint = self._endpoint((before.id, after.id), source)
-        old, new = (self._sightings(whole_run(reader, run, endpoint)) for run in runs)
+        scopes = [whole_run(reader, run, endpoint, self._cats) for run in runs]
         whole: list[set[str]] = []
         listings: set[str] = set()
         for run in runs:
@@ -177,8 +202,7 @@ class _Comparer:
             listings.update(visit.listing.identity for visit in visits)
             whole.append({visit.listing.identity for visit in visits if is_whole(visit)})
         return self._comparison(
-            old,
-            new,
+            scopes,
             *whole,
             before=before,
             after=after,
@@ -191,17 +215,23 @@ class _Comparer:
 
     def _comparison(
         self,
-        old: pa.Table,
-        new: pa.Table,
+        scopes: Sequence[Scope],
         whole_before: set[str],
         whole_after: set[str],
         **figures: Any,
     ) -> Comparison:
-        changes, unsure = compare(
-            old, new, complete_before=whole_before, complete_both=whole_before & whole_after
-        )
-        counts = count_changes(old, new, changes)
-        return Comparison(changes=changes, change_counts=counts, unsure=unsure, **figures)
+        """Compare the listings of two scopes, group by group."""
+        store, counts, unsure = ChangeStore(), dict[str, ChangeCounts](), 0
+        roots, conversions = self._reader.roots(), Conversions()
+        for group in read_by_listing(self._reader, scopes, roots):
+            old, new = (_sightings(chunks, roots, conversions) for chunks in group)
+            changes, unsure_items = compare(
+                old, new, complete_before=whole_before, complete_both=whole_before & whole_after
+            )
+            add_counts(counts, old, new, changes)
+            unsure += unsure_items
+            store.add(changes)
+        return Comparison(store=store, change_counts=sort_counts(counts), unsure=unsure, **figures)
 
     def _has(self, visit: VisitInfo, endpoint: Endpoint) -> bool:
         return visit.listing.endpoint == endpoint.name and (
@@ -224,18 +254,6 @@ class _Comparer:
             raise ExportRefusedError(f"{found} {verb} listing of category {names}")
         within = source if isinstance(runs, int) else f"the journal in {source}"
         return choose_endpoint(available, self._requested, within)
-
-    def _sightings(self, scope: Scope) -> pa.Table:
-        """Return the latest sighting of each item in the selected categories."""
-        conversions, batches = Conversions(), list[pa.RecordBatch]()
-        cats, roots = self._cats, self._reader.roots()
-        selected = pa.array(sorted(cats), pa.int64())
-        for chunk in read_chunks(self._reader, scope):
-            batch = _sighting_batch(record_batch(chunk, conversions), roots)
-            batches.append(
-                batch.filter(pc.is_in(batch["cat_id"], value_set=selected)) if cats else batch
-            )
-        return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
 
 
 def _two_runs(
@@ -265,6 +283,14 @@ def _too_few_runs(reader: JournalReader, number: int) -> ExportRefusedError:
     )
 
 
+def _sightings(
+    chunks: Iterator[Chunk], roots: dict[str, str], conversions: Conversions
+) -> pa.Table:
+    """Return the latest sighting of each item."""
+    batches = [_sighting_batch(record_batch(chunk, conversions), roots) for chunk in chunks]
+    return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
+
+
 def _sighting_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
     keys = [undivided_listings(batch["listing"], roots), batch["cat_id"], batch["item_id"]]
     values = [semantic_column(batch, name) for name in ("title", "price", "sold")]
@@ -276,19 +302,3 @@ _ORDER = {
     "cheaper": ("price_change_percent", "ascending"),
     "sales": ("sold_growth", "descending"),
 }
-
-
-def largest_changes(changes: pa.Table, kind: str, limit: int) -> list[dict[str, Any]]:
-    """Return the largest changes of a kind, largest first.
-
-    Args:
-        changes: Changes (`CHANGE`).
-        kind: "dearer", "cheaper" or "sales"; the other kinds have no size.
-        limit: Maximum number of rows.
-
-    Returns:
-        Rows as dicts; amounts as `Decimal`.
-    """
-    rows = changes.filter(pc.equal(changes["change"], kind))
-    largest: list[dict[str, Any]] = rows.sort_by([_ORDER[kind]]).slice(0, limit).to_pylist()
-    return largest

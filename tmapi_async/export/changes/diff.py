@@ -205,21 +205,31 @@ def group_names(table: pa.Table) -> pa.ChunkedArray:
     return pc.coalesce(category, pc.cast(table["listing"], pa.string()))
 
 
-def count_changes(before: pa.Table, after: pa.Table, changes: pa.Table) -> dict[str, ChangeCounts]:
+def add_counts(
+    counts: dict[str, ChangeCounts], before: pa.Table, after: pa.Table, changes: pa.Table
+) -> None:
     """Count changes by category, or by listing. The sum of the counts is the total.
 
     Args:
+        counts: Counts of other listings so far, which this function adds to.
         before: Latest sightings of the earlier run.
         after: Latest sightings of the later run.
         changes: Changes, as returned by `compare`.
     """
-    counts: dict[str, ChangeCounts] = {}
+
+    def add(group: str, name: str, number: int) -> None:
+        group_counts = counts.setdefault(group, ChangeCounts())
+        setattr(group_counts, name, getattr(group_counts, name) + number)
+
     for name, table in (("before", before), ("after", after)):
         for row in _counted(table, "group"):
-            setattr(counts.setdefault(row["group"], ChangeCounts()), name, row["item_id_count"])
+            add(row["group"], name, row["item_id_count"])
     for row in _counted(changes, "group", "change"):
-        group_counts = counts.setdefault(row["group"], ChangeCounts())
-        setattr(group_counts, row["change"], row["item_id_count"])
+        add(row["group"], row["change"], row["item_id_count"])
+
+
+def sort_counts(counts: dict[str, ChangeCounts]) -> dict[str, ChangeCounts]:
+    """Return counts ordered by category number, then by listing."""
     return dict(sorted(counts.items(), key=lambda pair: _sort_key(pair[0])))
 
 

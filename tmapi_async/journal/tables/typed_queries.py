@@ -193,6 +193,14 @@ PAGES_AFTER = Query(
     f"SELECT {PAGE_COLUMNS} FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?",  # noqa: S608 - a constant of this module
     _PAGES,
 )
+NUMBERED_PAGES = 256
+"""Number of pages that `PAGES_NUMBERED` returns at most."""
+
+PAGES_NUMBERED = Query(
+    f"SELECT {PAGE_COLUMNS} FROM page WHERE seq IN ({', '.join('?' * NUMBERED_PAGES)}) ORDER BY seq",  # noqa: S608, E501 - the same
+    _PAGES,
+)
+NUMBERS_OF_VISIT = Query("SELECT seq FROM page WHERE visit = ?", list[tuple[Number]])
 PAGES_OF_VISIT = Query(
     f"SELECT {PAGE_COLUMNS} FROM page WHERE visit = ? ORDER BY number",  # noqa: S608 - the same
     _PAGES,
