@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import trustme
 
+from tests.support.outages import Line
 from tests.support.sessions import (
     Server,
     head,
@@ -24,7 +25,7 @@ from tests.support.sessions import (
     send_reply,
 )
 from tmapi_async import Page
-from tmapi_async.errors import CertificateError, TMAPIError
+from tmapi_async.errors import CertificateError, TMAPIError, UnreachableError
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Session
 
@@ -245,3 +246,15 @@ async def test_a_callers_connector_is_free_between_pages() -> None:
             async with asyncio.timeout(20), others.get(f"{server.url}/?page=9") as reply:
                 assert await reply.read() == page(9)
         assert len(server.heads) == 6
+
+
+async def test_a_host_that_drops_packets_is_not_charged_for() -> None:
+    """A connection that is not made in time is told from a reply that does not come."""
+    async with Line(9) as line:
+        await line.tear("blackholed")
+        base_url = f"http://127.0.0.1:{line.port}"
+        async with open_session(base_url=base_url, timeout=0.5, policy=ONCE) as session:
+            error = await fetched(session)
+            assert type(error) is UnreachableError
+            assert "no connection within 0.45 s" in str(error)
+            assert session.gate.budget.spent == 0
