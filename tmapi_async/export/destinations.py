@@ -34,7 +34,7 @@ _REQUIREMENTS = {
 }
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
 _DATABASE_ADDRESS = re.compile(
-    r"(?i)://|^\W*postgres\w*:|^[^/\\]{2,}:.*@|\b(?:password|host|dbname)\s*="
+    r"(?i)://|^\W*postgres\w*:|^(?>[^/\\]{2,}?:).*@|\b(?:password|host|dbname)\s*="
 )
 ENDINGS = (*FILES, _DUCKDB)
 """File name endings that can be written."""
