@@ -61,6 +61,7 @@ SUITE = {
     "split": Benchmark("split"),
     "frontier": Benchmark("simulation", ("cost",), ("cost",)),
     "gate": Benchmark("gate"),
+    "gate-processes": Benchmark("gate_processes"),
     "simulation": Benchmark("simulation", (), None),
 }
 

@@ -8,6 +8,9 @@ import logging
 import os
 import signal
 import subprocess
+import tempfile
+import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aioresponses.core
@@ -22,7 +25,6 @@ from tests.support.commands import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 pytest_plugins = ["tmapi_async.sandbox.fixtures"]
 
@@ -80,12 +82,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         pytest.fail("this test starts a process; mark it with pytest.mark.slow", pytrace=False)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_claims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the account locks of the tests apart from those of other programs on this machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("claims")))
-        yield
+PRIVATE = tempfile.TemporaryDirectory(prefix="tm-")  # short: a socket's path has 108 bytes at most
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let no test share a gate or what was learned with another test, or with this machine."""
+    folder = Path(PRIVATE.name) / f"{zlib.crc32(item.nodeid.encode()):08x}"
+    folder.mkdir(exist_ok=True)
+    for name in ("TMAPI_RUNTIME_DIR", "TMAPI_CACHE_DIR", "XDG_RUNTIME_DIR"):
+        os.environ[name] = str(folder)
 
 
 @pytest.fixture

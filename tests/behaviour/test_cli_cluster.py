@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import stat
 import time
 
 import msgspec
@@ -163,48 +162,3 @@ def test_token_files_that_do_not_fit_the_command_are_refused(
     assert done.code == 2
     assert message in done.err
     assert str(file) in done.err
-
-
-@pytest.mark.slow
-def test_a_second_process_with_the_same_account_is_warned(sandbox, journal, tmp_path):
-    """The warning names the first process and its start; the command works all the same."""
-    lock_folder = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    command = harvest_all(sandbox, "--journal", journal, "--rate", "5", **lock_folder)
-    first = spawn(*command["arguments"], env=command["env"])
-    wait_until(lambda: sandbox.sandbox.stats.requests)
-    (folder,) = tmp_path.glob("tmapi-async-*")
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    files = list(folder.iterdir())
-    assert files
-    for file in files:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert TOKENS[0] not in f"{file.name}{file.read_text()}"
-    items_command = ("items", "7", "-q")
-    second = run(*items_command, env=environment(sandbox.url, TOKENS[0], **lock_folder))
-    assert (second.code, len(second.rows)) == (0, 60)
-    assert re.search(
-        rf"warning: process {first.pid}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d, uses the same "
-        "account",
-        second.err,
-    )
-    other = run(*items_command, env=environment(sandbox.url, TOKENS[1], **lock_folder))
-    assert (other.code, other.err) == (0, "")
-    first.kill()
-    finish(first)
-    after = run(*items_command, env=environment(sandbox.url, TOKENS[0], **lock_folder))
-    assert (after.code, after.err) == (0, "")  # the lock went with its process
-
-
-def test_a_lock_folder_that_is_not_ours_is_left_alone(tmapi, sandbox, tmp_path):
-    """If no account can be locked, the command works without a warning."""
-    (tmp_path / f"tmapi-async-{os.getuid()}").write_text("a file")
-    env = {"TMAPI_TOKEN": TOKENS[0], "XDG_RUNTIME_DIR": str(tmp_path)}
-    done = tmapi("items", "7", "-q", url=sandbox.url, **env)
-    assert (done.code, len(done.rows), done.err) == (0, 60, "")
-
-
-def test_a_sandbox_of_the_command_is_no_account(tmapi, tmp_path):
-    """The sandbox has a limit of its own: no account is locked."""
-    done = tmapi("items", "7", "-q", "--sandbox", XDG_RUNTIME_DIR=str(tmp_path), TMAPI_TOKEN="")
-    assert done.code == 0
-    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ class FakeSession:
     def __init__(self, pages: int, *, width: int = 2, failing: int = 0) -> None:
         self.pages = pages
         self.failing = failing
-        self.gate = SimpleNamespace(width=width)
+        self.gate = SimpleNamespace(width=width, calling=lambda _: nullcontext())
         self.sent = 0
 
     async def fetch(self, request: PageRequest, _: object) -> Page:

@@ -15,7 +15,6 @@ from tmapi_async.cli.options.connection_options import (
 )
 from tmapi_async.client.client import TMAPI
 
-from .account_lock import lock_account
 from .signals import (
     ending_signals,
     ignore_hangups,
@@ -96,10 +95,7 @@ async def open_clients(connection: ConnectionOptions) -> AsyncIterator[list[TMAP
     """Open the clients that the options describe, one for each account."""
     if not connection.sandbox:
         async with AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(api) for api in connection.clients()]
-            for api in clients:
-                stack.enter_context(lock_account(api.reveal_token()))
-            yield clients
+            yield [await stack.enter_async_context(api) for api in connection.clients()]
         return
     from tmapi_async.sandbox import Sandbox  # noqa: PLC0415 - only `--sandbox` needs it
 

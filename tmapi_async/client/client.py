@@ -79,12 +79,12 @@ class TMAPI:
         trust_env: bool = False,
         observer: Observer | None = None,
         wait: float | None = None,
+        shared: bool = True,
     ) -> None:
-        self.core = core = ClientCore(
-            token, connector=connector, observer=observer, concurrency=concurrency, rate=rate,
-            max_requests=max_requests, base_url=base_url, auth=auth, timeout=timeout, wait=wait,
-            lookahead=lookahead, retry=retry, guard=guard, max_body=max_body, trust_env=trust_env,
-        )  # fmt: skip
+        self.core = core = ClientCore(token, shared=shared, connector=connector, observer=observer,
+            concurrency=concurrency, rate=rate, max_requests=max_requests, base_url=base_url,
+            auth=auth, timeout=timeout, wait=wait, lookahead=lookahead, retry=retry, guard=guard,
+            max_body=max_body, trust_env=trust_env)  # fmt: skip
         self.base_url = core.settings.base_url
         self.settings = core.settings
         self.host = core.host

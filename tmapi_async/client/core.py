@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tmapi_async.api.endpoints import Endpoint
@@ -52,6 +52,9 @@ from .inputs import (
 from .settings import ClientSettings, Concurrency
 from .walk import Walk
 
+if TYPE_CHECKING:
+    from tmapi_async.limits.sharing.gate_sharing import GateSharing
+
 
 class ClientCore:
     """Makes the walks of one client, and closes them with it.
@@ -66,6 +69,7 @@ class ClientCore:
         host: Host and port of the API.
         settings: Options of the client, except its token, gate and connector.
         gate: Limits the requests of the client.
+        sharing: Shares the gate with other processes of the account; or None.
         session: Sends the requests.
         shared_pages: Fetches pages, each once at a time. `opened_pages` checks that it can.
         portable: True if another process can do the same: not with a connector or an observer.
@@ -92,6 +96,7 @@ class ClientCore:
         trust_env: bool,
         observer: Observer | None,
         wait: float | None,
+        shared: bool,
     ) -> None:
         check_token(token)
         self.token = token
@@ -118,22 +123,26 @@ class ClientCore:
             trust_env=trust_env,
             wait=wait,
         )
+        ceiling = _max_width(concurrency, connector)
         self.gate = Gate(
-            LearningController(
-                _max_width(concurrency, connector), start=START if concurrency == "auto" else None
-            ),
+            LearningController(ceiling, start=START if concurrency == "auto" else None),
             rate_limiter=None if rate is None else RateLimiter(rate),
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
         self.session = self.settings.session(token, self.gate, connector, observer)
         self.shared_pages = SharedPages(self.session)
+        if not isinstance(shared, bool):
+            raise InvalidRequestError(f"shared must be True or False, not {show_value(shared)}")
+        self.sharing: GateSharing | None = None
+        self._ceiling = ceiling
+        self._shared = shared
         self.portable = connector is None and observer is None
         self._is_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
 
     async def open(self) -> None:
-        """Open the session. Sends nothing.
+        """Open the session, and join the account's gate. Sends nothing to the API.
 
         Raises:
             ClosedError: The client is open already, here or in another event loop.
@@ -150,6 +159,8 @@ class ClientCore:
         self._is_open, self._loop = True, loop
         try:
             await self.session.open()
+            if self._shared:
+                await self._join()
         except BaseException:
             self._is_open = False
             raise
@@ -168,8 +179,27 @@ class ClientCore:
         async with AsyncExitStack() as stack:  # closes each one, even if another raises
             stack.push_async_callback(self.session.close)
             stack.push_async_callback(self.shared_pages.close)
+            if self.sharing is not None:
+                stack.push_async_callback(self.sharing.close)
             for walk in list(self._walks):
                 stack.push_async_callback(walk.aclose)
+
+    async def _join(self) -> None:
+        """Share the gate with the other processes of the account on this machine."""
+        from tmapi_async.limits.sharing.gate_sharing import GateSharing  # noqa: PLC0415 - takes 5 ms
+        from tmapi_async.limits.sharing.runtime_folder import account_name  # noqa: PLC0415 - as above
+
+        if self.sharing is None:
+            account = account_name(self.token, self.host)
+            self.sharing = GateSharing(self.gate, account, self._ceiling)
+        await self.sharing.open()
+
+    async def stay_apart(self) -> None:
+        """Share the gate with no other process from now on: its slots are divided otherwise."""
+        self._shared = False
+        sharing, self.sharing = self.sharing, None
+        if sharing is not None:
+            await sharing.leave()
 
     def opened_pages(self) -> SharedPages:
         """Return the fetcher of pages.
@@ -190,6 +220,8 @@ class ClientCore:
         if is_gone:
             # Its connections went with the loop. No timer may call into it any more.
             self._is_open = False
+            if self.sharing is not None:
+                self.sharing.abandon()
             self.gate.close()
             self.shared_pages = SharedPages(self.session)
         return is_gone

@@ -50,6 +50,8 @@ class ClientOptions(TypedDict, total=False):
             [`OutageError`][tmapi_async.OutageError]. One request at a time is sent meanwhile, every
             few seconds. None waits about a minute, as long as the pauses of the retry policy, and
             only for an API that has answered before; 0 leaves it to the retries of each page.
+        shared: Share one gate with the other processes of this user on this machine that use the
+            same account at the same host. False keeps this client apart.
     """
 
     base_url: str
@@ -66,6 +68,7 @@ class ClientOptions(TypedDict, total=False):
     trust_env: bool
     observer: Observer | None
     wait: float | None
+    shared: bool
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):

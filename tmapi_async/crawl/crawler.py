@@ -83,16 +83,16 @@ class Crawler:
         """
         if self._feeder is None and not self.stopping:
             self._feeder = asyncio.create_task(self._feed(), name="tmapi feeder")
-        while True:
-            if self._closed:
-                # An early end by another task must not look like a complete walk.
-                raise errors.ClosedError("the walk was closed before its end")
-            if self._crash is not None:
-                raise self._crash
-            if self._finished:
-                break
-            self._changed = asyncio.get_running_loop().create_future()
-            await self._changed
+        with self._fetcher.gate.calling(self.pump):
+            while True:
+                if self._closed:
+                    raise errors.ClosedError("the walk was closed before its end")
+                if self._crash is not None:
+                    raise self._crash
+                if self._finished:
+                    break
+                self._changed = asyncio.get_running_loop().create_future()
+                await self._changed
         self._deliver_early_pages()
         self._end()
 

@@ -35,6 +35,11 @@ class AbandonedRequests:
         self._latencies: list[float] = []
         self._next = 0
 
+    @property
+    def known(self) -> bool:
+        """True if a latency was measured."""
+        return bool(self._latencies)
+
     def answered(self, latency: float) -> None:
         """Learn from the latency, in seconds, of a reply that is not a refusal."""
         if len(self._latencies) < WINDOW:

@@ -46,6 +46,7 @@ class AdaptiveLimit:
     Args:
         width: Number of slots to start with.
         max_width: Maximum number of slots.
+        holding: True if the server is known to take that many and no more: begin with holding.
 
     Attributes:
         width: Number of slots.
@@ -97,7 +98,7 @@ class AdaptiveLimit:
         "width",
     )
 
-    def __init__(self, width: int, max_width: int) -> None:
+    def __init__(self, width: int, max_width: int, *, holding: bool = False) -> None:
         self.max_width = max_width
         self.answers = self.refusals = self.cuts = self.probes = 0
         self.retry_after = 0.0
@@ -122,6 +123,10 @@ class AdaptiveLimit:
         self._grow(max_width, 1)
         # The first answers need no proof that the first width was in full use.
         self._filling, self._full_since = False, -math.inf
+        if holding:
+            self._refused_level = width + 1
+            self._limit_confirmed = True
+            self._settle()
 
     @property
     def limit(self) -> int | None:

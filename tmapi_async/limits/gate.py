@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -72,6 +73,7 @@ class Gate:
         # limiter are not counted: the controller would take a slow rate for a full gate.
         self._at_server = 0
         self._semaphore = AdaptiveSemaphore(controller, clock)
+        self._on_wider: list[Callable[[], None]] = []
 
     @property
     def width(self) -> int:
@@ -88,9 +90,31 @@ class Gate:
         """Slots taken: attempts at the server, and those that wait for the rate limiter."""
         return self._semaphore.in_use
 
+    @property
+    def waiting(self) -> int:
+        """Attempts that wait for a slot."""
+        return self._semaphore.waiting
+
     def admit_waiting(self) -> None:
-        """Let waiting attempts in after the controller changed its width on its own."""
+        """Let attempts in after the controller changed its width on its own."""
         self._semaphore.admit_waiting()
+        for callback in self._on_wider:
+            callback()
+
+    def change_controller(self, controller: Controller) -> None:
+        """Take the width from another controller from now on. No slot changes hands."""
+        self.controller = controller
+        self._semaphore.change_provider(controller)
+        self.admit_waiting()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` while the block runs each time the width changed on its own."""
+        self._on_wider.append(callback)
+        try:
+            yield
+        finally:
+            self._on_wider.remove(callback)
 
     async def enter(self, check: Callable[[], None], urgent: bool = False) -> float:
         """Pass the gate.

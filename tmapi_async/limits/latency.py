@@ -36,12 +36,13 @@ class LatencyEstimate:
     Attributes:
         latency: Mean of answers, 0.0 before the first.
         refusal_latency: Mean of refusals, on which the server does not work; 0.0 before the first.
+        hearing_delay: Time until a refusal of another process is heard; 0.0 without others.
     """
 
-    __slots__ = ("_best", "latency", "refusal_latency")
+    __slots__ = ("_best", "hearing_delay", "latency", "refusal_latency")
 
     def __init__(self) -> None:
-        self.latency = self.refusal_latency = 0.0
+        self.latency = self.refusal_latency = self.hearing_delay = 0.0
         self._best = math.inf  # the lowest mean latency, slowly forgotten
 
     @property
@@ -79,7 +80,7 @@ class LatencyEstimate:
             min(self.refusal_latency, self.latency * MAX_REFUSAL_SHARE)
             or self.latency * REFUSAL_SHARE
         )
-        return refusal_latency / max(1.0, width * UNTRIED_SHARE)
+        return (refusal_latency + self.hearing_delay) / max(1.0, width * UNTRIED_SHARE)
 
     def overloaded(self, answers: int) -> bool:
         """Return True if the server accepts all requests but gets slower, so more do not help."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 
-from .adaptive import AdaptiveLimit
+from .bounded_limit import BoundedLimit
 from .controller import Controller, ControllerStatistics
 from .history import HistoryPoint
 from .ramp_up import STEPS, RampUp
@@ -36,7 +37,7 @@ MIN_ROUND_TRIP = 0.01
 class LearningController:
     """Keeps exactly as many requests in flight as the server takes.
 
-    `AdaptiveLimit` learns the account's limit from the answers. In addition, the controller
+    `BoundedLimit` learns the account's limit from the answers. In addition, the controller
     closes the gate for a `Retry-After`, or for a cool-down of its own when none of our requests is
     left at the server, and reopens it step by step, also after a long silence. A closed gate goes
     on learning from the answers that still come.
@@ -44,6 +45,13 @@ class LearningController:
     Args:
         max_width: Maximum width, and the width to start at. None starts at `start` and learns.
         start: Width to start at; the default is `max_width`, or 4 without one.
+        latency: Mean latency in seconds as far as known, or 0.0.
+        holding: True if the server is known to take `start` requests and no more.
+        stepwise: True to open the gate step by step, as after a pause: the width may be wrong.
+
+    Attributes:
+        may_send: Called before the first attempt after a silence: False keeps the gate closed. A
+            process that stood still may have lost its rights meanwhile.
 
     Raises:
         InvalidRequestError: `max_width` or `start` is not a positive integer.
@@ -58,16 +66,30 @@ class LearningController:
         "_limit",
         "_max_width",
         "_ramp_up",
+        "may_send",
     )
 
-    def __init__(self, max_width: int | None = None, *, start: int | None = None) -> None:
+    def __init__(
+        self,
+        max_width: int | None = None,
+        *,
+        start: int | None = None,
+        latency: float = 0.0,
+        holding: bool = False,
+        stepwise: bool = False,
+    ) -> None:
         for name, value in (("max_width", max_width), ("start", start)):
             if value is not None and (isinstance(value, bool) or value < 1):
                 raise InvalidRequestError(f"{name} must be at least 1, not {show_value(value)}")
         self._max_width = max_width
         maximum = MAX_WIDTH if max_width is None else max_width
-        self._limit = AdaptiveLimit(min(start or max_width or START, maximum), maximum)
+        first = min(start or max_width or START, maximum)
+        self._limit = BoundedLimit(first, maximum, holding=holding and first < maximum)
+        self._limit.estimate.latency = latency
         self._ramp_up = RampUp()
+        if stepwise:
+            self._ramp_up.restart()
+        self.may_send: Callable[[], bool] | None = None
         self._abandoned = 0
         self._cool_downs = 0  # cool-downs in a row, with no answer between
         self._answers_at_cool_down = 0
@@ -76,11 +98,29 @@ class LearningController:
 
     def width(self, now: float) -> int:
         """Return the number of slots open at `now`; 0 while the gate is closed."""
+        if now - self._last_sent_at > IDLE_SECONDS:
+            if self.may_send is not None and not self.may_send():
+                return 0
+            if not self._ramp_up.active and self._idle(now):
+                return 1
         if self._ramp_up.active:
             return self._ramp_up.width(now, self._limit.width, self._in_flight)
-        if now - self._last_sent_at > IDLE_SECONDS and self._idle(now):
-            return 1
         return self._limit.width
+
+    @property
+    def latency(self) -> float:
+        """Mean latency in seconds, 0.0 before the first answer."""
+        return self._limit.estimate.latency
+
+    def set_hearing_delay(self, seconds: float) -> None:
+        """Widen no faster than refusals are heard from other processes; 0 without others."""
+        self._limit.estimate.hearing_delay = seconds
+
+    def set_max_width(self, maximum: int | None) -> None:
+        """Change the maximum width; None for no maximum."""
+        if maximum != self._max_width:
+            self._max_width = maximum
+            self._limit.set_max_width(MAX_WIDTH if maximum is None else maximum)
 
     def sent(self, now: float, in_flight: int) -> None:
         """Record that an attempt goes on the wire; `in_flight` includes it."""

@@ -56,6 +56,10 @@ class AdaptiveSemaphore:
         """Number of slots that abandoned requests still take."""
         return len(self._abandoned)
 
+    def change_provider(self, provider: WidthProvider) -> None:
+        """Take the number of slots from another provider from now on."""
+        self._provider = provider
+
     async def acquire(self, urgent: bool = False) -> None:
         """Wait for a slot and take it. A cancelled caller gives back a slot handed to it.
 

@@ -158,17 +158,13 @@ TestSharing = pytest.mark.slow(Sharing.TestCase)
 TestSharing.__doc__ = "Slots and rate stay within those of one account in every order of events."
 TestSharing.settings = settings(max_examples=150, stateful_step_count=40)
 
-HOLDERS = st.dictionaries(
-    st.sampled_from("abcdef"), st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1
-)
+DEMAND = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 9), min_size=1)
 
 
-@given(width=st.integers(0, 30), holders=HOLDERS)
-def test_slots_follow_demand_and_none_is_left(width, holders):
+@given(width=st.integers(0, 30), demand=DEMAND)
+def test_slots_follow_demand_and_none_is_left(width, demand):
     """No demand, no slots; all slots are given out, first to holders sure to use them."""
-    demand = {name: slots for name, (slots, _) in holders.items()}
-    current = {name: slots for name, (_, slots) in holders.items()}
-    slots = distribute_slots(width, demand, current)
+    slots = distribute_slots(width, demand, list(demand))
     assert all(slots[name] == 0 for name, wish in demand.items() if not wish)
     assert sum(slots.values()) == (width if any(demand.values()) else 0)
     if width <= sum(demand.values()):
@@ -180,8 +176,35 @@ def test_slots_follow_demand_and_none_is_left(width, holders):
 def test_an_odd_slot_stays_where_it_is():
     """Dividing again moves no slot where nothing has changed."""
     demand = {"a": 9, "b": 9}
-    assert distribute_slots(7, demand, {"a": 3, "b": 4}) == {"a": 3, "b": 4}
-    assert distribute_slots(7, demand, {"a": 4, "b": 3}) == {"a": 4, "b": 3}
+    for first, second in (("a", "b"), ("b", "a")):
+        allocator = SlotAllocator()
+        for name in (first, second):
+            allocator.add_holder(name)
+        shares = allocator.allocate(7, demand)
+        assert {name: share.slots for name, share in shares.items()} == {first: 4, second: 3}
+        for name, share in shares.items():
+            allocator.confirm(name, share.epoch, share.slots)
+        assert allocator.allocate(7, demand) == {}
+
+
+@given(
+    width=st.integers(0, 30),
+    demand=DEMAND,
+    ceilings=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 9)),
+)
+def test_no_holder_gets_more_than_its_ceiling(width, demand, ceilings):
+    """All slots are given out but those that no ceiling leaves room for."""
+    slots = distribute_slots(width, demand, list(demand), ceilings)
+    most = {name: ceilings.get(name, width) for name, wish in demand.items() if wish}
+    assert all(slots[name] <= most.get(name, 0) for name in demand)
+    assert sum(slots.values()) == min(width, sum(min(width, many) for many in most.values()))
+
+
+def test_an_order_says_who_gets_an_odd_slot():
+    """The first names of the order come first, also where there are fewer slots than names."""
+    demand = {"a": 9, "b": 9, "c": 9}
+    assert distribute_slots(7, demand, ["c", "a", "b"]) == {"a": 2, "b": 2, "c": 3}
+    assert distribute_slots(2, demand, ["c", "a", "b"]) == {"a": 1, "b": 0, "c": 1}
 
 
 def test_a_width_that_falls_takes_slots_away():

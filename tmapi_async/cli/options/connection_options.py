@@ -125,6 +125,15 @@ LookaheadOption: TypeAlias = Annotated[
         metavar="auto|off|N",
     ),
 ]
+ShareOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--share/--no-share",
+        help="Share the account's limit evenly with the other processes on this machine that use"
+        " the same account. --no-share keeps this process apart: it learns the limit by itself.",
+        rich_help_panel=_PACE,
+    ),
+]
 MaxRequestsOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
@@ -148,6 +157,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_requests: MaxRequestsOption = None
     concurrency: ConcurrencyOption = None
     rate: RateOption = None
+    share: ShareOption = True
     timeout: TimeoutOption = None
     wait: WaitOption = None
     lookahead: LookaheadOption = "auto"
@@ -224,6 +234,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             "lookahead": _word_or_number("--lookahead", self.lookahead, "auto", "off"),
             "wait": self.wait,
             "max_requests": None if most is None else Budget(most),
+            "shared": self.share and not self.sandbox,
             # aiohttp looks for a proxy in a thread for each request: only where one is configured.
             "trust_env": not self.sandbox and bool(getproxies_environment()),
             # Without a value, the client has its own.

@@ -27,6 +27,7 @@ _OPTION_TYPES: OptionTypes = {
     "max_requests": int,
     "concurrency": (int, str),
     "rate": NUMBER,
+    "share": bool,
     "timeout": NUMBER,
     "wait": NUMBER,
     "lookahead": (int, str),

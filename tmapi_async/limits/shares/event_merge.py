@@ -6,6 +6,7 @@ time for which every gate with requests at the server has reported.
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
@@ -52,11 +53,19 @@ class EventReplay:
     Args:
         controller: Receives every attempt in order of time.
         on_latency: Called with the latency, in seconds, of each answer.
+        patience: Seconds for which events wait for those of a gate that reports late.
     """
 
-    def __init__(self, controller: Controller, on_latency: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        on_latency: Callable[[float], None],
+        *,
+        patience: float = math.inf,
+    ) -> None:
         self._controller = controller
         self._on_latency = on_latency
+        self._patience = patience
         self._events: list[_Event] = []
         self._order = count()
         self._reported_until: dict[str, float] = {}  # gate -> time up to which it has reported
@@ -105,6 +114,7 @@ class EventReplay:
                 (at for name, at in self._reported_until.items() if self._reported[name]),
                 default=now,
             )
+            until = max(until, now - self._patience)
             events.sort()
             complete = bisect_right(events, until, key=_time)
             self._replay(events[:complete])

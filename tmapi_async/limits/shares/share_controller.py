@@ -82,7 +82,7 @@ class ShareController:
         self._on_event()
 
     def wake_at(self, now: float) -> float | None:
-        """Return None: the width never grows by itself, shares come from the coordinator."""
+        """Return None: the width never grows by itself, another share is announced."""
         del now
         return None
 

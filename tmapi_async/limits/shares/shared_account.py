@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from tmapi_async.limits.abandoned import UNKNOWN_SECONDS, AbandonedRequests
 from tmapi_async.limits.controller import Controller
@@ -19,8 +20,10 @@ class SharedAccount:
         controller: Controller that decides the account's width.
         rate: Attempts a second of the account, or None without a rate limit.
         abandoned: Estimates how long the requests of a lost holder run on at the server.
+        patience: Seconds for which events wait for those of a holder that reports late.
 
     Attributes:
+        abandoned: Estimates how long the requests of a lost holder run on at the server.
         controller: Controller that decides the account's width.
         allocator: Division of the slots and the rate.
     """
@@ -30,12 +33,14 @@ class SharedAccount:
         controller: Controller,
         rate: float | None,
         abandoned: AbandonedRequests | None = None,
+        *,
+        patience: float = math.inf,
     ) -> None:
         self.controller = controller
         self.allocator = SlotAllocator(rate)
         # A lost holder may have had any number of requests there.
-        self._abandoned = abandoned or AbandonedRequests(UNKNOWN_SECONDS)
-        self._replay = EventReplay(controller, self._abandoned.answered)
+        self.abandoned = abandoned or AbandonedRequests(UNKNOWN_SECONDS)
+        self._replay = EventReplay(controller, self.abandoned.answered, patience=patience)
         self._allocated_width = -1
         self._unconfirmed = False
 
@@ -52,7 +57,7 @@ class SharedAccount:
             now: Clock time.
             in_use: Slots that it had in use when it ended in order; None if it was lost.
         """
-        self.allocator.remove_holder(name, self._abandoned.done_at(now, now), in_use=in_use)
+        self.allocator.remove_holder(name, self.abandoned.done_at(now, now), in_use=in_use)
         self._replay.forget(name)
 
     def apply_events(
@@ -75,12 +80,15 @@ class SharedAccount:
         """Return True if slots should be divided at once, and not at the next tick."""
         return self._unconfirmed or self.controller.width(now) != self._allocated_width
 
-    def allocate(self, now: float, demand: Mapping[str, int]) -> dict[str, SlotShare]:
+    def allocate(
+        self, now: float, demand: Mapping[str, int], order: Sequence[str] | None = None
+    ) -> dict[str, SlotShare]:
         """Divide slots and rate anew.
 
         Args:
             now: Clock time.
             demand: Name of each holder to the slots that it is certain to use.
+            order: See `SlotAllocator.allocate`.
 
         Returns:
             The shares to send, by name of the holder.
@@ -88,6 +96,6 @@ class SharedAccount:
         self._replay.play(now)
         self.allocator.expire(now)
         self._allocated_width = self.controller.width(now)
-        shares = self.allocator.allocate(self._allocated_width, demand)
+        shares = self.allocator.allocate(self._allocated_width, demand, order)
         self._unconfirmed = self.allocator.unconfirmed
         return shares

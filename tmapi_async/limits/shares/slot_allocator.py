@@ -13,7 +13,7 @@ wire by then stay there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .slot_share import SlotShare
 
@@ -23,13 +23,15 @@ _RATE_CHANGE = 0.01
 class _ShareState:
     """Shares sent to one holder, and the largest that it may be using."""
 
-    __slots__ = ("confirmed", "in_use", "pending", "share")
+    __slots__ = ("ceiling", "confirmed", "in_use", "paced", "pending", "share")
 
-    def __init__(self, in_use: int) -> None:
-        self.share = SlotShare(0, 0)
+    def __init__(self, in_use: int, share: SlotShare, ceiling: int | None, *, paced: bool) -> None:
+        self.ceiling = ceiling
+        self.share = share
         self.pending: deque[SlotShare] = deque()  # sent, and not confirmed yet
-        self.confirmed = self.share
+        self.confirmed = share
         self.in_use = in_use
+        self.paced = paced
 
     @property
     def slots(self) -> int:
@@ -57,9 +59,7 @@ class SlotAllocator:
     @property
     def committed(self) -> int:
         """Slots that may be in use, and those reserved for lost holders."""
-        return sum(holder.slots for holder in self._holders.values()) + sum(
-            slots for _, slots, _ in self._reserved.values()
-        )
+        return sum(holder.slots for holder in self._holders.values()) + self.reserved
 
     @property
     def unconfirmed(self) -> bool:
@@ -74,14 +74,35 @@ class SlotAllocator:
         """Return the maximum number of slots in use by a holder, under any share sent to it."""
         return self._holders[name].slots
 
-    def add_holder(self, name: str, abandoned_slots: int = 0) -> None:
+    def set_rate(self, rate: float | None) -> None:
+        """Change the rate of the account; None for no limit."""
+        self._rate = rate
+
+    def add_holder(
+        self,
+        name: str,
+        in_use: int = 0,
+        share: SlotShare | None = None,
+        *,
+        ceiling: int | None = None,
+        paced: bool = True,
+    ) -> None:
         """Register a holder.
 
         Args:
-            name: Name of the holder.
-            abandoned_slots: Slots that its process has busy at the server already.
+            name: Name of the holder; slots reserved under this name are its own again.
+            in_use: Slots that it has in use already.
+            share: Share that it holds already, from an allocator before this one.
+            ceiling: Maximum number of slots that it gets, or None.
+            paced: True if the rate of the account concerns it.
         """
-        self._holders[name] = _ShareState(abandoned_slots)
+        self._reserved.pop(name, None)
+        self._holders[name] = _ShareState(in_use, share or SlotShare(0, 0), ceiling, paced=paced)
+
+    def reserve(self, name: str, slots: int, until: float) -> None:
+        """Give slots to nobody until a clock time; the server may be at work on their requests."""
+        if slots:
+            self._reserved[name] = (until, slots, 0.0)
 
     def confirm(self, name: str, epoch: int, in_use: int) -> None:
         """Note that a holder keeps to the share of an epoch, with `in_use` slots in use."""
@@ -110,23 +131,39 @@ class SlotAllocator:
                 del self._reserved[name]
         return min((until for until, _, _ in self._reserved.values()), default=None)
 
-    def allocate(self, width: int, demand: Mapping[str, int]) -> dict[str, SlotShare]:
+    @property
+    def reserved(self) -> int:
+        """Slots reserved for lost holders."""
+        return sum(slots for _, slots, _ in self._reserved.values())
+
+    def all_slots(self) -> dict[str, int]:
+        """Return the name of each holder and the maximum number of slots that it may be using."""
+        return {name: holder.slots for name, holder in self._holders.items()}
+
+    def allocate(
+        self, width: int, demand: Mapping[str, int], order: Sequence[str] | None = None
+    ) -> dict[str, SlotShare]:
         """Divide the slots anew.
 
         Args:
             width: Slots of the account now.
             demand: Name of each holder that takes part to the slots that it is certain to use.
                 The rest goes to the holders with any demand: look-ahead may use it.
+            order: Names in the order in which they get the slots that do not divide evenly; by
+                default those with the most slots come first, so that no slot moves in vain.
 
         Returns:
             The shares to send: one for each holder whose share changes.
         """
-        reserved = sum(slots for _, slots, _ in self._reserved.values())
         demand = {name: demand.get(name, 0) for name in self._holders}
         current = {name: holder.share.slots for name, holder in self._holders.items()}
-        targets = distribute_slots(max(0, width - reserved), demand, current)
+        if order is None:
+            order = sorted(demand, key=lambda name: -current[name])
+        ceilings = {name: holder.ceiling for name, holder in self._holders.items()}
+        targets = distribute_slots(max(0, width - self.reserved), demand, order, ceilings)
         slots = self._granted(targets, current, width)
-        total, shares = sum(targets.values()), dict[str, SlotShare]()
+        shares = dict[str, SlotShare]()
+        total = sum(targets[name] for name, holder in self._holders.items() if holder.paced)
         # The rate goes with the slots. Holders that lose come first: this frees rate for others.
         for name in sorted(slots, key=lambda name: slots[name] - current[name]):
             holder = self._holders[name]
@@ -163,7 +200,7 @@ class SlotAllocator:
         return holder.share
 
     def _rate_of(self, holder: _ShareState, slots: int, total: int) -> float:
-        if self._rate is None or not slots:
+        if self._rate is None or not slots or not holder.paced:
             return 0.0
         reserved = sum(rate for _, _, rate in self._reserved.values())
         others = sum(other.rate for other in self._holders.values() if other is not holder)
@@ -171,24 +208,32 @@ class SlotAllocator:
 
 
 def distribute_slots(
-    width: int, demand: Mapping[str, int], current: Mapping[str, int]
+    width: int,
+    demand: Mapping[str, int],
+    order: Iterable[str],
+    ceilings: Mapping[str, int | None] | None = None,
 ) -> dict[str, int]:
-    """Divide slots evenly by demand, and leave them where they are if it makes no difference.
+    """Divide slots evenly by demand.
 
     Args:
         width: Slots to divide.
         demand: Name of each holder to the slots that it is certain to use.
-        current: Name of each holder to the slots that it has now.
+        order: Names in the order in which they get the slots that do not divide evenly.
+        ceilings: Name of each holder to its maximum number of slots, or None.
 
     Returns:
         Name of each holder to its slots; 0 without demand.
     """
     slots = dict.fromkeys(demand, 0)
-    # Holders with more slots come first where one slot must go to one of several.
-    order = sorted((name for name in demand if demand[name] > 0), key=lambda name: -current[name])
-    remaining = _level(width, {name: demand[name] for name in order}, slots)
-    if order and remaining > 0:
-        _level(remaining, dict.fromkeys(order, remaining), slots)
+    most = {
+        name: width if (ceiling := (ceilings or {}).get(name)) is None else ceiling
+        for name in order
+        if demand[name] > 0
+    }
+    wanted = {name: min(demand[name], maximum) for name, maximum in most.items()}
+    remaining = _level(width, wanted, slots)
+    room = {name: maximum - slots[name] for name, maximum in most.items()}
+    _level(remaining, {name: slots for name, slots in room.items() if slots > 0}, slots)
     return slots
 
 

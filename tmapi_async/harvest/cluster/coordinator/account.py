@@ -40,9 +40,17 @@ class ClusterAccount:
         self.budget = budget
         self.settings = api.settings
         self.stopped: TMAPIError | None = None
-        limiter = api.gate.rate_limiter
-        self.limits = SharedAccount(
-            api.gate.controller, limiter.rate if limiter is not None else None
+        self.limits = self._make_limits()
+
+    async def begin(self) -> None:
+        """Keep the client's gate apart from other processes: its slots are the sessions' now."""
+        await self.api.core.stay_apart()
+        self.limits = self._make_limits()
+
+    def _make_limits(self) -> SharedAccount:
+        gate = self.api.gate
+        return SharedAccount(
+            gate.controller, None if gate.rate_limiter is None else gate.rate_limiter.rate
         )
 
     def slots(self, name: str) -> int:

@@ -94,6 +94,8 @@ class Coordinator:
 
     async def run(self) -> None:
         """Work until every listing has ended, or no account can go on."""
+        for account in self._accounts:
+            await account.begin()
         try:
             async with connect_client(self._address, self._security) as client:
                 await self._work(client)
