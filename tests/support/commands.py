@@ -77,12 +77,19 @@ class Done(NamedTuple):
         return lines
 
 
+FOLDERS = ("TMAPI_RUNTIME_DIR", "TMAPI_CACHE_DIR")
+
+
 def environment(url: str = "", token: str = "sandbox", **more: str) -> dict[str, str]:  # noqa: S107 - the sandbox's public one
-    """Return an environment without proxies and without `TMAPI_*` variables of the developer."""
+    """Return an environment without proxies and without `TMAPI_*` variables of the developer.
+
+    The folders that keep a test apart from others stay.
+    """
     variables = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().startswith("TMAPI_") and not name.upper().endswith("_PROXY")
+        if name in FOLDERS
+        or (not name.upper().startswith("TMAPI_") and not name.upper().endswith("_PROXY"))
     }
     variables |= {"TMAPI_TOKEN": token} if token else {}
     variables |= {"TMAPI_BASE_URL": url} if url else {}
