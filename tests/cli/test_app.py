@@ -44,3 +44,19 @@ def test_status_loads_no_http_client() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["", *(name for name in COMMANDS if name != "sandbox")])
+def test_a_narrow_help_cuts_no_option(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On 40 columns each option has a line of its own, and no line is longer."""
+    monkeypatch.setenv("COLUMNS", "40")
+    command: Any = typer.main.get_command(app)
+    with pytest.raises(SystemExit) as end:
+        command.main([*([name] if name else []), "--help"], prog_name="tmapi")
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert not any("…" in line for line in lines)
+    assert any(line.strip().startswith("-h, --help") for line in lines)

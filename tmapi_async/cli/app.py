@@ -22,6 +22,7 @@ from tmapi_async.errors import InvalidRequestError
 
 from .console import discard_output, print_message, print_refusal, set_up_streams
 from .exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
+from .narrow_help import fit_help
 from .signals import Interrupts
 
 COMMANDS = {
@@ -66,6 +67,7 @@ class LazyCommand(TyperCommand):
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the arguments with the command itself; Click then runs that one."""
         command, parent = self.load(), kwargs.get("parent")
+        fit_help(command)
         if parent is not None:
             _hide_types(command, type(parent)(command, parent=parent))
         context = command.make_context(*args, **kwargs)
@@ -84,6 +86,11 @@ def _hide_types(command: Any, context: Any) -> None:
 
 class CommandGroup(TyperGroup):
     """The commands, with a help that shows no Python type next to `--help`."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the arguments before the command."""
+        fit_help(self)
+        return super().make_context(*args, **kwargs)
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option `--help`."""
@@ -110,7 +117,7 @@ def _load_later() -> None:
 
 
 for _name, _summary in COMMANDS.items():
-    app.command(_name, cls=LazyCommand, help=_summary)(_load_later)
+    app.command(_name, cls=LazyCommand, help=_summary, short_help=_summary)(_load_later)
 
 
 def _print_version(requested: bool) -> None:

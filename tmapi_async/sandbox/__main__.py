@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from tmapi_async.sandbox.catalogue.catalogue import PriceBounds
@@ -107,11 +108,22 @@ def _size(text: str) -> tuple[int, int]:
 
 def _parser(prog: str) -> argparse.ArgumentParser:
     description = "Run a local server that behaves like the API, for tests."
-    parser = argparse.ArgumentParser(prog=prog, description=description)
+    # The usual line of usage names every option, and is wider than a narrow terminal.
+    usage = f"{prog} [OPTIONS]"
+    parser = argparse.ArgumentParser(prog=prog, usage=usage, description=description)
     defaults = Config()
     for title, add_options in _GROUPS.items():
-        add_options(parser.add_argument_group(title).add_argument, defaults)
+        add_options(partial(_add_argument, parser.add_argument_group(title)), defaults)
     return parser
+
+
+def _add_argument(group: argparse._ArgumentGroup, *names: str, **options: Any) -> argparse.Action:
+    """Add an option; name its choices in the text, where they can be wrapped."""
+    choices = options.get("choices")
+    if choices:
+        options["metavar"] = "NAME"
+        options["help"] = f"{options['help']}: {', '.join(map(str, choices))}"
+    return group.add_argument(*names, **options)
 
 
 def _add_server(add: Add, defaults: Config) -> None:
@@ -132,8 +144,8 @@ def _add_catalogue(add: Add, defaults: Config) -> None:
     add("--skew", type=float, default=defaults.skew, help="exponent of the category sizes")
     add("--mean", type=float, default=defaults.mean, help="mean number of items in a category")
     add("--page-size", type=int, default=defaults.page_size, help="items on a page")
-    spec, prices = "CAT=MEDIAN[,SIGMA[,PRICE:COUNT]...]", "prices of a category"
-    add("--prices", action="append", type=_prices, default=[], metavar=spec, help=prices)
+    prices = "prices of a category: MEDIAN[,SIGMA[,PRICE:COUNT]...]"
+    add("--prices", action="append", type=_prices, default=[], metavar="CAT=PRICES", help=prices)
     word, shop = "category that a keyword finds", "category that a shop sells"
     pair = {"action": "append", "type": _named, "default": []}
     add("--word", dest="words", metavar="KEYWORD=CAT", help=word, **pair)
@@ -160,9 +172,9 @@ def _add_listings(add: Add, defaults: Config) -> None:
     add("--repeats", type=float, default=defaults.repeats, help=repeats)
     short = "probability that a page ends early"
     add("--short-pages", type=float, default=defaults.short_pages, help=short)
-    kind, endless = "|".join(get_args(Endless)), "a category whose listing never ends"
+    endless = f"a category whose listing never ends: {', '.join(get_args(Endless))}"
     pair = {"action": "append", "type": _endless, "default": []}
-    add("--endless", metavar=f"CAT={kind}", help=endless, **pair)
+    add("--endless", metavar="CAT=KIND", help=endless, **pair)
     past_end = "rows of a page past the end: none, or those of the last or the first page"
     add("--past-end", choices=get_args(PastEnd), default=defaults.past_end, help=past_end)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,12 @@ def check_path(path: Path) -> None:
         path.expanduser().stat()
     except RuntimeError:
         raise InvalidRequestError(f"{path}: there is no home folder of that user") from None
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        raise InvalidRequestError(
+            f"{path}: file names of this locale have the encoding {encoding}, which has no such "
+            "characters: set LC_ALL to a locale with UTF-8"
+        ) from None
     except OSError as error:
         reason = _UNUSABLE.get(error.errno or 0)
         if reason:
