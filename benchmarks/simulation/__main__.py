@@ -18,6 +18,7 @@ SCENARIOS: dict[str, Callable[[Runner], ScenarioReport]] = {
     "unknown": scenarios.unknown,
     "halves": scenarios.halves,
     "doubles": scenarios.doubles,
+    "returns": scenarios.returns,
     "clients": scenarios.clients,
     "way": scenarios.way,
     "troubles": scenarios.troubles,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -75,17 +75,46 @@ def simulate(case: Case, seed: int, *, trace: bool = False) -> tuple[Simulation,
 def measure(case: Case, seed: int) -> Row:
     """Simulate a case. Returns its figures, times in mean latencies."""
     _, result = simulate(case, seed)
+    return _row(case, result)
+
+
+def _row(case: Case, result: Result) -> Row:
     last = result.phases[-1]
     return {
         "utilisation": last.utilisation,
         "overall": last.overall,
         "rise": last.rise / case.latency,
         "refusals": result.refusals,
+        "after": sum(at >= last.start for at in result.refused_at),
         "requests": result.requests,
         "share": result.refusals / result.requests,
         "a page": result.refusals / max(1, result.answers),
         "round trips": result.seconds / case.latency,
     }
+
+
+def shared(case: Case, seed: int, rounds: float, *, alone: float = 30, rest: float = 100) -> Row:
+    """Simulate a case whose limit is shared for some round trips with others, who then leave.
+
+    Meanwhile between one slot and half of the limit is left, another number each 0.7 round trips.
+
+    Args:
+        case: The case.
+        seed: Seed of the run.
+        rounds: Round trips for which the limit is shared.
+        alone: Round trips before.
+        rest: Round trips after, at least.
+    """
+    random = Random(f"{seed}/{case.limit}/shared")  # noqa: S311 - a simulation must be repeatable
+    limits: list[tuple[float, int]] = []
+    at, end = alone, alone + rounds
+    while at < end:
+        limits.append((at, random.randint(1, max(2, case.limit // 2))))
+        at += random.expovariate(1 / 0.7)
+    requests = int(alone + rounds / 4 + rest + 60)
+    moved = replace(case, then=(*limits, (end, case.limit)), requests=requests)
+    _, result = simulate(moved, seed)
+    return _row(moved, result)
 
 
 def changing(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from .checks import Check, table
-from .measures import LATENCY, RTT, Case, Row, changing, measure
+from .measures import LATENCY, RTT, Case, Row, changing, measure, shared
 
 LIMITS = (4, 8, 16, 32, 64, 128, 256)
 WITHIN = 15.0
@@ -18,6 +18,16 @@ UTILISED = 0.97
 FIRST, SHARE, HORIZON = 3, 0.002, 100
 """Refusals allowed in a run: a fixed number, plus a share of the requests. The horizon is the
 number of requests per slot."""
+
+QUIET_ROUNDS = 32
+"""One refusal in so many round trips is allowed, where that is more than the share."""
+
+NARROWED = 6
+"""Refusals allowed beside it after the limit has fallen: the lost slots are soon tried again."""
+
+RETURNS = {16: 40.0}
+FOUND_AT_LAST = 60.0
+"""Round trips within which any wider limit is in use, whatever narrowed the gate."""
 
 FOLLOWS = 5.0
 """Round trips from an answered probe until 90 % of the doubled limit are in use."""
@@ -60,7 +70,10 @@ def column(rows: Sequence[Row], name: str) -> list[float]:
 
 def allowed(rows: Sequence[Row], more: float = 0.0) -> list[float]:
     """Return the refusals that learning may cost in each run."""
-    return [FIRST + SHARE * row["requests"] + more for row in rows]
+    return [
+        FIRST + max(SHARE * row["requests"], row["round trips"] / QUIET_ROUNDS) + more
+        for row in rows
+    ]
 
 
 def findable(limit: int, latest: float) -> float:
@@ -78,7 +91,7 @@ def findable(limit: int, latest: float) -> float:
     if latest > granted:
         rounds = max(rounds, 1 / SHARE / limit)
     # A tenth more: counted in answers, and those of a narrow gate come unevenly.
-    return max(WITHIN, 1.1 * rounds + FOLLOWS)
+    return min(max(WITHIN, 1.1 * rounds + FOLLOWS), RETURNS.get(2 * limit, FOUND_AT_LAST))
 
 
 def _share(limit: int) -> float:
@@ -138,7 +151,7 @@ def _changes(runner: Runner, factor: float, when: Sequence[tuple[float, float]])
             rest = max(60.0, within)
             rows = runner.rows(changing, case, factor, (earliest, latest), rest, share=share)
             rise, used, refused = (column(rows, k) for k in ("rise", "utilisation", "refusals"))
-            bounds = allowed(rows, limit / 2 if factor < 1 else 0)
+            bounds = allowed(rows, limit / 2 + NARROWED if factor < 1 else 0)
             inside = sum(r <= WITHIN for r in rise) / len(rise)
             lines.append(
                 (f"{limit} at {span}", median(rise), max(rise), within, inside, median(used),
@@ -163,6 +176,30 @@ def halves(runner: Runner) -> ScenarioReport:
 def doubles(runner: Runner) -> ScenarioReport:
     """Simulate a limit that doubles, as when another job of the account ends."""
     return _changes(runner, 2.0, [(10, 30), (30, 90), (150, 400)])
+
+
+def returns(runner: Runner) -> ScenarioReport:
+    """Simulate others that take most of the limit, a share that changes all the time, and leave."""
+    report = ScenarioReport("Others share the limit for a while, and leave")
+    lines = []
+    for rounds in (20.0, 150.0):
+        for limit in LIMITS:
+            within = RETURNS.get(limit, FOUND_AT_LAST)
+            rows = runner.rows(shared, Case("auto", limit), rounds, share=0.5)
+            rise, used, after = (column(rows, k) for k in ("rise", "utilisation", "after"))
+            bounds = [NARROWED + bound for bound in allowed(rows, limit / 2)]
+            lines.append(
+                (f"{limit} for {rounds:.0f}", median(rise), max(rise), within, median(used),
+                 median(after), max(after))
+            )  # fmt: skip
+            name = f"C={limit} shared for {rounds:.0f}"
+            report.checks += [
+                Check(f"{name}: back to 90 % within", rise, within),
+                Check(f"{name}: 503s from then on", after, bounds),
+            ]
+    header = ("C", "90 % after", "worst", "bound", "utilisation", "503s then", "most")
+    report.tables.append(table(header, lines))
+    return report
 
 
 def clients(runner: Runner) -> ScenarioReport:

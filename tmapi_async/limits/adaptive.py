@@ -6,7 +6,9 @@ import math
 
 from .history import History
 from .latency import MEMORY, LatencyEstimate
-from .probe_budget import ProbeBudget
+from .refusals.noise import NoiseTolerance
+from .refusals.probe_budget import ProbeBudget
+from .refusals.quiet_period import QuietPeriod
 
 PROBE_ROUNDS = 8.5
 """Round trips at a width that was refused one slot further, before that slot is tried again."""
@@ -31,15 +33,15 @@ class AdaptiveLimit:
 
     1. *Growing*: the width grows by one slot for each answer until an attempt is refused.
     2. *Holding*: the server accepts the refused level less one. The limit holds that width, and
-       after some round trips tries the refused slot again (a probe). A probe costs one refusal if
-       the account's limit is unchanged. If the probe is answered, the account's limit has grown,
+       after some round trips (as the budget allows, and after a quiet period in any case) tries
+       the refused slot again. This probe costs one refusal if the account's limit is unchanged. If the probe is answered, the account's limit has grown,
        and the width grows again, in strides that get longer.
     3. A refusal while holding is unexpected. It is first treated as chance: one slot less, tried
        again soon.
     4. Refusals of the first attempt after each cut mean that the account's limit has fallen: the
        cuts get deeper until an attempt is accepted.
     5. Sporadic refusals that do not depend on the width are treated as noise and no longer reduce
-       it.
+       it. After many of them the gate tests again whether that is so.
     6. A burst of refusals is one cut. Refusals of attempts sent before the cut reduce the width
        only to the number that the server evidently accepted, and never by more than half.
 
@@ -52,10 +54,7 @@ class AdaptiveLimit:
         width: Number of slots.
         max_width: Maximum number of slots.
         growing: True while growing, False while holding.
-        answers: Number of answers so far.
-        refusals: Number of refusals so far.
-        cuts: Number of cuts so far.
-        probes: Number of probes so far.
+        answers, refusals, cuts, probes: Numbers so far.
         watching: True while `sent` must be called for each attempt.
         estimate: Measured latencies of answers and refusals.
         retry_after: Seconds for which the last refusal asked to send nothing.
@@ -74,8 +73,9 @@ class AdaptiveLimit:
         "_full_since",
         "_limit_confirmed",
         "_nearly_full",
-        "_noise_tolerant",
+        "_noise",
         "_probe_budget",
+        "_quiet_period",
         "_reference_width",
         "_refused_level",
         "_return_width",
@@ -112,7 +112,8 @@ class AdaptiveLimit:
         self._return_width = 0  # width to restore after an unexpected refusal, or 0
         self._limit_confirmed = False  # True if the limit was met there more than once
         self._early_retry = True  # True if a slot refused unexpectedly may be tried soon
-        self._noise_tolerant = False  # True if single refusals are treated as noise
+        self._noise = NoiseTolerance()
+        self._quiet_period = QuietPeriod(width)
         self._unexpected = 0  # unexpected refusals since the last probe
         self._first_sent_at: float | None = None  # of the first attempt after the last cut
         self._cuts_in_row = 0
@@ -169,6 +170,7 @@ class AdaptiveLimit:
     def refused(self, now: float, sent_at: float, in_flight: int) -> None:
         """Record a refusal; `in_flight` still includes the attempt."""
         self.refusals += 1
+        self._quiet_period.refused(self.answers)
         self.estimate.refused(max(0.0, now - sent_at))
         if self._first_sent_at is not None and sent_at >= self._first_sent_at:
             # Refusals come in the order of sending: if the first attempt after the last cut was
@@ -256,8 +258,9 @@ class AdaptiveLimit:
             self._answers_left = wait
             return
         if not self._return_width:
+            self._quiet_period.held(self.width)
+            self._noise.probe_started(quiet=not self._unexpected)
             self._early_retry = True
-            self._noise_tolerant = self._noise_tolerant and self._unexpected > 0
             self._unexpected = 0
         self.probes += 1
         self._probe_budget.start_probe(self.answers, self.refusals)
@@ -272,12 +275,15 @@ class AdaptiveLimit:
         if self.width >= self.max_width:
             return self.width
         # Where refusals come at any width, the budget cannot decide.
-        if not (self._noise_tolerant or self._affordable()):
+        if not (self._noise.active or self._affordable()):
             return max(1, self.width // 8)
         return self.width if self.estimate.overloaded(self.answers) else 0
 
     def _affordable(self) -> bool:
-        state = self.answers, self.refusals, int(self.estimate.uncertainty(self.width))
+        uncertainty = self.estimate.uncertainty(self.width)
+        if self._quiet_period.is_over(self.answers, self.width, uncertainty):
+            return True
+        state = self.answers, self.refusals, int(uncertainty)
         budget = self._probe_budget
         # A limit met for the first time may have been chance: it is tried again soon.
         return budget.can_afford(*state) and (not self._limit_confirmed or budget.is_due(*state))
@@ -291,11 +297,12 @@ class AdaptiveLimit:
         before = self.width
         if self._cuts_in_row == 1 and self._steady:
             self._steady_width = before
+            self._quiet_period.held(before)
         if level == 1:
             self._handle_lone_refusal()
         elif self._cuts_in_row >= CUTS_FOR_FALL:
             self._handle_fall(level)
-        elif self._cuts_in_row == 1 and self._noise_tolerant:
+        elif self._cuts_in_row == 1 and self._noise.tolerates():
             self._unexpected += not self.growing
             self._burst_floor = before
             self._probe_budget.excuse(1)
@@ -332,6 +339,7 @@ class AdaptiveLimit:
         self._limit_confirmed = abs(level - self._refused_level) <= 1 + self.estimate.uncertainty(
             self.width
         )
+        self._quiet_period.limit_met(confirmed=self._limit_confirmed)
         self._refused_level = level
         self._narrow(level - 1)
         self._return_width = 0
@@ -341,6 +349,7 @@ class AdaptiveLimit:
         """Handle a fallen limit: let the server finish some requests, then grow again."""
         self._width_before_fall = self._width_before_fall or self._steady_width
         self._limit_confirmed = False
+        self._quiet_period.narrowed()
         share = SHRINK_SHARES[min(self._cuts_in_row - CUTS_FOR_FALL, len(SHRINK_SHARES) - 1)]
         self._refused_level = level
         self._narrow(level - max(2 if level > SMALL_WIDTH else 1, int(level * share)))
@@ -352,7 +361,7 @@ class AdaptiveLimit:
     def _handle_lone_refusal(self) -> None:
         """Handle a refusal with no other request of ours at the server: not caused by the width."""
         self._probe_budget.excuse(1)
-        self._noise_tolerant = True
+        self._noise.start()
         self._unexpected += 1
         self._burst_floor = self.width
         self._target = self.max_width
@@ -360,6 +369,7 @@ class AdaptiveLimit:
     def _handle_unexpected(self, level: int) -> None:
         """Handle the refusal of a level that was accepted before."""
         self._unexpected += 1
+        self._quiet_period.narrowed()
         single = self._cuts_in_row == 1
         if (
             single
@@ -367,7 +377,7 @@ class AdaptiveLimit:
             and self._reference_width - level > self.estimate.uncertainty(self.width)
         ):
             # Refused far below an accepted width, and not each time: not caused by the width.
-            self._noise_tolerant = True
+            self._noise.start()
             self._probe_budget.excuse(self._reference_width - self.width + 1)
             self._set_width(max(self.width, self._reference_width))
             self._burst_floor = self.width

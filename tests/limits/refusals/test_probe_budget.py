@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tmapi_async.limits.probe_budget import ProbeBudget
+from tmapi_async.limits.refusals.probe_budget import ProbeBudget
 
 
 def test_three_refusals_are_allowed_and_two_of_a_thousand_answers() -> None:

@@ -1,0 +1,1 @@
+"""Refusals: their cost, the quiet time without them, and those that are noise."""
