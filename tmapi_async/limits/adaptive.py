@@ -34,8 +34,8 @@ class AdaptiveLimit:
     1. *Growing*: the width grows by one slot for each answer until an attempt is refused.
     2. *Holding*: the server accepts the refused level less one. The limit holds that width, and
        after some round trips (as the budget allows, and after a quiet period in any case) tries
-       the refused slot again. This probe costs one refusal if the account's limit is unchanged. If the probe is answered, the account's limit has grown,
-       and the width grows again, in strides that get longer.
+       the refused slot again. This probe costs one refusal if the account's limit is unchanged. If
+       the probe is answered, the limit has grown, and the width grows again, in longer strides.
     3. A refusal while holding is unexpected. It is first treated as chance: one slot less, tried
        again soon.
     4. Refusals of the first attempt after each cut mean that the account's limit has fallen: the
