@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tmapi_async import OutageReport
 from tmapi_async.cli.progress.progress_display import progress_line, progress_panel
 from tmapi_async.harvest import HarvestProgress
 from tmapi_async.journal.records import RunTally
@@ -57,3 +59,25 @@ def test_the_panel_fits_its_terminal(width):
     for part in ("120/300 listings", "10:00", "8:20 to 25:00 left", "14,510 pages", "23.4 pages/s"):
         assert part in text
     assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_an_outage_is_told_with_its_reason_and_its_times(width):
+    """Since when and until when; and attempts that reached nobody are not of the budget."""
+    outage = OutageReport(
+        state="waiting",
+        reason="the connection failed (api.example: Connection refused)",
+        since=time.time() - 60,
+        gives_up_at=time.time() + 60,
+        interval=4.0,
+        probes=3,
+        seconds=60.0,
+    )
+    snapshot = progress(outage=outage, requests=543, unreached=24, budget=3000)
+    lines = drawn(snapshot, width)
+    assert max(map(len, lines)) <= width
+    for text in (" ".join(lines), progress_line(snapshot)):
+        words = " ".join(text.split())
+        assert f"waiting: {outage}; " in words
+        assert "every 4 s until" in words
+        assert "519 of 3,000 requests" in words
