@@ -226,3 +226,12 @@ def test_a_page_without_items_has_no_lines() -> None:
     """An empty page, and one of rejects alone, has no lines, not even an empty one."""
     assert json_lines(page_of(with_data(items=[]))) == b""
     assert json_lines(page_of(success([b"null", dumped("x")]))) == b""
+
+
+def test_a_misspelt_picture_is_mended_and_kept_as_sent() -> None:
+    """The address can be used, and `extra` has what was sent, beside unknown fields."""
+    sent = "https:////cbu01.alicdn.com/img/a.jpg"
+    line = only_line(img=sent, badge=1)
+    assert line["img"] == "https://cbu01.alicdn.com/img/a.jpg"
+    assert line["extra"] == {"badge": 1, "img": sent}
+    assert only_line(img=line["img"])["extra"] is None

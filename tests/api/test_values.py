@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tmapi_async import Item, PriceInfo, SaleInfo, ShopInfo, count, money, percent
-from tmapi_async.api.values import Number
+from tmapi_async.api.values import Number, picture
 
 PLAIN_DECIMALS = st.decimals(
     min_value=Decimal(-(10**12)), max_value=Decimal(10**12), allow_nan=False, places=4
@@ -338,3 +338,36 @@ def test_sold_falls_back_to_the_sales_figures() -> None:
     assert Item(item_id=1, sales_count="", sale_info=figures).sold == 88
     assert Item(item_id=1, sales_count=0, sale_info=figures).sold == 0
     assert Item(item_id=1, sales_count="100000+", sale_info=figures).sold == 100_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "address"),
+    [
+        ("https://cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("http://cbu01.alicdn.com/a.jpg", "http://cbu01.alicdn.com/a.jpg"),
+        ("https:////cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("https:///cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("//cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("////cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("http:/cbu01.alicdn.com/a.jpg", "http://cbu01.alicdn.com/a.jpg"),
+        ("https:cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("https//cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        ("HTTPS:\\\\cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
+        (" //cbu01.alicdn.com:8080/a.jpg?x=//y ", "https://cbu01.alicdn.com:8080/a.jpg?x=//y"),
+        ("//cbu01.alicdn.com", "https://cbu01.alicdn.com"),
+        ("null", None),
+        (None, None),
+        ("", ""),
+    ],
+)
+def test_an_address_of_a_picture_that_is_only_misspelt_is_mended(sent, address):
+    """Wrong separators and a missing scheme are mended; nothing else is changed."""
+    assert picture(sent) == address
+
+
+@pytest.mark.parametrize(
+    "sent", ["/img/a.jpg", "img/a.jpg", "data:image/png;base64,AA", "javascript://x/", "//", "缺图"]
+)
+def test_what_is_no_address_of_a_picture_stays_as_it_was_sent(sent):
+    """A relative address or another text says nothing of a server."""
+    assert picture(sent) == sent

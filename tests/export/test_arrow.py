@@ -317,3 +317,18 @@ def test_the_schema_page_is_the_schema() -> None:
     }
     expected["extra"] = ("string (a JSON object)", "jsonb")
     assert documented == expected
+
+
+def test_misspelt_pictures_are_mended_in_a_table_as_in_json_lines(tmp_path: Path) -> None:
+    """Addresses as sent are in `extra` of their rows alone, beside unknown fields."""
+    images = ["https:////a.example/1.jpg", "https://a.example/2.jpg", "//a.example/3.jpg", None]
+    rows = [row(n, img=img, **({"new": n} if n % 2 else {})) for n, img in enumerate(images, 1)]
+    table = parquet(of_rows(tmp_path / "a.journal", *rows))[0]
+    assert table["img"].to_pylist() == [
+        "https://a.example/1.jpg",
+        "https://a.example/2.jpg",
+        "https://a.example/3.jpg",
+        None,
+    ]
+    extras = [json.loads(text) if text else None for text in table["extra"].to_pylist()]
+    assert extras == [{"new": 1, "img": images[0]}, None, {"new": 3, "img": images[2]}, None]

@@ -13,7 +13,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["id", "text", "money", "count", "percent", "number", "flag", "json"]
+Kind: TypeAlias = Literal[
+    "id", "text", "picture", "money", "count", "percent", "number", "flag", "json"
+]
 
 _TYPED: dict[frozenset[type], Kind] = {
     frozenset({str}): "text",
@@ -29,8 +31,8 @@ class Column(msgspec.Struct, frozen=True):
     Attributes:
         name: Name in a row (`"price_info_sale_price"`).
         path: Field names from the item down to the value (`("price_info", "sale_price")`).
-        kind: Type of the value: an ID, text, money in yuan (exact), a count, a rate in percent,
-            any other number (exact), a flag, or JSON as sent.
+        kind: Type of the value: an ID, text, the address of a picture, money in yuan (exact), a
+            count, a rate in percent, any other number (exact), a flag, or JSON as sent.
         block: Index in `Layout.blocks` of the block that holds the value.
         text: Name of the column for the text as sent, used if the value says less than the text.
             None if the value itself always says everything.
@@ -103,7 +105,7 @@ def _columns(
             yield from _columns(inner, path, len(blocks) - 1, blocks)
         else:
             name, kind = "_".join(path), _kind(field, types_of_field, struct)
-            text = None if kind in ("id", "text", "json") else f"{name}_text"
+            text = None if kind in ("id", "text", "picture", "json") else f"{name}_text"
             yield Column(name, path, kind, block, text)
 
 

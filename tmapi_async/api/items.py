@@ -16,6 +16,7 @@ from .values import (
     Money,
     OtherNumber,
     Percent,
+    Picture,
     TextOrDigits,
     Wire,
     count,
@@ -117,7 +118,7 @@ class Item(Product, frozen=True, gc=False, kw_only=True):
     Attributes:
         product_url: Page of the product.
         title: Title, usually Chinese. Written by strangers: escape it before showing it as HTML.
-        img: URL of the main picture, as sent (`https:////` and `//` occur).
+        img: URL of the main picture, as sent (`https:////` and `//` occur; rows mend it).
         price: `""` in every row seen so far: the price is in `price_info`.
         price_info: Prices in yuan.
         quantity_begin: Smallest order, in pieces.
@@ -128,7 +129,7 @@ class Item(Product, frozen=True, gc=False, kw_only=True):
 
     product_url: str | None = None
     title: str | None = None
-    img: str | None = None
+    img: Picture = None
     price: Money = None
     price_info: PriceInfo | None = None
     quantity_begin: Count = None
@@ -201,7 +202,7 @@ class CategoryItemV2(Product, frozen=True, gc=False, kw_only=True):
 
     product_url: str | None = None
     title: str | None = None
-    img: str | None = None
+    img: Picture = None
     category_path: Any = None
     price: Money = None
     price_info: CategoryPriceInfo | None = None
@@ -265,7 +266,7 @@ class SearchItem(Product, frozen=True, gc=False, kw_only=True):
 
     product_url: str | None = None
     title: str | None = None
-    img: str | None = None
+    img: Picture = None
     category_path: Any = None
     price: Money = None
     price_info: SearchPriceInfo | None = None
@@ -307,7 +308,7 @@ class ShopItem(Product, frozen=True, gc=False, kw_only=True):
     """One product row of `GET /1688/shop/items`, as sent."""
 
     title: str | None = None
-    img: str | None = None
+    img: Picture = None
     main_imgs: Any = None
     video_id: TextOrDigits = None
     category_path: Any = None
@@ -335,7 +336,7 @@ class ShopItemV2(Product, frozen=True, gc=False, kw_only=True):
     """One product row of `GET /1688/shop/items/v2`, as sent."""
 
     title: str | None = None
-    img: str | None = None
+    img: Picture = None
     category_path: Any = None
     category_name: str | None = None
     price: Money = None
@@ -369,7 +370,7 @@ class GlobalSearchItem(Product, frozen=True, gc=False, kw_only=True):
     product_url: str | None = None
     title: str | None = None
     title_origin: str | None = None
-    img: str | None = None
+    img: Picture = None
     price: Money = None
     price_info: GlobalPriceInfo | None = None
     currency: str | None = None

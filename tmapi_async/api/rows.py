@@ -3,7 +3,8 @@
 A row is the same in every format the project writes. Its columns are: provenance; the fields of the
 item, flattened with `_`; a column `..._text` for each number; and `extra`, with the fields that no
 column knows. A `..._text` column is null unless the text as sent says more than the number read
-from it (`"100000+"`), or is not a number at all. So nothing is lost.
+from it (`"100000+"`), or is not a number at all. An address of a picture that is only misspelt is
+mended, and `extra` has it as it was sent. So nothing is lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from .columns import Kind, Layout, layout
 from .listings import Listing, endpoint_of
 from .replies import Page
-from .values import count, money, percent
+from .values import count, money, percent, picture
 
 PROVENANCE = ("listing", "cat_id", "page", "position", "fetched_at")
 """Columns before those of the item: the origin of the row."""
@@ -43,6 +44,7 @@ def _json(value: Any) -> Any:
 READERS: dict[Kind, Callable[[Any], Any]] = {
     "id": lambda value: value,
     "text": _text,
+    "picture": picture,
     "money": money,
     "count": count,
     "percent": percent,
@@ -64,9 +66,11 @@ def read_item(item: Any, item_layout: Layout) -> tuple[dict[str, Any], dict[str,
 
     Returns:
         Columns by name, with Python's own types (money, percent and other numbers as `Decimal`);
-        and the fields that no column holds, nested as sent.
+        and the fields that no column holds as they were sent, nested: those that no column knows,
+        and misspelt addresses of pictures.
     """
     values: dict[str, Any] = {}
+    misspelt: dict[str, Any] = {}
     texts: dict[str, str | None] = {}
     holders: list[Any] = [item]
     for block in item_layout.blocks[1:]:
@@ -80,7 +84,9 @@ def read_item(item: Any, item_layout: Layout) -> tuple[dict[str, Any], dict[str,
         if column.text is not None:
             says_more = text_says_more(column.kind, raw_value, value)
             texts[column.text] = str(raw_value) if says_more else None
-    return values | texts, item.extra
+        elif column.kind == "picture" and value is not None and value != raw_value:
+            misspelt[column.name] = raw_value
+    return values | texts, item.extra | misspelt if misspelt else item.extra
 
 
 def text_says_more(kind: Kind, raw_value: Any, value: Any) -> bool:

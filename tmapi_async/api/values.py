@@ -29,6 +29,8 @@ OtherNumber: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "number"}
 """Any other number, for example a rating."""
 TextOrDigits: TypeAlias = Annotated[Number, msgspec.Meta(extra={"kind": "text"})]
 """A name or a key, which is text even if it is sent as digits."""
+Picture: TypeAlias = Annotated[str | None, msgspec.Meta(extra={"kind": "picture"})]
+"""The address of a picture as sent: `https:////` and `//` occur in place of `https://`."""
 
 ItemId: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
@@ -61,6 +63,11 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
 
 
+# A scheme with wrong separators or none at all, then a host with a dot, then the rest.
+_MISSPELT = re.compile(
+    r"(?:(https?)[:/\\]+|[/\\]{2,})((?:[a-z0-9-]+\.)+[a-z]{2,}(?::[0-9]+)?(?:/\S*)?)",
+    re.ASCII | re.IGNORECASE,
+)
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 40
 _LARGEST_NUMBER = 10**39
@@ -128,3 +135,23 @@ def percent(value: Number) -> Decimal | None:
     if isinstance(value, str) and value.strip().endswith("%"):
         return money(value.strip()[:-1])
     return money(value)
+
+
+def picture(value: object) -> str | None:
+    """Read the address of a picture.
+
+    Args:
+        value: Value as sent: `"https://img.example/a.jpg"`, `"https:////img.example/a.jpg"`,
+            `"//img.example/a.jpg"`, `"http:/img.example/a.jpg"`, `"null"`, null.
+
+    Returns:
+        The address. Wrong separators before the host are mended, and a missing scheme is `https`.
+        Any other text is returned as it was sent.
+    """
+    if value is None or value == "null":  # the API sends the literal in place of null
+        return None
+    text = value if isinstance(value, str) else str(value)
+    if text.startswith("https://") and text[8:9] not in ("/", "\\"):
+        return text
+    match = _MISSPELT.fullmatch(text.strip())
+    return text if match is None else f"{(match[1] or 'https').lower()}://{match[2]}"

@@ -37,6 +37,7 @@ PERCENT = pa.decimal128(18, 6)
 _TYPES: dict[Kind, pa.DataType] = {
     "id": pa.int64(),
     "text": pa.string(),
+    "picture": pa.string(),
     "money": MONEY,
     "count": pa.int64(),
     "percent": PERCENT,
@@ -65,6 +66,7 @@ _PROVENANCE = (
 # Python types that Arrow converts without a reader.
 _READY: dict[str, set[type]] = {"id": {int}, "count": {int, type(None)}, "flag": {bool, type(None)}}
 _NULL = pa.scalar(None, pa.string())
+_WELL_SPELT = r"^https://[^/\\]"
 
 
 @functools.cache
@@ -95,14 +97,17 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
     items = list(chain.from_iterable(chunk.items))
     arrays = _provenance(chunk)
     texts: list[pa.Array] = []
+    misspelt: dict[int, dict[str, Any]] = {}
     schema = item_schema(chunk.endpoint)
     for column, inputs in _columns(items, chunk.endpoint):
         values, inexact = _array(column, inputs, conversions)
         arrays.append(values)
         if column.text is not None:
             texts.append(inexact)
+        elif column.kind == "picture":
+            _add_misspelt(misspelt, column, inputs, inexact)
     return pa.RecordBatch.from_arrays(
-        [*arrays, *texts, _extra(items, chunk.endpoint)], schema=schema
+        [*arrays, *texts, _extra(items, chunk.endpoint, misspelt)], schema=schema
     )
 
 
@@ -150,10 +155,12 @@ def _array(
 
     Returns:
         The values in the type of the column, and the texts of its `..._text` column (None if the
-        column has no such column beside it).
+        column has no such column beside it; for pictures, a mask of the mended addresses).
     """
     if column.kind == "text":
         return _texts(inputs), None
+    if column.kind == "picture":
+        return _pictures(inputs)
     if column.kind == "json":
         return _json(inputs), None
     # Arrow would accept a float for a whole number, although its text may be another number.
@@ -177,6 +184,25 @@ def _texts(inputs: list[Any]) -> pa.Array:
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         values = pa.array([READERS["text"](value) for value in inputs], pa.string())
     return pc.if_else(pc.equal(values, "null"), _NULL, values)
+
+
+def _pictures(inputs: list[Any]) -> tuple[pa.Array, pa.Array]:
+    """Return the addresses, and a mask of those that are not as they were sent."""
+    texts = _texts(inputs)
+    unusual = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _WELL_SPELT)), False)
+    if not pc.any(unusual).as_py():
+        return texts, unusual
+    read = READERS["picture"]
+    values = pa.array([read(text) for text in texts.to_pylist()], pa.string())
+    return values, pc.fill_null(pc.not_equal(values, texts), False)
+
+
+def _add_misspelt(
+    misspelt: dict[int, dict[str, Any]], column: Column, inputs: list[Any], mask: pa.Array
+) -> None:
+    """Add the addresses as they were sent to the fields that no column holds."""
+    for index in pc.indices_nonzero(mask).to_pylist():
+        misspelt.setdefault(index, {})[column.name] = inputs[index]
 
 
 def _json(inputs: list[Any]) -> pa.Array:
@@ -240,7 +266,11 @@ def exact_value(value: Any, kind: pa.DataType) -> Any:
     return stored if stored == value else None
 
 
-def _extra(items: list[Any], endpoint: Endpoint) -> pa.Array:
+def _extra(items: list[Any], endpoint: Endpoint, misspelt: dict[int, dict[str, Any]]) -> pa.Array:
+    if misspelt:
+        rows = enumerate(items)
+        extras = [item.extra | misspelt.get(index, {}) for index, item in rows]
+        return pa.array(map(json_text, extras), pa.string())
     if set(map(type, items)) <= {endpoint.item}:
         return pa.nulls(
             len(items), pa.string()

@@ -18,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tmapi_async.api.values import picture
 from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 from tmapi_async.errors.argument_checks import check_path, check_type
 from tmapi_async.export.atomic_file import AtomicFile
@@ -171,13 +172,11 @@ def _template() -> Any:
 
 
 def picture_url(url: str | None) -> str | None:
-    """Return the https address of a picture, or None. The API also sends `https:////`."""
-    if not url:
+    """Return the https address of a picture, or None."""
+    address = picture(url)
+    if address is None or not address.startswith(("https://", "http://")):
         return None
-    _, _, address = url.rpartition("//")
-    return (
-        f"https://{address}" if address and url.startswith(("https://", "http://", "//")) else None
-    )
+    return f"https://{address.partition('//')[2]}"
 
 
 def product_link(url: str | None) -> str | None:
