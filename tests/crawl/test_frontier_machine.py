@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tmapi_async.api.listings import Listing, PageRequest, category_items
@@ -392,6 +392,7 @@ TestFrontierWithOddServer = OddFrontierMachine.TestCase
 @pytest.mark.parametrize("kind", [FrontierMachine, RepeatingFrontierMachine, OddFrontierMachine])
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
+@example(seed=5492768)  # a guess that failed made the frontier forget where rows were repeated
 def test_long_runs_keep_the_rules(kind: type[FrontierMachine], seed: int) -> None:
     """The same rules hold over whole runs of many listings, every slot being used."""
     chance = random.Random(seed)  # noqa: S311 - no secret

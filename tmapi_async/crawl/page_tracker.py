@@ -78,6 +78,7 @@ class PageTracker:
         "_hint",
         "_last_allowed",
         "_next",
+        "_repeated",
         "_requeued",
         "_settled",
         "certain",
@@ -125,6 +126,7 @@ class PageTracker:
         self._hint = hint or 0
         self._announced = first  # last page that a has_next_page announced, or the first
         self._barrier = FAR  # a guess that failed: no page from there on is guessed
+        self._repeated = FAR  # the same for a guess that repeated rows
         self._requeued: list[int] = []  # heap of pages below _next to be requested (again)
         self._guesses: list[int] = []  # heap of the guesses in flight, some outdated
         # Pages from `next_open` on that are settled, as bits; small, because `next_open` follows.
@@ -187,7 +189,7 @@ class PageTracker:
     @property
     def nearest_miss(self) -> int:
         """Lowest page that ends the listing or that was guessed in vain, or `FAR`."""
-        return min(self.end, self._barrier)
+        return min(self.end, self._barrier, self._repeated)
 
     def mark_sent(self, number: int, *, guess: bool = False) -> None:
         """Note that a page was requested."""
@@ -241,7 +243,7 @@ class PageTracker:
     def repeat(self, number: int) -> None:
         """Note that a guess brought only rows that the listing has shown: forget the page."""
         self.wasted_guesses += 1
-        self._barrier = min(self._barrier, number)
+        self._repeated = min(self._repeated, number)
         self.reclaim(number)
 
     def reclaim(self, number: int) -> None:
@@ -370,7 +372,9 @@ class PageTracker:
         self.certain = self.goal = certain = min(self._announced, self._last_allowed)
         if certain >= self._barrier:
             self._barrier = FAR
-        limit = min(self.end, self._barrier - 1, self._last_allowed)
+        if certain >= self._repeated:
+            self._repeated = FAR
+        limit = min(self.end, self._barrier - 1, self._repeated - 1, self._last_allowed)
         if self._expected > certain:
             self.goal = max(certain, min(self._expected, limit))
         # If the server stated a length, and it holds so far, there is nothing to guess.
