@@ -119,7 +119,7 @@ class PageQueue(CrawlSink):
             if run.done():
                 run.result()
                 return None
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = run.get_loop().create_future()
             await self._waiter
         if self._was_full:
             # The crawl waits for room; otherwise, taking a page changes nothing for it.
