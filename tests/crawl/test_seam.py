@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tmapi_async.crawl.seam import Seam, compare, find_seam
+from tests.support.making import NOW, dumped, row
+from tmapi_async.api.listings import PageRequest, category_items
+from tmapi_async.api.replies import Page, Reply, read_reply
+from tmapi_async.crawl.seam import Seam, SeamWalk, compare, find_seam
 
 SIZE = 20
+LISTING = category_items(7)
+FIRST_ID = row(0)["item_id"]
 
 
 def pages_of(rows):
@@ -90,3 +95,49 @@ def test_one_row_that_moved_by_itself_is_no_slide():
     after.insert(90, 30)
     comparison = look(before, after, 5)
     assert (comparison.came, comparison.left) == (0, 1)
+
+
+def page_with(number, numbers):
+    """Return a page with these rows."""
+    data = {"page_size": SIZE, "has_next_page": False, "items": [row(n) for n in numbers]}
+    reply = Reply(200, {}, dumped({"code": 200, "msg": "success", "data": data}))
+    page = read_reply(reply, PageRequest(LISTING, number), now=NOW)
+    assert isinstance(page, Page)
+    return page
+
+
+def rows_seen(before, after, stored_numbers):
+    """Read a listing in two sittings, as a crawler does; return the rows seen, and any shift."""
+    old, new = pages_of(before), pages_of(after)
+    stored = {number: old[number] for number in stored_numbers if number in old}
+    seen = {FIRST_ID + item for ids in stored.values() for item in ids}
+    rows = {number: [FIRST_ID + item for item in ids] for number, ids in stored.items()}
+    seam = find_seam({number: number < len(old) for number in stored}, rows)
+    shifted, walk = None, SeamWalk(seam) if seam else None
+    while walk is not None:
+        page = page_with(walk.number, new.get(walk.number, []))
+        look = walk.add(page.request, page, seen)
+        seen.update(page.row_ids())
+        shifted = shifted or look.shifted
+        walk = None if look.last else walk
+    for number, ids in new.items():
+        if number not in stored:
+            seen.update(FIRST_ID + item for item in ids)
+    return {item - FIRST_ID for item in seen}, shifted
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), rows=st.integers(25, 200))
+def test_no_row_that_stays_is_missed_in_silence(data, rows):
+    """Whatever leaves, comes and is stored: all rows that stayed are seen, or the shift is told."""
+    before = list(range(1, rows + 1))
+    gone = data.draw(st.sets(st.sampled_from(before), max_size=60))
+    after = [item for item in before if item not in gone]
+    if data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(after)))
+        after[place:place] = range(1001, 1001 + data.draw(st.integers(1, 30)))
+    numbers = data.draw(st.sets(st.integers(1, -(-rows // SIZE)), min_size=1))
+    seen, shifted = rows_seen(before, after, numbers)
+    balanced = bool(gone) and len(after) > len([item for item in after if item < 1001])
+    missing = {item for item in after if item < 1001} - seen
+    assert not missing or shifted or balanced

@@ -41,7 +41,7 @@ class Seam(msgspec.Struct, frozen=True):
         pages: Numbers of the pages to request once more: the last one first, the others only if the
             last one shows that rows have left.
         rows: Number of a stored page -> IDs of its rows (`Page.row_ids`), for these pages and the
-            ones before them.
+            ones around them.
     """
 
     pages: tuple[int, ...]
@@ -71,7 +71,7 @@ def find_seam(stored_pages: Mapping[int, bool], rows: Mapping[int, Sequence[int]
     near = {
         number: rows.get(number, ())
         for number in numbers
-        if any(page - MOST_PAGES_BACK <= number <= page for page in pages)
+        if any(abs(number - page) <= MOST_PAGES_BACK for page in pages)
     }
     return Seam(tuple(dict.fromkeys(reversed(pages))), near)
 
@@ -93,7 +93,13 @@ class PageComparison(msgspec.Struct, frozen=True):
 
 
 def compare(
-    seam: Seam, number: int, ids: Sequence[int], stored_ids: Container[int], surplus: int = 0
+    seam: Seam,
+    number: int,
+    ids: Sequence[int],
+    stored_ids: Container[int],
+    *,
+    first: int | None = None,
+    surplus: int = 0,
 ) -> PageComparison:
     """Compare a page that was requested once more with the stored rows.
 
@@ -102,24 +108,26 @@ def compare(
         number: Number of the page.
         ids: IDs of its rows (`Page.row_ids`).
         stored_ids: Item IDs of all stored rows of the listing.
+        first: Page of the seam from which the pages are searched, one before the other; by default
+            `number`. Rows of pages after it tell nothing: they may lie behind missing rows.
         surplus: Rows that the page shows in addition to its own: adverts.
     """
-    places = _places(seam, number)
+    places, silent = _places(seam, number, first or number)
     new = sum(item > 0 and item not in stored_ids for item in ids)
     slides: list[int] = []  # of each known row
-    rank = unexplained = pending = far = 0
+    unexplained = pending = far = index = 0
     for item in ids:
+        if item in silent:
+            continue
         place = places.get(item)
         if place is not None:
-            slides.append(place - rank)
-            rank += 1
+            slides.append(place - index)
             unexplained, pending = unexplained + pending, 0
-        elif item < 0:
-            pass  # another reject: nobody can say if the row is new
-        elif item not in stored_ids:
+        elif item > 0 and item not in stored_ids:
             pending += 1  # a new row is explained if no known row follows
-        elif item not in _adverts(seam):
+        elif item > 0:
             far += 1
+        index += 1
     if len(slides) + far <= surplus:
         return PageComparison(known=False, new=new)
     slides.sort()
@@ -131,25 +139,25 @@ def compare(
     return PageComparison(known=True, new=new, left=max(0, usual), came=came)
 
 
-def _adverts(seam: Seam) -> set[int]:
-    """Return the items that several stored pages show: their places tell nothing."""
+def _places(seam: Seam, number: int, first: int) -> tuple[dict[int, int], set[int]]:
+    """Return the places of stored rows, counted from the start of a page, and rows without one.
+
+    Items that several stored pages show (adverts), and rows of pages after `first`, have no place.
+    """
     times = Counter(item for ids in seam.rows.values() for item in set(ids))
-    return {item for item, count in times.items() if count > 1}
-
-
-def _places(seam: Seam, number: int) -> dict[int, int]:
-    """Return the places of stored rows, counted from the first row of a page."""
-    adverts = _adverts(seam)
-    own = {page: [item for item in ids if item not in adverts] for page, ids in seam.rows.items()}
+    silent = {item for item, count in times.items() if count > 1}
+    own = {page: [item for item in ids if item not in silent] for page, ids in seam.rows.items()}
+    size = max(map(len, own.values()), default=0)  # of a page that is missing between two others
     places: dict[int, int] = {}
     before = after = 0
-    for page in sorted((page for page in own if page < number), reverse=True):
-        before -= len(own[page])
-        places |= {item: before + index for index, item in enumerate(own[page])}
-    for page in sorted(page for page in own if page >= number):
-        places |= {item: after + index for index, item in enumerate(own[page])}
-        after += len(own[page])
-    return places
+    for page in range(number - 1, min(own, default=number) - 1, -1):
+        before -= len(own[page]) if page in own else size
+        places |= {item: before + index for index, item in enumerate(own.get(page, ()))}
+    for page in range(number, first + 1):
+        places |= {item: after + index for index, item in enumerate(own.get(page, ()))}
+        after += len(own[page]) if page in own else size
+    later = {item for page, ids in own.items() if page > first for item in ids}
+    return places, silent | later
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -174,6 +182,23 @@ class Look(msgspec.Struct, frozen=True):
     last: bool = True
 
 
+class _PageLooked(msgspec.Struct, frozen=True):
+    """A page that was requested once more: the IDs of its rows, and its number of adverts."""
+
+    ids: list[int]
+    surplus: int
+
+
+class _StoredBefore:
+    """Item IDs of the listing without those that were first seen at its seam."""
+
+    def __init__(self, stored_ids: Container[int], fresh: Container[int]) -> None:
+        self._stored_ids, self._fresh = stored_ids, fresh
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._stored_ids and item not in self._fresh
+
+
 class SeamWalk:
     """Requests at the seam of one listing, one after the other.
 
@@ -184,13 +209,15 @@ class SeamWalk:
         number: Number of the page to request next.
     """
 
-    __slots__ = ("_back", "_first", "_others", "_seam", "number")
+    __slots__ = ("_back", "_first", "_fresh", "_looked", "_others", "_seam", "number")
 
     def __init__(self, seam: Seam) -> None:
         self._seam = seam
-        self.number, *self._others = seam.pages
-        self._first = self.number  # the page at which a chain of pages, one before the other, began
-        self._back = 0
+        self._first, *self._others = seam.pages
+        self.number = self._first
+        self._back = 0  # pages before `_first` that have been looked at
+        self._looked: dict[int, _PageLooked] = {}
+        self._fresh: set[int] = set()
 
     def add(self, request: PageRequest, page: Page | None, stored_ids: Container[int]) -> Look:
         """Take in the page that was requested, or None if the request failed.
@@ -205,10 +232,35 @@ class SeamWalk:
             return Look(request, None, shifted=text)
         ids = page.row_ids()
         surplus = max(0, len(ids) - page.page_size) if page.page_size else 0
-        comparison = compare(self._seam, request.number, ids, stored_ids, surplus)
+        self._looked[request.number] = _PageLooked(ids, surplus)
+        new = {item for item in ids if item > 0 and item not in stored_ids}
+        self._fresh |= new
+        comparison = self._compare(stored_ids)
+        shifted, last = self._proceed(comparison, stored_ids)
+        return Look(request, page, len(new), comparison.left, comparison.came, shifted, last)
+
+    def _compare(self, stored_ids: Container[int]) -> PageComparison:
+        looked = self._looked[self.number]
+        return compare(
+            self._seam,
+            self.number,
+            looked.ids,
+            _StoredBefore(stored_ids, self._fresh),
+            first=self._first,
+            surplus=looked.surplus,
+        )
+
+    def _proceed(
+        self, comparison: PageComparison, stored_ids: Container[int]
+    ) -> tuple[str | None, bool]:
+        """Choose the next page. Return why rows may be missing, and True if there is no next."""
         shifted = self._shifted(comparison)
-        last = shifted is not None or not self._choose_next(comparison)
-        return Look(request, page, comparison.new, comparison.left, comparison.came, shifted, last)
+        while shifted is None and self._choose_next(comparison):
+            if self.number not in self._looked:
+                return None, False
+            comparison = self._compare(stored_ids)
+            shifted = self._shifted(comparison)
+        return shifted, True
 
     def _shifted(self, comparison: PageComparison) -> str | None:
         if self.number == 1:
@@ -227,9 +279,8 @@ class SeamWalk:
             self._back += 1
             self.number = max(earlier)
             return True
-        others = [page for page in self._others if page < self.number]
-        if not others or not (comparison.left or self._back):
+        if not self._others or not (comparison.left or self._back):
             return False
-        self.number, *self._others = others
-        self._first, self._back = self.number, 0
+        self._first, *self._others = self._others
+        self.number, self._back = self._first, 0
         return True
