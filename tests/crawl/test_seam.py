@@ -24,7 +24,7 @@ def pages_of(rows):
 def look(before, after, last):
     """Compare page `last` of a ranking with the pages up to it of an earlier ranking."""
     stored = {number: ids for number, ids in pages_of(before).items() if number <= last}
-    seam = Seam((last,), stored)
+    seam = Seam((last,), stored, last)
     stored_ids = {item for ids in stored.values() for item in ids}
     return compare(seam, last, pages_of(after).get(last, []), stored_ids)
 
@@ -35,14 +35,14 @@ def look(before, after, last):
         ({}, None),
         ({1: True, 2: False}, None),
         ({1: True, 2: True}, (2,)),
-        ({1: True, 3: True, 4: False}, (1,)),
+        ({1: True, 3: True, 4: False}, (3, 1)),
         ({1: True, 3: True, 4: True}, (4, 1)),
         ({2: True, 3: False}, (2,)),
         ({1: True, 2: True, 5: True, 9: True}, (9, 5, 2)),
     ],
 )
 def test_a_seam_is_before_each_gap(stored, pages):
-    """The page before the last missing pages is looked at first, then those before other gaps."""
+    """The page at the last missing ones is looked at first, then those before other gaps."""
     seam = find_seam(stored, {number: [number] for number in stored})
     assert (seam.pages if seam else None) == pages
 
@@ -82,9 +82,9 @@ def test_adverts_tell_nothing_about_the_slide():
     stored = {number: adverts + ids for number, ids in pages_of(list(range(1, 101))).items()}
     stored_ids = {item for ids in stored.values() for item in ids}
     page = adverts + list(range(101, 121))
-    comparison = compare(Seam((5,), stored), 5, page, stored_ids, surplus=2)
+    comparison = compare(Seam((5,), stored, 5), 5, page, stored_ids, surplus=2)
     assert (comparison.known, comparison.new) == (False, 20)
-    calm = compare(Seam((5,), stored), 5, stored[5], stored_ids, surplus=2)
+    calm = compare(Seam((5,), stored, 5), 5, stored[5], stored_ids, surplus=2)
     assert (calm.known, calm.new, calm.left, calm.came) == (True, 0, 0, 0)
 
 

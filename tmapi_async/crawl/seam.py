@@ -42,10 +42,12 @@ class Seam(msgspec.Struct, frozen=True):
             last one shows that rows have left.
         rows: Number of a stored page -> IDs of its rows (`Page.row_ids`), for these pages and the
             ones around them.
+        last: Number of the last stored page.
     """
 
     pages: tuple[int, ...]
     rows: Mapping[int, Sequence[int]]
+    last: int
 
 
 def find_seam(stored_pages: Mapping[int, bool], rows: Mapping[int, Sequence[int]]) -> Seam | None:
@@ -59,21 +61,22 @@ def find_seam(stored_pages: Mapping[int, bool], rows: Mapping[int, Sequence[int]
     if not numbers:
         return None
     pages: list[int] = []
-    previous = 0
+    previous = after_gap = 0
     for number in numbers:
         if number > previous + 1:  # pages are missing between the two
             pages.append(previous or number)
+            after_gap = number
         previous = number
-    if stored_pages[previous]:
-        pages.append(previous)
-    if not pages:
+    if not (stored_pages[previous] or pages):
         return None
+    # Rows that come push others onto the page after a gap. At an open end, all is read behind it.
+    pages.append(previous if stored_pages[previous] else after_gap)
     near = {
         number: rows.get(number, ())
         for number in numbers
         if any(abs(number - page) <= MOST_PAGES_BACK for page in pages)
     }
-    return Seam(tuple(dict.fromkeys(reversed(pages))), near)
+    return Seam(tuple(dict.fromkeys(reversed(pages))), near, previous)
 
 
 class PageComparison(msgspec.Struct, frozen=True):
@@ -263,12 +266,13 @@ class SeamWalk:
         return shifted, True
 
     def _shifted(self, comparison: PageComparison) -> str | None:
-        if self.number == 1:
-            return None  # no row can have come before it, and the rows on it are read now
+        if self._seam.last == 1:
+            return None  # no row can have come before it, and all others are read now
         if comparison.came:
             rows = "1 row" if comparison.came == 1 else f"{comparison.came} rows"
             return f"{SHIFTED}: at least {rows} came before the end of page {self.number} meanwhile"
-        if not comparison.known and self._back == MOST_PAGES_BACK:
+        is_end = self._back == MOST_PAGES_BACK or self.number == min(self._seam.rows)
+        if not comparison.known and is_end:
             return f"{SHIFTED}: page {self._first} and the pages before it show other rows now"
         return None
 
