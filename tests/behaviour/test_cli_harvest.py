@@ -382,7 +382,9 @@ def test_replay_says_what_can_be_read_now(tmapi, journal):
     connection.execute(
         "UPDATE visit SET items = items - 1, rejects = rejects + 1, unique_items = 1"
     )
-    connection.execute("INSERT INTO reject VALUES (1, 99, 'unknown shape', '{}')")
+    places = connection.execute("SELECT position FROM reject WHERE seq = 1")
+    free = min(set(range(20)) - {position for (position,) in places})
+    connection.execute("INSERT INTO reject VALUES (1, ?, 'unknown shape', ?)", (free, b"{}"))
     connection.commit()
     connection.close()
     done = tmapi("replay", journal)
