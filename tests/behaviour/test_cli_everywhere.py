@@ -27,7 +27,7 @@ pytestmark = [
 TITLE = "连衣裙 Señora\x1b[2J\u202e \U0001f457"
 LOCALES = ("C", "ASCII", "C.UTF-8", "Latin-1", "GBK")
 WIDTHS = (40, 80, 200)
-CLOSED = (">&-", "2>&-", ">&- 2>&-", "| true", "2>&1 | true", "> /dev/full", "2> /dev/full", "<&-")
+CLOSED = (">&-", "2>&-", ">&- 2>&- <&-", "| true", "> /dev/full", "2> /dev/full")
 CODES = (0, 2, 3)
 
 

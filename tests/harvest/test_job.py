@@ -17,6 +17,7 @@ from tests.support.harvesting import (
     harvest,
     hold_commits,
     listings,
+    locked,
     open_with,
     stored,
     until,
@@ -242,18 +243,6 @@ async def test_a_kill_can_cost_at_most_two_widths(tmapi_sandboxes, path, monkeyp
         stuck.set()
         assert (await running).complete
     assert sandbox.stats.pages_served_twice == 0
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold the journal's lock, as a database browser with unsaved changes does."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 @pytest.mark.parametrize("accounts", [1, 2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import itertools
 import random
@@ -12,7 +11,7 @@ import tempfile
 
 import pytest
 
-from tests.support.harvesting import begin, listings, record, stored, until
+from tests.support.harvesting import begin, listings, locked, record, stored, until
 from tmapi_async.errors import DiskError, DiskFullError, LockedJournalError
 from tmapi_async.harvest import JournalReader
 from tmapi_async.journal import schema, trouble
@@ -34,18 +33,6 @@ def impatient_sqlite(monkeypatch):
     """Let SQLite report a lock at once, so that no test waits for it."""
     monkeypatch.setattr("tmapi_async.journal.writer.BUSY_SECONDS", 0.0)
     monkeypatch.setattr(trouble, "retry_delay", lambda _: 0.01)
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold the journal's lock, as a database browser with unsaved changes does."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 def open_by_hand(path):

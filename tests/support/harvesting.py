@@ -96,6 +96,18 @@ def open_with(path: Path, pragma: str) -> Journal:
     return Journal(path, connection, lock)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a journal, as a database browser with unsaved changes does."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
 def totals(pages: int) -> Totals:
     """Return the totals of a number of full pages."""
     return Totals(pages, 20 * pages, 20 * pages, 0, pages)

@@ -24,6 +24,7 @@ from tests.support.cluster_harvests import (
     stored_items,
     until,
 )
+from tests.support.harvesting import locked
 from tests.support.making import row
 from tests.support.outages import Line
 from tests.support.ranking_server import serve_rankings
@@ -39,6 +40,7 @@ from tmapi_async.errors import (
 )
 from tmapi_async.harvest import Harvest, JournalReader
 from tmapi_async.harvest.cluster.token_source import TokenSource
+from tmapi_async.journal import writer
 from tmapi_async.limits.budget import Budget
 from tmapi_async.sandbox import Faults, Sandbox
 
@@ -264,6 +266,24 @@ async def test_workers_look_at_the_seam_of_an_earlier_sitting(workers, path, mov
             reader.verify()
         assert visit.state == state
         assert {*server.rankings[1]} - items == ({1001} if moved == "came" else set())
+
+
+async def test_a_locked_journal_stops_the_workers_too(workers, path, monkeypatch):
+    """While the journal is locked no worker sends anything; then all of them go on."""
+    monkeypatch.setattr(writer, "BUSY_SECONDS", 0.0)
+    async with Sandbox(limit=LIMIT, latency=0.02, categories=60) as sandbox:
+        harvest = cluster_harvest(sandbox, path, workers.address, wait=1800)
+        running = asyncio.create_task(harvest.run())
+        await until(lambda: harvest.progress().pages >= 3 * LIMIT)
+        with locked(path):
+            await until(lambda: harvest.progress().waiting_for)
+            await until(lambda: not any(channel.in_use for channel in channels(harvest)))
+            requests = sandbox.stats.requests
+            await asyncio.sleep(0.5)  # as long as 25 requests of each slot
+            assert sandbox.stats.requests == requests
+        assert (await running).complete
+        assert stored_items(path) == expected_items(sandbox)
+        assert repeated_pages(sandbox) == 0
 
 
 async def test_a_start_that_is_cancelled_leaves_the_workers_free(workers, path):
