@@ -12,6 +12,7 @@ from tmapi_async import TMAPI, InvalidRequestError
 from tmapi_async.limits.learning import LearningController
 from tmapi_async.limits.sharing.member_controller import MemberController
 from tmapi_async.limits.sharing.runtime_folder import SocketPlace, account_name
+from tmapi_async.sandbox.server.process import SandboxThread
 
 IDS = range(1, 13)
 CATEGORIES = dict.fromkeys(IDS, 100)
@@ -111,3 +112,23 @@ def test_a_client_whose_loop_was_closed_first_leaves_the_place_to_others():
     loop.close()
     asyncio.run(api.aclose())
     assert place.identity() is None
+
+
+def test_clients_share_on_uvloop_too():
+    """The command line runs on it where it is installed."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main():
+        with SandboxThread(categories=CATEGORIES, limit=4, latency=0.01) as sandbox:
+            async with (
+                TMAPI("sandbox", base_url=sandbox.url, concurrency=2) as first,
+                TMAPI("sandbox", base_url=sandbox.url, concurrency=2) as second,
+            ):
+                assert second.core.sharing.role == "member"
+                assert await asyncio.gather(count(first), count(second)) == [1200, 1200]
+                await first.aclose()
+                assert await count(second) == 1200
+            assert sandbox.sandbox.stats.codes["503"] == 0
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
