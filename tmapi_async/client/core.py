@@ -20,6 +20,7 @@ from tmapi_async.api.listings import (
 )
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
+from tmapi_async.crawl.lookahead_pool import LookaheadPool
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.crawl.shared_pages import SharedPages
@@ -137,6 +138,7 @@ class ClientCore:
         self._ceiling = ceiling
         self._shared = shared
         self.portable = connector is None and observer is None
+        self._lookahead_pool = LookaheadPool()
         self._is_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._walks: WeakSet[Walk[Any] | CategoryWalk] = WeakSet()
@@ -294,7 +296,7 @@ class ClientCore:
             lambda: source.tasks(task),
             lambda: PageRequest(listing(source.only()), first),
             lambda: source.listings(listing),
-            lookahead=self._lookahead(lookahead),
+            frontier=partial(self._frontier, self._lookahead(lookahead)),
             guard=self.settings.guard,
             call=call,
             split=split,
@@ -334,11 +336,14 @@ class ClientCore:
         """
         return Crawler(
             self.opened_pages(),
-            Frontier(lookahead=self._lookahead(lookahead)),
+            self._frontier(self._lookahead(lookahead)),
             source,
             sink,
             guard=guard or self.settings.guard,
         )
+
+    def _frontier(self, lookahead: int | None) -> Frontier:
+        return Frontier(lookahead=lookahead, pool=self._lookahead_pool)
 
     def _lookahead(self, lookahead: Lookahead | None) -> int | None:
         return self.settings.lookahead if lookahead is None else read_lookahead(lookahead)

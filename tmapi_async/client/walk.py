@@ -45,7 +45,7 @@ class Walk(Generic[I]):
         first: Callable[[], PageRequest],
         listings: Callable[[], tuple[Listing, ...]],
         *,
-        lookahead: int | None,
+        frontier: Callable[[], Frontier],
         guard: GuardPolicy,
         call: CallOptions,
         priority: Priority | None = None,
@@ -57,7 +57,7 @@ class Walk(Generic[I]):
         self._make_tasks = make_tasks
         self._first = first
         self._listings = listings
-        self._lookahead = lookahead
+        self._frontier = frontier
         self._guard = guard
         self._call = call
         self._priority = priority
@@ -197,7 +197,7 @@ class Walk(Generic[I]):
         source = self._make_tasks()
         self._crawler = Crawler(
             self._shared_pages(),
-            Frontier(lookahead=self._lookahead),
+            self._frontier(),
             source if self._splitter is None else self._splitter.tasks(source),
             self._queue,
             guard=self._guard,

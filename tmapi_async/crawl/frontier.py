@@ -17,6 +17,7 @@ from tmapi_async.api.listings import Listing, PageRequest
 
 from .answers import Answer, FrontierEnding, FrontierStatistics
 from .lookahead import LookaheadWindow
+from .lookahead_pool import LookaheadPool
 from .page_tracker import PageTracker, Worth
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Frontier:
             known length is still used); N guesses up to N pages past the last page known,
             regardless of the waste.
         max_waste: Share of the requested pages that may lie past the end of their listing.
+        pool: Look-ahead of all walks of the client; None for a walk alone.
 
     Attributes:
         lookahead: Shares the guesses among the listings.
@@ -49,12 +51,19 @@ class Frontier:
         ValueError: `lookahead` is negative, or `max_waste` is not between 0 and 1.
     """
 
-    def __init__(self, *, lookahead: int | None = None, max_waste: float = 0.02) -> None:
+    def __init__(
+        self,
+        *,
+        lookahead: int | None = None,
+        max_waste: float = 0.02,
+        pool: LookaheadPool | None = None,
+    ) -> None:
         if lookahead is not None and lookahead < 0:
             raise ValueError(f"lookahead must be None, 0 or a number of pages, not {lookahead}")
         if not 0 <= max_waste <= 1:
             raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
-        self.lookahead = LookaheadWindow(lookahead, max_waste)
+        self.lookahead = LookaheadWindow(lookahead, max_waste, pool)
+        self._counts = self.lookahead.counts
         self._width = 1
         self._trackers: dict[Listing, PageTracker] = {}
         self._closed: dict[Listing, PageTracker] = {}  # left early, with pages still in flight
@@ -62,8 +71,7 @@ class Frontier:
         # Listings with pages that are certain, each at most once.
         self._ready: deque[PageTracker] = deque()
         self._waiting = 0  # listings in _new that count
-        self._in_flight = self._requested = self._answered = 0
-        self._failed = self._reclaimed = self._wasted = self._guesses = 0
+        self._in_flight = self._answered = self._failed = self._reclaimed = 0
 
     def __contains__(self, listing: object) -> bool:
         """Return True if the listing is waiting, open, or closed with pages in flight."""
@@ -178,14 +186,14 @@ class Frontier:
         tracker = self._remove_in_flight(request)
         self._answered += 1
         if tracker.ended:
-            self._wasted += 1
+            self._counts.wasted += 1
             self.lookahead.note(tracker)
             return _WASTED_ANSWER
         previous_end = tracker.end
         worth = tracker.answer(request.number, has_next=has_next, items=items, expected=expected)
         if worth == "exists":
             return self._proceed(tracker, previous_end)
-        self._wasted += worth == "wasted"
+        self._counts.wasted += worth == "wasted"
         return self._proceed(tracker, previous_end, worth)
 
     def repeated(self, request: PageRequest) -> Answer:
@@ -198,7 +206,7 @@ class Frontier:
         """
         tracker = self._remove_in_flight(request)
         self._answered += 1
-        self._wasted += 1
+        self._counts.wasted += 1
         tracker.repeat(request.number)
         return self._proceed(tracker, 0, "wasted")
 
@@ -209,7 +217,7 @@ class Frontier:
 
     def count_wasted(self, pages: int) -> None:
         """Count unproven pages of ended listings that brought nothing new."""
-        self._wasted += pages
+        self._counts.wasted += pages
 
     def failed(self, request: PageRequest) -> Answer:
         """Note that a request failed for good, its retries used up.
@@ -244,7 +252,7 @@ class Frontier:
         self.lookahead.note(tracker)
         # A guess that is reclaimed after it was sent has probably been paid for.
         in_vain = self.lookahead.guesses_in_flight < guesses_before or request.number > tracker.end
-        self._wasted += sent and in_vain
+        self._counts.wasted += sent and in_vain
         if tracker.ended:
             return _NO_ANSWER
         tracker.reclaim(request.number)
@@ -280,24 +288,25 @@ class Frontier:
             new=self._waiting,
             in_flight=self._in_flight,
             guesses_in_flight=self.lookahead.guesses_in_flight,
-            requested=self._requested,
+            requested=self._counts.requested,
             answered=self._answered,
             failed=self._failed,
             reclaimed=self._reclaimed,
-            wasted=self._wasted,
-            guesses=self._guesses,
-            allowance=int(self.lookahead.allowance(self._requested, self._width)),
+            wasted=self._counts.wasted,
+            guesses=self._counts.guesses,
+            allowance=int(self.lookahead.allowance(self._counts.requested, self._width)),
         )
 
     def __repr__(self) -> str:
+        known = self.statistics()
         return (
-            f"<Frontier: {len(self._trackers) - self._waiting} open, {self._waiting} new, "
-            f"{self._in_flight} in flight, {self._requested} requested, {self._wasted} wasted>"
+            f"<Frontier: {known.open} open, {known.new} new, {known.in_flight} in flight, "
+            f"{known.requested} requested, {known.wasted} wasted>"
         )
 
     def _send(self, tracker: PageTracker, number: int, *, guess: bool = False) -> PageRequest:
         tracker.mark_sent(number, guess=guess)
-        self._requested += 1
+        self._counts.requested += 1
         self._in_flight += 1
         if number < tracker.goal and not tracker.queued:
             tracker.queued = True
@@ -306,14 +315,14 @@ class Frontier:
 
     def _guess(self, width: int, reach: int) -> PageRequest | None:
         lookahead = self.lookahead
-        if self._in_flight >= width or not lookahead.permits(self._requested, self._wasted, width):
+        if self._in_flight >= width or not lookahead.permits(width):
             return None
-        allowed = lookahead.allowance(self._requested, width)
-        choice = lookahead.choose(allowed - self._wasted, allowed, reach)
+        allowed = lookahead.allowance(self._counts.requested, width)
+        choice = lookahead.choose(allowed - self._counts.wasted, allowed, reach)
         if choice is None:
             return None
         tracker, number = choice
-        self._guesses += 1
+        self._counts.guesses += 1
         request = self._send(tracker, number, guess=True)
         lookahead.note(tracker)
         return request
@@ -371,10 +380,7 @@ class Frontier:
     def _is_over(self, tracker: PageTracker) -> bool:
         if tracker.next_certain(_REACH * self._width):
             return False
-        has_hope = (
-            self.lookahead.permits(self._requested, self._wasted, self._width)
-            and tracker.try_past_hole()
-        )
+        has_hope = self.lookahead.permits(self._width) and tracker.try_past_hole()
         return not has_hope
 
     def _finish(

@@ -22,6 +22,7 @@ from collections import OrderedDict
 from math import ceil
 from typing import TYPE_CHECKING
 
+from .lookahead_pool import GuessCounts, LookaheadPool
 from .page_tracker import FAR
 
 if TYPE_CHECKING:
@@ -40,16 +41,23 @@ class LookaheadWindow:
             the last one known of each listing, regardless of the allowance.
         max_waste: Share of the requested pages that may be wasted. Unless it is 0, the allowance
             is at least half the gate's width.
+        pool: Look-ahead of all walks of the client; None for a walk alone.
 
     Attributes:
+        counts: Counts of the walk.
         guesses_in_flight: Number of guesses in flight.
         held: Number of unproven pages that are held back; each may turn out to be wasted.
     """
 
-    def __init__(self, window: int | None, max_waste: float) -> None:
+    def __init__(
+        self, window: int | None, max_waste: float, pool: LookaheadPool | None = None
+    ) -> None:
         self._window = window
         self._max_waste = max_waste
+        self.counts = GuessCounts()
         self.guesses_in_flight = self.held = 0
+        self._pool = pool or LookaheadPool()
+        self._pool.join(self)
         self._total_weight = 0  # sum of the proven lengths of all listings whose end is unknown
         # Listings that may have a page to guess, in turn. A dict, to remove one from the middle.
         self._candidates: OrderedDict[PageTracker, None] = OrderedDict()
@@ -63,11 +71,20 @@ class LookaheadWindow:
         """Return how many pages may be wasted once `requested` pages have been sent."""
         return max(self._max_waste * requested, width / 2) if self._max_waste else 0
 
-    def permits(self, requested: int, wasted: int, width: int) -> bool:
+    @property
+    def at_stake(self) -> int:
+        """Number of pages in flight or held that may turn out to be wasted."""
+        return self.guesses_in_flight + self.held
+
+    def permits(self, width: int) -> bool:
         """Return True if one more guess may be in flight."""
         if self._window is not None:
             return self._window > 0
-        return wasted + self.held + self.guesses_in_flight + 1 <= self.allowance(requested, width)
+        counts = self.counts
+        if counts.wasted + self.at_stake + 1 > self.allowance(counts.requested, width):
+            return False
+        totals, at_stake = self._pool.totals()
+        return totals.wasted + at_stake + 1 <= self.allowance(totals.requested, width)
 
     def note(self, tracker: PageTracker) -> None:
         """Update the totals after a change in a listing."""
@@ -111,6 +128,8 @@ class LookaheadWindow:
     def _guess(self, tracker: PageTracker, remaining: float, allowed: float, reach: int) -> int:
         if self._window is not None:
             return nearest_guess(tracker, self._window, reach)
+        if tracker.proven < self._pool.least_proven(self):
+            return 0
         at_stake = tracker.guesses_in_flight + tracker.held
         if at_stake > tracker.weight.bit_length():
             return 0
