@@ -126,6 +126,14 @@ def rows_seen(before, after, stored_numbers):
     return {item - FIRST_ID for item in seen}, shifted
 
 
+def test_rows_that_come_inside_the_first_page_are_noticed_behind_a_gap():
+    """Page 1 keeps its first rows, and page 5 shows rows that the gap would have had."""
+    before = list(range(1, 102))
+    after = before[:10] + list(range(1001, 1031)) + before[10:]
+    _, shifted = rows_seen(before, after, {1, 2, 5, 6})
+    assert shifted is not None
+
+
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), rows=st.integers(25, 200))
 def test_no_row_that_stays_is_missed_in_silence(data, rows):

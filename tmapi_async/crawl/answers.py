@@ -67,3 +67,9 @@ class FrontierStatistics:
     wasted: int
     guesses: int
     allowance: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.open} open, {self.new} new, {self.in_flight} in flight, "
+            f"{self.requested} requested, {self.wasted} wasted"
+        )

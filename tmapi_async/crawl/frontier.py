@@ -298,11 +298,7 @@ class Frontier:
         )
 
     def __repr__(self) -> str:
-        known = self.statistics()
-        return (
-            f"<Frontier: {known.open} open, {known.new} new, {known.in_flight} in flight, "
-            f"{known.requested} requested, {known.wasted} wasted>"
-        )
+        return f"<Frontier: {self.statistics()}>"
 
     def _send(self, tracker: PageTracker, number: int, *, guess: bool = False) -> PageRequest:
         tracker.mark_sent(number, guess=guess)

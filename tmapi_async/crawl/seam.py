@@ -272,7 +272,9 @@ class SeamWalk:
             rows = "1 row" if comparison.came == 1 else f"{comparison.came} rows"
             return f"{SHIFTED}: at least {rows} came before the end of page {self.number} meanwhile"
         is_end = self._back == MOST_PAGES_BACK or self.number == min(self._seam.rows)
-        if not comparison.known and is_end:
+        # The last known rows before unknown pages have not slid: rows may have come in between.
+        is_torn = self._back > 0 and comparison.known and not comparison.left
+        if is_torn or (not comparison.known and is_end):
             return f"{SHIFTED}: page {self._first} and the pages before it show other rows now"
         return None
 
