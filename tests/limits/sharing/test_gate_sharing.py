@@ -256,6 +256,31 @@ async def test_a_socket_that_vanished_is_made_again():
         await until(lambda: {host.sharing.role, member.sharing.role} == {"host", "member"})
 
 
+async def test_a_busy_host_alone_notices_that_its_socket_vanished(monkeypatch):
+    """Without a pause in its work; else the next process would host a gate of its own."""
+    monkeypatch.setattr(gate_sharing, "SAVE_SECONDS", 0.05)
+    client = Client()
+    async with opened(client):
+        client.start(4)
+        SocketPlace(ACCOUNT).path.unlink()
+        await until(lambda: SocketPlace(ACCOUNT).identity() is not None)
+        await until(lambda: client.sharing.role == "host")
+
+
+async def test_a_folder_that_vanished_leaves_a_client_alone():
+    """Or one that can be entered no more: its requests go on."""
+    client = Client()
+    async with opened(client):
+        folder = runtime_folder()
+        SocketPlace(ACCOUNT).path.unlink()
+        folder.rmdir()
+        folder.write_text("a file")
+        client.start(2)
+        await until(lambda: client.sharing.role == "alone")
+        spent = client.gate.budget.spent
+        await until(lambda: client.gate.budget.spent > spent + 5)
+
+
 async def test_a_process_of_another_user_cannot_join(monkeypatch):
     """Both ends ask the system who the other one is."""
     host, stranger = Client(), Client()

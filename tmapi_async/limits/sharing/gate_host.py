@@ -83,7 +83,7 @@ class GateHost:
             lambda: MessageStream(self._connected), sock=self._socket, start_serving=False
         )
         await self._server.start_serving()
-        self.controller.may_send = self._is_host
+        self.controller.may_send = self.is_still_host
         if self._state is None:
             self._seat.open_fully(self.controller)
 
@@ -170,7 +170,7 @@ class GateHost:
             self._allocate_soon()
 
     def _join(self, link: _Link, hello: Hello) -> None:
-        if not self._is_host():
+        if not self.is_still_host():
             link.stream.cut()
             return
         state = self._state or self.begin_sharing()
@@ -244,7 +244,7 @@ class GateHost:
 
     def _tick(self) -> None:
         state, reporter, now = self._state, self.reporter, lease_clock()
-        if state is None or reporter is None or not self._is_host():
+        if state is None or reporter is None or not self.is_still_host():
             return
         # After a standstill of this process the reports of the others have not been read yet.
         stood_still = now - self._ticked_at > LEASE / 2
@@ -259,8 +259,8 @@ class GateHost:
 
     # -- endings
 
-    def _is_host(self) -> bool:
-        """Return True if the socket at the place is this process's own."""
+    def is_still_host(self) -> bool:
+        """Return True if the socket at the place is this process's own; else give the gate up."""
         if self._server is not None and self._place.identity() == self._identity:
             return True
         if self._server is not None:

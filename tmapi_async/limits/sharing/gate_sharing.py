@@ -24,7 +24,7 @@ from .share_reporter import LEASE
 log = logging.getLogger("tmapi_async")
 
 SAVE_SECONDS = 30.0
-"""Seconds between two looks at whether the limit that was learned has to be written down."""
+"""Seconds between two looks at the socket, and at whether a new limit has to be written down."""
 
 _RETRY_SECONDS = 0.01
 _SUCCESSION_SECONDS = 0.3
@@ -227,6 +227,8 @@ class GateSharing:
     def _save_and_repeat(self) -> None:
         self._saver = None
         self._save()
+        if self._host is not None:
+            self._host.is_still_host()  # a cleaner of old files may have removed the socket
         if self._member is None:
             self._save_later()
 

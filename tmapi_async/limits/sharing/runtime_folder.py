@@ -74,10 +74,10 @@ class SocketPlace:
         self.path = runtime_folder() / f"{account}.{PROTOCOL}"
 
     def identity(self) -> tuple[int, int] | None:
-        """Return the identity of the socket at the path, or None if there is none."""
+        """Return the identity of the socket at the path, or None if there is none to be seen."""
         try:
             found = self.path.lstat()
-        except FileNotFoundError:
+        except OSError:
             return None
         return found.st_dev, found.st_ino
 
@@ -85,7 +85,7 @@ class SocketPlace:
         """Return the seconds since a host with members was seen to be alive."""
         try:
             return max(0.0, time.time() - self.path.lstat().st_mtime)
-        except FileNotFoundError:
+        except OSError:
             return float("inf")
 
     def mark_used(self) -> None:
