@@ -138,8 +138,8 @@ async def test_the_host_may_be_killed_again_and_again():
             alive.remove(host)
             for process in alive:
                 await grows(made, process)
-            # One attempt looks for a wider limit; the requests of the killed one may outlast it.
-            assert made.refusals - before <= 4
+            # Attempts that look for a wider limit, and requests of the killed one that outlast it.
+            assert made.refusals - before <= PROBES
             assert made.host() in alive
             alive.append(await made.start())
         assert made.sandbox.stats.extra_servings == 0
@@ -160,9 +160,11 @@ async def test_a_process_that_stands_still_gives_its_slots_back_after_a_lease(ro
         assert made.host() is other
         before = made.refusals
         stopped.send_signal(signal.SIGCONT)
+        await grows(made, stopped, 10)
+        assert made.refusals - before <= 3  # a burst would be of the four slots that it had
         await grows(made, stopped)
         await grows(made, other)
-        assert made.refusals - before <= 4
+        assert made.refusals - before <= PROBES
         assert made.sandbox.stats.extra_servings == 0
 
 
@@ -177,6 +179,6 @@ async def test_a_lone_host_that_stood_still_finds_its_place_taken():
         assert made.host() is second
         before = made.refusals
         first.send_signal(signal.SIGCONT)
-        await grows(made, first)
+        await grows(made, first, 10)
+        assert made.refusals - before <= 4  # a burst would be of the eight slots that it had
         await grows(made, second)
-        assert made.refusals - before <= 4
