@@ -138,7 +138,9 @@ def test_a_refused_account_is_exit_4(tmapi, sandbox, journal, fault, why):
     again = tmapi("harvest", *IDS, "--journal", journal, "--json", url=sandbox.url)
     assert again.code == 0
     assert journal_items(journal) == catalogue_items(sandbox)
-    assert sandbox.sandbox.stats.extra_servings == summary(again)["second_looks"] >= 1
+    looks = summary(again)["second_looks"]
+    # A last page whose end was not proven when the work stopped is requested again, too.
+    assert 1 <= looks <= sandbox.sandbox.stats.extra_servings <= looks + 1
 
 
 def test_a_refresh_makes_a_run_only_when_all_is_complete(tmapi, sandbox, journal):
@@ -330,7 +332,7 @@ def test_status_tells_a_running_harvest_from_a_killed_one(tmapi, slow, journal):
     done = tmapi("status", journal)
     text = done.out.decode()
     assert "not in use" in text
-    assert re.search(r"1 +\S+ \S+ +killed", text)
+    assert re.search(r"1 +\S+ \S+ +\S+ s +killed", text)
     assert "stopped" in text
     assert "not begun" in text
     assert "NOT COMPLETE" in text

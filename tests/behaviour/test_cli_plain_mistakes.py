@@ -115,7 +115,16 @@ def test_a_number_of_a_job_file_that_makes_no_sense_is_refused(tmapi, folder, ke
     text = f"[[listings]]\n{'' if key == 'cat_ids' else 'cat_ids = [7]'}\n"
     line = f"{key} = {value}\n"
     (folder / "job.toml").write_text(text + line if table else line + text)
-    done = tmapi("harvest", "--job", "job.toml", "--journal", "b.journal", url="http://127.0.0.1:9")
+    done = tmapi(
+        "harvest",
+        "--job",
+        "job.toml",
+        "--journal",
+        "b.journal",
+        "--wait",
+        "0",
+        url="http://127.0.0.1:9",
+    )
     assert "unexpected" not in done.err
     assert "Traceback" not in done.err
     if len(number) > 100:

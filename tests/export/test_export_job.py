@@ -25,6 +25,7 @@ from tmapi_async.api.columns import columns
 from tmapi_async.api.decoding import decoder
 from tmapi_async.api.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
+from tmapi_async.api.values import picture
 from tmapi_async.export import export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
 from tmapi_async.export.chunks import Chunk
@@ -63,6 +64,15 @@ def says(result: Any, text: Any, sent: Any) -> bool:
     if str(result) == str(sent):
         return True
     return Decimal(str(result)) == Decimal(str(sent).removesuffix("%"))
+
+
+def mended(sent: Any, row: dict[str, Any]) -> Any:
+    """Return the address of a picture as rows have it; a misspelt one is kept in `extra`."""
+    address = picture(sent)
+    if sent not in (None, "", "null", address):
+        assert sent in str(row.pop("extra"))
+        row["extra"] = None
+    return address
 
 
 @pytest.mark.parametrize("name", EXPORTED)
@@ -106,6 +116,7 @@ def test_every_value_of_the_samples_is_in_every_form(
                     value = (value or {}).get(step)
                 if column.kind == "flag" and isinstance(values[column.name], str):
                     values[column.name] = values[column.name] == "true"
+                value = mended(value, values) if column.kind == "picture" else value
                 beside = values.get(column.text) if column.text else None
                 assert says(values[column.name], beside or None, value), (column, values, value)
             assert values["extra"] is None
