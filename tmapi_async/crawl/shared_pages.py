@@ -18,7 +18,8 @@ from tmapi_async.api.replies import Page
 from tmapi_async.limits.gate import Gate
 from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
 from tmapi_async.transport.retry import RetryPolicy
-from tmapi_async.transport.session import Session
+
+from .page_fetcher import PageFetcher
 
 _Key: TypeAlias = "PageRequest | tuple[PageRequest, float | None, RetryPolicy | None]"
 """A page; with the limits of the call, if it has limits of its own."""
@@ -37,7 +38,7 @@ class SharedPages:
         gate: Gate of the session.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: PageFetcher) -> None:
         self.gate: Gate = session.gate
         self._session = session
         # Pages that are being fetched, with their followers. None, the usual value, is cheaper
