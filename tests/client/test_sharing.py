@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tmapi_async import TMAPI, InvalidRequestError
+from tmapi_async import TMAPI, ClosedError, InvalidRequestError
 from tmapi_async.limits.learning import LearningController
+from tmapi_async.limits.sharing.gate_sharing import GateSharing
 from tmapi_async.limits.sharing.member_controller import MemberController
 from tmapi_async.limits.sharing.runtime_folder import SocketPlace, account_name
 from tmapi_async.sandbox.server.process import SandboxThread
@@ -132,3 +133,24 @@ def test_clients_share_on_uvloop_too():
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+async def test_a_client_given_up_while_it_joins_leaves_no_connection(tmapi_sandboxes, monkeypatch):
+    """`async with` that is cancelled on the way in closes the session that it had opened."""
+    sandbox = await tmapi_sandboxes(categories=CATEGORIES)
+    joining = asyncio.Event()
+
+    async def never(_self):
+        joining.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(GateSharing, "open", never)
+    api = TMAPI("sandbox", base_url=sandbox.url)
+    entering = asyncio.create_task(api.__aenter__())
+    await joining.wait()
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert not api.core.session.is_open
+    with pytest.raises(ClosedError):
+        await api.category_items(1)

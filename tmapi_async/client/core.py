@@ -111,6 +111,7 @@ class ClientCore:
         check_type("connector", connector, Connector, "a connector of aiohttp")
         check_type("observer", observer, Observer, "an Observer")
         check_type("trust_env", trust_env, bool, "True or False", optional=False)
+        check_type("shared", shared, bool, "True or False", optional=False)
         if wait is not None:
             check_from_zero("wait", wait)
         self.settings = ClientSettings(
@@ -124,7 +125,7 @@ class ClientCore:
             trust_env=trust_env,
             wait=wait,
         )
-        ceiling = _max_width(concurrency, connector)
+        self._ceiling = ceiling = _max_width(concurrency, connector)
         self.gate = Gate(
             LearningController(ceiling, start=START if concurrency == "auto" else None),
             rate_limiter=None if rate is None else RateLimiter(rate),
@@ -132,10 +133,7 @@ class ClientCore:
         )
         self.session = self.settings.session(token, self.gate, connector, observer)
         self.shared_pages = SharedPages(self.session)
-        if not isinstance(shared, bool):
-            raise InvalidRequestError(f"shared must be True or False, not {show_value(shared)}")
         self.sharing: GateSharing | None = None
-        self._ceiling = ceiling
         self._shared = shared
         self.portable = connector is None and observer is None
         self._lookahead_pool = LookaheadPool()
@@ -163,8 +161,8 @@ class ClientCore:
             await self.session.open()
             if self._shared:
                 await self._join()
-        except BaseException:
-            self._is_open = False
+        except BaseException:  # a block that is not entered is not left: close it here
+            await self.close()
             raise
 
     async def close(self) -> None:
