@@ -15,10 +15,10 @@ from tmapi_async.errors import (
     OutageError,
     TMAPIError,
 )
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.limits.outage_queue import duration
 
 from .exit_codes import OK, PARTIAL, REFUSED
-from .wording import quantity
 
 StoppedBy: TypeAlias = Literal["balance", "auth", "budget", "signal", "disk", "outage"]
 

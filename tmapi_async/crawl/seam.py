@@ -22,6 +22,7 @@ import msgspec
 
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
+from tmapi_async.errors.quantities import quantity
 
 from .verdict import SHIFTED
 
@@ -269,7 +270,7 @@ class SeamWalk:
         if self._seam.last == 1:
             return None  # no row can have come before it, and all others are read now
         if comparison.came:
-            rows = "1 row" if comparison.came == 1 else f"{comparison.came} rows"
+            rows = quantity(comparison.came, "row")
             return f"{SHIFTED}: at least {rows} came before the end of page {self.number} meanwhile"
         is_end = self._back == MOST_PAGES_BACK or self.number == min(self._seam.rows)
         # The last known rows before unknown pages have not slid: rows may have come in between.

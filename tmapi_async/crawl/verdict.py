@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from tmapi_async.errors.quantities import quantity
+
 CAPPED_NOTE = (
     "Capped listings ended at a ceiling or at a maximum number of pages, or are not proven "
     "complete: they may have more rows."
@@ -79,7 +81,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Return the verdict as the beginning of a sentence, without an end."""
-        total = f"{self.listings:,} listing{'' if self.listings == 1 else 's'}"
+        total = quantity(self.listings, "listing")
         ended = f"{self.finished:,} of {total} finished, {self.failed:,} failed"
         shifted = f"{self.shifted:,} {SHIFTED}"
         match self.kind:

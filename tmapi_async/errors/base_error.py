@@ -7,6 +7,8 @@ from typing import ClassVar
 
 import msgspec
 
+from .quantities import quantity
+
 
 class Recovery(enum.Enum):
     """Reaction of a client to an error."""
@@ -19,11 +21,6 @@ class Recovery(enum.Enum):
     """Do not send the request again: this listing or page cannot be fetched."""
     HALT = "halt"
     """End all work of the walk at once; the walk can be resumed later."""
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 listing" or "2,000 pages"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
@@ -48,12 +45,12 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         done = (
-            f"done: {counted(self.complete, 'listing')} complete, {counted(self.pages, 'page')}, "
-            f"{counted(self.items, 'item')}"
+            f"done: {quantity(self.complete, 'listing')} complete, {quantity(self.pages, 'page')}, "
+            f"{quantity(self.items, 'item')}"
         )
         remaining = list(self.open)
         if self.open_count > len(remaining):
-            remaining.append(counted(self.open_count - len(remaining), "more open listing"))
+            remaining.append(quantity(self.open_count - len(remaining), "more open listing"))
         if self.more:
             remaining.append("listings not begun")
         return f"{done}; left: {', '.join(remaining) or 'nothing'}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base_error import InvalidRequestError, Recovery, TMAPIError, counted
+from .base_error import InvalidRequestError, Recovery, TMAPIError
+from .quantities import quantity
 
 
 class BudgetSpentError(TMAPIError):
@@ -43,7 +44,7 @@ class ListingsFailedError(TMAPIError):
     def __init__(self, errors: tuple[TMAPIError, ...] = (), count: int = 0) -> None:
         first = "; ".join(str(error) for error in errors[:3])
         more = f"; and {count - 3} more" if count > 3 else ""  # noqa: PLR2004 - three fit a message
-        super().__init__(f"{counted(count, 'listing')} failed{': ' if first else ''}{first}{more}")
+        super().__init__(f"{quantity(count, 'listing')} failed{': ' if first else ''}{first}{more}")
         self.errors = errors
         self.count = count
         # BaseException.__reduce__ calls the class with args: keep it picklable.

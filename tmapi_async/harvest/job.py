@@ -31,6 +31,7 @@ from tmapi_async.errors import (
     OutageError,
     TMAPIError,
 )
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.harvest.cluster.token_source import TokenSource
 from tmapi_async.harvest.engines.base import Driver, Engine
 from tmapi_async.journal.journal import Journal
@@ -264,7 +265,7 @@ class Harvest:
     def _warn_of_failed_listings(self, plan: Plan) -> None:
         number = plan.failed_again
         if number:
-            which = "1 listing has" if number == 1 else f"{number:,} listings have"
+            which = quantity(number, "listing has", "listings have")
             log.warning("%s failed again: a new run begins, which reads all listings anew", which)
 
     async def _work(self, journal: Journal, plan: Plan) -> None:

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from tmapi_async.api.values import picture
 from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 from tmapi_async.errors.argument_checks import check_path, check_type
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
@@ -127,11 +128,6 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
     return _COLOURS[result.kind], result.sentence(_NOTES)
 
 
-def plural(number: int, noun: str) -> str:
-    """Return a number with its noun, for example "1 page" or "1,200 pages"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _for_script(value: Any) -> str:
     """Return JSON that is safe in an HTML element: it cannot end the element or a line."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
@@ -165,7 +161,7 @@ def _template() -> Any:
     )
     environment.filters["number"] = lambda value: "" if value is None else f"{value:,}"
     environment.filters["money"] = lambda value: "" if value is None else format_amount(value)
-    environment.filters["plural"] = plural
+    environment.filters["quantity"] = quantity
     environment.filters["picture"] = picture_url
     environment.filters["link"] = product_link
     return environment.get_template("report.html")

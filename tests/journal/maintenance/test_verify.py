@@ -11,7 +11,7 @@ import pytest
 from tests.support.harvesting import begin, listings, record, reject
 from tests.support.stored_journal import copy_stored_journal
 from tmapi_async.errors import CorruptJournalError, JournalError, NewerJournalError, NoJournalError
-from tmapi_async.errors.base_error import counted
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.maintenance.damage import InterruptedReadError
 from tmapi_async.journal.maintenance.verify import MAX_PROBLEMS, Verifier
@@ -183,4 +183,4 @@ def test_a_schema_that_is_no_text_is_damage(journal):
 )
 def test_a_count_agrees_with_its_noun(number, text):
     """The checks name what they read in the singular where it is one."""
-    assert counted(number, "start") == text
+    assert quantity(number, "start") == text

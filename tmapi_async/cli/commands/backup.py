@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import msgspec
 import typer
 
@@ -18,43 +15,22 @@ from tmapi_async.cli.console import (
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.new_journal import new_journal, run_with_progress
 from tmapi_async.cli.options.option_structs import takes_struct
-from tmapi_async.cli.options.output_options import JournalArgument, JsonOption, QuietOption
-from tmapi_async.cli.wording import quantity
+from tmapi_async.cli.options.output_options import JournalCopyOptions
 from tmapi_async.errors import (
     CorruptJournalError,
     DiskError,
     InvalidRequestError,
     JournalError,
 )
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.maintenance.backup import JournalContents, back_up
 
 app = typer.Typer(add_completion=False)
 
 
-class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of `tmapi backup`.
-
-    Attributes:
-        journal: Journal to copy.
-        copy: File to create.
-        json: Print the result as JSON, and nothing else.
-        quiet: Print no progress and no result.
-    """
-
-    journal: JournalArgument
-    copy: Annotated[
-        Path,
-        typer.Argument(
-            metavar="COPY", help="File to create. It must not exist.", show_default=False
-        ),
-    ]
-    json: JsonOption = False
-    quiet: QuietOption = False
-
-
 @app.command("backup")
 @takes_struct
-def backup(options: BackupOptions) -> None:
+def backup(options: JournalCopyOptions) -> None:
     """Copy a whole journal to a new file, also while a harvest writes to it.
 
     It works after a kill, too: the copy has the pages in the log beside the journal.
@@ -64,7 +40,7 @@ def backup(options: BackupOptions) -> None:
     raise typer.Exit(run_backup(options))
 
 
-def run_backup(options: BackupOptions) -> int:
+def run_backup(options: JournalCopyOptions) -> int:
     """Copy a journal, print the contents of the copy and return the exit code."""
     try:
         contents = _copy(options)
@@ -94,7 +70,7 @@ def run_backup(options: BackupOptions) -> int:
     return OK
 
 
-def _copy(options: BackupOptions) -> JournalContents:
+def _copy(options: JournalCopyOptions) -> JournalContents:
     with new_journal(options.copy, options.journal) as temporary:
         return run_with_progress(
             lambda report: back_up(options.journal, temporary, report),

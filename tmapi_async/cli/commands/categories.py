@@ -26,11 +26,11 @@ from tmapi_async.cli.output import ReaderGoneError, RowOutput
 from tmapi_async.cli.progress.progress_line import show_progress
 from tmapi_async.cli.runner import handle_signal, open_client, run
 from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
-from tmapi_async.cli.wording import CONTINUE, quantity
 from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import DiskError, InvalidRequestError, ListingsFailedError, TMAPIError
 from tmapi_async.errors.escaping import escape_controls
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.harvest import JournalCategories, JournalError
 
 app = typer.Typer(add_completion=False)
@@ -263,7 +263,7 @@ class _TreeCommand:
                 f"unknown{advice}"
             )
         else:
-            print_message(f"NOT COMPLETE: {CONTINUE}{advice}")
+            print_message(f"NOT COMPLETE: run the same command again to continue{advice}")
 
 
 def _categories(number: int) -> str:

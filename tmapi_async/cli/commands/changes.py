@@ -32,9 +32,9 @@ from tmapi_async.cli.options.output_options import (
     QuietOption,
 )
 from tmapi_async.cli.tables import format_table
-from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError, JournalError
 from tmapi_async.errors.escaping import escape_json_controls
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.changes.change_files import (
     check_file,
     format_amount,

@@ -38,7 +38,6 @@ from tmapi_async.cli.options.output_options import (
 )
 from tmapi_async.cli.progress.progress_line import INTERVAL_SECONDS
 from tmapi_async.cli.signals import Interrupts
-from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import (
     ExportError,
     InvalidRequestError,
@@ -49,6 +48,7 @@ from tmapi_async.errors import (
     OlderJournalError,
 )
 from tmapi_async.errors.escaping import escape_controls
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs

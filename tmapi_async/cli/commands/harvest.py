@@ -39,7 +39,6 @@ from tmapi_async.cli.options.split_options import (
 from tmapi_async.cli.progress.progress_display import show_harvest
 from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, run
 from tmapi_async.cli.summary import Summary
-from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.crawl.verdict import SHIFTED_NOTE
 from tmapi_async.errors import (
@@ -49,6 +48,7 @@ from tmapi_async.errors import (
     MovedJournalError,
     TMAPIError,
 )
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 from tmapi_async.journal.schema import provide_temporary_folder

@@ -37,12 +37,12 @@ from tmapi_async.cli.output import ReaderGoneError, RowOutput
 from tmapi_async.cli.progress.progress_line import show_progress
 from tmapi_async.cli.runner import handle_signal, open_client, run
 from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
-from tmapi_async.cli.wording import quantity
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.walk import Walk
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome
 from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind
 from tmapi_async.errors import InvalidRequestError, TMAPIError
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 
 app = typer.Typer(add_completion=False)

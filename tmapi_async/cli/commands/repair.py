@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import typer
@@ -19,39 +17,18 @@ from tmapi_async.cli.console import (
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.new_journal import new_journal, run_with_progress
 from tmapi_async.cli.options.option_structs import takes_struct
-from tmapi_async.cli.options.output_options import JournalArgument, JsonOption, QuietOption
-from tmapi_async.cli.wording import quantity
+from tmapi_async.cli.options.output_options import JournalCopyOptions
 from tmapi_async.errors import DiskError, InvalidRequestError, JournalError
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.maintenance.repair import RepairResult
 from tmapi_async.journal.maintenance.repair import repair as repair_journal
 
 app = typer.Typer(add_completion=False)
 
 
-class RepairOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of `tmapi repair`.
-
-    Attributes:
-        journal: Damaged journal.
-        copy: File to create.
-        json: Print the result as JSON, and nothing else.
-        quiet: Print no progress and no result.
-    """
-
-    journal: JournalArgument
-    copy: Annotated[
-        Path,
-        typer.Argument(
-            metavar="COPY", help="File to create. It must not exist.", show_default=False
-        ),
-    ]
-    json: JsonOption = False
-    quiet: QuietOption = False
-
-
 @app.command("repair")
 @takes_struct
-def repair(options: RepairOptions) -> None:
+def repair(options: JournalCopyOptions) -> None:
     """Save every page that can be read from a damaged journal into a new one.
 
     The damaged journal is not changed.
@@ -63,7 +40,7 @@ def repair(options: RepairOptions) -> None:
     raise typer.Exit(run_repair(options))
 
 
-def run_repair(options: RepairOptions) -> int:
+def run_repair(options: JournalCopyOptions) -> int:
     """Repair a journal, print the result and return the exit code."""
     try:
         result = _save(options)
@@ -91,7 +68,7 @@ def run_repair(options: RepairOptions) -> int:
     return OK if result.lossless else PARTIAL
 
 
-def _save(options: RepairOptions) -> RepairResult:
+def _save(options: JournalCopyOptions) -> RepairResult:
     with new_journal(options.copy, options.journal) as temporary:
         return run_with_progress(
             lambda report: repair_journal(options.journal, temporary, report),
@@ -100,7 +77,7 @@ def _save(options: RepairOptions) -> RepairResult:
         )
 
 
-def result_lines(options: RepairOptions, result: RepairResult) -> Iterator[str]:
+def result_lines(options: JournalCopyOptions, result: RepairResult) -> Iterator[str]:
     """Yield the result as text: what was saved, then what was lost, and what to do next."""
     yield (
         f"wrote {options.copy}: {quantity(result.pages, 'page')} of "

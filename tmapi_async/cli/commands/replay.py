@@ -10,8 +10,8 @@ from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.options.path_checks import check_value
-from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import JournalError
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.maintenance.redecode import replay as replay_journal
 
 app = typer.Typer(add_completion=False)

@@ -25,9 +25,9 @@ from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_table
-from tmapi_async.cli.wording import quantity
 from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 from tmapi_async.errors import JournalError
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 

@@ -22,7 +22,6 @@ from tmapi_async.cli.options.output_options import JournalArgument, JsonOption, 
 from tmapi_async.cli.progress.progress_line import show_progress
 from tmapi_async.cli.signals import run_in_loop
 from tmapi_async.cli.tables import format_table
-from tmapi_async.cli.wording import quantity
 from tmapi_async.errors import (
     JournalError,
     NewerJournalError,
@@ -30,6 +29,7 @@ from tmapi_async.errors import (
     NotAJournalError,
     OlderJournalError,
 )
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.maintenance.verify import Verification, Verifier
 
 app = typer.Typer(add_completion=False)

@@ -82,6 +82,27 @@ class OutputOptions(msgspec.Struct, frozen=True, kw_only=True):
     verbose: VerboseOption = 0
 
 
+class JournalCopyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a command that makes a new journal of another one.
+
+    Attributes:
+        journal: Journal to read.
+        copy: File to create.
+        json: Print the result as JSON, and nothing else.
+        quiet: Print no progress and no result.
+    """
+
+    journal: JournalArgument
+    copy: Annotated[
+        Path,
+        typer.Argument(
+            metavar="COPY", help="File to create. It must not exist.", show_default=False
+        ),
+    ]
+    json: JsonOption = False
+    quiet: QuietOption = False
+
+
 class DestinationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of an export at the end of another command.
 

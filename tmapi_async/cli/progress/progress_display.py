@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tmapi_async.cli.console import display_console, print_message
-from tmapi_async.cli.wording import quantity
 from tmapi_async.errors.escaping import escape_controls
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.harvest import HarvestProgress
 
 from .progress_line import INTERVAL_SECONDS, REFRESH_SECONDS

@@ -6,6 +6,7 @@ from decimal import Decimal
 from math import ceil
 
 from tmapi_async.api.listings import Listing
+from tmapi_async.errors.quantities import quantity
 
 from .plan_runner import PlanRunner
 from .reconciliation import Expectation, Reconciliation
@@ -36,7 +37,7 @@ def estimate(runner: PlanRunner, root: Listing) -> Expectation:
         return _settled(runner, minimum)
     rows = _unplaced_rows(runner, root)
     likely = None if rows is None else max(minimum, remaining + probes + ceil(rows / size))
-    holders = "1 part holds" if len(undivided) == 1 else f"{len(undivided):,} parts hold"
+    holders = quantity(len(undivided), "part holds", "parts hold")
     reason = (
         f"{holders} {runner.ceiling:,} rows or more; the exact number is known when every part "
         "has been divided"

@@ -8,6 +8,7 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.verdict import SHIFTED
+from tmapi_async.errors.quantities import quantity
 
 Verdict: TypeAlias = Literal["proven", "uncertain", "short", "failed", "open"]
 """Result of one piece.
@@ -42,11 +43,11 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     second: int = 0
 
     def __str__(self) -> str:
-        requests = "request" if self.least == 1 else "requests"
+        requests = quantity(self.least, "request")
         if self.settled:
-            return f"{self.least:,} {requests} to go: {self.reason}"
+            return f"{requests} to go: {self.reason}"
         likely = f", probably about {self.likely:,}" if self.likely is not None else ""
-        return f"at least {self.least:,} {requests} to go{likely}: {self.reason}"
+        return f"at least {requests} to go{likely}: {self.reason}"
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +192,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
             how = "in 1 part that promises"
         return (
             f"{self.root}: {verdict}, {self.distinct:,} distinct items {how} "
-            f"{self.promised:,} rows ({_counted(self.requests, 'page')})"
+            f"{self.promised:,} rows ({quantity(self.requests, 'page')})"
         )
 
     def _details(self) -> list[str]:
@@ -204,7 +205,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         if self.strays:
             were = "was" if self.strays == 1 else "were"
             details.append(
-                f"  {_counted(self.strays, 'item')} {were} seen, but not in a part that was walked "
+                f"  {quantity(self.strays, 'item')} {were} seen, but not in a part that was walked "
                 "to its end"
             )
         if self.finer:
@@ -222,7 +223,3 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
             "  price filters may hide items without a price, and no total counts them; "
             f"{seen} {verb} seen"
         )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.transport.credentials import check_token
 from tmapi_async.transport.frames import forgets_locals
 
@@ -52,7 +53,7 @@ class TokenSource(msgspec.Struct, frozen=True):
         """
         tokens = self._text().split()
         if number >= len(tokens):
-            count = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}"
+            count = quantity(len(tokens), "token")
             raise InvalidRequestError(
                 f"{self} holds {count} on this worker, but account {number + 1} needs one; "
                 "name one token for each account"

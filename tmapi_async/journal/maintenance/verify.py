@@ -17,7 +17,7 @@ import zstandard
 
 from tmapi_async.api.endpoints import ENDPOINTS
 from tmapi_async.api.listings import Listing
-from tmapi_async.errors.base_error import counted
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.compression import Decoder, decompress, decompress_category
 from tmapi_async.journal.records import page_number
 from tmapi_async.journal.resume import decode_page
@@ -225,8 +225,8 @@ class Verifier:
             yield from problems
         result = self.result
         self._current.subject = (
-            f"{counted(result.pages, 'page')} of {counted(result.listings, 'listing')}, "
-            f"{counted(result.items, 'item')}, {counted(result.rejects, 'reject')}"
+            f"{quantity(result.pages, 'page')} of {quantity(result.listings, 'listing')}, "
+            f"{quantity(result.items, 'item')}, {quantity(result.rejects, 'reject')}"
         )
 
     def _next_visit(self, after: int) -> tuple[list[str], int | None]:
@@ -300,11 +300,11 @@ class Verifier:
                     msgspec.json.decode(decompress_category(self.path, cat_id, frame))
                 except DAMAGE as error:
                     yield f"category {cat_id}: {describe_damage(self.path, error)}"
-        self._current.subject = counted(count, "answer")
+        self._current.subject = quantity(count, "answer")
 
     def _history(self) -> Iterator[str]:
         (starts,) = self._connection.execute("SELECT count(*) FROM start").fetchone()
-        self._current.subject = counted(starts, "start")
+        self._current.subject = quantity(starts, "start")
         for start, n, codes in self._connection.execute("SELECT start, n, codes FROM tick"):
             try:
                 _CODES.decode(codes)

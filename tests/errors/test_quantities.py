@@ -1,10 +1,10 @@
-"""Words that several messages share."""
+"""A number and its noun agree."""
 
 from __future__ import annotations
 
 import pytest
 
-from tmapi_async.cli.wording import quantity
+from tmapi_async.errors.quantities import quantity
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-"""Words that several messages share."""
+"""A number with its noun, for every message, help text and report."""
 
 from __future__ import annotations
-
-CONTINUE = "run the same command again to continue"
 
 
 def quantity(number: int, singular: str, plural: str = "") -> str:
