@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal, Self, Unpack, overload
 
 from tmapi_async.api import endpoints
-from tmapi_async.api.details import ItemDetail
 from tmapi_async.api.items import (
     CategoryItemV2,
     GlobalSearchItem,
@@ -15,7 +14,7 @@ from tmapi_async.api.items import (
     ShopItem,
     ShopItemV2,
 )
-from tmapi_async.api.listings import Listing, check_listing, parse_id
+from tmapi_async.api.listings import Listing, check_listing
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
@@ -32,11 +31,12 @@ from .core import ClientCore
 from .environment import read_environment
 from .filters import Language, Price, ShopSort, Sort
 from .inputs import Ids, Lookahead, PlainWalkOptions, Source, Texts, WalkOptions
+from .item_methods import ItemMethods
 from .settings import DEFAULT_MAX_BODY, DEFAULT_TIMEOUT, ClientOptions, Concurrency
-from .walk import Walk, read_detail
+from .walk import Walk
 
 
-class TMAPI:
+class TMAPI(ItemMethods):
     """A client of TMAPI's 1688 endpoints. One client may serve many tasks; they share its gate.
 
     Each endpoint is a method that makes a walk over one ID (or keyword, or shop), an iterable, or
@@ -383,18 +383,3 @@ class TMAPI:
             support_dropshipping=support_dropshipping, free_shipping=free_shipping,
             is_super_factory=is_super_factory,
         )  # fmt: skip
-
-    async def item_detail(self, item_id: int | str, *, language: str | None = None) -> ItemDetail:
-        """Fetch the details of one product (API document: `GET /1688/item_detail`).
-
-        Args:
-            item_id: Product ID.
-            language: Language of the texts; Chinese if left out.
-
-        Raises:
-            TMAPIError: The details could not be fetched, or not be decoded.
-        """
-        page = await self.core.endpoint_walk(
-            endpoints.ITEM_DETAIL, "item_id", parse_id(item_id, "item"), {}, language=language
-        )
-        return read_detail(page)
