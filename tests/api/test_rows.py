@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import ROW, dumped, page_of, row, success, with_data
-from tmapi_async.api.columns import columns, layout
+from tmapi_async.api.columns import columns, layout, read_item
 from tmapi_async.api.items import Item
-from tmapi_async.api.rows import PROVENANCE, json_lines, page_rows, read_item
+from tmapi_async.api.rows import PROVENANCE, json_lines, page_rows
 
 
 def lines(page: Any) -> list[dict[str, Any]]:

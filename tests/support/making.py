@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.paths import SAMPLES
 from tmapi_async.api.endpoints import CATEGORY_ITEMS, Endpoint
-from tmapi_async.api.listings import PageRequest, category_items
+from tmapi_async.api.listings import Listing, PageRequest, category_items
 from tmapi_async.api.replies import Page, Reply, read_reply
 
 if TYPE_CHECKING:
@@ -78,6 +78,15 @@ def read(
 def page_of(body: Any) -> Page:
     """Read a body that must be a page."""
     page = read(body)
+    assert isinstance(page, Page), page
+    return page
+
+
+def sample_page(endpoint: Endpoint, body: bytes | None = None, *, number: int = 1) -> Page[Any]:
+    """Read the sample reply of an endpoint, or another body, as a page of its listing."""
+    request = PageRequest(Listing(endpoint.name, (("cat_id", "7"),)), number)
+    sent = sample(sample_name(endpoint)) if body is None else body
+    page = read_reply(Reply(200, {}, sent), request, now=NOW)
     assert isinstance(page, Page), page
     return page
 

@@ -156,6 +156,7 @@ def pages(page: Page) -> None:
     assert_type(page.has_next_page, bool)
     assert_type(page.total_count, int | None)
     assert_type(page.body, bytes)
+    assert_type(page.to_rows(), list[dict[str, Any]])
 
 
 def items(item: Item) -> None:
@@ -167,6 +168,8 @@ def items(item: Item) -> None:
     assert_type(item.repurchase_percent, Decimal | None)
     assert_type(item.price_info, PriceInfo | None)
     assert_type(item.extra, dict[str, Any])
+    assert_type(item.to_dict(), dict[str, Any])
+    item.to_dict(mode="pydantic")  # type: ignore[arg-type]  # json or python
     assert_type(money("4.59"), Decimal | None)
     item.title = "changed"  # type: ignore[misc]  # what was sent stays as it was sent
 

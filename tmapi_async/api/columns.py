@@ -1,4 +1,4 @@
-"""Columns of every kind of row, derived from its struct. No I/O.
+"""Columns of every kind of row, derived from its struct, and the reading of their values. No I/O.
 
 The kind of a column follows from the type of its field. A plain `Number` does not say what it
 counts, so number fields are annotated as `Money`, `Count` and so on (see `values`).
@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
+
+from .values import Wire, count, money, percent, picture
+
 Kind: TypeAlias = Literal[
     "id", "text", "picture", "money", "count", "percent", "number", "flag", "json"
 ]
+
+RowMode: TypeAlias = Literal["json", "python"]
+"""Types of the values in a row: those of JSON (exact numbers are text), or Python's own."""
 
 _TYPED: dict[frozenset[type], Kind] = {
     frozenset({str}): "text",
@@ -137,3 +145,123 @@ def _annotated_kind(field_type: Any) -> Kind | None:
         return None
     metas = (meta for meta in typing.get_args(field_type)[1:] if isinstance(meta, msgspec.Meta))
     return next((meta.extra["kind"] for meta in metas if meta.extra), None)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value == "null":  # the API sends the literal in place of null
+        return None
+    return value if isinstance(value, str) else str(value)
+
+
+def _flag(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+
+
+def _json(value: Any) -> Any:
+    # Structs occur here only in lists. They become plain JSON as sent, but for null.
+    return None if value == "null" else msgspec.to_builtins(value)
+
+
+READERS: dict[Kind, Callable[[Any], Any]] = {
+    "id": lambda value: value,
+    "text": _text,
+    "picture": picture,
+    "money": money,
+    "count": count,
+    "percent": percent,
+    "number": money,
+    "flag": _flag,
+    "json": _json,
+}
+"""Readers of values by the kind of their column. They never raise."""
+
+_EMPTY = (None, "", "null")
+
+
+def read_item(item: Any, item_layout: Layout) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read an item into its columns.
+
+    Args:
+        item: The item.
+        item_layout: Layout of its struct.
+
+    Returns:
+        Columns by name, with Python's own types (money, percent and other numbers as `Decimal`);
+        and the fields that no column holds as they were sent, nested: those that no column knows,
+        and misspelt addresses of pictures.
+    """
+    values: dict[str, Any] = {}
+    misspelt: dict[str, Any] = {}
+    texts: dict[str, str | None] = {}
+    holders: list[Any] = [item]
+    for block in item_layout.blocks[1:]:
+        above = holders[block.above]
+        holders.append(None if above is None else getattr(above, block.name))
+    for column in item_layout.columns:
+        holder = holders[column.block]
+        raw_value = None if holder is None else getattr(holder, column.path[-1])
+        value = None if raw_value is None else READERS[column.kind](raw_value)
+        values[column.name] = value
+        if column.text is not None:
+            says_more = text_says_more(column.kind, raw_value, value)
+            texts[column.text] = str(raw_value) if says_more else None
+        elif column.kind == "picture" and value is not None and value != raw_value:
+            misspelt[column.name] = raw_value
+    return values | texts, item.extra | misspelt if misspelt else item.extra
+
+
+def text_says_more(kind: Kind, raw_value: Any, value: Any) -> bool:
+    """Return True if a number or flag, as sent, says more than the value read from it."""
+    if raw_value in _EMPTY:
+        return False
+    if kind == "count":
+        # "100000+" is not a plain number, and "1.5" is read as the count 1.
+        return value is None or (not isinstance(raw_value, int) and money(raw_value) != value)
+    if kind == "percent" and money(raw_value) is not None:
+        return value is None or 0 < value < 1  # percent or a fraction: the number does not show it
+    return value is None
+
+
+def row_in_mode(row: dict[str, Any], mode: RowMode) -> dict[str, Any]:
+    """Return a row with the types of a mode.
+
+    Args:
+        row: The row with Python's own types.
+        mode: The types: see `RowMode`.
+
+    Raises:
+        InvalidRequestError: There is no such mode.
+    """
+    if mode == "json":
+        plain: dict[str, Any] = msgspec.to_builtins(row)
+        return plain
+    if mode != "python":
+        raise InvalidRequestError(f"mode must be 'json' or 'python', not {show_value(mode)}")
+    return row
+
+
+class RowStruct(Wire, frozen=True, gc=False, kw_only=True):
+    """Base of the structs that are rows of a page."""
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Fields of this row that no struct knows, nested as sent; usually empty."""
+        return {}
+
+    def to_dict(self, *, mode: RowMode = "json") -> dict[str, Any]:
+        """Return the row as a flat dict: the columns of its endpoint, and `extra`.
+
+        Every row of an endpoint has the same keys in the same order. A number that cannot be read
+        is None, and its text is in the column `..._text`.
+
+        Args:
+            mode: "json" for values that `json.dumps`, FastAPI and Pydantic accept: money, rates and
+                scores are text of an exact decimal number (`"4.50"`). "python" for `Decimal`.
+
+        Raises:
+            InvalidRequestError: There is no such mode.
+        """
+        values, extra = read_item(self, layout(getattr(self, "strict", type(self))))
+        return row_in_mode({**values, "extra": extra or None}, mode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .columns import RowStruct
 from .items import Flag, Product
 from .values import Count, ItemId, Money, OtherNumber, TextOrDigits, Wire
 
@@ -94,7 +95,7 @@ class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
     promotions: Any = None
 
 
-class CategoryChild(Wire, frozen=True, gc=False, kw_only=True):
+class CategoryChild(RowStruct, frozen=True, gc=False, kw_only=True):
     """A category in the list of its parent.
 
     Attributes:
@@ -111,7 +112,7 @@ class CategoryChild(Wire, frozen=True, gc=False, kw_only=True):
     has_children: bool | None = None
 
 
-class Category(Wire, frozen=True, gc=False, kw_only=True):
+class Category(RowStruct, frozen=True, gc=False, kw_only=True):
     """A category and its child categories, as sent by `GET /1688/category/info`.
 
     Attributes:
@@ -140,8 +141,3 @@ class Category(Wire, frozen=True, gc=False, kw_only=True):
     def item_id(self) -> int:
         """ID of the category, under the name that all rows have for their ID."""
         return self.id
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """Fields that no struct knows, nested as sent; usually empty."""
-        return {}

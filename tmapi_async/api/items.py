@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from .columns import RowStruct
 from .values import (
     Count,
     ItemId,
@@ -32,7 +33,7 @@ _ORIGIN_PRICES = ("origin_price", "origin_price_min")
 _SALES = ("sale_quantity_int", "sale_quantity", "sale_quantity_90days")
 
 
-class Product(Wire, frozen=True, gc=False, kw_only=True):
+class Product(RowStruct, frozen=True, gc=False, kw_only=True):
     """Base of the product rows of all endpoints.
 
     Attributes:
@@ -40,11 +41,6 @@ class Product(Wire, frozen=True, gc=False, kw_only=True):
     """
 
     item_id: ItemId
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """Fields of this row that no struct knows, nested as sent; usually empty."""
-        return {}
 
     @property
     def sale_price(self) -> Decimal | None:

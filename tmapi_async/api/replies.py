@@ -18,12 +18,14 @@ import msgspec
 
 from tmapi_async import errors
 
+from .columns import RowMode, row_in_mode
 from .decoding import UNREADABLE, Data, TooManyValuesError, decoder
 from .echoes import EchoChecks
 from .failures import read_failure
 from .items import Item
 from .lenient import read_leniently
 from .listings import MAX_ID, USUAL_CEILING, PageRequest, endpoint_of
+from .rows import page_html, page_rows
 from .values import Reject, Wire, count
 
 if TYPE_CHECKING:
@@ -152,6 +154,24 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
             rows_expected = number == 1 or (size > 0 and number * size <= total)
             return rows_expected and (number - 1) * size < USUAL_CEILING
         return not self.has_next_page and (number + 1) * size <= min(total, USUAL_CEILING)
+
+    def to_rows(self, *, mode: RowMode = "json") -> list[dict[str, Any]]:
+        """Return the items as rows: flat dicts, with the columns before them that say their origin.
+
+        The rows are those that JSON lines and exports have. Rejects are no rows: see `rejects`.
+
+        Args:
+            mode: "json" for values that `json.dumps`, FastAPI and Pydantic accept: money, rates and
+                scores are text of an exact decimal number, `fetched_at` is text. "python" for
+                `Decimal` and `datetime`.
+
+        Raises:
+            InvalidRequestError: There is no such mode.
+        """
+        return [row_in_mode(row, mode) for row in page_rows(self)]
+
+    def _repr_html_(self) -> str:
+        return page_html(self)
 
     def only(self, items: Sequence[I]) -> Page[I]:
         """Return the page with only some of its items, in their order and at their positions."""

@@ -1,4 +1,4 @@
-"""Turn items into rows: flat, typed, one schema for each endpoint. No I/O.
+"""Turn the items of a page into rows: flat, typed, one schema for each endpoint. No I/O.
 
 A row is the same in every format the project writes. Its columns are: provenance; the fields of the
 item, flattened with `_`; a column `..._text` for each number; and `extra`, with the fields that no
@@ -9,106 +9,59 @@ mended, and `extra` has it as it was sent. So nothing is lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from html import escape
+from itertools import compress
+from typing import Any, Protocol
 
 import msgspec
 
-from .columns import Kind, Layout, layout
-from .listings import Listing, endpoint_of
-from .replies import Page
-from .values import count, money, percent, picture
+from tmapi_async.errors.escaping import escape_controls
+
+from .columns import layout, read_item
+from .listings import Listing, PageRequest, endpoint_of
+from .values import Reject
 
 PROVENANCE = ("listing", "cat_id", "page", "position", "fetched_at")
 """Columns before those of the item: the origin of the row."""
 
 
-def _text(value: Any) -> str | None:
-    if value is None or value == "null":  # the API sends the literal in place of null
-        return None
-    return value if isinstance(value, str) else str(value)
+class PageOfRows(Protocol):
+    """Parts of a page that its rows are made from; see `Page`."""
+
+    @property
+    def request(self) -> PageRequest:
+        """Requested listing and page number."""
+
+    @property
+    def fetched_at(self) -> datetime:
+        """Time at which the body had been read, aware, UTC."""
+
+    @property
+    def items(self) -> Sequence[Any]:
+        """Rows that could be decoded."""
+
+    @property
+    def rejects(self) -> Sequence[Reject]:
+        """Rows that could not be decoded."""
+
+    @property
+    def has_next_page(self) -> bool:
+        """True if another page follows."""
+
+    def positions(self) -> list[int]:
+        """Return the position of each item among the rows as sent."""
 
 
-def _flag(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
-
-
-def _json(value: Any) -> Any:
-    # Structs occur here only in lists. They become plain JSON as sent, but for null.
-    return None if value == "null" else msgspec.to_builtins(value)
-
-
-READERS: dict[Kind, Callable[[Any], Any]] = {
-    "id": lambda value: value,
-    "text": _text,
-    "picture": picture,
-    "money": money,
-    "count": count,
-    "percent": percent,
-    "number": money,
-    "flag": _flag,
-    "json": _json,
-}
-"""Readers of values by the kind of their column. They never raise."""
-
-_EMPTY = (None, "", "null")
-
-
-def read_item(item: Any, item_layout: Layout) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read an item into its columns.
-
-    Args:
-        item: The item.
-        item_layout: Layout of its struct.
-
-    Returns:
-        Columns by name, with Python's own types (money, percent and other numbers as `Decimal`);
-        and the fields that no column holds as they were sent, nested: those that no column knows,
-        and misspelt addresses of pictures.
-    """
-    values: dict[str, Any] = {}
-    misspelt: dict[str, Any] = {}
-    texts: dict[str, str | None] = {}
-    holders: list[Any] = [item]
-    for block in item_layout.blocks[1:]:
-        above = holders[block.above]
-        holders.append(None if above is None else getattr(above, block.name))
-    for column in item_layout.columns:
-        holder = holders[column.block]
-        raw_value = None if holder is None else getattr(holder, column.path[-1])
-        value = None if raw_value is None else READERS[column.kind](raw_value)
-        values[column.name] = value
-        if column.text is not None:
-            says_more = text_says_more(column.kind, raw_value, value)
-            texts[column.text] = str(raw_value) if says_more else None
-        elif column.kind == "picture" and value is not None and value != raw_value:
-            misspelt[column.name] = raw_value
-    return values | texts, item.extra | misspelt if misspelt else item.extra
-
-
-def text_says_more(kind: Kind, raw_value: Any, value: Any) -> bool:
-    """Return True if a number or flag, as sent, says more than the value read from it."""
-    if raw_value in _EMPTY:
-        return False
-    if kind == "count":
-        # "100000+" is not a plain number, and "1.5" is read as the count 1.
-        return value is None or (not isinstance(raw_value, int) and money(raw_value) != value)
-    if kind == "percent" and money(raw_value) is not None:
-        return value is None or 0 < value < 1  # percent or a fraction: the number does not show it
-    return value is None
-
-
-def page_rows(page: Page[Any]) -> Iterator[dict[str, Any]]:
+def page_rows(page: PageOfRows) -> Iterator[dict[str, Any]]:
     """Yield the rows of a page, with Python's own types (money and percent as `Decimal`).
 
     Yields:
         A dict with the columns of `PROVENANCE`, those of the listing's endpoint, and `extra` (None
         if empty).
     """
-    origin = Origin(page.request.listing, page.number, page.fetched_at)
+    origin = Origin(page.request.listing, page.request.number, page.fetched_at)
     return item_rows(origin, page.items, page.positions())
 
 
@@ -158,7 +111,7 @@ def item_rows(
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
-def json_lines(page: Page[Any]) -> bytes:
+def json_lines(page: PageOfRows) -> bytes:
     r"""Return the rows of a page as JSON lines: one object a line, UTF-8, ended by `\n` alone."""
     return encode_lines(page_rows(page))
 
@@ -166,3 +119,51 @@ def json_lines(page: Page[Any]) -> bytes:
 def encode_lines(rows: Iterable[dict[str, Any]]) -> bytes:
     r"""Return rows as JSON lines: one object a line, UTF-8, ended by `\n` alone."""
     return b"".join([_ENCODER.encode(row) + b"\n" for row in rows])
+
+
+_SHOWN_FIELDS = ("item_id", "title", "name", "sale_price", "min_order", "sold")
+_SHOWN_ROWS = 10
+_SHOWN_CHARACTERS = 60
+
+
+def page_html(page: PageOfRows) -> str:
+    """Return a page as a small table of HTML, for notebooks.
+
+    Foreign text is escaped and cut. The table has no links and no pictures: showing a page asks no
+    other host for anything.
+    """
+    items = page.items[:_SHOWN_ROWS]
+    rows = [[getattr(item, name, None) for name in _SHOWN_FIELDS] for item in items]
+    used = [any(row[n] is not None for row in rows) for n in range(len(_SHOWN_FIELDS))]
+    caption = (
+        f"{page.request}. Items: {len(page.items):,}, rejects: {len(page.rejects):,}. "
+        f"{'Another page follows' if page.has_next_page else 'This is the last page'}."
+    )
+    if len(items) < len(page.items):
+        caption += f" Shown: the first {len(items)}."
+    return html_table(
+        caption, list(compress(_SHOWN_FIELDS, used)), [list(compress(row, used)) for row in rows]
+    )
+
+
+def html_table(caption: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table of HTML in which every text is escaped and cut.
+
+    Args:
+        caption: Line above the table.
+        names: Names of the columns.
+        rows: Cells of each row; None is empty.
+    """
+    head = "".join(f"<th>{_shown(name)}</th>" for name in names)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{_shown(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return (
+        f"<table><caption>{_shown(caption, 300)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _shown(cell: object, longest: int = _SHOWN_CHARACTERS) -> str:
+    text = "" if cell is None else str(cell)
+    return escape(escape_controls(text if len(text) <= longest else f"{text[: longest - 1]}…"))

@@ -18,9 +18,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tmapi_async.api.columns import Column, Kind, layout
+from tmapi_async.api.columns import READERS, Column, Kind, layout, text_says_more
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.api.rows import READERS, text_says_more
 
 from .chunks import Chunk
 from .conversions import Conversions

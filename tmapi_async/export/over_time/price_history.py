@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tmapi_async.api.columns import columns
+from tmapi_async.api.columns import READERS, columns
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.api.rows import READERS, encode_lines
+from tmapi_async.api.rows import encode_lines
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.selection import Scope, VisitMarks, chosen_visits
 from tmapi_async.journal.reader import JournalReader
