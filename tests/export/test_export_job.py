@@ -23,7 +23,7 @@ from tests.support.making import sample, sample_name
 from tests.support.paths import ROOT
 from tmapi_async.api.columns import columns
 from tmapi_async.api.decoding import decoder
-from tmapi_async.api.endpoints import BY_SHORT_NAME, ENDPOINTS, Endpoint
+from tmapi_async.api.endpoints import ENDPOINTS, Endpoint
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.api.values import picture
 from tmapi_async.export import export_journal
@@ -34,8 +34,6 @@ from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
 from tmapi_async.journal.views import StoredPage
-
-PAGED = list(BY_SHORT_NAME.values())
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=lambda one: one.name)

@@ -123,6 +123,10 @@ async def listings(api: TMAPI) -> None:
     assert_type(api.shop_items_v2("https://shop1.1688.com", cat_type="0"), Walk[ShopItemV2])
     assert_type(api.global_search_items("bag", cat_id=7, language="en"), Walk[GlobalSearchItem])
     assert_type(await api.item_detail("859086919394"), ItemDetail)
+    assert_type(api.item_details(api.category_items(7), ordered=True), Walk[ItemDetail])
+    async for detail in api.item_details([859086919394, "859086919395"], language="en"):
+        assert_type(detail, ItemDetail)
+    api.item_details(7, max_pages=2)  # type: ignore[call-arg]  # a product has no pages
     assert_type(api.category_items([7], split=True), Walk[CategoryItemV2])
     assert_type(api.category_items_v2([7], split=Split(ceiling=9)), Walk[CategoryItemV2])
     api.category_items_v2(7, sort="cheap")  # type: ignore[arg-type]  # a documented order

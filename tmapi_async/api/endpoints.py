@@ -73,6 +73,11 @@ class Endpoint(msgspec.Struct, frozen=True):
         """True if the endpoint has pages; otherwise one request gets everything."""
         return self.paging != "none"
 
+    @property
+    def of_item(self) -> bool:
+        """True if the endpoint is asked about one product, by its ID."""
+        return "item_id" in self.required
+
     def param(self, name: str) -> Parameter | None:
         """Return the parameter of that name, or None."""
         return next((param for param in self.params if param.name == name), None)
@@ -222,5 +227,8 @@ ENDPOINTS = {
 }
 """Every endpoint this client knows, by name."""
 
-BY_SHORT_NAME = {endpoint.short: endpoint for endpoint in ENDPOINTS.values() if endpoint.paged}
-"""The paged endpoints by their names on the command line."""
+BY_SHORT_NAME = {endpoint.short: endpoint for endpoint in ENDPOINTS.values() if endpoint.required}
+"""The endpoints that show products by their names on the command line: all but the categories."""
+
+ITEM_ENDPOINTS = {name: endpoint for name, endpoint in BY_SHORT_NAME.items() if endpoint.of_item}
+"""The endpoints that are asked about one product, by their names on the command line."""

@@ -41,6 +41,7 @@ from tmapi_async.transport.session import Auth, Connector
 
 from .category_tree import CategoryCache, CategoryWalk
 from .inputs import (
+    ItemWalkOptions,
     Lookahead,
     Source,
     WalkOptions,
@@ -239,7 +240,7 @@ class ClientCore:
         endpoint: Endpoint,
         key: str,
         values: object,
-        options: WalkOptions | Mapping[str, Any],
+        options: WalkOptions | ItemWalkOptions | Mapping[str, Any],
         **params: Any,
     ) -> Walk[Any]:
         """Make a walk over listings of an endpoint.
@@ -251,23 +252,38 @@ class ClientCore:
             options: Options of the walk.
             **params: The other parameters. Those that are None are left out.
         """
-        for name in options.keys() - WalkOptions.__annotations__.keys():
+        known = WalkOptions if endpoint.paged else ItemWalkOptions
+        for name in options.keys() - known.__annotations__.keys():
             # No walk has this option, so it was meant as a parameter: say how that is called.
             raise unknown_parameter(endpoint, name)
         fixed = read_params(endpoint, params)
 
-        def listing(value: int | str) -> Listing:
+        def listing(value: Any) -> Listing:
+            if key == "item_id":
+                value = getattr(value, key, value)  # a product of another walk stands for its ID
             return make_listing(endpoint, {**fixed, **read_params(endpoint, {key: value})})
 
-        return self.walk(Source(values, key), listing, options)
+        walk_options = dict(options)
+        ordered: Any = walk_options.pop("ordered", False)
+        check_type("ordered", ordered, bool, "True or False")
+        return self.walk(Source(values, key), listing, walk_options, ordered=bool(ordered))
 
     def walk(
         self,
         source: Source,
         listing: Callable[[Any], Listing],
         options: WalkOptions | Mapping[str, Any],
+        *,
+        ordered: bool = False,
     ) -> Walk[Any]:
-        """Make a walk over a source, each value of which makes a listing."""
+        """Make a walk over a source, each value of which makes a listing.
+
+        Args:
+            source: The values.
+            listing: Makes the listing of a value.
+            options: Options of the walk.
+            ordered: True to give the listings out in the order of the values. Each has one page.
+        """
         walk_options: dict[str, Any] = dict(options)
         first = walk_options.pop("start_page", 1)
         max_pages = walk_options.pop("max_pages", None)
@@ -298,6 +314,7 @@ class ClientCore:
             guard=self.settings.guard,
             call=call,
             split=split,
+            ordered=ordered,
             **walk_options,
         )
         self._walks.add(walk)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from tmapi_async.api.items import Product
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting.driver import Split
@@ -18,6 +19,11 @@ from tmapi_async.transport.retry import RetryPolicy
 Ids: TypeAlias = int | str | Iterable[int | str] | AsyncIterable[int | str]
 """One category ID, or several; an async iterable is read as the walk goes on."""
 
+ItemIds: TypeAlias = (
+    int | str | Product | Iterable[int | str | Product] | AsyncIterable[int | str | Product]
+)
+"""One product ID, or several; a product stands for its ID, so that a walk may give the IDs."""
+
 Texts: TypeAlias = str | Iterable[str] | AsyncIterable[str]
 """One keyword or shop, or several; an async iterable is read as the walk goes on."""
 
@@ -28,8 +34,25 @@ Priority: TypeAlias = Literal["interactive", "bulk"]
 _LARGEST = 2**63 - 1
 
 
-class PlainWalkOptions(TypedDict, total=False):
-    """Options of every walk.
+class CommonWalkOptions(TypedDict, total=False):
+    """Options that every walk has, whatever it fetches.
+
+    Attributes:
+        on_end: Called with the outcome of each listing when its last page was taken.
+        priority: "interactive" gets a slot before every "bulk" request of the client. None is
+            "interactive" for an awaited page, and "bulk" for a walk.
+        timeout: Seconds for one request; None takes the client's value.
+        retry: Number and duration of attempts; None takes the client's policy.
+    """
+
+    on_end: Callable[[ListingOutcome], None] | None
+    priority: Priority | None
+    timeout: float | None
+    retry: RetryPolicy | None
+
+
+class PlainWalkOptions(CommonWalkOptions, total=False):
+    """Options of every walk over listings with pages.
 
     Attributes:
         start_page: First page, from 1.
@@ -47,10 +70,6 @@ class PlainWalkOptions(TypedDict, total=False):
     max_pages: int | None
     unique: bool
     lookahead: Lookahead | None
-    on_end: Callable[[ListingOutcome], None] | None
-    priority: Priority | None
-    timeout: float | None
-    retry: RetryPolicy | None
 
 
 class WalkOptions(PlainWalkOptions, total=False):
@@ -65,6 +84,22 @@ class WalkOptions(PlainWalkOptions, total=False):
     split: bool | Split
 
 
+class ItemWalkOptions(CommonWalkOptions, total=False):
+    """Options of a walk over products, each of which is one request.
+
+    Attributes:
+        ordered: True for the order of the IDs; otherwise each product comes as soon as it is there.
+            A product that fails is left out in both cases.
+        on_end: Called with the outcome of each product; the outcome of a failed one has the error.
+        priority: "interactive" gets a slot before every "bulk" request of the client. None is
+            "interactive" for an awaited page, and "bulk" for a walk.
+        timeout: Seconds for one request; None takes the client's value.
+        retry: Number and duration of attempts; None takes the client's policy.
+    """
+
+    ordered: bool
+
+
 class Source:
     """The IDs, keywords, shops or listings that a caller gave, in any accepted form.
 
@@ -75,7 +110,7 @@ class Source:
 
     def __init__(self, values: object, name: str) -> None:
         self._name = name
-        self._single = isinstance(values, int | str | Listing)
+        self._single = isinstance(values, int | str | Listing) or hasattr(values, "item_id")
         self._values: Any = [values] if self._single else values
         iterable = isinstance(values, Iterable | AsyncIterable)
         # Bytes and tables are iterable too, but nobody means the numbers of their characters, or
@@ -118,14 +153,14 @@ class Source:
 
     async def tasks(self, task: Callable[[Any], ListingTask]) -> AsyncGenerator[ListingTask]:
         """Generate the tasks, one at a time."""
-        if isinstance(self._values, AsyncGenerator):
-            # The caller handed the generator over, so that it is closed here.
-            async with aclosing(self._values) as values:
+        if isinstance(self._values, AsyncIterable):
+            values = aiter(self._values)
+            async with AsyncExitStack() as stack:
+                # The caller handed a generator over, and a walk makes one: it is closed here.
+                if isinstance(values, AsyncGenerator):
+                    await stack.enter_async_context(aclosing(values))
                 async for value in values:
                     yield task(value)
-        elif isinstance(self._values, AsyncIterable):
-            async for value in self._values:
-                yield task(value)
         else:
             for value in self._values:
                 yield task(value)

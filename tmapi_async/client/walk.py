@@ -16,7 +16,7 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
-from tmapi_async.crawl.page_queue import PageQueue
+from tmapi_async.crawl.page_queue import OrderedPageQueue, PageQueue
 from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
@@ -51,6 +51,7 @@ class Walk(Generic[I]):
         priority: Priority | None = None,
         split: Split | None = None,
         unique: bool = False,
+        ordered: bool = False,
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
         self._shared_pages = shared_pages
@@ -65,11 +66,15 @@ class Walk(Generic[I]):
         self._splitter = (
             SplitDriver(split, on_listing_end=self._split_ended) if split is not None else None
         )
-        self._queue = PageQueue(
-            # The splitter sees all parts of a listing, and drops what another part has shown.
-            unique=unique and self._splitter is None,
-            split=self._splitter is not None,
-            on_end=on_end if self._splitter is None else self._splitter.ended,
+        self._queue = (
+            OrderedPageQueue(on_end=on_end)
+            if ordered
+            else PageQueue(
+                # The splitter sees all parts of a listing, and drops what another part has shown.
+                unique=unique and self._splitter is None,
+                split=self._splitter is not None,
+                on_end=on_end if self._splitter is None else self._splitter.ended,
+            )
         )
         self._crawler: Crawler | None = None
         self._stopped = self._closed = False
@@ -195,6 +200,8 @@ class Walk(Generic[I]):
         if self._closed or self._crawler is not None:
             raise ClosedError("a walk can be walked once: ask the client for another one")
         source = self._make_tasks()
+        if isinstance(self._queue, OrderedPageQueue):
+            source = self._queue.tasks(source)
         self._crawler = Crawler(
             self._shared_pages(),
             self._frontier(),

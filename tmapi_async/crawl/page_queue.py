@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tmapi_async.api.items import Item
+from tmapi_async.api.listings import Listing
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import ClosedError
 
 from .crawler import Crawler
-from .outcomes import ListingCounts, ListingOutcome, WalkStatistics
+from .outcomes import ListingCounts, ListingOutcome, ListingTask, WalkStatistics
 from .sink import CrawlSink
 
 
@@ -190,3 +192,58 @@ class PageQueue(CrawlSink):
 
     def __repr__(self) -> str:
         return f"<PageQueue: {self.pages} pages wait>"
+
+
+ORDER_WINDOW = 512
+"""Listings of an ordered walk that may be open, or may wait for an earlier one, at once."""
+
+
+class OrderedPageQueue(PageQueue):
+    """Gives the listings out in the order of their tasks. Each of them has one page.
+
+    Pages that come early wait for the listings before theirs. They take no room: otherwise the
+    request that all of them wait for might have to wait for room itself.
+
+    Args:
+        on_end: Called with the outcome of each listing, after its page was taken.
+    """
+
+    def __init__(self, *, on_end: Callable[[ListingOutcome], None] | None = None) -> None:
+        super().__init__(on_end=on_end)
+        self._early: dict[Listing, list[Page | ListingOutcome]] = {}
+        self._left = asyncio.Event()
+
+    async def tasks(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
+        """Yield the tasks of `source`, and note their order.
+
+        A listing is left out while an earlier one of the same parameters is open or waits.
+        """
+        async with aclosing(source) as tasks:
+            async for task in tasks:
+                if task.listing in self._early:
+                    continue
+                while len(self._early) >= ORDER_WINDOW:
+                    self._left.clear()
+                    await self._left.wait()
+                self._early[task.listing] = []
+                yield task
+
+    def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
+        """Keep a page until the listings before its own have ended."""
+        del new_items  # a listing of one page shows no item twice
+        self._early[page.request.listing].append(page)
+
+    def ended(self, outcome: ListingOutcome) -> None:
+        """Queue every page whose turn has come, and the outcomes behind them."""
+        self._early[outcome.listing].append(outcome)
+        while self._early:
+            listing, entries = next(iter(self._early.items()))
+            if not entries or not isinstance(entries[-1], ListingOutcome):
+                break
+            del self._early[listing]
+            for entry in entries:
+                if isinstance(entry, ListingOutcome):
+                    super().ended(entry)
+                else:
+                    super().ordered_page(entry, entry.items)
+        self._left.set()

@@ -163,3 +163,13 @@ def test_a_job_file_that_python_cannot_use_is_refused(
     job.write_text(text)
     with pytest.raises(InvalidRequestError, match=reason):
         read_job(job, {"a": list})
+
+
+def test_products_are_listed_by_their_ids(folder: Path) -> None:
+    """A table of an endpoint of one product has product IDs, or the name of a file with them."""
+    table = '[[listings]]\nendpoint = "item-detail"\nlanguage = "en"\n'
+    names, _, repeated = read(folder, f'{table}item_ids = [5, 7]\nitem_ids_file = "ids.txt"\n')
+    assert names == [f"item_detail?item_id={number}&language=en" for number in (5, 7, 6)]
+    assert repeated == 1
+    with pytest.raises(InvalidRequestError, match="line 4: 'x' is not a product ID"):
+        read(folder, f'{table}item_ids = ["x"]\n')

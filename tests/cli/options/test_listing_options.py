@@ -57,9 +57,8 @@ def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
     values = {"sort": "sales", "language": "en", "page_size": 10, "moq": 2, "cat_type": "0"}
     value = values.get(option, True if option.endswith(("ry", "ng", "al")) else "5")
     key = BY_SHORT_NAME[endpoint].required[0]
-    keys: dict[str, Any] = {"cat_id": {"cats": ["7"]}, "keyword": {"keyword": ["x"]}}.get(
-        key, {"shop": ["a.b"]}
-    )
+    given: dict[str, Any] = {"cat_id": {"cats": ["7"]}, "keyword": {"keyword": ["x"]}}
+    keys = {**given, "item_id": given["cat_id"]}.get(key, {"shop": ["a.b"]})
     plain = identities(endpoint=endpoint, **keys)
     try:
         filtered = identities(endpoint=endpoint, **keys, **{option: value})
@@ -75,7 +74,7 @@ def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"endpoint": "serch", "keyword": ["x"]}, "did you mean search"),
-    ({"cats": ["7"], "endpoint": "search"}, "category IDs do not work with --endpoint search"),
+    ({"cats": ["7"], "endpoint": "search"}, "IDs do not work with --endpoint search: use"),
     ({"endpoint": "search"}, "needs --keyword TEXT"),
     ({"endpoint": "shop"}, "needs --shop MEMBER_ID"),
     ({"endpoint": "shop-v2"}, "needs --shop ADDRESS"),
@@ -85,6 +84,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"endpoint": "search", "keyword": ["x", " "]}, "keyword must be text"),
     ({"cats": ["7", "x"]}, "'x' is not a category ID"),
     ({}, "no category IDs"),
+    ({"endpoint": "item-detail"}, "no product IDs: give them as arguments"),
+    ({"endpoint": "item-detail", "cats": ["7", "x"]}, "'x' is not a product ID"),
+    ({"endpoint": "item-detail", "keyword": ["x"]}, "--endpoint search, global-search"),
 ]
 
 

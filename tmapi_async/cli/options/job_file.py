@@ -35,7 +35,7 @@ from tmapi_async.cli.textfiles import read_text, user_path
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 
-from .id_lists import read_ids
+from .id_lists import IdKind, read_ids
 from .listing_options import find_endpoint
 from .listing_sets import ListingGroup
 
@@ -43,11 +43,14 @@ OptionTypes: TypeAlias = Mapping[str, type | tuple[type, ...]]
 
 _KEYS = {
     "cat_ids": "cat_id",
+    "item_ids": "item_id",
     "keywords": "keyword",
     "member_ids": "member_id",
     "shop_urls": "shop_url",
 }
 """List in a table of listings -> parameter of its values."""
+
+_ID_LISTS: Mapping[str, IdKind] = {"cat_ids": "category", "item_ids": "product"}
 
 _SECRETS = ("token", "apitoken", "api_token", "apikey")
 
@@ -171,8 +174,9 @@ class _JobReader:
             raise InvalidRequestError(f"{key} must be the name of a file, not {show_value(name)}")
         # Relative to the job file, since a job is often run from another folder.
         path = self._path.parent / user_path(name)
-        if key == "cat_ids_file":
-            return list(read_ids([f"@{path}"], io.BytesIO()).ids)
+        kind = _ID_LISTS.get(key.removesuffix("_file"))
+        if kind is not None:
+            return list(read_ids([f"@{path}"], io.BytesIO(), kind).ids)
         lines = [line.strip() for line in _read_file(path).splitlines()]
         return [line for line in lines if line and not line.startswith("#")]
 
@@ -191,8 +195,8 @@ class _JobReader:
 
 
 def _key_value(key: str, entry: object) -> int | str:
-    if key == "cat_ids":
-        return parse_id(entry)
+    if key in _ID_LISTS:
+        return parse_id(entry, _ID_LISTS[key])
     if not isinstance(entry, str):
         raise InvalidRequestError(f"{key} must be texts, not {show_value(entry)}")
     return entry

@@ -13,7 +13,7 @@ from tmapi_async.api.endpoints import BY_SHORT_NAME, Endpoint
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 
-from .id_lists import read_ids
+from .id_lists import IdKind, read_ids
 from .listing_sets import ListingGroup, Values
 
 _LISTINGS = "What to fetch"
@@ -30,7 +30,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the commands that read listings.
 
     Attributes:
-        cats: Category IDs, or lists of them, as typed.
+        cats: Category IDs (product IDs for an endpoint of one product), or lists of them, as typed.
         endpoint: Short name of the endpoint.
         keyword: Keywords in place of categories.
         shop: Shops in place of categories.
@@ -43,8 +43,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str] | None,
         typer.Argument(
             metavar="CAT",
-            help="Category IDs. Use - to read them from standard input, or @FILE to read them from"
-            " a file, one per line.",
+            help="Category IDs; product IDs for --endpoint item-detail. Use - to read them from"
+            " standard input, or @FILE to read them from a file, one per line.",
             show_default=False,
         ),
     ] = None
@@ -53,7 +53,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--endpoint",
             help=f"Kind of listing: {', '.join(BY_SHORT_NAME)}. category-v2 lists the same"
-            " categories as category-v1, with sort order and price filters.",
+            " categories as category-v1, with sort order and price filters. item-detail fetches"
+            " products by their IDs.",
             metavar="NAME",
             rich_help_panel=_LISTINGS,
         ),
@@ -170,9 +171,10 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         _check_keys(endpoint, keyword=self.keyword, shop=self.shop, cats=self.cats)
         keys: dict[str, Values] = {}
         repeated = 0
-        if self.cats or endpoint.required == ("cat_id",):
-            cat_ids = read_ids(self.cats or (), stdin)
-            keys["cat_id"], repeated = cat_ids.ids, cat_ids.repeated
+        id_param = "item_id" if endpoint.of_item else "cat_id"
+        if self.cats or endpoint.required == (id_param,):
+            id_list = read_ids(self.cats or (), stdin, _ID_KINDS[id_param])
+            keys[id_param], repeated = id_list.ids, id_list.repeated
         for name, values in (("keyword", self.keyword), (_shop_key(endpoint), self.shop)):
             if values and name:
                 keys[name] = list(dict.fromkeys(values))
@@ -197,8 +199,10 @@ FILTERS = (
 )  # fmt: skip
 """Options that are parameters of endpoints."""
 
+_ID_KINDS: dict[str, IdKind] = {"cat_id": "category", "item_id": "product"}
 _HOW_TO_GIVE_KEY = {
     "cat_id": "category IDs",
+    "item_id": "product IDs",
     "keyword": "--keyword TEXT",
     "member_id": "--shop MEMBER_ID",
     "shop_url": "--shop ADDRESS",
@@ -256,8 +260,12 @@ def _shop_key(endpoint: Endpoint) -> str:
 
 def _check_keys(endpoint: Endpoint, **typed: list[str] | None) -> None:
     """Refuse keys that the endpoint does not take."""
-    key_params = {"keyword": {"keyword"}, "shop": {"member_id", "shop_url"}, "cats": {"cat_id"}}
-    labels = {"keyword": "--keyword does", "shop": "--shop does", "cats": "category IDs do"}
+    key_params = {
+        "keyword": {"keyword"},
+        "shop": {"member_id", "shop_url"},
+        "cats": {"cat_id", "item_id"},
+    }
+    labels = {"keyword": "--keyword does", "shop": "--shop does", "cats": "IDs do"}
     known = {param.name for param in endpoint.params}
     for option, values in typed.items():
         if values and not known & key_params[option]:

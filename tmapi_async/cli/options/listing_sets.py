@@ -11,6 +11,8 @@ from tmapi_async.api.listings import Listing, make_listing, read_params
 
 Values: TypeAlias = "list[int] | list[str]"
 
+_IDS = ("cat_id", "item_id")
+
 
 class ListingGroup:
     """Listings that differ in their keys alone, created while they are iterated.
@@ -37,7 +39,7 @@ class ListingGroup:
         self._params = read_params(endpoint, params)
         self._keys = keys
         for name, values in keys.items():
-            for value in values if name != "cat_id" else ():  # `read_ids` has checked the IDs
+            for value in values if name not in _IDS else ():  # the IDs were checked before
                 read_params(endpoint, {name: value})
         if not keys:
             make_listing(endpoint, self._params)  # raises an error that names what is missing
