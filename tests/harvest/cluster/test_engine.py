@@ -74,21 +74,25 @@ async def test_pages_past_the_end_are_not_sent_to_the_journal(workers, path):
 
 
 async def test_the_limit_is_learned_over_all_workers(workers, path):
-    """With `auto`, a refusal on any worker narrows the whole; all of the limit is used.
+    """With `auto`, one controller hears of every refusal, and its narrowing reaches every worker.
 
-    The latency is far above the delay of a report on a busy machine. So the requests in flight that
-    the controller replays differ from those at the server by a few at most, and few are refused.
+    A busy machine delays reports and shares, and requests are refused until they arrive. So the
+    number of refusals has a wide bound: about 4 are usual for these 196 pages, and 260 where no
+    worker is narrowed.
     """
     async with Sandbox(limit=LIMIT, latency=0.1, categories=60, ghosts=True) as sandbox:
         harvest = cluster_harvest(sandbox, path, workers.address, concurrency="auto")
         assert (await harvest.run()).complete
         assert stored_items(path) == expected_items(sandbox)
-        assert sandbox.stats.peak_in_flight == LIMIT
-        assert 0 < sandbox.stats.codes["503"] <= 0.15 * sandbox.stats.requests
+        stats = sandbox.stats
+        assert stats.peak_in_flight == LIMIT
         controller = engine_of(harvest).accounts[0].api.statistics().controller
+        assert controller.refused == stats.codes["503"]
+        assert controller.answered == stats.codes["200"]
         assert controller.cuts
         # Workers that learned alone would come to LIMIT each, and to 4 * LIMIT together.
-        assert LIMIT - 2 <= controller.limit <= LIMIT + 2
+        assert LIMIT // 2 < controller.limit < 2 * LIMIT
+        assert stats.codes["503"] <= stats.codes["200"] / 2
 
 
 async def test_one_giant_listing_is_walked_in_bounded_pieces(workers, path):
