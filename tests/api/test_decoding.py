@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.support.making import NOW, page_of, read, success
+from tests.support.making import NOW, REQUEST, dumped, page_of, read, row, success
 from tmapi_async import AuthenticationError, BalanceError, Page, ReplyTooLargeError
 from tmapi_async.api.decoding import MAX_ROWS, MAX_VALUES, USUAL_BODY
 from tmapi_async.api.endpoints import ITEM_DETAIL
 from tmapi_async.api.listings import PageRequest, describe
-from tmapi_async.api.replies import Reply, read_reply
+from tmapi_async.api.replies import Reply, read_reply, with_whole_items
 
 MILLION = 1_000_000
 DETAIL = PageRequest(describe(ITEM_DETAIL, {"item_id": 5}), 1)
@@ -92,3 +95,43 @@ def test_the_code_of_a_huge_reply_is_heard(status: int, code: int, kind: type[Ex
     assert type(read(body, status)) is kind
     few = success([b"{}"] * (MAX_ROWS + 1)).replace(b"200", str(code).encode(), 1)
     assert type(read(few, status)) is kind
+
+
+_PIECES = (
+    b'"',
+    b"\\",
+    b"\\u12",
+    b"\xff",
+    b"\0",
+    b"\n",
+    b"{",
+    b"}",
+    b"]",
+    b",",
+    b":",
+    b"1e999",
+    b"NaN",
+)
+
+
+@given(st.data())
+def test_reading_ids_only_finds_the_same_rows_and_rejects(data: st.DataObject) -> None:
+    """Whatever is wrong with a body, a page of IDs has the rows and rejects of the whole page."""
+    body = bytearray(success([dumped(row(number)) for number in range(3)]))
+    for _ in range(data.draw(st.integers(0, 3))):
+        at, length = data.draw(st.integers(0, len(body))), data.draw(st.integers(0, 12))
+        body[at : at + length] = data.draw(st.sampled_from(_PIECES) | st.just(b""))
+    whole, ids = (
+        read_reply(Reply(200, {}, bytes(body)), REQUEST, now=NOW, ids_only=ids_only)
+        for ids_only in (False, True)
+    )
+    assert _facts(ids) == _facts(whole)
+    if isinstance(ids, Page):
+        assert with_whole_items(ids) == whole
+
+
+def _facts(result: Any) -> tuple[Any, ...]:
+    if not isinstance(result, Page):
+        return type(result), str(result)
+    ids = [item.item_id for item in result.items]
+    return ids, result.rejects, result.row_ids(), result.has_next_page, result.total_count

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from tests.support.gates import FixedController
+from tests.support.making import NOW, ROW, dumped, success
 from tmapi_async import errors
+from tmapi_async.api.decoding import ProductId
 from tmapi_async.api.listings import PageRequest, category_items
+from tmapi_async.api.replies import Reply, read_reply
 from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.limits.gate import Gate
 from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
@@ -196,3 +199,19 @@ async def test_calls_with_other_limits_do_not_share(
     first_reply.set_result("page")
     assert await slow == "page"
     assert fetcher.requests[FIRST] == 2
+
+
+async def test_those_who_wait_for_a_page_of_a_harvest_get_its_whole_items(
+    fetcher: HeldFetcher, pages: SharedPages
+) -> None:
+    """A harvest reads the IDs only; a call that follows its request gets everything, unpaid."""
+    state = RequestState(0, CrawlCounts(), ids_only=True)
+    harvest = asyncio.ensure_future(pages.fetch(FIRST, state))
+    await settle()
+    call = alone(pages, FIRST)
+    await settle()
+    body = success([dumped(ROW)])
+    fetcher.answer(FIRST, read_reply(Reply(200, {}, body), FIRST, now=NOW, ids_only=True))
+    assert type((await harvest).items[0]) is ProductId
+    assert (await call).items[0].title == ROW["title"]
+    assert fetcher.requests[FIRST] == 1

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from .endpoints import ENDPOINTS
+from .items import Product
 from .json_repair import repair, row_regions, split_by_first_key, split_rows
 from .lenient import LenientItem, lenient_variant, mended_item
 from .values import Reject, Wire
@@ -85,6 +86,14 @@ class Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
     data: Data[R]
 
 
+class ProductId(Product, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False):
+    """A row of any paged endpoint of which no more than the ID was read.
+
+    The ID is all that a row needs to be no reject: any other value that does not fit costs its
+    field only.
+    """
+
+
 class _LenientData(
     Data[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
 ):
@@ -113,9 +122,15 @@ class ItemDecoder(Generic[I]):
         self._lenient = msgspec.json.Decoder(_LenientSuccess[lenient], strict=False)
         self._raw = msgspec.json.Decoder(_LenientSuccess[msgspec.Raw], strict=False)
         self._row = msgspec.json.Decoder(lenient, strict=False)
+        self._ids = msgspec.json.Decoder(_LenientSuccess[ProductId], strict=False)
 
-    def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
+    def decode(self, body: bytes, *, ids_only: bool = False) -> tuple[Success[Any], list[Reject]]:
         """Decode a success.
+
+        Args:
+            body: The body.
+            ids_only: Read no more than the IDs of the rows, which costs less than half. The items
+                may then be `ProductId`s; their number and the rejects are the same.
 
         Returns:
             The envelope with its items, and the rows that could not be decoded.
@@ -128,7 +143,7 @@ class ItemDecoder(Generic[I]):
         if len(body) > USUAL_BODY:
             self._check_size(body)
         try:
-            return self._strict.decode(body), []
+            return (self._ids if ids_only else self._strict).decode(body), []
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
         try:
@@ -238,7 +253,12 @@ class SingleDecoder(Generic[I]):
         self._strict = msgspec.json.Decoder(item, strict=False)
         self._row = msgspec.json.Decoder(lenient, strict=False)
 
-    def decode(self, body: bytes) -> tuple[Success[Any], list[Reject]]:
+    def decode(
+        self,
+        body: bytes,
+        *,
+        ids_only: bool = False,  # noqa: ARG002 - a row is read whole
+    ) -> tuple[Success[Any], list[Reject]]:
         """Decode a success; see `ItemDecoder.decode`. `has_next_page` is always False."""
         if len(body) > USUAL_BODY:
             _check_values(body)

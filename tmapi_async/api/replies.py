@@ -147,7 +147,8 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         counted in the total but never shown.
         """
         total = self.total_count
-        if not total:
+        # Most pages have items and a next page: they deny nothing.
+        if not total or (self.has_next_page and self.items):
             return False
         size, number = self.page_size or self.rows, self.request.number
         if not self.rows:
@@ -202,6 +203,7 @@ def read_reply(
     attempts: int = 1,
     latency: float = 0.0,
     checks: EchoChecks | None = None,
+    ids_only: bool = False,
 ) -> Page[Any] | errors.TMAPIError:
     """Read a reply as a page or as an error.
 
@@ -212,6 +214,7 @@ def read_reply(
         attempts: Attempts made for the page so far, this one included.
         latency: Duration of the attempt in seconds.
         checks: Compares the reply with the request; None for a reply that was accepted before.
+        ids_only: Read no more than the IDs of the rows; see `ItemDecoder.decode`.
 
     Returns:
         The page, or the error. The error has no location yet (`TMAPIError.locate`), and its message
@@ -220,7 +223,7 @@ def read_reply(
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's successes
         return _failure(reply, now)
     try:
-        success, rejects = decoder(request.listing.endpoint).decode(reply.body)
+        success, rejects = decoder(request.listing.endpoint).decode(reply.body, ids_only=ids_only)
     except UNREADABLE as error:
         return _unreadable(reply, now, error)
     if success.code != 200:  # noqa: PLR2004 - the API's success
@@ -253,6 +256,12 @@ def read_reply(
         latency=latency,
         age=age,
     )
+
+
+def with_whole_items(page: Page[Any]) -> Page[Any]:
+    """Return a page of which no more than the IDs were read (`ids_only`), with its whole items."""
+    success, _ = decoder(page.request.listing.endpoint).decode(page.body)
+    return msgspec.structs.replace(page, items=success.data.items)
 
 
 def _has_next_by_total(request: PageRequest, data: Data[Any], rows: int) -> bool | None:

@@ -250,7 +250,9 @@ class Crawler:
     def _pump(self, width: int) -> None:
         maximum = self._max_workers(width)
         while len(self._workers) < maximum and (request := self._take(width)) is not None:
-            state = RequestState(self._epoch, self._attempts, self._options)
+            state = RequestState(
+                self._epoch, self._attempts, self._options, ids_only=self._sink.ids_only
+            )
             state.request = request
             worker = asyncio.create_task(self._work(request, state), name="tmapi worker")
             self._workers[worker] = state
@@ -288,9 +290,7 @@ class Crawler:
         outcome: Page | errors.TMAPIError | None = None
         try:
             outcome = await self._fetcher.fetch(request, state)
-            # Most pages have items and a next page: they deny nothing.
-            may_deny = not outcome.has_next_page or not outcome.items
-            if may_deny and outcome.denies_total and self._may_ask_again(request):
+            if outcome.denies_total and self._may_ask_again(request):
                 outcome = await self._ask_again(request, state, outcome)
         except errors.TMAPIError as error:
             outcome = error

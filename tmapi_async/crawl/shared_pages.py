@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from tmapi_async import errors
 from tmapi_async.api.listings import PageRequest
-from tmapi_async.api.replies import Page
+from tmapi_async.api.replies import Page, with_whole_items
 from tmapi_async.limits.gate import Gate
 from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
 from tmapi_async.transport.retry import RetryPolicy
@@ -77,7 +77,10 @@ class SharedPages:
         finally:
             followers = self._followers.pop(key)
             if followers:
-                _hand_over(followers, outcome)
+                if isinstance(outcome, Page) and state.ids_only:
+                    _hand_over(followers, with_whole_items(outcome))
+                else:
+                    _hand_over(followers, outcome)
         return outcome
 
     async def fetch_alone(self, request: PageRequest, options: CallOptions) -> Page[Any]:

@@ -27,6 +27,11 @@ class CrawlSink:
         return False
 
     @property
+    def ids_only(self) -> bool:
+        """True if the sink reads no more of the items than their IDs: pages then cost less."""
+        return False
+
+    @property
     def pending(self) -> int:
         """Number of pages received and not yet finished with; they slow the crawl down."""
         return 0

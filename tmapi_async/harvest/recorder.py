@@ -110,6 +110,11 @@ class Recorder(CrawlSink):
         return ()
 
     @property
+    def ids_only(self) -> bool:
+        """True: a journal keeps bodies, and counts distinct IDs."""
+        return True
+
+    @property
     def resumable(self) -> bool:
         """True: a later start continues listings that are stopped."""
         return True

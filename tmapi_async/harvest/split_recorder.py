@@ -57,6 +57,11 @@ class SplitRecorder(Recorder):
 
     # -- sink of the crawl
 
+    @property
+    def ids_only(self) -> bool:
+        """False: a listing is divided by the prices of its items."""
+        return False
+
     def tasks(self) -> AsyncGenerator[ListingTask, None]:
         """Yield the listings to walk, and the parts of divided listings."""
         return self._driver.tasks(super().tasks())

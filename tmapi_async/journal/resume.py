@@ -75,7 +75,7 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
     """
     decoded = DecodedPages()
     for stored in pages:
-        page = decode_page(stored)
+        page = decode_page(stored, ids_only=True)
         if page is not None and page.denies_total:
             decoded.total_count = page.total_count
             continue
@@ -96,8 +96,13 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
     return decoded
 
 
-def decode_page(stored: StoredPage) -> Page[Any] | None:
-    """Decode a stored page. Return None if the current models do not accept it as a page."""
+def decode_page(stored: StoredPage, *, ids_only: bool = False) -> Page[Any] | None:
+    """Decode a stored page. Return None if the current models do not accept it as a page.
+
+    Args:
+        stored: The stored page.
+        ids_only: Read no more than the IDs of its rows.
+    """
     fetched_at = datetime.fromtimestamp(stored.fetched_at, UTC)
     request = PageRequest(stored.listing, stored.number)
     page = read_reply(
@@ -106,6 +111,7 @@ def decode_page(stored: StoredPage) -> Page[Any] | None:
         now=fetched_at,
         attempts=stored.attempts,
         latency=stored.latency,
+        ids_only=ids_only,
     )
     return page if isinstance(page, Page) else None
 

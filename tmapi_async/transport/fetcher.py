@@ -181,7 +181,7 @@ class Fetcher:
                 reply = await self._sender.send(request, state.options.timeout)
             else:
                 reply = await self._send_with_permit(request, state, retry_state.permit)
-            outcome = self._read(reply, request, retry_state, sent_at)
+            outcome = self._read(reply, request, state, retry_state, sent_at)
         except asyncio.CancelledError as error:
             unsent = was_not_sent(error)
             raise
@@ -215,6 +215,7 @@ class Fetcher:
         self,
         reply: Reply | errors.TransportError,
         request: PageRequest,
+        state: RequestState,
         retry_state: RetryState,
         sent_at: float,
     ) -> Page[Any] | errors.TMAPIError:
@@ -228,6 +229,7 @@ class Fetcher:
                 attempts=retry_state.attempts,
                 latency=self._gate.clock() - sent_at,
                 checks=self._checks,
+                ids_only=state.ids_only,
             )
         if isinstance(outcome, Page):
             self._understood = True

@@ -67,14 +67,23 @@ class RequestState:
         options: Options of the call.
         request: The current page request.
         sent: True if an attempt of the request has been sent.
+        ids_only: True to read no more of the rows than their IDs; the page's body has the rest.
     """
 
-    __slots__ = ("counts", "epoch", "on_wire", "options", "request", "sent", "stopping")
+    __slots__ = ("counts", "epoch", "ids_only", "on_wire", "options", "request", "sent", "stopping")
 
-    def __init__(self, epoch: int, counts: CrawlCounts, options: CallOptions | None = None) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        counts: CrawlCounts,
+        options: CallOptions | None = None,
+        *,
+        ids_only: bool = False,
+    ) -> None:
         self.epoch = epoch
         self.counts = counts
         self.options = options or _NO_OPTIONS
+        self.ids_only = ids_only
         self.sent = False
         self.on_wire = False
         self.stopping = False

@@ -214,6 +214,11 @@ class _AccountSink(CrawlSink):
         self._client = client
 
     @property
+    def ids_only(self) -> bool:
+        """True: a journal keeps bodies, and counts distinct IDs."""
+        return True
+
+    @property
     def pending(self) -> int:
         """Number of pages of this account that await their commit."""
         return self._driver.pending(self._client)

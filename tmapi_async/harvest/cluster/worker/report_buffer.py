@@ -45,6 +45,11 @@ class ReportBuffer(CrawlSink):
         self._compressors: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
 
     @property
+    def ids_only(self) -> bool:
+        """True: a journal keeps bodies, and counts distinct IDs."""
+        return True
+
+    @property
     def resumable(self) -> bool:
         """True: a later start continues listings that are stopped."""
         return True
