@@ -35,8 +35,8 @@ CASES = {
         lambda folder: contradicted(folder, total=23),
         V2,
         (
-            "CONTRADICTED: 1 of 1 listing complete (of them 1 contradicted by the API's own total). "
-            "Look at category/items/v2?cat_id=7."
+            "CONTRADICTED: 1 of 1 listing complete (of them 1 contradicted by the API's own "
+            "total). Look at category/items/v2?cat_id=7."
         ),
         0,
     ),
