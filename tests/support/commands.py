@@ -42,10 +42,6 @@ SUMMARY_KEYS = [
     "seconds",
     "pages_per_second",
     "stopped_by",
-    "empty",
-    "contradicted",
-    "suspects",
-    "verdict",
 ]
 """The contract of the command line, in its order."""
 

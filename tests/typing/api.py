@@ -55,6 +55,9 @@ from tmapi_async.sandbox import Faults, Sandbox
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    import polars as pl
+    import pyarrow as pa
+
 
 class Watching(Observer):
     """An observer of one's own."""
@@ -111,6 +114,18 @@ async def walks(api: TMAPI) -> None:
     api.category_items(numbers_in_time())
     api.category_items([1.5])  # type: ignore[list-item]  # an ID is an int, or its digits
     api.category_items(1, on_end=ended)
+
+
+async def tables(api: TMAPI, journal: JournalReader) -> None:
+    """A walk and a journal give tables and data frames."""
+    assert_type(await api.category_items(7).to_polars(), pl.DataFrame)
+    assert_type(journal.to_polars(Selection(unique=True)), pl.DataFrame)
+    await api.category_items(7).to_pandas(decimals="float")  # type: ignore[arg-type]
+    journal.to_pandas(Selection(), decimals="arrow")
+    table: pa.Table = await api.category_items(7).to_arrow()
+    async for batch in api.category_items(7).to_batches(rows=1000):
+        table = pa.concat_tables([table, pa.Table.from_batches([batch])])
+    journal.to_arrow(unique=True)  # type: ignore[call-arg]  # a Selection
 
 
 async def listings(api: TMAPI) -> None:

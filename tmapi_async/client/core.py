@@ -266,7 +266,9 @@ class ClientCore:
         walk_options = dict(options)
         ordered: Any = walk_options.pop("ordered", False)
         check_type("ordered", ordered, bool, "True or False")
-        return self.walk(Source(values, key), listing, walk_options, ordered=bool(ordered))
+        return self.walk(
+            Source(values, key), listing, walk_options, endpoint=endpoint, ordered=bool(ordered)
+        )
 
     def walk(
         self,
@@ -274,6 +276,7 @@ class ClientCore:
         listing: Callable[[Any], Listing],
         options: WalkOptions | Mapping[str, Any],
         *,
+        endpoint: Endpoint | None = None,
         ordered: bool = False,
     ) -> Walk[Any]:
         """Make a walk over a source, each value of which makes a listing.
@@ -282,6 +285,7 @@ class ClientCore:
             source: The values.
             listing: Makes the listing of a value.
             options: Options of the walk.
+            endpoint: Endpoint of all listings, or None if it depends on the values.
             ordered: True to give the listings out in the order of the values. Each has one page.
         """
         walk_options: dict[str, Any] = dict(options)
@@ -310,6 +314,7 @@ class ClientCore:
             lambda: source.tasks(task),
             lambda: PageRequest(listing(source.only()), first),
             lambda: source.listings(listing),
+            lambda: source.endpoints(listing, endpoint, split=split is not None),
             frontier=partial(self._frontier, self._lookahead(lookahead)),
             guard=self.settings.guard,
             call=call,

@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection,
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.items import Product
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
+from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import Split
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.argument_checks import check_type
@@ -138,6 +140,23 @@ class Source:
                 "on: give a list to see the listings before"
             )
         return tuple(listing(value) for value in self._values)
+
+    def endpoints(
+        self, listing: Callable[[Any], Listing], endpoint: Endpoint | None, *, split: bool
+    ) -> set[str]:
+        """Return the names of the endpoints whose pages a walk gives, as far as they are known.
+
+        Args:
+            listing: Makes a listing of a value.
+            endpoint: Endpoint of all listings, or None if it depends on the values. Then nothing is
+                known of values that can be read only once.
+            split: True if listings are split, for which some are asked from another endpoint.
+        """
+        if endpoint is None:
+            values = self._values if isinstance(self._values, Collection) else ()
+            return {listing(value).endpoint for value in values}
+        sample = Listing(endpoint.name, ())
+        return {(splittable_listing(sample) if split else sample).endpoint}
 
     def only(self) -> Any:
         """Return the single value.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator
 from types import TracebackType
-from typing import Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 import msgspec
 
 from tmapi_async.api.details import ItemDetail
 from tmapi_async.api.listings import Listing, PageRequest
 from tmapi_async.api.replies import I, Page
+from tmapi_async.api.rows import html_table
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
@@ -23,8 +24,16 @@ from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError, MalformedReplyError
 from tmapi_async.transport.request_state import CallOptions
 
-from .inputs import Priority
+from .inputs import Priority, check_whole
 from .walk_iterator import WalkIterator
+from .walk_tables import WalkTables
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from tmapi_async.export.frames.libraries import Decimals
 
 
 class Walk(Generic[I]):
@@ -44,6 +53,7 @@ class Walk(Generic[I]):
         make_tasks: Callable[[], AsyncGenerator[ListingTask]],
         first: Callable[[], PageRequest],
         listings: Callable[[], tuple[Listing, ...]],
+        endpoints: Callable[[], Collection[str]],
         *,
         frontier: Callable[[], Frontier],
         guard: GuardPolicy,
@@ -79,6 +89,7 @@ class Walk(Generic[I]):
         self._crawler: Crawler | None = None
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
+        self._tables = WalkTables(self._iterate_pages, endpoints)
 
     def __await__(self) -> Generator[Any, None, Page[I]]:
         return self._first_page().__await__()
@@ -144,6 +155,68 @@ class Walk(Generic[I]):
             raise
         finally:
             await self.aclose()
+
+    def to_batches(self, *, rows: int = 50_000) -> AsyncGenerator[pa.RecordBatch]:
+        """Iterate over the items as Arrow record batches, for tables larger than the memory.
+
+        The columns and types are those of an export, without `run`. A
+        walk without items gives one batch without rows, which has the schema.
+
+        Args:
+            rows: Smallest number of rows of a batch; the last one may have fewer.
+
+        Raises:
+            TMAPIError: The same errors as `pages`, after a batch with the rows read before.
+            InvalidRequestError: The walk is over several endpoints, which have other columns.
+            ExportRefusedError: pyarrow (the extra `arrow`) is missing.
+        """
+        check_whole("rows", rows)
+        builder = self._tables.begin("arrow", "to_batches")
+        return WalkIterator(self._tables.batches(builder, rows), self._queue)
+
+    async def to_arrow(self) -> pa.Table:
+        """Walk to the end and return the items as an Arrow table; see `to_batches`.
+
+        Raises:
+            TMAPIError: The same errors as `pages`. `partial` has the rows read before.
+            InvalidRequestError: The walk is over several endpoints, which have other columns.
+            ExportRefusedError: pyarrow (the extra `arrow`) is missing.
+        """
+        return await self._tables.arrow()
+
+    async def to_polars(self) -> pl.DataFrame:
+        """Walk to the end and return the items as a data frame of polars.
+
+        Exact numbers are columns of `Decimal`.
+
+        Raises:
+            TMAPIError: The same errors as `to_arrow`.
+            ExportRefusedError: polars (the extra `polars`) is missing.
+        """
+        return await self._tables.polars()
+
+    async def to_pandas(self, *, decimals: Decimals = "object") -> pd.DataFrame:
+        """Walk to the end and return the items as a data frame of pandas.
+
+        Columns have types of Arrow, so that whole numbers stay whole where values are missing.
+
+        Args:
+            decimals: Exact numbers as `Decimal` objects ("object"), or as decimals of Arrow
+                ("arrow"), which need less memory, and with which pandas calculates only in part.
+
+        Raises:
+            TMAPIError: The same errors as `to_arrow`.
+            ExportRefusedError: pandas (the extra `pandas`) is missing.
+        """
+        return await self._tables.pandas(decimals)
+
+    @property
+    def partial(self) -> pa.Table | None:
+        """Rows of a table or frame that an error or a cancellation cut off; None without rows.
+
+        From `to_batches` there are only the rows of the batch that was cut off by a cancellation.
+        """
+        return self._tables.partial
 
     async def _next(self) -> Page[I] | None:
         page = await self._queue.next()
@@ -221,9 +294,17 @@ class Walk(Generic[I]):
         if self._on_end is not None:
             self._on_end(outcome)
 
+    @property
+    def _state(self) -> str:
+        return "closed" if self._closed else "not begun" if self._crawler is None else "open"
+
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "not begun" if self._crawler is None else "open"
-        return f"<Walk {state}: {self.statistics()}>"
+        return f"<Walk {self._state}: {self.statistics()}>"
+
+    def _repr_html_(self) -> str:
+        counts, names = self.statistics(), ("listings", "pages", "items", "rejects", "requests")
+        row = [f"{getattr(counts, name):,}" for name in names]
+        return html_table(f"Walk, {self._state}", names, [row])
 
 
 def read_detail(page: Page[ItemDetail]) -> ItemDetail:

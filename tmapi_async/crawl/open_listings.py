@@ -187,7 +187,6 @@ class OpenListing:
             rejects=self.rejects,
             error=self.error,
             shifted=self.shifted,
-            total=self.total,
         )
 
 

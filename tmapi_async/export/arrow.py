@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 
 from tmapi_async.api.columns import READERS, Column, Kind, layout, text_says_more
 from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.api.listings import Listing
 
-from .chunks import Chunk
 from .conversions import Conversions
 
 MONEY = pa.decimal128(20, 4)
@@ -68,16 +68,62 @@ _NULL = pa.scalar(None, pa.string())
 _WELL_SPELT = r"^https://[^/\\]"
 
 
+class PageOrigin(Protocol):
+    """Origin of the rows of a page. `run` is None for all pages, or for none."""
+
+    @property
+    def listing(self) -> Listing:
+        """The listing."""
+
+    @property
+    def number(self) -> int:
+        """1-based page number."""
+
+    @property
+    def run(self) -> int | None:
+        """Number of the run in the journal, or None without a journal."""
+
+    @property
+    def fetched_at(self) -> float:
+        """Time at which the page had been read, seconds since 1970."""
+
+
+class PagesOfItems(Protocol):
+    """Decoded pages of one endpoint, such as a `Chunk`."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint of all pages."""
+
+    @property
+    def pages(self) -> Sequence[PageOrigin]:
+        """Origin of each page."""
+
+    @property
+    def items(self) -> Sequence[Sequence[Any]]:
+        """Items of each page."""
+
+    @property
+    def positions(self) -> Sequence[Sequence[int]]:
+        """Position of each of these items among the rows that were sent."""
+
+
 @functools.cache
-def item_schema(endpoint: Endpoint) -> pa.Schema:
-    """Return the schema of an item table: the same for every export of an endpoint."""
+def item_schema(endpoint: Endpoint, *, run: bool = True) -> pa.Schema:
+    """Return the schema of an item table: the same for every export of an endpoint.
+
+    Args:
+        endpoint: The endpoint.
+        run: True for rows of a journal, which have the number of their run.
+    """
     columns = layout(endpoint.item).columns
     fields = [
         pa.field(column.name, _TYPES[column.kind], nullable=column.kind != "id")
         for column in columns
     ]
     texts = [pa.field(column.text, pa.string()) for column in columns if column.text is not None]
-    return pa.schema([*_PROVENANCE, *fields, *texts, pa.field("extra", pa.string())])
+    origin = [field for field in _PROVENANCE if run or field.name != "run"]
+    return pa.schema([*origin, *fields, *texts, pa.field("extra", pa.string())])
 
 
 def json_columns(endpoint: Endpoint) -> tuple[str, ...]:
@@ -86,7 +132,7 @@ def json_columns(endpoint: Endpoint) -> tuple[str, ...]:
     return (*(column.name for column in columns if column.kind == "json"), "extra")
 
 
-def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
+def record_batch(chunk: PagesOfItems, conversions: Conversions) -> pa.RecordBatch:
     """Turn decoded pages into a record batch of `item_schema` of their endpoint.
 
     Args:
@@ -94,10 +140,11 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
         conversions: Counts of inexact conversions, which this function adds to.
     """
     items = list(chain.from_iterable(chunk.items))
-    arrays = _provenance(chunk)
+    has_run = not chunk.pages or chunk.pages[0].run is not None
+    arrays = _provenance(chunk, has_run=has_run)
     texts: list[pa.Array] = []
     misspelt: dict[int, dict[str, Any]] = {}
-    schema = item_schema(chunk.endpoint)
+    schema = item_schema(chunk.endpoint, run=has_run)
     for column, inputs in _columns(items, chunk.endpoint):
         values, inexact = _array(column, inputs, conversions)
         arrays.append(values)
@@ -110,7 +157,7 @@ def record_batch(chunk: Chunk, conversions: Conversions) -> pa.RecordBatch:
     )
 
 
-def _provenance(chunk: Chunk) -> list[pa.Array]:
+def _provenance(chunk: PagesOfItems, *, has_run: bool) -> list[pa.Array]:
     counts = [len(items) for items in chunk.items]
     listings = [page.listing for page in chunk.pages]
     page_columns = (
@@ -126,6 +173,7 @@ def _provenance(chunk: Chunk) -> list[pa.Array]:
     return [
         positions if column is None else column.take(pages).cast(field.type)
         for column, field in zip(page_columns, _PROVENANCE, strict=True)
+        if has_run or field.name != "run"
     ]
 
 

@@ -247,12 +247,25 @@ def _postgres(text: str, table: str | None) -> Destination:
 
 
 def _check_extra(kind: str, text: str) -> None:
-    extra, modules = _REQUIREMENTS.get(kind, ("", ()))
+    check_extra(text, *_REQUIREMENTS.get(kind, ("", ())))
+
+
+def check_extra(user: str, extra: str, modules: Iterable[str]) -> None:
+    """Check that the modules of an extra are installed.
+
+    Args:
+        user: User of the modules, for the message.
+        extra: Name of the extra.
+        modules: Modules that it brings.
+
+    Raises:
+        ExportRefusedError: A module is missing; the message says how to install it.
+    """
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise ExportRefusedError(
-            f"{text} needs {' and '.join(missing)}, which {verb} not installed: "
+            f"{user} needs {' and '.join(missing)}, which {verb} not installed: "
             f'pip install "tmapi-async[{extra}]"'
         )
 

@@ -22,7 +22,7 @@ from tmapi_async.errors import (
     ReadOnlyJournalError,
     WorkerRefusedError,
 )
-from tmapi_async.journal.reader import JournalReader
+from tmapi_async.export.frames.journal_table_reader import JournalTableReader as JournalReader
 from tmapi_async.journal.views import (
     Division,
     FailedPage,

@@ -24,7 +24,6 @@ NUMBER = (int, float)
 
 _OPTION_TYPES: OptionTypes = {
     "max_pages": int,
-    "fail_empty": bool,
     "max_requests": int,
     "concurrency": (int, str),
     "rate": NUMBER,

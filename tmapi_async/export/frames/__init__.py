@@ -1,0 +1,1 @@
+"""Rows as Arrow tables and data frames in memory."""
