@@ -96,13 +96,13 @@ def test_the_end_names_each_listing_and_how_it_ended(tmapi, sandbox, journal):
     limits = ("--max-pages", "1")
     done = tmapi("harvest", *IDS, "--journal", journal, *limits, url=sandbox.url)
     assert done.code == 0
-    assert "CAPPED: 2 of 3 listings complete, 1 capped: " in done.err
+    assert "CAPPED: 2 of 3 listings complete (of them 1 empty), 1 capped. " in done.err
     done = tmapi(
         "harvest", *IDS, "--journal", journal, "--lookahead", "off", "--json", url=sandbox.url
     )
     assert done.code == 3
     table = [line.split() for line in done.err.splitlines() if line.startswith("category/items?")]
-    assert [row[1] for row in table] == ["failed", "complete", "complete"]
+    assert [row[1] for row in table] == ["failed", "complete", "empty"]
     assert table[1][2:] == ["1", "20", "20", "0", "0"]
     assert "failed: category/items?cat_id=7 page 2: code 422" in done.err
     assert "NOT COMPLETE: 2 of 3 listings finished, 1 failed" in done.err

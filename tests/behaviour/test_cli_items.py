@@ -99,6 +99,10 @@ def test_the_summary_ends_standard_error_and_is_exact(tmapi):
         "shifted": 0,
         "second_looks": 0,
         "stopped_by": None,
+        "empty": 1,
+        "contradicted": 0,
+        "suspects": ["category/items?cat_id=9"],
+        "verdict": "incomplete",
     }
     assert len(done.rows) > 65
     assert statistics.requests == 8

@@ -60,7 +60,7 @@ def test_an_unfinished_visit_does_not_replace_a_finished_one(journal: Path, stat
     assert selected(journal) == [(2, 1, "d"), (2, 1, "e"), (2, 3, "f")]
     with JournalReader(journal) as reader:
         scope = resolve(reader, Selection())
-    assert (scope.runs, scope.superseded, scope.unfinished, scope.failed) == ((2,), 2, 0, 0)
+    assert (scope.runs, scope.superseded, scope.tally.left, scope.tally.failed) == ((2,), 2, 0, 0)
     assert selected(journal, run=LATEST_RUN) == [(3, 9, "new")]
 
 

@@ -13,8 +13,8 @@ from tests.support.ranking_server import serve_rankings
 from tmapi_async import TMAPI
 from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2
 from tmapi_async.api.listings import describe
-from tmapi_async.crawl.verdict import SHIFTED
 from tmapi_async.harvest import Harvest, JournalReader
+from tmapi_async.journal.verdicts.verdict import SHIFTED
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

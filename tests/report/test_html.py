@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import browser
 from tests.support.hostile_texts import HOSTILE
+from tmapi_async.journal.verdicts.tally import RunTally
 from tmapi_async.report import gather, render, write_report
 from tmapi_async.report.charts import charts
 from tmapi_async.report.html import picture_url, product_link, verdict
@@ -72,18 +73,20 @@ def test_data_for_the_charts_cannot_end_its_element(journal):
 
 
 @pytest.mark.parametrize(
-    ("states", "word"),
+    ("tally", "word"),
     [
-        ({"complete": 3}, "good"),
-        ({"complete": 3, "capped": 1}, "fair"),
-        ({"complete": 3, "capped": 1, "failed": 1}, "bad"),
-        ({"stopped": 1}, "bad"),
-        ({}, "bad"),
+        (RunTally(listings=3, complete=3), "good"),
+        (RunTally(listings=4, complete=3, capped=1), "fair"),
+        (RunTally(listings=3, complete=3, empty=1), "fair"),
+        (RunTally(listings=3, complete=3, contradicted=1), "fair"),
+        (RunTally(listings=5, complete=3, capped=1, failed=1), "bad"),
+        (RunTally(listings=1), "bad"),
+        (RunTally(), "bad"),
     ],
 )
-def test_the_first_sentence_tells_how_sure_one_can_be(journal, states, word):
+def test_the_first_sentence_tells_how_sure_one_can_be(journal, tally, word):
     """Only a run with complete listings alone is called complete."""
-    facts = msgspec.structs.replace(gather(journal), states=states)
+    facts = msgspec.structs.replace(gather(journal), tally=tally)
     assert verdict(facts)[0] == word
     assert ("Complete" in verdict(facts)[1]) == (word == "good")
 

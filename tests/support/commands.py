@@ -42,6 +42,10 @@ SUMMARY_KEYS = [
     "seconds",
     "pages_per_second",
     "stopped_by",
+    "empty",
+    "contradicted",
+    "suspects",
+    "verdict",
 ]
 """The contract of the command line, in its order."""
 

@@ -26,9 +26,10 @@ from .endpoints import (
 from .values import money
 
 MAX_ID = 2**63 - 1
+"""Largest ID accepted: IDs are positive signed 64-bit integers."""
+
 USUAL_CEILING = 2000
 """Number of rows after which the site's own search stops. A listing that ends there is capped."""
-"""Largest ID accepted: IDs are positive signed 64-bit integers."""
 
 _LONGEST_TEXT = 500
 _LARGEST_NUMBER = 10**9
@@ -145,6 +146,17 @@ def describe(endpoint: Endpoint, params: Mapping[str, Any]) -> Listing:
     check_type("endpoint", endpoint, Endpoint, "an endpoint such as CATEGORY_ITEMS", optional=False)
     check_type("params", params, Mapping, "a dict of parameters", optional=False)
     return make_listing(endpoint, read_params(endpoint, params))
+
+
+def missing_rows(rows: int, total: int | None) -> int:
+    """Return the number of rows that a listing's own total promises beyond those that came.
+
+    Args:
+        rows: Rows that came, up to the usual ceiling.
+        total: Rows of the whole listing according to the server, or None. The server counts rows
+            past the ceiling that it never shows.
+    """
+    return max(0, min(total or 0, USUAL_CEILING) - rows)
 
 
 def read_params(endpoint: Endpoint, params: Mapping[str, Any]) -> dict[str, str]:

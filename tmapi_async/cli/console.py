@@ -23,14 +23,16 @@ from .concealing import conceal, possible_secrets
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tmapi_async.crawl.verdict import Kind
+    from tmapi_async.journal.verdicts.verdict import Kind
 
 _COLOURS: dict[Kind, str] = {
     "complete": "bold green",
     "running": "bold",
-    "empty": "bold",
+    "nothing": "bold",
     "capped": "bold yellow",
     "shifted": "bold yellow",
+    "contradicted": "bold yellow",
+    "empty": "bold yellow",
     "incomplete": "bold red",
 }
 

@@ -15,7 +15,7 @@ MAX_COMPLETE = 12
 """Complete listings that are shown one by one; more of them are summed."""
 
 _HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">repeats", ">rejects", "reason")
-_WORST_FIRST = {"failed": 0, "open": 1, "shifted": 2, "capped": 3, "complete": 4}
+_WORST_FIRST = {"failed": 0, "open": 1, "shifted": 2, "capped": 3, "complete": 4}  # by state
 
 
 def listing_state(visit: VisitInfo, *, running: bool) -> str:
@@ -26,7 +26,7 @@ def listing_state(visit: VisitInfo, *, running: bool) -> str:
         running: A process is writing to the journal now.
     """
     if visit.state != "open":
-        return visit.state
+        return visit.doubt or visit.state
     if running:
         return "open" if visit.begun else "waiting"
     return "stopped" if visit.begun else "not begun"
@@ -41,17 +41,18 @@ def format_listings(
         visits: The listings.
         running: A process is writing to the journal now.
         every: Show all of them, in their own order; otherwise at most forty, the worst first, and
-            complete ones by their sum if there are more than a dozen.
+            complete ones by their sum if there are more than a dozen. Empty and contradicted ones
+            are always shown.
         width: Cells of the terminal; None for any width.
     """
     listings = list(visits)
-    shown, complete = listings, [visit for visit in listings if visit.state == "complete"]
+    shown, complete = listings, [visit for visit in listings if _is_plain(visit)]
     if every or len(complete) <= MAX_COMPLETE:
         complete = []
     if not every:
-        shown = [visit for visit in listings if not complete or visit.state != "complete"]
+        shown = [visit for visit in listings if not complete or not _is_plain(visit)]
         if len(shown) > MAX_LISTINGS:
-            shown = sorted(shown, key=lambda visit: _WORST_FIRST[visit.state])[:MAX_LISTINGS]
+            shown = sorted(shown, key=_rank)[:MAX_LISTINGS]
     rows = [_row(visit, running=running) for visit in shown]
     if complete:
         rows.append(_sum_row(complete))
@@ -64,6 +65,15 @@ def format_listings(
     if hidden or complete:
         lines.append("to see every listing, run tmapi status FILE --all")
     return lines
+
+
+def _is_plain(visit: VisitInfo) -> bool:
+    """Return True if a listing is complete and nothing about it deserves a look."""
+    return visit.state == "complete" and visit.doubt is None
+
+
+def _rank(visit: VisitInfo) -> tuple[int, bool]:
+    return _WORST_FIRST[visit.state], visit.doubt is None
 
 
 def _sum_row(visits: Sequence[VisitInfo]) -> Sequence[object]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from tmapi_async.crawl.outcomes import WalkStatistics
-from tmapi_async.crawl.verdict import SHIFTED, Verdict
 from tmapi_async.errors import (
     AuthenticationError,
     BalanceError,
@@ -16,6 +15,8 @@ from tmapi_async.errors import (
     TMAPIError,
 )
 from tmapi_async.errors.quantities import quantity
+from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.verdicts.verdict import SHIFTED, Verdict
 from tmapi_async.limits.outage_queue import duration
 
 from .exit_codes import OK, PARTIAL, REFUSED
@@ -57,6 +58,9 @@ class Summary(msgspec.Struct, kw_only=True):
         seconds: Duration.
         pages_per_second: Pages received per second.
         stopped_by: Reason why all work ended early, or null.
+        empty: Complete listings without any item.
+        contradicted: Complete listings with fewer different rows than their own total says.
+        suspects: Names of the first of those empty and contradicted listings.
     """
 
     listings: int
@@ -79,6 +83,9 @@ class Summary(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     pages_per_second: float = 0.0
     stopped_by: StoppedBy | None = None
+    empty: int = 0
+    contradicted: int = 0
+    suspects: tuple[str, ...] = ()
 
     @classmethod
     def from_walk(
@@ -105,11 +112,31 @@ class Summary(msgspec.Struct, kw_only=True):
         )
         return cls(**fields)
 
-    def json(self) -> str:
-        """Return the summary as one JSON object on one line."""
-        return msgspec.json.encode(self).decode()
+    @classmethod
+    def from_tally(cls, tally: RunTally, **requests: Any) -> Summary:
+        """Return the summary of the listings in a journal.
 
-    def verdict(self, *, running: bool = False) -> Verdict:
+        Args:
+            tally: The listings.
+            **requests: The other figures.
+        """
+        fields = {
+            name: getattr(tally, name)
+            for name in cls.__struct_fields__
+            if name in RunTally.__struct_fields__
+        }
+        return cls(**fields, stopped=tally.left, **requests)
+
+    def json(self, *, running: bool = False) -> str:
+        """Return the summary as one JSON object on one line, with the kind of the verdict.
+
+        Args:
+            running: A process is reading the listings now.
+        """
+        verdict = self.judge(running=running).kind
+        return msgspec.json.encode({**msgspec.structs.asdict(self), "verdict": verdict}).decode()
+
+    def judge(self, *, running: bool = False) -> Verdict:
         """Return the verdict over the listings.
 
         Args:
@@ -121,6 +148,9 @@ class Summary(msgspec.Struct, kw_only=True):
             shifted=self.shifted,
             failed=self.failed,
             unfinished=self.stopped,
+            empty=self.empty,
+            contradicted=self.contradicted,
+            suspects=self.suspects,
             running=running,
         )
 
@@ -139,6 +169,8 @@ class Summary(msgspec.Struct, kw_only=True):
         endings += [
             f"{number:,} {name}"
             for name, number in (
+                ("of them empty", self.empty),
+                ("of them contradicted by the API's own total", self.contradicted),
                 ("capped", self.capped),
                 (SHIFTED, self.shifted),
                 ("failed", self.failed),
@@ -166,11 +198,17 @@ class Summary(msgspec.Struct, kw_only=True):
             f"{'; codes: ' if codes else ''}{codes}"
         )
 
-    def exit_code(self) -> int:
-        """Return the exit code of the command-line contract."""
+    def exit_code(self, *, fail_empty: bool = False) -> int:
+        """Return the exit code of the command-line contract.
+
+        Args:
+            fail_empty: Treat a listing without any item as one that failed.
+        """
         if self.stopped_by in ("balance", "auth"):
             return REFUSED
-        if self.stopped_by or self.verdict().kind == "incomplete":
+        if self.stopped_by or self.judge().kind == "incomplete":
+            return PARTIAL
+        if fail_empty and self.empty:
             return PARTIAL
         return OK
 

@@ -187,6 +187,7 @@ class OpenListing:
             rejects=self.rejects,
             error=self.error,
             shifted=self.shifted,
+            total=self.total,
         )
 
 

@@ -61,6 +61,7 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
         rejects: Number of rows that could not be decoded.
         error: Error that failed the listing, or None.
         shifted: Reason why rows may be missing between two sittings, or None.
+        total: Rows in the whole listing according to its last page with a total, or None.
     """
 
     listing: Listing
@@ -72,6 +73,7 @@ class ListingOutcome(msgspec.Struct, frozen=True, gc=False):
     rejects: int
     error: TMAPIError | None = None
     shifted: str | None = None
+    total: int | None = None
 
 
 class ListingCounts(msgspec.Struct):

@@ -13,6 +13,7 @@ from tmapi_async.errors import ExportError, ExportRefusedError
 from tmapi_async.errors.argument_checks import check_callable, check_path, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.verdicts.verdict import Verdict
 
 from .chunks import read_chunks
 from .conversions import Conversions
@@ -74,6 +75,13 @@ class ExportSummary(msgspec.Struct, kw_only=True):
         stopped_by: None, `signal`, `disk` or `error`. If it is set, only the destinations in
             `destinations` were changed.
         destinations: Results of the completed destinations.
+        listings_complete: Selected listings that were read to their end.
+        listings_capped: Selected listings that ended at a ceiling or a maximum number of pages.
+        listings_shifted: Selected listings walked in two sittings, between which rows came.
+        listings_empty: Complete listings without any item.
+        listings_contradicted: Complete listings with fewer different rows than their own total.
+        suspects: Names of the first of those empty and contradicted listings.
+        verdict: Kind of the verdict over the selected listings, such as "complete" or "capped".
     """
 
     journal: str
@@ -93,6 +101,13 @@ class ExportSummary(msgspec.Struct, kw_only=True):
     rows_per_second: float = 0.0
     stopped_by: str | None = None
     destinations: list[DestinationResult] = []
+    listings_complete: int = 0
+    listings_capped: int = 0
+    listings_shifted: int = 0
+    listings_empty: int = 0
+    listings_contradicted: int = 0
+    suspects: tuple[str, ...] = ()
+    verdict: str = ""
 
 
 class Export:
@@ -107,6 +122,10 @@ class Export:
         history: Also write the price history of the exported listings, over all their visits: to a
             file `NAME.history.ENDING` beside each file, to a table `NAME_history` in each database.
         csv_bom: True to begin each CSV file with a byte-order mark, for Excel.
+
+    Attributes:
+        summary: Result so far.
+        verdict: Verdict over the selected listings; over none before `run` has read them.
 
     Raises:
         ExportRefusedError: A destination cannot be used; nothing was read.
@@ -141,6 +160,7 @@ class Export:
         self._scope: Scope | None = None
         self._started_at = time.monotonic()
         self._pages_read = 0
+        self.verdict = Verdict()
         self.summary = ExportSummary(journal=str(self._path))
 
     @property
@@ -182,7 +202,7 @@ class Export:
         try:
             with JournalReader(self._path) as reader:
                 self._scope = resolve(reader, self._selection)
-                self._describe(self._scope)
+                self._describe(self._scope, running=reader.writer is not None)
                 for destination in self._to:
                     open_sinks.append(destination.open(self._scope.endpoint))  # noqa: PERF401 - if one fails, those opened before must be in the list
                 self._write(reader, self._scope, open_sinks, on_progress)
@@ -203,13 +223,17 @@ class Export:
             self._end()
         return self.summary
 
-    def _describe(self, scope: Scope) -> None:
-        summary = self.summary
+    def _describe(self, scope: Scope, *, running: bool) -> None:
+        summary, tally = self.summary, scope.tally
+        self.verdict = Verdict.of(tally, running=running)
+        summary.verdict = self.verdict.kind
         summary.runs = list(scope.runs)
         summary.run = scope.runs[0] if len(scope.runs) == 1 else None
         summary.endpoint = scope.endpoint.name
-        summary.listings_unfinished = scope.unfinished
-        summary.listings_failed = scope.failed
+        summary.listings_unfinished, summary.listings_failed = tally.left, tally.failed
+        summary.listings_complete, summary.listings_capped = tally.complete, tally.capped
+        summary.listings_shifted, summary.listings_empty = tally.shifted, tally.empty
+        summary.listings_contradicted, summary.suspects = tally.contradicted, tally.suspects
         summary.listings_superseded = scope.superseded
         summary.listings_left_out = scope.left_out
 

@@ -10,6 +10,7 @@ import msgspec
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.verdicts.tally import RunTally
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
 from .endpoint_choice import choose_endpoint, endpoint_named
@@ -89,8 +90,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         unique: True to read only the latest sighting of each item.
         endpoint: The endpoint whose rows are read.
         pages: Pages of the selected listings when reading began, including those before `since`.
-        unfinished: Selected listings that were not walked to their end.
-        failed: Selected listings that failed.
+        tally: The selected listings, counted by state.
         superseded: Selected listings with a later visit, which is not finished.
         left_out: Listings of the same endpoint and categories that are not selected.
         ended: Selected visits of the endpoint that had ended when reading began.
@@ -105,8 +105,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     unique: bool = False
     endpoint: Endpoint
     pages: int = 0
-    unfinished: int = 0
-    failed: int = 0
+    tally: RunTally = msgspec.field(default_factory=RunTally)
     superseded: int = 0
     left_out: int = 0
     ended: VisitMarks = msgspec.field(default_factory=VisitMarks)
@@ -157,15 +156,13 @@ class _ListingSums(msgspec.Struct):
     cats: set[int | None] = msgspec.field(default_factory=set)
     runs: set[int] = msgspec.field(default_factory=set)
     pages: int = 0
-    unfinished: int = 0
-    failed: int = 0
+    tally: RunTally = msgspec.field(default_factory=RunTally)
     superseded: int = 0
-    listings: int = 0
     ended: VisitMarks = msgspec.field(default_factory=VisitMarks)
     figures: FigureSums = msgspec.field(default_factory=FigureSums)
 
-    def add(self, visit: VisitInfo, *, superseded: bool) -> None:
-        """Add a listing, or a part of a divided listing."""
+    def add(self, visit: VisitInfo, *, superseded: bool = False, divided: bool = False) -> None:
+        """Add a listing, which may be divided, or a part of a divided listing."""
         self.cats.add(visit.listing.cat_id)
         self.runs.add(visit.run)
         self.pages += visit.pages
@@ -173,9 +170,7 @@ class _ListingSums(msgspec.Struct):
             self.ended.add(visit.id)
             self.figures.add(visit.pages, visit.items + visit.rejects)
         if visit.root is None:  # only the divided listing itself has a state, not each part
-            self.listings += 1
-            self.unfinished += visit.state == "open"
-            self.failed += visit.state == "failed"
+            self.tally.add_listing(visit.listing, visit.state, visit.totals, divided=divided)
             self.superseded += superseded
 
 
@@ -219,6 +214,7 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
     every = run is None and (selection.run is not None or selection.since is not None)
     choice = _Choice(reader, run, selection.visits)
     visits, sums, known = VisitMarks(), dict[str, _ListingSums](), dict[str, int]()
+    divided = {division.root for division in reader.divisions()}
     for visit in reader.visits():
         if selection.cats and visit.listing.cat_id not in selection.cats:
             continue
@@ -226,8 +222,9 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
         known[name] = known.get(name, 0) + (visit.id in choice.known)
         if every or (choice.has(visit) if run is None else visit.run == run.id):
             visits.add(visit.id)
-            superseded = visit.id in choice.superseded
-            sums.setdefault(name, _ListingSums()).add(visit, superseded=superseded)
+            sums.setdefault(name, _ListingSums()).add(
+                visit, superseded=visit.id in choice.superseded, divided=visit.id in divided
+            )
     source = f"run {run.id} of the journal" if run else "the journal"
     if not sums:
         _check_cats(selection.cats, source)
@@ -243,10 +240,9 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
         unique=selection.unique,
         endpoint=endpoint,
         pages=selected.pages,
-        unfinished=selected.unfinished,
-        failed=selected.failed,
+        tally=selected.tally,
         superseded=selected.superseded,
-        left_out=0 if every else known.get(endpoint.name, 0) - selected.listings,
+        left_out=0 if every else known.get(endpoint.name, 0) - selected.tally.listings,
         ended=selected.ended,
         figures=selected.figures,
     )
@@ -266,7 +262,7 @@ def whole_run(
     sums = _ListingSums()
     scope = Scope(run=run, runs=(run.id,), cats=cats, endpoint=endpoint)
     for visit in selected_visits(reader, scope):
-        sums.add(visit, superseded=False)
+        sums.add(visit)
     return msgspec.structs.replace(scope, ended=sums.ended, figures=sums.figures)
 
 
@@ -297,7 +293,7 @@ def chosen_visits(
             and (not cats or visit.listing.cat_id in cats)
         ):
             visits.add(visit.id)
-            sums.add(visit, superseded=False)
+            sums.add(visit)
     return Scope(
         run=None,
         visits=visits,

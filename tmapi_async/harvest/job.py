@@ -37,8 +37,8 @@ from tmapi_async.harvest.engines.base import Driver, Engine
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.records import RunTally
 from tmapi_async.journal.trouble import TroubleWait
+from tmapi_async.journal.verdicts.tally import RunTally
 from tmapi_async.transport.frames import forgets_locals
 
 from .engine_factory import make_engine
@@ -327,12 +327,9 @@ class Harvest:
                 stored_visits = [visit for visit in reader.listings() if visit.id in visits]
         except JournalError:
             return  # the counts so far are the best that are known
-        tally = RunTally(listings=sum(visit.state == "open" for visit in stored_visits))
+        tally = RunTally()
         for visit in stored_visits:
-            if visit.state == "open":
-                tally.add(visit.totals)
-            else:
-                tally.add_ended_listing(visit.state, visit.totals)
+            visit.count_in(tally)
         tally.listings = self._tally.listings
         self._tally = tally
 

@@ -15,6 +15,7 @@ class OpenVisit:
     Attributes:
         visit: The visit.
         part: True if the listing is a part of a divided listing.
+        divided: True if the listing itself was divided.
         has_next_page: True if the last page says that more pages follow.
         has_new_pages: True if this start has stored a page of the visit.
         stored_pages: Numbers of the pages that earlier starts stored.
@@ -24,14 +25,14 @@ class OpenVisit:
     """
 
     __slots__ = (
-        "error", "has_new_pages", "has_next_page", "items", "last_page", "pages", "part", "rejects",
-        "seam", "shifted", "stored_pages", "total_count", "unique_items", "visit",
+        "divided", "error", "has_new_pages", "has_next_page", "items", "last_page", "pages", "part",
+        "rejects", "seam", "shifted", "stored_pages", "total_count", "unique_items", "visit",
     )  # fmt: skip
 
     def __init__(
         self, visit: Visit, before: Totals, *, has_next_page: bool = False, part: bool = False
     ) -> None:
-        self.visit, self.part = visit, part
+        self.visit, self.part, self.divided = visit, part, False
         self.pages, self.items, self.rejects = before.pages, before.items, before.rejects
         self.unique_items = before.unique_items
         self.last_page, self.total_count = before.last_page, before.total_count

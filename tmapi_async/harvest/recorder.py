@@ -14,7 +14,6 @@ from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.seam import Look, find_seam
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import Reconciliation
-from tmapi_async.crawl.verdict import SHIFTED
 from tmapi_async.errors import (
     BodyError,
     ChangedShapeError,
@@ -39,6 +38,7 @@ from tmapi_async.journal.statements import (
     forget_failures,
     store_look,
 )
+from tmapi_async.journal.verdicts.verdict import SHIFTED
 
 from .forecast import Remaining
 from .open_visit import OpenVisit
@@ -373,7 +373,7 @@ class Recorder(CrawlSink):
         visit, totals = entry.visit, entry.totals
         self._open_pages -= totals.pages
         if not entry.part:
-            self.tally.count_ending(state)
+            self.tally.count_ending(visit.listing, state, totals, divided=entry.divided)
             self._throughput.listing_ended(totals.pages)
         if self._expected_pages is not None:
             self._expected_pages -= visit.expected_pages or 0

@@ -149,6 +149,7 @@ class SplitRecorder(Recorder):
         if listing is None or entry is None:
             return
         self.tally.unique_items += account.distinct - entry.unique_items
+        entry.divided = account.divided
         entry.unique_items = entry.items if account.divided else account.distinct
         if outcome.ending != "stopped":
             self._apply(store_division(_division(listing.visit.id, account)))

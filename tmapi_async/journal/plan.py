@@ -23,9 +23,10 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 
-from .records import EMPTY_TOTALS, STATE, RunTally, State, Totals, Visit, to_milliseconds
+from .records import EMPTY_TOTALS, STATE, State, Totals, Visit, to_milliseconds
 from .schema import transaction
 from .sqlite_errors import require_rows
+from .verdicts.tally import RunTally
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
 
@@ -157,7 +158,7 @@ def make_plan(
             plan.tally.listings += 1
         elif stored.finished(max_pages, split=split):
             plan.finished.append(stored.visit)
-            plan.tally.add_ended_listing(stored.state, stored.totals)
+            plan.tally.add_listing(listing, stored.state, stored.totals)
             if refresh:
                 new_visits.append(stored.new_visit(listing))
         else:

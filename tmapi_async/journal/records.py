@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from tmapi_async.api.listings import Listing
+from tmapi_async.api.listings import Listing, missing_rows
 from tmapi_async.api.replies import Page
 from tmapi_async.api.values import Reject
 
@@ -46,58 +46,14 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
     last_page: int
     total_count: int | None = None
 
+    @property
+    def missing_rows(self) -> int:
+        """Number of rows that the listing's own total promises and that did not come."""
+        return missing_rows(self.unique_items + self.rejects, self.total_count)
+
 
 EMPTY_TOTALS = Totals(0, 0, 0, 0, 0)
 """Totals of a visit before its first page."""
-
-
-class RunTally(msgspec.Struct):
-    """Totals of all listings that a start was asked for, over all their starts.
-
-    Attributes:
-        listings: Number of listings.
-        complete: Listings walked to the end that the server reported.
-        capped: Listings that ended exactly at a ceiling, or were cut by a limit of pages.
-        shifted: Listings walked in two sittings, between which rows may have been missed.
-        failed: Listings given up.
-        pages: Stored pages.
-        items: Items on these pages.
-        unique_items: Sum of the distinct items of each listing. Those of an open listing are added
-            when the listing ends.
-        rejects: Rows that could not be decoded.
-    """
-
-    listings: int = 0
-    complete: int = 0
-    capped: int = 0
-    shifted: int = 0
-    failed: int = 0
-    pages: int = 0
-    items: int = 0
-    unique_items: int = 0
-    rejects: int = 0
-
-    @property
-    def left(self) -> int:
-        """Number of listings that have not ended."""
-        return self.listings - self.complete - self.capped - self.shifted - self.failed
-
-    def add(self, totals: Totals, sign: int = 1) -> None:
-        """Add the totals of a visit; subtract them if `sign` is -1."""
-        self.pages += sign * totals.pages
-        self.items += sign * totals.items
-        self.unique_items += sign * totals.unique_items
-        self.rejects += sign * totals.rejects
-
-    def add_ended_listing(self, state: State, totals: Totals) -> None:
-        """Count a listing that has ended, with its totals."""
-        self.listings += 1
-        self.count_ending(state)
-        self.add(totals)
-
-    def count_ending(self, state: State) -> None:
-        """Count the ending of a listing that `listings` counts already."""
-        setattr(self, state, getattr(self, state) + 1)
 
 
 class Visit(msgspec.Struct, frozen=True, gc=False):

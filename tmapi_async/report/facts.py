@@ -16,6 +16,7 @@ from tmapi_async.export.changes.comparison import compare_runs
 from tmapi_async.export.changes.diff import KINDS
 from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
 from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.verdicts.tally import RunTally
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 from .item_statistics import ItemStatistics, item_statistics
@@ -25,6 +26,10 @@ MAX_LISTINGS = 200
 MAX_REJECTS = 50
 MAX_CHANGES = 15
 _MAX_REJECT_CHARACTERS = 300
+_ORDER = ("failed", "stopped", "shifted", "capped", "contradicted", "empty", "complete")
+"""States of a listing, those that deserve a look first."""
+
+_COUNTED = ("complete", "empty", "contradicted", "capped", "shifted", "failed")
 
 
 class ListingFact(msgspec.Struct, frozen=True):
@@ -32,7 +37,7 @@ class ListingFact(msgspec.Struct, frozen=True):
 
     Attributes:
         listing: Identity of the listing.
-        state: "complete", "capped", "shifted", "failed" or "stopped".
+        state: "complete", "empty", "contradicted", "capped", "shifted", "failed" or "stopped".
         pages: Pages in the journal.
         items: Items on these pages.
         unique: Distinct items, or None if the number is not known.
@@ -90,9 +95,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         started: Start of the run, UTC.
         ended: End of its last listing, or None.
         created: Time when the facts were gathered.
-        states: State -> number of listings in this state.
-        pages: Pages of the run in the journal.
-        rejects: Rows of the run that could not be decoded.
+        tally: The listings, counted by state, with their pages and rejects.
         listings: Incomplete listings first, then the largest; at most 200.
         left_out: Number of listings that are not in `listings`.
         counts: Requests of every start of the run, summed.
@@ -114,9 +117,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     started: datetime
     ended: datetime | None
     created: datetime
-    states: dict[str, int]
-    pages: int
-    rejects: int
+    tally: RunTally
     listings: list[ListingFact]
     left_out: int
     counts: RequestCounts
@@ -129,9 +130,27 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     running: bool = False
 
     @property
+    def pages(self) -> int:
+        """Pages of the listings in the journal."""
+        return self.tally.pages
+
+    @property
+    def rejects(self) -> int:
+        """Rows of the listings that could not be decoded."""
+        return self.tally.rejects
+
+    @property
+    def states(self) -> dict[str, int]:
+        """State -> number of listings in this state, without states that no listing has."""
+        counts = {name: getattr(self.tally, name) for name in _COUNTED} | {
+            "stopped": self.tally.left
+        }
+        return {state: number for state, number in counts.items() if number}
+
+    @property
     def complete(self) -> bool:
         """True if every listing was walked to the end that the server reported."""
-        return set(self.states) <= {"complete"}
+        return self.tally.complete == self.tally.listings
 
 
 def gather(
@@ -168,9 +187,7 @@ def gather(
             started=datetime.fromtimestamp(run_info.started_at, UTC),
             ended=_time(run_info.ended_at),
             created=datetime.now(UTC),
-            states=listings.states,
-            pages=listings.pages,
-            rejects=listings.rejects,
+            tally=listings.tally,
             listings=listings.selected(),
             left_out=listings.left_out,
             counts=_counts(starts),
@@ -210,8 +227,7 @@ class _ListingFacts:
 
     def __init__(self, reader: JournalReader, scope: Scope) -> None:
         self.others: dict[str, int] = {}
-        self.states: dict[str, int] = {}
-        self.pages = self.rejects = self._count = 0
+        self.tally = RunTally()
         self._candidates: list[ListingFact] = []
         for visit in reader.listings(scope.run.id if scope.run else 0):
             name = visit.listing.endpoint
@@ -223,11 +239,8 @@ class _ListingFacts:
                 self.others[name] = self.others.get(name, 0) + 1
 
     def _add(self, visit: VisitInfo) -> None:
-        state = "stopped" if visit.state == "open" else visit.state
-        self.states[state] = self.states.get(state, 0) + 1
-        self.pages += visit.pages
-        self.rejects += visit.rejects
-        self._count += 1
+        state = "stopped" if visit.state == "open" else visit.doubt or visit.state
+        visit.count_in(self.tally)
         self._candidates.append(
             ListingFact(
                 visit.listing.identity,
@@ -244,14 +257,13 @@ class _ListingFacts:
 
     def selected(self) -> list[ListingFact]:
         """Return incomplete listings first, then the largest."""
-        order = {"failed": 0, "stopped": 1, "shifted": 2, "capped": 3, "complete": 4}
-        ranked = sorted(self._candidates, key=lambda fact: (order[fact.state], -fact.items))
+        ranked = sorted(self._candidates, key=lambda fact: (_ORDER.index(fact.state), -fact.items))
         return ranked[:MAX_LISTINGS]
 
     @property
     def left_out(self) -> int:
         """Number of listings that are not shown."""
-        return max(0, self._count - MAX_LISTINGS)
+        return max(0, self.tally.listings - MAX_LISTINGS)
 
 
 def _rejects(reader: JournalReader, scope: Scope) -> Iterator[RejectFact]:

@@ -19,12 +19,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tmapi_async.api.values import picture
-from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 from tmapi_async.errors.argument_checks import check_path, check_type
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
+from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 
 from .charts import charts, height
 from .facts import ReportFacts, gather
@@ -94,11 +94,13 @@ def render(facts: ReportFacts) -> str:
 
 
 _COLOURS: dict[Kind, str] = {
-    "empty": "bad",
+    "nothing": "bad",
     "running": "fair",
     "incomplete": "bad",
     "capped": "fair",
     "shifted": "fair",
+    "contradicted": "fair",
+    "empty": "fair",
     "complete": "good",
 }
 _NOTES: dict[Kind, str] = {
@@ -116,15 +118,7 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
     Returns:
         A word for the colour ("good", "fair" or "bad"), and a sentence.
     """
-    count = facts.states.get
-    result = Verdict(
-        complete=count("complete", 0),
-        capped=count("capped", 0),
-        shifted=count("shifted", 0),
-        failed=count("failed", 0),
-        unfinished=count("stopped", 0),
-        running=facts.running,
-    )
+    result = Verdict.of(facts.tally, running=facts.running)
     return _COLOURS[result.kind], result.sentence(_NOTES)
 
 

@@ -44,4 +44,4 @@ def test_listings_that_are_being_read_are_not_called_stopped() -> None:
     text = summary.lines(running=True)[0]
     assert text.startswith("24 listings: 0 complete, 24 to be read;")
     assert summary.lines()[0].endswith("0 complete, 24 stopped; 0 pages, 0 items")
-    assert summary.verdict(running=True).kind == "running"
+    assert summary.judge(running=True).kind == "running"

@@ -21,6 +21,7 @@ from tmapi_async.cli.console import (
     print_json,
     print_message,
     print_refusal,
+    print_verdict,
     require_output,
     set_up_logging,
     spinner_name,
@@ -53,8 +54,15 @@ from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
+from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 
 _UNCHANGED = "interrupted: destinations that are not listed below are unchanged"
+_NOTES: dict[Kind, str] = {
+    "running": "A harvest is running: export again when it has ended.",
+    "incomplete": "Continue the harvest, then export again.",
+    "capped": CAPPED_NOTE,
+    "shifted": SHIFTED_NOTE,
+}
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
 
 
@@ -198,7 +206,8 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
 
     Args:
         options: Options of the export.
-        visits: Only the listings of these visits; empty for all.
+        visits: Only the listings of these visits; empty for all. They are those of a harvest,
+            which says itself how complete they are.
     """
     try:
         job = options.export(visits)
@@ -213,6 +222,8 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
     if not options.quiet and (code == OK or job.summary.pages):
         for line in summary_lines(job.summary):
             print_message(line)
+        if not visits:  # else the harvest says the verdict
+            print_verdict(job.verdict.sentence(_NOTES), job.verdict.kind)
     if options.json:
         write = print_error_line if "-" in options.destinations else print_json
         write(msgspec.json.encode(job.summary).decode())
@@ -261,18 +272,8 @@ def summary_lines(summary: ExportSummary) -> Iterator[str]:
 
 
 def _listing_lines(summary: ExportSummary) -> Iterator[str]:
-    """Yield a warning for each kind of listing whose rows are not all exported."""
-    unfinished, superseded = summary.listings_unfinished, summary.listings_superseded
-    if unfinished:
-        yield (
-            f"warning: {quantity(unfinished, 'listing')} {_be(unfinished)} not finished: continue "
-            "the harvest, then export again"
-        )
-    if summary.listings_failed:
-        yield (
-            f"warning: {quantity(summary.listings_failed, 'listing')} failed: some of the pages "
-            "are missing"
-        )
+    """Yield a line for listings that have later rows, and one for those that are left out."""
+    superseded = summary.listings_superseded
     if superseded:
         visits = quantity(superseded, "listing has a later visit", "listings have later visits")
         yield (

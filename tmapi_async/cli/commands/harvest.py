@@ -40,7 +40,6 @@ from tmapi_async.cli.progress.progress_display import show_harvest
 from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, run
 from tmapi_async.cli.summary import Summary
 from tmapi_async.client.client import TMAPI
-from tmapi_async.crawl.verdict import SHIFTED_NOTE
 from tmapi_async.errors import (
     DiskError,
     ExportError,
@@ -52,6 +51,7 @@ from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 from tmapi_async.journal.schema import provide_temporary_folder
+from tmapi_async.journal.verdicts.verdict import SHIFTED_NOTE, Kind
 
 from .export import ExportOptions, run_export
 
@@ -279,11 +279,11 @@ class _HarvestCommand:
         if not self._quiet:
             for line in summary.lines():
                 print_message(line)
-            print_verdict(self._verdict_line(summary), summary.verdict().kind)
+            print_verdict(self._verdict_line(summary), summary.judge().kind)
         if self._options.output.json:
             write = print_error_line if "-" in self._destinations else print_json
             write(summary.json())
-        return summary.exit_code() or export_code
+        return summary.exit_code(fail_empty=self._options.listings.fail_empty) or export_code
 
     def _listing_lines(self, result: HarvestResult) -> list[str]:
         """Return the listings of this command as a table, and the failures among them."""
@@ -347,36 +347,25 @@ class _HarvestCommand:
 
     def _verdict_line(self, summary: Summary) -> str:
         """Return one line that cannot be misread."""
-        verdict = summary.verdict()
+        verdict = summary.judge()
         if verdict.kind == "incomplete":
-            return f"{verdict}. To continue, run: {command_to_continue(self._arguments)}"
-        if verdict.kind == "capped":
-            return f"{verdict}: {self._capped_reason()}. All pages are in {self._journal}"
-        if verdict.kind == "shifted":
-            return f"{verdict}. {SHIFTED_NOTE} All pages are in {self._journal}"
-        return f"{verdict}. All pages are in {self._journal}"
+            command = command_to_continue(self._arguments)
+            return verdict.sentence({"incomplete": f"To continue, run: {command}"})
+        notes: dict[Kind, str] = {"capped": self._capped_reason(), "shifted": SHIFTED_NOTE}
+        return f"{verdict.sentence(notes)} All pages are in {self._journal}"
 
     def _capped_reason(self) -> str:
         if self._options.listings.max_pages is not None:
-            return "there are more pages than --max-pages allows"
+            return "There are more pages than --max-pages allows."
         advice = self._options.split.advice(next(iter(self._listings)))
-        return f"there are more rows than the API shows{advice}"
+        return f"There are more rows than the API shows{advice}."
 
 
 def summarize_harvest(result: HarvestResult) -> Summary:
     """Return the summary of the command-line contract."""
-    tally, seconds = result.tally, result.seconds
-    return Summary(
-        listings=tally.listings,
-        complete=tally.complete,
-        capped=tally.capped,
-        shifted=tally.shifted,
-        failed=tally.failed,
-        stopped=tally.left,
-        pages=tally.pages,
-        items=tally.items,
-        unique_items=tally.unique_items,
-        rejects=tally.rejects,
+    seconds = result.seconds
+    return Summary.from_tally(
+        result.tally,
         requests=result.requests,
         retries=result.retries,
         wasted=result.wasted,

@@ -40,10 +40,12 @@ from tmapi_async.cli.summary import StoppedBy, Summary, stopped_by
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.walk import Walk
 from tmapi_async.crawl.outcomes import Ending, ListingOutcome
-from tmapi_async.crawl.verdict import CAPPED_NOTE, Kind
 from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
+from tmapi_async.journal.records import Totals
+from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, Kind
 
 app = typer.Typer(add_completion=False)
 
@@ -135,6 +137,7 @@ class _ItemStream:
         self._started = time.monotonic()
         self._notices = 0
         self._rejected: Counter[Ending] = Counter()
+        self._tally = RunTally()  # of complete listings
         self._walk: Walk[Any] | None = None
         self._api: TMAPI | None = None
         self._stopped_by: StoppedBy | None = None
@@ -202,6 +205,8 @@ class _ItemStream:
             )
         elif outcome.ending == "failed" and outcome.error is not None:
             self._notify(f"failed: {outcome.error}")
+        elif outcome.ending == "complete":
+            self._count_doubt(outcome)
         elif outcome.ending == "capped":
             reason = "the listing has more pages than --max-pages allows"
             if self._options.listings.max_pages is None:
@@ -211,6 +216,10 @@ class _ItemStream:
                 f"capped: {outcome.listing} ended after {quantity(outcome.pages, 'page')}, "
                 f"{quantity(outcome.items, 'item')}: {reason}"
             )
+
+    def _count_doubt(self, outcome: ListingOutcome) -> None:
+        figures = (outcome.pages, outcome.items, outcome.unique, outcome.rejects)
+        self._tally.add_listing(outcome.listing, "complete", Totals(*figures, 0, outcome.total))
 
     def _notify(self, text: str) -> None:
         self._notices += 1
@@ -260,20 +269,24 @@ class _ItemStream:
             complete=summary.complete - self._rejected["complete"],
             capped=summary.capped - self._rejected["capped"],
             failed=summary.failed + self._rejected.total(),
+            empty=self._tally.empty,
+            contradicted=self._tally.contradicted,
+            suspects=self._tally.suspects,
         )
-        code = max(summary.exit_code(), PARTIAL if self._rows_lost else OK)
+        code = summary.exit_code(fail_empty=self._options.listings.fail_empty)
+        code = max(code, PARTIAL if self._rows_lost else OK)
         if not self._options.output.quiet and not self._reader_gone:
             for reconciliation in self._walk.reconciliations:
                 print_reconciliation(reconciliation)
             for line in summary.lines():
                 print_message(line)
-            print_verdict(self._verdict_line(summary), summary.verdict().kind)
+            print_verdict(self._verdict_line(summary), summary.judge().kind)
         if self._options.output.json:
             print_error_line(summary.json())
         return code
 
     def _verdict_line(self, summary: Summary) -> str:
-        verdict = summary.verdict()
+        verdict = summary.judge()
         if self._rows_lost and verdict.kind != "incomplete":
             return f"NOT COMPLETE: the items could not be written. {_MISSING}"
         return verdict.sentence(_NOTES)

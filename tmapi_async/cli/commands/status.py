@@ -25,10 +25,11 @@ from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_table
-from tmapi_async.crawl.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 from tmapi_async.errors import JournalError
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 app = typer.Typer(add_completion=False)
@@ -106,10 +107,10 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
     latest = runs[-1].id if runs else 0
     visits = list(journal.listings(latest)) if runs else []
     summary = summarize_run(visits, [start for start in starts if start.run == latest])
-    if options.json:
-        print_json(summary.json())
-        return
     running = journal.writer is not None
+    if options.json:
+        print_json(summary.json(running=running))
+        return
     width = terminal_width(sys.stdout)
     text = [
         *_journal_lines(journal),
@@ -132,7 +133,7 @@ def _print(journal: JournalReader, options: StatusOptions) -> None:
     for line in text:
         print_output(line)
     if runs:
-        verdict = summary.verdict(running=running)
+        verdict = summary.judge(running=running)
         print_verdict(verdict.sentence(_NOTES), verdict.kind, result=True)
 
 
@@ -234,20 +235,13 @@ def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
     for tick in totals:
         for code, count in tick.codes.items():
             codes[code] = codes.get(code, 0) + count
-    states = [visit.state for visit in visits]
     seconds = sum(tick.elapsed for tick in totals)
     pages = sum(tick.pages for tick in totals)
-    return Summary(
-        listings=len(visits),
-        complete=states.count("complete"),
-        capped=states.count("capped"),
-        shifted=states.count("shifted"),
-        failed=states.count("failed"),
-        stopped=states.count("open"),
-        pages=sum(visit.pages for visit in visits),
-        items=sum(visit.items for visit in visits),
-        unique_items=sum(visit.unique_items for visit in visits),
-        rejects=sum(visit.rejects for visit in visits),
+    tally = RunTally()
+    for visit in visits:
+        visit.count_in(tally)
+    return Summary.from_tally(
+        tally,
         requests=sum(tick.requests for tick in totals),
         retries=sum(tick.retries for tick in totals),
         wasted=sum(tick.wasted for tick in totals),

@@ -24,6 +24,7 @@ NUMBER = (int, float)
 
 _OPTION_TYPES: OptionTypes = {
     "max_pages": int,
+    "fail_empty": bool,
     "max_requests": int,
     "concurrency": (int, str),
     "rate": NUMBER,

@@ -36,6 +36,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         shop: Shops in place of categories.
         job: Job file, or None.
         max_pages: Maximum number of pages per listing, or None.
+        fail_empty: End with exit code 3 if a listing has no item at all.
         sort: Sort order, and so on: the attributes from here on are filters (`FILTERS`).
     """
 
@@ -97,6 +98,15 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="N",
         ),
     ] = None
+    fail_empty: Annotated[
+        bool,
+        typer.Option(
+            "--fail-empty",
+            help="End with exit code 3 if a listing has no item at all, as that of a mistyped"
+            " category. Without this option, a warning names it.",
+            rich_help_panel=_LISTINGS,
+        ),
+    ] = False
     sort: Annotated[
         str | None,
         _filter_option(

@@ -1,0 +1,1 @@
+"""Listings counted by state, and the verdict over them."""
