@@ -14,7 +14,7 @@ from tmapi_async import TMAPI
 from tmapi_async.api.endpoints import CATEGORY_ITEMS_V2
 from tmapi_async.api.listings import describe
 from tmapi_async.harvest import Harvest, JournalReader
-from tmapi_async.journal.verdicts.verdict import SHIFTED
+from tmapi_async.journal.summaries.verdict import SHIFTED
 
 pytestmark = pytest.mark.usefixtures("tidy")
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import browser
 from tests.support.hostile_texts import HOSTILE
-from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.report import gather, render, write_report
 from tmapi_async.report.charts import charts
 from tmapi_async.report.html import picture_url, product_link, verdict

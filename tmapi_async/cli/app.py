@@ -30,6 +30,7 @@ COMMANDS = {
     "harvest": "Fetch every page of the listings into a journal file.",
     "categories": "Show the category tree.",
     "status": "Show the contents of a journal, listing by listing.",
+    "runs": "Show the cost of each run in requests, by endpoint and category.",
     "export": "Write the items of a journal to files and databases.",
     "changes": "Show the differences between visits: new, gone and changed items.",
     "report": "Write a web page with charts about a journal.",

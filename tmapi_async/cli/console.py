@@ -23,7 +23,7 @@ from .concealing import conceal, possible_secrets
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tmapi_async.journal.verdicts.verdict import Kind
+    from tmapi_async.journal.summaries.verdict import Kind
 
 _COLOURS: dict[Kind, str] = {
     "complete": "bold green",

@@ -15,8 +15,8 @@ from tmapi_async.errors import (
     TMAPIError,
 )
 from tmapi_async.errors.quantities import quantity
-from tmapi_async.journal.verdicts.tally import RunTally
-from tmapi_async.journal.verdicts.verdict import SHIFTED, Verdict
+from tmapi_async.journal.summaries.tally import RunTally
+from tmapi_async.journal.summaries.verdict import SHIFTED, Verdict
 from tmapi_async.limits.outage_queue import duration
 
 from .exit_codes import OK, PARTIAL, REFUSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
@@ -13,6 +14,19 @@ _MAX_CELL_WIDTH = 60
 _SHORTEST_TEXT = 24
 _GAP = "  "
 _NO_BREAK = "\u00a0"
+
+
+def format_time(seconds: float) -> str:
+    """Return a time, given in seconds since 1970, as text in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as text, such as "12.5 s" or "1:02:03"."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def format_table(

@@ -23,7 +23,7 @@ import msgspec
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.errors.quantities import quantity
-from tmapi_async.journal.verdicts.verdict import SHIFTED
+from tmapi_async.journal.summaries.verdict import SHIFTED
 
 MOST_PAGES_BACK = 5
 """Pages before a seam that are requested until one shows a known row. Each may be paid for."""

@@ -13,7 +13,7 @@ from tmapi_async.errors import ExportError, ExportRefusedError
 from tmapi_async.errors.argument_checks import check_callable, check_path, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.verdicts.verdict import Verdict
+from tmapi_async.journal.summaries.verdict import Verdict
 
 from .chunks import read_chunks
 from .conversions import Conversions

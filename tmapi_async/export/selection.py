@@ -10,7 +10,7 @@ import msgspec
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
 from .endpoint_choice import choose_endpoint, endpoint_named

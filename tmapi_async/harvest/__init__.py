@@ -23,6 +23,7 @@ from tmapi_async.errors import (
     WorkerRefusedError,
 )
 from tmapi_async.export.frames.journal_table_reader import JournalTableReader as JournalReader
+from tmapi_async.journal.summaries.costs import KeyCost, RunCost
 from tmapi_async.journal.views import (
     Division,
     FailedPage,
@@ -59,6 +60,7 @@ __all__ = [
     "JournalError",
     "JournalInUseError",
     "JournalReader",
+    "KeyCost",
     "LockedJournalError",
     "MovedJournalError",
     "NewerJournalError",
@@ -66,6 +68,7 @@ __all__ = [
     "NotAJournalError",
     "OlderJournalError",
     "ReadOnlyJournalError",
+    "RunCost",
     "RunInfo",
     "StartInfo",
     "StoredPage",

@@ -37,8 +37,8 @@ from tmapi_async.harvest.engines.base import Driver, Engine
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan
 from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.trouble import TroubleWait
-from tmapi_async.journal.verdicts.tally import RunTally
 from tmapi_async.transport.frames import forgets_locals
 
 from .engine_factory import make_engine

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tmapi_async.crawl.splitting import Reconciliation
-from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.limits.outage_queue import OutageReport
 
 from .forecast import Remaining, remaining_pages

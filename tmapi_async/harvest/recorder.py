@@ -38,7 +38,7 @@ from tmapi_async.journal.statements import (
     forget_failures,
     store_look,
 )
-from tmapi_async.journal.verdicts.verdict import SHIFTED
+from tmapi_async.journal.summaries.verdict import SHIFTED
 
 from .forecast import Remaining
 from .open_visit import OpenVisit

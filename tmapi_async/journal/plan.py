@@ -26,7 +26,7 @@ from tmapi_async.api.listings import Listing
 from .records import EMPTY_TOTALS, STATE, State, Totals, Visit, to_milliseconds
 from .schema import transaction
 from .sqlite_errors import require_rows
-from .verdicts.tally import RunTally
+from .summaries.tally import RunTally
 
 _CHUNK = 500  # parameters of one query; old SQLite allows 999
 

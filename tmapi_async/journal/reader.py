@@ -27,6 +27,7 @@ from .records import EMPTY_TOTALS, Totals, page_number
 from .resume import decode_stored
 from .schema import connect, verify
 from .stored_pages import page_of_row, pages_of_visit, read_listing
+from .summaries.costs import PageCosts, RunCost, failed_page_costs, run_costs
 from .tables import typed_queries as queries
 from .tables.damaged_values import damage_named, translated
 from .tables.typed_queries import Query
@@ -44,6 +45,7 @@ from .views import (
 )
 
 _CHUNK = 256
+_COST_CHUNK = 4096
 _MAX_CACHED_VISITS = 10_000
 
 _CODES = msgspec.json.Decoder(dict[str, int])
@@ -316,6 +318,21 @@ class JournalReader:
             FailedPage(number, read_listing(endpoint, params), *rest)
             for number, endpoint, params, *rest in self._query(queries.FAILED_PAGES, run)
         ]
+
+    @damage_named
+    def costs(self) -> list[RunCost]:
+        """Return the cost of each run in requests. Reads all pages, without their bodies."""
+        failed = map(failed_page_costs, self.failed_pages())
+        return run_costs(self.starts(), itertools.chain(self._page_costs(), failed))
+
+    def _page_costs(self) -> Iterator[PageCosts]:
+        cache: dict[int, tuple[int, Listing]] = {}
+        after = 0
+        while rows := self._query(queries.PAGE_COSTS, after, _COST_CHUNK):
+            after = max(row[0] for row in rows)
+            for _, visit, run, *figures in rows:
+                _, listing = cache.get(visit) or self._look_up(visit, cache)
+                yield PageCosts(run, listing, *figures)
 
     @damage_named
     def tree(self) -> TreeInfo | None:

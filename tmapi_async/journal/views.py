@@ -7,7 +7,7 @@ import msgspec
 from tmapi_async.api.listings import Listing
 
 from .records import State, Totals
-from .verdicts.tally import RunTally, doubt_about
+from .summaries.tally import RunTally, doubt_about
 
 
 class RunInfo(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from tmapi_async.export.changes.comparison import compare_runs
 from tmapi_async.export.changes.diff import KINDS
 from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 from .item_statistics import ItemStatistics, item_statistics

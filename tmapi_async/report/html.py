@@ -24,7 +24,7 @@ from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
-from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
+from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 
 from .charts import charts, height
 from .facts import ReportFacts, gather

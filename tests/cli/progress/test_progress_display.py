@@ -12,7 +12,7 @@ from rich.console import Console
 from tmapi_async import OutageReport
 from tmapi_async.cli.progress.progress_display import progress_line, progress_panel
 from tmapi_async.harvest import HarvestProgress
-from tmapi_async.journal.verdicts.tally import RunTally
+from tmapi_async.journal.summaries.tally import RunTally
 
 
 def progress(**fields: Any) -> HarvestProgress:

@@ -54,7 +54,7 @@ from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
-from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
+from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 
 _UNCHANGED = "interrupted: destinations that are not listed below are unchanged"
 _NOTES: dict[Kind, str] = {

@@ -51,7 +51,7 @@ from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 from tmapi_async.journal.schema import provide_temporary_folder
-from tmapi_async.journal.verdicts.verdict import SHIFTED_NOTE, Kind
+from tmapi_async.journal.summaries.verdict import SHIFTED_NOTE, Kind
 
 from .export import ExportOptions, run_export
 

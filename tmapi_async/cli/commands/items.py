@@ -44,8 +44,8 @@ from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.journal.records import Totals
-from tmapi_async.journal.verdicts.tally import RunTally
-from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, Kind
+from tmapi_async.journal.summaries.tally import RunTally
+from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, Kind
 
 app = typer.Typer(add_completion=False)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -24,12 +23,12 @@ from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
-from tmapi_async.cli.tables import format_table
+from tmapi_async.cli.tables import format_duration, format_table, format_time
 from tmapi_async.errors import JournalError
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.verdicts.tally import RunTally
-from tmapi_async.journal.verdicts.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
+from tmapi_async.journal.summaries.tally import RunTally
+from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 app = typer.Typer(add_completion=False)
@@ -151,7 +150,7 @@ def _tree_lines(journal: JournalReader) -> list[str]:
     if tree is None:
         return []
     missing = "; the last update was interrupted" if tree.broken_off else ""
-    dates = f"fetched from {_format_time(tree.oldest)} to {_format_time(tree.latest)}"
+    dates = f"fetched from {format_time(tree.oldest)} to {format_time(tree.latest)}"
     return [f"category tree: {quantity(tree.answers, 'answer')}, {dates}{missing}"]
 
 
@@ -159,8 +158,8 @@ def _run_row(run: RunInfo) -> tuple[object, ...]:
     count = run.states.get
     return (
         run.id,
-        _format_time(run.started_at),
-        _format_time(run.ended_at) if run.ended_at else "",
+        format_time(run.started_at),
+        format_time(run.ended_at) if run.ended_at else "",
         count("complete", 0),
         count("capped", 0),
         count("shifted", 0),
@@ -195,8 +194,8 @@ def _start_row(start: StartInfo, *, running: bool) -> tuple[object, ...]:
     codes = sorted(totals.codes.items()) if totals else ()
     return (
         start.id,
-        _format_time(start.started_at),
-        _format_duration(seconds),
+        format_time(start.started_at),
+        format_duration(seconds),
         end,
         totals.requests if totals else 0,
         totals.retries if totals else 0,
@@ -205,17 +204,6 @@ def _start_row(start: StartInfo, *, running: bool) -> tuple[object, ...]:
         ", ".join(f"{code} x {count:,}" for code, count in codes),
         start.host,
     )
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def _format_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _split_lines(journal: JournalReader, visits: Sequence[VisitInfo]) -> list[str]:

@@ -8,7 +8,7 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 from tmapi_async.errors.quantities import quantity
-from tmapi_async.journal.verdicts.verdict import SHIFTED
+from tmapi_async.journal.summaries.verdict import SHIFTED
 
 Verdict: TypeAlias = Literal["proven", "uncertain", "short", "failed", "open"]
 """Result of one piece.

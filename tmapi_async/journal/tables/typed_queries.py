@@ -127,6 +127,16 @@ VISITS_BY_LISTING = Query(
     """,
     list[tuple[Number, Place, Number, int]],
 )
+PAGE_COSTS = Query(
+    """
+    SELECT max(seq), visit, coalesce(start.run, 0), sum(number = 1), count(*), sum(attempts),
+           sum(max(attempts - 1, 0)), sum(items)
+    FROM (SELECT seq, visit, number, start, attempts, items FROM page WHERE seq > ?
+          ORDER BY seq LIMIT ?) AS part LEFT JOIN start ON start.id = part.start
+    GROUP BY visit, start.run
+    """,
+    list[tuple[Number, Number, Place, Number, Number, Number, Number, Number]],
+)
 REJECTS = Query(
     """
     SELECT reject.seq, position, endpoint, params, number, reason, raw, visit.id

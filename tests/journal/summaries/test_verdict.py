@@ -6,8 +6,8 @@ import pytest
 
 from tmapi_async import category_items
 from tmapi_async.journal.records import EMPTY_TOTALS, Totals
-from tmapi_async.journal.verdicts.tally import RunTally, doubt_about
-from tmapi_async.journal.verdicts.verdict import Verdict
+from tmapi_async.journal.summaries.tally import RunTally, doubt_about
+from tmapi_async.journal.summaries.verdict import Verdict
 
 
 @pytest.mark.parametrize(

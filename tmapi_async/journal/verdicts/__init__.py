@@ -1,1 +1,0 @@
-"""Listings counted by state, and the verdict over them."""
