@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from tmapi_async.journal.summaries.tally import doubt_about_visit
 from tmapi_async.journal.views import FailedPage, VisitInfo
 
 from .tables import format_table
@@ -26,7 +27,7 @@ def listing_state(visit: VisitInfo, *, running: bool) -> str:
         running: A process is writing to the journal now.
     """
     if visit.state != "open":
-        return visit.doubt or visit.state
+        return doubt_about_visit(visit) or visit.state
     if running:
         return "open" if visit.begun else "waiting"
     return "stopped" if visit.begun else "not begun"
@@ -69,11 +70,11 @@ def format_listings(
 
 def _is_plain(visit: VisitInfo) -> bool:
     """Return True if a listing is complete and nothing about it deserves a look."""
-    return visit.state == "complete" and visit.doubt is None
+    return visit.state == "complete" and doubt_about_visit(visit) is None
 
 
 def _rank(visit: VisitInfo) -> tuple[int, bool]:
-    return _WORST_FIRST[visit.state], visit.doubt is None
+    return _WORST_FIRST[visit.state], doubt_about_visit(visit) is None
 
 
 def _sum_row(visits: Sequence[VisitInfo]) -> Sequence[object]:

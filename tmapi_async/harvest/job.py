@@ -329,7 +329,7 @@ class Harvest:
             return  # the counts so far are the best that are known
         tally = RunTally()
         for visit in stored_visits:
-            visit.count_in(tally)
+            tally.add_visit(visit)
         tally.listings = self._tally.listings
         self._tally = tally
 

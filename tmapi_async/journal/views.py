@@ -7,7 +7,6 @@ import msgspec
 from tmapi_async.api.listings import Listing
 
 from .records import State, Totals
-from .summaries.tally import RunTally, doubt_about
 
 
 class RunInfo(msgspec.Struct, frozen=True):
@@ -148,15 +147,6 @@ class VisitInfo(msgspec.Struct, frozen=True):
             self.last_page,
             self.total_count,
         )
-
-    @property
-    def doubt(self) -> str | None:
-        """Reason to look at a complete listing: "empty", "contradicted", or None."""
-        return doubt_about(self.state, self.totals, divided=self.parts > 0)
-
-    def count_in(self, tally: RunTally) -> None:
-        """Add the listing to a tally."""
-        tally.add_listing(self.listing, self.state, self.totals, divided=self.parts > 0)
 
 
 class ListingVisits(msgspec.Struct, frozen=True):

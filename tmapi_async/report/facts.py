@@ -16,7 +16,7 @@ from tmapi_async.export.changes.comparison import compare_runs
 from tmapi_async.export.changes.diff import KINDS
 from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
 from tmapi_async.journal.reader import JournalReader
-from tmapi_async.journal.summaries.tally import RunTally
+from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 from .item_statistics import ItemStatistics, item_statistics
@@ -239,8 +239,8 @@ class _ListingFacts:
                 self.others[name] = self.others.get(name, 0) + 1
 
     def _add(self, visit: VisitInfo) -> None:
-        state = "stopped" if visit.state == "open" else visit.doubt or visit.state
-        visit.count_in(self.tally)
+        state = "stopped" if visit.state == "open" else doubt_about_visit(visit) or visit.state
+        self.tally.add_visit(visit)
         self._candidates.append(
             ListingFact(
                 visit.listing.identity,

@@ -227,7 +227,7 @@ def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
     pages = sum(tick.pages for tick in totals)
     tally = RunTally()
     for visit in visits:
-        visit.count_in(tally)
+        tally.add_visit(visit)
     return Summary.from_tally(
         tally,
         requests=sum(tick.requests for tick in totals),

@@ -8,6 +8,7 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 from tmapi_async.journal.records import State, Totals
+from tmapi_async.journal.views import VisitInfo
 
 MAX_SUSPECTS = 5
 """Number of empty and contradicted listings that a tally names."""
@@ -28,6 +29,11 @@ def doubt_about(
     if not totals.items:
         return "empty"
     return "contradicted" if totals.missing_rows and not divided else None
+
+
+def doubt_about_visit(visit: VisitInfo) -> Literal["empty", "contradicted"] | None:
+    """Return why the complete listing of a visit deserves a look, or None."""
+    return doubt_about(visit.state, visit.totals, divided=visit.parts > 0)
 
 
 class RunTally(msgspec.Struct):
@@ -89,6 +95,10 @@ class RunTally(msgspec.Struct):
         self.add(totals)
         if state != "open":
             self.count_ending(listing, state, totals, divided=divided)
+
+    def add_visit(self, visit: VisitInfo) -> None:
+        """Count the listing of a visit, as `JournalReader.listings` yields it."""
+        self.add_listing(visit.listing, visit.state, visit.totals, divided=visit.parts > 0)
 
     def count_ending(
         self, listing: Listing, state: State, totals: Totals, *, divided: bool = False
