@@ -182,7 +182,9 @@ class ClientCore:
             stack.push_async_callback(self.shared_pages.close)
             if self.sharing is not None:
                 stack.push_async_callback(self.sharing.close)
-            for walk in list(self._walks):
+            walks = list(self._walks)
+            self._walks.clear()  # a walk is closed once, in the loop that it belongs to
+            for walk in walks:
                 stack.push_async_callback(walk.aclose)
 
     async def _join(self) -> None:
@@ -225,6 +227,7 @@ class ClientCore:
                 self.sharing.abandon()
             self.gate.close()
             self.shared_pages = SharedPages(self.session)
+            self._walks.clear()  # their tasks went with the loop, too
         return is_gone
 
     def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -89,7 +89,7 @@ class Walk(Generic[I]):
         self._crawler: Crawler | None = None
         self._stopped = self._closed = False
         self._awaited: set[asyncio.Timeout] = set()
-        self._tables = WalkTables(self._iterate_pages, endpoints)
+        self._tables = WalkTables(endpoints)
 
     def __await__(self) -> Generator[Any, None, Page[I]]:
         return self._first_page().__await__()
@@ -172,7 +172,7 @@ class Walk(Generic[I]):
         """
         check_whole("rows", rows)
         builder = self._tables.begin("arrow", "to_batches")
-        return WalkIterator(self._tables.batches(builder, rows), self._queue)
+        return WalkIterator(self._tables.batches(self._iterate_pages(), builder, rows), self._queue)
 
     async def to_arrow(self) -> pa.Table:
         """Walk to the end and return the items as an Arrow table; see `to_batches`.
@@ -182,7 +182,7 @@ class Walk(Generic[I]):
             InvalidRequestError: The walk is over several endpoints, which have other columns.
             ExportRefusedError: pyarrow (the extra `arrow`) is missing.
         """
-        return await self._tables.arrow()
+        return await self._tables.arrow(self._iterate_pages())
 
     async def to_polars(self) -> pl.DataFrame:
         """Walk to the end and return the items as a data frame of polars.
@@ -193,7 +193,7 @@ class Walk(Generic[I]):
             TMAPIError: The same errors as `to_arrow`.
             ExportRefusedError: polars (the extra `polars`) is missing.
         """
-        return await self._tables.polars()
+        return await self._tables.polars(self._iterate_pages())
 
     async def to_pandas(self, *, decimals: Decimals = "object") -> pd.DataFrame:
         """Walk to the end and return the items as a data frame of pandas.
@@ -208,7 +208,7 @@ class Walk(Generic[I]):
             TMAPIError: The same errors as `to_arrow`.
             ExportRefusedError: pandas (the extra `pandas`) is missing.
         """
-        return await self._tables.pandas(decimals)
+        return await self._tables.pandas(self._iterate_pages(), decimals)
 
     @property
     def partial(self) -> pa.Table | None:

@@ -24,17 +24,11 @@ class WalkTables:
     """Collects the rows of a walk in record batches.
 
     Args:
-        pages: Makes the generator of the walk's pages.
         endpoints: Returns the names of the endpoints of the walk, as far as they are known before
             it begins.
     """
 
-    def __init__(
-        self,
-        pages: Callable[[], AsyncGenerator[Page[Any]]],
-        endpoints: Callable[[], Collection[str]],
-    ) -> None:
-        self._pages = pages
+    def __init__(self, endpoints: Callable[[], Collection[str]]) -> None:
         self._endpoints = endpoints
         self._batches: list[pa.RecordBatch] = []
 
@@ -70,11 +64,13 @@ class WalkTables:
         page_batches.check_one_endpoint(names)
         return page_batches.PageBatches(next((ENDPOINTS[name] for name in names), None))
 
-    async def batches(self, builder: PageBatches, rows: int) -> AsyncGenerator[pa.RecordBatch]:
-        """Generate batches of at least some rows, but for the last one."""
+    async def batches(
+        self, pages: AsyncGenerator[Page[Any]], builder: PageBatches, rows: int
+    ) -> AsyncGenerator[pa.RecordBatch]:
+        """Generate batches of at least some rows, but for the last one; close the pages."""
         is_first = True
         try:
-            async with aclosing(self._pages()) as pages:
+            async with aclosing(pages):
                 async for page in pages:
                     builder.add(page)
                     if builder.rows >= rows:
@@ -91,33 +87,33 @@ class WalkTables:
         if builder.rows or is_first:  # the first one, because it shows the schema
             yield builder.take()
 
-    async def table(self, builder: PageBatches) -> pa.Table:
+    async def _table(self, pages: AsyncGenerator[Page[Any]], builder: PageBatches) -> pa.Table:
         """Walk to the end and return all rows."""
         import pyarrow as pa  # noqa: PLC0415 - an extra
 
         from tmapi_async.export.frames.page_batches import BATCH_ROWS  # noqa: PLC0415 - an extra
 
-        async with aclosing(self.batches(builder, BATCH_ROWS)) as batches:
+        async with aclosing(self.batches(pages, builder, BATCH_ROWS)) as batches:
             async for batch in batches:
                 self._batches.append(batch)
         return pa.Table.from_batches(self._batches)
 
-    async def arrow(self) -> pa.Table:
+    async def arrow(self, pages: AsyncGenerator[Page[Any]]) -> pa.Table:
         """Walk to the end and return an Arrow table."""
-        table = await self.table(self.begin("arrow", "to_arrow"))
+        table = await self._table(pages, self.begin("arrow", "to_arrow"))
         self._batches = []
         return table
 
-    async def polars(self) -> pl.DataFrame:
+    async def polars(self, pages: AsyncGenerator[Page[Any]]) -> pl.DataFrame:
         """Walk to the end and return a data frame of polars."""
         from tmapi_async.export.frames.libraries import polars_frame  # noqa: PLC0415 - an extra
 
-        table = await self.table(self.begin("polars", "to_polars"))
+        table = await self._table(pages, self.begin("polars", "to_polars"))
         frame = await asyncio.to_thread(polars_frame, table)
         self._batches = []
         return frame
 
-    async def pandas(self, decimals: Decimals) -> pd.DataFrame:
+    async def pandas(self, pages: AsyncGenerator[Page[Any]], decimals: Decimals) -> pd.DataFrame:
         """Walk to the end and return a data frame of pandas."""
         from tmapi_async.export.frames.libraries import (  # noqa: PLC0415 - an extra
             check_decimals,
@@ -125,7 +121,7 @@ class WalkTables:
         )
 
         check_decimals(decimals)
-        table = await self.table(self.begin("pandas", "to_pandas"))
+        table = await self._table(pages, self.begin("pandas", "to_pandas"))
         frame = await asyncio.to_thread(pandas_frame, table, decimals)
         self._batches = []
         return frame
