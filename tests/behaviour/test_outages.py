@@ -15,19 +15,27 @@ from tests.support.watching import tasks_of_walks, until
 from tmapi_async import TMAPI, ClosedError, ListingsFailedError, OutageError, RetryPolicy, Split
 from tmapi_async.api.listings import category_items
 from tmapi_async.harvest import Harvest
+from tmapi_async.limits import circuit_breaker
 from tmapi_async.sandbox import Prices
 from tmapi_async.sandbox.server.process import SandboxThread
 
 KINDS = ("refused", "hanging", "blackholed", "500", "reset")
-SIZES = dict.fromkeys(range(1, 301), 40)
-REQUESTS = 600
+SIZES = dict.fromkeys(range(1, 121), 40)
+REQUESTS = 240
 
 
 @pytest.fixture(scope="module")
 def sandbox():
-    """A sandbox with 300 listings of two pages each."""
+    """A sandbox with 120 listings of two pages each."""
     with SandboxThread(categories=SIZES, latency=0.01, limit=8) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def short_intervals(monkeypatch):
+    """Probe four times as often as usual; virtual time has the intervals of the product."""
+    for name in ("FIRST_INTERVAL", "MAX_INTERVAL"):
+        monkeypatch.setattr(circuit_breaker, name, getattr(circuit_breaker, name) / 4)
 
 
 def client(line, **options):
@@ -53,7 +61,7 @@ async def test_an_outage_costs_no_listing(sandbox, tmp_path, kind, begun):
             await line.tear(kind)
         task = asyncio.create_task(harvest.run())
         if begun:
-            await until(lambda: harvest.progress().pages > 100)
+            await until(lambda: harvest.progress().pages > 40)
             await line.tear(kind)
         await until(lambda: harvest.progress().outage is not None)
         # Attempts that were on their way, and hang, end by the time-out.
@@ -65,20 +73,20 @@ async def test_an_outage_costs_no_listing(sandbox, tmp_path, kind, begun):
         stored = harvest.progress().pages
         await until(lambda: harvest.progress().pages > stored)
         result = await task
-        assert (result.tally.complete, result.tally.failed, result.tally.left) == (300, 0, 0)
+        assert (result.tally.complete, result.tally.failed, result.tally.left) == (len(SIZES), 0, 0)
         assert result.stopped_by is None
-        assert result.waited > 2
+        assert result.waited > 1.5  # the intervals before the third probe: 0.25, 0.5 and 1.0
         assert result.requests - result.unreached == api.gate.budget.spent
         if kind in ("refused", "blackholed"):
             assert result.unreached >= 3
         assert api.gate.budget.spent < REQUESTS + 50
 
 
-async def tear_for_a_while(line, kind, begun):
-    """Break the line as soon as `begun` returns true, until the third probe has failed."""
+async def tear_for_a_while(api, line, kind, begun):
+    """Break the line as soon as `begun` returns true, until the third probe is sent."""
     await until(begun)
     await line.tear(kind)
-    await asyncio.sleep(3.5)
+    await until(lambda: getattr(api.core.session.outages.report(), "probes", 0) >= 3)
     await line.mend()
 
 
@@ -91,7 +99,7 @@ async def test_a_listing_that_is_split_and_a_tree_outlast_an_outage(kind):
         async with Line(port_of(own)) as line, client(line, concurrency=4) as api:
             walk = api.category_items_v2(7, split=Split(ceiling=100))
             tearing = asyncio.create_task(
-                tear_for_a_while(line, kind, lambda: walk.statistics().pages > 5)
+                tear_for_a_while(api, line, kind, lambda: walk.statistics().pages > 5)
             )
             ids = [item.item_id async for item in walk]
             await tearing
@@ -102,7 +110,7 @@ async def test_a_listing_that_is_split_and_a_tree_outlast_an_outage(kind):
             whole = await api.categories()
             tree = api.categories()
             tearing = asyncio.create_task(
-                tear_for_a_while(line, kind, lambda: tree.statistics().requests > 1)
+                tear_for_a_while(api, line, kind, lambda: tree.statistics().requests > 1)
             )
             assert [node.id for node in await tree] == [node.id for node in whole]
             await tearing

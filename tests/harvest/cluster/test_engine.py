@@ -279,9 +279,11 @@ async def test_a_locked_journal_stops_the_workers_too(workers, path, monkeypatch
         harvest = cluster_harvest(sandbox, path, workers.address, wait=1800)
         running = asyncio.create_task(harvest.run())
         await until(lambda: harvest.progress().pages >= 3 * LIMIT)
+        slots = engine_of(harvest).accounts[0].limits.allocator.slots_at_risk
         with locked(path):
             await until(lambda: harvest.progress().waiting_for)
-            await until(lambda: not any(channel.in_use for channel in channels(harvest)))
+            # Every worker has read that it has no slots, and has said so.
+            await until(lambda: not any(slots(channel.name) for channel in channels(harvest)))
             requests = sandbox.stats.requests
             await asyncio.sleep(0.5)  # as long as 25 requests of each slot
             assert sandbox.stats.requests == requests
