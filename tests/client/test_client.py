@@ -122,6 +122,25 @@ async def test_a_second_entry_is_refused_and_the_owner_goes_on(tmapi_sandboxes):
         assert await walked(api) == sandbox.catalogue.item_ids(1)
 
 
+@pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning")  # nobody closed that client
+def test_a_client_of_a_loop_that_is_gone_says_so_and_can_be_entered_again(sandbox_of_a_thread):
+    """Helpers that call `asyncio.run` each time leave a client open in a loop that is closed."""
+    api = client(sandbox_of_a_thread)
+    asyncio.run(api.__aenter__())
+    with pytest.raises(ClosedError, match="another event loop"):
+        asyncio.run(walked(api))
+
+    async def use_again():
+        async with api:
+            return await walked(api)
+
+    expected = sandbox_of_a_thread.sandbox.catalogue.item_ids(1)
+    assert asyncio.run(use_again()) == expected
+    asyncio.run(api.__aenter__())
+    asyncio.run(api.aclose())
+    assert asyncio.run(use_again()) == expected
+
+
 def test_a_walk_that_is_held_does_not_keep_its_client_from_closing_in_another_loop(
     sandbox_of_a_thread,
 ):
