@@ -63,6 +63,10 @@ def command_lines(folder, place):
             ("1", "--journal", str(place / "k"), "--to", "x.xyz", *sandboxed),
             ("--job", "没有.toml", "--journal", "x"),
         ],
+        "details": [
+            (j, "--dry-run", "--json"), (other, "--top", "2", *sandboxed), (damaged, "--dry-run"),
+            ("没有", *sandboxed), (j, "--older-than", "七天", *sandboxed),
+        ],
         "categories": [(*sandboxed, "--journal", str(place / "tree")), ("-1",)],
         "status": [(j,), (j, "--all"), (other,), (damaged,), ("没有",), (j, "--json")],
         "export": [

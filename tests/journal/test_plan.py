@@ -13,20 +13,21 @@ from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.statements import begin_visit, end_visit
 
 
-async def work(path, requested, *, refresh=False, max_pages=None, ends=None, pages=2):
+async def work(path, requested, *, ends=None, pages=2, at=2.0, **options):
     """Run one start: every listing gets this number of pages and ends in its state."""
     journal = Journal.open(path)
-    plan = journal.plan(requested, refresh=refresh, max_pages=max_pages)
+    max_pages = options.get("max_pages")
+    plan = journal.plan(requested, **options)
     planned = (plan.run, [visit.listing.cat_id for visit in plan.unfinished], len(plan.finished))
     if not plan.done:
-        for visit in begin(journal, requested, refresh=refresh, max_pages=max_pages).visits:
+        for visit in begin(journal, requested, **options).visits:
             journal.apply(begin_visit(visit, 1.0))
             for number in range(1, pages + 1):
                 journal.submit(visit, record(number))
             state = (ends or {}).get(visit.listing.cat_id, "complete")
             if state != "open":
                 capped_at = max_pages if state == "capped" else None
-                journal.apply(end_visit(visit, state, totals(pages), now=2.0, capped_at=capped_at))
+                journal.apply(end_visit(visit, state, totals(pages), now=at, capped_at=capped_at))
     await journal.close()
     return planned
 
@@ -171,3 +172,25 @@ async def test_a_plan_of_thousands_asks_for_many_at_a_time(path):
     ids = list(range(5000, 3700, -1))
     await work(path, listings(*ids[::2]), pages=0)
     assert (await work(path, listings(*ids), pages=0))[1] == ids[1::2]
+
+
+async def test_old_listings_are_walked_anew_and_the_others_continued(path):
+    """Only listings finished before the time get a new visit, in one new run."""
+    await work(path, listings(1), at=10.0)
+    await work(path, listings(2, 3), ends={3: "failed"}, at=20.0)
+    assert await work(path, listings(1, 2, 3, 4), renew_before=15.0, at=30.0) == (1, [1, 3, 4], 1)
+    with JournalReader(path) as reader:
+        assert [run.states for run in reader.runs()] == [{"complete": 3}, {"complete": 2}]
+    assert await work(path, listings(1, 2, 3, 4), renew_before=15.0) == (2, [], 4)
+
+
+async def test_a_renewal_that_was_cut_short_goes_on_in_its_run(path):
+    """The same start again finds fewer old listings, and makes no third run."""
+    await work(path, listings(1, 2), at=10.0)
+    ends = {2: "open"}
+    assert await work(path, listings(1, 2), renew_before=15.0, ends=ends, at=20.0) == (1, [1, 2], 0)
+    assert await work(path, listings(1, 2), renew_before=15.0, at=20.0) == (2, [2], 1)
+    with JournalReader(path) as reader:
+        assert [run.states for run in reader.runs()] == [{"complete": 2}, {"complete": 2}]
+        plan = reader.plan(listings(1, 2), renew_before=25.0)
+    assert (plan.renewed, plan.new_run, len(plan.unfinished)) == (2, True, 2)

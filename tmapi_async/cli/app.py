@@ -28,6 +28,7 @@ from .signals import Interrupts
 COMMANDS = {
     "items": "Print every item of the listings as JSON lines.",
     "harvest": "Fetch every page of the listings into a journal file.",
+    "details": "Fetch the details of the products that a journal's listings show.",
     "categories": "Show the category tree.",
     "status": "Show the contents of a journal, listing by listing.",
     "runs": "Show the cost of each run in requests, by endpoint and category.",

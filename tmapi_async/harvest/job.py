@@ -72,6 +72,8 @@ class Harvest:
         journal: The journal's file. It is created if it does not exist.
         refresh: Create a new run if all listings are finished; otherwise no effect. A listing that
             has failed again, in another start or run, does not prevent the new run.
+        older_than: Fetch listings again, in a new run, that were finished more than this number of
+            seconds ago. None for no listing. Not together with `refresh`.
         max_pages: Maximum number of pages per listing, or None. A listing that is cut short is
             *capped*; a later start with a higher limit continues it.
         lookahead: Look-ahead as for the client; None takes the client's.
@@ -101,6 +103,7 @@ class Harvest:
         *,
         journal: str | Path,
         refresh: bool = False,
+        older_than: float | None = None,
         max_pages: int | None = None,
         lookahead: Lookahead | None = None,
         most_rejects: float = MOST_REJECTS,
@@ -111,8 +114,8 @@ class Harvest:
         split: bool | Split = False,
     ) -> None:
         check_options(
-            journal=journal, refresh=refresh, max_pages=max_pages, lookahead=lookahead,
-            most_rejects=most_rejects, guard=guard, host=host, tokens=tokens,
+            journal=journal, refresh=refresh, older_than=older_than, max_pages=max_pages,
+            lookahead=lookahead, most_rejects=most_rejects, guard=guard, host=host, tokens=tokens,
         )  # fmt: skip
         clients = read_clients(api)
         self._engine = make_engine(clients, cluster=cluster, tokens=tokens)
@@ -128,6 +131,7 @@ class Harvest:
             self._listings = SplittableListings(listings)
         self._path = journal
         self._refresh = refresh
+        self._older_than = older_than
         self._max_pages = max_pages
         self._lookahead = lookahead
         self._most_rejects = most_rejects
@@ -176,6 +180,7 @@ class Harvest:
                 refresh=self._refresh,
                 max_pages=self._max_pages,
                 split=self._split is not None,
+                renew_before=None if self._older_than is None else time.time() - self._older_than,
             )
             self._tally = plan.tally
             self._warn_of_other_host(plan)

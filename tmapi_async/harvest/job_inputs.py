@@ -7,7 +7,12 @@ from pathlib import Path
 
 from tmapi_async.api.listings import Listing, check_listing
 from tmapi_async.client.client import TMAPI
-from tmapi_async.client.inputs import Lookahead, check_whole, read_lookahead
+from tmapi_async.client.inputs import (
+    Lookahead,
+    check_above_zero,
+    check_whole,
+    read_lookahead,
+)
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.argument_checks import check_path, check_type
@@ -19,6 +24,7 @@ def check_options(
     *,
     journal: str | Path,
     refresh: bool,
+    older_than: float | None,
     max_pages: int | None,
     lookahead: Lookahead | None,
     most_rejects: float,
@@ -33,6 +39,10 @@ def check_options(
     """
     check_path("journal", journal)
     check_type("refresh", refresh, bool, "True or False", optional=False)
+    if older_than is not None:
+        check_above_zero("older_than", older_than)
+        if refresh:
+            raise InvalidRequestError("older_than and refresh exclude each other: remove one")
     check_type("guard", guard, GuardPolicy, "a GuardPolicy")
     check_type("host", host, str, "the name of a host")
     check_type("tokens", tokens, TokenSource, "a TokenSource")

@@ -14,14 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ClosedError, JournalError, TMAPIError
 
 from .compression import Decoder, Dictionary
 from .lock import WriteLock
-from .plan import Plan, Start, make_plan, record_start
+from .plan import Plan, PlanOptions, Start, make_plan, record_start
 from .records import JournalStatistics, PageRecord, Visit
 from .schema import connect, connect_unchecked, finish
 from .statements import Statement, end_start
@@ -132,30 +132,19 @@ class Journal:
 
     # -- before the first page
 
-    def plan(
-        self,
-        listings: Iterable[Listing],
-        *,
-        refresh: bool = False,
-        max_pages: int | None = None,
-        split: bool = False,
-    ) -> Plan:
+    def plan(self, listings: Iterable[Listing], **options: Unpack[PlanOptions]) -> Plan:
         """Compare the requested listings with the journal. Writes nothing.
 
         Args:
             listings: Requested listings. Repeated listings count once.
-            refresh: Create a run if all requested listings are finished or have failed again.
-            max_pages: Maximum number of pages per listing in this start, or None.
-            split: Continue listings that the ceiling cut and that were not divided.
+            **options: Options of the plan.
 
         Returns:
             The work of the start.
         """
         unique = list(dict.fromkeys(listings))  # errors of the caller's iterable are not damage
         with translated(self.path):
-            return make_plan(
-                self._reader(), unique, refresh=refresh, max_pages=max_pages, split=split
-            )
+            return make_plan(self._reader(), unique, **options)
 
     def begin(
         self,

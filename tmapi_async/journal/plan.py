@@ -5,6 +5,10 @@ in its own run, and a new listing joins the latest run. With `refresh`, a new ru
 requested listings are finished; otherwise the start continues as without `refresh`. So no page is
 paid for twice, unless a finished listing is requested again on purpose.
 
+With `renew_before`, the listings that were finished before that time are walked anew in a new run,
+and all others are treated as without `refresh`: the same start later finds fewer old listings, and
+continues the others.
+
 A listing may fail whenever it is walked, for example because its own total is wrong. So that such a
 listing does not hold up all others, `refresh` walks it anew in the next run once it has *failed
 again*: in a later start than the one that began it, or in two runs with the same kind of error.
@@ -17,7 +21,7 @@ import os
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -32,7 +36,7 @@ _CHUNK = 500  # parameters of one query; old SQLite allows 999
 
 _LATEST = f"""
 SELECT listing.identity, visit.id, visit.run, {STATE}, began_at, capped_at, pages, items,
-       unique_items, rejects, last_page, total_count
+       unique_items, rejects, last_page, total_count, ended_at
 FROM listing JOIN visit ON visit.id = (
     SELECT id FROM visit WHERE listing = listing.id ORDER BY run DESC LIMIT 1)
 WHERE listing.identity IN ({{marks}})
@@ -69,6 +73,7 @@ class Plan(msgspec.Struct):
         tally: Totals of all requested listings so far.
         host: Host of the latest start, or None. A different host deserves a warning.
         failed_again: Number of listings that had failed again, and that a new run walks anew.
+        renewed: Number of finished listings that are walked anew because they are old.
     """
 
     new_run: bool
@@ -78,6 +83,7 @@ class Plan(msgspec.Struct):
     tally: RunTally
     host: str | None
     failed_again: int = 0
+    renewed: int = 0
 
     @property
     def done(self) -> bool:
@@ -92,6 +98,7 @@ class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
         divided: True if the listing was divided and its division has ended.
         probe: True if the visit has only served to divide another listing.
         failed_again: True if the visit has failed, and not for the first time.
+        ended_at: Time when the visit ended, in milliseconds since 1970; 0 if it has not.
     """
 
     visit: int
@@ -103,6 +110,7 @@ class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
     divided: bool = False
     probe: bool = False
     failed_again: bool = False
+    ended_at: int = 0
 
     def finished(self, max_pages: int | None, *, split: bool) -> bool:
         """Return True if no page is left to request."""
@@ -126,26 +134,46 @@ class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+class PlanOptions(TypedDict, total=False):
+    """Options of a plan.
+
+    Attributes:
+        refresh: Create a run if all requested listings are finished or have failed again.
+        max_pages: Maximum number of pages per listing in this start, or None.
+        split: Continue listings that the ceiling cut and that were not divided.
+        renew_before: Walk the listings anew, in a new run, that were finished before this time,
+            seconds since 1970; None for no listing.
+    """
+
+    refresh: bool
+    max_pages: int | None
+    split: bool
+    renew_before: float | None
+
+
 def make_plan(
     connection: sqlite3.Connection,
     listings: Iterable[Listing],
     *,
-    refresh: bool,
-    max_pages: int | None,
+    refresh: bool = False,
+    max_pages: int | None = None,
     split: bool = False,
+    renew_before: float | None = None,
 ) -> Plan:
     """Compare the requested listings with the visits in the journal.
 
     Args:
         connection: Connection to the journal.
         listings: Requested listings. Repeated listings count once.
-        refresh: Create a run if all requested listings are finished or have failed again.
-        max_pages: Maximum number of pages per listing in this start, or None.
-        split: Continue listings that the ceiling cut and that were not divided.
+        refresh: See `PlanOptions` for this and the other options.
+        max_pages: Maximum number of pages per listing.
+        split: True to divide listings.
+        renew_before: Time before which a listing is old.
 
     Returns:
         The plan.
     """
+    oldest = 0 if renew_before is None else to_milliseconds(renew_before)
     run = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
     latest = connection.execute("SELECT host FROM start ORDER BY id DESC LIMIT 1").fetchone()
     host = latest[0] if latest else None
@@ -156,6 +184,11 @@ def make_plan(
         if stored is None:
             plan.unfinished.append(Visit(0, run, listing))
             plan.tally.listings += 1
+        elif stored.finished(max_pages, split=split) and stored.ended_at < oldest:
+            plan.unfinished.append(stored.new_visit(listing))
+            plan.tally.listings += 1
+            plan.renewed += 1
+            plan.new_run = True
         elif stored.finished(max_pages, split=split):
             plan.finished.append(stored.visit)
             plan.tally.add_listing(listing, stored.state, stored.totals)
@@ -220,7 +253,7 @@ def _mark_failed_again(connection: sqlite3.Connection, visits: dict[str, _Stored
 
 
 def _stored_visit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _StoredVisit:
-    _, visit, run, state, began_at, capped_at, *figures = row
+    _, visit, run, state, began_at, capped_at, *figures, ended_at = row
     if state == "open":
         totals = sum_pages(connection, visit) if began_at is not None else EMPTY_TOTALS
         if figures[0] == totals.pages:
@@ -228,7 +261,9 @@ def _stored_visit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Stor
             totals = msgspec.structs.replace(totals, unique_items=figures[2])
     else:
         totals = Totals(*figures)
-    return _StoredVisit(visit, run, state, began_at is not None, capped_at, totals)
+    return _StoredVisit(
+        visit, run, state, began_at is not None, capped_at, totals, ended_at=ended_at or 0
+    )
 
 
 def sum_pages(connection: sqlite3.Connection, visit: int) -> Totals:

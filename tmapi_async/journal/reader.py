@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tmapi_async.errors.argument_checks import check_path
 from .compression import Decoder, decompress_category
 from .lock import writer_pid
 from .parts import fold_parts
-from .plan import sum_pages
+from .plan import Plan, PlanOptions, make_plan, sum_pages
 from .records import EMPTY_TOTALS, Totals, page_number
 from .resume import decode_stored
 from .schema import connect, verify
@@ -333,6 +333,16 @@ class JournalReader:
             for _, visit, run, *figures in rows:
                 _, listing = cache.get(visit) or self._look_up(visit, cache)
                 yield PageCosts(run, listing, *figures)
+
+    @damage_named
+    def plan(self, listings: Iterable[Listing], **options: Unpack[PlanOptions]) -> Plan:
+        """Return the work of a start that requests these listings. Nothing is written.
+
+        Args:
+            listings: Requested listings. Repeated listings count once.
+            **options: Options of the plan.
+        """
+        return make_plan(self._connection, listings, **options)
 
     @damage_named
     def tree(self) -> TreeInfo | None:

@@ -31,6 +31,7 @@ from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import DestinationOptions, OutputOptions
+from tmapi_async.cli.options.renewal_options import RenewalOptions
 from tmapi_async.cli.options.split_options import (
     SplitOptions,
     print_endpoint_change,
@@ -64,6 +65,7 @@ _JOB_FILE_OPTIONS: OptionTypes = {
     "history": bool,
     "csv_bom": bool,
     "refresh": bool,
+    "older_than": str,
     "most_rejects": NUMBER,
 }
 
@@ -75,7 +77,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         listings: Listings to fetch.
         journal: Journal file; required, and checked after the job file is read.
         destinations: Destinations that get the listings when the harvest has ended.
-        refresh: Begin a new run if the last one is complete.
+        renewal: Treatment of listings that are finished.
         most_rejects: Maximum share of a page's rows that may be rejects.
         split: Treatment of listings that the API cuts short.
         connection: Account, server and limits.
@@ -94,14 +96,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     destinations: DestinationOptions
-    refresh: Annotated[
-        bool,
-        typer.Option(
-            "--refresh",
-            help="If the last run is complete, begin a new one and keep the old one. An unfinished"
-            " run is continued first.",
-        ),
-    ] = False
+    renewal: RenewalOptions
     most_rejects: Annotated[
         float,
         typer.Option(
@@ -116,14 +111,19 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
     cluster: ClusterOptions
     output: OutputOptions
 
-    def check(self) -> None:
+    def check(self, *, sending: bool = True) -> None:
         """Check the options before anything is sent or started.
+
+        Args:
+            sending: False if nothing will be sent, so that no token is needed.
 
         Raises:
             InvalidRequestError: An option is invalid; the message names the option and the reason.
         """
         self.listings.check()
-        self.connection.check(allow_several=True)
+        self.renewal.check()
+        if sending:
+            self.connection.check(allow_several=True)
         self.cluster.check()
         self.split.check(max_pages=self.listings.max_pages)
         if self.split.split and self.cluster.enabled:
@@ -253,7 +253,8 @@ class _HarvestCommand:
             clients,
             self._listings,
             journal=self._journal,
-            refresh=options.refresh,
+            refresh=options.renewal.refresh,
+            older_than=options.renewal.max_age,
             max_pages=options.listings.max_pages,
             most_rejects=options.most_rejects,
             # Every sandbox has its own port; in the journal all of them are one host.

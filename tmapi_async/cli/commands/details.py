@@ -1,0 +1,268 @@
+"""`tmapi details`: more about each product that the listings of a journal show."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tmapi_async.api.endpoints import ITEM_ENDPOINTS
+from tmapi_async.api.listings import parse_id
+from tmapi_async.cli.console import print_json, print_message, print_refusal, set_up_logging
+from tmapi_async.cli.exit_codes import OK, USAGE
+from tmapi_async.cli.options.cluster_options import ClusterOptions
+from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
+from tmapi_async.cli.options.listing_options import ListingOptions
+from tmapi_async.cli.options.listing_sets import ListingGroup, ListingSet
+from tmapi_async.cli.options.option_structs import takes_struct
+from tmapi_async.cli.options.output_options import (
+    CategoriesOption,
+    DestinationOptions,
+    JournalArgument,
+    OutputOptions,
+)
+from tmapi_async.cli.options.renewal_options import OlderThanOption, RenewalOptions
+from tmapi_async.cli.options.split_options import SplitOptions
+from tmapi_async.cli.signals import Interrupts
+from tmapi_async.cli.summary import Summary
+from tmapi_async.errors import InvalidRequestError, JournalError
+from tmapi_async.errors.quantities import quantity
+from tmapi_async.errors.shown_value import show_value
+from tmapi_async.harvest import JournalReader
+from tmapi_async.harvest.item_selection import ItemSelection, SelectedItems, select_items
+from tmapi_async.journal.schema import provide_temporary_folder
+
+from .harvest import HarvestOptions, run_harvest
+
+app = typer.Typer(add_completion=False)
+
+_PANEL = "What to fetch"
+
+
+class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `tmapi details`.
+
+    Attributes:
+        journal: Journal with the listings, which gets the details.
+        endpoint: Short name of the endpoint to ask about each product.
+        cat: Only products in listings of these categories; None for all.
+        min_sales: Only products with so many pieces sold, or None.
+        top: Only so many products, the best sellers, or None.
+        older_than: Age above which details are fetched again, as typed.
+        language: Language of the texts, or None for Chinese.
+        dry_run: Print the cost and fetch nothing.
+        destinations: Destinations that get the details at the end.
+        connection: Account, server and limits.
+        cluster: Processes that send the requests.
+        output: Progress and summary.
+    """
+
+    journal: JournalArgument
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint",
+            metavar="NAME",
+            help=f"Kind of detail: {', '.join(ITEM_ENDPOINTS)}.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "item-detail"
+    cat: CategoriesOption = None
+    min_sales: Annotated[
+        int | None,
+        typer.Option(
+            "--min-sales",
+            metavar="N",
+            help="Only products of which at least N pieces were sold.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            help="Only the N products of which the most pieces were sold.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    older_than: OlderThanOption = None
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            metavar="NAME",
+            help="Language of the texts, such as en. Default: Chinese.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the number of requests that are needed, and send nothing.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+    destinations: DestinationOptions
+    connection: SeveralAccountsOptions
+    cluster: ClusterOptions
+    output: OutputOptions
+
+    def check(self) -> None:
+        """Check the options before the journal is read.
+
+        Raises:
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
+        """
+        if self.endpoint not in ITEM_ENDPOINTS:
+            similar = difflib.get_close_matches(self.endpoint, ITEM_ENDPOINTS, 1)
+            hint = f" (did you mean {similar[0]}?)" if similar else ""
+            raise InvalidRequestError(
+                f"{show_value(self.endpoint)} is not an endpoint of one product{hint}: use one of "
+                f"{', '.join(ITEM_ENDPOINTS)}"
+            )
+        for name, number in (("--min-sales", self.min_sales), ("--top", self.top)):
+            if number is not None and number < 1:
+                raise InvalidRequestError(f"{name} must be at least 1, not {number}")
+        self.harvest_options().check(sending=not self.dry_run)
+
+    @property
+    def selection(self) -> ItemSelection:
+        """Rules that the products must meet."""
+        cats = frozenset(parse_id(cat) for cat in self.cat or ())
+        return ItemSelection(cats=cats, min_sales=self.min_sales, top=self.top)
+
+    def listings(self, ids: list[int]) -> ListingSet:
+        """Return the listings of products: one request each."""
+        params = {"language": self.language}
+        return ListingSet([ListingGroup(ITEM_ENDPOINTS[self.endpoint], params, {"item_id": ids})])
+
+    def harvest_options(self) -> HarvestOptions:
+        """Return the options of the harvest that fetches the details."""
+        return HarvestOptions(
+            listings=ListingOptions(endpoint=self.endpoint),
+            journal=self.journal,
+            destinations=self.destinations,
+            renewal=RenewalOptions(older_than=self.older_than),
+            split=SplitOptions(),
+            connection=self.connection,
+            cluster=self.cluster,
+            output=self.output,
+        )
+
+
+class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
+    """Cost of fetching the details of products; the keys of `--dry-run --json`.
+
+    Attributes:
+        found: Products in the listings of the journal.
+        selected: Products that meet the options.
+        stored: Products of which the journal has the details already.
+        renewed: Products of which the details are too old.
+        failed: Products that failed in an earlier start, and are tried again.
+        requests: Requests that are needed at least: one for each product to fetch.
+    """
+
+    found: int
+    selected: int
+    stored: int
+    renewed: int
+    failed: int
+    requests: int
+
+    def lines(self, max_requests: int | None) -> list[str]:
+        """Return the cost as text.
+
+        Args:
+            max_requests: Value of `--max-requests`.
+        """
+        counts = [f"{self.stored:,} fetched before"]
+        counts += [
+            f"{number:,} {name}"
+            for number, name in ((self.renewed, "too old"), (self.failed, "failed before"))
+            if number
+        ]
+        chosen = "" if self.selected == self.found else f", {self.selected:,} of them selected"
+        found = f"{quantity(self.found, 'product')} in the listings{chosen}"
+        needed = f"{quantity(self.requests, 'request')} to send, more if some are retried"
+        lines = [f"{found}: {', '.join(counts)}; {needed if self.requests else 'nothing to send'}"]
+        if max_requests is not None and self.requests > max_requests:
+            allowed = quantity(max_requests, "request")
+            lines.append(
+                f"--max-requests allows {allowed}: run the same command again for the rest"
+            )
+        return lines
+
+
+@app.command("details")
+@takes_struct
+def details(options: DetailsOptions) -> None:
+    """Fetch the details of the products that a journal's listings show.
+
+    The details go into the same journal, best sellers first.
+    One product is one request.
+    Run the same command again to continue, and to try again what failed.
+    """
+    set_up_logging(options.output.verbose)
+    options.check()
+    raise typer.Exit(run_details(options, sys.argv[1:]))
+
+
+def run_details(options: DetailsOptions, arguments: list[str]) -> int:
+    """Fetch the details and return the exit code.
+
+    Args:
+        options: Options, already checked.
+        arguments: The command line, to be shown again.
+
+    Raises:
+        InvalidRequestError: The journal has no such products; nothing was sent.
+    """
+    provide_temporary_folder(Path(options.journal).expanduser().resolve().parent)
+    try:
+        with Interrupts(), JournalReader(options.journal) as reader:
+            items = select_items(reader, options.selection)
+            listings = options.listings(items.ids) if items.ids else None
+            cost = _cost(reader, options, items, listings)
+    except JournalError as error:
+        print_refusal(str(error))
+        return USAGE
+    if not options.output.quiet:
+        for line in cost.lines(options.connection.max_requests):
+            print_message(line)
+    if options.dry_run:
+        if not options.output.quiet:
+            print_message("nothing was sent (--dry-run)")
+        summary = msgspec.json.encode(cost).decode()
+    elif listings is None:
+        summary = Summary(listings=0).json()
+    else:
+        return run_harvest(options.harvest_options(), listings, arguments)
+    if options.output.json:
+        print_json(summary)
+    return OK
+
+
+def _cost(
+    reader: JournalReader,
+    options: DetailsOptions,
+    items: SelectedItems,
+    listings: ListingSet | None,
+) -> DetailsCost:
+    age = options.harvest_options().renewal.max_age
+    renew_before = None if age is None else time.time() - age
+    plan = reader.plan(listings or (), renew_before=renew_before)
+    return DetailsCost(
+        found=items.found,
+        selected=len(items.ids),
+        stored=len(plan.finished) + plan.renewed,
+        renewed=plan.renewed,
+        failed=sum(visit.state == "failed" for visit in plan.unfinished),
+        requests=len(plan.unfinished),
+    )

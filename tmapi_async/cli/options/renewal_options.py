@@ -1,0 +1,72 @@
+"""Options that fetch finished listings again: `--refresh` and `--older-than`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+import msgspec
+import typer
+
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
+
+OlderThanOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--older-than",
+        metavar="AGE",
+        help="Fetch again, in a new run, what was fetched longer ago than this, such as 7d, 12h or"
+        " 30m.",
+        show_default=False,
+    ),
+]
+
+_AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*([dhms])", re.ASCII)
+_SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class RenewalOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options about listings that are finished.
+
+    Attributes:
+        refresh: Begin a new run if the last one is complete.
+        older_than: Age above which a finished listing is fetched again, as typed.
+    """
+
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="If the last run is complete, begin a new one and keep the old one. An unfinished"
+            " run is continued first.",
+        ),
+    ] = False
+    older_than: OlderThanOption = None
+
+    def check(self) -> None:
+        """Check the options before anything is sent.
+
+        Raises:
+            InvalidRequestError: The age is none, or both options were given.
+        """
+        if self.max_age is not None and self.refresh:
+            raise InvalidRequestError("--older-than and --refresh exclude each other: remove one")
+
+    @property
+    def max_age(self) -> float | None:
+        """Age in seconds above which a finished listing is fetched again, or None.
+
+        Raises:
+            InvalidRequestError: The text is not an age above 0.
+        """
+        if self.older_than is None:
+            return None
+        match = _AGE.fullmatch(self.older_than.strip().lower())
+        seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+        if not seconds:
+            raise InvalidRequestError(
+                "--older-than must be an age such as 7d, 12h, 30m or 90s, not "
+                f"{show_value(self.older_than)}"
+            )
+        return seconds
