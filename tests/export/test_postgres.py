@@ -147,21 +147,21 @@ def test_a_check_of_a_database_leaves_no_trace(tmp_path: Path, postgres: str) ->
     """A check refuses what an export would refuse, makes no table and waits for no export."""
     journal = of_rows(tmp_path / "a.journal", row(1))
     export = Export(journal, [postgres])
-    export.check_databases("category-v1")
+    export.check_destinations("category-v1")
     assert query(postgres, "SELECT to_regclass('items')") == [(None,)]
     export.run()
-    export.check_databases("category-v1")
+    export.check_destinations("category-v1")
     assert query(postgres, "SELECT count(*) FROM items") == [(1,)]
     with psycopg.connect(postgres) as running:
         running.execute("SELECT pg_advisory_xact_lock(hashtextextended('tmapi items', 0))")
-        export.check_databases("category-v1")
+        export.check_destinations("category-v1")
     change(postgres, "ALTER TABLE items DROP title")
     with pytest.raises(ExportRefusedError, match="the column title is missing"):
-        export.check_databases("category-v1")
+        export.check_destinations("category-v1")
     change(postgres, "ALTER ROLE tester SET default_transaction_read_only = on")
     try:
         with pytest.raises(ExportError, match="read-only transaction; nothing was written"):
-            Export(journal, [f"{postgres}&table=other"]).check_databases("category-v1")
+            Export(journal, [f"{postgres}&table=other"]).check_destinations("category-v1")
     finally:
         admin = postgres.replace("tester:s3cret%2F%2B@", "admin@")
         change(admin, "ALTER ROLE tester RESET ALL")

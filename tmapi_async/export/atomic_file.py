@@ -7,6 +7,7 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 import sys
 import weakref
 from contextlib import suppress
@@ -45,6 +46,7 @@ class AtomicFile:
         if self.path.exists() and not self.path.is_file():
             # Renaming over a device or a pipe would destroy it.
             raise OSError(errno.EINVAL, "not a plain file", str(path))
+        _check_replaceable(self.path)
         prefix = f".{self.path.name[:_MAX_NAME_CHARACTERS]}."
         for folder in _folders(self.path.parent, prefix):
             _remove_if_abandoned(folder)
@@ -75,6 +77,19 @@ class AtomicFile:
     def discard(self) -> None:
         """Remove the temporary folder and its lock. Safe to call twice, and after `commit`."""
         self._remove()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse the file of another user in a folder such as /tmp, where only its owner may rename it.
+
+    Raises:
+        PermissionError: The file is one of another user.
+    """
+    if sys.platform == "win32" or not path.exists():
+        return
+    folder, user = path.parent.stat(), os.geteuid()
+    if folder.st_mode & stat.S_ISVTX and user not in (0, folder.st_uid, path.stat().st_uid):
+        raise PermissionError(errno.EPERM, "the file belongs to another user", str(path))
 
 
 def overwrites_journal(path: Path, journal: Path) -> bool:

@@ -108,7 +108,10 @@ class Destination(msgspec.Struct, frozen=True):
         return FILES[self.kind](path, table)
 
     def check(self, endpoint: Endpoint, *, history: bool = False) -> None:
-        """Check that a database can be reached and accepts the rows. Writes nothing.
+        """Open the destination without rows, and leave it as it was.
+
+        A database must be reachable and accept the rows; a file must be writable, and no other
+        program may hold a lock on it.
 
         Args:
             endpoint: The endpoint whose rows will be written.
@@ -116,12 +119,18 @@ class Destination(msgspec.Struct, frozen=True):
 
         Raises:
             ExportRefusedError: The table or the database does not fit the rows.
-            ExportError: The database cannot be reached, or refuses a statement.
+            ExportError: The database cannot be reached, refuses a statement or is locked.
+            OSError: The file cannot be written.
         """
         if self.kind == "postgresql":
             from .postgres import check_table  # noqa: PLC0415 - an extra
 
             check_table(self.url, self.table, endpoint, history=history)
+            return
+        self.open(endpoint).abort()
+        file = self.open_history(endpoint) if history else None
+        if file is not None:
+            file.abort()
 
     def __repr__(self) -> str:
         return f"Destination({self.kind!r}, {self.path!r}, table={self.table!r})"  # no URL

@@ -109,6 +109,7 @@ class DuckDBFile:
             }
             self._connection = duckdb.connect(str(self._atomic_file.temporary), config=settings)
             self._insert(self._schema.empty_table, _CREATE)
+            self._check_file_before()
         except BaseException:
             self._atomic_file.discard()
             raise
@@ -211,6 +212,19 @@ class DuckDBFile:
         execute("DETACH tmapi_before")
         self._connection.unregister("tmapi_walked")
         return int(newly_gone)
+
+    def _check_file_before(self) -> None:
+        """Find out, before the rows are read, if another program has locked the file.
+
+        Raises:
+            ExportError: Another program has locked it.
+        """
+        try:
+            attached = self._attach_file_before()
+        except duckdb.Error as error:
+            raise self._error(error) from None
+        if attached:
+            self._connection.execute("DETACH tmapi_before")
 
     def _attach_file_before(self) -> bool:
         """Attach the file that is about to be replaced if its table has the same columns."""

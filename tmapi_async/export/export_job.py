@@ -24,6 +24,9 @@ from .over_time.price_history import price_history
 from .selection import Scope, Selection, resolve
 from .sinks import DestinationResult, KeepsHistory, MarksGone, Rows, Sink
 
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
+"""Errors of a file that may be over when the rows are there."""
+
 
 class ExportProgress(msgspec.Struct, frozen=True):
     """Progress of an export.
@@ -168,20 +171,23 @@ class Export:
         """The run or runs that are read, for a message; empty before `run` is called."""
         return self._scope.description if self._scope else ""
 
-    def check_databases(self, endpoint: str) -> None:
-        """Check that every database can be reached and accepts the rows. Writes nothing.
-
-        Files are checked when the export is made.
+    def check_destinations(self, endpoint: str) -> None:
+        """Open every destination without rows, and leave it as it was.
 
         Args:
             endpoint: Short or full name of the endpoint whose rows will be written.
 
         Raises:
-            ExportRefusedError: A table or a database does not fit the rows.
-            ExportError: A database cannot be reached, or refuses a statement.
+            ExportRefusedError: A table or a database does not fit the rows, or a file may not be
+                written.
+            ExportError: A database cannot be reached or is locked, or the disk is full.
         """
         for destination in self._to:
-            destination.check(endpoint_named(endpoint), history=self._history)
+            try:
+                destination.check(endpoint_named(endpoint), history=self._history)
+            except OSError as error:
+                kind = ExportError if error.errno in _PASSING else ExportRefusedError
+                raise kind(_write_message(error, str(destination.path))) from None
 
     def run(self, on_progress: Callable[[ExportProgress], None] = lambda _: None) -> ExportSummary:
         """Read the journal and write every destination.
@@ -297,8 +303,12 @@ def _stop_reason(error: BaseException) -> str:
 
 def _write_error(error: OSError, sinks: list[Sink]) -> ExportError:
     names = ", ".join(sink.to for sink in sinks) or "the destination"
+    return ExportError(_write_message(error, names))
+
+
+def _write_message(error: OSError, names: str) -> str:
     reason = error.strerror or type(error).__name__
-    return ExportError(f"cannot write {names}: {reason}; nothing there was changed")
+    return f"cannot write {names}: {reason}; nothing there was changed"
 
 
 def _check_destinations(to: Iterable[str]) -> None:

@@ -209,11 +209,11 @@ class _HarvestCommand:
         return run(harvest_all())
 
     def _check_destinations(self) -> None:
-        """Refuse invalid destinations, and databases that cannot take the rows, before work."""
+        """Refuse invalid destinations, and those that cannot take the rows, before work."""
         if self._destinations:
             export = self._export_options().export()
             for endpoint in self._endpoints():
-                export.check_databases(endpoint)
+                export.check_destinations(endpoint)
 
     async def _harvest(self) -> HarvestResult:
         if self._options.split.split:
