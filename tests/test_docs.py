@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import importlib.util
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 SAMPLE = re.compile(
     r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -110,12 +116,20 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("page", pages_with("python", "bash", titled=False))
 def test_samples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The samples of a page run one after the other, in one folder, as a reader would run them."""
+    """The samples of a page run one after the other, in one folder, as a reader would run them.
+
+    A block of text with the title "Output" is what the sample before it prints.
+    """
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "sample"}
-    for sample in samples(page, "python", "bash"):
-        if sample.title is None:
-            run(sample, namespace)
+    printed = ""
+    for sample in samples(page, "python", "bash", "text"):
+        if sample.language == "text":
+            assert sample.title != "Output" or printed == sample.code, f"{page}:{sample.line}"
+        elif sample.title is None:
+            with redirect_stdout(StringIO()) as output:
+                run(sample, namespace)
+            printed = output.getvalue()
 
 
 @pytest.mark.slow
@@ -136,6 +150,20 @@ def test_samples_of_suites_pass(page: Path, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.name for path in NOTEBOOKS])
+def test_notebooks_show_what_they_print(path: Path) -> None:
+    """The cells of a notebook run one after the other, and their outputs are those in the file."""
+    spec = importlib.util.spec_from_file_location("notebook", ROOT / "scripts/run_notebook.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    asyncio.run(script.run(notebook))
+    assert script.dumped(notebook) == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
