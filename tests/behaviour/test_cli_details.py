@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import sqlite3
 import time
@@ -96,6 +97,19 @@ def test_a_spent_budget_stops_between_products(tmapi, sandbox, journal):
         assert summary["stopped_by"] == (None if complete == SIZE else "budget")
         assert len(details_in(journal)) == complete, start
     assert set(details_in(journal).values()) == {1}
+
+
+def test_products_are_summed_not_listed(tmapi, sandbox, journal):
+    """A thousand products to fetch are one line, at the end of the command and in the status."""
+    tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
+    done = tmapi("details", journal, "--max-requests", "20", url=sandbox.url)
+    status = tmapi("status", journal)
+    for text in (done.err, status.out.decode()):
+        assert re.search(r"^\d\d products +not begun ", text, re.MULTILINE), text
+        assert re.search(r"^2[01] complete listings +complete ", text, re.MULTILINE)
+        assert text.count("item_detail?") <= 8  # those that were on their way
+    listed = tmapi("status", journal, "--all")
+    assert listed.out.decode().count("item_detail?") == SIZE
 
 
 def test_products_that_fail_are_told_and_tried_again(tmapi, journal):

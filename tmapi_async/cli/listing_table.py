@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from tmapi_async.api.endpoints import ITEM_ENDPOINTS
 from tmapi_async.journal.summaries.tally import doubt_about_visit
 from tmapi_async.journal.views import FailedPage, VisitInfo
 
@@ -13,7 +14,9 @@ MAX_LISTINGS = 40
 """Listings, or failures, that are shown unless all of them are asked for."""
 
 MAX_COMPLETE = 12
-"""Complete listings that are shown one by one; more of them are summed."""
+"""Complete listings, or products to fetch, that are shown one by one; more of them are summed."""
+
+_ITEM_ENDPOINTS = frozenset(endpoint.name for endpoint in ITEM_ENDPOINTS.values())
 
 _HEADINGS = ("listing", "state", ">pages", ">items", ">unique", ">repeats", ">rejects", "reason")
 _WORST_FIRST = {"failed": 0, "open": 1, "shifted": 2, "capped": 3, "complete": 4}  # by state
@@ -42,30 +45,44 @@ def format_listings(
         visits: The listings.
         running: A process is writing to the journal now.
         every: Show all of them, in their own order; otherwise at most forty, the worst first, and
-            complete ones by their sum if there are more than a dozen. Empty and contradicted ones
-            are always shown.
+            by their sum complete ones, and products to fetch, if there are more than a dozen. Empty
+            and contradicted ones are always shown.
         width: Cells of the terminal; None for any width.
     """
     listings = list(visits)
-    shown, complete = listings, [visit for visit in listings if _is_plain(visit)]
-    if every or len(complete) <= MAX_COMPLETE:
-        complete = []
-    if not every:
-        shown = [visit for visit in listings if not complete or not _is_plain(visit)]
-        if len(shown) > MAX_LISTINGS:
-            shown = sorted(shown, key=_rank)[:MAX_LISTINGS]
+    groups = {} if every else _alike(listings, running=running)
+    summed = {visit.id for group in groups.values() for visit in group}
+    shown = [visit for visit in listings if visit.id not in summed]
+    if not every and len(shown) > MAX_LISTINGS:
+        shown = sorted(shown, key=_rank)[:MAX_LISTINGS]
     rows = [_row(visit, running=running) for visit in shown]
-    if complete:
-        rows.append(_sum_row(complete))
+    rows += [_sum_row(group, *names) for names, group in groups.items()]
     # Without reasons the table fits on a terminal of 80 columns.
     columns = len(_HEADINGS) if any(visit.error_kind for visit in shown) else len(_HEADINGS) - 1
     lines = format_table(_HEADINGS[:columns], [row[:columns] for row in rows], width)
-    hidden = len(listings) - len(shown) - len(complete)
+    hidden = len(listings) - len(shown) - len(summed)
     if hidden:
         lines.append(f"... and {hidden:,} more")
-    if hidden or complete:
+    if hidden or summed:
         lines.append("to see every listing, run tmapi status FILE --all")
     return lines
+
+
+def _alike(
+    listings: Iterable[VisitInfo], *, running: bool
+) -> dict[tuple[str, str], list[VisitInfo]]:
+    """Return the listings to show by their sum: noun and state -> more than a dozen listings.
+
+    Complete ones are alike. A product that waits for its only request is like every other one.
+    """
+    groups: dict[tuple[str, str], list[VisitInfo]] = {}
+    for visit in listings:
+        if _is_plain(visit):
+            groups.setdefault(("complete listings", "complete"), []).append(visit)
+        elif visit.state == "open" and visit.listing.endpoint in _ITEM_ENDPOINTS:
+            state = listing_state(visit, running=running)
+            groups.setdefault(("products", state), []).append(visit)
+    return {names: group for names, group in groups.items() if len(group) > MAX_COMPLETE}
 
 
 def _is_plain(visit: VisitInfo) -> bool:
@@ -77,12 +94,12 @@ def _rank(visit: VisitInfo) -> tuple[int, bool]:
     return _WORST_FIRST[visit.state], doubt_about_visit(visit) is None
 
 
-def _sum_row(visits: Sequence[VisitInfo]) -> Sequence[object]:
+def _sum_row(visits: Sequence[VisitInfo], noun: str, state: str) -> Sequence[object]:
     items = sum(visit.items for visit in visits)
     unique = sum(visit.unique_items for visit in visits)
     return (
-        f"{len(visits):,} complete listings",
-        "complete",
+        f"{len(visits):,} {noun}",
+        state,
         sum(visit.pages for visit in visits),
         items,
         unique,
