@@ -30,6 +30,7 @@ from tmapi_async.export import export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
 from tmapi_async.export.chunks import Chunk
 from tmapi_async.export.endpoint_choice import EXPORTED
+from tmapi_async.export.parts.item_parts import ITEM_PARTS
 from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
@@ -184,11 +185,11 @@ def test_scores_are_exact_or_null_and_counted(
     assert summary.unread == ({"goods_score": 1} if read[1] else {})
 
 
-@pytest.mark.parametrize("endpoint", list(EXPORTED.values())[1:], ids=lambda one: one.name)
-def test_the_schema_page_has_a_table_for_each_endpoint(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize(("name", "endpoint"), [*list(EXPORTED.items())[1:], *ITEM_PARTS.items()])
+def test_the_schema_page_has_a_table_for_each_endpoint(name: str, endpoint: Endpoint) -> None:
     """The page names every column of the item with its types, in the order of a row."""
     page = (ROOT / "docs" / "reference" / "item-schema.md").read_text("utf-8")
-    section = page.partition(f"\n### {endpoint.name}\n")[2].partition("\n#")[0]
+    section = page.partition(f"\n### {name}\n")[2].partition("\n#")[0]
     listed = re.findall(
         r"^\| `(\w+)` \| ([^|]+?)(?:, never null| \(JSON\))? \| (.+?) \|", section, re.MULTILINE
     )

@@ -272,7 +272,7 @@ class SingleDecoder(Generic[I]):
             if not bytes(raw).startswith(b"{"):
                 raise msgspec.ValidationError("Expected `object` or a list of them - at `$.data`")
             try:
-                items.append(self._decode_row(raw))
+                items.append(self.decode_row(raw))
             except UNREADABLE as error:
                 rejects.append(Reject(position, str(error), bytes(raw)))
         return Success(code=single.code, data=Data(has_next_page=False, items=items)), rejects
@@ -285,7 +285,12 @@ class SingleDecoder(Generic[I]):
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._envelope.decode(repair(body))
 
-    def _decode_row(self, raw: msgspec.Raw) -> Any:
+    def decode_row(self, raw: msgspec.Raw) -> Any:
+        """Decode a row, leniently if needed.
+
+        Raises:
+            msgspec.DecodeError: The row cannot be read.
+        """
         try:
             return self._strict.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError):

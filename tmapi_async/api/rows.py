@@ -82,7 +82,10 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
 
 def item_rows(
-    origin: Origin, items: Iterable[Any], positions: Iterable[int]
+    origin: Origin,
+    items: Iterable[Any],
+    positions: Iterable[int],
+    struct: type[msgspec.Struct] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of items of one page, with a column `run` before `fetched_at` if it is known.
 
@@ -90,10 +93,11 @@ def item_rows(
         origin: Origin of the rows.
         items: The items.
         positions: 0-based position of each item among the rows as sent.
+        struct: Struct of the items; None for that of the listing's endpoint.
     """
     listing, cat_id = origin.listing.identity, origin.listing.cat_id
     run = {} if origin.run is None else {"run": origin.run}
-    item_layout = layout(endpoint_of(origin.listing).item)
+    item_layout = layout(struct or endpoint_of(origin.listing).item)
     for position, item in zip(positions, items, strict=True):
         values, extra = read_item(item, item_layout)
         yield {

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tmapi_async.api.endpoints import CATEGORY_ITEMS, ENDPOINTS, Endpoint
-from tmapi_async.api.items import Product
+from tmapi_async.api.endpoints import BY_SHORT_NAME, CATEGORY_ITEMS, ENDPOINTS, Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.shown_value import show_value
 
-EXPORTED = {
-    name: endpoint for name, endpoint in ENDPOINTS.items() if issubclass(endpoint.item, Product)
-}
+from .parts.item_parts import ITEM_PARTS, PartEndpoint
+
+EXPORTED = {endpoint.name: endpoint for endpoint in BY_SHORT_NAME.values()}
 """Endpoints whose rows are products. Other pages of a journal (the category tree) have no rows."""
 
 _BY_ANY_NAME = {
-    name: endpoint for endpoint in EXPORTED.values() for name in (endpoint.name, endpoint.short)
+    **{
+        name: endpoint for endpoint in EXPORTED.values() for name in (endpoint.name, endpoint.short)
+    },
+    **ITEM_PARTS,
 }
 
 
@@ -27,11 +29,36 @@ def endpoint_named(text: str) -> Endpoint:
     """
     endpoint = _BY_ANY_NAME.get(text)
     if endpoint is None:
-        known = ", ".join(endpoint.short for endpoint in EXPORTED.values())
+        known = ", ".join(endpoint.short for endpoint in (*EXPORTED.values(), *ITEM_PARTS.values()))
         raise ExportRefusedError(
             f"no endpoint with rows is named {show_value(text)}: use one of {known}"
         )
     return endpoint
+
+
+def row_key(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the columns that tell a row of a database table from all others.
+
+    A product has many parts, and no ID of a part can be relied on.
+    """
+    key = ("listing", "item_id")
+    return (*key, "position") if isinstance(endpoint, PartEndpoint) else key
+
+
+def refuse_parts(endpoint: Endpoint, purpose: str) -> None:
+    """Refuse the parts of products where rows of products are needed.
+
+    Args:
+        endpoint: The endpoint that was asked for.
+        purpose: The option or command that needs products, for the message.
+
+    Raises:
+        ExportRefusedError: The endpoint is a kind of part.
+    """
+    if isinstance(endpoint, PartEndpoint):
+        raise ExportRefusedError(
+            f"{purpose} needs one row for each product, and {endpoint.short} has several"
+        )
 
 
 def choose_endpoint(available: Collection[str], requested: str | None, source: str) -> Endpoint:

@@ -18,7 +18,7 @@ from tmapi_async.journal.summaries.verdict import Verdict
 from .chunks import read_chunks
 from .conversions import Conversions
 from .destinations import Destination, parse_destinations
-from .endpoint_choice import endpoint_named
+from .endpoint_choice import endpoint_named, refuse_parts
 from .over_time.gone_items import walked_listings
 from .over_time.price_history import price_history
 from .selection import Scope, Selection, resolve
@@ -152,6 +152,8 @@ class Export:
         self._path = Path(path).expanduser()
         self._selection = selection or Selection()
         self._history = history
+        if history and self._selection.endpoint is not None:
+            refuse_parts(endpoint_named(self._selection.endpoint), "--history")
         if history and (self._selection.since or self._selection.run is not None):
             raise ExportRefusedError(
                 "--history covers all visits of the exported listings: remove --run and --since"

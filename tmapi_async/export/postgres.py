@@ -28,11 +28,11 @@ from tmapi_async.api.endpoints import Endpoint
 
 from .arrow import json_columns
 from .csv_safety import replace_nul
+from .endpoint_choice import row_key
 from .over_time.gone_items import WalkedListing
 from .over_time.postgres_history import PostgresHistory
 from .postgres_session import PostgresSession, describe_url
 from .postgres_table import (
-    KEY,
     column_definitions,
     create_or_check,
     lock_table_name,
@@ -68,7 +68,7 @@ CREATE TEMPORARY TABLE {walked} (
 _COPY_WALKED = "COPY {walked} FROM STDIN"
 _SHOWN = """
 CREATE TEMPORARY TABLE {shown} ON COMMIT DROP AS
-SELECT DISTINCT family, item_id FROM {stage} JOIN {walked} USING (listing, run)
+SELECT DISTINCT family, {rest} FROM {stage} JOIN {walked} USING (listing, run)
 """
 _ANALYZE = "ANALYZE {walked}, {shown}"
 _MARK_GONE = """
@@ -76,7 +76,7 @@ UPDATE {table} AS existing SET gone_at = walked.ended_at FROM {walked} AS walked
 WHERE existing.listing = walked.listing AND existing.gone_at IS NULL
   AND existing.fetched_at <= walked.ended_at AND NOT EXISTS (
     SELECT 1 FROM {shown} AS shown
-    WHERE shown.family = walked.family AND shown.item_id = existing.item_id)
+    WHERE shown.family = walked.family AND ({shown_rest}) = ({existing_rest}))
 """
 _CSV_OPTIONS = csv.WriteOptions(include_header=False)
 
@@ -209,9 +209,10 @@ def _describe(url: str, table: str) -> str:
 
 def _sql(text: str, table: str, endpoint: Endpoint) -> sql.Composed:
     names = [sql.Identifier(column.name) for column in table_columns(endpoint)]
+    key = [sql.Identifier(name) for name in row_key(endpoint)]
 
-    def joined(prefix: str) -> sql.Composed:
-        return sql.SQL(", ").join(sql.SQL(prefix) + name for name in names)
+    def joined(prefix: str, columns: list[sql.Identifier] = names) -> sql.Composed:
+        return sql.SQL(", ").join(sql.SQL(prefix) + name for name in columns)
 
     return sql.SQL(text).format(
         stage=sql.Identifier("pg_temp", "tmapi_stage"),
@@ -222,7 +223,10 @@ def _sql(text: str, table: str, endpoint: Endpoint) -> sql.Composed:
         names=joined(""),
         old=joined("existing."),
         new=joined("EXCLUDED."),
-        key=sql.SQL(", ").join(map(sql.Identifier, KEY)),
+        key=joined("", key),
+        rest=joined("", key[1:]),
+        shown_rest=joined("shown.", key[1:]),
+        existing_rest=joined("existing.", key[1:]),
     )
 
 

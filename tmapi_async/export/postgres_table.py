@@ -17,8 +17,7 @@ from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.shown_value import show_value
 
 from .arrow import item_schema, json_columns
-
-KEY = ("listing", "item_id")
+from .endpoint_choice import row_key
 
 GONE_AT = "gone_at"
 """Column with the time when the first visit ended that no longer showed the item; else null."""
@@ -152,7 +151,7 @@ def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint)
     cursor.execute("SELECT to_regclass(%s)::oid", [name.as_string(cursor)])
     table_id = (cursor.fetchone() or (None,))[0]
     if table_id is None:
-        key = sql.SQL(", ").join(map(sql.Identifier, KEY))
+        key = sql.SQL(", ").join(map(sql.Identifier, row_key(endpoint)))
         create = f"CREATE TABLE {{}} ({{}}, {GONE_AT} {GONE_AT_TYPE}, PRIMARY KEY ({{}}))"
         cursor.execute(sql.SQL(create).format(name, column_definitions(endpoint), key))
         return
@@ -214,5 +213,6 @@ def mismatches(
     for name, (_, required, default) in existing.items():
         if name not in known and required and not default:
             yield f"the column {name} is NOT NULL without a default, but items have no such column"
-    if sorted(KEY) not in keys:
-        yield f"the columns {' and '.join(KEY)} are not its primary key, nor unique together"
+    key = row_key(endpoint)
+    if sorted(key) not in keys:
+        yield f"the columns {' and '.join(key)} are not its primary key, nor unique together"

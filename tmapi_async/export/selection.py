@@ -13,7 +13,7 @@ from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
-from .endpoint_choice import choose_endpoint, endpoint_named
+from .endpoint_choice import choose_endpoint, endpoint_named, refuse_parts
 
 ALL_RUNS = 0
 LATEST_RUN = -1
@@ -47,7 +47,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         if self.since is not None and self.since.tzinfo is None:
             raise ExportRefusedError(f"since must have a time zone: {self.since}")
         if self.endpoint is not None:
-            endpoint_named(self.endpoint)
+            endpoint = endpoint_named(self.endpoint)
+            if self.unique:
+                refuse_parts(endpoint, "unique")
 
 
 class VisitMarks:

@@ -62,7 +62,7 @@ class Rows:
 
     def _dicts(self) -> Iterator[dict[str, Any]]:
         for origin, items, positions in self.chunk.origins():
-            for row in item_rows(origin, items, positions):
+            for row in item_rows(origin, items, positions, self.chunk.endpoint.item):
                 if not self._arrow:
                     self._count(row)
                 yield row

@@ -20,8 +20,8 @@ EndpointOption: TypeAlias = Annotated[
     typer.Option(
         "--endpoint",
         metavar="NAME",
-        help="Only rows of this endpoint (category-v2, search, ...). Required if the journal holds"
-        " several endpoints.",
+        help="Only rows of this endpoint (category-v2, search, item-detail, ...). Required if the"
+        " journal holds listings of several endpoints.",
     ),
 ]
 CategoriesOption: TypeAlias = Annotated[

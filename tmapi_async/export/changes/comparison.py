@@ -16,7 +16,7 @@ from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.export.arrow import record_batch
 from tmapi_async.export.chunks import Chunk, read_by_listing
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.endpoint_choice import choose_endpoint
+from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_parts
 from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.journal.reader import JournalReader
@@ -253,7 +253,9 @@ class _Comparer:
             verb = "has no" if isinstance(runs, int) else "has a"
             raise ExportRefusedError(f"{found} {verb} listing of category {names}")
         within = source if isinstance(runs, int) else f"the journal in {source}"
-        return choose_endpoint(available, self._requested, within)
+        endpoint = choose_endpoint(available, self._requested, within)
+        refuse_parts(endpoint, "a comparison")
+        return endpoint
 
 
 def _two_runs(

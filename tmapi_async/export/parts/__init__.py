@@ -1,0 +1,1 @@
+"""Tables of the parts of a product: its variants, attributes and pictures, one row each."""
