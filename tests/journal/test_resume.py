@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tmapi_async.api.listings import Listing
-from tmapi_async.journal.resume import decode_stored
+from tmapi_async.journal.resume import CONFIRM_SECONDS, SeamHistory, decode_stored
 from tmapi_async.journal.views import StoredPage
 
 A = Listing("category/items/v2", (("cat_id", "1"),))
@@ -36,3 +36,12 @@ def test_pages_that_agree_with_their_total_are_not_requested_again():
     decoded = decode_stored(pages)
     assert decoded.pages == {1: True, 2: True, 3: False}
     assert (decoded.items, decoded.has_next_page) == (59, False)
+
+
+def test_the_first_pages_of_an_estimate_are_good_for_a_while():
+    """Somebody reads the estimate before the harvest begins: the pages are not paid twice."""
+    estimated = SeamHistory(fetched_at=1000.0, first_only=True)
+    assert not estimated.needs_look(1000.0 + CONFIRM_SECONDS)
+    assert estimated.needs_look(1001.0 + CONFIRM_SECONDS)
+    assert estimated.needs_look(999.0)
+    assert SeamHistory(fetched_at=1000.0).needs_look(1001.0)

@@ -38,6 +38,8 @@ from tmapi_async.journal.views import (
 
 from .category_cache import JournalCategories
 from .cluster.token_source import TokenSource
+from .estimates.estimate import Amount, Estimate, ListingEstimate
+from .estimates.harvest_estimate import JournalEstimate, estimate_harvest
 from .job import Harvest
 from .progress import HarvestProgress, HarvestResult
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from tmapi_async.report.html import write_report
 
 __all__ = [
+    "Amount",
     "BodyError",
     "ChangedShapeError",
     "ClusterError",
@@ -52,15 +55,18 @@ __all__ = [
     "DiskError",
     "DiskFullError",
     "Division",
+    "Estimate",
     "FailedPage",
     "Harvest",
     "HarvestProgress",
     "HarvestResult",
     "JournalCategories",
     "JournalError",
+    "JournalEstimate",
     "JournalInUseError",
     "JournalReader",
     "KeyCost",
+    "ListingEstimate",
     "LockedJournalError",
     "MovedJournalError",
     "NewerJournalError",
@@ -78,6 +84,7 @@ __all__ = [
     "TreeInfo",
     "VisitInfo",
     "WorkerRefusedError",
+    "estimate_harvest",
     "write_report",
 ]
 

@@ -221,7 +221,7 @@ class Recorder(CrawlSink):
         return ListingTask(
             listing=visit.listing,
             max_pages=self._max_pages,
-            hint=visit.expected_pages,
+            hint=visit.expected_pages or stored.expected_pages,
             stored_pages=stored.pages,
             stored_ids=stored.item_ids,
             stored_rows=stored.row_count,

@@ -28,6 +28,7 @@ from .resume import decode_stored
 from .schema import connect, verify
 from .stored_pages import page_of_row, pages_of_visit, read_listing
 from .summaries.costs import PageCosts, RunCost, failed_page_costs, run_costs
+from .summaries.sizes import ListingSize, ended_sizes, listing_sizes
 from .tables import typed_queries as queries
 from .tables.damaged_values import damage_named, translated
 from .tables.typed_queries import Query
@@ -343,6 +344,18 @@ class JournalReader:
             **options: Options of the plan.
         """
         return make_plan(self._connection, listings, **options)
+
+    @damage_named
+    def sizes(self, plan: Plan) -> list[ListingSize]:
+        """Return the sizes of the unfinished listings of a plan, as far as they are known."""
+        with translated(self.path):
+            return list(listing_sizes(self._connection, plan.unfinished))
+
+    @damage_named
+    def ended_sizes(self, endpoint: str) -> dict[int, int]:
+        """Return a map: pages -> number of visits of an endpoint that ended with so many pages."""
+        with translated(self.path):
+            return ended_sizes(self._connection, endpoint)
 
     @damage_named
     def tree(self) -> TreeInfo | None:

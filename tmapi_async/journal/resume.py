@@ -29,6 +29,7 @@ class DecodedPages(msgspec.Struct, gc=False):
         items: Items on the stored pages.
         rejects: Rows on them that the current models cannot decode.
         total_count: Rows in the whole listing according to the last page with a total, or None.
+        expected_pages: Number of the last page that follows from that total, or None.
         changed: Text about a page that shows a changed API, or None; see `changed_shape`.
     """
 
@@ -40,6 +41,7 @@ class DecodedPages(msgspec.Struct, gc=False):
     items: int = 0
     rejects: int = 0
     total_count: int | None = None
+    expected_pages: int | None = None
     changed: str | None = None
 
     @property
@@ -90,6 +92,7 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
             decoded.items += len(page.items)
             decoded.rejects += len(page.rejects)
             decoded.total_count = page.total_count or decoded.total_count
+            decoded.expected_pages = page.last_page or decoded.expected_pages
             decoded.changed = decoded.changed or changed_shape(
                 len(page.items), page.rejects, most_rejects
             )
@@ -119,14 +122,22 @@ def decode_page(stored: StoredPage, *, ids_only: bool = False) -> Page[Any] | No
 _SHIFTED = "SELECT shifted FROM seam WHERE visit = ? AND shifted IS NOT NULL ORDER BY start LIMIT 1"
 _LAST_LOOK = "SELECT start, looked_at FROM seam WHERE visit = ? ORDER BY start DESC, looked_at DESC"
 _LAST_PAGE = """
-SELECT start.id, page.fetched_at, start.ended_at IS NULL
-FROM page JOIN start ON start.id = page.start WHERE visit = ? ORDER BY seq DESC LIMIT 1
+SELECT start.id, page.fetched_at, start.ended_at IS NULL, number = 1 AND capped_at IS 1
+FROM page JOIN start ON start.id = page.start JOIN visit ON visit.id = page.visit
+WHERE visit = ? ORDER BY seq DESC LIMIT 1
 """
 
 RESTART_SECONDS = 10.0
 """Pause after a kill that is not longer than the pauses within a walk, which waits before retries.
 
 A supervisor may start a dying process again and again: each time it would pay for every seam.
+"""
+
+CONFIRM_SECONDS = 900.0
+"""Pause for which the first page of a listing is good if a limit of one page cut the listing.
+
+An estimate of the cost requests these pages, and a user takes some time to confirm it. A walk of
+many listings may pause as long between two pages of one of them.
 """
 
 LOOK_SECONDS = 3600.0
@@ -143,12 +154,14 @@ class SeamHistory(msgspec.Struct, frozen=True):
         shifted: Reason why an earlier seam leaves rows unseen, or None.
         fetched_at: Time when the last page was fetched, seconds since 1970, UTC.
         killed: True if the start that stored it was killed.
+        first_only: True if a limit of one page cut the visit, and that is its only page.
         looked_at: Time of the last look at the seam if no page was stored since, or None.
     """
 
     shifted: str | None = None
     fetched_at: float = 0.0
     killed: bool = False
+    first_only: bool = False
     looked_at: float | None = None
 
     def needs_look(self, now: float) -> bool:
@@ -159,7 +172,8 @@ class SeamHistory(msgspec.Struct, frozen=True):
         """
         if self.looked_at is not None:
             return not 0 <= now - self.looked_at <= LOOK_SECONDS
-        return not (self.killed and 0 <= now - self.fetched_at <= RESTART_SECONDS)
+        patience = CONFIRM_SECONDS if self.first_only else RESTART_SECONDS if self.killed else -1
+        return not 0 <= now - self.fetched_at <= patience
 
 
 def read_seam_history(connection: sqlite3.Connection, visit: int) -> SeamHistory:
@@ -174,11 +188,12 @@ def read_seam_history(connection: sqlite3.Connection, visit: int) -> SeamHistory
         return SeamHistory()
     shifted = connection.execute(_SHIFTED, (visit,)).fetchone()
     look = connection.execute(_LAST_LOOK, (visit,)).fetchone()
-    start, fetched_at, killed = page
+    start, fetched_at, killed, first_only = page
     return SeamHistory(
         shifted=shifted[0] if shifted else None,
         fetched_at=fetched_at / 1000,
         killed=bool(killed),
+        first_only=bool(first_only),
         looked_at=look[1] / 1000 if look and look[0] > start else None,
     )
 

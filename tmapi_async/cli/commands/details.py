@@ -17,6 +17,7 @@ from tmapi_async.cli.console import print_json, print_message, print_refusal, se
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.options.cluster_options import ClusterOptions
 from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
+from tmapi_async.cli.options.cost_options import CostOptions
 from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingGroup, ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -151,6 +152,7 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             destinations=self.destinations,
             renewal=RenewalOptions(older_than=self.older_than),
             split=SplitOptions(),
+            cost=CostOptions(),
             connection=self.connection,
             cluster=self.cluster,
             output=self.output,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import sys
 from pathlib import Path
@@ -21,10 +20,12 @@ from tmapi_async.cli.console import (
     set_up_logging,
     terminal_width,
 )
+from tmapi_async.cli.cost_estimate import HarvestCost
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
-from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
+from tmapi_async.cli.options.connection_options import ConnectionOptions, SeveralAccountsOptions
+from tmapi_async.cli.options.cost_options import CostOptions
 from tmapi_async.cli.options.job_file import OptionTypes
 from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
 from tmapi_async.cli.options.listing_options import ListingOptions
@@ -37,18 +38,18 @@ from tmapi_async.cli.options.split_options import (
     print_endpoint_change,
     print_reconciliation,
 )
-from tmapi_async.cli.progress.progress_display import show_harvest
-from tmapi_async.cli.runner import handle_signal, on_next_signal, open_clients, run
+from tmapi_async.cli.progress.interruptible import run_interruptibly
+from tmapi_async.cli.runner import open_clients, run
 from tmapi_async.cli.summary import Summary
 from tmapi_async.client.client import TMAPI
 from tmapi_async.errors import (
+    BudgetSpentError,
     DiskError,
     ExportError,
     InvalidRequestError,
     MovedJournalError,
     TMAPIError,
 )
-from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
 from tmapi_async.journal.schema import provide_temporary_folder
@@ -58,7 +59,6 @@ from .export import ExportOptions, run_export
 
 app = typer.Typer(add_completion=False)
 
-_ALL_STORED = "every page that was received is in the journal"
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,
@@ -66,6 +66,7 @@ _JOB_FILE_OPTIONS: OptionTypes = {
     "csv_bom": bool,
     "refresh": bool,
     "older_than": str,
+    "confirm_above": int,
     "most_rejects": NUMBER,
 }
 
@@ -80,6 +81,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         renewal: Treatment of listings that are finished.
         most_rejects: Maximum share of a page's rows that may be rejects.
         split: Treatment of listings that the API cuts short.
+        cost: Treatment of the expected cost.
         connection: Account, server and limits.
         cluster: Processes that send the requests.
         output: Progress and summary.
@@ -107,6 +109,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0.5
     split: SplitOptions
+    cost: CostOptions
     connection: SeveralAccountsOptions
     cluster: ClusterOptions
     output: OutputOptions
@@ -122,6 +125,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         self.listings.check()
         self.renewal.check()
+        self.cost.check()
         if sending:
             self.connection.check(allow_several=True)
         self.cluster.check()
@@ -151,7 +155,7 @@ def harvest(context: typer.Context, options: HarvestOptions) -> None:
     """
     set_up_logging(options.output.verbose)
     options, listings = merge_job_file(context, options, options.listings, _JOB_FILE_OPTIONS)
-    options.check()
+    options.check(sending=not options.cost.dry_run)
     if not options.output.quiet:
         print_repeated(listings, options.listings)
     options.split.sample_requests(listings)  # refuses listings that cannot be divided
@@ -181,6 +185,7 @@ class _HarvestCommand:
         self._listings = listings
         self._arguments = arguments
         self._journal = options.journal
+        self._connection: ConnectionOptions = options.connection
         self._destinations = options.destinations.to or []
         self._quiet = options.output.quiet
 
@@ -194,6 +199,10 @@ class _HarvestCommand:
         except ExportError as error:
             print_message(f"{error}; nothing was sent: run the same command again")
             return PARTIAL
+        if self._options.cost.enabled:
+            code = self._settle_cost()
+            if code is not None:
+                return code
 
         async def harvest_all() -> int:
             try:
@@ -208,6 +217,26 @@ class _HarvestCommand:
 
         return run(harvest_all())
 
+    def _settle_cost(self) -> int | None:
+        """Print the cost or ask about it. Return the exit code, or None to begin the harvest."""
+        options = self._options
+        plan = {
+            "refresh": options.renewal.refresh,
+            "older_than": options.renewal.max_age,
+            "max_pages": options.listings.max_pages,
+            "split": options.split.split_setting(quiet=True),
+        }
+        cost = HarvestCost(
+            self._listings, self._journal, plan, options.connection, quiet=self._quiet
+        )
+        code = cost.settle(options.cost, json=options.output.json)
+        try:
+            self._connection = options.connection.after(cost.paid)
+        except BudgetSpentError as error:
+            print_message(str(error))
+            return PARTIAL
+        return code
+
     def _check_destinations(self) -> None:
         """Refuse invalid destinations, and those that cannot take the rows, before work."""
         if self._destinations:
@@ -219,33 +248,10 @@ class _HarvestCommand:
         if self._options.split.split:
             print_endpoint_change(self._listings)
         async with (
-            open_clients(self._options.connection) as clients,
+            open_clients(self._connection) as clients,
             self._options.cluster.scheduler() as scheduler,
         ):
-            job = self._job(clients, scheduler)
-            task = asyncio.create_task(job.run(), name="tmapi harvest")
-
-            def stop_now() -> None:
-                progress = job.progress()
-                lost = progress.waiting if progress.waiting_for else 0
-                kept = f"{quantity(lost, 'page')} cannot be stored" if lost else _ALL_STORED
-                print_message(f"stopping now: {kept}")
-                task.cancel()
-
-            def stop() -> None:
-                # Before the message: the reader of the message may press Ctrl-C again at once.
-                on_next_signal(stop_now)
-                progress = job.progress()
-                job.stop()
-                awaited = f"{quantity(progress.in_flight, 'request')} already paid for"
-                if progress.waiting_for and progress.waiting:
-                    pages = quantity(progress.waiting, "page")
-                    awaited += f", and for the journal to take {pages} ({progress.waiting_for})"
-                print_message(f"stopping: waiting for {awaited}; press Ctrl-C again to stop now")
-
-            async with handle_signal(stop), show_harvest(job.progress, shown=not self._quiet):
-                await asyncio.wait([task])
-            return job.result() if task.cancelled() else task.result()
+            return await run_interruptibly(self._job(clients, scheduler), shown=not self._quiet)
 
     def _job(self, clients: list[TMAPI], scheduler: str | None) -> Harvest:
         options = self._options

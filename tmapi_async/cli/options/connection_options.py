@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 from urllib.request import getproxies_environment
 
 import msgspec
@@ -13,7 +13,7 @@ from tmapi_async.cli.textfiles import read_text
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.environment import read_environment
 from tmapi_async.client.settings import DEFAULT_TIMEOUT
-from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors import BudgetSpentError, InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.transport.credentials import DEFAULT_BASE_URL, check_base_url, check_token
@@ -209,6 +209,25 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     def host(self) -> str:
         """Name of the API's host in a journal; every sandbox has the same name."""
         return "sandbox" if self.sandbox else check_base_url(self._base_url())
+
+    def bounds(self) -> tuple[int | None, float | None]:
+        """Return the maximum number of requests at once and that per second, or None for each."""
+        limits = self._limits()
+        width = limits.get("concurrency")
+        return (width if isinstance(width, int) else None), limits.get("rate")
+
+    def after(self, requests: int) -> Self:
+        """Return the options after some requests of the budget were sent.
+
+        Raises:
+            BudgetSpentError: The budget is spent.
+        """
+        budget = self._limits()["max_requests"]
+        if not requests or budget is None or budget.left is None:
+            return self
+        if requests >= budget.left:
+            raise BudgetSpentError
+        return msgspec.structs.replace(self, max_requests=budget.left - requests)
 
     def _base_url(self) -> str:
         # An empty value, as from an unset variable of a script, is refused later on: the user did

@@ -1,0 +1,1 @@
+"""Cost of a harvest in requests and time, before it is paid for."""
