@@ -238,7 +238,8 @@ def _range(size: ListingSize, options: EstimateOptions) -> ListingEstimate:
         most = options.max_pages if most is None else min(most, options.max_pages)
     least = -(-(options.ceiling or 0) // _page_size(size)) - size.stored if cut else 1
     high = None if most is None else float(max(1, most - size.stored))
-    pages = Amount(max(1.0, least), None, high)
+    low = float(max(1, least))
+    pages = Amount(low if high is None else min(low, high), None, high)
     return ListingEstimate(listing.identity, size.stored, pages, "unknown")
 
 
