@@ -26,6 +26,7 @@ from .narrow_help import fit_help
 from .signals import Interrupts
 
 COMMANDS = {
+    "check": "Check token, host, balance, proxy, disk and destinations, before work.",
     "items": "Print every item of the listings as JSON lines.",
     "harvest": "Fetch every page of the listings into a journal file.",
     "details": "Fetch the details of the products that a journal's listings show.",

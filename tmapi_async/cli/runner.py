@@ -91,11 +91,17 @@ async def open_client(connection: ConnectionOptions) -> AsyncIterator[TMAPI]:
 
 
 @asynccontextmanager
-async def open_clients(connection: ConnectionOptions) -> AsyncIterator[list[TMAPI]]:
-    """Open the clients that the options describe, one for each account."""
+async def open_clients(connection: ConnectionOptions, **others: Any) -> AsyncIterator[list[TMAPI]]:
+    """Open the clients that the options describe, one for each account.
+
+    Args:
+        connection: Account, server and limits.
+        **others: Options of the clients that the command line does not have, or replaces.
+    """
     if not connection.sandbox:
         async with AsyncExitStack() as stack:
-            yield [await stack.enter_async_context(api) for api in connection.clients()]
+            clients = connection.clients(**others)
+            yield [await stack.enter_async_context(api) for api in clients]
         return
     from tmapi_async.sandbox import Sandbox  # noqa: PLC0415 - only `--sandbox` needs it
 
@@ -103,6 +109,6 @@ async def open_clients(connection: ConnectionOptions) -> AsyncIterator[list[TMAP
         Sandbox(
             token=SANDBOX_TOKEN, limit=SANDBOX_LIMIT, latency=0.05, latency_sigma=0.5
         ) as sandbox,
-        connection.clients(sandbox.url)[0] as api,
+        connection.clients(sandbox.url, **others)[0] as api,
     ):
         yield [api]

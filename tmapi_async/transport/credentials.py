@@ -92,7 +92,7 @@ def warn_if_exposed(base_url: str) -> None:
     """Warn, once for each host, that plain http shows the token to the network."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    if parts.scheme != "http" or _is_loopback(host) or host in warned_hosts:
+    if parts.scheme != "http" or is_loopback(host) or host in warned_hosts:
         return
     warned_hosts.add(host)
     warnings.warn(
@@ -103,7 +103,8 @@ def warn_if_exposed(base_url: str) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return True if a host name or address is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

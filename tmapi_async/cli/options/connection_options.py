@@ -190,25 +190,32 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     @forgets_locals
-    def clients(self, sandbox_url: str | None = None) -> list[TMAPI]:
+    def clients(self, sandbox_url: str | None = None, **others: Any) -> list[TMAPI]:
         """Return the clients that these options describe, one for each account.
 
         The clients share the budget.
 
         Args:
             sandbox_url: Address of this command's sandbox, if there is one.
+            **others: Options of the clients that the command line does not have, or replaces.
 
         Raises:
             InvalidRequestError: An option is invalid.
         """
         tokens = [SANDBOX_TOKEN] if sandbox_url else self.tokens()
-        base_url, limits = sandbox_url or self._base_url(), self._limits()
+        base_url, limits = sandbox_url or self.address, {**self._limits(), **others}
         return [TMAPI(token, base_url=base_url, **limits) for token in tokens]
 
     @property
     def host(self) -> str:
         """Name of the API's host in a journal; every sandbox has the same name."""
-        return "sandbox" if self.sandbox else check_base_url(self._base_url())
+        return "sandbox" if self.sandbox else check_base_url(self.address)
+
+    @property
+    def uses_environment_proxy(self) -> bool:
+        """True if requests take their proxy from the environment."""
+        # aiohttp looks for a proxy in a thread for each request: only where one is configured.
+        return not self.sandbox and bool(getproxies_environment())
 
     def bounds(self) -> tuple[int | None, float | None]:
         """Return the maximum number of requests at once and that per second, or None for each."""
@@ -229,7 +236,9 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise BudgetSpentError
         return msgspec.structs.replace(self, max_requests=budget.left - requests)
 
-    def _base_url(self) -> str:
+    @property
+    def address(self) -> str:
+        """Address of the API, as typed, from the environment or by default."""
         # An empty value, as from an unset variable of a script, is refused later on: the user did
         # not mean the default host.
         if self.base_url is not None:
@@ -254,8 +263,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             "wait": self.wait,
             "max_requests": None if most is None else Budget(most),
             "shared": self.share and not self.sandbox,
-            # aiohttp looks for a proxy in a thread for each request: only where one is configured.
-            "trust_env": not self.sandbox and bool(getproxies_environment()),
+            "trust_env": self.uses_environment_proxy,
             # Without a value, the client has its own.
             **{name: value for name, value in limits.items() if value is not None},
         }
