@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from tests.support.commands import SUMMARY_KEYS, environment, finish, run, spawn
+from tests.support.s3_server import SECRET, s3_server
 from tmapi_async.cli.progress import progress_display as display
 from tmapi_async.harvest import JournalReader
 from tmapi_async.sandbox import Drift, Faults
@@ -228,6 +229,24 @@ def test_a_database_is_checked_before_anything_is_sent(tmapi, sandbox, journal, 
     assert "nothing was sent" in done.err
     assert "s3cret" not in done.err
     assert sandbox.sandbox.stats.requests == 0
+
+
+def test_a_store_is_checked_before_anything_is_sent(tmapi, sandbox, journal, monkeypatch):
+    """An object that the store refuses costs no request; in the right bucket it gets the rows."""
+    with s3_server() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        harvest = ("harvest", *IDS, "--journal", journal, "--to")
+        done = tmapi(*harvest, "s3://absent/a.jsonl", url=sandbox.url)
+        assert done.code == 3
+        assert "s3://absent/a.jsonl: there is no such bucket; nothing there was" in done.err
+        assert "nothing was sent" in done.err
+        assert sandbox.sandbox.stats.requests == 0
+        done = tmapi(*harvest, "s3://shop/a.jsonl", url=sandbox.url)
+        assert done.code == 0
+        assert "s3://shop/a.jsonl: 115 rows" in done.err
+        assert store.objects["a.jsonl"].count(b"\n") == 115
+        assert SECRET not in done.err
 
 
 def test_quiet_is_quiet(tmapi, sandbox, journal):

@@ -16,14 +16,23 @@ def test_destinations_are_refused_before_anything_is_read(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "open.duckdb.wal").touch()
+    (tmp_path / "open.sqlite-wal").touch()
     for to, message in (
         ([], "no destination"),
-        (["a.xlsx"], r"must end with one of .*\.parquet"),
+        (["a.ods"], r"must end with one of .*\.parquet"),
         ([".csv"], "must end with one of"),
         (["nowhere/a.csv"], "the folder .*nowhere does not exist: create it first"),
         (["folder.csv"], "exists and is not a file"),
         (["a.csv", "./a.csv"], "given twice"),
         (["open.duckdb"], "is in use or was not closed"),
+        (["open.sqlite"], "is in use or was not closed"),
+        (["s3://shop"], "is not the address of a file: write s3://BUCKET/FOLDER/NAME"),
+        (["s3://shop//a.csv"], "is not the address of a file"),
+        (["s3://shop/../a.csv"], "is not the address of a file"),
+        (["s3://shop/a.xlsx"], r"the name of an object must end with one of .*\.parquet"),
+        (["s3://me:pw@shop/a.csv"], "credentials in the environment"),
+        (["s3://shop/a.csv?secret=pw"], "options in the environment"),
+        (["s3://shop/a.csv", "s3://shop/a.csv"], "s3://shop/a.csv is given twice"),
         (["mysql://root:pw@h/d"], "mysql:// is not supported"),
         (["postgresql://u:pw@[::1/d"], "like postgresql://USER@HOST"),
         (["a.duckdb"], "is the journal itself"),
@@ -60,6 +69,9 @@ def test_a_mistyped_database_address_is_not_repeated(text: str) -> None:
         ("a.parquet", "pyarrow", "export"),
         ("a.duckdb", "duckdb", "export"),
         ("postgresql://h/d", "psycopg", "postgres"),
+        ("a.xlsx", "xlsxwriter", "xlsx"),
+        ("a.sqlite", "pyarrow", "export"),
+        ("s3://shop/a.jsonl", "obstore", "s3"),
     ],
 )
 def test_a_missing_extra_is_told_with_what_to_install(

@@ -328,3 +328,19 @@ def _extra(items: list[Any], endpoint: Endpoint, misspelt: dict[int, dict[str, A
 def json_text(extra: dict[str, Any]) -> str | None:
     """Return the fields without a column as a JSON object, or None if there are none."""
     return msgspec.json.encode(extra).decode() if extra else None
+
+
+_FLOAT_DIGITS = 15
+"""Decimal digits that every float keeps."""
+
+
+def nearest_floats(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return whole or decimal numbers as the nearest floats, and a mask of those with more digits.
+
+    A float that is not in the mask is the number itself: its shortest text is exact.
+    """
+    # Arrow parses text into the nearest float; its cast of a decimal may miss it by one bit.
+    floats = column.cast(pa.string()).cast(pa.float64())
+    scale = column.type.scale if pa.types.is_decimal(column.type) else 0
+    inexact = pc.greater_equal(pc.abs(floats), 10.0 ** (_FLOAT_DIGITS - scale))
+    return floats, pc.fill_null(inexact, False)

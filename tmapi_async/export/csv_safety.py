@@ -32,14 +32,24 @@ def spreadsheet_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
 def escape_formulas(column: pa.Array) -> pa.Array:
     """Put a `'` before each text that looks like a formula; write timestamps as text."""
     if pa.types.is_timestamp(column.type):
-        return pc.replace_substring(column.cast(pa.string()), " ", "T")
+        return time_texts(column)
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return column
     column = replace_nul(column)
-    formula = pc.match_substring_regex(column, _FORMULA)
+    formula = looks_like_formula(column)
     if not pc.any(formula).as_py():
         return column
     return pc.if_else(formula, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def time_texts(column: pa.Array) -> pa.Array:
+    """Return times as text in the form of RFC 3339."""
+    return pc.replace_substring(column.cast(pa.string()), " ", "T")
+
+
+def looks_like_formula(column: pa.Array) -> pa.Array:
+    """Return a mask of the texts that a spreadsheet reads as a formula."""
+    return pc.match_substring_regex(column, _FORMULA)
 
 
 def replace_nul(column: pa.Array) -> pa.Array:

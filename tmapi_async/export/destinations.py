@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
@@ -16,27 +16,42 @@ from tmapi_async.errors import ExportRefusedError
 
 from .atomic_file import overwrites_journal
 from .files import FILES, CsvFile, FileSink, StandardOutput
+from .outputs.file_output import LocalOutput, Output
+from .outputs.object_store import SCHEMES, ObjectAddress, ObjectOutput, check_object, parse_address
+from .outputs.place_checks import check_folder, check_log
 from .over_time.price_history import HistoryTable
 from .sinks import ItemTable, Sink, Table
+
+if TYPE_CHECKING:
+    from .excel.workbook_file import XlsxFile
+    from .sqlite.sqlite_replacement import SqliteReplacement
 
 DEFAULT_TABLE = "items"
 
 CSV = ".csv"
 
+XLSX = ".xlsx"
+
+SQLITE = ".sqlite"
+
 _DUCKDB = ".duckdb"
+_DATABASES = (_DUCKDB, SQLITE, "postgresql")
 _TABLE = "table="
 _POSTGRES = ("postgresql://", "postgres://")
 _REQUIREMENTS = {
     ".parquet": ("export", ("pyarrow",)),
     CSV: ("export", ("pyarrow",)),
     _DUCKDB: ("export", ("pyarrow", "duckdb")),
+    SQLITE: ("export", ("pyarrow",)),
+    XLSX: ("xlsx", ("pyarrow", "xlsxwriter")),
     "postgresql": ("postgres", ("pyarrow", "psycopg")),
 }
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
 _DATABASE_ADDRESS = re.compile(
     r"(?i)://|^\W*postgres\w*:|^(?>[^/\\]{2,}?:).*@|\b(?:password|host|dbname)\s*="
 )
-ENDINGS = (*FILES, _DUCKDB)
+_OTHER_ENDINGS = {".sqlite3": SQLITE, ".db": SQLITE}
+ENDINGS = (*FILES, XLSX, SQLITE, _DUCKDB)
 """File name endings that can be written."""
 
 
@@ -45,7 +60,8 @@ class Destination(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: `-`, the ending of a file's name, or `postgresql`.
-        path: The file, or None.
+        path: The file on this machine, or None.
+        address: The object of a store, or None.
         url: URL of the database for libpq, or empty. May contain a password.
         table: Table of a database.
         bom: True to begin a CSV file with a byte-order mark.
@@ -53,6 +69,7 @@ class Destination(msgspec.Struct, frozen=True):
 
     kind: str
     path: Path | None = None
+    address: ObjectAddress | None = None
     url: str = ""
     table: str = DEFAULT_TABLE
     bom: bool = False
@@ -77,41 +94,92 @@ class Destination(msgspec.Struct, frozen=True):
             from .postgres import PostgresTable  # noqa: PLC0415 - an extra
 
             return PostgresTable(self.url, self.table, endpoint)
-        if self.path is None:
+        if self.kind == "-":
             return StandardOutput()
+        if self.path is not None and self.kind not in FILES:
+            return self._open_tables(self.path, endpoint)
+        return self._open_file(self._output(), ItemTable(endpoint))
+
+    def _open_tables(self, path: Path, endpoint: Endpoint) -> Sink:
+        """Open a file with several tables."""
         if self.kind == _DUCKDB:
             from .duckdb_file import DuckDBFile  # noqa: PLC0415 - an extra
 
-            return DuckDBFile(self.path, self.table, endpoint)
-        return self._open_file(self.path, ItemTable(endpoint))
+            return DuckDBFile(path, self.table, endpoint)
+        if self.kind == SQLITE:
+            from .sqlite.sqlite_items import SqliteItems  # noqa: PLC0415 - an extra
+
+            return SqliteItems(path, self.table, endpoint)
+        from .excel.workbook_file import XlsxFile  # noqa: PLC0415 - an extra
+
+        return XlsxFile(path, ItemTable(endpoint), HistoryTable(endpoint))
+
+    def open_table(self, table: Table) -> FileSink | XlsxFile | SqliteReplacement:
+        """Open a file, an object or a SQLite database for the rows of one table.
+
+        Raises:
+            ExportRefusedError: An existing table does not fit the rows.
+            ExportError: The database or the store refuses the rows.
+            OSError: The file cannot be written.
+        """
+        if self.kind == SQLITE and self.path is not None:
+            from .sqlite.sqlite_replacement import SqliteReplacement  # noqa: PLC0415 - an extra
+
+            return SqliteReplacement(self.path, table)
+        if self.kind == XLSX and self.path is not None:
+            from .excel.workbook_file import XlsxFile  # noqa: PLC0415 - an extra
+
+            return XlsxFile(self.path, table)
+        return self._open_file(self._output(), table)
 
     @property
     def history_path(self) -> Path | None:
-        """File of the price history beside the file of items; None for a database."""
+        """File of the price history beside the file of items; None if it has another place."""
         if self.path is None or self.kind not in FILES:
             return None
-        stem = self.path.name[: -len(self.kind)]
-        return self.path.with_name(f"{stem}.history{self.path.name[-len(self.kind) :]}")
+        return self.path.with_name(self._history_name(self.path.name))
 
     def open_history(self, endpoint: Endpoint) -> FileSink | None:
-        """Open the file of the price history; return None for a database, which has a table.
+        """Open the file of the price history; return None if the items' file has a table for it.
 
         Raises:
+            ExportError: The store refuses the object.
             OSError: The file cannot be written.
         """
-        path = self.history_path
-        return None if path is None else self._open_file(path, HistoryTable(endpoint))
+        if self.kind not in FILES:
+            return None
+        return self._open_file(self._output(history=True), HistoryTable(endpoint))
 
-    def _open_file(self, path: Path, table: Table) -> FileSink:
-        if self.kind == CSV:
-            return CsvFile(path, table, bom=self.bom)
-        return FILES[self.kind](path, table)
+    def _output(self, *, history: bool = False) -> Output:
+        if self.address is not None:
+            address = self.address
+            if history:
+                key = self._history_name(address.key)
+                address = msgspec.structs.replace(address, key=key)
+            return ObjectOutput(address)
+        path = self.history_path if history else self.path
+        if path is None:
+            raise AssertionError(self)
+        return LocalOutput(path)
+
+    def _history_name(self, name: str) -> str:
+        end = len(name) - len(self.kind)
+        return f"{name[:end]}.history{name[end:]}"
+
+    def _open_file(self, output: Output, table: Table) -> FileSink:
+        try:
+            if self.kind == CSV:
+                return CsvFile(output, table, bom=self.bom)
+            return FILES[self.kind](output, table)
+        except BaseException:
+            output.discard()
+            raise
 
     def check(self, endpoint: Endpoint, *, history: bool = False) -> None:
         """Open the destination without rows, and leave it as it was.
 
-        A database must be reachable and accept the rows; a file must be writable, and no other
-        program may hold a lock on it.
+        A database or a store must be reachable and accept rows; a file must be writable, and no
+        other program may hold a lock on it.
 
         Args:
             endpoint: The endpoint whose rows will be written.
@@ -127,13 +195,17 @@ class Destination(msgspec.Struct, frozen=True):
 
             check_table(self.url, self.table, endpoint, history=history)
             return
+        if self.address is not None:
+            check_object(self.address)
+            return
         self.open(endpoint).abort()
         file = self.open_history(endpoint) if history else None
         if file is not None:
             file.abort()
 
     def __repr__(self) -> str:
-        return f"Destination({self.kind!r}, {self.path!r}, table={self.table!r})"  # no URL
+        place = self.path or self.address
+        return f"Destination({self.kind!r}, {place!r}, table={self.table!r})"  # no URL
 
 
 def parse_destinations(
@@ -165,9 +237,14 @@ def parse_destinations(
     targets: set[object] = set()
     for destination in destinations:
         path = destination.path
-        target = path.resolve() if path else (destination.kind, destination.url, destination.table)
+        target = (
+            path.resolve()
+            if path
+            else (destination.kind, destination.address, destination.url, destination.table)
+        )
         if target in targets:
-            raise ExportRefusedError(f"{path or destination.kind} is given twice")
+            name = path or destination.address or destination.kind
+            raise ExportRefusedError(f"{name} is given twice")
         targets.add(target)
         files = [path, destination.history_path if history else None]
         for file in files:
@@ -177,7 +254,7 @@ def parse_destinations(
         _check_history(destinations, targets)
     if csv_bom:
         destinations = _with_marks(destinations)
-    if table is not None and not any(d.kind in (_DUCKDB, "postgresql") for d in destinations):
+    if table is not None and not any(d.kind in _DATABASES for d in destinations):
         raise ExportRefusedError("--table needs a database, and no destination is a database")
     return destinations
 
@@ -211,10 +288,13 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
         return Destination("-")
     if text.startswith(_POSTGRES):
         return _postgres(text, table)
+    if text.startswith(SCHEMES):
+        return _object(text)
     scheme = _SCHEME.match(text)
     if scheme:
         raise ExportRefusedError(
-            f"{scheme[0]} is not supported: a database URL begins with postgresql://"
+            f"{scheme[0]} is not supported: a database URL begins with postgresql://, the address "
+            f"of an object with one of {', '.join(SCHEMES)}"
         )
     if _DATABASE_ADDRESS.search(text):
         # A mistyped address may have a password: the message must not repeat the text.
@@ -224,18 +304,41 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
             "with such a name can be given as ./NAME"
         )
     path = Path(text).expanduser()
-    kind = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
-    if kind is None or path.name.lower() == kind:
+    kind = _kind(path.name)
+    if kind is None:
         endings = ", ".join(ENDINGS)
         raise ExportRefusedError(
             f"{text}: the file name must end with one of {endings}; or give postgresql://..., "
-            "or - for JSON lines to standard output"
+            "s3://BUCKET/NAME, or - for JSON lines to standard output"
         )
     _check_extra(kind, text)
-    _check_folder(path)
+    check_folder(path)
     if kind == _DUCKDB:
-        _check_log(path)
+        check_log(path, ".wal", "DuckDB")
+    if kind == SQLITE and not path.exists():
+        check_log(path, "-wal", "SQLite")
     return Destination(kind, path, table=table or DEFAULT_TABLE)
+
+
+def _kind(name: str) -> str | None:
+    """Return the ending of a file name that decides on the format, or None."""
+    name = name.lower()
+    endings = (*ENDINGS, *_OTHER_ENDINGS)
+    ending = next((ending for ending in endings if name.endswith(ending)), None)
+    return None if ending is None or name == ending else _OTHER_ENDINGS.get(ending, ending)
+
+
+def _object(text: str) -> Destination:
+    address = parse_address(text)
+    name = address.key.rpartition("/")[2]
+    kind = _kind(name)
+    if kind not in FILES:
+        raise ExportRefusedError(
+            f"{text}: the name of an object must end with one of {', '.join(FILES)}"
+        )
+    _check_extra(kind, text)
+    check_extra(text, "s3", ("obstore",))
+    return Destination(kind, address=address)
 
 
 def _postgres(text: str, table: str | None) -> Destination:
@@ -277,23 +380,3 @@ def check_extra(user: str, extra: str, modules: Iterable[str]) -> None:
             f"{user} needs {' and '.join(missing)}, which {verb} not installed: "
             f'pip install "tmapi-async[{extra}]"'
         )
-
-
-def _check_log(path: Path) -> None:
-    # DuckDB would apply the log of the old database to the new database.
-    log = path.resolve().with_name(path.resolve().name + ".wal")
-    if log.exists():
-        raise ExportRefusedError(
-            f"{path} is in use or was not closed: {log.name} has changes that are not in it yet. "
-            "Close the database, or open and close it once with DuckDB"
-        )
-
-
-def _check_folder(path: Path) -> None:
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise ExportRefusedError(f"{path}: the folder {folder} does not exist: create it first")
-    if path.exists() and not path.is_file():
-        raise ExportRefusedError(f"{path} exists and is not a file: name another file")
-    if not os.access(folder, os.W_OK):
-        raise ExportRefusedError(f"{path}: no permission to write to {folder}")

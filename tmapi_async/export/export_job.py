@@ -123,7 +123,8 @@ class Export:
             listing.
         table: Table of every database among the destinations, in place of their own.
         history: Also write the price history of the exported listings, over all their visits: to a
-            file `NAME.history.ENDING` beside each file, to a table `NAME_history` in each database.
+            file `NAME.history.ENDING` beside each file, to a table `NAME_history` in each database,
+            to a sheet `history` of a workbook.
         csv_bom: True to begin each CSV file with a byte-order mark, for Excel.
 
     Attributes:
@@ -182,7 +183,8 @@ class Export:
         Raises:
             ExportRefusedError: A table or a database does not fit the rows, or a file may not be
                 written.
-            ExportError: A database cannot be reached or is locked, or the disk is full.
+            ExportError: A database or a store cannot be reached, a database is locked, or the disk
+                is full.
         """
         for destination in self._to:
             try:
@@ -336,12 +338,13 @@ def export_journal(
     """Write the items of a journal to files and databases, reading the journal once.
 
     Works while a harvest writes to the journal. Needs the extra `export` for Parquet, CSV and
-    DuckDB, and `postgres` for Postgres.
+    DuckDB and SQLite, `postgres` for Postgres, `xlsx` for Excel and `s3` for object stores.
 
     Args:
         path: The journal.
-        to: Destinations: paths ending in `.parquet`, `.csv`, `.jsonl`, `.jsonl.zst` or `.duckdb`,
-            `postgresql://` URLs, `-` for JSON lines to standard output.
+        to: Destinations: paths ending in `.parquet`, `.csv`, `.jsonl`, `.jsonl.zst`, `.xlsx`,
+            `.sqlite` or `.duckdb`, `postgresql://` URLs, objects such as `s3://BUCKET/NAME.csv`,
+            `-` for JSON lines to standard output.
         selection: The part of the journal to export. By default the latest finished visit of each
             listing.
         table: Table of every database among them; by default `?table=` of its URL, else `items`.

@@ -6,14 +6,13 @@ import codecs
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import zstandard
 
 from tmapi_async.errors.escaping import escape_json_controls
 
-from .atomic_file import AtomicFile
+from .outputs.file_output import Output
 from .sinks import DestinationResult, Rows, Table, WritableRows
 
 GROUP_ROWS = 65_536
@@ -24,14 +23,19 @@ _ZSTD_LEVEL = 3
 
 
 class FileSink:
-    """A file with the rows of one table, which appears complete or not at all."""
+    """A file with the rows of one table, which appears complete or not at all.
 
-    def __init__(self, path: Path, table: Table) -> None:
-        self.to = str(path)
+    Args:
+        output: The file under way.
+        table: The table of the rows.
+    """
+
+    def __init__(self, output: Output, table: Table) -> None:
+        self.to = output.to
         self.table = table
         self._rows = 0
-        self._atomic_file = AtomicFile(path)
-        self._file: BinaryIO = self._atomic_file.temporary.open("wb")
+        self._output = output
+        self._file = output.file
 
     def write(self, rows: WritableRows) -> None:
         """Write rows."""
@@ -45,18 +49,15 @@ class FileSink:
         """Write the end of the file format."""
 
     def commit(self) -> DestinationResult:
-        """Make the file durable and move it to its final path."""
+        """Make the file complete and visible."""
         self._write_end()
-        self._file.close()
-        return DestinationResult(to=self.to, rows=self._rows, bytes=self._atomic_file.commit())
+        return DestinationResult(to=self.to, rows=self._rows, bytes=self._output.commit())
 
     def abort(self) -> None:
         """Discard the written rows; a previous file stays as it was."""
         with suppress(Exception):  # a full disk fails here again
             self._abandon_writer()
-        with suppress(Exception):
-            self._file.close()
-        self._atomic_file.discard()
+        self._output.discard()
 
     def _abandon_writer(self) -> None:
         """Release the format's writer without a complete file."""
@@ -69,8 +70,8 @@ class JsonLinesFile(FileSink):
 class JsonLinesZstdFile(FileSink):
     """JSON lines, compressed as one zstd frame."""
 
-    def __init__(self, path: Path, table: Table) -> None:
-        super().__init__(path, table)
+    def __init__(self, output: Output, table: Table) -> None:
+        super().__init__(output, table)
         compressor = zstandard.ZstdCompressor(_ZSTD_LEVEL, write_checksum=True)
         self._frame = compressor.stream_writer(self._file, closefd=False)
 
@@ -84,10 +85,10 @@ class JsonLinesZstdFile(FileSink):
 class ParquetFile(FileSink):
     """Parquet, compressed with zstd."""
 
-    def __init__(self, path: Path, table: Table) -> None:
+    def __init__(self, output: Output, table: Table) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra, and slow to import
 
-        super().__init__(path, table)
+        super().__init__(output, table)
         self._pending: list[Any] = []
         self._pending_rows = 0
         self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
@@ -121,17 +122,17 @@ class CsvFile(FileSink):
     """CSV that a spreadsheet can open without running any cell as a formula.
 
     Args:
-        path: The file.
+        output: The file under way.
         table: The table of the rows.
         bom: True to begin with a byte-order mark, by which Excel knows that the text is UTF-8.
     """
 
-    def __init__(self, path: Path, table: Table, *, bom: bool = False) -> None:
+    def __init__(self, output: Output, table: Table, *, bom: bool = False) -> None:
         from pyarrow import csv  # noqa: PLC0415 - an extra, and slow to import
 
         from .csv_safety import csv_schema, spreadsheet_batch  # noqa: PLC0415 - as above
 
-        super().__init__(path, table)
+        super().__init__(output, table)
         self._spreadsheet_batch = spreadsheet_batch
         if bom:
             self._file.write(codecs.BOM_UTF8)

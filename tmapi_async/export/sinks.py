@@ -13,6 +13,7 @@ from tmapi_async.api.rows import encode_lines, item_rows
 
 from .chunks import Chunk
 from .conversions import Conversions
+from .endpoint_choice import row_key
 from .over_time.gone_items import WalkedListing
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ class ItemTable(msgspec.Struct, frozen=True):
     endpoint: Endpoint
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """Columns that tell a row of a database table from all others."""
+        return row_key(self.endpoint)
+
+    @property
+    def title(self) -> str:
+        """Name of the sheet of a workbook."""
+        return self.endpoint.short
+
+    @property
     def schema(self) -> pa.Schema:
         """The schema of the rows."""
         from .arrow import item_schema  # noqa: PLC0415 - pyarrow is an extra
@@ -89,6 +100,14 @@ class ItemTable(msgspec.Struct, frozen=True):
 
 class Table(Protocol):
     """Columns of the rows that a file receives."""
+
+    @property
+    def title(self) -> str:
+        """Name of the sheet of a workbook."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Columns that tell a row of a database table from all others."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -123,6 +142,10 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
         unchanged: Rows that the table already had, equal or newer.
         gone: Rows of the table that were marked as gone, or None if the destination is no table.
         history: Rows added to the price history beside the table, or None if there is none.
+        more_files: Further workbooks, with the rows for which the first one has no room.
+        old_files: Workbooks of an earlier, larger export that this one has not replaced.
+        cut: Texts that were cut, because a cell of a workbook has no room for them.
+        plain_addresses: Addresses that are no links, because a sheet has no room for more links.
     """
 
     to: str
@@ -133,6 +156,10 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int | None = None
     gone: int | None = None
     history: int | None = None
+    more_files: list[str] = []
+    old_files: list[str] = []
+    cut: int = 0
+    plain_addresses: int = 0
 
 
 @runtime_checkable

@@ -112,7 +112,7 @@ def test_what_an_export_leaves_out_is_said(
 @pytest.mark.parametrize(
     ("to", "fields", "reason"),
     [
-        ("a.xlsx", {}, "must end with one of"),
+        ("a.ods", {}, "must end with one of"),
         ("nowhere/a.csv", {}, "create it first"),
         ("a.csv", {"run": "zero"}, "--run must be latest, all or the number of a run"),
         ("a.csv", {"run": "0"}, "--run must be"),

@@ -6,7 +6,12 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from tmapi_async.export.changes.change_files import format_amount, json_lines, write_file
+from tmapi_async.export.changes.change_files import (
+    format_amount,
+    json_lines,
+    parse_change_destinations,
+    write_changes,
+)
 from tmapi_async.export.changes.diff import (
     SIGHTING,
     compare,
@@ -17,6 +22,12 @@ def sightings(rows):
     """Return a table of sightings in the order of commits."""
     named = [dict(zip(SIGHTING.names, row, strict=True)) for row in rows]
     return pa.Table.from_pylist(named, schema=SIGHTING)
+
+
+def write_file(batches, path, *, csv_bom=False):
+    """Write changes to one file."""
+    (destination,) = parse_change_destinations([str(path)], path.with_name("j"), csv_bom=csv_bom)
+    write_changes(batches, destination)
 
 
 def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
@@ -52,8 +63,8 @@ def test_a_csv_of_changes_begins_with_a_byte_order_mark_on_request(tmp_path):
     """Excel on Windows needs the mark to read Chinese; other forms have none."""
     after = sightings([("a", 1, 1, "连衣裙", Decimal(1), 1)])
     table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
-    for name in ("c.csv", "c.jsonl"):
-        write_file(table.to_batches(), tmp_path / name, csv_bom=True)
+    write_file(table.to_batches(), tmp_path / "c.csv", csv_bom=True)
+    write_file(table.to_batches(), tmp_path / "c.jsonl")
     assert (tmp_path / "c.csv").read_text("utf-8-sig").startswith('"change"')
     assert (tmp_path / "c.csv").read_bytes().count(b"\xef\xbb\xbf") == 1
     assert (tmp_path / "c.jsonl").read_bytes().startswith(b"{")

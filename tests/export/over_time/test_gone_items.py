@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import duckdb
 import psycopg
 import pytest
@@ -44,11 +47,22 @@ class DuckDB:
             return connection.execute(statement).fetchall()
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
+class Sqlite(DuckDB):
+    """A table of a SQLite file."""
+
+    def query(self, statement):
+        """Return the rows of a query."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute(statement).fetchall()
+
+
+@pytest.fixture(params=["duckdb", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def table(request, tmp_path):
     """Return a table of each kind of database."""
     if request.param == "postgres":
         return Postgres(request.getfixturevalue("postgres"))
+    if request.param == "sqlite":
+        return Sqlite(tmp_path / "items.sqlite")
     return DuckDB(tmp_path / "items.duckdb")
 
 

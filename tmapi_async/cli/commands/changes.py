@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -32,18 +31,19 @@ from tmapi_async.cli.options.output_options import (
     QuietOption,
 )
 from tmapi_async.cli.tables import format_table
-from tmapi_async.errors import ExportRefusedError, InvalidRequestError, JournalError
+from tmapi_async.cli.workbook_lines import workbook_lines
+from tmapi_async.errors import ExportError, ExportRefusedError, InvalidRequestError, JournalError
 from tmapi_async.errors.escaping import escape_json_controls
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.changes.change_files import (
-    check_file,
     format_amount,
     json_lines,
-    write_file,
+    parse_change_destinations,
+    write_changes,
 )
 from tmapi_async.export.changes.comparison import Comparison, compare_runs
 from tmapi_async.export.changes.diff import ChangeCounts
-from tmapi_async.export.destinations import CSV
+from tmapi_async.export.destinations import Destination
 from tmapi_async.export.selection import describe_runs
 
 app = typer.Typer(add_completion=False)
@@ -89,8 +89,9 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--to",
             metavar="DEST",
-            help="Also write the changes to a .jsonl, .csv or .parquet file, or to - as JSON"
-            " lines. Can be repeated.",
+            help="Also write the changes to a .jsonl, .jsonl.zst, .csv, .parquet, .xlsx or .sqlite"
+            " file, to an object such as s3://BUCKET/NAME.csv, or to - as JSON lines. Can be"
+            " repeated.",
         ),
     ] = None
     endpoint: EndpointOption = None
@@ -152,7 +153,7 @@ def changes(options: ChangesOptions) -> None:
 def run_changes(options: ChangesOptions) -> int:
     """Compare two runs, print the changes and return the exit code."""
     try:
-        files = _check_files(options)
+        destinations = _parse_destinations(options)
         comparison = compare_runs(
             options.journal,
             before=options.before,
@@ -163,26 +164,26 @@ def run_changes(options: ChangesOptions) -> int:
     except (InvalidRequestError, ExportRefusedError, JournalError) as error:
         print_refusal(str(error))
         return USAGE
-    return _write(options, comparison, files)
+    return _write(options, comparison, destinations)
 
 
-def _check_files(options: ChangesOptions) -> list[Path]:
-    files = [check_file(text, options.journal) for text in options.to or () if text != _STDOUT]
-    if options.csv_bom and not any(path.suffix.lower() == CSV for path in files):
-        raise ExportRefusedError("--csv-bom needs a .csv file, and no destination is one")
-    return files
+def _parse_destinations(options: ChangesOptions) -> list[Destination]:
+    texts = [text for text in options.to or () if text != _STDOUT]
+    return parse_change_destinations(texts, options.journal, csv_bom=options.csv_bom)
 
 
-def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -> int:
+def _write(options: ChangesOptions, comparison: Comparison, destinations: list[Destination]) -> int:
     streams = _STDOUT in (options.to or ())
     try:
-        for path in files:
-            size = write_file(comparison.store.batches(), path, csv_bom=options.csv_bom)
-            print_message(f"{path}: {quantity(comparison.store.rows, 'change')}, {size:,} bytes")
+        _write_files(comparison, destinations)
         if streams:
-            for part in json_lines(comparison.store.batches()):
-                lines = escape_json_controls(part) if sys.stdout.isatty() else part
-                sys.stdout.buffer.write(lines)
+            _write_lines(comparison)
+    except InvalidRequestError as error:
+        print_refusal(str(error))
+        return USAGE
+    except ExportError as error:
+        print_message(str(error))
+        return PARTIAL
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -191,6 +192,25 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
             "unchanged"
         )
         return PARTIAL
+    _print_comparison(options, comparison, streams=streams)
+    return OK
+
+
+def _write_files(comparison: Comparison, destinations: list[Destination]) -> None:
+    for destination in destinations:
+        result = write_changes(comparison.store.batches(), destination)
+        print_message(f"{result.to}: {quantity(result.rows, 'change')}, {result.bytes:,} bytes")
+        for line in workbook_lines(result):
+            print_message(line)
+
+
+def _write_lines(comparison: Comparison) -> None:
+    for part in json_lines(comparison.store.batches()):
+        lines = escape_json_controls(part) if sys.stdout.isatty() else part
+        sys.stdout.buffer.write(lines)
+
+
+def _print_comparison(options: ChangesOptions, comparison: Comparison, *, streams: bool) -> None:
     write = print_error_line if streams else print_output
     if not options.quiet:
         width = terminal_width(sys.stderr if streams else sys.stdout)
@@ -199,7 +219,6 @@ def _write(options: ChangesOptions, comparison: Comparison, files: list[Path]) -
     if options.json:
         write_json = print_error_line if streams else print_json
         write_json(msgspec.json.encode(summarize_changes(comparison)).decode())
-    return OK
 
 
 def summarize_changes(comparison: Comparison) -> ChangesSummary:

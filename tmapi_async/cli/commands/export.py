@@ -39,6 +39,7 @@ from tmapi_async.cli.options.output_options import (
 )
 from tmapi_async.cli.progress.progress_line import INTERVAL_SECONDS
 from tmapi_async.cli.signals import Interrupts
+from tmapi_async.cli.workbook_lines import workbook_lines
 from tmapi_async.errors import (
     ExportError,
     InvalidRequestError,
@@ -95,8 +96,9 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--to",
             metavar="DEST...",
-            help="Destinations: files that end in .parquet, .csv, .jsonl, .jsonl.zst or .duckdb, a"
-            " postgresql://... address, or - for JSON lines on standard output.",
+            help="Destinations: files that end in .parquet, .csv, .jsonl, .jsonl.zst, .xlsx,"
+            " .sqlite or .duckdb, a postgresql://... address, an object of a store such as"
+            " s3://BUCKET/NAME.parquet, or - for JSON lines on standard output.",
         ),
     ] = None
     table: Annotated[
@@ -256,7 +258,9 @@ def _run_job(job: Export, *, quiet: bool) -> int:
 
 def summary_lines(summary: ExportSummary) -> Iterator[str]:
     """Yield the summary as text: destinations, speed, then missing and odd values."""
-    yield from map(_destination_line, summary.destinations)
+    for result in summary.destinations:
+        yield _destination_line(result)
+        yield from workbook_lines(result)
     runs = describe_runs(summary.runs)
     yield (
         f"{quantity(summary.rows, 'row')} from {quantity(summary.pages, 'page')} of {runs} in "
@@ -294,9 +298,10 @@ def _destination_line(result: DestinationResult) -> str:
     if result.inserted is not None:
         others = f"{result.updated:,} changed, {result.unchanged:,} unchanged, {result.gone:,} gone"
         return f"{name}: {result.inserted:,} new, {others}{history}"
+    more = f" in {len(result.more_files) + 1} files" if result.more_files else ""
     size = f", {result.bytes:,} bytes" if result.bytes is not None else ""
     gone = f", {result.gone:,} gone" if result.gone else ""
-    return f"{name}: {quantity(result.rows, 'row')}{gone}{history}{size}"
+    return f"{name}: {quantity(result.rows, 'row')}{more}{gone}{history}{size}"
 
 
 def _value_lines(summary: ExportSummary) -> Iterator[str]:

@@ -63,7 +63,8 @@ CsvBomOption: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--csv-bom",
-        help="Begin CSV files with a byte-order mark (BOM), so that Excel shows Chinese correctly.",
+        help="Begin CSV files with a byte-order mark (BOM). Excel on Windows needs it to read"
+        " UTF-8: without it, Chinese becomes other characters. Most other programs want none.",
     ),
 ]
 

@@ -1,73 +1,97 @@
-"""Changes as JSON lines, CSV or Parquet; each file appears complete or not at all."""
+"""Changes in files, objects and SQLite databases; each appears complete or not at all."""
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
-from pyarrow import csv
-from pyarrow import parquet as pq
 
 from tmapi_async.errors import ExportRefusedError
-from tmapi_async.export.atomic_file import AtomicFile, overwrites_journal
-from tmapi_async.export.csv_safety import escape_formulas
-from tmapi_async.export.destinations import CSV
+from tmapi_async.export.destinations import SQLITE, XLSX, Destination, parse_destinations
+from tmapi_async.export.files import FILES
+from tmapi_async.export.sinks import DestinationResult
 
-from .diff import CHANGE
+from .diff import CHANGE, KEYS
 
 _SLICE = 4096
 _CENTS = Decimal("0.01")
+_KINDS = (*FILES, XLSX, SQLITE)
 
 
-def check_file(text: str, journal: Path) -> Path:
-    """Parse and check a file for changes.
+class ChangeTable(msgspec.Struct, frozen=True):
+    """Columns of the changes, for a destination."""
+
+    title: ClassVar[str] = "changes"
+    key: ClassVar[tuple[str, ...]] = KEYS
+    schema: ClassVar[pa.Schema] = CHANGE
+
+
+class ChangeRows(msgspec.Struct, frozen=True):
+    """Some changes, in the formats that destinations need."""
+
+    batch: pa.RecordBatch
+
+    @property
+    def count(self) -> int:
+        """Number of changes."""
+        return int(self.batch.num_rows)
+
+    @property
+    def lines(self) -> bytes:
+        """The changes as JSON lines."""
+        return b"".join(json_lines([self.batch]))
+
+
+def parse_change_destinations(
+    texts: Sequence[str], journal: Path, *, csv_bom: bool = False
+) -> list[Destination]:
+    """Parse and check destinations of changes.
+
+    Args:
+        texts: Destinations as typed, without `-`.
+        journal: The journal, which must not be overwritten.
+        csv_bom: True to begin each CSV file with a byte-order mark.
 
     Raises:
-        ExportRefusedError: The file cannot be written; the message says why and what to do.
+        ExportRefusedError: A destination cannot be used; the message says why and what to do.
     """
-    path = Path(text).expanduser()
-    if path.suffix.lower() not in WRITERS:
-        endings = ", ".join(WRITERS)
-        raise ExportRefusedError(f"{text}: the file name must end with one of {endings}; or give -")
-    if not path.resolve().parent.is_dir():
-        raise ExportRefusedError(
-            f"{text}: the folder {path.parent} does not exist: create it first"
-        )
-    if path.exists() and not path.is_file():
-        raise ExportRefusedError(f"{text} exists and is not a file: name another file")
-    if overwrites_journal(path, journal.expanduser()):
-        raise ExportRefusedError(f"{text} is the journal itself: name another file")
-    return path
+    if not texts:
+        if csv_bom:
+            raise ExportRefusedError("--csv-bom needs a .csv file, and no destination is one")
+        return []
+    destinations = parse_destinations(texts, journal=journal.expanduser(), csv_bom=csv_bom)
+    for text, destination in zip(texts, destinations, strict=True):
+        if destination.kind not in _KINDS:
+            name = destination.path or f"{text.partition('://')[0]}://"
+            raise ExportRefusedError(
+                f"{name}: changes are written to files that end with one of {', '.join(_KINDS)}, "
+                "to s3://BUCKET/NAME, or to -"
+            )
+    return destinations
 
 
-def write_file(changes: Iterable[pa.RecordBatch], path: Path, *, csv_bom: bool = False) -> int:
-    """Write changes to a file.
+def write_changes(changes: Iterable[pa.RecordBatch], destination: Destination) -> DestinationResult:
+    """Write changes to a destination.
 
     Args:
         changes: Batches of changes (`CHANGE`).
-        path: The file.
-        csv_bom: True to begin a CSV file with a byte-order mark.
-
-    Returns:
-        Size of the file in bytes.
+        destination: The destination.
 
     Raises:
+        ExportError: The destination cannot be written and is unchanged.
         OSError: The file cannot be written; a previous file is unchanged.
     """
-    atomic_file = AtomicFile(path)
+    sink = destination.open_table(ChangeTable())
     try:
-        with atomic_file.temporary.open("wb") as file:
-            if csv_bom and path.suffix.lower() == CSV:
-                file.write(codecs.BOM_UTF8)
-            WRITERS[path.suffix.lower()](changes, file)
-        return atomic_file.commit()
+        for batch in changes:
+            sink.write(ChangeRows(batch))
+        return sink.commit()
     finally:
-        atomic_file.discard()
+        sink.abort()
 
 
 def json_lines(changes: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -97,28 +121,3 @@ def _slices(changes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in changes:
         for start in range(0, batch.num_rows, _SLICE):
             yield batch.slice(start, _SLICE)
-
-
-def _json(changes: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
-    file.writelines(json_lines(changes))
-
-
-def _csv(changes: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
-    with csv.CSVWriter(file, CHANGE) as writer:
-        for batch in _slices(changes):
-            escaped = [escape_formulas(column) for column in batch.columns]
-            writer.write_batch(pa.RecordBatch.from_arrays(escaped, schema=CHANGE))
-
-
-def _parquet(changes: Iterable[pa.RecordBatch], file: BinaryIO) -> None:
-    with pq.ParquetWriter(file, CHANGE, compression="zstd") as writer:
-        for batch in changes:
-            writer.write_batch(batch)
-
-
-WRITERS: dict[str, Callable[[Iterable[pa.RecordBatch], BinaryIO], None]] = {
-    ".jsonl": _json,
-    CSV: _csv,
-    ".parquet": _parquet,
-}
-"""File name ending -> function that writes the format."""

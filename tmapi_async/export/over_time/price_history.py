@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Container, Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -56,6 +56,9 @@ class HistoryTable(msgspec.Struct, frozen=True):
     """Columns of a price history, for a destination."""
 
     endpoint: Endpoint
+
+    title: ClassVar[str] = "history"
+    key: ClassVar[tuple[str, ...]] = KEY
 
     @property
     def schema(self) -> pa.Schema:
