@@ -16,9 +16,9 @@ from tmapi_async.errors import ExportRefusedError
 
 from .atomic_file import overwrites_journal
 from .files import FILES, CsvFile, FileSink, StandardOutput
+from .outputs.file_checks import check_folder, check_log
 from .outputs.file_output import LocalOutput, Output
 from .outputs.object_store import SCHEMES, ObjectAddress, ObjectOutput, check_object, parse_address
-from .outputs.place_checks import check_folder, check_log
 from .over_time.price_history import HistoryTable
 from .sinks import ItemTable, Sink, Table
 
