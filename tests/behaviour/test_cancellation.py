@@ -118,7 +118,7 @@ async def _headers(tmapi_sandboxes):
     async with client(sandbox) as api:
         await api.category_items(1)
         sandbox.hold()
-        yield Stuck(sandbox, api, "DataQueue.read")
+        yield Stuck(sandbox, api, "ConnectionTransport.exchange")
 
 
 @asynccontextmanager
@@ -127,7 +127,7 @@ async def _body(tmapi_sandboxes):
     async with client(sandbox) as api:
         await api.category_items(1)
         sandbox.faults = Faults({"slow": 1.0})
-        yield Stuck(sandbox, api, "read_body")
+        yield Stuck(sandbox, api, "ConnectionTransport.exchange")
 
 
 @asynccontextmanager

@@ -156,22 +156,17 @@ async def test_a_prepared_request_shows_headers_and_proxy() -> None:
     assert prepared.proxy is None
 
 
-class MovedReader:
-    """A response handler whose parameters have changed."""
+class MovedParser:
+    """A parser whose parameters have changed."""
 
-    def set_response_params(self) -> None:
+    def __init__(self, protocol: Any) -> None:
         """Take none of the parameters that are needed."""
 
 
 MOVED = [
     ("aiohttp.connector.BaseConnector.connect", None, "BaseConnector.connect"),
     ("aiohttp.connector.Connection", None, "Connection.protocol"),
-    ("aiohttp.http.HttpProcessingError", None, "HttpProcessingError"),
-    (
-        "aiohttp.client_proto.ResponseHandler.set_response_params",
-        MovedReader.set_response_params,
-        "ResponseHandler.set_response_params",
-    ),
+    ("aiohttp.http.HttpResponseParser", MovedParser, "HttpResponseParser"),
 ]
 
 

@@ -12,7 +12,9 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MODULES = (f"{__package__}.http", f"{__package__}.sender", "aiohttp.")
+_MODULES = (
+    f"{__package__}.connections.", f"{__package__}.http", f"{__package__}.sender", "aiohttp.",
+)  # fmt: skip
 """Modules whose functions hold the target of a request in local variables."""
 
 _CALLED = ("tmapi_async.", "aiohttp.", "codecs", "encodings.", "pathlib", "urllib.", "yarl")

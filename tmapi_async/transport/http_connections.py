@@ -6,13 +6,13 @@ parts of aiohttp that may change in any release: `missing_parts` checks for them
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
-import select
-import sys
+import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import SplitResult
 from weakref import WeakKeyDictionary
 
@@ -21,18 +21,10 @@ from yarl import URL
 
 from tmapi_async.api.replies import Reply
 
-from .http import (
-    MAX_HEAD_LINE,
-    Connector,
-    InvalidHttpError,
-    build_url,
-    mark_not_sent,
-    read_body,
-)
+from .connections.page_connection import PageConnection
+from .connections.reply_reader import reads_replies
+from .http import Connector, build_url, mark_not_sent, read_body
 from .idle_limit import IdleLimit
-
-if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
-    from aiohttp.connector import Connection
 
 _MAX_STRAY_CONNECTIONS = 8
 """Connections given up for one request; a server that speaks first would spoil any number."""
@@ -40,7 +32,11 @@ _MAX_STRAY_CONNECTIONS = 8
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 """Ends of a connection that brought no reply."""
 
-_INTERIM = {*range(100, 200)} - {101}
+KEEP_SECONDS = 15.0
+"""Seconds for which an idle connection is kept, as aiohttp does by default."""
+
+_SLACK = 0.01
+"""Seconds by which a loop may wake us too early."""
 
 _REQUIRED = {
     ("aiohttp.connector", "BaseConnector.connect"): ("req", "traces", "timeout"),
@@ -50,26 +46,25 @@ _REQUIRED = {
     ("aiohttp.connector", "Connection.transport"): (),
     ("aiohttp.connector", "Connection.release"): (),
     ("aiohttp.connector", "Connection.close"): (),
-    ("aiohttp.client_proto", "ResponseHandler.set_response_params"): (
-        "read_until_eof",
-        "max_line_size",
-        "max_field_size",
-    ),
-    ("aiohttp.client_proto", "ResponseHandler.read"): (),
+    ("aiohttp.client_proto", "ResponseHandler.connection_lost"): (),
     ("aiohttp.client_proto", "ResponseHandler.should_close"): (),
     ("aiohttp.client_reqrep", "ClientRequest.is_ssl"): (),
-    ("aiohttp.http", "HttpProcessingError"): (),
+    ("aiohttp.client", "ClientSession.connector_owner"): (),
+    ("aiohttp.http", "HttpResponseParser"): (),
 }
 """Module and name -> parameters. `ClientRequest.headers` and `proxy` are documented."""
 
 
 def missing_parts() -> tuple[str, ...]:
     """Return the names of the required parts that the installed aiohttp lacks."""
-    return tuple(
+    missing = [
         name
         for (module, name), parameters in _REQUIRED.items()
         if not _has(module, name, parameters)
-    )
+    ]
+    if "HttpResponseParser" not in missing and not reads_replies():
+        missing.append("HttpResponseParser")
+    return tuple(missing)
 
 
 def _has(module: str, name: str, parameters: tuple[str, ...]) -> bool:
@@ -91,10 +86,13 @@ class ConnectionTransport:
     """Sends requests over the connections of aiohttp's connector, one level below its session.
 
     All that a session prepares (headers, proxy, TLS) is the same for each of our requests but for
-    the target, so one request is prepared and the others reuse its head. A connection is taken
-    from the connector for each request and given back after it. So aiohttp still decides which
-    connections may be used again, how many there may be and when an idle one is too old, and a
-    connector of the caller's can be used by others too. aiohttp's own parser reads the reply.
+    the target, so one request is prepared and the others reuse its head. aiohttp's connector makes
+    the connections, and aiohttp's own parser reads the replies.
+
+    A connection of our own connector is kept for the next request, until it was idle for
+    `KEEP_SECONDS`. One of a caller's connector is taken from it for each request and given back
+    after it: aiohttp then decides which connections may be used again, how many there may be and
+    when an idle one is too old, and others can use the connector too.
 
     Args:
         client: Prepares the first request; closed with this transport.
@@ -121,8 +119,11 @@ class ConnectionTransport:
         self._request: aiohttp.ClientRequest | None = None
         self._before_target = self._after_target = ""
         self._idle_limit = IdleLimit()
-        self._uses = WeakKeyDictionary[Any, _Use]()  # by the protocol of the connection
-        self._parser_error: type[Exception] = _part("aiohttp.http", "HttpProcessingError")
+        self._keeps = client.connector_owner
+        self._kept: list[PageConnection] = []  # the one used last is at the end
+        self._timer: asyncio.TimerHandle | None = None
+        # Of connections that a caller's connector may hand out again, by aiohttp's protocol.
+        self._ended_at = WeakKeyDictionary[Any, float]()
 
     @property
     def connector_closed(self) -> bool:
@@ -130,17 +131,23 @@ class ConnectionTransport:
         return self._connector.closed
 
     def drop_idle(self) -> None:
-        """Use none of the idle connections again; the next request closes them."""
+        """Use none of the idle connections again; the next request closes a caller's."""
         self._idle_limit.drop(time.monotonic())
+        self._close_kept(self._kept)
 
     def distrust(self, reply: Reply) -> None:
         """Close the connection that brought a reply; the connector drops it."""
-        connection = reply.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.close()
+        if reply.connection is not None:
+            reply.connection.close()
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
+        self._keeps = False
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in self._kept:
+            connection.release()  # the connector closes it, and waits until it is closed
+        self._kept.clear()
         await self._client.close()
 
     async def exchange(self, target: str) -> Reply:
@@ -153,80 +160,106 @@ class ConnectionTransport:
             BodyTooLargeError: The body is longer than the limit.
             InvalidHttpError: The reply is not HTTP.
         """
-        if self._request is None:
-            mocked = await self._prepare(target)
-            if mocked is not None:
-                return mocked
-        assert self._request is not None  # noqa: S101 - for mypy
+        now = time.monotonic()
+        connection = self._take_kept(now)
+        if connection is None:
+            found = await self._connect(target)
+            if isinstance(found, Reply):
+                return found
+            connection, now = found, time.monotonic()
+        idle = now - connection.ended_at
         try:
-            connection, use, idle = await self._connect(self._request)
+            reply = await connection.send(
+                f"{self._before_target}{target}{self._after_target}".encode()
+            )
         except BaseException as error:
-            mark_not_sent(error)
-            raise
-        try:
-            reply = await self._send(connection, target)
-        except _LOST:
-            if idle is not None:
+            if isinstance(error, _LOST):
                 self._idle_limit.lost(idle, time.monotonic())
-            connection.close()
-            raise
-        except self._parser_error as error:
-            connection.close()
-            raise InvalidHttpError from error
-        except BaseException:
             # A part of the reply may still be on its way.
             connection.close()
             raise
-        if idle is not None and idle > self._idle_limit.longest_good:
+        if idle > self._idle_limit.longest_good:
             self._idle_limit.succeeded(idle)
-        use.ended_at = time.monotonic()
-        # The connector closes the connection if the server said that it would.
-        connection.release()
+        connection.ended_at = time.monotonic()
+        if self._keeps:
+            self._kept.append(connection)
+            if self._timer is None:
+                self._set_timer(KEEP_SECONDS)
+        else:
+            self._ended_at[connection.handler] = connection.ended_at
+            connection.release()
         return reply
 
-    async def _connect(
-        self, request: aiohttp.ClientRequest
-    ) -> tuple[Connection, _Use, float | None]:
-        """Return a connection, its use, and for how many seconds it was idle; None if it is new."""
+    # -- connections that are kept
+
+    def _take_kept(self, now: float) -> PageConnection | None:
+        while self._kept:
+            connection = self._kept.pop()
+            idle = now - connection.ended_at
+            if idle < KEEP_SECONDS and self._allows(idle, now) and connection.is_usable:
+                return connection
+            connection.close()
+        return None
+
+    def _allows(self, idle: float, now: float) -> bool:
+        """Return True if no server is known to have hung up after so many seconds."""
+        limit = self._idle_limit
+        return not limit.is_learned or limit.allows(idle, now)
+
+    def _close_kept(self, connections: Sequence[PageConnection]) -> None:
+        for connection in connections:
+            connection.close()
+        del self._kept[: len(connections)]
+
+    def _set_timer(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        """Close the connections that were idle for too long; the oldest come first."""
+        self._timer, now = None, time.monotonic()
+        ages = [now - connection.ended_at for connection in self._kept]
+        self._close_kept(self._kept[: sum(age >= KEEP_SECONDS - _SLACK for age in ages)])
+        if self._kept:
+            self._set_timer(KEEP_SECONDS - now + self._kept[0].ended_at)
+
+    # -- connections of the connector
+
+    async def _connect(self, target: str) -> PageConnection | Reply:
+        """Return a connection of the connector. A reply comes only where aiohttp is mocked."""
+        if self._request is None and (mocked := await self._prepare(target)) is not None:
+            return mocked
+        try:
+            connection = await self._take(self._request)
+        except BaseException as error:
+            mark_not_sent(error)
+            raise
+        if not self._after_target:
+            # Not before there is a connection: connecting adds the headers that a proxy needs.
+            self._before_target, self._after_target = self._head()
+        return connection
+
+    async def _take(self, request: aiohttp.ClientRequest | None) -> PageConnection:
+        assert request is not None  # noqa: S101 - for mypy
         # The connector also hands out connections that received something while they were idle:
         # an unasked reply, which would be taken for the answer to this request, and each answer
         # after it for the answer to the next. Nothing was sent yet, so this is not an attempt.
         new_connections, timeout = 0, self._timeout
         while new_connections < _MAX_STRAY_CONNECTIONS:
-            connection = await self._connector.connect(request, traces=[], timeout=timeout)
-            protocol, now = connection.protocol, time.monotonic()
-            if protocol is None:
+            taken = await self._connector.connect(request, traces=[], timeout=timeout)
+            handler, transport = taken.protocol, taken.transport
+            if handler is None or transport is None:
                 break
-            use = self._uses.get(protocol)
-            if use is None:
-                use = self._uses[protocol] = _Use(connection)
-            idle = None if use.ended_at is None else now - use.ended_at
-            limit = self._idle_limit
-            is_young = idle is None or not limit.is_learned or limit.allows(idle, now)
-            if is_young and not protocol.should_close and not use.unread(0):
-                return connection, use, idle
-            new_connections += idle is None
-            connection.close()
+            ended_at = self._ended_at.get(handler, math.inf)
+            if not handler.should_close:
+                loop = asyncio.get_running_loop()
+                connection = PageConnection(taken, handler, transport, loop, self._max_body)
+                connection.ended_at = ended_at
+                now = time.monotonic()
+                if self._allows(now - ended_at, now) and connection.is_usable:
+                    return connection
+            new_connections += ended_at == math.inf
+            taken.close()
         raise aiohttp.ServerDisconnectedError
-
-    async def _send(self, connection: Connection, target: str) -> Reply:
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None:
-            raise aiohttp.ServerDisconnectedError
-        # Makes a parser for this reply.
-        protocol.set_response_params(
-            read_until_eof=True, max_line_size=MAX_HEAD_LINE, max_field_size=MAX_HEAD_LINE
-        )
-        if not self._after_target:
-            # Not before there is a connection: connecting adds the headers that a proxy needs.
-            self._before_target, self._after_target = self._head()
-        transport.write(f"{self._before_target}{target}{self._after_target}".encode())
-        message, content = await protocol.read()
-        while message.code in _INTERIM:
-            message, content = await protocol.read()
-        headers = message.headers
-        body = await read_body(content, self._max_body, headers)
-        return Reply(message.code, headers, body, protocol)
 
     def _head(self) -> tuple[str, str]:
         """Return the text before and after the target in the head of every request."""
@@ -255,36 +288,6 @@ class ConnectionTransport:
             prepared.request.proxy = self._proxy
             self._request = prepared.request
             return None
-
-
-class _Use:
-    """Use of one connection by this transport.
-
-    Attributes:
-        ended_at: Time of the end of the last exchange, on the monotonic clock; None if there was
-            none.
-        unread: Function that returns something true if bytes or the end of the connection wait,
-            unread by the loop; its argument is the time to wait for them, 0 milliseconds.
-    """
-
-    __slots__ = ("ended_at", "unread")
-
-    def __init__(self, connection: Connection) -> None:
-        self.ended_at: float | None = None
-        transport = connection.transport
-        sock = None if transport is None else transport.get_extra_info("socket")
-        self.unread: Callable[[int], object] = _nothing_unread
-        # Over TLS, session tickets of the server may wait in the socket: they are no reply. Windows
-        # has no poll.
-        is_tls = transport is None or transport.get_extra_info("sslcontext") is not None
-        if sys.platform != "win32" and sock is not None and not is_tls:
-            poll = select.poll()
-            poll.register(sock.fileno(), select.POLLIN)
-            self.unread = poll.poll
-
-
-def _nothing_unread(_: int) -> object:
-    return None
 
 
 class _PreparedRequest(Exception):  # noqa: N818 - not an error: it carries a request out of aiohttp

@@ -1,0 +1,1 @@
+"""Connections of the fast HTTP transport: each carries one exchange after another."""

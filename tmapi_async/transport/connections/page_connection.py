@@ -1,0 +1,176 @@
+"""One connection of aiohttp's connector, which carries one exchange after another."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import select
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from tmapi_async.api.replies import Reply
+from tmapi_async.transport.http import BodyTooLargeError, InvalidHttpError
+
+from .reply_reader import ReplyReader
+
+if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+
+
+class PageConnection(asyncio.Protocol):
+    """A connection that writes one request at a time and collects its reply.
+
+    It takes the place of aiohttp's own protocol while the connection is used, and puts that back
+    when the connection is returned to the connector.
+
+    Args:
+        connection: Connection of the connector.
+        handler: aiohttp's protocol of the connection.
+        transport: Transport of the connection.
+        loop: Event loop.
+        max_body: Longest body accepted, in bytes.
+
+    Attributes:
+        handler: aiohttp's protocol of the connection.
+        ended_at: Time of the end of the last exchange on the monotonic clock; if there was none, a
+            time in the future.
+        unread: Function that returns something true if bytes or the end of the connection wait,
+            unread by the loop; its argument is the time to wait for them, 0 milliseconds.
+    """
+
+    __slots__ = (
+        "_connection", "_is_open", "_loop", "_reader", "_transport", "_waiter", "ended_at",
+        "handler", "unread",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        handler: ResponseHandler,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        max_body: int,
+    ) -> None:
+        self.handler = handler
+        self._transport = transport
+        self._loop = loop
+        self._reader = ReplyReader(loop, max_body, self)
+        self._waiter: asyncio.Future[Reply] | None = None
+        self._connection: Connection | None = connection
+        self._is_open = True
+        self.ended_at = math.inf
+        self.unread = _poll_of(transport)
+        transport.set_protocol(self)
+
+    @property
+    def is_usable(self) -> bool:
+        """True if a request may be sent: nothing has come or ended since the last exchange."""
+        return (
+            self._is_open
+            and self._reader.is_reusable
+            and not self._transport.is_closing()
+            and not self.unread(0)
+        )
+
+    def send(self, data: bytes) -> asyncio.Future[Reply]:
+        """Write a request; return the future of its reply.
+
+        Its exceptions: `BodyTooLargeError`, `InvalidHttpError`, those of aiohttp.
+        """
+        self._waiter = waiter = self._loop.create_future()
+        self._transport.write(data)
+        return waiter
+
+    def release(self) -> None:
+        """Return the connection to the connector, after an exchange."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._is_open and self._reader.is_reusable:
+            self._transport.set_protocol(self.handler)
+            connection.release()
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connection: a part of a reply may still be on its way."""
+        self._is_open = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._transport.close()
+
+    # -- called by the event loop
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of the reply."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._fail(aiohttp.ServerDisconnectedError())  # nobody asked for it
+            return
+        try:
+            reply = self._reader.feed(data)
+        except (BodyTooLargeError, aiohttp.ClientPayloadError) as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - the parser may raise anything
+            failure = InvalidHttpError()
+            failure.__cause__ = error
+            self._fail(failure)
+        else:
+            if reply is not None:
+                self._waiter = None
+                waiter.set_result(reply)
+
+    def eof_received(self) -> None:
+        """Let the connection end, as the server has ended it."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the exchange; a body without length ends with the connection."""
+        self._is_open = False
+        self.handler.connection_lost(error)  # aiohttp waits for it when a connector is closed
+        waiter, self._waiter = self._waiter, None
+        if waiter is None or waiter.done():
+            return
+        try:
+            reply = self._reader.feed_eof()
+        except (BodyTooLargeError, aiohttp.ClientPayloadError) as failure:
+            waiter.set_exception(failure)
+            return
+        if reply is not None:
+            waiter.set_result(reply)
+        elif isinstance(error, OSError):
+            waiter.set_exception(aiohttp.ClientOSError(*error.args))
+        else:
+            waiter.set_exception(error or aiohttp.ServerDisconnectedError())
+
+    def _fail(self, error: Exception) -> None:
+        self._is_open = False
+        self._transport.close()
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+
+    def __repr__(self) -> str:
+        state = "closed" if not self._is_open else "idle" if self._waiter is None else "busy"
+        return f"<PageConnection: {state}>"
+
+
+def _poll_of(transport: asyncio.Transport) -> Callable[[int], object]:
+    """Return a function that looks for unread bytes in the socket of a connection."""
+    sock = transport.get_extra_info("socket")
+    # Over TLS, session tickets of the server may wait in the socket: they are no reply. Windows has
+    # no poll.
+    is_tls = transport.get_extra_info("sslcontext") is not None
+    if sys.platform == "win32" or sock is None or is_tls:
+        return _nothing_unread
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return poll.poll
+
+
+def _nothing_unread(_: int) -> object:
+    return None
