@@ -37,11 +37,6 @@ def tasks_of_walks() -> list[asyncio.Task[Any]]:
     return [task for task in asyncio.all_tasks() if task.get_name().startswith("tmapi ")]
 
 
-def workers() -> list[asyncio.Task[Any]]:
-    """Return the tasks of walks that request pages."""
-    return [task for task in tasks_of_walks() if task.get_name() == "tmapi worker"]
-
-
 def _links(awaitable: Any) -> Iterator[str]:
     while awaitable is not None:
         if name := getattr(awaitable, "__qualname__", ""):
@@ -57,6 +52,12 @@ def _links(awaitable: Any) -> Iterator[str]:
 def awaits(task: asyncio.Task[Any]) -> list[str]:
     """Return the qualified names of the coroutines a task is suspended in, outermost first."""
     return list(_links(task.get_coro()))
+
+
+def workers() -> list[asyncio.Task[Any]]:
+    """Return the tasks of walks that request pages; those that rest do not."""
+    tasks = [task for task in tasks_of_walks() if task.get_name() == "tmapi worker"]
+    return [task for task in tasks if "WorkerPool._rest" not in awaits(task)]
 
 
 def suspended_in(name: str) -> bool:

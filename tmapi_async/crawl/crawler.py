@@ -1,8 +1,8 @@
 """Requests the pages that the frontier chooses, through a fetcher, and hands them to a sink.
 
-All state is changed by the synchronous methods of `Crawler`, in one event loop. Workers are tasks
-that request one page after another. There are as many workers as the gate has slots, and more only
-while some wait before a retry: a worker that waits holds no slot.
+All state is changed by the synchronous methods of `Crawler`, in one event loop. As many workers are
+at work as the gate has slots, and more only while some wait before a retry: a worker that waits
+holds no slot.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .open_listings import OpenListing, OpenListings
 from .outcomes import ListingCounts, ListingOutcome, ListingTask
 from .page_fetcher import PageFetcher
 from .sink import CrawlSink
+from .worker_pool import WorkerPool
 
 
 class Crawler:
@@ -63,7 +64,7 @@ class Crawler:
         self._attempts = CrawlCounts()
         self._waited_before = fetcher.waited
         self._listings = OpenListings(guard or GuardPolicy(), sink)
-        self._workers: dict[asyncio.Task[None], RequestState] = {}
+        self._workers = WorkerPool(self._fetch, self._choose, self._new_state, self._worker_ended)
         self._feeder: asyncio.Task[None] | None = None
         self._source_exhausted = False
         self._source_may_continue = asyncio.Event()
@@ -93,6 +94,7 @@ class Crawler:
                     break
                 self._changed = asyncio.get_running_loop().create_future()
                 await self._changed
+        self._workers.dismiss()
         self._deliver_early_pages()
         self._end()
 
@@ -113,13 +115,13 @@ class Crawler:
 
     def recall(self) -> None:
         """Take back every request that is not on the wire; `pump` sends again."""
-        for worker, state in self._workers.items():
-            state.recall(worker)
+        self._workers.recall()
 
     def stop(self) -> None:
         """Start nothing more. Replies on the wire were paid for, and are still handed over."""
         self.stopping = True
-        self.recall()
+        self._workers.recall()
+        self._workers.dismiss()
         if self._feeder is not None and self._feeder is not asyncio.current_task():
             self._feeder.cancel()
         self._wake()
@@ -128,9 +130,10 @@ class Crawler:
         """End every task at once, and every open listing as stopped."""
         self._closed = True
         self.stop()
-        tasks = [*self._workers, *([self._feeder] if self._feeder else [])]
-        for task in tasks:
-            task.cancel()
+        tasks = self._workers.cancel()
+        if self._feeder is not None:
+            self._feeder.cancel()
+            tasks.append(self._feeder)
         if tasks:
             await asyncio.wait(tasks)
         self._listings.stop()
@@ -239,51 +242,55 @@ class Crawler:
 
     # -- the workers
 
-    def _take(self, width: int) -> PageRequest | None:
-        if self.stopping or not self._sink.has_room(width, len(self._workers)):
+    def _new_state(self) -> RequestState:
+        counts, ids_only = self._attempts, self._sink.ids_only
+        return RequestState(self._epoch, counts, self._options, ids_only=ids_only)
+
+    def _take(self, width: int, in_flight: int) -> PageRequest | None:
+        if self.stopping or not self._sink.has_room(width, in_flight):
             return None
         return self.frontier.take(width)
 
     def _max_workers(self, width: int) -> int:
         return min(width + self._attempts.resting, 2 * width)
 
+    def _choose(self) -> PageRequest | None:
+        """Choose the next page for a worker that is done with one; None lets it rest."""
+        if self.stopping:
+            raise StoppedError
+        width, workers = self._fetcher.gate.width, len(self._workers)
+        maximum = self._max_workers(width)
+        request = self._take(width, workers - 1) if workers <= maximum else None
+        if request is not None and workers < maximum:
+            self._pump(width)
+        else:
+            self._wake_source(width)
+        return request
+
     def _pump(self, width: int) -> None:
         maximum = self._max_workers(width)
-        while len(self._workers) < maximum and (request := self._take(width)) is not None:
-            state = RequestState(
-                self._epoch, self._attempts, self._options, ids_only=self._sink.ids_only
-            )
-            state.request = request
-            worker = asyncio.create_task(self._work(request, state), name="tmapi worker")
-            self._workers[worker] = state
-            worker.add_done_callback(self._worker_done)
-        if self._wants_listing(width):
-            self._source_may_continue.set()
+        while (workers := len(self._workers)) < maximum:
+            request = self._take(width, workers)
+            if request is None:
+                break
+            self._workers.start(request)
+        self._wake_source(width)
         if not self._workers:
             self._wake()
 
-    def _worker_done(self, worker: asyncio.Task[None]) -> None:
-        state = self._workers.pop(worker)
-        if worker.cancelled() and state.request is not None:
-            # The worker was cancelled before its first step, and has not given its page back.
-            self._give_back(state.request, sent=False)
+    def _wake_source(self, width: int) -> None:
+        if not self._source_may_continue.is_set() and self._wants_listing(width):
+            self._source_may_continue.set()
+
+    def _worker_ended(self, request: PageRequest | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._crash_with(error)
+        if request is not None:
+            self._give_back(request, sent=False)
         if not self.stopping:
             self.pump()
-        self._wake()
-
-    async def _work(self, request: PageRequest | None, state: RequestState) -> None:
-        try:
-            while request is not None:
-                state.request, state.stopping, state.sent = request, self.stopping, False
-                await self._fetch(request, state)
-                width = self._fetcher.gate.width
-                too_many = len(self._workers) > self._max_workers(width)
-                request = None if too_many else self._take(width)
-                self._pump(width)
-        except (StoppedError, asyncio.CancelledError):
-            return
-        except Exception as error:  # noqa: BLE001 - `run` raises it as it is
-            self._crash_with(error)
+        elif not self._workers:
+            self._wake()
 
     async def _fetch(self, request: PageRequest, state: RequestState) -> None:
         """Request a page and handle the reply. In every case the frontier is notified."""
@@ -383,7 +390,7 @@ class Crawler:
             if self._listings.deliver(entry, number).has_next_page:
                 endless_reason = endless_reason or entry.guard.endless
         for number in answer.past_end:
-            self._recall_page(PageRequest(entry.task.listing, number))
+            self._workers.recall(PageRequest(entry.task.listing, number))
         if answer.ended is not None:
             if answer.unproven:
                 self.frontier.count_wasted(self._listings.deliver_new(entry, answer.unproven))
@@ -391,9 +398,3 @@ class Crawler:
         elif endless_reason is not None:
             self._listings.fail_as_endless(entry, endless_reason)
             self._settle(entry, self.frontier.close(entry.task.listing))
-
-    def _recall_page(self, request: PageRequest) -> None:
-        """Stop retrying a page that lies past the end of its listing."""
-        for worker, state in self._workers.items():
-            if state.request == request:
-                state.recall(worker)
