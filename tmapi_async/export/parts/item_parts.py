@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tmapi_async.api.columns import RowStruct
 from tmapi_async.api.decoding import SingleDecoder
 from tmapi_async.api.details import ItemDetail
 from tmapi_async.api.endpoints import ITEM_DETAIL, Endpoint
@@ -27,7 +28,7 @@ from tmapi_async.api.values import (
 )
 
 
-class ItemPart(Wire, frozen=True, gc=False, kw_only=True):
+class ItemPart(RowStruct, frozen=True, gc=False, kw_only=True):
     """Base of the parts of a product.
 
     Attributes:
@@ -35,11 +36,6 @@ class ItemPart(Wire, frozen=True, gc=False, kw_only=True):
     """
 
     item_id: ItemId
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """Fields of this part that no struct knows, nested as sent; usually empty."""
-        return {}
 
 
 class PackageInfo(Wire, frozen=True, gc=False, kw_only=True):
