@@ -2,7 +2,7 @@
 
 A command's module is imported when that command runs, so that `tmapi --help` loads Typer and
 nothing of the client. To add a command, write `commands/NAME.py` with a Typer app of one command
-that is called `app`, and add a line to `COMMANDS`.
+that is called `app` and with `EXAMPLES`, and add a line to `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tmapi_async.errors import InvalidRequestError
 
 from .console import discard_output, print_message, print_refusal, set_up_streams
 from .exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
-from .narrow_help import fit_help
+from .help_texts import arrange_help, fit_help
 from .signals import Interrupts
 
 COMMANDS = {
@@ -65,7 +65,9 @@ class LazyCommand(TyperCommand):
     def load(self) -> Any:
         """Import the module and return the command itself."""
         module = import_module(f"tmapi_async.cli.commands.{self.name}")
-        return typer.main.get_command(module.app)
+        command = typer.main.get_command(module.app)
+        arrange_help(command, getattr(module, "FIRST_OPTIONS", ()), module.EXAMPLES)
+        return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the arguments with the command itself; Click then runs that one."""

@@ -106,11 +106,24 @@ def _size(text: str) -> tuple[int, int]:
     return int(cat_id), int(size)
 
 
+_EXAMPLES = (
+    "--port 8080",
+    "--size 1031910=5000 --limit 4 --latency 0.1",
+    "--fault 500=0.05 --fault html=0.02 --quota 1000",
+)
+
+
 def _parser(prog: str) -> argparse.ArgumentParser:
     description = "Run a local server that behaves like the API, for tests."
     # The usual line of usage names every option, and is wider than a narrow terminal.
     usage = f"{prog} [OPTIONS]"
-    parser = argparse.ArgumentParser(prog=prog, usage=usage, description=description)
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        usage=usage,
+        description=description,
+        epilog="\n  ".join(["examples:", *(f"{prog} {options}" for options in _EXAMPLES)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     defaults = Config()
     for title, add_options in _GROUPS.items():
         add_options(partial(_add_argument, parser.add_argument_group(title)), defaults)

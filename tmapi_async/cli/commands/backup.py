@@ -27,6 +27,12 @@ from tmapi_async.journal.maintenance.backup import JournalContents, back_up
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi backup shop.journal copy.journal",
+    "tmapi verify copy.journal",
+    "tmapi status copy.journal",
+)
+
 
 @app.command("backup")
 @takes_struct

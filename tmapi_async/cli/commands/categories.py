@@ -35,6 +35,13 @@ from tmapi_async.harvest import JournalCategories, JournalError
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("leaves", "depth", "journal", "refresh", "json", "sandbox")
+EXAMPLES = (
+    "tmapi categories --depth 1",
+    "tmapi categories --leaves --journal tree.journal > cats.txt",
+    "tmapi categories 1031910 --json",
+)
+
 _MAX_FAILURES = 20
 
 

@@ -48,6 +48,13 @@ from tmapi_async.export.selection import describe_runs
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("before", "after", "cat", "to", "top", "json")
+EXAMPLES = (
+    "tmapi changes shop.journal",
+    "tmapi changes shop.journal --before 1 --after 2 --top 10",
+    "tmapi changes shop.journal --cat 1031910 --to changes.csv",
+)
+
 _STDOUT = "-"
 
 

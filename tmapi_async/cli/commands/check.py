@@ -32,6 +32,13 @@ from tmapi_async.errors.quantities import quantity
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("journal", "to", "free", "token_file", "base_url", "json")
+EXAMPLES = (
+    "tmapi check",
+    "tmapi check --free --journal shop.journal --to items.csv",
+    "tmapi check --json",
+)
+
 _PANEL = "What to check"
 
 

@@ -42,6 +42,13 @@ from .harvest import HarvestOptions, run_harvest
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("endpoint", "cat", "top", "older_than", "dry_run", "to")
+EXAMPLES = (
+    "tmapi details shop.journal --dry-run",
+    "tmapi details shop.journal --top 2",
+    "tmapi details shop.journal --cat 1031910 --top 2 --older-than 7d",
+)
+
 _PANEL = "What to fetch"
 
 

@@ -69,6 +69,13 @@ _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalEr
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("to", "run", "since", "cat", "unique", "table")
+EXAMPLES = (
+    "tmapi export shop.journal --to items.parquet items.csv",
+    "tmapi export shop.journal --to shop.duckdb --unique",
+    "tmapi export shop.journal --to - --run latest --cat 1031910",
+)
+
 
 class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of `tmapi export`.

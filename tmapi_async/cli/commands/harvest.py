@@ -59,6 +59,13 @@ from .export import ExportOptions, run_export
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("journal", "endpoint", "to", "refresh", "estimate", "max_requests")
+EXAMPLES = (
+    "tmapi harvest 1031910 2806778 --journal shop.journal",
+    "tmapi harvest 1031910 --journal shop.journal --refresh --to items.csv",
+    "tmapi harvest @cats.txt --endpoint category-v2 --journal v2.journal --estimate",
+)
+
 _JOB_FILE_OPTIONS: OptionTypes = {
     "journal": str,
     "to": list,

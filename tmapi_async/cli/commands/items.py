@@ -49,6 +49,13 @@ from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, Kind
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("endpoint", "keyword", "max_pages", "max_requests", "json", "sandbox")
+EXAMPLES = (
+    "tmapi items 1031910 --max-pages 1 > items.jsonl",
+    "tmapi items --endpoint search --keyword shoes --max-pages 1",
+    "tmapi items @cats.txt --free-shipping --max-requests 50 --json",
+)
+
 _MAX_NOTICES = 20
 _MISSING = "Some items are missing: to get all of them, run the command again"
 _NOTES: dict[Kind, str] = {"incomplete": _MISSING, "capped": CAPPED_NOTE}

@@ -25,6 +25,12 @@ from tmapi_async.journal.maintenance.repair import repair as repair_journal
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi repair shop.journal mended.journal",
+    "tmapi verify mended.journal",
+    "tmapi harvest 1031910 2806778 --journal mended.journal",
+)
+
 
 @app.command("repair")
 @takes_struct

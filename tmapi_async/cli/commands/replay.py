@@ -16,6 +16,12 @@ from tmapi_async.journal.maintenance.redecode import replay as replay_journal
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi replay shop.journal",
+    "tmapi status shop.journal",
+    "tmapi export shop.journal --to items.csv",
+)
+
 
 @app.command("replay")
 def replay(journal: JournalArgument) -> None:

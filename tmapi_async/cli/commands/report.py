@@ -18,6 +18,12 @@ from tmapi_async.export.atomic_file import overwrites_journal
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi report shop.journal",
+    "tmapi report shop.journal --output shop.html",
+    "tmapi report shop.journal --run 1",
+)
+
 
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of `tmapi report`.

@@ -28,6 +28,12 @@ from tmapi_async.journal.summaries.costs import KeyCost, RunCost
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi runs shop.journal",
+    "tmapi runs shop.journal --run 1 --all",
+    "tmapi runs shop.journal --json",
+)
+
 MAX_KEYS = 40
 """Rows by endpoint and category that are shown unless all of them are asked for."""
 

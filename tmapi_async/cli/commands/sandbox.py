@@ -8,6 +8,9 @@ from tmapi_async.sandbox.__main__ import main as serve
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = ()
+"""The sandbox has examples in its own help."""
+
 
 @app.command(
     "sandbox",

@@ -33,6 +33,12 @@ from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi status shop.journal",
+    "tmapi status shop.journal --all",
+    "tmapi status shop.journal --json",
+)
+
 _RUN_HEADINGS = (
     ">run", "started", "ended", ">complete", ">capped", ">shifted", ">failed", ">unfinished",
 )  # fmt: skip

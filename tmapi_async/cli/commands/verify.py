@@ -34,6 +34,12 @@ from tmapi_async.journal.maintenance.verify import Verification, Verifier
 
 app = typer.Typer(add_completion=False)
 
+EXAMPLES = (
+    "tmapi verify shop.journal",
+    "tmapi verify shop.journal --json",
+    "tmapi repair shop.journal saved.journal",
+)
+
 _UNUSABLE = (NoJournalError, NotAJournalError, NewerJournalError, OlderJournalError)
 
 

@@ -1,6 +1,7 @@
-"""Help texts for narrow terminals: each option on a line of its own, its text below.
+"""Help texts: options in groups, those that matter most first, examples, narrow terminals.
 
-The boxes of the usual help have columns, and cut the names of options where there is no room.
+On a narrow terminal each option has a line of its own, with its text below. The boxes of the usual
+help have columns, and cut the names of options where there is no room.
 """
 
 from __future__ import annotations
@@ -13,8 +14,29 @@ from typing import Any
 NARROW = 60
 """Cells of a line below which a terminal is narrow."""
 
+_OTHERS = "More options"
 _INDENT = 4
 _USUAL = 80
+
+
+def arrange_help(command: Any, first: Sequence[str], examples: Sequence[str]) -> None:
+    """Put the options that matter most before all others, and examples at the end.
+
+    Args:
+        command: A command.
+        first: Names of the options for the first group, which has no others; () to leave all
+            groups as they are.
+        examples: Command lines.
+    """
+    command.epilog = "\n".join(["Examples:", *examples])
+    if not first:
+        return
+    for param in command.params:
+        if param.param_type_name == "option":
+            has_panel = getattr(param, "rich_help_panel", None)
+            param.rich_help_panel = None if param.name in first else has_panel or _OTHERS
+    order = {name: place for place, name in enumerate(first)}
+    command.params.sort(key=lambda param: order.get(param.name, len(order)))
 
 
 def fit_help(command: Any) -> None:
@@ -44,6 +66,7 @@ def fit_help(command: Any) -> None:
                 self.current_indent -= _INDENT
 
     command.rich_markup_mode = None
+    command.epilog = (command.epilog or "").replace("\n", "\n\n")  # each line is wrapped by itself
     command.context_class = type("NarrowContext", (context,), {"formatter_class": NarrowFormatter})
 
 
