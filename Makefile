@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # again without a network.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
 TESTS :=
-# Number of processes that run tests side by side: the cores of this machine, but at most 4.
+# Number of processes that run tests side by side: one more than the cores of this machine, at most 4.
 JOBS := $(shell sh scripts/jobs)
 # A group (one server, one cluster) and the fixtures of a module stay in one process.
 PYTEST = TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$(sh scripts/have chromium) \

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .__main__ import BASELINE, SUITE
 from .common import RESULTS
+from .figures import PAGES, filled_page
 from .simulation.page import BLOCK, filled
 
 GATE_PAGE = Path(__file__).parent.parent / "docs" / "gate.md"
@@ -41,6 +42,21 @@ def gate_page() -> Iterator[str]:
             yield f"simulation.json: {name} is of {report['seeds']} seeds, at least {LEAST_SEEDS}"
 
 
+def figures() -> Iterator[str]:
+    """Compare the tables of the other pages with the results, letter by letter."""
+    for path in PAGES:
+        try:
+            same = filled_page(path) == path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            yield f"{path.name} shows figures without results: {error}"
+            continue
+        if not same:
+            yield (
+                f"{path.name} shows other figures than benchmarks/results; run "
+                "python -m benchmarks --fill-docs"
+            )
+
+
 def baseline() -> Iterator[str]:
     """Compare the committed ratios with the list of guarded benchmarks."""
     committed = json.loads(BASELINE.read_text(encoding="utf-8"))["ratios"]
@@ -55,7 +71,7 @@ def baseline() -> Iterator[str]:
 
 def main() -> int:
     """Print every difference. Returns 1 if there is one."""
-    differences = [*gate_page(), *baseline()]
+    differences = [*gate_page(), *figures(), *baseline()]
     for difference in differences:
         print(difference)
     return int(bool(differences))

@@ -146,7 +146,8 @@ def turns(options: argparse.Namespace) -> None:
     rows = rows_of(one, many)
     print(table(rows, COLUMNS))
     if not options.quick:
-        print(f"written: {write('cluster', workload, {'rows': rows, 'one': one, 'many': many})}")
+        content = {"rows": rows, "one": one, "many": many}
+        print(f"written: {write('cluster', workload, content, [table(rows, COLUMNS)])}")
 
 
 def rows_of(one: list[dict[str, float]], many: list[dict[str, float]]) -> list[dict[str, Any]]:

@@ -219,10 +219,30 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(name: str, workload: str, result: Mapping[str, Any]) -> Path:
-    """Write a result file: the workload in words, the machine, the figures."""
+def command_line() -> str:
+    """Return the command that runs this benchmark, as a reader would type it."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = "benchmarks" if spec is None else spec.name.removesuffix(".__main__")
+    return " ".join(["python", "-m", name, *sys.argv[1:]])
+
+
+def write(name: str, workload: str, result: Mapping[str, Any], tables: Sequence[str] = ()) -> Path:
+    """Write a result file: the workload in words, the machine, the figures.
+
+    Args:
+        name: Name of the file.
+        workload: The workload in words.
+        result: The figures.
+        tables: Tables of the figures, in Markdown, for the pages of the documentation.
+    """
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    content = {"workload": workload, "machine": machine(), **result}
+    content = {
+        "workload": workload,
+        "command": command_line(),
+        "machine": machine(),
+        "tables": [text.splitlines() for text in tables],
+        **result,
+    }
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

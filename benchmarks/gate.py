@@ -129,7 +129,7 @@ def measure(options: argparse.Namespace) -> bool:
     Returns:
         True if every measure met what it must promise, or nothing was measured in full.
     """
-    quick, result = options.quick, {}
+    quick, result, tables = options.quick, {}, []
     start = time.perf_counter()
     workload = f"log-normal latency, mean L {LATENCY:g} s, sigma {SIGMA:g}; pages of 20 items"
     print(workload)
@@ -137,23 +137,26 @@ def measure(options: argparse.Namespace) -> bool:
         rows = gates([8] if quick else [8, 16, 64], 24 if quick else 100)
         result["gate"] = rows
         print(f"\nMany listings, {24 if quick else 100} pages for each of C slots")
-        print(table(rows, GATE_COLUMNS))
+        tables.append(table(rows, GATE_COLUMNS))
+        print(tables[-1])
     if "listing" in options.parts:
         rows = one_listing(1 if quick else 3, 40 if quick else 100, 16)
         result["listing"] = rows
         print(f"\nOne listing of {40 if quick else 100} pages, C = 16, known; medians")
-        print(table(rows, LISTING_COLUMNS))
+        tables.append(table(rows, LISTING_COLUMNS))
+        print(tables[-1])
     if "set" in options.parts:
         sizes = (60, 200) if quick else (300, 1500)
         rows = skewed_set(1 if quick else 3, *sizes, limit=16)
         result["set"] = rows
         print(f"\n{sizes[0]} listings, {sizes[1]} pages, one listing with 30 % of them, C = 16")
-        print(table(rows, SET_COLUMNS))
+        tables.append(table(rows, SET_COLUMNS))
+        print(tables[-1])
     print(f"\n{time.perf_counter() - start:.0f} s")
     if quick:
         return True
     if len(options.parts) == 3:
-        print(f"written: {write('gate', workload, result)}")
+        print(f"written: {write('gate', workload, result, tables)}")
     checks = promises(result)
     print("\n" + "\n".join(check.line() for check in checks))
     return all(check.passed for check in checks)

@@ -37,6 +37,11 @@ LIMIT, LATENCY = 16, 0.06
 WARM_UP = 2.0
 """Seconds left out at the beginning, in which the limit is learned."""
 
+CASES = {
+    "one": "one process",
+    "four": "four processes",
+    "late": "two, one of them 4 s late, while both run",
+}
 COLUMNS = {
     "case": "case",
     "filled": "of the slots|.3f",
@@ -239,6 +244,21 @@ def measure(names: list[str], *, quick: bool) -> dict[str, list[dict[str, Any]]]
     return rows
 
 
+def medians(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the median of each figure, for the cases of processes that run side by side."""
+    return [
+        {
+            "case": CASES[name],
+            **{
+                figure: statistics.median(run[figure] for run in rows[name])
+                for figure in ("filled", "refused", "poorest", "peak")
+            },
+        }
+        for name in CASES
+        if rows.get(name)
+    ]
+
+
 def promises(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Compare the medians with what is promised."""
 
@@ -283,11 +303,15 @@ def main() -> int:
         asyncio.run(walk(options.walk, options.seconds, options.first))
         return 0
     rows = measure(options.cases, quick=options.quick)
-    print(table([row for name in ("one", "four", "late") for row in rows.get(name, ())], COLUMNS))
+    shown = table(medians(rows), COLUMNS)
+    print(shown)
     verdicts = promises(rows)
     if not options.quick:
-        workload = f"processes that share a gate; a server with limit {LIMIT}, {LATENCY} s"
-        write("gate-processes", workload, {"runs": rows, "promises": verdicts})
+        workload = (
+            f"processes that share a gate, at a server that works on {LIMIT} requests at a time, "
+            f"{LATENCY} s each; medians of {max(map(len, rows.values()))} runs"
+        )
+        write("gate-processes", workload, {"runs": rows, "promises": verdicts}, [shown])
     return report_promises(verdicts)
 
 

@@ -142,7 +142,8 @@ def measure(options: argparse.Namespace) -> int:
     rows = [
         {"tenth": n + 1, **{way: results[way]["peaks"][n] for way in WAYS}} for n in range(TENTHS)
     ]
-    print(table(rows, {"tenth": "tenth", **{way: f"{way}, MB|.1f" for way in WAYS}}))
+    shown = table(rows, {"tenth": "tenth", **{way: f"{way}, MB|.1f" for way in WAYS}})
+    print(shown)
     verdicts = [
         promise(
             f"{way}: MB of the last tenth over the second", rows[-1][way] - rows[1][way], ALLOWED
@@ -152,7 +153,8 @@ def measure(options: argparse.Namespace) -> int:
     verdicts.append(promise("harvest: highest MB at any time", results["harvest"]["highest"], MOST))
     print(f"({time.perf_counter() - start:.0f} s)")
     if not options.quick:
-        print(f"written: {write('memory', workload, {'rows': rows, 'musts': verdicts})}")
+        content = {"rows": rows, "musts": verdicts}
+        print(f"written: {write('memory', workload, content, [shown])}")
     return report_promises(verdicts)
 
 

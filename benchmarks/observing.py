@@ -119,7 +119,8 @@ def main() -> int:
     rows = compare(results, "cpu_us", BASELINE)
     print(table(rows, COLUMNS))
     if not options.quick:
-        print(f"written: {write('observing', workload, {'rows': rows, 'runs': results})}")
+        content = {"rows": rows, "runs": results}
+        print(f"written: {write('observing', workload, content, [table(rows, COLUMNS)])}")
     return 0
 
 

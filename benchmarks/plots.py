@@ -47,7 +47,8 @@ def client(figure: Any, results: dict[str, Any]) -> None:
 def peers(figure: Any, results: dict[str, Any]) -> None:
     """Draw the cost per page beside other tools; absent tools are left out."""
     rows = [row for row in results["rows"] if "cpu_us" in row]
-    _bars(figure.subplots(), [row["client"] for row in rows], rows, "CPU a page, microseconds")
+    names = [f"{row['client']} ({row['loop']})" for row in rows]
+    _bars(figure.subplots(), names, rows, "CPU a page, microseconds")
 
 
 def decode(figure: Any, results: dict[str, Any]) -> None:
@@ -76,7 +77,7 @@ def memory(figure: Any, results: dict[str, Any]) -> None:
 
 PLOTS: dict[str, tuple[Callable[[Any, dict[str, Any]], None], tuple[float, float]]] = {
     "client": (client, (7, 2.4)),
-    "peers": (peers, (7, 3.4)),
+    "peers": (peers, (7, 4.6)),
     "decode": (decode, (7, 3.8)),
     "memory": (memory, (6, 2.8)),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not in this distribution", allow_module_level=True)
 
 from benchmarks import __main__ as suite
+from benchmarks import figures
 from benchmarks.gate_measures import promises
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[
         monkeypatch.setattr(suite, "run", run)
         return names
 
-    baseline = {"ratios": {"client": {"ours/theirs": 0.5}}}
+    ratios = {name: {"ours/theirs": 0.5} for name in ("client", "instructions")}
+    baseline = {"machine": {"python": platform.python_version()}, "ratios": ratios}
     monkeypatch.setattr(suite, "LOCAL", tmp_path)
     monkeypatch.setattr(suite, "BASELINE", tmp_path / "baseline.json")
     suite.BASELINE.write_text(json.dumps(baseline), encoding="utf-8")
@@ -64,6 +67,51 @@ def test_a_ratio_that_is_worse_twice_fails(
     names = runs(*ratios)
     assert suite.check(["client"]) == status
     assert names == ["client"] * times
+
+
+def test_ratios_of_instructions_are_guarded_more_tightly(runs: Callable[..., list[str]]) -> None:
+    """6 % more instructions fail, 6 % more seconds do not; on another Python neither does."""
+    runs(0.53, 0.53)
+    assert suite.check(["instructions"]) == 1
+    runs(0.53)
+    assert suite.check(["client"]) == 0
+    content = json.loads(suite.BASELINE.read_text(encoding="utf-8"))
+    content["machine"]["python"] = "3.1.0"
+    suite.BASELINE.write_text(json.dumps(content), encoding="utf-8")
+    runs(0.53)
+    assert suite.check(["instructions"]) == 0
+
+
+RESULT = {
+    "workload": "2 pages",
+    "command": "python -m benchmarks.client",
+    "machine": {
+        "python": "3.11.7",
+        "system": "Linux x86_64",
+        "processors": 2,
+        "versions": {"aiohttp": "3.14.5", "uvloop": None},
+    },
+    "tables": [["| a |", "| - |", "| 1 |"], ["| b |", "| - |", "| 2 |"]],
+}
+
+
+def test_a_page_shows_the_tables_of_the_result_file_and_the_machine() -> None:
+    """A block is filled with all tables or with the named one, the command, versions and cores."""
+    page = (
+        "<!-- figures: client -->\nold\n<!-- /figures -->\n\nwords\n\n"
+        "<!-- figures: client/2 -->\n<!-- /figures -->\n"
+    )
+    shown = figures.filled(page, {"client": RESULT})
+    assert figures.filled(shown, {"client": RESULT}) == shown
+    assert shown.count("| a |\n| - |\n| 1 |\n") == 1
+    assert shown.count("| b |\n| - |\n| 2 |\n") == 2
+    assert "old" not in shown
+    assert "words" in shown
+    line = (
+        "*2 pages (`python -m benchmarks.client`). CPython 3.11.7, aiohttp 3.14.5; "
+        "Linux x86_64, 2 cores.*"
+    )
+    assert shown.count(line) == 2
 
 
 def gate_row(**changes: Any) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.peers [--quick] [--turns 5] [--only NAME...]
 
-Every client is a process on one processor; the server has the other. The figure is the processor
-time that the system counts for a process over many listings, minus that over a few listings. So
-start-up and imports cancel out, and nothing is measured from inside. Each peer follows its own
+Every client is a process on one processor; the server has the other. Each that runs on an event
+loop is measured on asyncio's and on uvloop. The figure is the processor time that the system counts
+for a process over many listings, minus that over a few listings. So start-up and imports cancel
+out, and nothing is measured from inside. Each peer follows its own
 documentation for such a task and decodes every page; the table says what it stores beyond that.
 A peer that cannot be installed is reported as absent. A full run writes
 `benchmarks/results/peers.json`.
@@ -47,6 +48,10 @@ KEEPS = {
     "scrapy": "nothing; each row is an item",
     "dlt": "every row, on disk; one request at a time",
 }
+WITHOUT_LOOP = ("requests", "dlt")
+USUAL_LOOP = "uvloop"
+"""Loop of the command line; a peer without a loop is compared with our harvest on this one."""
+
 LONGER = 4
 """Factor of listings for this package, whose cost is too low to measure on few. The others walk
 fewer listings, since the cost per page of some of them grows with the number of listings."""
@@ -56,6 +61,7 @@ TIMES_LESS = {"scrapy": 10.0, "dlt": 12.0}
 
 COLUMNS = {
     "client": "client",
+    "loop": "loop",
     "version": "version",
     "cpu_us": "CPU a page, us|.0f",
     "from": "1st quartile|.0f",
@@ -63,6 +69,11 @@ COLUMNS = {
     "times": "times our harvest|.1f",
     "keeps": "keeps",
 }
+
+
+def loops_of(client: str) -> list[str]:
+    """Return the event loops on which a client is measured; `[""]` for a client without one."""
+    return [""] if client in WITHOUT_LOOP else ["asyncio", "uvloop"]
 
 
 def command_of(client: str) -> list[str] | None:
@@ -93,32 +104,40 @@ def spent(command: list[str], url: str, listings: int) -> float:
 
 
 def measure(commands: dict[str, list[str]], options: argparse.Namespace) -> dict[str, Any]:
-    """Run every client in turns. Returns the CPU per page of each."""
+    """Run every client on each of its loops in turns. Returns the CPU per page of each."""
     few = options.few
+    runs = {
+        f"{client} {loop}".strip(): (client, [*command, *(["--loop", loop] if loop else [])])
+        for client, command in commands.items()
+        for loop in loops_of(client)
+    }
     with Server("--pages", str(PAGES_EACH)) as server:
         pin(CLIENT_CORE)  # inherited by the clients; the server has chosen its own
 
-        def run(client: str) -> dict[str, float]:
-            command = commands[client]
+        def run(name: str) -> dict[str, float]:
+            client, command = runs[name]
             many = options.listings * (LONGER if client in OURS else 1)
             start = spent(command, server.url, few)
             whole = spent(command, server.url, many)
             return {"cpu_us": (whole - start) / ((many - few) * PAGES_EACH) * 1e6, "start_s": start}
 
-        return take_turns(list(commands), options.turns, run)
+        return take_turns(list(runs), options.turns, run)
 
 
 def rows_of(results: dict[str, Any], absent: list[str]) -> list[dict[str, Any]]:
-    """Return one row per client: ours first, absent ones last."""
-    ours = results["tmapi-async, harvest"]
+    """Return one row per client and loop: ours first, absent ones last."""
     rows: list[dict[str, Any]] = []
-    for client, runs in results.items():
+    for name, runs in results.items():
+        client, _, loop = name.rpartition(" ")
+        if loop not in ("asyncio", "uvloop"):
+            client, loop = name, ""
+        ours = results[f"tmapi-async, harvest {loop or USUAL_LOOP}"]
         values = [run["cpu_us"] for run in runs]
         low, middle, high = quartiles(values)
         times = [run["cpu_us"] / own["cpu_us"] for run, own in zip(runs, ours, strict=True)]
-        row = {"client": client, "cpu_us": middle, "from": low, "to": high, "keeps": KEEPS[client]}
+        row = {"client": client, "loop": loop or "none", "cpu_us": middle, "from": low, "to": high}
         row["version"] = "this one" if client in OURS else version_of(client)
-        rows.append({**row, "times": statistics.median(times)})
+        rows.append({**row, "keeps": KEEPS[client], "times": statistics.median(times)})
     return rows + [{"client": name, "version": "absent", "keeps": None} for name in absent]
 
 
@@ -143,18 +162,21 @@ def main() -> int:
         "process counts"
     )
     print(workload, flush=True)
-    results = measure({name: commands for name, commands in commands.items() if commands}, options)
+    results = measure({name: words for name, words in commands.items() if words}, options)
     rows = rows_of(results, absent)
     print(table(rows, COLUMNS))
-    by_name = {row["client"]: row for row in rows}
     verdicts = [
-        promise(f"our harvest beside {name}, CPU a page", 1 / by_name[name]["times"], 1 / times)
-        for name, times in TIMES_LESS.items()
-        if "times" in by_name.get(name, {})
+        promise(
+            f"our harvest beside {row['client']}, loop {row['loop']}, CPU a page",
+            1 / row["times"],
+            1 / TIMES_LESS[row["client"]],
+        )
+        for row in rows
+        if "times" in row and row["client"] in TIMES_LESS
     ]
     if not options.quick:
         content = {"rows": rows, "runs": results, "musts": verdicts}
-        print(f"written: {write('peers', workload, content)}")
+        print(f"written: {write('peers', workload, content, [table(rows, COLUMNS)])}")
     return report_promises(verdicts)
 
 

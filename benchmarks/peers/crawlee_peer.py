@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from datetime import timedelta
 
-from common import Work, main
+from common import Work, main, run
 from crawlee import ConcurrencySettings, Request
 from crawlee.configuration import Configuration
 from crawlee.crawlers import HttpCrawler, HttpCrawlingContext
@@ -47,4 +46,4 @@ def _request(work: Work, cat_id: int, page: int) -> Request:
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    main(lambda work: asyncio.run(walk(work)))
+    main(lambda work: run(walk(work), work.loop))

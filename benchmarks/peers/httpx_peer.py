@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
-from common import Work, main
+from common import Work, main, run
 
 
 async def walk(work: Work) -> tuple[int, int]:
@@ -28,4 +28,4 @@ async def walk(work: Work) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    main(lambda work: asyncio.run(walk(work)))
+    main(lambda work: run(walk(work), work.loop))

@@ -1,7 +1,4 @@
-"""Run this package like a peer: pages without a journal, or a harvest into one.
-
-Uses uvloop if installed, like the command line.
-"""
+"""Run this package like a peer: pages without a journal, or a harvest into one."""
 
 from __future__ import annotations
 
@@ -43,9 +40,10 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--listings", type=int, required=True)
     parser.add_argument("--width", type=int, required=True)
+    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     options = parser.parse_args()
     walk = pages if options.what == "pages" else harvest
-    with runner(uvloop=True) as run:
+    with runner(uvloop=options.loop == "uvloop") as run:
         results = run.run(walk(options.url, options.listings, options.width))
     print(json.dumps({"pages": results[0], "items": results[1]}), flush=True)
 

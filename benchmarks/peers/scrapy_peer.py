@@ -42,8 +42,10 @@ class ListingSpider(scrapy.Spider):
 def walk(work: Work) -> tuple[int, int]:
     """Run the spider."""
     ListingSpider.work = work
+    loop = {"ASYNCIO_EVENT_LOOP": "uvloop.Loop"} if work.loop == "uvloop" else {}
     process = CrawlerProcess(
         {
+            **loop,
             "CONCURRENT_REQUESTS": work.width,
             "CONCURRENT_REQUESTS_PER_DOMAIN": work.width,
             "COOKIES_ENABLED": False,
