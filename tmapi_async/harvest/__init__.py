@@ -22,7 +22,6 @@ from tmapi_async.errors import (
     ReadOnlyJournalError,
     WorkerRefusedError,
 )
-from tmapi_async.export.frames.journal_table_reader import JournalTableReader as JournalReader
 from tmapi_async.journal.summaries.costs import KeyCost, RunCost
 from tmapi_async.journal.views import (
     Division,
@@ -44,6 +43,7 @@ from .job import Harvest
 from .progress import HarvestProgress, HarvestResult
 
 if TYPE_CHECKING:
+    from tmapi_async.export.frames.journal_table_reader import JournalTableReader as JournalReader
     from tmapi_async.report.html import write_report
 
 __all__ = [
@@ -90,7 +90,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the report on first use, because it needs pyarrow and Jinja2 (the extra `report`)."""
+    """Import on first use: the report needs an extra, and a harvest without tables no export."""
+    if name == "JournalReader":
+        from tmapi_async.export.frames.journal_table_reader import (  # noqa: PLC0415 - see above
+            JournalTableReader,
+        )
+
+        return JournalTableReader
     if name == "write_report":
         from tmapi_async.report.html import write_report  # noqa: PLC0415 - an extra
 
