@@ -9,14 +9,24 @@ from __future__ import annotations
 # `typing` and `importlib` take longer to load than the rest of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tmapi_async.api.details import Category, CategoryChild, ItemDetail
+    from tmapi_async.api.details import (
+        Category,
+        CategoryChild,
+        ItemDescription,
+        ItemDetail,
+        ItemSales,
+        ItemShipping,
+    )
     from tmapi_async.api.endpoints import (
         CATEGORY_INFO,
         CATEGORY_ITEMS,
         CATEGORY_ITEMS_V2,
         ENDPOINTS,
         GLOBAL_SEARCH_ITEMS,
+        ITEM_DESCRIPTION,
         ITEM_DETAIL,
+        ITEM_SALES,
+        ITEM_SHIPPING,
         SEARCH_ITEMS,
         SHOP_ITEMS,
         SHOP_ITEMS_V2,
@@ -97,7 +107,10 @@ __all__ = [
     "DEFAULT_BASE_URL",
     "ENDPOINTS",
     "GLOBAL_SEARCH_ITEMS",
+    "ITEM_DESCRIPTION",
     "ITEM_DETAIL",
+    "ITEM_SALES",
+    "ITEM_SHIPPING",
     "SEARCH_ITEMS",
     "SHOP_ITEMS",
     "SHOP_ITEMS_V2",
@@ -130,7 +143,10 @@ __all__ = [
     "InsecureTransportWarning",
     "InvalidRequestError",
     "Item",
+    "ItemDescription",
     "ItemDetail",
+    "ItemSales",
+    "ItemShipping",
     "ItemWalkOptions",
     "Listing",
     "ListingOutcome",
@@ -182,7 +198,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "tmapi_async.api.details": ("Category", "CategoryChild", "ItemDetail"),
+    "tmapi_async.api.details": (
+        "Category",
+        "CategoryChild",
+        "ItemDescription",
+        "ItemDetail",
+        "ItemSales",
+        "ItemShipping",
+    ),
     "tmapi_async.api.endpoints": (
         "CATEGORY_INFO",
         "CATEGORY_ITEMS",
@@ -190,7 +213,10 @@ _MODULES = {
         "ENDPOINTS",
         "Endpoint",
         "GLOBAL_SEARCH_ITEMS",
+        "ITEM_DESCRIPTION",
         "ITEM_DETAIL",
+        "ITEM_SALES",
+        "ITEM_SHIPPING",
         "SEARCH_ITEMS",
         "SHOP_ITEMS",
         "SHOP_ITEMS_V2",

@@ -21,7 +21,10 @@ from tmapi_async.api.endpoints import (
     CATEGORY_ITEMS_V2,
     ENDPOINTS,
     GLOBAL_SEARCH_ITEMS,
+    ITEM_DESCRIPTION,
     ITEM_DETAIL,
+    ITEM_SALES,
+    ITEM_SHIPPING,
     SEARCH_ITEMS,
     SHOP_ITEMS,
     SHOP_ITEMS_V2,
@@ -45,6 +48,9 @@ PARAMS: dict[Endpoint, dict[str, Any]] = {
     GLOBAL_SEARCH_ITEMS: {"keyword": "bag", "sort": "price_up"},
     CATEGORY_INFO: {"cat_id": 900100},
     ITEM_DETAIL: {"item_id": 870000000101},
+    ITEM_DESCRIPTION: {"item_id": 870000000101},
+    ITEM_SHIPPING: {"item_id": 870000000101, "province": "广东"},
+    ITEM_SALES: {"item_id": 870000000101},
 }
 """Endpoint -> parameters of the query that its sample reply answers."""
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
@@ -139,7 +145,7 @@ def test_a_row_that_does_not_fit_is_a_reject(endpoint: Endpoint) -> None:
     assert len(page.items) == len(rows) - 1
 
 
-VALUES: dict[Endpoint, list[tuple[str, int | None]]] = {
+VALUES: dict[Endpoint, list[tuple[str | None, int | None]]] = {
     CATEGORY_ITEMS: [("12.80", 24_310), ("36.00", 8_064)],
     CATEGORY_ITEMS_V2: [("0.80", 100_000), ("0.80", 100_000), ("0.95", 100_000)],
     SEARCH_ITEMS: [("48", 500), ("9.5", 60), ("7", 26_000)],
@@ -147,6 +153,9 @@ VALUES: dict[Endpoint, list[tuple[str, int | None]]] = {
     SHOP_ITEMS_V2: [("126.00", 2), ("88.00", 11), ("64.00", 35)],
     GLOBAL_SEARCH_ITEMS: [("28.0", 1_640), ("41.0", 987)],
     ITEM_DETAIL: [("18.75", 264)],
+    ITEM_DESCRIPTION: [(None, None)],
+    ITEM_SHIPPING: [(None, None)],
+    ITEM_SALES: [(None, None)],
 }
 """Endpoint of products -> price and pieces sold of each item in its sample."""
 PRODUCTS = [endpoint for endpoint in ENDPOINTS.values() if issubclass(endpoint.item, Product)]
@@ -159,7 +168,7 @@ def test_the_same_accessors_read_every_kind_of_product(endpoint: Endpoint) -> No
     For 已售500+件, 全网2.6万+件 and 100000+ the lower bound is the number of pieces.
     """
     items = answer(endpoint, sample(sample_name(endpoint)), **PARAMS[endpoint]).items
-    expected = [(Decimal(price), sold) for price, sold in VALUES[endpoint]]
+    expected = [(price and Decimal(price), sold) for price, sold in VALUES[endpoint]]
     assert [(item.sale_price, item.sold) for item in items] == expected
 
 
@@ -343,4 +352,5 @@ def test_names_and_paths_are_those_of_the_document() -> None:
         assert endpoint.path == f"/1688/{name}"
     assert set(BY_SHORT_NAME) == {
         "category-v1", "category-v2", "search", "shop", "shop-v2", "global-search", "item-detail",
+        "item-description", "item-shipping", "item-sales",
     }  # fmt: skip

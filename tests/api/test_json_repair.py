@@ -28,6 +28,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "global/search/items": {"keyword": "x"},
     "category/info": {"cat_id": 5},
     "item_detail": {"item_id": 5},
+    "item_desc": {"item_id": 5},
+    "item/shipping": {"item_id": 5, "province": "广东"},
+    "item/statistics/sales": {"item_id": 5},
 }
 
 

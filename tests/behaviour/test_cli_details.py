@@ -162,6 +162,27 @@ def test_another_language_is_another_detail(tmapi, sandbox, journal):
     assert set(details_in(journal).values()) == {2}
 
 
+@pytest.mark.parametrize(
+    ("asked", "columns"),
+    [
+        (["item-description"], {"detail_imgs", "detail_html"}),
+        (["item-shipping", "--province", "广东", "--total-weight", "2.5"], {"total_fee"}),
+        (["item-sales"], {"sales_quantity_30days", "sales_trend"}),
+    ],
+)
+def test_other_endpoints_of_one_product(tmapi, sandbox, journal, asked, columns):
+    """Descriptions, costs of shipping and sales are fetched and exported like details."""
+    tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
+    command = ["details", journal, "--top", "5", "--json", "--endpoint", *asked]
+    done = tmapi(*command, url=sandbox.url)
+    assert (done.code, last_json(done)["complete"]) == (0, 5), done.err
+    assert last_json(tmapi(*command, url=sandbox.url))["requests"] == 0
+    rows = tmapi("export", journal, "--endpoint", asked[0], "--to", "-").rows
+    ids = set(sandbox.sandbox.catalogue.item_ids(7))
+    assert len({row["item_id"] for row in rows} & ids) == 5
+    assert all(row[name] is not None for row in rows for name in columns)
+
+
 def test_no_product_fits_is_no_failure(tmapi, sandbox, journal):
     """Nothing is opened and nothing is sent where the options leave no product."""
     tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
@@ -182,6 +203,8 @@ def test_no_product_fits_is_no_failure(tmapi, sandbox, journal):
         (["--cat", "8"], "no listing of category 8"),
         (["--cat", "x"], "is not a category ID"),
         (["--language", ""], "language must be text"),
+        (["--endpoint", "item-shipping"], "item/shipping needs province"),
+        (["--province", "x"], "item-detail ignores --province. Use --endpoint item-shipping"),
         (["--concurrency", "0"], "concurrency"),
     ],
 )

@@ -12,7 +12,10 @@ from tmapi_async import (
     TMAPI,
     ClosedError,
     InvalidRequestError,
+    ItemDescription,
     ItemDetail,
+    ItemSales,
+    ItemShipping,
     ListingsFailedError,
     MalformedReplyError,
     ParameterError,
@@ -166,3 +169,21 @@ async def test_options_of_pages_are_refused(tmapi_sandboxes):
         with pytest.raises(InvalidRequestError, match="ordered"):
             api.category_items([1], ordered=True)
     assert sandbox.stats.requests == 0
+
+
+async def test_replies_without_an_id_have_that_of_their_request(tmapi_sandboxes):
+    """The cost of shipping and the sales of a product name no product: the client does."""
+    sandbox = await tmapi_sandboxes(categories={7: 12})
+    ids = sandbox.catalogue.item_ids(7)
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        walks = {
+            ItemDescription: api.item_descriptions(ids, ordered=True),
+            ItemShipping: api.item_shipping(ids, province="广东", ordered=True),
+            ItemSales: api.item_sales(ids, ordered=True),
+        }
+        for kind, walk in walks.items():
+            replies = [reply async for reply in walk]
+            assert all(isinstance(reply, kind) and reply.extra == {} for reply in replies)
+            assert [reply.item_id for reply in replies] == ids
+        with pytest.raises(InvalidRequestError, match="province"):
+            api.item_shipping(ids, province=None)

@@ -34,7 +34,8 @@ GOOD_KEYS = {
 }
 WALKS = (
     "category_items", "category_items_v2", "search_items", "shop_items", "shop_items_v2",
-    "global_search_items", "item_details", "walk", "categories",
+    "global_search_items", "item_details", "item_descriptions", "item_sales",
+    "walk", "categories",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ TREE = b'{"code": 200, "data": {"id": "5", "children": []}}'
 
 def listing(endpoint: str) -> Listing:
     """Return a listing of an endpoint."""
-    name = "cat_id" if endpoint.startswith("category") else "q"
+    name = {"category": "cat_id", "item": "item_id"}.get(endpoint.partition("/")[0], "q")
     return Listing(endpoint, ((name, "7"),))
 
 

@@ -12,6 +12,11 @@ SHOP_V2 = f"{SHOP}/v2"
 GLOBAL = "/1688/global/search/items"
 INFO = "/1688/category/info"
 DETAIL = "/1688/item_detail"
+DESCRIPTION = "/1688/item_desc"
+SHIPPING = "/1688/item/shipping"
+SALES = "/1688/item/statistics/sales"
+OF_ITEM = {DETAIL: {}, DESCRIPTION: {}, SHIPPING: {"province": "广东"}, SALES: {}}
+"""Path of an endpoint of one product -> parameters beside the product ID."""
 
 # Path -> query for the items of category 7, in a sandbox with `WORDS` and `SHOPS`.
 WORDS, SHOPS = {"T恤": 7}, {"b2b-7": 7, "https://shop7.1688.com": 7}

@@ -19,7 +19,10 @@ from tmapi_async import (
     GateStatistics,
     GlobalSearchItem,
     Item,
+    ItemDescription,
     ItemDetail,
+    ItemSales,
+    ItemShipping,
     Listing,
     ListingOutcome,
     ListingsFailedError,
@@ -141,6 +144,10 @@ async def listings(api: TMAPI) -> None:
     assert_type(api.item_details(api.category_items(7), ordered=True), Walk[ItemDetail])
     async for detail in api.item_details([859086919394, "859086919395"], language="en"):
         assert_type(detail, ItemDetail)
+    assert_type(api.item_descriptions([7]), Walk[ItemDescription])
+    assert_type(api.item_shipping([7], province="广东", total_weight="0.5"), Walk[ItemShipping])
+    api.item_shipping([7])  # type: ignore[call-arg]  # a province is needed
+    assert_type(api.item_sales([7]), Walk[ItemSales])
     api.item_details(7, max_pages=2)  # type: ignore[call-arg]  # a product has no pages
     assert_type(api.category_items([7], split=True), Walk[CategoryItemV2])
     assert_type(api.category_items_v2([7], split=Split(ceiling=9)), Walk[CategoryItemV2])

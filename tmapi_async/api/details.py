@@ -95,6 +95,70 @@ class ItemDetail(Product, frozen=True, gc=False, kw_only=True):
     promotions: Any = None
 
 
+class UnnamedProduct(Product, frozen=True, gc=False, kw_only=True):
+    """Base of replies about one product that do not say which one.
+
+    Attributes:
+        item_id: Product ID that was asked for: the reply has none.
+    """
+
+    essential = frozenset(("item_id",))
+
+    item_id: int = 0
+
+
+class ItemDescription(Product, frozen=True, gc=False, kw_only=True):
+    """Description of a product, as `GET /1688/item_desc` sends it.
+
+    Attributes:
+        detail_imgs: Addresses of the pictures in the description.
+        detail_html: The description as HTML. It comes from the seller and is not trusted.
+    """
+
+    detail_imgs: Any = None
+    detail_html: str | None = None
+
+
+class ItemShipping(UnnamedProduct, frozen=True, gc=False, kw_only=True):
+    """Cost of shipping a product to a province, as `GET /1688/item/shipping` sends it.
+
+    Attributes:
+        shipping_to: Province.
+        unit: Unit by which the cost grows (`"kg"`, or pieces).
+        first_unit: Units that `first_unit_fee`, in yuan, pays for.
+        next_unit: Further units that each `next_unit_fee` pays for.
+        total_quantity: Pieces that were asked for; `total_weight` in kg.
+        total_fee: Cost in yuan of this quantity and weight.
+    """
+
+    shipping_to: str | None = None
+    unit: str | None = None
+    first_unit: OtherNumber = None
+    first_unit_fee: Money = None
+    next_unit: OtherNumber = None
+    next_unit_fee: Money = None
+    total_quantity: Count = None
+    total_weight: OtherNumber = None
+    total_fee: Money = None
+
+
+class ItemSales(UnnamedProduct, frozen=True, gc=False, kw_only=True):
+    """Sales of a product over time, as `GET /1688/item/statistics/sales` sends them.
+
+    Attributes:
+        publish_time: Time of publication as sent, without a time zone.
+        sales_trend: `date`, `sales_quantity` and `order_quantity` of each day.
+        price_trend: `date`, `price_min` and `price_max`, in yuan, of each day.
+    """
+
+    publish_time: str | None = None
+    sales_quantity_30days: Count = None
+    sales_quantity_total: Count = None
+    order_quantity_total: Count = None
+    sales_trend: Any = None
+    price_trend: Any = None
+
+
 class CategoryChild(RowStruct, frozen=True, gc=False, kw_only=True):
     """A category in the list of its parent.
 

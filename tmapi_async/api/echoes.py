@@ -18,13 +18,16 @@ from typing import Any
 import msgspec
 
 from .decoding import Data
-from .endpoints import CATEGORY_INFO, ITEM_DETAIL, SHOP_ITEMS_V2, Kind
+from .endpoints import CATEGORY_INFO, ITEM_ENDPOINTS, SHOP_ITEMS_V2, Kind
 from .listings import Listing, PageRequest, endpoint_of
 from .values import money
 
 _ECHOED = ("cat_id", "keyword", "sort", "shop_cat_id", "price_start", "price_end")
 _OTHER_NAMES = {(SHOP_ITEMS_V2.name, "cat_id"): "cat"}
-_IDS = {ITEM_DETAIL.name: ("item_id", "product"), CATEGORY_INFO.name: ("id", "category")}
+_IDS = {
+    **{endpoint.name: ("item_id", "product") for endpoint in ITEM_ENDPOINTS.values()},
+    CATEGORY_INFO.name: ("id", "category"),
+}
 
 
 class _Expectation(msgspec.Struct, frozen=True, gc=False):

@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from .details import Category, ItemDetail
+from .details import Category, ItemDescription, ItemDetail, ItemSales, ItemShipping
 from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
 
-Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price", "member", "address"]
-"""Type of a parameter: a positive 64-bit ID, a whole number from 1, text, a bool, yuan, a shop's
-member ID, or a shop's address."""
+Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price", "weight", "member", "address"]
+"""Type of a parameter: a positive 64-bit ID, a whole number from 1, text, a bool, yuan, kg, the
+address or the member ID of a shop."""
 
 Paging: TypeAlias = Literal["has_next_page", "total_count", "both", "none"]
 """Fields that say if there is a next page; with both, `has_next_page` decides if it is sent."""
@@ -50,6 +50,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         item: Struct of its rows; of the one object in its reply, if it is not paged.
         params: Parameters, without page and token.
         required: Parameters of which at least one is needed.
+        needed: Parameters that are needed in addition.
         paging: Fields that say if there is a next page.
         ceiling: True if its results come from the site's search, which ends after some rows.
     """
@@ -60,6 +61,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     item: type[Any]
     params: tuple[Parameter, ...]
     required: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
     paging: Paging = "has_next_page"
     ceiling: bool = False
 
@@ -221,6 +223,45 @@ ITEM_DETAIL = Endpoint(
     paging="none",
 )
 """One product in detail."""
+
+ITEM_DESCRIPTION = Endpoint(
+    name="item_desc",
+    short="item-description",
+    path="/1688/item_desc",
+    item=ItemDescription,
+    params=(Parameter("item_id", "id"),),
+    required=("item_id",),
+    paging="none",
+)
+"""The description of one product: its pictures, and HTML."""
+
+ITEM_SHIPPING = Endpoint(
+    name="item/shipping",
+    short="item-shipping",
+    path="/1688/item/shipping",
+    item=ItemShipping,
+    params=(
+        Parameter("item_id", "id"),
+        Parameter("province", "text"),
+        Parameter("total_quantity", "whole"),
+        Parameter("total_weight", "weight"),
+    ),
+    required=("item_id",),
+    needed=("province",),
+    paging="none",
+)
+"""The cost of shipping one product to a province."""
+
+ITEM_SALES = Endpoint(
+    name="item/statistics/sales",
+    short="item-sales",
+    path="/1688/item/statistics/sales",
+    item=ItemSales,
+    params=(Parameter("item_id", "id"), Parameter("spec_id", "text")),
+    required=("item_id",),
+    paging="none",
+)
+"""Sales and prices of one product over time."""
 
 ENDPOINTS = {
     value.name: value for value in tuple(globals().values()) if isinstance(value, Endpoint)

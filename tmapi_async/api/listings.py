@@ -192,6 +192,9 @@ def make_listing(endpoint: Endpoint, sent: Mapping[str, str]) -> Listing:
     """
     if endpoint.required and not any(name in sent for name in endpoint.required):
         raise InvalidRequestError(f"{endpoint.name} needs {' or '.join(endpoint.required)}")
+    for name in endpoint.needed:
+        if name not in sent:
+            raise InvalidRequestError(f"{endpoint.name} needs {name}")
     low, high = sent.get("price_start"), sent.get("price_end")
     if low is not None and high is not None and Decimal(low) > Decimal(high):
         raise InvalidRequestError(f"price_start {low} is above price_end {high}")
@@ -300,12 +303,18 @@ def _flag(parameter: Parameter, value: object) -> str:
 
 
 def _price(parameter: Parameter, value: object) -> str:
+    return _amount(parameter, value, "a price in yuan such as 9.90")
+
+
+def _weight(parameter: Parameter, value: object) -> str:
+    return _amount(parameter, value, "a weight in kg such as 0.5")
+
+
+def _amount(parameter: Parameter, value: object, expected: str) -> str:
     is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
     number = value if isinstance(value, Decimal) else money(value) if is_plain else None  # type: ignore[arg-type]
     if number is None or not number.is_finite() or not 0 <= number < _LARGEST_NUMBER:
-        raise InvalidRequestError(
-            f"{parameter.name} must be a price in yuan such as 9.90, not {show_value(value)}"
-        )
+        raise InvalidRequestError(f"{parameter.name} must be {expected}, not {show_value(value)}")
     # One text for each price: 9.9, 9.90 and 9.900 are the same query.
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -342,6 +351,7 @@ _READERS = {
     "text": _text,
     "flag": _flag,
     "price": _price,
+    "weight": _weight,
     "member": _member,
     "address": _address,
 }

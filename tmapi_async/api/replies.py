@@ -19,7 +19,7 @@ import msgspec
 from tmapi_async import errors
 
 from .columns import RowMode, row_in_mode
-from .decoding import UNREADABLE, Data, TooManyValuesError, decoder
+from .decoding import UNREADABLE, Data, TooManyValuesError, decoder, name_products
 from .echoes import EchoChecks
 from .failures import read_failure
 from .items import Item
@@ -234,6 +234,8 @@ def read_reply(
         has_next = _has_next_by_total(request, data, len(data.items) + len(rejects))
         if has_next is None:
             return _failure(reply, now, "it does not say if there is a next page")
+    if not has_next:  # in particular, an endpoint without pages
+        name_products(request.listing, data.items)
     echoed_page = _valid_count(data.page)
     if checks is not None and (
         problem := checks.problem(request, data, echoed_page, has_next=has_next)
@@ -261,6 +263,7 @@ def read_reply(
 def with_whole_items(page: Page[Any]) -> Page[Any]:
     """Return a page of which no more than the IDs were read (`ids_only`), with its whole items."""
     success, _ = decoder(page.request.listing.endpoint).decode(page.body)
+    name_products(page.request.listing, success.data.items)
     return msgspec.structs.replace(page, items=success.data.items)
 
 

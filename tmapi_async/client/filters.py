@@ -10,3 +10,6 @@ Sort: TypeAlias = Literal["default", "sales", "price_up", "price_down"]
 ShopSort: TypeAlias = Literal["default", "sales", "price_up", "price_down", "time_up", "time_down"]
 Price: TypeAlias = Decimal | int | float | str
 """Yuan, from 0; text is read exactly."""
+
+Weight: TypeAlias = Decimal | int | float | str
+"""Kilograms, from 0; text is read exactly."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Unpack
 
 from tmapi_async.api import endpoints
-from tmapi_async.api.details import ItemDetail
+from tmapi_async.api.details import ItemDescription, ItemDetail, ItemSales, ItemShipping
 from tmapi_async.api.listings import parse_id
 
 from .core import ClientCore
+from .filters import Weight
 from .inputs import ItemIds, ItemWalkOptions
 from .walk import Walk, read_detail
 
@@ -53,4 +54,52 @@ class ItemMethods:
         """
         return self.core.endpoint_walk(
             endpoints.ITEM_DETAIL, "item_id", ids, options, language=language
+        )
+
+    def item_descriptions(
+        self, ids: ItemIds, **options: Unpack[ItemWalkOptions]
+    ) -> Walk[ItemDescription]:
+        """Walk the descriptions of products (API document: `GET /1688/item_desc`).
+
+        Args:
+            ids: Product IDs, or items.
+            **options: Options of the walk.
+        """
+        return self.core.endpoint_walk(endpoints.ITEM_DESCRIPTION, "item_id", ids, options)
+
+    def item_shipping(
+        self,
+        ids: ItemIds,
+        *,
+        province: str,
+        total_quantity: int | None = None,
+        total_weight: Weight | None = None,
+        **options: Unpack[ItemWalkOptions],
+    ) -> Walk[ItemShipping]:
+        """Walk the costs of shipping products (API document: `GET /1688/item/shipping`).
+
+        Args:
+            ids: Product IDs, or items.
+            province: Province in China to ship to (`"广东"`, `"Guangdong"`).
+            total_quantity: Number of pieces; one if left out.
+            total_weight: Weight of all pieces in kg.
+            **options: Options of the walk.
+        """
+        return self.core.endpoint_walk(
+            endpoints.ITEM_SHIPPING, "item_id", ids, options,
+            province=province, total_quantity=total_quantity, total_weight=total_weight,
+        )  # fmt: skip
+
+    def item_sales(
+        self, ids: ItemIds, *, spec_id: str | None = None, **options: Unpack[ItemWalkOptions]
+    ) -> Walk[ItemSales]:
+        """Walk the sales of products over time (API document: `GET /1688/item/statistics/sales`).
+
+        Args:
+            ids: Product IDs, or items.
+            spec_id: Only this variant (`specid` of a SKU).
+            **options: Options of the walk.
+        """
+        return self.core.endpoint_walk(
+            endpoints.ITEM_SALES, "item_id", ids, options, spec_id=spec_id
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tmapi_async.api.decoding import decoder
+from tmapi_async.api.decoding import decoder, name_products
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.rows import Origin
 from tmapi_async.errors import BodyError, CorruptJournalError
@@ -228,6 +228,7 @@ def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BodyError(reader.path, f"{page.listing} page {page.number}: {error}") from None
         items = success.data.items
+        name_products(page.listing, items)
         if len(items) + len(rejects) != page.items + page.rejects:
             raise BodyError(
                 reader.path,

@@ -54,14 +54,23 @@ def test_keywords_and_categories_are_combined() -> None:
 @pytest.mark.parametrize("option", FILTERS)
 def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
     """An option becomes a parameter, or is refused with the endpoints that support it."""
-    values = {"sort": "sales", "language": "en", "page_size": 10, "moq": 2, "cat_type": "0"}
+    values = {
+        "sort": "sales",
+        "language": "en",
+        "page_size": 10,
+        "moq": 2,
+        "cat_type": "0",
+        "total_quantity": 5,
+        "total_weight": "0.5",
+    }
     value = values.get(option, True if option.endswith(("ry", "ng", "al")) else "5")
     key = BY_SHORT_NAME[endpoint].required[0]
     given: dict[str, Any] = {"cat_id": {"cats": ["7"]}, "keyword": {"keyword": ["x"]}}
     keys = {**given, "item_id": given["cat_id"]}.get(key, {"shop": ["a.b"]})
+    keys = {**keys, **dict.fromkeys(BY_SHORT_NAME[endpoint].needed, "x")}
     plain = identities(endpoint=endpoint, **keys)
     try:
-        filtered = identities(endpoint=endpoint, **keys, **{option: value})
+        filtered = identities(endpoint=endpoint, **{**keys, option: value})
     except InvalidRequestError as error:
         refused = f"{endpoint} ignores --{option.replace('_', '-')}. Use --endpoint "
         assert str(error).startswith(refused)  # noqa: PT017
@@ -84,6 +93,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"endpoint": "search", "keyword": ["x", " "]}, "keyword must be text"),
     ({"cats": ["7", "x"]}, "'x' is not a category ID"),
     ({}, "no category IDs"),
+    ({"endpoint": "item-shipping", "cats": ["7"]}, "item/shipping needs province"),
+    ({"endpoint": "item-shipping", "cats": ["7"], "province": "x", "total_weight": "-1"}, "in kg"),
+    ({"endpoint": "item-sales", "cats": ["7"], "province": "x"}, "Use --endpoint item-shipping"),
     ({"endpoint": "item-detail"}, "no product IDs: give them as arguments"),
     ({"endpoint": "item-detail", "cats": ["7", "x"]}, "'x' is not a product ID"),
     ({"endpoint": "item-detail", "keyword": ["x"]}, "--endpoint search, global-search"),

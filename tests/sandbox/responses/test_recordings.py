@@ -108,6 +108,9 @@ async def test_sandbox_serves_the_documented_rows(tmapi_sandboxes, ask):
         ("/1688/global/search/items", "doc-global-search-items", {"keyword": "x"}),
         ("/1688/category/info", "doc-category-info", {}),
         ("/1688/item_detail", "doc-item-detail", {"item_id": 1}),
+        ("/1688/item_desc", "doc-item-desc", {"item_id": 1}),
+        ("/1688/item/shipping", "doc-item-shipping", {"item_id": 1, "province": "x"}),
+        ("/1688/item/statistics/sales", "doc-item-statistics-sales", {"item_id": 1}),
     ],
 )
 async def test_sandbox_serves_siblings_at_their_paths(tmapi_sandboxes, ask, path, file, query):

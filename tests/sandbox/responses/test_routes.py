@@ -8,12 +8,16 @@ import pytest
 
 from tests.support.paths import SAMPLES
 from tests.support.siblings import (
+    DESCRIPTION,
     DETAIL,
     GLOBAL,
     INFO,
     ITEMS,
+    OF_ITEM,
+    SALES,
     SEARCH,
     SEARCHED,
+    SHIPPING,
     SHOP,
     SHOP_V2,
     SIBLINGS,
@@ -58,6 +62,9 @@ def _fits(row, kind, where):
         (GLOBAL, "global-search-items"),
         (INFO, "category-info"),
         (DETAIL, "item-detail"),
+        (DESCRIPTION, "item-desc"),
+        (SHIPPING, "item-shipping"),
+        (SALES, "item-statistics-sales"),
     ],
 )
 async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, ask, path, file):
@@ -65,7 +72,9 @@ async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, as
     sandbox = await seven(tmapi_sandboxes)
     tree, catalogue = sandbox.catalogue.tree, sandbox.catalogue
     parent = next((cat_id for cat_id in tree if tree.children(cat_id)), 7)
-    singles = {INFO: {"cat_id": parent}, DETAIL: {"item_id": catalogue.item_id(7, 3)}}
+    item_id = catalogue.item_id(7, 3)
+    singles = {one: {"item_id": item_id, **params} for one, params in OF_ITEM.items()}
+    singles[INFO] = {"cat_id": parent}
     query = {ITEMS: {"cat_id": 7}, **SIBLINGS, **singles}[path]
     value = await ask.data(sandbox, path, **query)
     sample = json.loads((SAMPLES / f"doc-{file}.json").read_bytes())["data"]
@@ -152,6 +161,11 @@ async def test_sandbox_pages_echo_parameters_as_the_samples_do(tmapi_sandboxes, 
         (INFO, {"cat_id": "404"}, "no such category"),
         (DETAIL, {}, "item_id is required"),
         (DETAIL, {"item_id": "404"}, "no such item"),
+        (SALES, {"item_id": "404"}, "no such item"),
+        (DESCRIPTION, {}, "item_id is required"),
+        (SHIPPING, {"item_id": "404"}, "province is required"),
+        (SHIPPING, {"item_id": "404", "province": "x", "total_quantity": "0"}, "positive integer"),
+        (SHIPPING, {"item_id": "404", "province": "x", "total_weight": "x"}, "decimal number"),
     ],
 )
 async def test_sandbox_bad_sibling_parameters_are_422(tmapi_sandbox, ask, path, query, named):
@@ -274,6 +288,21 @@ async def test_sandbox_detail_agrees_with_the_rows(tmapi_sandboxes, ask):
     assert len({sku["specid"] for sku in item["skus"]}) == len(item["skus"])
 
 
+async def test_sandbox_replies_about_one_product_agree(tmapi_sandboxes, ask):
+    """The cost grows with the weight; the sales of the days are those of the month."""
+    sandbox = await seven(tmapi_sandboxes)
+    for index in range(8):
+        item_id = sandbox.catalogue.item_id(7, index)
+        free = sandbox.catalogue.product(7, index).free_shipping
+        query = {"item_id": item_id, "province": "浙江", "total_quantity": 5, "total_weight": "2.5"}
+        fee = await ask.data(sandbox, SHIPPING, **query)
+        assert (fee["shipping_to"], fee["total_quantity"]) == ("浙江", 5)
+        assert (fee["total_weight"], fee["total_fee"]) == (2.5, 0 if free else 9 + 2 * 7)
+        sales = await ask.data(sandbox, SALES, item_id=item_id)
+        days = [day["sales_quantity"] for day in sales["sales_trend"]]
+        assert (len(days), sum(days)) == (30, sales["sales_quantity_30days"])
+
+
 @siblings
 async def test_sandbox_siblings_drift_and_keep_their_items(tmapi_sandboxes, ask, path):
     """Drifted rows of any endpoint keep their IDs and gain no documented field."""
@@ -289,13 +318,14 @@ async def test_sandbox_siblings_drift_and_keep_their_items(tmapi_sandboxes, ask,
     assert all(set(row) <= set(before) | new for row, before in zip(rows, plain, strict=True))
 
 
-@pytest.mark.parametrize("path", [INFO, DETAIL])
+@pytest.mark.parametrize("path", [INFO, *OF_ITEM])
 async def test_sandbox_replies_without_rows_stand_drift_and_faults(tmapi_sandboxes, ask, path):
     """Requests without pages are answered under every drift and fault."""
     options = {"drift": Drift(rows=1.0, bad_rows=0.5, envelopes=1.0), "tree": 3}
     sandbox = await seven(tmapi_sandboxes, **options)
     for index in range(40):
-        query = {} if path == INFO else {"item_id": sandbox.catalogue.item_id(7, index)}
+        item = {"item_id": sandbox.catalogue.item_id(7, index), **OF_ITEM.get(path, {})}
+        query = {} if path == INFO else item
         status, _, body = await ask.get(sandbox, path, **query)
         assert status == 200
         assert json.loads(body)["data"]

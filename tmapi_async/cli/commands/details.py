@@ -63,6 +63,9 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
         top: Only so many products, the best sellers, or None.
         older_than: Age above which details are fetched again, as typed.
         language: Language of the texts, or None for Chinese.
+        province: Province to ship to, and so on, for the endpoint of shipping.
+        total_quantity: Number of pieces to ship, or None.
+        total_weight: Weight to ship, in kg, or None.
         dry_run: Print the cost and fetch nothing.
         destinations: Destinations that get the details at the end.
         connection: Account, server and limits.
@@ -109,6 +112,33 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             rich_help_panel=_PANEL,
         ),
     ] = None
+    province: Annotated[
+        str | None,
+        typer.Option(
+            "--province",
+            metavar="NAME",
+            help="Province in China to ship to. Required for item-shipping.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    total_quantity: Annotated[
+        int | None,
+        typer.Option(
+            "--total-quantity",
+            metavar="N",
+            help="Number of pieces to ship (item-shipping).",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    total_weight: Annotated[
+        str | None,
+        typer.Option(
+            "--total-weight",
+            metavar="KG",
+            help="Weight to ship, in kg (item-shipping).",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -139,6 +169,7 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             if number is not None and number < 1:
                 raise InvalidRequestError(f"{name} must be at least 1, not {number}")
         self.harvest_options().check(sending=not self.dry_run)
+        self.listings([1])  # refuses parameters that the endpoint does not have, or lacks
 
     @property
     def selection(self) -> ItemSelection:
@@ -148,13 +179,23 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def listings(self, ids: list[int]) -> ListingSet:
         """Return the listings of products: one request each."""
-        params = {"language": self.language}
-        return ListingSet([ListingGroup(ITEM_ENDPOINTS[self.endpoint], params, {"item_id": ids})])
+        endpoint = ITEM_ENDPOINTS[self.endpoint]
+        params = self._listing_options().filter_params(endpoint)
+        return ListingSet([ListingGroup(endpoint, params, {"item_id": ids})])
+
+    def _listing_options(self) -> ListingOptions:
+        return ListingOptions(
+            endpoint=self.endpoint,
+            language=self.language,
+            province=self.province,
+            total_quantity=self.total_quantity,
+            total_weight=self.total_weight,
+        )
 
     def harvest_options(self) -> HarvestOptions:
         """Return the options of the harvest that fetches the details."""
         return HarvestOptions(
-            listings=ListingOptions(endpoint=self.endpoint),
+            listings=self._listing_options(),
             journal=self.journal,
             destinations=self.destinations,
             renewal=RenewalOptions(older_than=self.older_than),

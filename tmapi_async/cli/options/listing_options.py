@@ -44,8 +44,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str] | None,
         typer.Argument(
             metavar="CAT",
-            help="Category IDs; product IDs for --endpoint item-detail. Use - to read them from"
-            " standard input, or @FILE to read them from a file, one per line.",
+            help="Category IDs; product IDs for endpoints that begin with item-. Use - to read them"
+            " from standard input, or @FILE to read them from a file, one per line.",
             show_default=False,
         ),
     ] = None
@@ -54,8 +54,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--endpoint",
             help=f"Kind of listing: {', '.join(BY_SHORT_NAME)}. category-v2 lists the same"
-            " categories as category-v1, with sort order and price filters. item-detail fetches"
-            " products by their IDs.",
+            " categories as category-v1, with sort order and price filters. Those that begin"
+            " with item- ask about products by their IDs.",
             metavar="NAME",
             rich_help_panel=_LISTINGS,
         ),
@@ -144,6 +144,18 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--cat-type", "Type of the ID in --shop-cat, as the API defines it: 0 or 1.", "N"
         ),
     ] = None
+    province: Annotated[
+        str | None,
+        _filter_option("--province", "Province in China to ship to (item-shipping).", "NAME"),
+    ] = None
+    total_quantity: Annotated[
+        int | None,
+        _filter_option("--total-quantity", "Number of pieces to ship (item-shipping).", "N"),
+    ] = None
+    total_weight: Annotated[
+        str | None,
+        _filter_option("--total-weight", "Weight to ship, in kg (item-shipping).", "KG"),
+    ] = None
     new_arrival: Annotated[bool, _filter_option("--new-arrival", "Only new items.")] = False
     super_factory: Annotated[
         bool,
@@ -177,7 +189,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
             InvalidRequestError: There are none, or they do not fit the endpoint.
         """
         endpoint = find_endpoint(self.endpoint)
-        params = self._filter_params(endpoint)
+        params = self.filter_params(endpoint)
         _check_keys(endpoint, keyword=self.keyword, shop=self.shop, cats=self.cats)
         keys: dict[str, Values] = {}
         repeated = 0
@@ -194,7 +206,12 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(f"--endpoint {endpoint.short} needs {choices}")
         return ListingGroup(endpoint, params, keys, repeated)
 
-    def _filter_params(self, endpoint: Endpoint) -> dict[str, Any]:
+    def filter_params(self, endpoint: Endpoint) -> dict[str, Any]:
+        """Return the parameters that the filters are at an endpoint.
+
+        Raises:
+            InvalidRequestError: The endpoint has no such parameter.
+        """
         params: dict[str, Any] = {}
         for option in FILTERS:
             value = getattr(self, option)
@@ -205,6 +222,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 FILTERS = (
     "sort", "price_start", "price_end", "language", "page_size", "moq", "shop_cat", "cat_type",
+    "province", "total_quantity", "total_weight",
     "new_arrival", "super_factory", "support_dropshipping", "free_shipping",
 )  # fmt: skip
 """Options that are parameters of endpoints."""

@@ -245,16 +245,17 @@ class Drift:
 
     def row(self, seed: int, row: Row) -> Any:
         """Return the row as the server sends it: unchanged, drifted or bad."""
-        bad = self.bad_shape_of(seed, int(row["item_id"]))
-        return self.shaped(seed, row) if bad is None else BAD_SHAPES[bad](row)
+        item_id = int(row["item_id"])
+        bad = self.bad_shape_of(seed, item_id)
+        return self.shaped(seed, row, item_id) if bad is None else BAD_SHAPES[bad](row)
 
-    def shaped(self, seed: int, row: Row) -> Row:
+    def shaped(self, seed: int, row: Row, item_id: int) -> Row:
         """Return the row unchanged or drifted, never bad.
 
         Shapes for fields that the rows of the endpoint do not have are left out.
         """
         if self.rows:
-            names = self.shapes_of(seed, int(row["item_id"]))
+            names = self.shapes_of(seed, item_id)
             for name in [name for name in names if SHAPE_FIELDS.get(name, "item_id") in row]:
                 SHAPES[name](row)
         return row

@@ -10,7 +10,7 @@ from tmapi_async.sandbox.catalogue.bounded_cache import BoundedCache
 from tmapi_async.sandbox.catalogue.hashing import chance, mix
 from tmapi_async.sandbox.catalogue.ranking import Ranking
 
-from .detail_row import detail
+from .item_replies import REPLIES
 from .listing_views import View, Views
 from .product_rows import ROWS, RowContext
 from .routes import CATEGORY_INFO, CATEGORY_ITEMS, ROUTES, filters_sent
@@ -143,8 +143,9 @@ class PageBuilder:
             if located is None:
                 raise KeyError(params["item_id"])
             context = self._row_context(located[0], params.get("language", "zh"))
-            product = self._catalogue.product(*located)
-            data = config.drift.shaped(config.seed, detail(product, context))
+            reply_to = REPLIES[listing.path]
+            data = reply_to(self._catalogue.product(*located), context, params)
+            data = config.drift.shaped(config.seed, data, int(params["item_id"]))
         reply = {"code": 200, "msg": "success", "data": data}
         return msgspec.json.encode(config.drift.reply(config.seed, reply, listing))
 

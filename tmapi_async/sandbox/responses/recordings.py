@@ -40,9 +40,10 @@ class Recordings:
         error-[STATUS-]WORDS.json               error-401-missing-key.json
 
     ENDPOINT is one of `category-items`, `category-items-v2`, `search-items`, `shop-items`,
-    `shop-items-v2`, `global-search-items`, `category-info` and `item-detail`. ID is the category
-    (or item) of the recording; a file without ID answers for every ID that has no file. N is the
-    page; without it the page number in the body counts, or else 1. Other files are ignored.
+    `shop-items-v2`, `global-search-items`, `category-info`, `item-detail`, `item-desc`,
+    `item-shipping` and `item-statistics-sales`. ID is the category (or item) of the recording; a
+    file without ID answers for every ID that has no file. N is the page; without it the page number
+    in the body counts, or else 1. Other files are ignored.
 
     Rows are served as recorded. Paging signals are changed if they would lead a walk to pages that
     were not recorded: the last recorded page has `has_next_page` false, and `total_count`, if

@@ -158,8 +158,8 @@ _MAY_BE_EMPTY = ("price_start", "price_end", "shop_cat_id", "cat", "keyword")
 
 _CHECKS: Mapping[str, Callable[[str, str], str]] = {
     **dict.fromkeys(_FLAGS, _flag),
-    **dict.fromkeys(("cat_id", "item_id", "moq"), _integer),
-    **dict.fromkeys(("price_start", "price_end"), _price),
+    **dict.fromkeys(("cat_id", "item_id", "moq", "total_quantity"), _integer),
+    **dict.fromkeys(("price_start", "price_end", "total_weight"), _price),
     "language": _one_of(LANGUAGES),
     "cat_type": _one_of(("0", "1")),
 }
@@ -237,11 +237,30 @@ ITEM_DETAIL = Route(
     paged=False,
 )
 
+ITEM_DESCRIPTION = Route(
+    name="item-desc", path="/1688/item_desc", required=("item_id",), paged=False
+)
+ITEM_SHIPPING = Route(
+    name="item-shipping",
+    path="/1688/item/shipping",
+    required=("item_id", "province"),
+    optional=("total_quantity", "total_weight"),
+    paged=False,
+)
+ITEM_SALES = Route(
+    name="item-statistics-sales",
+    path="/1688/item/statistics/sales",
+    required=("item_id",),
+    optional=("spec_id",),
+    paged=False,
+)
+
 ROUTES: Mapping[str, Route] = {
     endpoint.path: endpoint
     for endpoint in (
         *(CATEGORY_ITEMS, CATEGORY_ITEMS_V2, SEARCH_ITEMS, SHOP_ITEMS, SHOP_ITEMS_V2),
-        *(GLOBAL_SEARCH_ITEMS, CATEGORY_INFO, ITEM_DETAIL),
+        *(GLOBAL_SEARCH_ITEMS, CATEGORY_INFO, ITEM_DETAIL, ITEM_DESCRIPTION),
+        *(ITEM_SHIPPING, ITEM_SALES),
     )
 }
 """Path -> endpoint, for all endpoints of the catalogue."""

@@ -11,11 +11,11 @@ from tmapi_async.sandbox.catalogue.hashing import chance, normal
 from tmapi_async.sandbox.catalogue.ranking import Ranking
 from tmapi_async.sandbox.responses import envelopes as replies
 from tmapi_async.sandbox.responses.faults import KINDS, Attempt
+from tmapi_async.sandbox.responses.item_replies import REPLIES
 from tmapi_async.sandbox.responses.pages import PageBuilder
 from tmapi_async.sandbox.responses.recordings import Recordings
 from tmapi_async.sandbox.responses.routes import (
     CATEGORY_INFO,
-    ITEM_DETAIL,
     ROUTES,
     RefusedParameterError,
 )
@@ -171,7 +171,7 @@ class Backend:
         path, cat_id = attempt.path, attempt.cat_id
         if path in self._recorded:
             return ""
-        if path == ITEM_DETAIL.path:
+        if path in REPLIES:
             return "" if self.catalogue.locate(int(dict(attempt.params)["item_id"])) else "item"
         if cat_id is None:
             return ""
