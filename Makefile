@@ -13,6 +13,7 @@ JOBS := $(shell sh scripts/jobs)
 # A group (one server, one cluster) and the fixtures of a module stay in one process.
 PYTEST = TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$(sh scripts/have chromium) \
 	TMAPI_TEST_GATEWAYS=$$(sh scripts/have gateways) TMAPI_TEST_MOTO=$$(sh scripts/have moto) \
+	TMAPI_TEST_REDIS=$$(sh scripts/have redis) \
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 BENCH :=
 

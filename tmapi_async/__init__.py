@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tmapi_async.api.values import Reject, count, money, percent
     from tmapi_async.client.category_tree import CategoryNode, CategoryTree, CategoryWalk
     from tmapi_async.client.client import TMAPI
-    from tmapi_async.client.inputs import ItemWalkOptions, WalkOptions
+    from tmapi_async.client.inputs import ItemWalkOptions, RequestOptions, WalkOptions
     from tmapi_async.client.settings import ClientOptions
     from tmapi_async.client.walk import Walk
     from tmapi_async.crawl.loop_guard import GuardPolicy
@@ -169,6 +169,7 @@ __all__ = [
     "RedirectError",
     "Reject",
     "ReplyTooLargeError",
+    "RequestOptions",
     "RequestRefusedError",
     "RetrievalError",
     "RetryPolicy",
@@ -237,7 +238,7 @@ _MODULES = {
     "tmapi_async.api.values": ("Reject", "count", "money", "percent"),
     "tmapi_async.client.category_tree": ("CategoryNode", "CategoryTree", "CategoryWalk"),
     "tmapi_async.client.client": ("TMAPI",),
-    "tmapi_async.client.inputs": ("ItemWalkOptions", "WalkOptions"),
+    "tmapi_async.client.inputs": ("ItemWalkOptions", "RequestOptions", "WalkOptions"),
     "tmapi_async.client.settings": ("ClientOptions",),
     "tmapi_async.client.walk": ("Walk",),
     "tmapi_async.crawl.loop_guard": ("GuardPolicy",),

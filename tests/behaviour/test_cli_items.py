@@ -96,6 +96,7 @@ def test_the_summary_ends_standard_error_and_is_exact(tmapi):
         "codes": {"200": 5, "422": 1, "500": 1, "malformed": 1},
         "unreached": 0,
         "waited": 0.0,
+        "cache_hits": 0,
         "shifted": 0,
         "second_looks": 0,
         "stopped_by": None,

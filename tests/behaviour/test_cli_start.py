@@ -15,7 +15,7 @@ import asyncio, contextlib, os, signal, sys
 from tmapi_async.cli import main
 from tmapi_async.cli.commands import items
 @contextlib.asynccontextmanager
-async def open_client(_):
+async def open_client(*_):
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.sleep(60)
     yield

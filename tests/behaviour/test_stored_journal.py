@@ -136,7 +136,7 @@ def test_status_tells_the_same(journal, tmapi):
         "listings": 4, "complete": 3, "capped": 0, "failed": 0, "stopped": 1, "pages": 10,
         "items": 163, "unique_items": 163, "rejects": 1, "requests": 10, "retries": 0, "wasted": 0,
         "codes": {"200": 10}, "seconds": 0.066, "pages_per_second": 151.5, "stopped_by": "budget",
-        "unreached": 0, "waited": 0.0, "shifted": 0, "second_looks": 0,
+        "unreached": 0, "waited": 0.0, "cache_hits": 0, "shifted": 0, "second_looks": 0,
     }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ SUMMARY_KEYS = [
     "codes",
     "unreached",
     "waited",
+    "cache_hits",
     "seconds",
     "pages_per_second",
     "stopped_by",

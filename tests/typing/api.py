@@ -16,6 +16,7 @@ from tmapi_async import (
     CategoryItemV2,
     CategoryNode,
     CategoryTree,
+    CategoryWalk,
     GateStatistics,
     GlobalSearchItem,
     Item,
@@ -33,6 +34,7 @@ from tmapi_async import (
     PriceInfo,
     Progress,
     Reject,
+    RequestOptions,
     RetryPolicy,
     SearchItem,
     ShopItem,
@@ -82,6 +84,8 @@ async def clients() -> None:
     TMAPI("token", concurrency=8, rate=2.5, lookahead="off", max_requests=100)
     TMAPI("token", concurrency="auto", auth="header", lookahead=3, retry=RetryPolicy(base=0))
     TMAPI("token", observer=Watching())
+    TMAPI("token", cache="pages.db", max_age=300, stale_if_error=True, cache_bytes=2**24)
+    TMAPI("token", cache=7)  # type: ignore[arg-type]  # a file or an address
     TMAPI("token", concurrency="all")  # type: ignore[arg-type]  # a number, or "auto"
     TMAPI("token", auth="cookie")  # type: ignore[arg-type]  # query or header
     TMAPI("token", "https://api.tmapi.top")  # type: ignore[call-arg]  # only the token by position
@@ -141,6 +145,10 @@ async def listings(api: TMAPI) -> None:
     assert_type(api.shop_items_v2("https://shop1.1688.com", cat_type="0"), Walk[ShopItemV2])
     assert_type(api.global_search_items("bag", cat_id=7, language="en"), Walk[GlobalSearchItem])
     assert_type(await api.item_detail("859086919394"), ItemDetail)
+    options: RequestOptions = {"priority": "bulk", "timeout": 5.0, "max_age": 0}
+    assert_type(await api.item_detail(859086919394, **options), ItemDetail)
+    await api.item_detail(7, unique=True)  # type: ignore[call-arg]  # an option of walks
+    assert_type(api.categories(depth=1, **options), CategoryWalk)
     assert_type(api.item_details(api.category_items(7), ordered=True), Walk[ItemDetail])
     async for detail in api.item_details([859086919394, "859086919395"], language="en"):
         assert_type(detail, ItemDetail)
@@ -176,6 +184,8 @@ def ended(outcome: ListingOutcome) -> None:
 def pages(page: Page) -> None:
     """A page has items, rejects and what the server said of the listing."""
     assert_type(page.request, PageRequest)
+    assert_type(page.from_cache, bool)
+    assert_type(page.age, float)
     assert_type(page.number, int)
     assert_type(page.items, list[Item])
     assert_type(page.rejects, list[Reject])

@@ -72,10 +72,13 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         body: Body of the reply, so that a later version can decode it again without a new request.
         fetched_at: Time at which the body had been read, aware, UTC; or, if a cache in between
             says how old its reply is, the time at which the cache received it.
-        attempts: Attempts made for this page, the successful one included.
+        attempts: Attempts made for this page, the successful one included; 0 for a page from the
+            client's cache.
         latency: Seconds from the start of the successful attempt until its body was read.
-        age: Seconds for which a cache in between had kept the reply; 0 if no cache says so.
+        age: Seconds for which a cache had kept the reply: that of the client, or one in between; 0
+            if no cache says so.
         places: Positions of the items if some were left out on request (`only`); otherwise None.
+        from_cache: True if the page comes from the cache of the client and was not requested.
     """
 
     request: PageRequest
@@ -91,6 +94,7 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
     latency: float = 0.0
     age: float = 0.0
     places: list[int] | None = None
+    from_cache: bool = False
 
     @property
     def number(self) -> int:

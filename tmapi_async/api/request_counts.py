@@ -18,6 +18,7 @@ class RequestCounts(msgspec.Struct):
         unreached: Attempts that reached no server. The budget is not charged for them.
         waited: Seconds in which nothing else was sent, because the API did not answer. Of several
             clients, the longest.
+        cache_hits: Pages taken from the cache of the client, without a request.
     """
 
     requests: int = 0
@@ -26,6 +27,7 @@ class RequestCounts(msgspec.Struct):
     codes: dict[str, int] = msgspec.field(default_factory=dict)
     unreached: int = 0
     waited: float = 0.0
+    cache_hits: int = 0
 
     def add_code(self, label: str) -> None:
         """Count one outcome under its code or kind."""
@@ -42,6 +44,7 @@ class RequestCounts(msgspec.Struct):
             codes,
             self.unreached + other.unreached,
             max(self.waited, other.waited),
+            self.cache_hits + other.cache_hits,
         )
 
     @staticmethod

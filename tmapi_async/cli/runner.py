@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+from tmapi_async.cli.options.cache_options import CacheOptions
 from tmapi_async.cli.options.connection_options import (
     SANDBOX_LIMIT,
     SANDBOX_TOKEN,
@@ -84,9 +85,9 @@ async def handle_signal(callback: Callable[[], None]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_client(connection: ConnectionOptions) -> AsyncIterator[TMAPI]:
+async def open_client(connection: ConnectionOptions, cache: CacheOptions) -> AsyncIterator[TMAPI]:
     """Open the one client that the options describe, and a sandbox for `--sandbox`."""
-    async with open_clients(connection) as clients:
+    async with open_clients(connection, **cache.settings()) as clients:
         yield clients[0]
 
 

@@ -55,6 +55,7 @@ class Summary(msgspec.Struct, kw_only=True):
         codes: Number of replies by code, or by kind of failure.
         unreached: Attempts that reached no server. The budget is not charged for them.
         waited: Seconds for which the API did not answer, so that nothing else was sent.
+        cache_hits: Pages taken from the cache, without a request.
         seconds: Duration.
         pages_per_second: Pages received per second.
         stopped_by: Reason why all work ended early, or null.
@@ -80,6 +81,7 @@ class Summary(msgspec.Struct, kw_only=True):
     codes: dict[str, int] = {}
     unreached: int = 0
     waited: float = 0.0
+    cache_hits: int = 0
     seconds: float = 0.0
     pages_per_second: float = 0.0
     stopped_by: StoppedBy | None = None
@@ -179,10 +181,12 @@ class Summary(msgspec.Struct, kw_only=True):
             if number
         ]
         unique = "" if self.unique_items == self.items else f" ({self.unique_items:,} unique)"
+        cached = f" ({self.cache_hits:,} from the cache)" if self.cache_hits else ""
         rejects = f", {quantity(self.rejects, 'reject')}" if self.rejects else ""
         return (
             f"{quantity(self.listings, 'listing')}: {', '.join(endings)}; "
-            f"{quantity(self.pages, 'page')}, {quantity(self.items, 'item')}{unique}{rejects}"
+            f"{quantity(self.pages, 'page')}{cached}, "
+            f"{quantity(self.items, 'item')}{unique}{rejects}"
         )
 
     def _request_line(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
+from pathlib import Path
 from typing import Any, Literal, Self, Unpack, overload
 
 from tmapi_async.api import endpoints
@@ -30,7 +31,7 @@ from .category_tree import CategoryCache, CategoryWalk
 from .core import ClientCore
 from .environment import read_environment
 from .filters import Language, Price, ShopSort, Sort
-from .inputs import Ids, Lookahead, PlainWalkOptions, Source, Texts, WalkOptions
+from .inputs import Ids, Lookahead, PlainWalkOptions, RequestOptions, Source, Texts, WalkOptions
 from .item_methods import ItemMethods
 from .settings import DEFAULT_MAX_BODY, DEFAULT_TIMEOUT, ClientOptions, Concurrency
 from .walk import Walk
@@ -80,11 +81,16 @@ class TMAPI(ItemMethods):
         observer: Observer | None = None,
         wait: float | None = None,
         shared: bool = True,
+        cache: str | Path | None = None,
+        max_age: float | None = None,
+        stale_if_error: float | bool = False,
+        cache_bytes: int | None = None,
     ) -> None:
         self.core = core = ClientCore(token, shared=shared, connector=connector, observer=observer,
             concurrency=concurrency, rate=rate, max_requests=max_requests, base_url=base_url,
             auth=auth, timeout=timeout, wait=wait, lookahead=lookahead, retry=retry, guard=guard,
-            max_body=max_body, trust_env=trust_env)  # fmt: skip
+            max_body=max_body, trust_env=trust_env, cache=cache, max_age=max_age,
+            stale_if_error=stale_if_error, cache_bytes=cache_bytes)  # fmt: skip
         self.base_url = core.settings.base_url
         self.settings = core.settings
         self.host = core.host
@@ -97,7 +103,7 @@ class TMAPI(ItemMethods):
         """Make a client with the token and the options of the environment.
 
         Reads `TMAPI_TOKEN`, and if set `TMAPI_BASE_URL`, `TMAPI_CONCURRENCY`, `TMAPI_RATE`,
-        `TMAPI_TIMEOUT` and `TMAPI_MAX_REQUESTS`. A `.env` file is not read.
+        `TMAPI_TIMEOUT`, `TMAPI_MAX_REQUESTS` and `TMAPI_CACHE`. A `.env` file is not read.
 
         Args:
             **options: Options of the constructor; they win over the environment.
@@ -123,8 +129,8 @@ class TMAPI(ItemMethods):
         return self.core.token
 
     def statistics(self) -> GateStatistics:
-        """Return a snapshot of the gate: width, slots in use, requests sent, budget left."""
-        return self.gate.statistics()
+        """Return a snapshot of the gate: width, slots in use, requests sent, cache hits."""
+        return self.core.statistics()
 
     def __repr__(self) -> str:
         return f"<TMAPI {self.host}: {self.gate!r}>"
@@ -135,6 +141,7 @@ class TMAPI(ItemMethods):
         *,
         depth: int | None = None,
         cache: CategoryCache | None = None,
+        **options: Unpack[RequestOptions],
     ) -> CategoryWalk:
         """Walk the tree of categories (API document: `GET /1688/category/info`).
 
@@ -143,12 +150,13 @@ class TMAPI(ItemMethods):
             depth: Number of levels to look below it, from 1; None for all.
             cache: Keeps answers, so that each is paid for once: a
                 [`JournalCategories`][tmapi_async.harvest.JournalCategories].
+            **options: Options of every request.
 
         Returns:
             A walk: await it for the whole tree, iterate over it for categories as they come. It
             sends one request for each category that has others below it.
         """
-        return self.core.category_walk(root, depth, cache)
+        return self.core.category_walk(root, depth, cache, options)
 
     def walk(
         self,

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
+
+import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.listings import (
@@ -23,19 +26,19 @@ from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.lookahead_pool import LookaheadPool
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingTask
-from tmapi_async.crawl.shared_pages import SharedPages
+from tmapi_async.crawl.page_fetcher import PageSource
 from tmapi_async.crawl.sink import CrawlSink
 from tmapi_async.crawl.splitting import splittable_listing
-from tmapi_async.crawl.splitting.driver import read_split
 from tmapi_async.errors import ClosedError, InvalidRequestError
-from tmapi_async.errors.argument_checks import check_callable, check_type
+from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
-from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.gate import Gate, GateStatistics
 from tmapi_async.limits.learning import START, LearningController
 from tmapi_async.limits.rate import RateLimiter
 from tmapi_async.transport.credentials import check_base_url, check_token
 from tmapi_async.transport.observers import Observer
+from tmapi_async.transport.request_state import CallOptions
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector
 
@@ -43,15 +46,16 @@ from .category_tree import CategoryCache, CategoryWalk
 from .inputs import (
     ItemWalkOptions,
     Lookahead,
+    RequestOptions,
     Source,
     WalkOptions,
-    check_above_zero,
-    check_from_zero,
     check_whole,
-    read_call,
     read_lookahead,
+    read_request_options,
+    read_walk_options,
 )
-from .settings import ClientSettings, Concurrency
+from .page_sources import PageSources, make_cache
+from .settings import Concurrency, make_settings, max_width
 from .walk import Walk
 
 if TYPE_CHECKING:
@@ -73,7 +77,7 @@ class ClientCore:
         gate: Limits the requests of the client.
         sharing: Shares the gate with other processes of the account; or None.
         session: Sends the requests.
-        shared_pages: Fetches pages, each once at a time. `opened_pages` checks that it can.
+        page_sources: Makes the fetchers of pages.
         portable: True if another process can do the same: not with a connector or an observer.
 
     Raises:
@@ -99,41 +103,45 @@ class ClientCore:
         observer: Observer | None,
         wait: float | None,
         shared: bool,
+        cache: str | Path | None,
+        max_age: float | None,
+        stale_if_error: float | bool,
+        cache_bytes: int | None,
     ) -> None:
         check_token(token)
         self.token = token
         self.host = check_base_url(base_url)
-        if not isinstance(auth, str) or auth not in ("query", "header"):
-            raise InvalidRequestError(f"auth must be 'query' or 'header', not {show_value(auth)}")
-        check_above_zero("timeout", timeout)
-        check_whole("max_body", max_body)
-        check_type("retry", retry, RetryPolicy, "a RetryPolicy")
-        check_type("guard", guard, GuardPolicy, "a GuardPolicy")
         check_type("connector", connector, Connector, "a connector of aiohttp")
         check_type("observer", observer, Observer, "an Observer")
-        check_type("trust_env", trust_env, bool, "True or False", optional=False)
         check_type("shared", shared, bool, "True or False", optional=False)
-        if wait is not None:
-            check_from_zero("wait", wait)
-        self.settings = ClientSettings(
+        self.settings = make_settings(
             base_url=base_url,
             auth=auth,
             timeout=timeout,
             max_body=max_body,
-            retry=retry or RetryPolicy(),
-            guard=guard or GuardPolicy(),
-            lookahead=read_lookahead(lookahead),
+            retry=retry,
+            guard=guard,
+            lookahead=lookahead,
             trust_env=trust_env,
             wait=wait,
         )
-        self._ceiling = ceiling = _max_width(concurrency, connector)
+        self._ceiling = ceiling = max_width(concurrency, connector)
         self.gate = Gate(
             LearningController(ceiling, start=START if concurrency == "auto" else None),
             rate_limiter=None if rate is None else RateLimiter(rate),
             budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
         )
         self.session = self.settings.session(token, self.gate, connector, observer)
-        self.shared_pages = SharedPages(self.session)
+        page_cache = make_cache(
+            cache,
+            base_url=base_url,
+            host=self.host,
+            token=token,
+            max_age=max_age,
+            stale_if_error=stale_if_error,
+            cache_bytes=cache_bytes,
+        )
+        self.page_sources = PageSources(self.session, page_cache)
         self.sharing: GateSharing | None = None
         self._shared = shared
         self.portable = connector is None and observer is None
@@ -160,6 +168,7 @@ class ClientCore:
         self._is_open, self._loop = True, loop
         try:
             await self.session.open()
+            await self.page_sources.open()
             if self._shared:
                 await self._join()
         except BaseException:  # a block that is not entered is not left: close it here
@@ -179,7 +188,7 @@ class ClientCore:
         self._is_open = False
         async with AsyncExitStack() as stack:  # closes each one, even if another raises
             stack.push_async_callback(self.session.close)
-            stack.push_async_callback(self.shared_pages.close)
+            stack.push_async_callback(self.page_sources.close)
             if self.sharing is not None:
                 stack.push_async_callback(self.sharing.close)
             walks = list(self._walks)
@@ -204,8 +213,12 @@ class ClientCore:
         if sharing is not None:
             await sharing.leave()
 
-    def opened_pages(self) -> SharedPages:
-        """Return the fetcher of pages.
+    def pages(self, call: CallOptions | None, *, single: bool = False) -> PageSource:
+        """Return the fetcher of the pages of one walk or call.
+
+        Args:
+            call: Options of every page request; None reads no cache.
+            single: True if single pages are wanted, and no whole listings.
 
         Raises:
             ClosedError: The client is not open, or was opened in another event loop.
@@ -215,7 +228,16 @@ class ClientCore:
                 "the client is not open: use it inside `async with TMAPI(...) as api`"
             )
         self._check_loop(asyncio.get_running_loop())
-        return self.shared_pages
+        sources = self.page_sources
+        return sources.shared_pages if call is None else sources.of_call(call, single=single)
+
+    def statistics(self) -> GateStatistics:
+        """Return a snapshot of the gate, with the number of pages taken from the cache."""
+        statistics = self.gate.statistics()
+        cache = self.page_sources.cache
+        if cache is None:
+            return statistics
+        return msgspec.structs.replace(statistics, cache_hits=cache.hits)
 
     def _forget_closed_loop(self) -> bool:
         """Count the client as closed if its event loop is; return True if it was so."""
@@ -226,8 +248,8 @@ class ClientCore:
             if self.sharing is not None:
                 self.sharing.abandon()
             self.gate.close()
-            self.shared_pages = SharedPages(self.session)
             self._walks.clear()  # their tasks went with the loop, too
+            self.page_sources.forget_loop()
         return is_gone
 
     def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -291,53 +313,48 @@ class ClientCore:
             endpoint: Endpoint of all listings, or None if it depends on the values.
             ordered: True to give the listings out in the order of the values. Each has one page.
         """
-        walk_options: dict[str, Any] = dict(options)
-        first = walk_options.pop("start_page", 1)
-        max_pages = walk_options.pop("max_pages", None)
-        check_whole("start_page", first)
-        if max_pages is not None:
-            check_whole("max_pages", max_pages)
-        split = read_split(walk_options.pop("split", None))
+        settings = read_walk_options(options)
+        first, max_pages, split = settings.first, settings.max_pages, settings.split
         if split is not None:
-            if first != 1 or max_pages is not None:
-                raise InvalidRequestError(
-                    "split walks whole listings: leave out start_page and max_pages"
-                )
             listing = _checked_divisible(listing)
-        lookahead, call = walk_options.pop("lookahead", None), read_call(walk_options)
-        check_type("unique", walk_options.get("unique", False), bool, "True or False")
-        check_callable("on_end", walk_options.get("on_end"))
 
         def task(value: object) -> ListingTask:
             return ListingTask(listing=listing(value), first=first, max_pages=max_pages)
 
         source.check(listing)
         walk: Walk[Any] = Walk(
-            self.opened_pages,
+            partial(self.pages, settings.call, single=max_pages == 1 or split is not None),
             lambda: source.tasks(task),
             lambda: PageRequest(listing(source.only()), first),
             lambda: source.listings(listing),
             lambda: source.endpoints(listing, endpoint, split=split is not None),
-            frontier=partial(self._frontier, self._lookahead(lookahead)),
+            frontier=partial(self._frontier, self._lookahead(settings.lookahead)),
             guard=self.settings.guard,
-            call=call,
+            call=settings.call,
+            priority=settings.priority,
             split=split,
             ordered=ordered,
-            **walk_options,
+            unique=settings.unique,
+            on_end=settings.on_end,
         )
         self._walks.add(walk)
         return walk
 
     def category_walk(
-        self, root: int | str | None, depth: int | None, cache: CategoryCache | None
+        self,
+        root: int | str | None,
+        depth: int | None,
+        cache: CategoryCache | None,
+        options: RequestOptions,
     ) -> CategoryWalk:
         """Make a walk over the tree of categories."""
         if depth is not None:
             check_whole("depth", depth)
         if cache is not None and not callable(getattr(cache, "begin", None)):
             raise InvalidRequestError(f"cache must be a JournalCategories, not {show_value(cache)}")
+        call = read_request_options("categories", options, urgent=False)
         cat_id = None if root is None else parse_id(root)
-        walk = CategoryWalk(partial(self.crawl, lookahead="off"), cat_id, depth, cache)
+        walk = CategoryWalk(partial(self.crawl, lookahead="off", call=call), cat_id, depth, cache)
         self._walks.add(walk)
         return walk
 
@@ -348,6 +365,7 @@ class ClientCore:
         *,
         lookahead: Lookahead | None = None,
         guard: GuardPolicy | None = None,
+        call: CallOptions | None = None,
     ) -> Crawler:
         """Make a crawler that hands every page to a sink.
 
@@ -356,13 +374,16 @@ class ClientCore:
             sink: Receives pages, failures and outcomes.
             lookahead: Number of pages requested ahead, or "auto"; None takes the client's value.
             guard: Limits beyond which a listing counts as endless; None takes the client's policy.
+            call: Options of every page request. None requests every page and reads no cache: a
+                harvest has its journal.
         """
         return Crawler(
-            self.opened_pages(),
+            self.pages(call),
             self._frontier(self._lookahead(lookahead)),
             source,
             sink,
             guard=guard or self.settings.guard,
+            options=call,
         )
 
     def _frontier(self, lookahead: int | None) -> Frontier:
@@ -370,18 +391,6 @@ class ClientCore:
 
     def _lookahead(self, lookahead: Lookahead | None) -> int | None:
         return self.settings.lookahead if lookahead is None else read_lookahead(lookahead)
-
-
-def _max_width(concurrency: Concurrency, connector: Connector | None) -> int | None:
-    """Return the gate's maximum width: the caller's, but not above that of their connector."""
-    if concurrency != "auto":
-        check_whole("concurrency", concurrency)
-    limits = [] if concurrency == "auto" else [concurrency]
-    if connector is not None:
-        # An attempt that waits for a connection would be measured as a slow reply. All attempts go
-        # to one host. 0 is no limit.
-        limits += [most for most in (connector.limit, connector.limit_per_host) if most]
-    return min(limits, default=None)
 
 
 def _checked_divisible(listing: Callable[[Any], Listing]) -> Callable[[Any], Listing]:

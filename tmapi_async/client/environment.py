@@ -25,8 +25,8 @@ def read_environment(environment: Mapping[str, str] = os.environ) -> dict[str, A
 
     Returns:
         Values of `token` ("" if it is not set) and `base_url` (with its default), and those of
-        `concurrency`, `rate`, `timeout` and `max_requests` that are set. The variable of an option
-        is `TMAPI_` and its name in capital letters.
+        `concurrency`, `rate`, `timeout`, `max_requests` and `cache` that are set. The variable of
+        an option is `TMAPI_` and its name in capital letters.
 
     Raises:
         InvalidRequestError: A value makes no sense; the message names the variable.
@@ -71,5 +71,6 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "rate": (_above_zero, "a number above 0"),
     "timeout": (_above_zero, "a number of seconds above 0"),
     "max_requests": (_whole, "a whole number from 1"),
+    "cache": (str, "the path of a file or the address of a server"),
 }
 """Name of an option -> reader of its text, and the accepted values in words."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Literal, TypeAlias, TypedDict
+
+import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.items import Product
 from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting import splittable_listing
-from tmapi_async.crawl.splitting.driver import Split
+from tmapi_async.crawl.splitting.driver import Split, read_split
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.errors.argument_checks import check_type
+from tmapi_async.errors.argument_checks import check_callable, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.transport.request_state import CallOptions
 from tmapi_async.transport.retry import RetryPolicy
@@ -36,7 +39,28 @@ Priority: TypeAlias = Literal["interactive", "bulk"]
 _LARGEST = 2**63 - 1
 
 
-class CommonWalkOptions(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
+    """Options of the requests of one call.
+
+    Attributes:
+        priority: "interactive" gets a slot before every "bulk" request of the client. None is
+            "interactive" for an awaited page, and "bulk" for a walk.
+        timeout: Seconds for one request; None takes the client's value.
+        retry: Number and duration of attempts; None takes the client's policy.
+        max_age: Seconds up to which a page is taken from the cache of the client; 0 requests it
+            anew. None takes the client's value. Without a cache, every page is requested.
+        stale_if_error: True, or the seconds up to which a page is taken from the cache if the API
+            fails. None takes the client's value.
+    """
+
+    priority: Priority | None
+    timeout: float | None
+    retry: RetryPolicy | None
+    max_age: float | None
+    stale_if_error: float | bool | None
+
+
+class CommonWalkOptions(RequestOptions, total=False):
     """Options that every walk has, whatever it fetches.
 
     Attributes:
@@ -45,12 +69,13 @@ class CommonWalkOptions(TypedDict, total=False):
             "interactive" for an awaited page, and "bulk" for a walk.
         timeout: Seconds for one request; None takes the client's value.
         retry: Number and duration of attempts; None takes the client's policy.
+        max_age: Seconds up to which a page is taken from the cache of the client; 0 requests it
+            anew. None takes the client's value. Without a cache, every page is requested.
+        stale_if_error: True, or the seconds up to which a page is taken from the cache if the API
+            fails. None takes the client's value.
     """
 
     on_end: Callable[[ListingOutcome], None] | None
-    priority: Priority | None
-    timeout: float | None
-    retry: RetryPolicy | None
 
 
 class PlainWalkOptions(CommonWalkOptions, total=False):
@@ -66,6 +91,10 @@ class PlainWalkOptions(CommonWalkOptions, total=False):
             "interactive" for an awaited page, and "bulk" for a walk.
         timeout: Seconds for one request; None takes the client's value.
         retry: Number and duration of attempts; None takes the client's policy.
+        max_age: Seconds up to which a page is taken from the cache of the client; 0 requests it
+            anew. None takes the client's value. Without a cache, every page is requested.
+        stale_if_error: True, or the seconds up to which a page is taken from the cache if the API
+            fails. None takes the client's value.
     """
 
     start_page: int
@@ -97,9 +126,66 @@ class ItemWalkOptions(CommonWalkOptions, total=False):
             "interactive" for an awaited page, and "bulk" for a walk.
         timeout: Seconds for one request; None takes the client's value.
         retry: Number and duration of attempts; None takes the client's policy.
+        max_age: Seconds up to which a page is taken from the cache of the client; 0 requests it
+            anew. None takes the client's value. Without a cache, every page is requested.
+        stale_if_error: True, or the seconds up to which a page is taken from the cache if the API
+            fails. None takes the client's value.
     """
 
     ordered: bool
+
+
+class WalkSettings(msgspec.Struct, frozen=True):
+    """Options of a walk, after their checks.
+
+    Attributes:
+        first: First page, from 1.
+        max_pages: Maximum number of pages per listing, or None.
+        unique: Drop items whose ID the listing has shown before.
+        lookahead: Number of pages requested ahead, "auto", "off", or None for the client's value.
+        on_end: Called with the outcome of each listing, or None.
+        split: Options of the splitting of listings, or None.
+        priority: "interactive" or "bulk", or None.
+        call: Options of every page request.
+    """
+
+    first: int
+    max_pages: int | None
+    unique: bool
+    lookahead: Lookahead | None
+    on_end: Callable[[ListingOutcome], None] | None
+    split: Split | None
+    priority: Priority | None
+    call: CallOptions
+
+
+def read_walk_options(options: Mapping[str, Any]) -> WalkSettings:
+    """Check the options of a walk.
+
+    Raises:
+        InvalidRequestError: An option makes no sense, or a walk has no such option.
+    """
+    for name in options.keys() - WalkOptions.__annotations__.keys():
+        raise InvalidRequestError(f"a walk has no option {name}")
+    first, max_pages = options.get("start_page", 1), options.get("max_pages")
+    check_whole("start_page", first)
+    if max_pages is not None:
+        check_whole("max_pages", max_pages)
+    split = read_split(options.get("split"))
+    if split is not None and (first != 1 or max_pages is not None):
+        raise InvalidRequestError("split walks whole listings: leave out start_page and max_pages")
+    check_type("unique", options.get("unique", False), bool, "True or False")
+    check_callable("on_end", options.get("on_end"))
+    return WalkSettings(
+        first=first,
+        max_pages=max_pages,
+        unique=bool(options.get("unique", False)),
+        lookahead=options.get("lookahead"),
+        on_end=options.get("on_end"),
+        split=split,
+        priority=options.get("priority"),
+        call=read_call(options),
+    )
 
 
 class Source:
@@ -185,13 +271,32 @@ class Source:
                 yield task(value)
 
 
-def read_call(options: dict[str, Any]) -> CallOptions:
-    """Take the options of each request out of those of a walk.
+def read_request_options(owner: str, options: RequestOptions, *, urgent: bool) -> CallOptions:
+    """Check the options of the requests of one call.
+
+    Args:
+        owner: Name of the method, for the message.
+        options: The options.
+        urgent: Priority of the call where the options name none.
+
+    Raises:
+        InvalidRequestError: An option makes no sense, or there is no such option.
+    """
+    for name in options.keys() - RequestOptions.__annotations__.keys():
+        raise InvalidRequestError(f"{owner} has no option {name}")
+    priority = options.get("priority")
+    call = read_call(options)
+    is_urgent = urgent if priority is None else priority == "interactive"
+    return msgspec.structs.replace(call, urgent=is_urgent)
+
+
+def read_call(options: Mapping[str, Any]) -> CallOptions:
+    """Return the options of each request of a walk or call.
 
     Raises:
         InvalidRequestError: An option makes no sense.
     """
-    timeout, retry = options.pop("timeout", None), options.pop("retry", None)
+    timeout, retry = options.get("timeout"), options.get("retry")
     if timeout is not None:
         check_above_zero("timeout", timeout)
     if retry is not None:
@@ -200,7 +305,30 @@ def read_call(options: dict[str, Any]) -> CallOptions:
         raise InvalidRequestError(
             f"priority must be 'interactive' or 'bulk', not {show_value(options['priority'])}"
         )
-    return CallOptions(timeout=timeout, retry=retry)
+    max_age, stale = options.get("max_age"), options.get("stale_if_error")
+    if max_age is not None:
+        check_from_zero("max_age", max_age)
+    return CallOptions(
+        timeout=timeout,
+        retry=retry,
+        max_age=max_age,
+        stale_if_error=None if stale is None else read_stale(stale),
+    )
+
+
+def read_stale(value: float | bool) -> float:
+    """Return the seconds up to which a page may be taken if the API fails, for `stale_if_error`.
+
+    Args:
+        value: True for pages of any age, False for none, or a number of seconds.
+
+    Raises:
+        InvalidRequestError: The value is something else.
+    """
+    if isinstance(value, bool):
+        return math.inf if value else 0.0
+    check_from_zero("stale_if_error", value)
+    return float(value)
 
 
 def check_above_zero(name: str, value: float) -> None:

@@ -10,7 +10,7 @@ from tmapi_async.api.listings import parse_id
 
 from .core import ClientCore
 from .filters import Weight
-from .inputs import ItemIds, ItemWalkOptions
+from .inputs import ItemIds, ItemWalkOptions, RequestOptions, read_request_options
 from .walk import Walk, read_detail
 
 
@@ -23,18 +23,27 @@ class ItemMethods:
 
     core: ClientCore
 
-    async def item_detail(self, item_id: int | str, *, language: str | None = None) -> ItemDetail:
+    async def item_detail(
+        self,
+        item_id: int | str,
+        *,
+        language: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ItemDetail:
         """Fetch the details of one product (API document: `GET /1688/item_detail`).
 
         Args:
             item_id: Product ID.
             language: Language of the texts; Chinese if left out.
+            **options: Options of the request.
 
         Raises:
             TMAPIError: The details could not be fetched, or not be decoded.
         """
+        read_request_options("item_detail", options, urgent=True)
+        value = parse_id(item_id, "item")
         page = await self.core.endpoint_walk(
-            endpoints.ITEM_DETAIL, "item_id", parse_id(item_id, "item"), {}, language=language
+            endpoints.ITEM_DETAIL, "item_id", value, options, language=language
         )
         return read_detail(page)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict
 
 import msgspec
 
 from tmapi_async.crawl.loop_guard import GuardPolicy
+from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.argument_checks import check_type
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
 
-from .inputs import Lookahead
+from .inputs import Lookahead, check_above_zero, check_from_zero, check_whole, read_lookahead
 
 Concurrency: TypeAlias = int | Literal["auto"]
 
@@ -52,6 +56,15 @@ class ClientOptions(TypedDict, total=False):
             only for an API that has answered before; 0 leaves it to the retries of each page.
         shared: Share one gate with the other processes of this user on this machine that use the
             same account at the same host. False keeps this client apart.
+        cache: Place of a page cache: the path of a file, which several processes may share; the
+            path of a journal, which is only read; or the address of a Redis or Valkey server, such
+            as `redis://HOST:6379/0`. None keeps no pages.
+        max_age: Seconds up to which a page is taken from the cache; an hour if left out. 0 requests
+            every page anew, and keeps it. A call may have a value of its own.
+        stale_if_error: True, or the seconds up to which a page is taken from the cache if the API
+            fails. False never does that.
+        cache_bytes: Bytes of a cache file; above that its oldest pages are deleted. 1 GiB if left
+            out.
     """
 
     base_url: str
@@ -69,6 +82,10 @@ class ClientOptions(TypedDict, total=False):
     observer: Observer | None
     wait: float | None
     shared: bool
+    cache: str | Path | None
+    max_age: float | None
+    stale_if_error: float | bool
+    cache_bytes: int | None
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,3 +134,65 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
             observer=observer,
             wait=self.wait,
         )
+
+
+def make_settings(
+    *,
+    base_url: str,
+    auth: Auth,
+    timeout: float,
+    max_body: int,
+    retry: RetryPolicy | None,
+    guard: GuardPolicy | None,
+    lookahead: Lookahead,
+    trust_env: bool,
+    wait: float | None,
+) -> ClientSettings:
+    """Check options of a client, and return its settings.
+
+    Args:
+        base_url: Address of the API, which was checked.
+        auth: See [`ClientOptions`][tmapi_async.ClientOptions] for this and the others.
+        timeout: Seconds.
+        max_body: Bytes.
+        retry: None for the usual policy.
+        guard: None for the usual policy.
+        lookahead: "auto", "off" or a number of pages.
+        trust_env: True or False.
+        wait: Seconds, or None.
+
+    Raises:
+        InvalidRequestError: An option makes no sense; the message says which and why.
+    """
+    if not isinstance(auth, str) or auth not in ("query", "header"):
+        raise InvalidRequestError(f"auth must be 'query' or 'header', not {show_value(auth)}")
+    check_above_zero("timeout", timeout)
+    check_whole("max_body", max_body)
+    check_type("retry", retry, RetryPolicy, "a RetryPolicy")
+    check_type("guard", guard, GuardPolicy, "a GuardPolicy")
+    check_type("trust_env", trust_env, bool, "True or False", optional=False)
+    if wait is not None:
+        check_from_zero("wait", wait)
+    return ClientSettings(
+        base_url=base_url,
+        auth=auth,
+        timeout=timeout,
+        max_body=max_body,
+        retry=retry or RetryPolicy(),
+        guard=guard or GuardPolicy(),
+        lookahead=read_lookahead(lookahead),
+        trust_env=trust_env,
+        wait=wait,
+    )
+
+
+def max_width(concurrency: Concurrency, connector: Connector | None) -> int | None:
+    """Return the gate's maximum width: the caller's, but not above that of their connector."""
+    if concurrency != "auto":
+        check_whole("concurrency", concurrency)
+    limits = [] if concurrency == "auto" else [concurrency]
+    if connector is not None:
+        # An attempt that waits for a connection would be measured as a slow reply. All attempts go
+        # to one host. 0 is no limit.
+        limits += [most for most in (connector.limit, connector.limit_per_host) if most]
+    return min(limits, default=None)

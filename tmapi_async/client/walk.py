@@ -17,8 +17,8 @@ from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask, WalkStatistics
+from tmapi_async.crawl.page_fetcher import PageSource
 from tmapi_async.crawl.page_queue import OrderedPageQueue, PageQueue
-from tmapi_async.crawl.shared_pages import SharedPages
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
 from tmapi_async.errors import ClosedError, MalformedReplyError
@@ -49,7 +49,7 @@ class Walk(Generic[I]):
 
     def __init__(
         self,
-        shared_pages: Callable[[], SharedPages],
+        page_source: Callable[[], PageSource],
         make_tasks: Callable[[], AsyncGenerator[ListingTask]],
         first: Callable[[], PageRequest],
         listings: Callable[[], tuple[Listing, ...]],
@@ -64,7 +64,7 @@ class Walk(Generic[I]):
         ordered: bool = False,
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
-        self._shared_pages = shared_pages
+        self._page_source = page_source
         self._make_tasks = make_tasks
         self._first = first
         self._listings = listings
@@ -95,13 +95,13 @@ class Walk(Generic[I]):
         return self._first_page().__await__()
 
     async def _first_page(self) -> Page[I]:
-        shared_pages = self._shared_pages()
+        pages = self._page_source()
         timeout = asyncio.timeout(None)
         self._awaited.add(timeout)
         try:
             async with timeout:
                 urgent = self._priority != "bulk"
-                return await shared_pages.fetch_alone(self._first(), self._options(urgent=urgent))
+                return await pages.fetch_alone(self._first(), self._options(urgent=urgent))
         except TimeoutError:
             raise ClosedError("the client was closed before the page came") from None
         finally:
@@ -276,7 +276,7 @@ class Walk(Generic[I]):
         if isinstance(self._queue, OrderedPageQueue):
             source = self._queue.tasks(source)
         self._crawler = Crawler(
-            self._shared_pages(),
+            self._page_source(),
             self._frontier(),
             source if self._splitter is None else self._splitter.tasks(source),
             self._queue,

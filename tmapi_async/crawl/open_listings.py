@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tmapi_async.api.items import Item
 from tmapi_async.api.listings import USUAL_CEILING, Listing, PageRequest
 from tmapi_async.api.replies import Page
@@ -12,6 +14,8 @@ from tmapi_async.errors import (
     Progress,
     TMAPIError,
 )
+from tmapi_async.journal.summaries.verdict import SHIFTED
+from tmapi_async.limits.outage_queue import duration
 
 from .answers import Answer
 from .frontier import Frontier
@@ -19,6 +23,9 @@ from .loop_guard import GuardPolicy, LoopGuard
 from .outcomes import Ending, ListingCounts, ListingOutcome, ListingTask
 from .seam import Look, SeamWalk
 from .sink import CrawlSink
+
+LONGEST_GAP = 60.0
+"""Seconds between two pages of a listing, one of them from the cache, that count as one sitting."""
 
 _MAX_ASKED_AGAIN = 3  # pages of a listing that are requested once more: each may be paid for
 _MAX_ERRORS = 100
@@ -47,12 +54,13 @@ class OpenListing:
         asked_again: Number of pages requested once more because they denied their own total.
         reason: Reason why the first reject could not be decoded, or None.
         error: Error that will fail the listing, or None.
+        read_at: Time of the last page seen, once a page came from the cache; or None.
     """
 
     __slots__ = (
         "asked_again", "early_pages", "empty_page", "error", "guard", "held_pages", "items",
-        "last_page", "missing", "page_size", "pages", "reason", "rejects", "seam", "shifted",
-        "task", "total",
+        "last_page", "missing", "page_size", "pages", "read_at", "reason", "rejects", "seam",
+        "shifted", "task", "total",
     )  # fmt: skip
 
     def __init__(self, task: ListingTask, guard: LoopGuard) -> None:
@@ -68,6 +76,7 @@ class OpenListing:
         self.shifted = task.shifted
         self.empty_page = False
         self.reason: str | None = None
+        self.read_at: datetime | None = None
         self._skip_stored_pages()
         self.error: TMAPIError | None = None
 
@@ -80,6 +89,8 @@ class OpenListing:
 
     def add_page(self, page: Page) -> list[Item]:
         """Count the next page, in page order; return the items that are new to the listing."""
+        if page.from_cache or self.read_at is not None:
+            self._compare_ages(page)
         new_items = self.guard.add_page(page.items, page.rejects)
         self.pages += 1
         self.items += len(page.items)
@@ -96,6 +107,19 @@ class OpenListing:
             if self.task.stored_pages:
                 self._skip_stored_pages()
         return new_items
+
+    def _compare_ages(self, page: Page) -> None:
+        """Note that rows may have moved between a page from the cache and its neighbour."""
+        before, self.read_at = self.read_at, page.fetched_at
+        if before is None or self.shifted is not None:
+            return
+        gap = (page.fetched_at - before).total_seconds()
+        if abs(gap) > LONGEST_GAP:
+            order = "after" if gap > 0 else "before"
+            self.shifted = (
+                f"{SHIFTED}: page {page.number} was read {duration(abs(gap))} {order} page "
+                f"{self.last_page}, and one of the two comes from the cache"
+            )
 
     def repeats(self, page: Page) -> bool:
         """Return True if a page has rows, and the pages read so far or one early page hold all."""

@@ -128,8 +128,8 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
         complete: Listings walked to the end that the server stated.
         capped: Listings that ended exactly at a result ceiling, or at `max_pages` with more to
             come.
-        shifted: Listings walked in two sittings, between which rows may have been missed: only a
-            harvest continues a listing.
+        shifted: Listings walked in two sittings, between which rows may have been missed: a part of
+            their pages came from the cache, or a harvest has continued them.
         failed: Listings given up after an error.
         stopped: Listings left open when the walk ended.
         pages: Pages delivered.
@@ -143,6 +143,7 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
         codes: Number of replies by code or kind of failure.
         unreached: Attempts that reached no server. The budget is not charged for them.
         waited: Seconds for which the API did not answer, so that nothing else was sent.
+        cache_hits: Pages taken from the cache of the client, without a request.
         in_flight: Page requests on their way now.
         waiting: Pages decoded and not yet taken by the caller.
     """
@@ -164,5 +165,6 @@ class WalkStatistics(msgspec.Struct, frozen=True, kw_only=True):
     codes: dict[str, int] = {}
     unreached: int = 0
     waited: float = 0.0
+    cache_hits: int = 0
     in_flight: int = 0
     waiting: int = 0

@@ -1,4 +1,4 @@
-"""Interface between the crawler and the part of a client that fetches pages."""
+"""Interfaces between walks and the part of a client that fetches pages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
 from tmapi_async.limits.gate import Gate
-from tmapi_async.transport.request_state import RequestState
+from tmapi_async.transport.request_state import CallOptions, RequestState
 
 
 class PageFetcher(Protocol):
-    """Fetches pages: a session, or the shared pages of a client."""
+    """Fetches pages: a session, the shared pages of a client, or those behind its cache."""
 
     @property
     def gate(self) -> Gate:
@@ -31,4 +31,14 @@ class PageFetcher(Protocol):
 
     def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:
         """Fetch one page; see `Fetcher.fetch`."""
+        ...
+
+
+class PageSource(PageFetcher, Protocol):
+    """Fetches pages for walks, and single pages for callers that wait for them."""
+
+    def fetch_alone(
+        self, request: PageRequest, options: CallOptions
+    ) -> Coroutine[Any, Any, Page[Any]]:
+        """Fetch one page; see `SharedPages.fetch_alone`."""
         ...

@@ -160,6 +160,7 @@ class PageQueue(CrawlSink):
             codes=requests.codes,
             unreached=requests.unreached,
             waited=round(requests.waited, 3),
+            cache_hits=requests.cache_hits,
             in_flight=self._crawler.frontier.statistics().in_flight,
             waiting=self.pages,
         )

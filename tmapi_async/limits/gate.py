@@ -27,6 +27,7 @@ class GateStatistics(msgspec.Struct, frozen=True):
         budget_left: Attempts left, or None without a limit.
         rate: Maximum number of attempts in a second, or None without a rate limiter.
         controller: Snapshot of the controller.
+        cache_hits: Pages taken from the cache of the client, which did not pass the gate.
     """
 
     width: int
@@ -37,6 +38,7 @@ class GateStatistics(msgspec.Struct, frozen=True):
     budget_left: int | None
     rate: float | None
     controller: ControllerStatistics
+    cache_hits: int = 0
 
 
 class Gate:

@@ -19,11 +19,16 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
         urgent: True to get a slot before all calls that are not urgent.
         timeout: Seconds for one request; None takes the client's.
         retry: Number and duration of attempts; None takes the client's.
+        max_age: Seconds up to which a page is taken from the cache; None takes the client's.
+        stale_if_error: Seconds up to which a page is taken from the cache if the API fails, 0 for
+            never; None takes the client's.
     """
 
     urgent: bool = False
     timeout: float | None = None
     retry: RetryPolicy | None = None
+    max_age: float | None = None
+    stale_if_error: float | None = None
 
 
 _NO_OPTIONS = CallOptions()

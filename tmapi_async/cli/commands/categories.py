@@ -19,6 +19,7 @@ from rich.tree import Tree
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
+from tmapi_async.cli.options.cache_options import CacheOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import OutputOptions
@@ -54,6 +55,7 @@ class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
         depth: Number of levels below, or None for all.
         journal: Journal that stores the answers, or None.
         refresh: Request everything again.
+        cache_options: Cache of pages.
         connection: Account, server and limits.
         output: Progress and summary; with `json`, the tree is printed as JSON lines too.
     """
@@ -85,6 +87,7 @@ class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Fetch the tree again. Needs --journal.")
     ] = False
+    cache_options: CacheOptions
     connection: ConnectionOptions
     output: OutputOptions
 
@@ -104,6 +107,7 @@ class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidRequestError(f"--depth must be at least 1, not {self.depth}")
         if self.refresh and self.journal is None:
             raise InvalidRequestError("--refresh fetches a stored tree again: it needs --journal")
+        self.cache_options.check()
         self.connection.check()
 
 
@@ -161,6 +165,8 @@ class _TreeCommand:
             except ListingsFailedError as error:
                 self._report_failures(error)
             except TMAPIError as error:
+                if isinstance(error, InvalidRequestError) and self._walk is None:
+                    raise  # the cache cannot be opened; nothing was sent
                 self._stopped_by = stopped_by(error)
                 self._failed = 0 if self._stopped_by else 1
                 print_message(str(error))
@@ -176,7 +182,7 @@ class _TreeCommand:
             )
         )
         with journal as cache:
-            async with open_client(options.connection) as self._api:
+            async with open_client(options.connection, options.cache_options) as self._api:
                 self._walk = self._api.categories(options.root, depth=options.depth, cache=cache)
                 async with (
                     self._walk,
@@ -256,10 +262,12 @@ class _TreeCommand:
 
     def _print_summary(self, tree: CategoryTree, summary: Summary) -> None:
         leaves = sum(1 for _ in tree.leaves())
+        hits = summary.cache_hits
+        cached = f", {quantity(hits, 'page')} from the cache" if hits else ""
         print_message(
             f"{_categories(len(tree))}, {leaves:,} without subcategories; "
             f"{quantity(summary.requests, 'request')} "
-            f"({quantity(summary.retries, 'retry', 'retries')}) in {summary.seconds:.1f} s"
+            f"({quantity(summary.retries, 'retry', 'retries')}){cached} in {summary.seconds:.1f} s"
         )
         if summary.exit_code() == OK:
             return

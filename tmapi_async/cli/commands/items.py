@@ -21,6 +21,7 @@ from tmapi_async.cli.console import (
     set_up_logging,
 )
 from tmapi_async.cli.exit_codes import OK, PARTIAL
+from tmapi_async.cli.options.cache_options import JOB_FILE_OPTIONS, CacheOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.job_file import OptionTypes
 from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
@@ -58,8 +59,16 @@ EXAMPLES = (
 
 _MAX_NOTICES = 20
 _MISSING = "Some items are missing: to get all of them, run the command again"
-_NOTES: dict[Kind, str] = {"incomplete": _MISSING, "capped": CAPPED_NOTE}
-_JOB_FILE_OPTIONS: OptionTypes = {"unique": bool, "most_rejects": NUMBER}
+_SHIFTED_NOTE = (
+    "Some pages came from the cache and others are new, so rows that moved meanwhile may be "
+    "missing: to read all pages anew, run the same command with --max-age 0."
+)
+_NOTES: dict[Kind, str] = {
+    "incomplete": _MISSING,
+    "capped": CAPPED_NOTE,
+    "shifted": _SHIFTED_NOTE,
+}
+_JOB_FILE_OPTIONS: OptionTypes = {"unique": bool, "most_rejects": NUMBER, **JOB_FILE_OPTIONS}
 
 
 class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +79,7 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
         unique: Leave out items that their listing has already shown.
         most_rejects: Share of a listing's rows that may be rejects.
         split: Treatment of listings that the API cuts short.
+        cache_options: Cache of pages.
         connection: Account, server and limits.
         output: Progress and summary.
     """
@@ -89,6 +99,7 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0.5
     split: SplitOptions
+    cache_options: CacheOptions
     connection: ConnectionOptions
     output: OutputOptions
 
@@ -100,6 +111,7 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         self.listings.check()
         self.split.check(max_pages=self.listings.max_pages)
+        self.cache_options.check()
         self.connection.check()
         if not 0 <= self.most_rejects <= 1:
             raise InvalidRequestError(
@@ -169,6 +181,8 @@ class _ItemStream:
                 self._reader_gone = True
                 self._rows.discard()
             except TMAPIError as error:
+                if isinstance(error, InvalidRequestError) and self._walk is None:
+                    raise  # the cache cannot be opened; nothing was sent
                 self._stopped_by = stopped_by(error)
                 if error.halts or not error.listing:
                     print_message(str(error))
@@ -181,7 +195,7 @@ class _ItemStream:
         terminal = sys.stdout.isatty() and sys.stderr.isatty()
         if options.split.split:
             print_endpoint_change(self._listings)
-        async with open_client(options.connection) as self._api:
+        async with open_client(options.connection, options.cache_options) as self._api:
             self._walk = self._api.walk(
                 self._listings,
                 max_pages=options.listings.max_pages,
@@ -212,6 +226,8 @@ class _ItemStream:
             )
         elif outcome.ending == "failed" and outcome.error is not None:
             self._notify(f"failed: {outcome.error}")
+        elif outcome.ending == "shifted":
+            self._notify(f"{outcome.listing}: {outcome.shifted}")
         elif outcome.ending == "complete":
             self._count_doubt(outcome)
         elif outcome.ending == "capped":

@@ -204,7 +204,10 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         tokens = [SANDBOX_TOKEN] if sandbox_url else self.tokens()
         base_url, limits = sandbox_url or self.address, {**self._limits(), **others}
-        return [TMAPI(token, base_url=base_url, **limits) for token in tokens]
+        clients = [TMAPI(token, base_url=base_url, **limits) for token in tokens]
+        for client in clients if sandbox_url else ():
+            client.core.page_sources.name_host(self.host)  # its port is another one each time
+        return clients
 
     @property
     def host(self) -> str:

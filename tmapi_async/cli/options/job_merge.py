@@ -94,7 +94,9 @@ def _convert(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name in ("journal", "token_file"):
         if name in resolved:
             resolved[name] = folder / user_path(resolved[name])
-    for name in ("concurrency", "lookahead"):
+    if "://" not in resolved.get("cache", "://"):
+        resolved["cache"] = str(folder / user_path(resolved["cache"]))
+    for name in ("concurrency", "lookahead", "max_age", "stale_if_error"):
         if name in resolved:
             resolved[name] = str(resolved[name])
     if "to" in resolved:

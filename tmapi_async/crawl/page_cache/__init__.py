@@ -1,0 +1,1 @@
+"""Cache of pages: what was paid for once is not requested again while it is young enough."""
