@@ -18,13 +18,17 @@ PYTEST = TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage lint types docs dist bench bench-check test-all test-lowest clean
+.PHONY: help demo pictures test test-fast coverage lint types docs dist bench bench-check test-all test-lowest clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## Run a harvest from a local sandbox, no token needed
 	@$(BIN)/python scripts/demo.py
+
+pictures: $(VENV)/.dev ## Record the demo for README.md (docs/img/demo.svg)
+	@$(BIN)/python scripts/record_terminal.py docs/img/demo.svg --columns 100 --rows 30 \
+		--title "make demo: a harvest that is killed and goes on" -- $(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev ## Run all tests (TESTS=... to choose)
 	@echo "==> tests"

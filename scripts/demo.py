@@ -110,6 +110,8 @@ def begin_and_kill(url: str) -> None:
         while harvest.poll() is None and fetch(url, "/__stats__")["billed"] < KILL_AFTER:
             time.sleep(0.05)
         harvest.kill()
+    if sys.stderr.isatty():  # the progress display was killed in the middle of a line
+        print()
     print(f"killed (kill -9) after {fetch(url, '/__stats__')['billed']} pages had been billed")
 
 
