@@ -19,6 +19,7 @@ from tmapi_async.api.columns import layout
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.rows import PROVENANCE, json_lines
 
+ItemRow = Annotated[InstanceOf[Item], PlainSerializer(Item.to_dict)]
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
 
 
@@ -91,11 +92,38 @@ def test_rows_and_items_are_return_values_for_pydantic() -> None:
     """Rows fit `list[dict[str, Any]]`, and one annotation makes items a type of Pydantic."""
     page = page_of(with_data(items=[row(1, price_info={"sale_price": "4.50"}), row(2)]))
     rows = TypeAdapter(list[dict[str, Any]])
-    as_row = Annotated[InstanceOf[Item], PlainSerializer(Item.to_dict)]
-    items = TypeAdapter(list[as_row])  # type: ignore[valid-type]
+    items = TypeAdapter(list[ItemRow])
     assert json.loads(rows.dump_json(page.to_rows())) == page.to_rows()
     assert json.loads(items.dump_json(page.items)) == [item.to_dict() for item in page.items]
     assert items.json_schema(mode="serialization")["items"]["type"] == "object"
+
+
+async def test_rows_and_items_are_return_values_of_fastapi() -> None:
+    """A path operation returns the rows of a page, or its items, and both arrive as the rows."""
+    fastapi = pytest.importorskip("fastapi", reason="a framework that the examples need")
+    page = page_of(with_data(items=[row(1), row(2, sales_count="100000+", badge=1)]))
+    app = fastapi.FastAPI()
+    app.add_api_route("/rows", page.to_rows, response_model=list[dict[str, Any]])
+    app.add_api_route("/items", lambda: page.items, response_model=list[ItemRow])
+    app.add_api_route("/plain", page.to_rows, response_model=None)
+    assert await reply(app, "/rows") == await reply(app, "/plain") == page.to_rows()
+    assert await reply(app, "/items") == [item.to_dict() for item in page.items]
+
+
+async def reply(app: Any, path: str) -> Any:
+    """Return the JSON that an application answers to a GET request."""
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 200
+    return json.loads(b"".join(message.get("body", b"") for message in sent))
 
 
 class Shown(HTMLParser):
