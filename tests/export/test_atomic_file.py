@@ -111,3 +111,10 @@ def test_a_long_name_is_written_too(tmp_path: Path) -> None:
     file.temporary.write_text("x")
     assert file.commit() == 1
     assert names(tmp_path) == [target.name]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system without files")
+def test_a_folder_in_which_no_file_can_be_created_is_an_error() -> None:
+    """A file system that refuses the lock file must not be tried again forever."""
+    with pytest.raises(OSError, match="No such file or directory"):
+        AtomicFile(Path("/proc/items.csv"))

@@ -103,12 +103,21 @@ def overwrites_journal(path: Path, journal: Path) -> bool:
 
 
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, FileLock]:
-    """Create a temporary folder whose lock this process holds."""
+    """Create a temporary folder whose lock this process holds.
+
+    Raises:
+        OSError: No file or folder can be created there.
+    """
     while True:
         folder = parent / f"{prefix}{secrets.token_hex(4)}{_FOLDER_SUFFIX}"
         lock = _acquired(folder)
         if lock is None:
-            continue  # the name is taken, or another process is looking at this very lock
+            # The name is taken, or another process is looking at this very lock: try another name.
+            # Or no file can be created here, which the lock does not say.
+            probe = parent / f"{folder.name}.probe"
+            probe.touch(exist_ok=False)
+            probe.unlink()
+            continue
         try:
             folder.mkdir(mode=0o700)
         except OSError:
