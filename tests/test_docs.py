@@ -39,6 +39,7 @@ SAMPLE = re.compile(
     r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 LINE = re.compile(r"(?<!\\)\n")
+STORE = re.compile(r"\b(s3|gs|az)://")
 NUMBER = re.compile(r"\b\d+\b")
 TITLE = re.compile(r'title="([^"]+)"')
 
@@ -80,6 +81,7 @@ def run_commands(sample: Sample) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     commands = [line for line in LINE.split(sample.code) if "tmapi " in line]
     for command in commands:
+        assert not STORE.search(command), f"{sample.page}:{sample.line} would leave this machine"
         done = subprocess.run(  # noqa: S602 - our own docs
             command,
             shell=True,
