@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Protocol
@@ -66,6 +67,9 @@ _PROVENANCE = (
 _READY: dict[str, set[type]] = {"id": {int}, "count": {int, type(None)}, "flag": {bool, type(None)}}
 _NULL = pa.scalar(None, pa.string())
 _WELL_SPELT = r"^https://[^/\\]"
+_ONE, _ZERO = pa.scalar(Decimal(1), PERCENT), pa.scalar(Decimal(0), PERCENT)
+_NULL_TEXT = b"null"
+_NUMBER_BYTES = {"money": b"0123456789.", "count": b"0123456789", "percent": b"0123456789."}
 
 
 class PageOrigin(Protocol):
@@ -230,7 +234,15 @@ def _texts(inputs: list[Any]) -> pa.Array:
         values = pa.array(inputs, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         values = pa.array([READERS["text"](value) for value in inputs], pa.string())
+    if _NULL_TEXT not in _bytes_of(values):
+        return values
     return pc.if_else(pc.equal(values, "null"), _NULL, values)
+
+
+def _bytes_of(texts: pa.Array) -> bytes:
+    """Return the bytes of all texts, one behind the other: fast to look through."""
+    buffer = texts.buffers()[2]
+    return b"" if buffer is None else bytes(buffer)
 
 
 def _pictures(inputs: list[Any]) -> tuple[pa.Array, pa.Array]:
@@ -265,6 +277,9 @@ def _numbers(
 ) -> tuple[pa.Array, pa.Array | None]:
     """Convert plain decimal text all at once, and only the other values one by one."""
     texts = _as_text(inputs)
+    all_plain = _all_plain(texts, column.kind)
+    if all_plain is not None:
+        return all_plain, _rates_below_1(column, all_plain, texts, conversions)
     plain = pc.match_substring_regex(texts, _PLAIN[column.kind])
     values = pc.cast(pc.if_else(plain, texts, _NULL), _TYPES[column.kind])
     unusual = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
@@ -276,6 +291,43 @@ def _numbers(
         pc.replace_with_mask(values, unusual, converted),
         pc.replace_with_mask(pa.nulls(len(inputs), pa.string()), unusual, inexact),
     )
+
+
+def _all_plain(texts: pa.Array, kind: Kind) -> pa.Array | None:
+    """Return the numbers if each text is a plain one, else None: the usual case, without a regex.
+
+    Digits that Arrow casts are a plain number, but for `.5` and `5.`; see `_PLAIN`.
+    """
+    characters = _bytes_of(texts)
+    if not characters:
+        return pa.nulls(len(texts), _TYPES[kind])  # each text is empty or null
+    if characters.translate(None, _NUMBER_BYTES.get(kind, b"")):
+        return None
+    if b"." in characters and _any(pc.or_(pc.starts_with(texts, "."), pc.ends_with(texts, "."))):
+        return None
+    try:
+        return texts.cast(_TYPES[kind])
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return pc.if_else(pc.equal(texts, ""), _NULL, texts).cast(_TYPES[kind])
+    except pa.ArrowInvalid:
+        return None
+
+
+def _rates_below_1(
+    column: Column, values: pa.Array, texts: pa.Array, conversions: Conversions
+) -> pa.Array | None:
+    """Return the texts of rates below 1, which may be fractions; null for all other numbers."""
+    if column.kind != "percent":
+        return _no_texts(column, len(values))
+    below = pc.and_(pc.less(values, _ONE), pc.greater(values, _ZERO))
+    conversions.add(column.name, unread=0, bounds=pc.sum(below).as_py() or 0)
+    return pc.if_else(below, texts, _NULL)
+
+
+def _any(mask: pa.Array) -> bool:
+    return bool(pc.any(mask).as_py())
 
 
 def _as_text(inputs: list[Any]) -> pa.Array:
