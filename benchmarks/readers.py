@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "export to CSV": ("export", "{journal}", "--quiet", "--to", "{folder}/a.csv"),
     "export to Parquet": ("export", "{journal}", "--quiet", "--to", "{folder}/a.parquet"),
     "export to DuckDB": ("export", "{journal}", "--quiet", "--to", "{folder}/a.duckdb"),
+    "export to Excel": ("export", "{journal}", "--quiet", "--to", "{folder}/a.xlsx"),
+    "export to SQLite": ("export", "{journal}", "--quiet", "--to", "{folder}/a.sqlite"),
     "export of both runs, unique": (
         "export", "{journal}", "--quiet", "--run", "all", "--unique", "--to", "{folder}/b.parquet",
     ),

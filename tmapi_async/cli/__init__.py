@@ -18,6 +18,8 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line and end the process with an exit code of the contract."""
     _exit_on_interrupt()
+    # Arrow's other allocators keep much memory that they do not use, in each process.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from .app import main as run_command  # noqa: PLC0415 - takes long to load
 
     try:

@@ -6,7 +6,6 @@ sighting of an item is therefore the last one. Reading works while a harvest wri
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -108,12 +107,11 @@ def read_chunks(
 
 def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> Iterator[Chunk]:
     read = FigureSums()
-    pages = _pages(reader, scope)
-    if until is not None:  # without the pages that were committed after the first reading
-        pages = itertools.takewhile(lambda page: page.seq <= until, pages)
+    # Until the last page of the first reading: later ones were committed meanwhile.
+    pages = _pages(reader, scope, until=until)
     yield from _chunks_of(pages, reader, scope, read)
     if until is None:
-        _check_figures(reader, scope, read)
+        check_figures(reader, scope, read)
 
 
 def _chunks_of(
@@ -132,6 +130,24 @@ def _chunks_of(
             pending, size = [], 0
     if pending:
         yield _decoded(pending, reader, scope.endpoint)
+
+
+def read_range(
+    reader: JournalReader, scope: Scope, after: int, until: int, ended: FigureSums
+) -> Iterator[Chunk]:
+    """Read and decode the selected pages of a range, for a scope without `unique`.
+
+    Args:
+        reader: The journal.
+        scope: The pages to read.
+        after: Number before that of the first page.
+        until: Number of the last page.
+        ended: Figures of the ended visits among them, which this function adds to.
+
+    Raises:
+        JournalError: A page cannot be read.
+    """
+    yield from _chunks_of(_pages(reader, scope, after, until), reader, scope, ended)
 
 
 def read_by_listing(
@@ -162,7 +178,7 @@ def read_by_listing(
             for scope, visits, figures in zip(scopes, group, read, strict=True)
         ]
     for scope, figures in zip(scopes, read, strict=True):
-        _check_figures(reader, scope, figures)
+        check_figures(reader, scope, figures)
 
 
 def _groups(
@@ -188,7 +204,7 @@ def _groups(
     yield group
 
 
-def _check_figures(reader: JournalReader, scope: Scope, read: FigureSums) -> None:
+def check_figures(reader: JournalReader, scope: Scope, read: FigureSums) -> None:
     """Compare the pages that were read with the figures that the ended visits recorded.
 
     SQLite does not notice every damage: a page of the file may be read as one with fewer rows.
@@ -207,12 +223,16 @@ def _check_figures(reader: JournalReader, scope: Scope, read: FigureSums) -> Non
     )
 
 
-def _pages(reader: JournalReader, scope: Scope) -> Iterator[StoredPage]:
+def _pages(
+    reader: JournalReader, scope: Scope, after: int = 0, until: int | None = None
+) -> Iterator[StoredPage]:
     run = scope.run.id if scope.run else ALL_RUNS
     cats = scope.cats
     # SQLite filters by a single category; several are filtered here.
     cat_id = next(iter(cats)) if len(cats) == 1 else None
-    for page in reader.pages(run=run, visits=scope.visits, since=scope.since, cat_id=cat_id):
+    for page in reader.pages(
+        run=run, visits=scope.visits, since=scope.since, cat_id=cat_id, after=after, until=until
+    ):
         if page.listing.endpoint == scope.endpoint.name and (
             not cats or cat_id is not None or page.listing.cat_id in cats
         ):

@@ -23,3 +23,10 @@ class Conversions(msgspec.Struct):
         for counts, number in ((self.unread, unread), (self.bounds, bounds)):
             if number:
                 counts[column] = counts.get(column, 0) + number
+
+    def merge(self, more: Conversions) -> None:
+        """Add the counts of other rows."""
+        for name, number in more.unread.items():
+            self.add(name, unread=number, bounds=0)
+        for name, number in more.bounds.items():
+            self.add(name, unread=0, bounds=number)

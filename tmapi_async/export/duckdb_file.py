@@ -20,7 +20,7 @@ from tmapi_async.errors import ExportError
 from .arrow import item_schema, json_columns
 from .atomic_file import AtomicFile
 from .over_time.gone_items import WalkedListing
-from .sinks import DestinationResult, Rows, WritableRows
+from .sinks import DestinationResult, WritableRows
 
 _GROUP_ROWS = 122_880
 """Rows of a DuckDB row group."""
@@ -114,9 +114,9 @@ class DuckDBFile:
             self._atomic_file.discard()
             raise
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: WritableRows) -> None:
         """Write rows."""
-        self._rows += rows.chunk.rows
+        self._rows += rows.count
         self._group.write_batch(rows.batch)
         self._group_rows += rows.batch.num_rows
         if self._group_rows >= _GROUP_ROWS:

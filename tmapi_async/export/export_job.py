@@ -15,14 +15,14 @@ from tmapi_async.errors.shown_value import show_value
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.verdict import Verdict
 
-from .chunks import read_chunks
 from .conversions import Conversions
 from .destinations import Destination, parse_destinations
 from .endpoint_choice import endpoint_named, refuse_parts
 from .over_time.gone_items import walked_listings
 from .over_time.price_history import price_history
+from .parallel.row_source import MOST_JOBS, RowSource
 from .selection import Scope, Selection, resolve
-from .sinks import DestinationResult, KeepsHistory, MarksGone, Rows, Sink
+from .sinks import DestinationResult, KeepsHistory, MarksGone, Sink
 
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
 """Errors of a file that may be over when the rows are there."""
@@ -126,6 +126,8 @@ class Export:
             file `NAME.history.ENDING` beside each file, to a table `NAME_history` in each database,
             to a sheet `history` of a workbook.
         csv_bom: True to begin each CSV file with a byte-order mark, for Excel.
+        jobs: Number of processes that read and decode the journal; 1 for this process alone, None
+            for two processes if the journal is large.
 
     Attributes:
         summary: Result so far.
@@ -144,6 +146,7 @@ class Export:
         table: str | None = None,
         history: bool = False,
         csv_bom: bool = False,
+        jobs: int | None = 1,
     ) -> None:
         check_path("path", path)
         check_type("selection", selection, Selection, "a Selection")
@@ -152,7 +155,10 @@ class Export:
         _check_destinations(to)
         self._path = Path(path).expanduser()
         self._selection = selection or Selection()
-        self._history = history
+        check_type("jobs", jobs, int, "a number of processes")
+        if jobs is not None and not 1 <= jobs <= MOST_JOBS:
+            raise ExportRefusedError(f"jobs must be from 1 to {MOST_JOBS}, not {show_value(jobs)}")
+        self._history, self._jobs = history, jobs
         if history and self._selection.endpoint is not None:
             refuse_parts(endpoint_named(self._selection.endpoint), "--history")
         if history and (self._selection.since or self._selection.run is not None):
@@ -255,7 +261,6 @@ class Export:
         on_progress: Callable[[ExportProgress], None],
     ) -> None:
         summary = self.summary
-        arrow = any(destination.reads_arrow for destination in self._to)
 
         def on_pages(pages: int) -> None:
             self._pages_read += pages
@@ -263,14 +268,20 @@ class Export:
             seconds = time.monotonic() - self._started_at
             on_progress(ExportProgress(self._pages_read, total, summary.rows, seconds))
 
-        for chunk in read_chunks(reader, scope, on_pages=on_pages):
-            rows = Rows(chunk, self._conversions, arrow=arrow)
+        source = RowSource(
+            reader,
+            scope,
+            self._conversions,
+            batches=any(destination.reads_arrow for destination in self._to),
+            lines=not all(destination.reads_arrow for destination in self._to),
+        )
+        for rows in source.rows(self._jobs, on_pages):
             for sink in sinks:
                 sink.write(rows)
-            summary.pages += len(chunk.pages)
-            summary.rows += chunk.rows
-            summary.rejects += chunk.rejects
-            on_pages(len(chunk.pages))
+            summary.pages += rows.pages
+            summary.rows += rows.count
+            summary.rejects += rows.rejects
+            on_pages(rows.pages)
 
     def _mark_gone(self, reader: JournalReader, scope: Scope, sinks: list[Sink]) -> None:
         tables = [sink for sink in sinks if isinstance(sink, MarksGone)]
@@ -333,6 +344,7 @@ def export_journal(
     table: str | None = None,
     history: bool = False,
     csv_bom: bool = False,
+    jobs: int | None = 1,
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportSummary:
     """Write the items of a journal to files and databases, reading the journal once.
@@ -350,6 +362,7 @@ def export_journal(
         table: Table of every database among them; by default `?table=` of its URL, else `items`.
         history: Also write the price history of the exported listings; see `Export`.
         csv_bom: True to begin each CSV file with a byte-order mark, by which Excel knows UTF-8.
+        jobs: Number of processes that read and decode the journal; see `Export`.
         on_progress: Called after every few thousand rows.
 
     Returns:
@@ -361,6 +374,5 @@ def export_journal(
         JournalError: The journal cannot be read.
     """
     check_callable("on_progress", on_progress)
-    return Export(path, to, selection, table=table, history=history, csv_bom=csv_bom).run(
-        on_progress
-    )
+    export = Export(path, to, selection, table=table, history=history, csv_bom=csv_bom, jobs=jobs)
+    return export.run(on_progress)

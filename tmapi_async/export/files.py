@@ -13,7 +13,7 @@ import zstandard
 from tmapi_async.errors.escaping import escape_json_controls
 
 from .outputs.file_output import Output
-from .sinks import DestinationResult, Rows, Table, WritableRows
+from .sinks import DestinationResult, Table, WritableRows
 
 GROUP_ROWS = 65_536
 """Rows of a Parquet row group. Readers skip or share whole groups; one takes some 35 MB of memory
@@ -165,7 +165,7 @@ class StandardOutput:
         self._is_terminal = sys.stdout.isatty()
         self._rows = 0
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: WritableRows) -> None:
         """Write rows.
 
         Raises:
@@ -175,7 +175,7 @@ class StandardOutput:
         unwritten = memoryview(lines)
         while unwritten:
             unwritten = unwritten[os.write(self._descriptor, unwritten) :]
-        self._rows += rows.chunk.rows
+        self._rows += rows.count
 
     def commit(self) -> DestinationResult:
         """Return the result; every row is written by now."""

@@ -39,7 +39,7 @@ from .postgres_table import (
     table_columns,
     table_identifier,
 )
-from .sinks import DestinationResult, Rows, WritableRows
+from .sinks import DestinationResult, WritableRows
 
 _STAGE = "CREATE TEMPORARY TABLE {stage} ({columns}, seq bigserial) ON COMMIT DROP"
 _COPY = "COPY {stage} ({names}) FROM STDIN (FORMAT csv)"
@@ -112,9 +112,9 @@ class PostgresTable:
             self._copy = self._copying.enter_context(cursor.copy(self._sql(_COPY)))
             stack.pop_all()
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: WritableRows) -> None:
         """Copy rows into the temporary table."""
-        self._rows += rows.chunk.rows
+        self._rows += rows.count
         with self._session.errors("the table is unchanged; run the same command again"):
             self._copy.write(_csv(rows.batch, json_columns(self._endpoint)))
 

@@ -46,6 +46,16 @@ class Rows:
         return self.chunk.rows
 
     @property
+    def pages(self) -> int:
+        """Number of pages."""
+        return len(self.chunk.pages)
+
+    @property
+    def rejects(self) -> int:
+        """Rows of these pages that the present models cannot decode."""
+        return self.chunk.rejects
+
+    @property
     def batch(self) -> pa.RecordBatch:
         """The rows as an Arrow record batch with the `item_schema` of their endpoint."""
         if self._batch is None:
@@ -185,7 +195,7 @@ class Sink(Protocol):
     def to(self) -> str:
         """Name of the destination for messages, without any password."""
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: WritableRows) -> None:
         """Write rows."""
 
     def commit(self) -> DestinationResult:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, Unpack
 
 import msgspec
@@ -43,19 +42,12 @@ from .views import (
     Tick,
     TreeInfo,
     VisitInfo,
+    tick_of_row,
 )
 
 _CHUNK = 256
 _COST_CHUNK = 4096
 _MAX_CACHED_VISITS = 10_000
-
-_CODES = msgspec.json.Decoder(dict[str, int])
-
-
-def _tick(elapsed: int, *rest: Any) -> Tick:
-    requests, retries, wasted, pages, items, width, codes = rest
-    codes = _CODES.decode(codes)
-    return Tick(elapsed / 1000, requests, retries, wasted, pages, items, width, codes)
 
 
 class JournalReader:
@@ -81,12 +73,7 @@ class JournalReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -137,7 +124,7 @@ class JournalReader:
     @damage_named
     def ticks(self, start: int) -> list[Tick]:
         """Return the counts of a start over time, oldest first: at most about 720 ticks."""
-        return [_tick(*row) for row in self._query(queries.TICKS, start)]
+        return [tick_of_row(*row) for row in self._query(queries.TICKS, start)]
 
     @damage_named
     def visits(self, run: int = 0) -> Iterator[VisitInfo]:
@@ -237,6 +224,7 @@ class JournalReader:
         cat_id: int | None = None,
         since: float = 0.0,
         after: int = 0,
+        until: int | None = None,
     ) -> Iterator[StoredPage]:
         """Yield the stored pages, in the order of their commits.
 
@@ -246,6 +234,7 @@ class JournalReader:
             cat_id: Only pages of listings of this category; None for all.
             since: Only pages fetched at this time or later, seconds since 1970.
             after: Only pages with a larger `seq`, to continue an earlier reading.
+            until: Only pages up to this `seq`; None for all.
 
         Yields:
             One page at a time. Memory does not grow with the number of pages.
@@ -255,14 +244,24 @@ class JournalReader:
         """
         earliest = round(since * 1000)
         cache: dict[int, tuple[int, Listing]] = {}
-        while rows := self._query(queries.PAGES_AFTER, after, earliest, _CHUNK):
+        while until is None or after < until:
+            most = _CHUNK if until is None else min(_CHUNK, until - after)
+            if not (rows := self._query(queries.PAGES_AFTER, after, earliest, most)):
+                return
             after = rows[-1][0]
             for row in rows:
+                if until is not None and row[0] > until:
+                    return
                 if visits is not None and row[1] not in visits:
                     continue
                 number, listing = cache.get(row[1]) or self._look_up(row[1], cache)
                 if run in (0, number) and cat_id in (None, listing.cat_id):
                     yield page_of_row(row, number, listing, self._decoder)
+
+    @damage_named
+    def last_page(self) -> int:
+        """Return the `seq` of the page that was committed last, 0 if there is none."""
+        return int(self._query(queries.LAST_PAGE)[0][0] or 0)
 
     @damage_named
     def pages_of(self, visits: Iterable[int]) -> Iterator[StoredPage]:

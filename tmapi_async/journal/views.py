@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tmapi_async.api.listings import Listing
@@ -68,6 +70,16 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     items: int
     width: int
     codes: dict[str, int]
+
+
+_CODES = msgspec.json.Decoder(dict[str, int])
+
+
+def tick_of_row(elapsed: int, *rest: Any) -> Tick:
+    """Return the counts of a row of the table `tick`."""
+    requests, retries, wasted, pages, items, width, codes = rest
+    counts = _CODES.decode(codes)
+    return Tick(elapsed / 1000, requests, retries, wasted, pages, items, width, counts)
 
 
 class StartInfo(msgspec.Struct, frozen=True):

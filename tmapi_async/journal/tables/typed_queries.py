@@ -203,6 +203,7 @@ PAGES_AFTER = Query(
     f"SELECT {PAGE_COLUMNS} FROM page WHERE seq > ? AND fetched_at >= ? ORDER BY seq LIMIT ?",  # noqa: S608 - a constant of this module
     _PAGES,
 )
+LAST_PAGE = Query("SELECT max(seq) FROM page", list[tuple[Number | None]])
 NUMBERED_PAGES = 256
 """Number of pages that `PAGES_NUMBERED` returns at most."""
 

@@ -1,0 +1,1 @@
+"""Reading of a journal by several processes."""
