@@ -8,12 +8,14 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.support.commands import SUMMARY_KEYS, environment, finish, spawn
 from tmapi_async.harvest import JournalReader
+from tmapi_async.journal.lock import WriteLock
 from tmapi_async.sandbox import Catalogue, Faults
 from tmapi_async.sandbox.server.process import SandboxThread
 
@@ -54,8 +56,10 @@ def test_each_product_of_the_listings_is_fetched_once(tmapi, sandbox, journal):
     """After a harvest the details of every product are in the same journal; again sends nothing."""
     assert tmapi("harvest", CAT, "--journal", journal, url=sandbox.url).code == 0
     before = sandbox.sandbox.stats.requests
-    done = tmapi("details", journal, "--json", url=sandbox.url)
+    rows = Path(journal).with_name("details.jsonl")
+    done = tmapi("details", journal, "--json", "--to", str(rows), url=sandbox.url)
     assert done.code == 0, done.err
+    assert len(rows.read_bytes().splitlines()) == SIZE
     summary = last_json(done)
     assert list(summary) == SUMMARY_KEYS
     assert (summary["listings"], summary["complete"], summary["pages"]) == (SIZE, SIZE, SIZE)
@@ -214,6 +218,21 @@ def test_bad_input_is_refused_before_anything_is_sent(tmapi, sandbox, journal, o
     before = sandbox.sandbox.stats.requests
     done = tmapi("details", journal, *options, url=sandbox.url)
     assert (done.code, reason in done.err) == (2, True), done.err
+    assert sandbox.sandbox.stats.requests == before
+
+
+def test_a_journal_in_use_is_refused(tmapi, sandbox, journal):
+    """A harvest is writing to the journal: nothing is sent beside it."""
+    tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
+    before = sandbox.sandbox.stats.requests
+    lock = WriteLock(Path(journal).resolve())
+    lock.acquire()
+    try:
+        done = tmapi("details", journal, url=sandbox.url)
+        assert (done.code, "another process writes" in done.err) == (2, True), done.err
+        assert tmapi("details", journal, "--dry-run").code == 0
+    finally:
+        lock.release()
     assert sandbox.sandbox.stats.requests == before
 
 

@@ -174,6 +174,16 @@ async def test_a_harvest_goes_on(journal, sandbox):
         reader.verify()
 
 
+def test_details_of_its_products_can_be_fetched(journal, tmapi):
+    """The products of all its listings are found, without changing the file."""
+    before = journal.read_bytes()
+    done = tmapi("details", str(journal), "--dry-run", "--json", "-q", token="")
+    cost = msgspec.json.decode(done.out)
+    assert done.code == 0
+    assert cost["found"] == cost["requests"] == 371
+    assert journal.read_bytes() == before
+
+
 async def test_a_divided_listing_and_the_tree_are_not_asked_for_again(journal, sandbox):
     """All their answers are in the journal."""
     async with api(sandbox) as client:

@@ -9,6 +9,7 @@ import pytest
 from tests.support.endpoint_journals import TREE, listing, write_endpoints
 from tests.support.hostile_texts import HOSTILE
 from tests.support.journals import body, row, write
+from tests.support.making import dumped
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.report import gather, render
 
@@ -101,3 +102,18 @@ def test_a_report_names_listings_with_a_later_unfinished_visit(journal: Path) ->
     facts = gather(journal)
     assert (facts.superseded, facts.states) == (2, {"complete": 2})
     assert "2 listings have a later visit that is not finished" in render(facts)
+
+
+def test_details_are_reported_by_the_category_that_they_name(tmp_path: Path) -> None:
+    """A detail is a listing of its own; ten thousand groups of one product would say nothing."""
+    details = [
+        {"item_id": number, "category_id": category, "price_info": {"price": "2.00"}}
+        for number, category in enumerate((5, "5", "none", None, ""), 1)
+    ]
+    bodies = [dumped({"code": 200, "data": detail}) for detail in details]
+    journal = write_endpoints(
+        tmp_path / "a.journal", {"category/items": [body([row(1)])], "item_detail": bodies}
+    )
+    prices = gather(journal, endpoint="item-detail").items.prices
+    assert {group.group: group.items for group in prices} == {"5": 2, "item_detail?q=7": 3}
+    assert gather(journal).others == {"item_detail": 1}

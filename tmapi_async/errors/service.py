@@ -46,7 +46,7 @@ class ParameterError(TMAPIError):
 
     kind = "parameter"
     meaning = "the server refused a parameter"
-    advice = "check the category ID and the filters"
+    advice = "check the ID and the filters"
 
 
 class RetrievalError(TMAPIError):

@@ -44,6 +44,19 @@ _TYPES: dict[Meaning, pa.DataType] = {
 }
 
 
+_WHOLE = r"^[1-9]\d{0,17}$"
+
+
+def category_column(batch: pa.RecordBatch) -> pa.Array:
+    """Return the category of each row: that of its listing, else the one that a detail names."""
+    categories = batch["cat_id"]
+    if "category_id" not in batch.schema.names:
+        return categories
+    texts = batch["category_id"]
+    whole = pc.if_else(pc.match_substring_regex(texts, _WHOLE), texts, pa.scalar(None, pa.string()))
+    return pc.coalesce(categories, pc.cast(whole, pa.int64()))
+
+
 def semantic_column(batch: pa.RecordBatch, meaning: Meaning) -> pa.Array:
     """Return the values with this meaning from a batch of any endpoint; null if there is none."""
     names = [name for name in SOURCE_COLUMNS[meaning] if name in batch.schema.names]

@@ -13,7 +13,7 @@ from tmapi_async.export.changes.diff import group_names, latest_sightings, undiv
 from tmapi_async.export.chunks import read_by_listing
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.selection import Scope
-from tmapi_async.export.semantics import SOURCE_COLUMNS, semantic_column
+from tmapi_async.export.semantics import SOURCE_COLUMNS, category_column, semantic_column
 from tmapi_async.journal.reader import JournalReader
 
 MAX_CATEGORIES = 30
@@ -190,7 +190,7 @@ _TYPES: dict[str, pa.DataType] = {
 
 
 def _semantic_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
-    columns = {name: batch[name] for name in ("cat_id", "item_id")}
+    columns = {"cat_id": category_column(batch), "item_id": batch["item_id"]}
     columns["listing"] = undivided_listings(batch["listing"], roots).dictionary_encode()
     columns |= {name: semantic_column(batch, name) for name in SOURCE_COLUMNS}
     columns["price"] = pc.cast(columns["price"], pa.float64())  # for charts only, never summed

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 import psycopg
 import pyarrow.parquet as pq
 import pytest
@@ -89,7 +92,8 @@ def test_a_part_goes_to_every_destination(tmp_path: Path, postgres: str, part: s
     """The forms agree, and a database keeps every part of a product, also when exported again."""
     details = [detail(), detail(item_id=5), detail(item_id=6, skus=[], main_imgs=[])]
     journal = write_endpoints(tmp_path / "a.journal", {"item_detail": details})
-    files = [str(tmp_path / f"a.{ending}") for ending in ("jsonl", "csv", "parquet", "duckdb")]
+    endings = ("jsonl", "csv", "parquet", "duckdb", "sqlite", "xlsx")
+    files = [str(tmp_path / f"a.{ending}") for ending in endings]
     for _ in range(2):
         summary = export_journal(journal, [*files, postgres], Selection(endpoint=part), table="t")
     lines = [json.loads(line) for line in Path(files[0]).read_bytes().splitlines()]
@@ -98,6 +102,11 @@ def test_a_part_goes_to_every_destination(tmp_path: Path, postgres: str, part: s
     assert sorted(pq.read_table(files[2])["item_id"].to_pylist()) == ids
     with duckdb.connect(files[3]) as database:
         assert database.sql("SELECT count(*) FROM t").fetchall() == [(len(lines),)]
+    with closing(sqlite3.connect(files[4])) as database:
+        assert database.execute("SELECT item_id FROM t ORDER BY item_id").fetchall() == [
+            (item_id,) for item_id in ids
+        ]
+    assert openpyxl.load_workbook(files[5], read_only=True).active.max_row == len(lines) + 1
     with psycopg.connect(postgres) as connection:
         served = connection.execute("SELECT item_id, gone_at FROM t ORDER BY item_id").fetchall()
     assert served == [(item_id, None) for item_id in ids]
