@@ -25,6 +25,7 @@ from .connections.page_connection import PageConnection
 from .connections.reply_reader import reads_replies
 from .http import Connector, build_url, mark_not_sent, read_body
 from .idle_limit import IdleLimit
+from .sockets import MAX_READ
 
 _MAX_STRAY_CONNECTIONS = 8
 """Connections given up for one request; a server that speaks first would spoil any number."""
@@ -122,6 +123,7 @@ class ConnectionTransport:
         self._keeps = client.connector_owner
         self._kept: list[PageConnection] = []  # the one used last is at the end
         self._timer: asyncio.TimerHandle | None = None
+        self._buffer = memoryview(bytearray(MAX_READ))
         # Of connections that a caller's connector may hand out again, by aiohttp's protocol.
         self._ended_at = WeakKeyDictionary[Any, float]()
 
@@ -251,8 +253,7 @@ class ConnectionTransport:
                 break
             ended_at = self._ended_at.get(handler, math.inf)
             if not handler.should_close:
-                loop = asyncio.get_running_loop()
-                connection = PageConnection(taken, handler, transport, loop, self._max_body)
+                connection = PageConnection(taken, handler, transport, self._max_body, self._buffer)
                 connection.ended_at = ended_at
                 now = time.monotonic()
                 if self._allows(now - ended_at, now) and connection.is_usable:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still
     from aiohttp.connector import Connection
 
 
-class PageConnection(asyncio.Protocol):
+class PageConnection(asyncio.BufferedProtocol):
     """A connection that writes one request at a time and collects its reply.
 
     It takes the place of aiohttp's own protocol while the connection is used, and puts that back
@@ -31,8 +31,9 @@ class PageConnection(asyncio.Protocol):
         connection: Connection of the connector.
         handler: aiohttp's protocol of the connection.
         transport: Transport of the connection.
-        loop: Event loop.
         max_body: Longest body accepted, in bytes.
+        buffer: Memory that the loop reads into; connections of one loop share it, because what was
+            read is used up at once.
 
     Attributes:
         handler: aiohttp's protocol of the connection.
@@ -43,8 +44,8 @@ class PageConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_connection", "_is_open", "_loop", "_reader", "_transport", "_waiter", "ended_at",
-        "handler", "unread",
+        "_buffer", "_connection", "_is_open", "_loop", "_reader", "_transport", "_waiter",
+        "ended_at", "handler", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -52,12 +53,13 @@ class PageConnection(asyncio.Protocol):
         connection: Connection,
         handler: ResponseHandler,
         transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
         max_body: int,
+        buffer: memoryview,
     ) -> None:
         self.handler = handler
         self._transport = transport
-        self._loop = loop
+        self._loop = loop = asyncio.get_running_loop()
+        self._buffer = buffer
         self._reader = ReplyReader(loop, max_body, self)
         self._waiter: asyncio.Future[Reply] | None = None
         self._connection: Connection | None = connection
@@ -106,14 +108,18 @@ class PageConnection(asyncio.Protocol):
 
     # -- called by the event loop
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop passes it
+        """Return the memory that the loop reads into."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read a part of the reply."""
         waiter = self._waiter
         if waiter is None or waiter.done():
             self._fail(aiohttp.ServerDisconnectedError())  # nobody asked for it
             return
         try:
-            reply = self._reader.feed(data)
+            reply = self._reader.feed(self._buffer[:nbytes])
         except (BodyTooLargeError, aiohttp.ClientPayloadError) as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - the parser may raise anything

@@ -2,6 +2,10 @@
 
 The parser hands a body to a stream that a task reads while it comes. Here the whole body is
 collected first, so that a task is woken once for each reply.
+
+A body of known length, neither compressed nor in chunks, needs no parser: only its head is parsed.
+The first reply of a connection that is not of this kind ends that: from then on the parser reads
+all of it.
 """
 
 from __future__ import annotations
@@ -21,6 +25,14 @@ if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still
 
 _SWITCHED = 101  # to another protocol
 _INTERIM = frozenset({*range(100, 200)} - {_SWITCHED})
+_SPECIAL = frozenset((*range(100, 200), 204, 304))
+"""Statuses of replies that have no body, whatever the head says."""
+
+_MOST_DIGITS = 18  # of a length
+_CUT_OFF = "the connection ended before the reply"
+_USUAL_HEAD = 2**11
+"""Bytes in which the head of a reply ends; the parser reads replies with a longer one."""
+
 _PIECE = 2**18
 """Bytes that the parser decompresses before it pauses."""
 
@@ -38,12 +50,11 @@ class ReplyReader:
     Attributes:
         is_reusable: False once another request must not be sent on the connection: the server said
             so, or sent more than one reply.
-        is_begun: True while the head of a reply has come, and the rest has not.
     """
 
     __slots__ = (
-        "_connection", "_is_paused", "_loop", "_max_body", "_message", "_parser", "_payload",
-        "_pieces", "_size", "_was_paused", "is_reusable",
+        "_connection", "_heads", "_is_paused", "_loop", "_max_body", "_message", "_missing",
+        "_parser", "_payload", "_pieces", "_size", "_was_paused", "is_reusable",
     )  # fmt: skip
 
     def __init__(
@@ -53,20 +64,18 @@ class ReplyReader:
         self._max_body = max_body
         self._connection = connection
         self._message: RawResponseMessage | None = None
-        self._payload: StreamReader | None = None
         self._pieces: list[bytes] = []
+        self.is_reusable = True
+        # Of heads alone; None once there was a reply that needs the parser for its body, too.
+        self._heads: Any = self._new_parser(with_body=False)
+        self._missing = 0  # bytes of a body of known length
+        self._parser: Any = None
+        self._payload: StreamReader | None = None
         self._size = 0
         self._is_paused = self._was_paused = False
-        self.is_reusable = True
-        self._parser = self._new_parser()
 
-    @property
-    def is_begun(self) -> bool:
-        """True while the head of a reply has come, and the rest has not."""
-        return self._payload is not None
-
-    def feed(self, data: bytes) -> Reply | None:
-        """Read bytes of the connection.
+    def feed(self, data: bytes | memoryview) -> Reply | None:
+        """Read bytes of the connection; none of them is used after the call.
 
         Returns:
             The reply, if it is complete; else None.
@@ -76,20 +85,15 @@ class ReplyReader:
             aiohttp.ClientPayloadError: The body cannot be decompressed.
             Exception: The bytes are not HTTP that aiohttp's parser understands.
         """
-        messages, upgraded, _ = self._parser.feed_data(data)
-        if messages:
-            self._note(messages, upgraded)
-        payload = self._payload
-        if payload is None:
-            return None
-        if self._was_paused:
-            self._read_on()
-        if not payload.is_eof():
-            self._collect()
-            return None
-        piece = payload.read_nowait()
-        self._check_end(data, piece)
-        return self._reply(piece)
+        if self._missing:
+            return self._add(data)
+        if self._heads is not None:
+            start = bytes(data[:_USUAL_HEAD])
+            end = start.find(b"\n\r\n") + 3
+            if self._reads_head(start[:end]):
+                return self._add(data[end:])
+            self._heads, self._parser = None, self._new_parser()
+        return self._parse(bytes(data))
 
     def feed_eof(self) -> Reply | None:
         """Read the end of the connection.
@@ -101,12 +105,16 @@ class ReplyReader:
             aiohttp.ClientPayloadError: The reply has begun, and is not complete.
         """
         self.is_reusable = False
+        if self._missing:
+            raise aiohttp.ClientPayloadError(_CUT_OFF)
+        if self._heads is not None:
+            return None
         try:
             self._parser.feed_eof()
         except Exception as error:
             if self._payload is None:
                 return None
-            raise aiohttp.ClientPayloadError("the reply ended before its end") from error
+            raise aiohttp.ClientPayloadError(_CUT_OFF) from error
         if self._payload is None:
             return None
         return self._reply(self._payload.read_nowait())
@@ -119,17 +127,73 @@ class ReplyReader:
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Do nothing: the parser is resumed after each pause."""
 
-    def _new_parser(self) -> Any:
+    def _new_parser(self, *, with_body: bool = True) -> Any:
         return http.HttpResponseParser(
             self,  # type: ignore[arg-type]
             self._loop,
             _PIECE,
             payload_exception=aiohttp.ClientPayloadError,
-            response_with_body=True,
+            response_with_body=with_body,
             read_until_eof=True,
             max_line_size=MAX_HEAD_LINE,
             max_field_size=MAX_HEAD_LINE,
         )
+
+    # -- bodies of known length
+
+    def _reads_head(self, head: bytes) -> bool:
+        """Return True if the head is that of a reply whose body needs no parser."""
+        # The head must be all that the parser sees. It also takes a bare line feed for a line end.
+        if not head or b"\n\n" in head:
+            return False
+        try:
+            messages, upgraded, _ = self._heads.feed_data(head)
+        except Exception:  # noqa: BLE001 - the other parser says what is wrong
+            return False
+        if len(messages) != 1 or upgraded:
+            return False
+        message = messages[0][0]
+        length = message.headers.get("Content-Length", "")
+        if message.chunked or message.compression is not None or message.code in _SPECIAL:
+            return False
+        size = int(length) if length.isdecimal() and len(length) <= _MOST_DIGITS else 0
+        if not size:
+            return False
+        if size > self._max_body:
+            raise BodyTooLargeError
+        if message.should_close:
+            self.is_reusable = False
+        self._message, self._missing = message, size
+        return True
+
+    def _add(self, data: bytes | memoryview) -> Reply | None:
+        missing = self._missing - len(data)
+        if missing > 0:
+            self._missing = missing
+            self._pieces.append(bytes(data))
+            return None
+        if missing < 0:
+            self.is_reusable = False  # more than the reply has come
+            data = data[:missing]
+        self._missing = 0
+        return self._reply(bytes(data))
+
+    # -- other bodies
+
+    def _parse(self, data: bytes) -> Reply | None:
+        messages, upgraded, _ = self._parser.feed_data(data)
+        self._note(messages, upgraded)
+        payload = self._payload
+        if payload is None:
+            return None
+        if self._was_paused:
+            self._read_on()
+        if not payload.is_eof():
+            self._collect()
+            return None
+        # The parser may have begun to read a reply that nobody asked for.
+        self._parser = self._new_parser()
+        return self._reply(payload.read_nowait())
 
     def _note(self, messages: Any, upgraded: bool) -> None:
         for message, payload in messages:
@@ -165,30 +229,21 @@ class ReplyReader:
         if self._size > self._max_body or payload.total_raw_bytes > self._max_body:
             raise BodyTooLargeError
 
-    def _check_end(self, data: bytes, piece: bytes) -> None:
-        """Notice bytes behind the reply, and make a new parser unless the old one is done."""
-        message = self._message
-        assert message is not None  # noqa: S101 - for mypy
-        if piece and message.compression is None and not message.chunked:
-            if data.endswith(piece):
-                return
-            self.is_reusable = False
-        # The parser may have begun to read a reply that nobody asked for.
-        self._parser = self._new_parser()
-
     def _reply(self, piece: bytes) -> Reply:
-        message, body = self._message, piece
+        message, payload, body = self._message, self._payload, piece
         assert message is not None  # noqa: S101 - for mypy
         if self._pieces:
             body = b"".join([*self._pieces, piece])
             self._pieces, self._size, self._was_paused = [], 0, False
         self._message = self._payload = None
-        if len(body) > self._max_body:
-            raise BodyTooLargeError
+        if payload is not None:
+            size = len(body) if message.compression is None else payload.total_raw_bytes
+            if max(size, len(body)) > self._max_body:
+                raise BodyTooLargeError
         return Reply(message.code, message.headers, body, self._connection)
 
     def __repr__(self) -> str:
-        return f"<ReplyReader: {'reading' if self.is_begun else 'between replies'}>"
+        return f"<ReplyReader: {'between replies' if self._message is None else 'reading'}>"
 
 
 def reads_replies() -> bool:
@@ -196,7 +251,14 @@ def reads_replies() -> bool:
     no_loop: Any = object()  # nothing is waited for
     try:
         reader = ReplyReader(no_loop, 10)
-        reply = reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        replies = [reader.feed(data) for data in _TRIALS]
     except Exception:  # noqa: BLE001 - whatever a changed parser raises
         return False
-    return reply is not None and (reply.status, reply.body) == (200, b"{}") and reader.is_reusable
+    bodies = [(reply.status, reply.body) for reply in replies if reply is not None]
+    return bodies == [(200, b"{}")] * len(_TRIALS) and reader.is_reusable
+
+
+_TRIALS = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+)
