@@ -10,6 +10,7 @@ import pytest
 from tests.support.watching import all_slots_back, tasks_of_walks, until
 from tmapi_async import (
     TMAPI,
+    BudgetSpentError,
     ClosedError,
     InvalidRequestError,
     ItemDescription,
@@ -19,6 +20,7 @@ from tmapi_async import (
     ListingsFailedError,
     MalformedReplyError,
     ParameterError,
+    TMAPIError,
 )
 from tmapi_async.crawl.page_queue import ORDER_WINDOW
 from tmapi_async.sandbox import Catalogue, Faults
@@ -96,6 +98,36 @@ async def test_leaving_the_details_ends_the_walk_that_gave_the_ids(tmapi_sandbox
                 break
         assert tasks_of_walks() == []
         await all_slots_back(api)
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_the_failure_of_the_listings_comes_after_their_products(tmapi_sandboxes, good):
+    """A category that fails costs no detail of the others, and is told at the end."""
+    ids = Catalogue(categories={7: 30, 8: 30}).item_ids(7)
+
+    def script(attempt) -> str | None:
+        is_bad = not good and dict(attempt.params).get("item_id") == str(ids[0])
+        return "422" if attempt.cat_id == 8 or is_bad else None
+
+    sandbox = await tmapi_sandboxes(categories={7: 30, 8: 30}, faults=Faults(script=script))
+    details: list[int] = []
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        walk = api.item_details(api.category_items([8, 7]))
+        with pytest.raises(TMAPIError) as caught:
+            await collect(walk, details)
+    assert sorted(details) == sorted(ids if good else ids[1:])
+    told = f"{caught.value}{getattr(caught.value, '__notes__', '')}"
+    assert "category/items?cat_id=8" in told
+    assert good or f"item_id={ids[0]}" in told
+
+
+async def test_a_spent_budget_ends_both_walks(tmapi_sandboxes):
+    """An error that ends all work is raised at once, and the budget holds for both walks."""
+    sandbox = await tmapi_sandboxes(categories={7: 60})
+    async with TMAPI("sandbox", base_url=sandbox.url, max_requests=20) as api:
+        with pytest.raises(BudgetSpentError):
+            await collect(api.item_details(api.category_items(7)), [])
+    assert sandbox.stats.requests == 20
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -334,6 +334,7 @@ class ClientCore:
             priority=settings.priority,
             split=split,
             ordered=ordered,
+            source_failure=lambda: source.failure,
             unique=settings.unique,
             on_end=settings.on_end,
         )

@@ -15,7 +15,7 @@ from tmapi_async.api.listings import Listing
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
 from tmapi_async.crawl.splitting import splittable_listing
 from tmapi_async.crawl.splitting.driver import Split, read_split
-from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors import InvalidRequestError, TMAPIError
 from tmapi_async.errors.argument_checks import check_callable, check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.transport.request_state import CallOptions
@@ -194,9 +194,13 @@ class Source:
     Args:
         values: One value, or an iterable or async iterable of values.
         name: Name of one value, for messages.
+
+    Attributes:
+        failure: Error by which the values ended, if the tasks made of them go on; otherwise None.
     """
 
     def __init__(self, values: object, name: str) -> None:
+        self.failure: TMAPIError | None = None
         self._name = name
         self._single = isinstance(values, int | str | Listing) or hasattr(values, "item_id")
         self._values: Any = [values] if self._single else values
@@ -264,7 +268,17 @@ class Source:
                 # The caller handed a generator over, and a walk makes one: it is closed here.
                 if isinstance(values, AsyncGenerator):
                     await stack.enter_async_context(aclosing(values))
-                async for value in values:
+                while True:
+                    try:
+                        value = await anext(values)
+                    except StopAsyncIteration:
+                        return
+                    except TMAPIError as error:
+                        if error.halts:
+                            raise
+                        # Some listings of another walk failed: the values before count.
+                        self.failure = error
+                        return
                     yield task(value)
         else:
             for value in self._values:

@@ -21,7 +21,7 @@ from tmapi_async.crawl.page_fetcher import PageSource
 from tmapi_async.crawl.page_queue import OrderedPageQueue, PageQueue
 from tmapi_async.crawl.splitting import Reconciliation
 from tmapi_async.crawl.splitting.driver import Split, SplitDriver
-from tmapi_async.errors import ClosedError, MalformedReplyError
+from tmapi_async.errors import ClosedError, MalformedReplyError, TMAPIError
 from tmapi_async.transport.request_state import CallOptions
 
 from .inputs import Priority, check_whole
@@ -62,10 +62,12 @@ class Walk(Generic[I]):
         split: Split | None = None,
         unique: bool = False,
         ordered: bool = False,
+        source_failure: Callable[[], TMAPIError | None] = lambda: None,
         on_end: Callable[[ListingOutcome], None] | None = None,
     ) -> None:
         self._page_source = page_source
         self._make_tasks = make_tasks
+        self._source_failure = source_failure
         self._first = first
         self._listings = listings
         self._frontier = frontier
@@ -219,7 +221,14 @@ class Walk(Generic[I]):
         return self._tables.partial
 
     async def _next(self) -> Page[I] | None:
-        page = await self._queue.next()
+        try:
+            page = await self._queue.next()
+        except TMAPIError as error:
+            if (failure := self._source_failure()) is not None:
+                error.add_note(f"The walk that gave the IDs failed, too: {failure}")
+            raise
+        if page is None and (failure := self._source_failure()) is not None:
+            raise failure
         return page if page is None or self._splitter is None else self._splitter.page(page)
 
     @property
