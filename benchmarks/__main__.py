@@ -72,6 +72,7 @@ SUITE = {
     "frontier": Benchmark("simulation", ("cost",), ("cost",)),
     "gate": Benchmark("gate"),
     "gate-processes": Benchmark("gate_processes"),
+    "service": Benchmark("service"),
     "simulation": Benchmark("simulation", (), None),
 }
 

@@ -95,10 +95,10 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
-    """Run a server, and a folder of sockets of its own."""
+def bench(pages: int = 20) -> Iterator[Bench]:
+    """Run a server with categories of so many pages, and a folder of sockets of its own."""
     command = [sys.executable, "-m", "benchmarks.limited_server"]
-    command += ["--limit", str(LIMIT), "--latency", str(LATENCY)]
+    command += ["--limit", str(LIMIT), "--latency", str(LATENCY), "--pages", str(pages)]
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryDirectory(prefix="tmapi-") as folder,
