@@ -15,16 +15,19 @@ from hypothesis import strategies as st
 from tests.support.journals import body, of_catalogue, of_rows, row, write
 from tests.support.making import sample
 from tests.support.paths import ROOT
-from tmapi_async.api.columns import layout
+from tmapi_async.api.columns import Column, layout
 from tmapi_async.api.decoding import decoder
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.api.listings import category_items
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.export import ExportSummary, Selection, export_journal
-from tmapi_async.export.arrow import item_schema, record_batch
-from tmapi_async.export.chunks import Chunk
+from tmapi_async.export.arrays.number_arrays import convert_each, number_arrays
+from tmapi_async.export.arrow import columns_batch, item_schema, record_batch
+from tmapi_async.export.chunks import Chunk, read_chunks
 from tmapi_async.export.postgres_table import table_columns
+from tmapi_async.export.selection import resolve
 from tmapi_async.export.sinks import Conversions, Rows
+from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import StoredPage
 from tmapi_async.sandbox.responses.drift import SHAPES, Drift
 
@@ -332,3 +335,34 @@ def test_misspelt_pictures_are_mended_in_a_table_as_in_json_lines(tmp_path: Path
     ]
     extras = [json.loads(text) if text else None for text in table["extra"].to_pylist()]
     assert extras == [{"new": 1, "img": images[0]}, None, {"new": 3, "img": images[2]}, None]
+
+
+def test_some_columns_are_those_of_the_whole_batch(tmp_path: Path) -> None:
+    """Columns that are read alone have the same values as among all columns, odd ones included."""
+    journal, _ = of_catalogue(tmp_path / "a.journal", {7: 300}, Drift(rows=0.3))
+    names = ("item_id", "title", "price_info_sale_price", "sales_count", "absent")
+    with JournalReader(journal) as reader:
+        for chunk in read_chunks(reader, resolve(reader, Selection())):
+            whole = record_batch(chunk, Conversions({}, {}))
+            some = columns_batch(chunk, names, Conversions({}, {}))
+            assert some.schema.names == [*whole.schema.names[:6], *names[:4]]
+            for name in some.schema.names:
+                assert some[name].equals(whole[name]), name
+
+
+@pytest.mark.parametrize("kind", ["money", "count", "percent"])
+@given(st.data())
+def test_numbers_in_bulk_are_those_read_one_by_one(kind: str, data: st.DataObject) -> None:
+    """The fast way over whole columns gives what the reader of a single value gives."""
+    plain = ["0", "1", "007", "12.50", "0.79", "1.23456", "", "12345678901234567"]
+    odd = [".5", "1.", "1..2", "1e5", "-1", "29.2%", "100000+", None, 3, " 1"]
+    pool = data.draw(st.sampled_from([plain, plain + odd]))
+    inputs = data.draw(st.lists(st.sampled_from(pool), min_size=1, max_size=6))
+    column = Column("x", ("x",), kind, 0, "x_text")  # type: ignore[arg-type]
+    counts, expected_counts = Conversions({}, {}), Conversions({}, {})
+    values, texts = number_arrays(column, inputs, counts)
+    expected, expected_texts = convert_each(column, inputs, expected_counts)
+    assert values.equals(expected)
+    assert texts is not None
+    assert texts.equals(expected_texts)
+    assert counts == expected_counts

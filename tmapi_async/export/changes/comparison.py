@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.argument_checks import check_type
-from tmapi_async.export.arrow import record_batch
+from tmapi_async.export.arrow import columns_batch
 from tmapi_async.export.chunks import Chunk, read_by_listing
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_parts
 from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
-from tmapi_async.export.semantics import semantic_column
+from tmapi_async.export.semantics import SOURCE_COLUMNS, Meaning, semantic_column
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
@@ -285,17 +285,25 @@ def _too_few_runs(reader: JournalReader, number: int) -> ExportRefusedError:
     )
 
 
+_MEANINGS: tuple[Meaning, ...] = ("title", "price", "sold")
+_COMPARED = frozenset(
+    ("item_id", *(name for meaning in _MEANINGS for name in SOURCE_COLUMNS[meaning]))
+)
+
+
 def _sightings(
     chunks: Iterator[Chunk], roots: dict[str, str], conversions: Conversions
 ) -> pa.Table:
     """Return the latest sighting of each item."""
-    batches = [_sighting_batch(record_batch(chunk, conversions), roots) for chunk in chunks]
+    batches = [
+        _sighting_batch(columns_batch(chunk, _COMPARED, conversions), roots) for chunk in chunks
+    ]
     return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
 
 
 def _sighting_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
     keys = [undivided_listings(batch["listing"], roots), batch["cat_id"], batch["item_id"]]
-    values = [semantic_column(batch, name) for name in ("title", "price", "sold")]
+    values = [semantic_column(batch, meaning) for meaning in _MEANINGS]
     return pa.RecordBatch.from_arrays([*keys, *values], schema=SIGHTING)
 
 

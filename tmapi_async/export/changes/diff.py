@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tmapi_async.export.arrow import MONEY, PERCENT
+from tmapi_async.export.arrays.number_arrays import MONEY, PERCENT
 
 KEYS = ("listing", "item_id")
 

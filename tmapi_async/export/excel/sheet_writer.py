@@ -14,7 +14,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from tmapi_async.export.arrow import nearest_floats
+from tmapi_async.export.arrays.number_arrays import nearest_floats
 from tmapi_async.export.csv_safety import looks_like_formula, replace_nul
 
 MOST_ROWS = 1_048_576

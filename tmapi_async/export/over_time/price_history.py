@@ -40,7 +40,7 @@ def history_schema(endpoint: Endpoint) -> pa.Schema:
     """Return the schema of the price history: the same for every export of an endpoint."""
     import pyarrow as pa  # noqa: PLC0415 - an extra
 
-    from tmapi_async.export.arrow import MONEY  # noqa: PLC0415 - as above
+    from tmapi_async.export.arrays.number_arrays import MONEY  # noqa: PLC0415 - as above
 
     return pa.schema(
         [
@@ -93,7 +93,7 @@ class HistoryRows:
         """The rows as an Arrow record batch; a price that does not fit its column is null."""
         import pyarrow as pa  # noqa: PLC0415 - an extra
 
-        from tmapi_async.export.arrow import MONEY, exact_value  # noqa: PLC0415 - as above
+        from tmapi_async.export.arrays.number_arrays import MONEY, exact_value  # noqa: PLC0415 - as above
 
         arrays = [
             pa.array(

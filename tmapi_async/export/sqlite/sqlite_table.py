@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tmapi_async.errors import ExportRefusedError
-from tmapi_async.export.arrow import nearest_floats
+from tmapi_async.export.arrays.number_arrays import nearest_floats
 from tmapi_async.export.csv_safety import replace_nul, time_texts
 from tmapi_async.export.sinks import Table
 

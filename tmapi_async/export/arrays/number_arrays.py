@@ -1,0 +1,166 @@
+"""Numbers and flags as Arrow arrays: exact, and in bulk where the text is plain."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tmapi_async.api.columns import READERS, Column, Kind, text_says_more
+from tmapi_async.export.conversions import Conversions
+
+MONEY = pa.decimal128(20, 4)
+"""Type of amounts in yuan. Stores every value of decimal128(18, 2), and two more decimals.
+
+Prices have been seen with two decimals, but small parts are quoted in fractions of a cent; four
+decimals from the beginning keep the schema of files the same.
+"""
+
+PERCENT = pa.decimal128(18, 6)
+
+COLUMN_TYPES: dict[Kind, pa.DataType] = {
+    "id": pa.int64(),
+    "text": pa.string(),
+    "picture": pa.string(),
+    "money": MONEY,
+    "count": pa.int64(),
+    "percent": PERCENT,
+    "number": PERCENT,
+    "flag": pa.bool_(),
+    "json": pa.string(),
+}
+# Digits that certainly fit the type; all other values are read one by one. A rate below 1 may be a
+# fraction, so rates below 1 are not plain.
+_PLAIN = {
+    "money": r"^-?\d{1,16}(\.\d{1,4})?$",
+    "count": r"^\d{1,18}$",
+    "percent": r"^[1-9]\d{0,9}(\.\d{1,6})?$",
+    "number": r"^-?\d{1,12}(\.\d{1,6})?$",
+}
+
+_NULL = pa.scalar(None, pa.string())
+_ONE, _ZERO = pa.scalar(Decimal(1), PERCENT), pa.scalar(Decimal(0), PERCENT)
+_NUMBER_BYTES = {"money": b"0123456789.", "count": b"0123456789", "percent": b"0123456789."}
+
+
+def no_texts(column: Column, rows: int) -> pa.Array | None:
+    """Return an empty `..._text` column, or None if the column has none."""
+    return None if column.text is None else pa.nulls(rows, pa.string())
+
+
+def bytes_of(texts: pa.Array) -> bytes:
+    """Return the bytes of all texts, one behind the other: fast to look through."""
+    buffer = texts.buffers()[2]
+    return b"" if buffer is None else bytes(buffer)
+
+
+def number_arrays(
+    column: Column, inputs: list[Any], conversions: Conversions
+) -> tuple[pa.Array, pa.Array | None]:
+    """Convert plain decimal text all at once, and only the other values one by one."""
+    texts = _as_text(inputs)
+    all_plain = _all_plain(texts, column.kind)
+    if all_plain is not None:
+        return all_plain, _rates_below_1(column, all_plain, texts, conversions)
+    plain = pc.match_substring_regex(texts, _PLAIN[column.kind])
+    values = pc.cast(pc.if_else(plain, texts, _NULL), COLUMN_TYPES[column.kind])
+    unusual = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
+    indices = pc.indices_nonzero(unusual).to_pylist()
+    if not indices:
+        return values, no_texts(column, len(inputs))
+    converted, inexact = convert_each(column, [inputs[index] for index in indices], conversions)
+    return (
+        pc.replace_with_mask(values, unusual, converted),
+        pc.replace_with_mask(pa.nulls(len(inputs), pa.string()), unusual, inexact),
+    )
+
+
+def _all_plain(texts: pa.Array, kind: Kind) -> pa.Array | None:
+    """Return the numbers if each text is a plain one, else None: the usual case, without a regex.
+
+    Digits that Arrow casts are a plain number, but for `.5` and `5.`; see `_PLAIN`.
+    """
+    characters = bytes_of(texts)
+    if not characters:
+        return pa.nulls(len(texts), COLUMN_TYPES[kind])  # each text is empty or null
+    if characters.translate(None, _NUMBER_BYTES.get(kind, b"")):
+        return None
+    if b"." in characters and _any(pc.or_(pc.starts_with(texts, "."), pc.ends_with(texts, "."))):
+        return None
+    try:
+        return texts.cast(COLUMN_TYPES[kind])
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return pc.if_else(pc.equal(texts, ""), _NULL, texts).cast(COLUMN_TYPES[kind])
+    except pa.ArrowInvalid:
+        return None
+
+
+def _rates_below_1(
+    column: Column, values: pa.Array, texts: pa.Array, conversions: Conversions
+) -> pa.Array | None:
+    """Return the texts of rates below 1, which may be fractions; null for all other numbers."""
+    if column.kind != "percent":
+        return no_texts(column, len(values))
+    below = pc.and_(pc.less(values, _ONE), pc.greater(values, _ZERO))
+    conversions.add(column.name, unread=0, bounds=pc.sum(below).as_py() or 0)
+    return pc.if_else(below, texts, _NULL)
+
+
+def _any(mask: pa.Array) -> bool:
+    return bool(pc.any(mask).as_py())
+
+
+def _as_text(inputs: list[Any]) -> pa.Array:
+    try:
+        return pa.array(inputs, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in inputs], pa.string())
+
+
+def convert_each(
+    column: Column, inputs: list[Any], conversions: Conversions
+) -> tuple[pa.Array, pa.Array]:
+    """Read values one by one; return them, and the texts that say more."""
+    read, kind = READERS[column.kind], COLUMN_TYPES[column.kind]
+    values = [exact_value(read(value), kind) if value is not None else None for value in inputs]
+    texts = [
+        str(value) if text_says_more(column.kind, value, number) else None
+        for value, number in zip(inputs, values, strict=True)
+    ]
+    pairs = list(zip(texts, values, strict=True))
+    unread = sum(text is not None and number is None for text, number in pairs)
+    bounds = sum(text is not None and number is not None for text, number in pairs)
+    conversions.add(column.name, unread=unread, bounds=bounds)
+    return pa.array(values, kind), pa.array(texts, pa.string())
+
+
+def exact_value(value: Any, kind: pa.DataType) -> Any:
+    """Return the value, or None if the type cannot store it exactly."""
+    if value is None:
+        return None
+    try:
+        stored = pa.scalar(value, kind).as_py()
+    except (pa.ArrowInvalid, OverflowError):
+        return None
+    # Arrow silently drops digits that are too small for the type: 1e-28 would become 0.
+    return stored if stored == value else None
+
+
+_FLOAT_DIGITS = 15
+"""Decimal digits that every float keeps."""
+
+
+def nearest_floats(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return whole or decimal numbers as the nearest floats, and a mask of those with more digits.
+
+    A float that is not in the mask is the number itself: its shortest text is exact.
+    """
+    # Arrow parses text into the nearest float; its cast of a decimal may miss it by one bit.
+    floats = column.cast(pa.string()).cast(pa.float64())
+    scale = column.type.scale if pa.types.is_decimal(column.type) else 0
+    inexact = pc.greater_equal(pc.abs(floats), 10.0 ** (_FLOAT_DIGITS - scale))
+    return floats, pc.fill_null(inexact, False)
