@@ -29,8 +29,8 @@ from tmapi_async.api.values import picture
 from tmapi_async.export import export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
 from tmapi_async.export.chunks import Chunk
+from tmapi_async.export.detail_tables.elements import DETAIL_TABLES
 from tmapi_async.export.endpoint_choice import EXPORTED
-from tmapi_async.export.parts.item_parts import ITEM_PARTS
 from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
@@ -186,7 +186,9 @@ def test_scores_are_exact_or_null_and_counted(
     assert summary.unread == ({"goods_score": 1} if read[1] else {})
 
 
-@pytest.mark.parametrize(("name", "endpoint"), [*list(EXPORTED.items())[1:], *ITEM_PARTS.items()])
+@pytest.mark.parametrize(
+    ("name", "endpoint"), [*list(EXPORTED.items())[1:], *DETAIL_TABLES.items()]
+)
 def test_the_schema_page_has_a_table_for_each_endpoint(name: str, endpoint: Endpoint) -> None:
     """The page names every column of the item with its types, in the order of a row."""
     page = (ROOT / "docs" / "reference" / "item-schema.md").read_text("utf-8")

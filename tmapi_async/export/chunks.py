@@ -21,7 +21,7 @@ from tmapi_async.errors import BodyError, CorruptJournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import StoredPage
 
-from .parts.item_parts import PartEndpoint
+from .detail_tables.elements import DetailTable
 from .selection import ALL_RUNS, FigureSums, Scope, ended_figures, selected_visits
 
 CHUNK_PAGES = 128
@@ -262,7 +262,7 @@ def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint)
             chunk.rejects += len(gaps)
             rows = range(len(items) + len(gaps))
             chunk.positions[-1] = [position for position in rows if position not in gaps]
-    if isinstance(endpoint, PartEndpoint):
+    if isinstance(endpoint, DetailTable):
         chunk.items = list(map(endpoint.rows, chunk.items))
         chunk.positions = [range(len(items)) for items in chunk.items]
     return chunk

@@ -8,7 +8,7 @@ from tmapi_async.api.endpoints import BY_SHORT_NAME, CATEGORY_ITEMS, ENDPOINTS, 
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.shown_value import show_value
 
-from .parts.item_parts import ITEM_PARTS, PartEndpoint
+from .detail_tables.elements import DETAIL_TABLES, DetailTable
 
 EXPORTED = {endpoint.name: endpoint for endpoint in BY_SHORT_NAME.values()}
 """Endpoints whose rows are products. Other pages of a journal (the category tree) have no rows."""
@@ -17,7 +17,7 @@ _BY_ANY_NAME = {
     **{
         name: endpoint for endpoint in EXPORTED.values() for name in (endpoint.name, endpoint.short)
     },
-    **ITEM_PARTS,
+    **DETAIL_TABLES,
 }
 
 
@@ -29,7 +29,9 @@ def endpoint_named(text: str) -> Endpoint:
     """
     endpoint = _BY_ANY_NAME.get(text)
     if endpoint is None:
-        known = ", ".join(endpoint.short for endpoint in (*EXPORTED.values(), *ITEM_PARTS.values()))
+        known = ", ".join(
+            endpoint.short for endpoint in (*EXPORTED.values(), *DETAIL_TABLES.values())
+        )
         raise ExportRefusedError(
             f"no endpoint with rows is named {show_value(text)}: use one of {known}"
         )
@@ -39,23 +41,23 @@ def endpoint_named(text: str) -> Endpoint:
 def row_key(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the columns that tell a row of a database table from all others.
 
-    A product has many parts, and no ID of a part can be relied on.
+    A detail has many elements, and no ID of an element can be relied on.
     """
     key = ("listing", "item_id")
-    return (*key, "position") if isinstance(endpoint, PartEndpoint) else key
+    return (*key, "position") if isinstance(endpoint, DetailTable) else key
 
 
-def refuse_parts(endpoint: Endpoint, purpose: str) -> None:
-    """Refuse the parts of products where rows of products are needed.
+def refuse_detail_tables(endpoint: Endpoint, purpose: str) -> None:
+    """Refuse the elements of details where rows of products are needed.
 
     Args:
         endpoint: The endpoint that was asked for.
         purpose: The option or command that needs products, for the message.
 
     Raises:
-        ExportRefusedError: The endpoint is a kind of part.
+        ExportRefusedError: The endpoint is a table of elements.
     """
-    if isinstance(endpoint, PartEndpoint):
+    if isinstance(endpoint, DetailTable):
         raise ExportRefusedError(
             f"{purpose} needs one row for each product, and {endpoint.short} has several"
         )

@@ -17,7 +17,7 @@ from tmapi_async.journal.summaries.verdict import Verdict
 
 from .conversions import Conversions
 from .destinations import Destination, parse_destinations
-from .endpoint_choice import endpoint_named, refuse_parts
+from .endpoint_choice import endpoint_named, refuse_detail_tables
 from .over_time.gone_items import walked_listings
 from .over_time.price_history import price_history
 from .parallel.row_source import MOST_JOBS, RowSource
@@ -160,7 +160,7 @@ class Export:
             raise ExportRefusedError(f"jobs must be from 1 to {MOST_JOBS}, not {show_value(jobs)}")
         self._history, self._jobs = history, jobs
         if history and self._selection.endpoint is not None:
-            refuse_parts(endpoint_named(self._selection.endpoint), "--history")
+            refuse_detail_tables(endpoint_named(self._selection.endpoint), "--history")
         if history and (self._selection.since or self._selection.run is not None):
             raise ExportRefusedError(
                 "--history covers all visits of the exported listings: remove --run and --since"

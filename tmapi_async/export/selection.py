@@ -13,7 +13,7 @@ from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
-from .endpoint_choice import choose_endpoint, endpoint_named, refuse_parts
+from .endpoint_choice import choose_endpoint, endpoint_named, refuse_detail_tables
 
 ALL_RUNS = 0
 LATEST_RUN = -1
@@ -49,7 +49,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         if self.endpoint is not None:
             endpoint = endpoint_named(self.endpoint)
             if self.unique:
-                refuse_parts(endpoint, "unique")
+                refuse_detail_tables(endpoint, "unique")
 
 
 class VisitMarks:

@@ -14,7 +14,7 @@ from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
 from tmapi_async.export.changes.comparison import compare_runs
 from tmapi_async.export.changes.diff import KINDS
-from tmapi_async.export.endpoint_choice import refuse_parts
+from tmapi_async.export.endpoint_choice import refuse_detail_tables
 from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
@@ -175,7 +175,7 @@ def gather(
         runs = reader.runs()
         run_info = _run_info(reader, runs, run)
         scope = resolve(reader, Selection(run=run, endpoint=endpoint))
-        refuse_parts(scope.endpoint, "a report")
+        refuse_detail_tables(scope.endpoint, "a report")
         name = scope.endpoint.name
         starts = [start for start in reader.starts() if start.run == run_info.id]
         listings = _ListingFacts(reader, scope)

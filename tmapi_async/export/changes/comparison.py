@@ -16,7 +16,7 @@ from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.export.arrow import columns_batch
 from tmapi_async.export.chunks import Chunk, read_by_listing
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_parts
+from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_detail_tables
 from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
 from tmapi_async.export.semantics import SOURCE_COLUMNS, Meaning, semantic_column
 from tmapi_async.journal.reader import JournalReader
@@ -254,7 +254,7 @@ class _Comparer:
             raise ExportRefusedError(f"{found} {verb} listing of category {names}")
         within = source if isinstance(runs, int) else f"the journal in {source}"
         endpoint = choose_endpoint(available, self._requested, within)
-        refuse_parts(endpoint, "a comparison")
+        refuse_detail_tables(endpoint, "a comparison")
         return endpoint
 
 

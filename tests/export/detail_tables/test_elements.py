@@ -20,7 +20,7 @@ from tests.support.journals import body, row
 from tests.support.making import sample
 from tmapi_async.errors import ExportRefusedError, InvalidRequestError
 from tmapi_async.export import Selection, compare_runs, export_journal
-from tmapi_async.export.parts.item_parts import ITEM_PARTS
+from tmapi_async.export.detail_tables.elements import DETAIL_TABLES
 from tmapi_async.harvest import write_report
 
 DETAIL = json.loads(sample("doc-item-detail"))["data"]
@@ -31,10 +31,10 @@ def detail(**fields: Any) -> bytes:
     return json.dumps({"code": 200, "data": DETAIL | fields}, ensure_ascii=False).encode()
 
 
-def rows_of(path: Path, part: str, *details: bytes) -> list[dict[str, Any]]:
-    """Export a kind of part to JSON lines and return the rows."""
-    journal = write_endpoints(path / f"{part}.journal", {"item_detail": details or [detail()]})
-    export_journal(journal, [str(path / "a.jsonl")], Selection(endpoint=part))
+def rows_of(path: Path, table: str, *details: bytes) -> list[dict[str, Any]]:
+    """Export a table of elements to JSON lines and return the rows."""
+    journal = write_endpoints(path / f"{table}.journal", {"item_detail": details or [detail()]})
+    export_journal(journal, [str(path / "a.jsonl")], Selection(endpoint=table))
     return [json.loads(line) for line in (path / "a.jsonl").read_bytes().splitlines()]
 
 
@@ -69,7 +69,7 @@ def test_each_attribute_and_each_picture_is_a_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "fields", "extras"),
+    ("table", "fields", "extras"),
     [
         ("item-skus", {"skus": [{"skuid": "1", "new": 3}, "x"]}, [{"new": 3}, {"sku": "x"}]),
         ("item-skus", {"skus": [{"skuid": {"a": 1}}]}, [{"skuid": {"a": 1}}]),
@@ -81,21 +81,21 @@ def test_each_attribute_and_each_picture_is_a_row(tmp_path: Path) -> None:
     ],
 )
 def test_drift_loses_nothing(
-    tmp_path: Path, part: str, fields: dict[str, Any], extras: list[dict[str, Any]]
+    tmp_path: Path, table: str, fields: dict[str, Any], extras: list[dict[str, Any]]
 ) -> None:
     """A field without a column, or a value that does not fit, is in `extra`."""
-    assert [one["extra"] for one in rows_of(tmp_path, part, detail(**fields))] == extras
+    assert [one["extra"] for one in rows_of(tmp_path, table, detail(**fields))] == extras
 
 
-@pytest.mark.parametrize("part", ITEM_PARTS)
-def test_a_part_goes_to_every_destination(tmp_path: Path, postgres: str, part: str) -> None:
-    """The forms agree, and a database keeps every part of a product, also when exported again."""
+@pytest.mark.parametrize("table", DETAIL_TABLES)
+def test_a_table_goes_to_every_destination(tmp_path: Path, postgres: str, table: str) -> None:
+    """The forms agree, and a database keeps every element, also when exported again."""
     details = [detail(), detail(item_id=5), detail(item_id=6, skus=[], main_imgs=[])]
     journal = write_endpoints(tmp_path / "a.journal", {"item_detail": details})
     endings = ("jsonl", "csv", "parquet", "duckdb", "sqlite", "xlsx")
     files = [str(tmp_path / f"a.{ending}") for ending in endings]
     for _ in range(2):
-        summary = export_journal(journal, [*files, postgres], Selection(endpoint=part), table="t")
+        summary = export_journal(journal, [*files, postgres], Selection(endpoint=table), table="t")
     lines = [json.loads(line) for line in Path(files[0]).read_bytes().splitlines()]
     assert summary.rows == len(lines) > 0
     ids = sorted(one["item_id"] for one in lines)
@@ -127,8 +127,8 @@ def test_a_variant_that_is_gone_is_marked(tmp_path: Path, postgres: str) -> None
     assert [is_there for _, is_there in rows[1:]] == [False] * (len(DETAIL["skus"]) - 1)
 
 
-def test_parts_are_refused_where_products_are_needed(tmp_path: Path) -> None:
-    """A report, a comparison and the latest row of a product make no sense of parts."""
+def test_elements_are_refused_where_products_are_needed(tmp_path: Path) -> None:
+    """A report, a comparison and the latest row of a product make no sense of elements."""
     journal = write_endpoints(
         tmp_path / "a.journal", {"category/items": [body([row(1)])], "item_detail": [detail()]}
     )

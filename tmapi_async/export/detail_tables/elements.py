@@ -1,4 +1,4 @@
-"""Parts of the details of a product, each kind of part a table of its own.
+"""Elements of the details of a product, each kind of element a table of its own.
 
 A detail has lists: variants (SKUs), attributes, pictures. The table of details keeps them as JSON.
 Here each element is a row with columns of its own, made from the same pages of a journal. What no
@@ -28,8 +28,8 @@ from tmapi_async.api.values import (
 )
 
 
-class ItemPart(RowStruct, frozen=True, gc=False, kw_only=True):
-    """Base of the parts of a product.
+class DetailElement(RowStruct, frozen=True, gc=False, kw_only=True):
+    """Base of the elements of a detail.
 
     Attributes:
         item_id: Product ID.
@@ -48,7 +48,7 @@ class PackageInfo(Wire, frozen=True, gc=False, kw_only=True):
     volume: OtherNumber = None
 
 
-class ItemSku(ItemPart, frozen=True, gc=False, kw_only=True):
+class ItemSku(DetailElement, frozen=True, gc=False, kw_only=True):
     """A variant (SKU) of a product.
 
     Attributes:
@@ -71,7 +71,7 @@ class ItemSku(ItemPart, frozen=True, gc=False, kw_only=True):
     img: Picture = None
 
 
-class ItemAttribute(ItemPart, frozen=True, gc=False, kw_only=True):
+class ItemAttribute(DetailElement, frozen=True, gc=False, kw_only=True):
     """An attribute of a product, such as its material.
 
     Attributes:
@@ -83,14 +83,14 @@ class ItemAttribute(ItemPart, frozen=True, gc=False, kw_only=True):
     value: TextOrDigits = None
 
 
-class ItemPicture(ItemPart, frozen=True, gc=False, kw_only=True):
+class ItemPicture(DetailElement, frozen=True, gc=False, kw_only=True):
     """A picture of a product, in the order of the product's page."""
 
     img: Picture = None
 
 
-class PartEndpoint(Endpoint, frozen=True, kw_only=True):
-    """A kind of part, described like an endpoint; its pages are those of the details.
+class DetailTable(Endpoint, frozen=True, kw_only=True):
+    """Table of one kind of element, described like an endpoint. Its pages are those of details.
 
     Attributes:
         split: Yields the rows of a detail: each is a dict with the fields of `item`.
@@ -99,19 +99,19 @@ class PartEndpoint(Endpoint, frozen=True, kw_only=True):
     split: Callable[[ItemDetail], Iterator[dict[str, Any]]]
 
     def rows(self, items: list[Any]) -> list[Any]:
-        """Return the parts of details, decoded as rows of a page are."""
+        """Return the elements of details, decoded as rows of a page are."""
         decode = _decoder(self.short).decode_row
         encode = msgspec.json.encode
         return [
-            decode(msgspec.Raw(encode({"item_id": item.item_id, **part})))
+            decode(msgspec.Raw(encode({**element, "item_id": item.item_id})))
             for item in items
-            for part in self.split(item)
+            for element in self.split(item)
         ]
 
 
 @functools.cache
-def _decoder(part: str) -> SingleDecoder[Any]:
-    return SingleDecoder(ITEM_PARTS[part].item)
+def _decoder(table: str) -> SingleDecoder[Any]:
+    return SingleDecoder(DETAIL_TABLES[table].item)
 
 
 def _skus(detail: ItemDetail) -> Iterator[dict[str, Any]]:
@@ -152,19 +152,19 @@ def _elements(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _part(
-    short: str, item: type[ItemPart], split: Callable[[ItemDetail], Iterator[dict[str, Any]]]
-) -> PartEndpoint:
+def _table(
+    short: str, item: type[DetailElement], split: Callable[[ItemDetail], Iterator[dict[str, Any]]]
+) -> DetailTable:
     detail = msgspec.structs.asdict(ITEM_DETAIL)
-    return PartEndpoint(**{**detail, "short": short, "item": item, "split": split})
+    return DetailTable(**{**detail, "short": short, "item": item, "split": split})
 
 
-ITEM_PARTS = {
-    part.short: part
-    for part in (
-        _part("item-skus", ItemSku, _skus),
-        _part("item-attributes", ItemAttribute, _attributes),
-        _part("item-pictures", ItemPicture, _pictures),
+DETAIL_TABLES = {
+    table.short: table
+    for table in (
+        _table("item-skus", ItemSku, _skus),
+        _table("item-attributes", ItemAttribute, _attributes),
+        _table("item-pictures", ItemPicture, _pictures),
     )
 }
-"""Kinds of parts by their names on the command line."""
+"""Tables of elements by their names on the command line."""

@@ -1,1 +1,0 @@
-"""Tables of the parts of a product: its variants, attributes and pictures, one row each."""
