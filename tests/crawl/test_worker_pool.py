@@ -81,9 +81,9 @@ async def test_a_worker_without_a_page_rests_until_there_is_one(crawl: Crawl) ->
     """A worker that rests is not at work, and takes the next page: no task is made for it."""
     await crawl.start(1, 2)
     await crawl.answer(1)
-    assert len(crawl.pool) == 1
+    assert crawl.pool.at_work == 1
     await crawl.start(3)
-    assert (len(crawl.pool), len(crawl.tasks), [*crawl.fetching]) == (2, 2, [2, 3])
+    assert (crawl.pool.at_work, len(crawl.tasks), [*crawl.fetching]) == (2, 2, [2, 3])
 
 
 async def test_a_worker_goes_on_while_there_are_pages(crawl: Crawl) -> None:
@@ -91,7 +91,7 @@ async def test_a_worker_goes_on_while_there_are_pages(crawl: Crawl) -> None:
     crawl.waiting.append(PageRequest(LISTING, 2))
     await crawl.start(1)
     await crawl.answer(1)
-    assert (len(crawl.pool), len(crawl.tasks), [*crawl.fetching]) == (1, 1, [2])
+    assert (crawl.pool.at_work, len(crawl.tasks), [*crawl.fetching]) == (1, 1, [2])
 
 
 @pytest.mark.parametrize("rested", [False, True], ids=["new", "rested"])
@@ -102,10 +102,10 @@ async def test_a_page_that_was_not_begun_is_given_back(crawl: Crawl, *, rested: 
         await crawl.answer(1)
     crawl.pool.start(PageRequest(LISTING, 2))
     crawl.pool.recall(PageRequest(LISTING, 3))
-    assert len(crawl.pool) == 1
+    assert crawl.pool.at_work == 1
     crawl.pool.recall()
     await settle()
-    assert (len(crawl.pool), crawl.given_back, [*crawl.fetching]) == (0, [2], [])
+    assert (crawl.pool.at_work, crawl.given_back, [*crawl.fetching]) == (0, [2], [])
 
 
 async def test_recalling_and_dismissing_leave_no_task(crawl: Crawl) -> None:
@@ -114,7 +114,7 @@ async def test_recalling_and_dismissing_leave_no_task(crawl: Crawl) -> None:
     await crawl.answer(1)
     crawl.pool.recall()
     await settle()
-    assert len(crawl.pool) == 0
+    assert crawl.pool.at_work == 0
     assert sum(not task.done() for task in crawl.tasks if task) == 1
     crawl.pool.dismiss()
     await settle()
@@ -136,4 +136,4 @@ async def test_an_error_in_a_worker_is_reported(crawl: Crawl) -> None:
     crawl.fetching[1].set_exception(ZeroDivisionError("a fault of ours"))
     await settle()
     assert [type(error) for error in crawl.errors] == [ZeroDivisionError]
-    assert len(crawl.pool) == 0
+    assert crawl.pool.at_work == 0

@@ -136,8 +136,10 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
     @property
     def last_page(self) -> int | None:
         """Number of the last page that follows from the total, or None."""
-        size = self.page_size or len(self.items) + len(self.rejects)
-        if self.total_count is None or not size:
+        if self.total_count is None:
+            return None
+        size = self.page_size or self.rows
+        if not size:
             return None
         return max(1, -(-self.total_count // size))
 

@@ -154,7 +154,7 @@ class Crawler:
 
     @property
     def _finished(self) -> bool:
-        if self._workers or (self._feeder is not None and not self._feeder.done()):
+        if self._workers.at_work or (self._feeder is not None and not self._feeder.done()):
             return False
         return self.stopping or (self._source_exhausted and not self._waits_for_sink)
 
@@ -258,7 +258,7 @@ class Crawler:
         """Choose the next page for a worker that is done with one; None lets it rest."""
         if self.stopping:
             raise StoppedError
-        width, workers = self._fetcher.gate.width, len(self._workers)
+        width, workers = self._fetcher.gate.width, self._workers.at_work
         maximum = self._max_workers(width)
         request = self._take(width, workers - 1) if workers <= maximum else None
         if request is not None and workers < maximum:
@@ -269,13 +269,13 @@ class Crawler:
 
     def _pump(self, width: int) -> None:
         maximum = self._max_workers(width)
-        while (workers := len(self._workers)) < maximum:
+        while (workers := self._workers.at_work) < maximum:
             request = self._take(width, workers)
             if request is None:
                 break
             self._workers.start(request)
         self._wake_source(width)
-        if not self._workers:
+        if not self._workers.at_work:
             self._wake()
 
     def _wake_source(self, width: int) -> None:
@@ -289,7 +289,7 @@ class Crawler:
             self._give_back(request, sent=False)
         if not self.stopping:
             self.pump()
-        elif not self._workers:
+        elif not self._workers.at_work:
             self._wake()
 
     async def _fetch(self, request: PageRequest, state: RequestState) -> None:

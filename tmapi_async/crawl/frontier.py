@@ -369,7 +369,7 @@ class Frontier:
             worth == "wasted",
             None,
             past_end,
-            tracker.take_holes(),
+            tracker.take_holes() if tracker.holes else (),
             worth == "unproven",
         )
 

@@ -77,10 +77,9 @@ class LoopGuard:
             as seen.
         """
         ids = [item.item_id for item in items]
-        seen_ids = self._seen
-        before = len(seen_ids)
-        if seen_ids.isdisjoint(ids) and len(set(ids)) == len(ids):
-            seen_ids.update(ids)
+        seen_ids, distinct_ids = self._seen, set(ids)
+        if len(distinct_ids) == len(ids) and seen_ids.isdisjoint(distinct_ids):
+            seen_ids |= distinct_ids
             new_items = items
         else:
             new_items = []
@@ -88,8 +87,8 @@ class LoopGuard:
                 if item.item_id not in seen_ids:
                     seen_ids.add(item.item_id)
                     new_items.append(item)
-        self.duplicates += len(items) - len(new_items)
-        has_new = len(seen_ids) > before
+            self.duplicates += len(items) - len(new_items)
+        has_new = bool(new_items)
         if rejects:
             # An unreadable row may be a new one, but not when the same bytes come again.
             unreadable = [hash(reject.raw) for reject in rejects]

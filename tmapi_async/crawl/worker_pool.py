@@ -17,8 +17,6 @@ from tmapi_async.transport.request_state import RequestState, StoppedError
 class WorkerPool:
     """The workers of a crawl.
 
-    Its length is the number of workers that are at work: those that rest do not count.
-
     Args:
         fetch: Requests a page and handles the outcome, also if it is stopped or cancelled.
         choose: Returns the next page for a worker that is done with one, or None to let it rest;
@@ -26,6 +24,9 @@ class WorkerPool:
         new_state: Returns the state of a new worker.
         ended: Called when a worker has ended, with the request that it was given and did not begin
             or None, and with the error that it raised or None; also when the last worker rests.
+
+    Attributes:
+        at_work: Number of workers that do not rest.
     """
 
     def __init__(
@@ -41,12 +42,11 @@ class WorkerPool:
         self._ended = ended
         self._states: dict[asyncio.Task[None], RequestState] = {}
         self._resting: list[tuple[RequestState, asyncio.Future[None]]] = []
-
-    def __len__(self) -> int:
-        return len(self._states) - len(self._resting)
+        self.at_work = 0
 
     def start(self, request: PageRequest) -> None:
         """Let a worker request a page: one that rests, or else a new one."""
+        self.at_work += 1
         if self._resting:
             state, wake = self._resting.pop()
             state.request = request
@@ -90,7 +90,8 @@ class WorkerPool:
     async def _rest(self, state: RequestState) -> None:
         place = state, asyncio.get_running_loop().create_future()
         self._resting.append(place)
-        if not self:
+        self.at_work -= 1
+        if not self.at_work:
             self._ended(None, None)
         try:
             await place[1]
@@ -101,6 +102,8 @@ class WorkerPool:
 
     def _worker_done(self, worker: asyncio.Task[None]) -> None:
         state = self._states.pop(worker)
+        if state.request is not None:
+            self.at_work -= 1
         if worker.cancelled():
             # Cancelled before its first step or while it rested, perhaps with a page to begin.
             self._ended(state.request, None)
