@@ -137,9 +137,7 @@ def turns(options: argparse.Namespace) -> int:
     ]
     print(table(rows, COLUMNS))
     cost = statistics.median(costs)
-    shares = [
-        cost / loop["cpu_us"] for cost, loop in zip(costs, results[BASELINE], strict=True)
-    ]
+    shares = [cost / loop["cpu_us"] for cost, loop in zip(costs, results[BASELINE], strict=True)]
     share = statistics.median(shares)
     print(
         f"the journal: {cost:.1f} us of CPU a page, {share:.2f} of the {BASELINE} "
