@@ -60,6 +60,7 @@ SUITE = {
     "decode": Benchmark("decode", guarded=True),
     "startup": Benchmark("startup", guarded=True),
     "memory": Benchmark("memory"),
+    "cache": Benchmark("cache"),
     "observing": Benchmark("observing"),
     "peers": Benchmark("peers"),
     "cluster": Benchmark("cluster"),

@@ -21,6 +21,7 @@ from tmapi_async import (
 )
 from tmapi_async.harvest import Harvest
 from tmapi_async.sandbox import Faults, Sandbox
+from tmapi_async.sandbox.server.process import SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -393,6 +394,40 @@ async def test_token_is_not_in_the_file(canary: Any, path: Path, caplog: Any) ->
         assert kept_pages(path) == [("category/items?cat_id=1", 1)]
     assert canary.absent_from(all_bytes(path))
     assert canary.loggers_leaking(caplog.records) == set()
+
+
+# -- life
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_client_whose_loop_was_closed_uses_its_cache_again(path: Path) -> None:
+    """A loop that is closed on an open client takes neither the file nor the client with it."""
+    with SandboxThread(categories={1: 20}) as sandbox:
+
+        async def is_hit(api: TMAPI) -> bool:
+            async with api:
+                return (await api.category_items(1)).from_cache
+
+        assert not asyncio.run(is_hit(cached(sandbox, path)))
+        api = cached(sandbox, path)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(api.core.open())
+        loop.close()
+        assert asyncio.run(is_hit(api))
+
+
+async def test_walk_over_many_listings_forgets_those_that_ended(path: Path) -> None:
+    """Memory does not grow with their number; the pages come all the same."""
+    async with Sandbox(categories=dict.fromkeys(range(1, 31), 20)) as sandbox:
+        async with cached(sandbox, path) as api:
+            await numbers(api.category_items(range(1, 31)))
+        paid = sandbox.stats.requests
+        async with cached(sandbox, path) as api:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("tmapi_async.crawl.page_cache.cached_pages._MAX_LISTINGS", 4)
+                pages = await numbers(api.category_items(range(1, 31)))
+        assert len(pages) == 30
+        assert sandbox.stats.requests == paid
 
 
 # -- options

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tmapi_async import TMAPI, InvalidRequestError
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.client.environment import read_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SET = {
     "TMAPI_TOKEN": "t0ken",
@@ -18,6 +21,21 @@ SET = {
     "TMAPI_TIMEOUT": "7",
     "TMAPI_MAX_REQUESTS": "40",
 }
+
+
+def test_cache_of_the_environment_is_that_of_the_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`TMAPI_CACHE` names it; an option wins; a wrong one is refused in the words of the option."""
+    monkeypatch.setenv("TMAPI_CACHE", str(tmp_path / "pages.db"))
+    cache = TMAPI.from_env(max_age=60).core.page_sources.cache
+    assert cache is not None
+    assert cache.max_age == 60
+    assert "pages.db" in repr(cache)
+    assert TMAPI.from_env(cache=None).core.page_sources.cache is None
+    monkeypatch.setenv("TMAPI_CACHE", "ftp://host/")
+    with pytest.raises(InvalidRequestError, match="cache must be"):
+        TMAPI.from_env()
 
 
 def figures_of(api: TMAPI) -> tuple[Any, ...]:

@@ -164,7 +164,7 @@ def _looked(store: CacheFile, clock: Clock) -> StoredReply | None:
 
 def _kept(store: CacheFile, path: Path) -> bool:
     store.keep(request(2), StoredReply(1.0, body(2)))
-    return path.stat().st_size > 0 and len(kept_pages(path)) == 1
+    return size_of(path) > 0 and len(kept_pages(path)) == 1
 
 
 def damage(path: Path, start: int) -> None:
@@ -281,6 +281,59 @@ async def test_full_disk_is_told_once_and_costs_no_page(
         store.keep(request(3), StoredReply(1.0, body(3)))
         await until(lambda: tries == 2)
     assert caplog.text.count("cannot be written") == 1
+
+
+async def test_pages_that_come_too_fast_are_not_kept(
+    path: Path, caplog: Any, monkeypatch: Any
+) -> None:
+    """Memory does not grow where the disk is slower than the API; the log says so once."""
+    monkeypatch.setattr("tmapi_async.crawl.page_cache.cache_file._MAX_WAITING", 3)
+    async with opened(path) as store:
+        for number in range(1, 6):
+            store.keep(request(number), StoredReply(1.0, body(number)))
+    assert len(kept_pages(path)) == 3
+    assert caplog.text.count("cannot be written fast enough") == 1
+
+
+async def test_file_that_cannot_be_opened_is_tried_again(
+    path: Path, caplog: Any, monkeypatch: Any
+) -> None:
+    """Without it pages are requested; the log says so once."""
+    clock = Clock()
+
+    def fail(*_: object) -> None:
+        raise CacheTroubleError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tmapi_async.crawl.page_cache.cache_file.open_database", fail)
+        async with opened(path, clock=clock) as store:
+            assert store.find(request(1)) is None
+            patch.undo()
+            clock.now = 30.0
+            await until(lambda: _kept(store, path))
+    assert caplog.text.count("cannot be opened (database is locked)") == 1
+
+
+async def test_foreign_file_in_the_place_of_the_cache_is_left_alone(
+    path: Path, caplog: Any
+) -> None:
+    """The client goes on without a cache, and says so."""
+    clock = Clock()
+    async with opened(path, clock=clock) as store:
+        remove(path)
+        text_file(path)
+        before = path.read_bytes()  # noqa: ASYNC240 - a small file
+        await until(lambda: _looked(store, clock) is None and "cannot be opened" in caplog.text)
+        store.keep(request(1), StoredReply(1.0, body(1)))
+    assert path.read_bytes() == before  # noqa: ASYNC240 - as above
+
+
+async def test_store_that_was_not_opened_closes(path: Path) -> None:
+    """As after a client that could not be entered."""
+    store = CacheFile(path, 2**20)
+    await store.close()
+    store.abandon()
+    assert store.find(request(1)) is None
 
 
 async def test_file_that_can_only_be_read_is_read(

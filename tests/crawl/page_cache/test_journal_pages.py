@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.watching import client, until
 from tmapi_async import InvalidRequestError
-from tmapi_async.api.listings import category_items
+from tmapi_async.api.listings import PageRequest, category_items
+from tmapi_async.crawl.page_cache.journal_pages import JournalPages
 from tmapi_async.harvest import Harvest
 from tmapi_async.sandbox import Sandbox
 
@@ -104,3 +107,24 @@ async def test_damaged_journal_is_refused(sandbox: Sandbox, path: Path) -> None:
         async with client(sandbox, cache=path):
             pass
     assert sandbox.stats.requests == paid
+
+
+async def test_damage_met_while_reading_is_only_a_missing_page(
+    sandbox: Sandbox, path: Path, caplog: Any
+) -> None:
+    """The page is requested, and the log says once what was wrong."""
+    await harvest(sandbox, path, 1)
+    store = JournalPages(path)
+    await store.open(sandbox.url.partition("://")[2])
+    request = PageRequest(category_items(1), 1)
+    assert store.find(request) is not None
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE page SET body = x'00' WHERE number = 1")
+    assert store.find(request) is None
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE page")
+    for _ in range(2):
+        assert store.find(request) is None
+    assert caplog.text.count("cannot be read as a cache") == 1
+    await store.close()
+    assert store.find(request) is None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from tmapi_async.errors import InvalidRequestError, JournalError, NoJournalError, NotAJournalError
+from tmapi_async.errors import InvalidRequestError, JournalError, NotAJournalError
 from tmapi_async.journal.lock import PRIVATE, create_private
 from tmapi_async.journal.schema import transaction
 from tmapi_async.journal.sqlite_errors import journal_error
@@ -90,6 +90,31 @@ def open_database(
         raise storage_trouble(path, error) from None
 
 
+def database_kind(path: Path) -> int | None:
+    """Return the application ID of a database; None if there is no file, or it cannot be read now.
+
+    A log beside the file is left out, which may be that of a cache file that somebody removed. Only
+    SQLite opens the file: the first handle of a process that is closed would drop the locks that
+    other clients of this process have on it.
+
+    Raises:
+        InvalidRequestError: The file is not a database.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    uri = f"file:{quote(os.fsencode(path))}?immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            return read_pragma(connection, "application_id")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            return None
+    raise InvalidRequestError(
+        f"{path} is not a page cache, and was not changed: name another file for the cache, or "
+        "remove this one if it was a cache"
+    )
+
+
 @contextlib.contextmanager
 def _opening_alone(path: Path) -> Iterator[None]:
     """Keep other processes from opening the file meanwhile: it may be put aside.
@@ -124,6 +149,7 @@ def _open(path: Path, origin: str, limit: int) -> CacheDatabase:
     writer = None
     try:
         try:
+            database_kind(path)  # refuses what is not a database
             create_private(path)
             writer = _connect(path, writing=True)
             _prepare(writer, path)
@@ -161,8 +187,6 @@ def _open_for_reading(
 
 def _opening_problem(path: Path, error: Exception) -> CacheTroubleError | InvalidRequestError:
     problem = journal_error(path, error)
-    if isinstance(problem, NoJournalError):
-        return InvalidRequestError(f"the folder of the page cache {path} does not exist")
     if isinstance(problem, NotAJournalError):
         return InvalidRequestError(
             f"{path} is not a page cache, and was not changed: name another file for the cache"

@@ -13,7 +13,7 @@ from tmapi_async.errors.argument_checks import check_path
 from tmapi_async.journal.schema import APPLICATION_ID as JOURNAL
 
 from .cache_file import CacheFile
-from .cache_opening import APPLICATION_ID
+from .cache_opening import APPLICATION_ID, database_kind
 from .journal_pages import JournalPages
 from .page_cache import PageCache
 from .stores import FarStore, NearStore
@@ -91,29 +91,21 @@ def _path(location: str | Path) -> Path:
 def _is_journal(path: Path) -> bool:
     """Return True if a file is a journal.
 
-    Only SQLite opens the file: the first handle of a process that is closed would drop the locks
-    that other clients of this process have on it.
-
     Raises:
         InvalidRequestError: The file is neither a journal, nor a page cache, nor empty.
     """
-    if not path.exists() or not path.stat().st_size:
-        return False
-    uri = f"file:{quote(str(path))}?mode=ro"
+    kind = database_kind(path)
+    if kind in (None, JOURNAL, APPLICATION_ID):
+        return kind == JOURNAL
     try:
+        uri = f"file:{quote(str(path))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=_SECONDS)) as connection:
-            kind = connection.execute("PRAGMA application_id").fetchone()[0]
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            raise InvalidRequestError(
-                f"{path} is not a page cache, and was not changed: name another file for the "
-                "cache, or remove this one if it was a cache"
-            ) from None
+    except sqlite3.Error:
         return False  # it cannot be read now: opening it tells why
-    if kind not in (JOURNAL, APPLICATION_ID) and (kind or tables):
+    if kind or tables:
         raise InvalidRequestError(
             f"{path} belongs to another program, and was not changed: name another file for the "
             "cache"
         )
-    return bool(kind == JOURNAL)
+    return False
