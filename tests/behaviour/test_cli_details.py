@@ -245,11 +245,11 @@ def test_a_missing_journal_is_refused(tmapi, journal):
 @pytest.mark.slow
 def test_kills_at_random_moments_cost_no_detail(journal):
     """However often the command is killed, each detail is stored once."""
-    size, dice = 400, random.Random(7)  # noqa: S311 - no secret
+    size, dice = 200, random.Random(7)  # noqa: S311 - no secret
     with SandboxThread(categories={7: size}, limit=10, latency=0.02) as sandbox:
         env = environment(sandbox.url)
         finish(spawn("harvest", CAT, "--journal", journal, "-q", env=env))
-        for _ in range(4):
+        for _ in range(2):
             stored = len(details_in(journal))
             process = spawn("details", journal, "-q", env=env)
             end = time.monotonic() + 20
