@@ -13,6 +13,7 @@ from tests.support.gates import (
     no_check,
 )
 from tests.support.virtual_time import run, settle, virtual_loop
+from tmapi_async.errors import BudgetSpentError
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.learning import LearningController
 from tmapi_async.limits.rate import RateLimiter
@@ -338,3 +339,44 @@ def test_refused_for_ever_the_gate_still_opens() -> None:
         return virtual_loop().now
 
     assert 1000 + 19 * 60 <= run(main()) <= 1000 + 19 * 130
+
+
+def test_a_free_slot_is_passed_at_once() -> None:
+    """Without a wait an attempt passes in one step, which a refusing check or budget undoes."""
+
+    async def main() -> None:
+        gate = make_gate(FixedController(2), budget=Budget(1))
+
+        def unwanted() -> None:
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            gate.enter_at_once(unwanted)
+        assert balance(gate) == (0, 0, 0, 0)
+        assert gate.enter_at_once(no_check) == virtual_loop().now
+        assert gate.in_use == gate.at_server == 1
+        with pytest.raises(BudgetSpentError):
+            gate.enter_at_once(no_check)
+        assert gate.in_use == gate.at_server == gate.budget.spent == 1
+
+    run(main())
+
+
+def test_an_attempt_that_must_wait_does_not_pass_at_once() -> None:
+    """Behind attempts that wait, without a free slot, and at a limited rate, nothing is passed."""
+
+    async def main() -> None:
+        gate = make_gate(FixedController(1))
+        first = await gate.enter(no_check)
+        assert gate.enter_at_once(no_check) is None
+        (waiting,) = enter_tasks(gate, 1)
+        await settle()
+        gate.answered(first)
+        assert gate.enter_at_once(no_check, urgent=True) is None
+        gate.answered(await waiting)
+        assert gate.in_use == 0
+        limited = make_gate(FixedController(1), rate_limiter=RateLimiter(0.1))
+        assert limited.enter_at_once(no_check) is None
+        assert limited.in_use == 0
+
+    run(main())

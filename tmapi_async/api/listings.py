@@ -90,7 +90,7 @@ def _readable(value: str) -> str:
     )
 
 
-class PageRequest(msgspec.Struct, frozen=True):
+class PageRequest(msgspec.Struct, frozen=True, cache_hash=True):
     """A listing and a 1-based page number."""
 
     listing: Listing

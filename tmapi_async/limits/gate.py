@@ -134,9 +134,23 @@ class Gate:
             BudgetSpentError: The budget is spent.
         """
         await self._semaphore.acquire(urgent)
-        try:
-            if self.rate_limiter is not None:
+        if self.rate_limiter is not None:
+            try:
                 await self.rate_limiter.wait()
+            except BaseException:
+                self._semaphore.release()
+                raise
+        return self._pass(check)
+
+    def enter_at_once(self, check: Callable[[], None], urgent: bool = False) -> float | None:
+        """Pass the gate, as by `enter`, unless the attempt must wait: then return None."""
+        if self.rate_limiter is None and self._semaphore.take_free(self.clock(), urgent):
+            return self._pass(check)
+        return None
+
+    def _pass(self, check: Callable[[], None]) -> float:
+        """Charge the budget for an attempt that has a slot."""
+        try:
             check()
             self.budget.reserve()
         except BaseException:

@@ -60,16 +60,31 @@ class AdaptiveSemaphore:
         """Take the number of slots from another provider from now on."""
         self._provider = provider
 
+    def take_free(self, now: float, urgent: bool = False) -> bool:
+        """Take a slot if one is free and no caller waits for it.
+
+        Args:
+            now: Clock time in seconds.
+            urgent: True to come before all callers that are not urgent.
+
+        Returns:
+            False if the caller must wait: see `acquire`.
+        """
+        waiters = self._urgent_waiters if urgent else self._waiters
+        if waiters or self.in_use >= self._provider.width(now):
+            return False
+        self.in_use += 1
+        return True
+
     async def acquire(self, urgent: bool = False) -> None:
         """Wait for a slot and take it. A cancelled caller gives back a slot handed to it.
 
         Args:
             urgent: True to come before all callers that are not urgent.
         """
-        waiters = self._urgent_waiters if urgent else self._waiters
-        if not waiters and self.in_use < self._provider.width(self._clock()):
-            self.in_use += 1
+        if self.take_free(self._clock(), urgent):
             return
+        waiters = self._urgent_waiters if urgent else self._waiters
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiters.append(waiter)
         self._hand_over()

@@ -31,6 +31,7 @@ from .observers import (
     RequestObservation,
     fields_of,
     label_of,
+    log_attempt,
     report_outage,
 )
 from .redaction import Redactor
@@ -164,10 +165,11 @@ class Fetcher:
         observation: RequestObservation | None,
     ) -> Page[Any] | errors.TMAPIError | None:
         """Make one attempt. Returns None if an outage holds it back; nothing was sent then."""
+        check = partial(self._check, state, retry_state)
         try:
-            sent_at = await self._gate.enter(
-                lambda: self._check(state, retry_state), state.options.urgent
-            )
+            sent_at = self._gate.enter_at_once(check, state.options.urgent)
+            if sent_at is None:
+                sent_at = await self._gate.enter(check, state.options.urgent)
         except HeldBackError:
             return None
         outcome: Page[Any] | errors.TMAPIError | None = None
@@ -194,11 +196,9 @@ class Fetcher:
                 self._leave_gate(sent_at, outcome, state.counts)
             if observation is not None:
                 observation.attempt(sent_at, outcome)
-        label = label_of(outcome)
-        state.counts.add_code(label)
+        state.counts.add_code(label_of(outcome))
         if log.isEnabledFor(logging.DEBUG):
-            extra = fields_of(request, retry_state.attempts, label)
-            log.debug("%s attempt %d: %s", request, retry_state.attempts, label, extra=extra)
+            log_attempt(request, retry_state.attempts, outcome)
         return outcome
 
     def _check(self, state: RequestState, retry_state: RetryState) -> None:

@@ -174,6 +174,15 @@ def fields_of(request: PageRequest, attempt: int, outcome: str) -> dict[str, str
     }
 
 
+def log_attempt(
+    request: PageRequest, attempt: int, outcome: Page[Any] | errors.TMAPIError | None
+) -> None:
+    """Log an attempt that is over."""
+    label = label_of(outcome)
+    extra = fields_of(request, attempt, label)
+    log.debug("%s attempt %d: %s", request, attempt, label, extra=extra)
+
+
 class ReplyWarnings:
     """Logs odd replies, each kind once."""
 

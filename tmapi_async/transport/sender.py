@@ -176,7 +176,7 @@ class PageSender:
         """
         if self._transport is None or self._deadlines is None:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
-        if self._transport.connector_closed:
+        if self._connector is not None and self._transport.connector_closed:
             raise errors.ClosedError(
                 "the connector was closed while the client used it: close it after the client"
             )
