@@ -85,6 +85,8 @@ def _identity(listing: Listing) -> str:
 
 def _readable(value: str) -> str:
     """Return a value in which only ambiguous characters are quoted."""
+    if value.isascii() and value.isalnum():  # an ID: ten thousand products have as many identities
+        return value
     return "".join(
         char if char > "\x7f" and char.isprintable() else quote(char, safe=":/") for char in value
     )
