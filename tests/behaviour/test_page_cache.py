@@ -117,6 +117,9 @@ async def test_call_says_how_old_a_page_may_be(sandbox: Sandbox, path: Path) -> 
         assert young.age < HOUR
         assert not (await api.category_items(1, max_age=0)).from_cache
     assert sandbox.stats.requests == 3
+    make_older(path, 10_000 * HOUR)
+    async with cached(sandbox, path, max_age=float("inf")) as api:
+        assert (await api.category_items(1)).from_cache
 
 
 async def test_hit_takes_no_slot_and_no_budget(sandbox: Sandbox, path: Path) -> None:

@@ -321,7 +321,7 @@ def read_call(options: Mapping[str, Any]) -> CallOptions:
         )
     max_age, stale = options.get("max_age"), options.get("stale_if_error")
     if max_age is not None:
-        check_from_zero("max_age", max_age)
+        check_age("max_age", max_age)
     return CallOptions(
         timeout=timeout,
         retry=retry,
@@ -341,8 +341,14 @@ def read_stale(value: float | bool) -> float:
     """
     if isinstance(value, bool):
         return math.inf if value else 0.0
-    check_from_zero("stale_if_error", value)
+    check_age("stale_if_error", value)
     return float(value)
+
+
+def check_age(name: str, value: float) -> None:
+    """Refuse an age that is not a number from 0; infinity stands for any age."""
+    if value != math.inf:
+        check_from_zero(name, value)
 
 
 def check_above_zero(name: str, value: float) -> None:

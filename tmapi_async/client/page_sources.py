@@ -14,7 +14,7 @@ from tmapi_async.errors.shown_value import show_value
 from tmapi_async.transport.request_state import CallOptions
 from tmapi_async.transport.session import Session
 
-from .inputs import check_from_zero, read_stale
+from .inputs import check_age, read_stale
 
 if TYPE_CHECKING:
     from tmapi_async.crawl.page_cache.page_cache import PageCache
@@ -109,7 +109,7 @@ def make_cache(
         InvalidRequestError: An option makes no sense, or the place cannot be that of a cache.
     """
     if max_age is not None:
-        check_from_zero("max_age", max_age)
+        check_age("max_age", max_age)
     stale = read_stale(stale_if_error)
     if cache_bytes is not None and not _is_size(cache_bytes):
         raise InvalidRequestError(
