@@ -53,6 +53,10 @@ def command_lines(folder, place):
     j, other, damaged = (str(folder / name) for name in ("j", "others", "damaged"))
     sandboxed = ("--sandbox", "--max-requests", "3", "--concurrency", "2")
     runs = {
+        "check": [
+            ("--journal", j, "--to", str(place / "表.csv"), *sandboxed), ("--free", "--to", "没有"),
+            ("--journal", damaged, "--json", *sandboxed), ("--journal", "/没有/j", "--free"),
+        ],
         "items": [
             ("1", *sandboxed), ("1", "x" + TITLE), (f"@{folder / '钱.txt'}", *sandboxed),
             ("--keyword", "连衣裙", "--endpoint", "search", *sandboxed), ("@没有.txt",),
@@ -68,6 +72,7 @@ def command_lines(folder, place):
             ("没有", *sandboxed), (j, "--older-than", "七天", *sandboxed),
         ],
         "categories": [(*sandboxed, "--journal", str(place / "tree")), ("-1",)],
+        "runs": [(j,), (j, "--all"), (other,), (damaged,), ("没有",), (j, "--json")],
         "status": [(j,), (j, "--all"), (other,), (damaged,), ("没有",), (j, "--json")],
         "export": [
             (j, "--to", "-"), (j, "--to", str(place / "表.csv")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -106,6 +107,17 @@ def _size(text: str) -> tuple[int, int]:
     return int(cat_id), int(size)
 
 
+class _LineFormatter(argparse.HelpFormatter):
+    """Keeps the lines of a text, and wraps each of them by itself."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(
+            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=f"{indent}    ")
+            for line in lines
+        )
+
+
 _EXAMPLES = (
     "--port 8080",
     "--size 1031910=5000 --limit 4 --latency 0.1",
@@ -122,7 +134,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         usage=usage,
         description=description,
         epilog="\n  ".join(["examples:", *(f"{prog} {options}" for options in _EXAMPLES)]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_LineFormatter,
     )
     defaults = Config()
     for title, add_options in _GROUPS.items():
