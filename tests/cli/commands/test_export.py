@@ -182,7 +182,7 @@ def test_postgres_from_the_command_line(
 STOPPED = """
 import os, signal, sys
 from tmapi_async.cli import main
-from tmapi_async.harvest import JournalReader
+from tmapi_async.journal.reader import JournalReader
 
 number, pages = getattr(signal, sys.argv.pop()), JournalReader.pages
 
