@@ -180,11 +180,13 @@ def judge(items: int, runs: list[dict[str, Any]], *, save: bool) -> None:
             {"what": name, "median": middle, "from": low, "to": high, "target": target, "met": met}
         )
     columns = {"what": "", "median": "median|,.0f", "from": "from|,.0f", "to": "to|,.0f"}
-    print(table(rows, {**columns, "target": "target|,", "met": "met"}))
+    text = table(rows, {**columns, "target": "target|,", "met": "met"})
+    print(text)
     print(f"{items:,} items, {len(runs)} runs, load {os.getloadavg()[0]:.1f}")
     if save:
         workload = f"{items:,} items, journal to Parquet (zstd), one processor, one thread"
-        print(f"written: {write('export', workload, {'figures': rows, 'runs': runs})}")
+        result = {"figures": rows, "runs": runs}
+        print(f"written: {write('export', workload, result, [text])}")
 
 
 if __name__ == "__main__":

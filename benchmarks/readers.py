@@ -132,12 +132,14 @@ def main() -> int:
         turns = QUICK_RUNS if options.quick else options.turns
         rows = measure(journal, Path(folder), options.only or list(COMMANDS), turns)
     heads = {"command": "", "megabytes": "peak MB|,.0f", "cpu": "processor s|,.1f"}
-    print(table(rows, {**heads, "seconds": "wall s|,.1f"}))
+    text = table(rows, {**heads, "seconds": "wall s|,.1f"})
+    print(text)
     verdicts = [promise(f"{row['command']}: MB", row["megabytes"], MOST_MEGABYTES) for row in rows]
     if not options.quick and not options.only:
         size = -(-items // EACH) * EACH
         workload = f"two runs of {size:,} items, {DRIFT:.0%} drifted; each command on one processor"
-        print(f"written: {write('readers', workload, {'figures': rows, 'musts': verdicts})}")
+        result = {"figures": rows, "musts": verdicts}
+        print(f"written: {write('readers', workload, result, [text])}")
     return report_promises(verdicts)
 
 

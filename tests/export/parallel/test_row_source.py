@@ -101,6 +101,19 @@ def test_a_killed_worker_costs_no_row(
 
 
 @pytest.mark.slow
+def test_a_worker_ends_when_nobody_reads_its_rows(reader: JournalReader) -> None:
+    """A worker does not outlive a process that was killed."""
+    scope = resolve(reader, Selection())
+    plan = ReadingPlan(reader.path, scope, reader.last_page(), batches=True, lines=False)
+    pool = RangeWorkers(reader, plan, 1)
+    (worker,) = pool.workers
+    assert worker.stdout is not None
+    worker.stdout.close()
+    assert worker.wait(60) == 0
+    pool.close()
+
+
+@pytest.mark.slow
 def test_a_damaged_page_fails_as_in_one_process(journal: Path, tmp_path: Path) -> None:
     """The error names the page, and a file of before stays."""
     damaged, target = tmp_path / "b.journal", tmp_path / "a.jsonl"

@@ -7,6 +7,7 @@ process: the other process reads it again by itself, and so meets the error.
 
 from __future__ import annotations
 
+import os
 import pickle
 import queue
 import signal
@@ -51,8 +52,7 @@ def _write_all(take: Callable[[], bytes | None], output: BinaryIO) -> None:
             output.write(result)
             output.flush()
     except OSError:  # the other process has ended, or has enough
-        while take() is not None:
-            pass
+        os._exit(0)
 
 
 if __name__ == "__main__":
