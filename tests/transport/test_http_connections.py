@@ -71,7 +71,10 @@ async def test_an_unasked_reply_is_not_taken_for_the_next(factory: Any) -> None:
         assert len(server.heads) == 3
 
 
-async def test_a_connection_that_brought_a_reply_to_another_request_is_given_up() -> None:
+@pytest.mark.parametrize("owned", [True, False], ids=["own connector", "caller's connector"])
+async def test_a_connection_that_brought_a_reply_to_another_request_is_given_up(
+    owned: bool,
+) -> None:
     """A mixed-up connection is closed: the next replies on it would be mixed up too."""
     used: list[int] = []
 
@@ -82,7 +85,11 @@ async def test_a_connection_that_brought_a_reply_to_another_request_is_given_up(
         number = int(re.search(r"page=(\d+)", request_head)[1])  # type: ignore[index]
         await send_reply(writer, page(number - 1 if port == used[0] else number))
 
-    async with Server(one_behind) as server, open_session(base_url=server.url) as session:
+    async with (
+        Server(one_behind) as server,
+        aiohttp.TCPConnector() as connector,
+        open_session(base_url=server.url, connector=None if owned else connector) as session,
+    ):
         for number in (5, 6, 7):
             result = await session.fetch(request(number), new_state(session))
             assert (result.number, result.echoed_page) == (number, number)

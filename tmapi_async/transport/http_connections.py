@@ -124,8 +124,8 @@ class ConnectionTransport:
         self._kept: list[PageConnection] = []  # the one used last is at the end
         self._timer: asyncio.TimerHandle | None = None
         self._buffer = memoryview(bytearray(MAX_READ))
-        # Of connections that a caller's connector may hand out again, by aiohttp's protocol.
-        self._ended_at = WeakKeyDictionary[Any, float]()
+        # Connections that a caller's connector may hand out again, by aiohttp's protocol.
+        self._returned = WeakKeyDictionary[Any, PageConnection]()
 
     @property
     def connector_closed(self) -> bool:
@@ -188,7 +188,7 @@ class ConnectionTransport:
             if self._timer is None:
                 self._set_timer(KEEP_SECONDS)
         else:
-            self._ended_at[connection.handler] = connection.ended_at
+            self._returned[connection.handler] = connection
             connection.release()
         return reply
 
@@ -251,15 +251,20 @@ class ConnectionTransport:
             handler, transport = taken.protocol, taken.transport
             if handler is None or transport is None:
                 break
-            ended_at = self._ended_at.get(handler, math.inf)
-            if not handler.should_close:
+            if handler.should_close:
+                new_connections += handler not in self._returned
+                taken.close()
+                continue
+            connection = self._returned.get(handler)
+            if connection is None:
                 connection = PageConnection(taken, handler, transport, self._max_body, self._buffer)
-                connection.ended_at = ended_at
-                now = time.monotonic()
-                if self._allows(now - ended_at, now) and connection.is_usable:
-                    return connection
-            new_connections += ended_at == math.inf
-            taken.close()
+            else:
+                connection.take(taken, handler, transport)
+            now = time.monotonic()
+            if self._allows(now - connection.ended_at, now) and connection.is_usable:
+                return connection
+            new_connections += connection.ended_at == math.inf
+            connection.close()
         raise aiohttp.ServerDisconnectedError
 
     def _head(self) -> tuple[str, str]:

@@ -6,8 +6,9 @@ import asyncio
 import math
 import select
 import sys
+import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -36,7 +37,7 @@ class PageConnection(asyncio.BufferedProtocol):
             read is used up at once.
 
     Attributes:
-        handler: aiohttp's protocol of the connection.
+        handler: aiohttp's protocol of the connection; None while the connector has it.
         ended_at: Time of the end of the last exchange on the monotonic clock; if there was none, a
             time in the future.
         unread: Function that returns something true if bytes or the end of the connection wait,
@@ -44,8 +45,8 @@ class PageConnection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_buffer", "_connection", "_is_open", "_loop", "_reader", "_transport", "_waiter",
-        "ended_at", "handler", "unread",
+        "_buffer", "_connection", "_is_open", "_last_handler", "_loop", "_reader", "_transport",
+        "_waiter", "ended_at", "handler", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -56,16 +57,25 @@ class PageConnection(asyncio.BufferedProtocol):
         max_body: int,
         buffer: memoryview,
     ) -> None:
-        self.handler = handler
-        self._transport = transport
+        self.handler: Any = None
+        self._transport: Any = None
+        self._connection: Connection | None = None
+        # Weak: the connector owns a connection that was returned to it.
+        self._last_handler = weakref.ref(handler)
         self._loop = loop = asyncio.get_running_loop()
         self._buffer = buffer
         self._reader = ReplyReader(loop, max_body, self)
         self._waiter: asyncio.Future[Reply] | None = None
-        self._connection: Connection | None = connection
         self._is_open = True
         self.ended_at = math.inf
         self.unread = _poll_of(transport)
+        self.take(connection, handler, transport)
+
+    def take(
+        self, connection: Connection, handler: ResponseHandler, transport: asyncio.Transport
+    ) -> None:
+        """Take the connection from the connector, which has handed it out, perhaps again."""
+        self._connection, self.handler, self._transport = connection, handler, transport
         transport.set_protocol(self)
 
     @property
@@ -89,14 +99,15 @@ class PageConnection(asyncio.BufferedProtocol):
 
     def release(self) -> None:
         """Return the connection to the connector, after an exchange."""
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is None:
             return
-        if self._is_open and self._reader.is_reusable:
-            self._transport.set_protocol(self.handler)
-            connection.release()
-        else:
-            connection.close()
+        if not (self._is_open and self._reader.is_reusable):
+            self.close()
+            return
+        self._transport.set_protocol(self.handler)
+        connection.release()
+        self._connection = self.handler = self._transport = None
 
     def close(self) -> None:
         """Close the connection: a part of a reply may still be on its way."""
@@ -104,7 +115,11 @@ class PageConnection(asyncio.BufferedProtocol):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-        self._transport.close()
+            self._transport.close()
+            return
+        handler = self._last_handler()
+        if handler is not None and handler.transport is not None:
+            handler.transport.close()
 
     # -- called by the event loop
 
