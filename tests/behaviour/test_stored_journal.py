@@ -137,13 +137,14 @@ def test_status_tells_the_same(journal, tmapi):
         "items": 163, "unique_items": 163, "rejects": 1, "requests": 10, "retries": 0, "wasted": 0,
         "codes": {"200": 10}, "seconds": 0.066, "pages_per_second": 151.5, "stopped_by": "budget",
         "unreached": 0, "waited": 0.0, "cache_hits": 0, "shifted": 0, "second_looks": 0,
+        "empty": 0, "contradicted": 0, "suspects": [], "verdict": "incomplete",
     }  # fmt: skip
 
 
 def test_a_report_has_the_figures_of_then(journal):
     """A report of the first run counts its listings, pages and requests."""
     facts = gather(journal, run=1, endpoint="category-v1")
-    assert facts.states == {"complete": 4, "capped": 1, "failed": 1}
+    assert facts.states == {"complete": 4, "empty": 1, "capped": 1, "failed": 1}
     counts = facts.counts
     assert (facts.pages, facts.rejects, counts.requests, counts.retries) == (13, 1, 37, 7)
     assert facts.items.distinct == 195
