@@ -115,7 +115,7 @@ def ratio(results: Mapping[str, Sequence[Mapping[str, float]]], client: str, to:
 def promises(results: Mapping[str, Sequence[Mapping[str, float]]]) -> list[dict[str, Any]]:
     """Check the promises about `pages()`; uvloop may be used."""
     ours = [name for name in (ON_UVLOOP, "pages()") if name in results]
-    most = {BASELINE: 0.85, FLOOR: 3.0}
+    most = {BASELINE: 0.75, FLOOR: 3.0}
     return [
         promise(
             f"pages() beside the {to}, CPU", min(ratio(results, name, to) for name in ours), limit
