@@ -38,6 +38,22 @@ def test_slots_are_handed_out_in_order() -> None:
     run(main())
 
 
+def test_a_slot_that_opens_by_itself_is_an_urgent_callers() -> None:
+    """A caller that is not urgent does not take a new slot before an urgent one that waits."""
+
+    async def main() -> None:
+        slots = make_semaphore((0, 1), (5, 2))
+        await slots.acquire()
+        urgent = asyncio.ensure_future(slots.acquire(urgent=True))
+        await settle()
+        later = virtual_loop().time() + 6  # the width has grown; its timer has not run yet
+        assert not slots.take_free(later)
+        await urgent
+        assert (slots.in_use, virtual_loop().time()) == (2, 1005)
+
+    run(main())
+
+
 def test_no_caller_overtakes_a_waiter() -> None:
     """A slot that was handed over is not taken by a caller who comes before the waiter runs."""
 

@@ -61,7 +61,7 @@ class AdaptiveSemaphore:
         self._provider = provider
 
     def take_free(self, now: float, urgent: bool = False) -> bool:
-        """Take a slot if one is free and no caller waits for it.
+        """Take a slot if one is free and nobody who comes first waits for it.
 
         Args:
             now: Clock time in seconds.
@@ -70,8 +70,9 @@ class AdaptiveSemaphore:
         Returns:
             False if the caller must wait: see `acquire`.
         """
-        waiters = self._urgent_waiters if urgent else self._waiters
-        if waiters or self.in_use >= self._provider.width(now):
+        if self._urgent_waiters or (self._waiters and not urgent):
+            return False
+        if self.in_use >= self._provider.width(now):
             return False
         self.in_use += 1
         return True
