@@ -17,6 +17,7 @@ from tmapi_async.transport.request_state import CrawlCounts, RequestState
 from tmapi_async.transport.session import Session
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 BASE = "http://127.0.0.1:9"
@@ -115,10 +116,20 @@ def failure(code: int, status: int = 200, msg: str = "why", **headers: str) -> t
 
 
 class Server:
-    """A server on a socket that passes each request's head to a function."""
+    """A server on a socket that passes each request's head to a function.
 
-    def __init__(self, behave: Callable[[Server, str, Any], Awaitable[None]]) -> None:
+    Args:
+        behave: Called with the server, the head and the writer.
+        tls: Context of a server that speaks TLS.
+    """
+
+    def __init__(
+        self,
+        behave: Callable[[Server, str, Any], Awaitable[None]],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.behave = behave
+        self._tls = tls
         self.heads: list[str] = []
         self.url = ""
         self._serving: set[asyncio.Task[Any] | None] = set()
@@ -141,8 +152,9 @@ class Server:
         return [head.split(" ", 2)[1] for head in self.heads]
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

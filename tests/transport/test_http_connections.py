@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
 import re
 import socket
+import ssl
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 
 from tests.support.sessions import (
     Server,
@@ -25,6 +28,7 @@ from tests.support.sessions import (
 )
 from tmapi_async import Page, RetryPolicy
 from tmapi_async.errors import ConnectionFailedError
+from tmapi_async.transport.connections.page_connection import PageConnection
 from tmapi_async.transport.http_client_session import ClientSessionTransport
 from tmapi_async.transport.http_connections import ConnectionTransport, missing_parts
 from tmapi_async.transport.sender import choose_transport
@@ -236,6 +240,60 @@ async def test_what_the_loop_has_not_read_yet_is_not_the_answer(stray: bytes | N
             else:
                 os.write(sock.fileno(), stray)
         assert len(server.heads) == 3
+
+
+@pytest.mark.parametrize("stray", [whole(99), None], ids=["unasked reply", "end"])
+async def test_what_the_loop_has_not_read_yet_over_tls_is_not_the_answer(
+    stray: bytes | None,
+) -> None:
+    """Unread bytes of TLS cost no attempt either, once a reply has come."""
+    authority, writers = trustme.CA(), list[Any]()
+    trusted = ssl.create_default_context()
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(served)
+    authority.configure_trust(trusted)
+
+    async def answer(_: Server, request_head: str, writer: Any) -> None:
+        writers.append(writer)
+        await send_reply(writer, page(int(re.search(r"page=(\d+)", request_head)[1])))  # type: ignore[index]
+
+    async with (
+        Server(answer, served) as server,
+        aiohttp.TCPConnector(ssl=trusted) as connector,
+        open_session(
+            base_url=server.url, transport=ConnectionTransport, connector=connector
+        ) as made,
+    ):
+        for number in (1, 2, 3):
+            result = await made.fetch(request(number), new_state(made))
+            assert (result.echoed_page, result.attempts) == (number, 1)
+            # Without a turn of the loop: the client cannot have seen it.
+            if stray is None:
+                writers[-1].close()
+            else:
+                writers[-1].write(stray)
+    assert len(server.heads) == 3
+
+
+async def test_connections_that_ended_are_forgotten() -> None:
+    """Over a caller's connector, a server that ends each connection costs no memory a page."""
+
+    async def answer(_: Server, request_head: str, writer: Any) -> None:
+        body = page(int(re.search(r"page=(\d+)", request_head)[1]))  # type: ignore[index]
+        writer.write(head(len(body), "200 OK", "Connection: close") + body)
+
+    async with (
+        Server(answer) as server,
+        aiohttp.TCPConnector() as connector,
+        open_session(
+            base_url=server.url, transport=ConnectionTransport, connector=connector
+        ) as made,
+    ):
+        for number in range(1, 6):
+            assert isinstance(await made.fetch(request(number), new_state(made)), Page)
+        await asyncio.sleep(0)
+        gc.collect()
+        assert sum(isinstance(one, PageConnection) for one in gc.get_objects()) <= 1
 
 
 async def test_connections_of_an_age_that_was_lost_are_not_used_again() -> None:

@@ -187,9 +187,8 @@ class ConnectionTransport:
             self._kept.append(connection)
             if self._timer is None:
                 self._set_timer(KEEP_SECONDS)
-        else:
-            self._returned[connection.handler] = connection
-            connection.release()
+        elif (handler := connection.release()) is not None:
+            self._returned[handler] = connection
         return reply
 
     # -- connections that are kept

@@ -115,12 +115,18 @@ def test_odd_heads_are_read_as_the_parser_reads_them(data: bytes) -> None:
     assert outcome(new_reader(), data) == outcome(parsing, data)
 
 
-@pytest.mark.parametrize("stray", [b"HTTP/1.1 200 OK\r\nContent-Le", whole("", 0)])
-def test_bytes_behind_a_reply_spoil_the_connection(stray: bytes) -> None:
+@pytest.mark.parametrize("stray", [b"H", b"HTTP/1.1 200 OK\r\nContent-Le", whole("", 0)])
+@pytest.mark.parametrize(
+    "reply",
+    [whole("", 0), whole("", 50), whole("gzip", 0), head(0), head(5, "204 No Content")],
+    ids=["plain", "chunks", "gzip", "empty", "204"],
+)
+def test_bytes_behind_a_reply_spoil_the_connection(reply: bytes, stray: bytes) -> None:
     """A reply that nobody asked for, or its beginning, is noticed with the reply before it."""
-    reader = new_reader()
-    (reply,) = feed(reader, whole("", 0) + stray, [])
-    assert reply.body == BODY
+    reader, usual = new_reader(), new_reader()
+    assert usual.feed(reply) is not None
+    assert usual.is_reusable
+    assert reader.feed(reply + stray) is not None
     assert not reader.is_reusable
 
 

@@ -37,7 +37,8 @@ class PageConnection(asyncio.BufferedProtocol):
             read is used up at once.
 
     Attributes:
-        handler: aiohttp's protocol of the connection; None while the connector has it.
+        handler: aiohttp's protocol of the connection; None while the connector has it, and once the
+            connection has ended.
         ended_at: Time of the end of the last exchange on the monotonic clock; if there was none, a
             time in the future.
         unread: Function that returns something true if bytes or the end of the connection wait,
@@ -45,8 +46,8 @@ class PageConnection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_buffer", "_connection", "_is_open", "_last_handler", "_loop", "_reader", "_transport",
-        "_waiter", "ended_at", "handler", "unread",
+        "_buffer", "_connection", "_is_open", "_is_tls", "_last_handler", "_loop", "_reader",
+        "_transport", "_waiter", "ended_at", "handler", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +70,7 @@ class PageConnection(asyncio.BufferedProtocol):
         self._is_open = True
         self.ended_at = math.inf
         self.unread = _poll_of(transport)
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
         self.take(connection, handler, transport)
 
     def take(
@@ -85,7 +87,8 @@ class PageConnection(asyncio.BufferedProtocol):
             self._is_open
             and self._reader.is_reusable
             and not self._transport.is_closing()
-            and not self.unread(0)
+            # Before the first reply over TLS, session tickets of the server wait: they are none.
+            and (not self.unread(0) or (self._is_tls and self.ended_at == math.inf))
         )
 
     def send(self, data: bytes) -> asyncio.Future[Reply]:
@@ -97,17 +100,23 @@ class PageConnection(asyncio.BufferedProtocol):
         self._transport.write(data)
         return waiter
 
-    def release(self) -> None:
-        """Return the connection to the connector, after an exchange."""
-        connection = self._connection
+    def release(self) -> ResponseHandler | None:
+        """Return the connection to the connector, after an exchange.
+
+        Returns:
+            aiohttp's protocol, with which the connector may hand the connection out again; None if
+            the connection is closed.
+        """
+        connection, handler = self._connection, self.handler
         if connection is None:
-            return
+            return None
         if not (self._is_open and self._reader.is_reusable):
             self.close()
-            return
-        self._transport.set_protocol(self.handler)
+            return None
+        self._transport.set_protocol(handler)
         connection.release()
         self._connection = self.handler = self._transport = None
+        return handler  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the connection: a part of a reply may still be on its way."""
@@ -153,6 +162,7 @@ class PageConnection(asyncio.BufferedProtocol):
         """End the exchange; a body without length ends with the connection."""
         self._is_open = False
         self.handler.connection_lost(error)  # aiohttp waits for it when a connector is closed
+        self.handler = None  # by which an ended connection would be remembered for ever
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.done():
             return
@@ -183,10 +193,7 @@ class PageConnection(asyncio.BufferedProtocol):
 def _poll_of(transport: asyncio.Transport) -> Callable[[int], object]:
     """Return a function that looks for unread bytes in the socket of a connection."""
     sock = transport.get_extra_info("socket")
-    # Over TLS, session tickets of the server may wait in the socket: they are no reply. Windows has
-    # no poll.
-    is_tls = transport.get_extra_info("sslcontext") is not None
-    if sys.platform == "win32" or sock is None or is_tls:
+    if sys.platform == "win32" or sock is None:  # Windows has no poll
         return _nothing_unread
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)

@@ -191,9 +191,17 @@ class ReplyReader:
         if not payload.is_eof():
             self._collect()
             return None
-        # The parser may have begun to read a reply that nobody asked for.
+        if self.is_reusable and self._has_begun():
+            self.is_reusable = False
         self._parser = self._new_parser()
         return self._reply(payload.read_nowait())
+
+    def _has_begun(self) -> bool:
+        """Return True if the parser has begun to read a reply that nobody asked for."""
+        try:
+            return self._parser.feed_eof() is not None
+        except Exception:  # noqa: BLE001 - a cut-off head may be anything
+            return True
 
     def _note(self, messages: Any, upgraded: bool) -> None:
         for message, payload in messages:
