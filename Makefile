@@ -26,9 +26,10 @@ help: ## List these targets
 demo: $(VENV)/.run ## Run a harvest from a local sandbox, no token needed
 	@$(BIN)/python scripts/demo.py
 
-pictures: $(VENV)/.dev ## Record the demo for README.md (docs/img/demo.svg)
+pictures: $(VENV)/.dev ## Record the demo (docs/img/demo.svg), photograph the report (report-*.png)
 	@$(BIN)/python scripts/record_terminal.py docs/img/demo.svg --columns 100 --rows 30 \
 		--title "make demo: a harvest that is killed and goes on" -- $(BIN)/python scripts/demo.py
+	@$(BIN)/python scripts/report_pictures.py
 
 test: $(VENV)/.dev ## Run all tests (TESTS=... to choose)
 	@echo "==> tests"

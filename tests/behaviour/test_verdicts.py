@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tmapi_async.report.facts import gather
-from tmapi_async.report.html import verdict
+from tmapi_async.report.page_texts import verdict
 from tmapi_async.sandbox import Drift, Prices
 from tmapi_async.sandbox.server.process import SandboxThread
 

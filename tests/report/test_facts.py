@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -39,18 +40,14 @@ def test_a_report_of_a_run_shows_the_rejects_of_that_run_alone(journal):
 
 
 def test_what_an_endpoint_does_not_tell_is_null(tmp_path: Path) -> None:
-    """A report of shop/items/v2, whose rows have no page, shop or rate, has no links."""
+    """Rows of shop/items/v2 have no page, shop or rate: the report invents none."""
     journal = write_endpoints(
         tmp_path / "a.journal",
         {"shop/items/v2": [body([row(1, price="2", sale_info={"sale_quantity": 5})])]},
     )
-    (item,) = gather(journal).items.bestsellers
-    assert (item.product_url, item.company, item.price, item.sold) == (
-        None,
-        None,
-        "2.00",
-        5,
-    )
+    (item,) = gather(journal).items.ranked
+    assert (item.product_url, item.company, item.rate) == (None, None, None)
+    assert (item.price, item.sold, item.best, item.cheapest) == (Decimal(2), 5, 1, 1)
 
 
 def test_a_report_tells_of_one_endpoint(tmp_path: Path) -> None:
@@ -114,6 +111,17 @@ def test_details_are_reported_by_the_category_that_they_name(tmp_path: Path) -> 
     journal = write_endpoints(
         tmp_path / "a.journal", {"category/items": [body([row(1)])], "item_detail": bodies}
     )
-    prices = gather(journal, endpoint="item-detail").items.prices
-    assert {group.group: group.items for group in prices} == {"5": 2, "item_detail?q=7": 3}
+    categories = gather(journal, endpoint="item-detail").items.categories
+    assert {one.group: one.priced for one in categories} == {"5": 2, "item_detail?q=7": 3}
     assert gather(journal).others == {"item_detail": 1}
+
+
+def test_a_category_without_prices_is_reported(tmp_path: Path) -> None:
+    """Categories are counted by their items, whether or not these have a price."""
+    pages = {7: [body([row(1), row(2)])], 8: [body([row(3, price="4")])]}
+    facts = gather(write(tmp_path / "a.journal", pages))
+    assert [(one.group, one.items, one.priced) for one in facts.items.categories] == [
+        ("7", 2, 0),
+        ("8", 1, 1),
+    ]
+    assert "7" in render(facts)

@@ -13,10 +13,9 @@ import pytest
 
 from tests.support import browser
 from tests.support.hostile_texts import HOSTILE
-from tmapi_async.journal.summaries.tally import RunTally
+from tests.support.journals import body, of_rows, row, write
 from tmapi_async.report import gather, render, write_report
 from tmapi_async.report.charts import charts
-from tmapi_async.report.html import picture_url, product_link, verdict
 
 
 class Texts(html.parser.HTMLParser):
@@ -44,15 +43,15 @@ def test_hostile_titles_stand_in_the_page_as_text(journal):
     for title in HOSTILE[1:]:
         assert title in text
     assert not [name for _, names in page.elements for name in names if name.startswith("on")]
-    assert sum(tag == "script" for tag, _ in page.elements) == 3
+    assert sum(tag == "script" for tag, _ in page.elements) == 4
     for tag, names in page.elements:
         if tag == "a":
-            assert names["href"].startswith("https://")
+            assert names["href"].startswith(("https://", "#"))
         assert "src" not in names
 
 
 def test_the_policy_names_exactly_the_scripts_of_the_page(journal):
-    """The security policy allows only the two scripts of the page, by their digests."""
+    """The security policy allows only the scripts of the page, by their digests."""
     page = render(gather(journal))
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#39;", "'")
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
@@ -72,46 +71,54 @@ def test_data_for_the_charts_cannot_end_its_element(journal):
     assert json.loads(text) == json.loads(json.dumps(charts(facts)))
 
 
-@pytest.mark.parametrize(
-    ("tally", "word"),
-    [
-        (RunTally(listings=3, complete=3), "good"),
-        (RunTally(listings=4, complete=3, capped=1), "fair"),
-        (RunTally(listings=3, complete=3, empty=1), "fair"),
-        (RunTally(listings=3, complete=3, contradicted=1), "fair"),
-        (RunTally(listings=5, complete=3, capped=1, failed=1), "bad"),
-        (RunTally(listings=1), "bad"),
-        (RunTally(), "bad"),
-    ],
-)
-def test_the_first_sentence_tells_how_sure_one_can_be(journal, tally, word):
-    """Only a run with complete listings alone is called complete."""
-    facts = msgspec.structs.replace(gather(journal), tally=tally)
-    assert verdict(facts)[0] == word
-    assert ("Complete" in verdict(facts)[1]) == (word == "good")
+def test_without_pictures_the_page_may_load_nothing(journal):
+    """The policy allows no picture from any host, and the page has no picture."""
+    page = render(gather(journal))
+    assert "img-src data:;" in page
+    assert not [tag for tag, _ in Texts(page).elements if tag == "img"]
 
 
-@pytest.mark.parametrize(
-    ("url", "text"),
-    [
-        ("https:////cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
-        ("//cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
-        ("http://cbu01.alicdn.com/a.jpg", "https://cbu01.alicdn.com/a.jpg"),
-        ("javascript://x/%0aalert(1)", None),
-        ("data:image/png;base64,AAAA", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_pictures_come_over_https_or_not_at_all(url, text):
-    """Image addresses become https; addresses with other schemes are left out."""
-    assert picture_url(url) == text
+def test_pictures_come_only_from_hosts_that_the_policy_names(tmp_path):
+    """The policy names the hosts of the items; a text that is no host changes nothing in it."""
+    pictures = [
+        "https://cbu01.alicdn.com/1.jpg",
+        "//img.example/2.jpg",
+        "https://evil.example;script-src */3.jpg",
+        "https://user@other.example:8443/4.jpg",
+    ]
+    rows = [row(n, img=text, sales_count=str(n)) for n, text in enumerate(pictures, 1)]
+    page = render(gather(of_rows(tmp_path / "a.journal", *rows)), pictures=True)
+    assert "img-src data: https://cbu01.alicdn.com https://img.example;" in page
+    images = [names for tag, names in Texts(page).elements if tag == "img"]
+    assert {names["src"] for names in images} == {
+        "https://cbu01.alicdn.com/1.jpg",
+        "https://img.example/2.jpg",
+    }
+    assert {(names["loading"], names["referrerpolicy"]) for names in images} == {
+        ("lazy", "no-referrer")
+    }
 
 
-def test_only_web_addresses_become_links():
-    """Only http and https addresses of products become links."""
-    assert product_link("https://detail.1688.com/offer/1.html")
-    assert product_link("javascript:alert(1)") is None
+def test_items_tell_their_price_and_sales_before(journal):
+    """An item of the table shows what it cost before, and is marked if it is new."""
+    page = "".join(Texts(render(gather(journal))).texts)
+    assert "was 2.50 (+299.6 %)" in page
+    write(journal, {8: [body([row(90, price="3"), row(92, price="1")])]}, refresh=True)
+    write(journal, {8: [body([row(90, price="3"), row(93, price="2")])]}, refresh=True)
+    facts = gather(journal)
+    new = [item.item_id for item in facts.items.ranked if "new" in str(facts.changes.of(item))]
+    assert new == [93]
+    gone = [one["item_id"] for one in facts.changes.largest if one["change"] == "gone"]
+    assert 92 in gone
+
+
+def test_categories_have_names_where_the_journal_holds_them(journal):
+    """Names stand beside numbers, in tables and in the chart, as text."""
+    facts = msgspec.structs.replace(gather(journal), names={7: "</script><b>女装 / Women's"})
+    page = render(facts)
+    assert "</script><b>女装" in "".join(Texts(page).texts)
+    assert "<b>" not in page
+    assert charts(facts)["prices"]["yAxis"]["data"][0] == "Women's 7"
 
 
 @pytest.mark.slow
@@ -124,8 +131,66 @@ def test_in_a_browser_nothing_fails_nothing_is_asked_for_and_nothing_comes_alive
     assert visit.console == []
     assert visit.requests == set()
     assert "<title>Harvest report: run 2</title>" in visit.dom
+    assert visit.dom.count("dt-container") > visit.dom.count('<table class="data') > 0
     drawn = re.findall(r'id="chart-(\w+)"[^>]*>(?:(?!<section>).)*?<svg', visit.dom, re.DOTALL)
-    assert drawn == list(charts(gather(journal)))
+    assert set(drawn) == set(charts(gather(journal)))
+
+
+_CLICKS = """
+window.addEventListener("load", function () {
+  var rows = function (id) {
+    return Array.from(document.querySelectorAll("#" + id + " tbody tr"))
+      .map(function (row) { return row.cells[1].textContent.trim(); }).join("|");
+  };
+  var result = [rows("items")];
+  document.querySelectorAll("#items th")[1].click();
+  result.push(rows("items"));
+  var select = document.querySelector("select[name=group]");
+  select.value = "1";
+  select.dispatchEvent(new Event("change"));
+  result.push(rows("items"));
+  var search = document.querySelector("#items_wrapper input");
+  search.value = "nothing like this";
+  search.dispatchEvent(new Event("input"));
+  result.push(document.querySelectorAll("#items tbody td.dt-empty").length);
+  document.body.dataset.result = result.join("; ");
+});
+"""
+
+
+@pytest.mark.slow
+def test_a_table_sorts_filters_and_searches_in_the_page(tmp_path):
+    """A click on a column sorts, a choice filters, a word searches, without a server."""
+    browser.needed()
+    pages = {
+        n: [body([row(10 * n + k, title=f"t{n}{k}", sales_count=str(k)) for k in range(1, 18)])]
+        for n in (7, 8)
+    }
+    facts = gather(write(tmp_path / "a.journal", pages))
+    page = tmp_path / "report.html"
+    text = render(facts)
+    digest = base64.b64encode(hashlib.sha256(_CLICKS.encode()).digest()).decode()
+    text = text.replace("script-src ", f"script-src &#39;sha256-{digest}&#39; ", 1)
+    head, end, tail = text.rpartition("</body>")
+    page.write_text(f"{head}<script>{_CLICKS}</script>{end}{tail}", "utf-8")
+    visit = browser.Visit(page, tmp_path)
+    assert visit.console == []
+    first, ordered, filtered, empty = re.search(r'data-result="([^"]+)"', visit.dom)[1].split("; ")
+    assert first == "|".join(["7"] * 17 + ["8"] * 8)
+    assert ordered == first
+    assert filtered == "|".join(["8"] * 17)
+    assert empty == "1"
+
+
+@pytest.mark.slow
+def test_with_pictures_a_browser_loads_them_from_their_hosts_alone(tmp_path):
+    """Pictures are requested from the hosts that the policy names, and nothing else is."""
+    browser.needed()
+    rows = [row(n, img=f"https://img{n}.example/a.jpg", sales_count="5") for n in (1, 2)]
+    page = tmp_path / "report.html"
+    write_report(of_rows(tmp_path / "a.journal", *rows), page, pictures=True)
+    visit = browser.Visit(page, tmp_path)
+    assert visit.requests == {"https://img1.example/a.jpg", "https://img2.example/a.jpg"}
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ COMMANDS = {
     "runs": "Show the cost of each run in requests, by endpoint and category.",
     "export": "Write the items of a journal to files and databases.",
     "changes": "Show the differences between visits: new, gone and changed items.",
-    "report": "Write a web page with charts about a journal.",
+    "report": "Write a web page about a journal: what was found, what sells, what changed.",
     "replay": "Try again to read rows that could not be read before.",
     "verify": "Read a whole journal and check that nothing in it is damaged.",
     "backup": "Copy a whole journal to a new file, also while a harvest writes to it.",

@@ -31,7 +31,7 @@ _CHUNK_BYTES = 1 << 24
 """Bytes of bodies after which a chunk ends earlier; usual pages have a tenth of that."""
 
 
-GROUP_ROWS = 100_000
+GROUP_ROWS = 50_000
 """Rows of a group of listings. A larger listing is a group of its own."""
 
 

@@ -1,4 +1,4 @@
-"""Columns with the same meaning in every endpoint: price, pieces sold, company, rate."""
+"""Columns with the same meaning in every endpoint: price, pieces sold, smallest order, shop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Meaning: TypeAlias = Literal["price", "sold", "rate", "company", "title", "img", "product_url"]
+Meaning: TypeAlias = Literal[
+    "price", "sold", "rate", "min_order", "company", "shop_url", "title", "img", "product_url"
+]
 
 SOURCE_COLUMNS: dict[Meaning, Sequence[str]] = {
     "price": (
@@ -26,21 +28,24 @@ SOURCE_COLUMNS: dict[Meaning, Sequence[str]] = {
         "sale_info_sale_quantity_90days",
     ),
     "rate": ("item_repurchase_rate", "shop_info_shop_repurchase_rate"),
+    "min_order": ("quantity_begin", "moq"),
     "company": ("shop_info_company_name", "shop_info_shop_name"),
+    "shop_url": ("shop_info_shop_url",),
     "title": ("title",),
-    "img": ("img",),
+    "img": ("img", "main_imgs"),
     "product_url": ("product_url",),
 }
 """Columns to read for each meaning; the first one with a value counts.
 
 The columns of `price` and `sold` have the same order as in `Product.sale_price` and `Product.sold`
-(a test compares them).
+(a test compares them). `img` is the address of a picture, or a JSON list of addresses.
 """
 
 _TYPES: dict[Meaning, pa.DataType] = {
     "price": pa.decimal128(20, 4),
     "sold": pa.int64(),
     "rate": pa.decimal128(18, 6),
+    "min_order": pa.int64(),
 }
 
 

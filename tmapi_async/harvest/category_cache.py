@@ -47,6 +47,9 @@ class JournalCategories:
         host: Host and port of the API. It is stored, and a warning is logged if stored answers
             came from another host. None for neither.
 
+    Attributes:
+        continues: True if this fetch continues one that was interrupted.
+
     Raises:
         JournalError: The journal cannot be used; nothing was sent.
     """
@@ -71,6 +74,7 @@ class JournalCategories:
         self._on_durable: Callable[[], None] = lambda: None
         self.waiting = 0
         self.error: JournalError | None = None
+        self.continues = False
         with translated(self.path):
             self._warn(host)
             self._fetch = self._open(host)
@@ -88,6 +92,7 @@ class JournalCategories:
     def _open(self, host: str | None) -> int:
         latest = self._connection.execute(_LATEST).fetchone()
         if latest is not None and latest[1] is None:
+            self.continues = True
             return int(latest[0])
         cursor = self._connection.execute(_BEGIN, (host, to_milliseconds(time.time())))
         require_rows(cursor)

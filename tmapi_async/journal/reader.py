@@ -365,6 +365,11 @@ class JournalReader:
         broken_off = self._query(queries.BROKEN_OFF)[0][0] > 0
         return TreeInfo(answers, oldest / 1000, latest / 1000, broken_off)
 
+    def category_answers(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the stored answers of the category tree: category (0: first level) and body."""
+        for cat_id, frame in self._query(queries.CATEGORY_BODIES):
+            yield cat_id, decompress_category(self.path, cat_id, frame)
+
     def verify(self) -> None:
         """Read and check the whole file, every body included.
 
@@ -372,10 +377,8 @@ class JournalReader:
             JournalError: `CorruptJournalError` or `BodyError`: the file is damaged.
         """
         verify(self._connection, self.path)
-        for _ in self.pages():
+        for _ in itertools.chain(self.pages(), self.category_answers()):
             pass
-        for cat_id, frame in self._query(queries.CATEGORY_BODIES):
-            decompress_category(self.path, cat_id, frame)
 
     def _item_ids(self, visit: int, run: int, listing: Listing) -> set[int]:
         if listing.endpoint not in ENDPOINTS:

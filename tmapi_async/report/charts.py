@@ -1,7 +1,7 @@
 """Charts of a report: options for Apache ECharts, as plain data. Pure.
 
-The page adds the colours, for light and dark. No text from the API goes into a chart, only
-category IDs, identities of requested listings, codes and numbers.
+The page adds the colours, for light and dark. No text from sellers goes into a chart, only names
+and IDs of categories, identities of requested listings, codes and numbers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .facts import ReportFacts
-from .item_statistics import PriceQuantiles
+from .item_statistics import CategoryStatistics
 from .timeline import Moment
 
 Option = dict[str, Any]
@@ -28,8 +28,8 @@ def charts(facts: ReportFacts) -> dict[str, Option]:
     if len(facts.timeline) > 1:
         options["speed"] = _speed(facts.timeline)
         options["codes"] = _codes(facts.timeline)
-    if facts.items.prices:
-        options["prices"] = _prices(facts.items.prices)
+    if priced := _priced(facts):
+        options["prices"] = _prices(priced, facts)
     if facts.items.rated:
         options["rates"] = _rates(facts.items.rates)
     return options
@@ -38,8 +38,12 @@ def charts(facts: ReportFacts) -> dict[str, Option]:
 def height(facts: ReportFacts, name: str) -> int:
     """Return the height of a chart in pixels."""
     if name == "prices":
-        return _FRAME_HEIGHT + _ROW_HEIGHT * len(facts.items.prices)
+        return _FRAME_HEIGHT + _ROW_HEIGHT * len(_priced(facts))
     return _DEFAULT_HEIGHT
+
+
+def _priced(facts: ReportFacts) -> list[CategoryStatistics]:
+    return [category for category in facts.items.categories if category.quantiles]
 
 
 def _over_time(series: list[Option], axes: list[Option]) -> Option:
@@ -114,12 +118,12 @@ def _running_total(moments: list[Moment]) -> list[list[int]]:
     return points
 
 
-def _prices(prices: list[PriceQuantiles]) -> Option:
+def _prices(prices: list[CategoryStatistics], facts: ReportFacts) -> Option:
     """Draw boxes from the 25th to the 75th percentile, and lines from the 5th to the 95th."""
     lowest = min(
         (value for group in prices for value in group.quantiles if value > 0), default=0.01
     )
-    names = [group.group.partition("?")[2] or group.group for group in prices]
+    names = [_label(group.group, facts.name_of(group.group)) for group in prices]
     label_width = _LABEL_WIDTH if all(map(str.isdigit, names)) else _LONG_LABEL_WIDTH
     return {
         "grid": {"left": label_width + 12, "right": 24, "top": 10, "bottom": 50},
@@ -147,6 +151,13 @@ def _prices(prices: list[PriceQuantiles]) -> Option:
             }
         ],
     }
+
+
+def _label(group: str, name: str | None) -> str:
+    """Return the label of a category; it has its number, since two can have one name."""
+    if name is None:
+        return group.partition("?")[2] or group
+    return f"{name.rpartition(' / ')[2]} {group}"
 
 
 def _power_of_ten(value: float) -> float:

@@ -6,26 +6,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tmapi_async.api.request_counts import RequestCounts
-from tmapi_async.errors import ExportRefusedError, InvalidRequestError
-from tmapi_async.export.changes.comparison import compare_runs
-from tmapi_async.export.changes.diff import KINDS
+from tmapi_async.errors import InvalidRequestError
 from tmapi_async.export.endpoint_choice import refuse_detail_tables
-from tmapi_async.export.selection import Scope, Selection, describe_runs, resolve
+from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
+from .category_names import find_names
+from .change_facts import ChangeFacts, gather_changes
 from .item_statistics import ItemStatistics, item_statistics
 from .timeline import Moment, timeline
 
 MAX_LISTINGS = 200
 MAX_REJECTS = 50
-MAX_CHANGES = 15
 _MAX_REJECT_CHARACTERS = 300
 _ORDER = ("failed", "stopped", "shifted", "capped", "contradicted", "empty", "complete")
 """States of a listing, those that deserve a look first."""
@@ -43,6 +41,7 @@ class ListingFact(msgspec.Struct, frozen=True):
         items: Items on these pages.
         unique: Distinct items, or None if the number is not known.
         rejects: Rows that could not be decoded.
+        cat_id: Its category, or None.
         error: The error of a failed listing, the reason why a shifted one may lack rows, or None.
     """
 
@@ -52,6 +51,7 @@ class ListingFact(msgspec.Struct, frozen=True):
     items: int
     unique: int | None
     rejects: int
+    cat_id: int | None
     error: str | None
 
 
@@ -63,24 +63,6 @@ class RejectFact(msgspec.Struct, frozen=True):
     position: int
     reason: str
     raw: str
-
-
-class ChangeFacts(msgspec.Struct, frozen=True):
-    """Changes since the visit before of each listing, or since the run before a chosen one.
-
-    Attributes:
-        before: Name of the run or runs of the earlier visits.
-        total: Kind of change -> number of items.
-        largest: Kind of change -> the largest changes, as rows of `CHANGE`.
-        partial: Listings that at least one of the two visits did not read completely.
-        left_out: Listings that were not compared: they have one visit only.
-    """
-
-    before: str
-    total: dict[str, int]
-    largest: dict[str, list[dict[str, Any]]]
-    partial: int
-    left_out: int
 
 
 class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,8 +85,9 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         starts: Number of starts of the run.
         stopped_by: Reason why a start was stopped, for each stopped start.
         timeline: Rates over time.
-        items: Prices, best-selling items and repurchase rates.
+        items: Categories, best-selling and cheapest items, and repurchase rates.
         changes: Changes since the visits before, or None.
+        names: Category ID -> its name, as far as the journal holds the names.
         reject_rows: Some of the rejects.
         running: True if a process was writing to the journal.
     """
@@ -128,6 +111,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     items: ItemStatistics
     changes: ChangeFacts | None
     reject_rows: list[RejectFact]
+    names: dict[int, str] = {}
     running: bool = False
 
     @property
@@ -147,6 +131,25 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
             "stopped": self.tally.left
         }
         return {state: number for state, number in counts.items() if number}
+
+    @property
+    def categories(self) -> set[int]:
+        """IDs of all categories that the report shows."""
+        groups = {int(one.group) for one in self.items.categories if one.group.isdigit()}
+        shown = {listing.cat_id for listing in self.listings}
+        changes = self.changes.largest if self.changes else []
+        shown |= {row["cat_id"] for row in changes}
+        return groups | {cat_id for cat_id in shown if cat_id is not None}
+
+    @property
+    def unnamed(self) -> list[int]:
+        """IDs of the shown categories without a name, in their order."""
+        return sorted(self.categories - self.names.keys())
+
+    def name_of(self, group: str | int | None) -> str | None:
+        """Return the name of a category, or None; `group` may also be an identity of a listing."""
+        text = str(group)
+        return self.names.get(int(text)) if text.isdigit() else None
 
     @property
     def complete(self) -> bool:
@@ -179,7 +182,8 @@ def gather(
         name = scope.endpoint.name
         starts = [start for start in reader.starts() if start.run == run_info.id]
         listings = _ListingFacts(reader, scope)
-        return ReportFacts(
+        items = item_statistics(reader, scope)
+        facts = ReportFacts(
             endpoint=name,
             others=listings.others,
             run=run_info.id,
@@ -196,11 +200,26 @@ def gather(
             starts=len(starts),
             stopped_by=[start.stopped_by for start in starts if start.stopped_by],
             timeline=timeline([(start.started_at, reader.ticks(start.id)) for start in starts]),
-            items=item_statistics(reader, scope),
-            changes=_changes(journal, runs, run, name),
+            items=items,
+            changes=gather_changes(journal, runs, run, name, items.ranked),
             reject_rows=list(islice(_rejects(reader, scope), MAX_REJECTS)),
             running=reader.writer is not None,
         )
+        return _named(facts, reader)
+
+
+def add_names(facts: ReportFacts, journal: str | Path) -> ReportFacts:
+    """Return the facts with the names of categories that the journal holds now.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    with JournalReader(journal) as reader:
+        return _named(facts, reader)
+
+
+def _named(facts: ReportFacts, reader: JournalReader) -> ReportFacts:
+    return msgspec.structs.replace(facts, names=find_names(reader, facts.categories))
 
 
 def _run_info(reader: JournalReader, runs: list[RunInfo], run: int | None) -> RunInfo:
@@ -251,6 +270,7 @@ class _ListingFacts:
                 visit.items,
                 visit.unique_items,
                 visit.rejects,
+                visit.listing.cat_id,
                 visit.error,
             )
         )
@@ -279,23 +299,3 @@ def _rejects(reader: JournalReader, scope: Scope) -> Iterator[RejectFact]:
         yield RejectFact(
             reject.listing.identity, reject.number, reject.position, reject.reason, excerpt
         )
-
-
-def _changes(
-    journal: str | Path, runs: list[RunInfo], run: int | None, endpoint: str
-) -> ChangeFacts | None:
-    if len(runs) < 2 or run == runs[0].id:  # noqa: PLR2004 - a run and one before it
-        return None
-    try:
-        comparison = compare_runs(journal, after=run, endpoint=endpoint)
-    except ExportRefusedError:
-        return None
-    return ChangeFacts(
-        before=describe_runs(comparison.runs_before),
-        total={kind: getattr(comparison.total, kind) for kind in KINDS},
-        largest={
-            kind: comparison.largest(kind, MAX_CHANGES) for kind in ("dearer", "cheaper", "sales")
-        },
-        partial=comparison.partial,
-        left_out=comparison.left_out,
-    )

@@ -1,8 +1,11 @@
-"""Report page: one HTML file that opens from disk, sends no request and runs only its own scripts.
+"""Report page: one HTML file that opens from disk and runs only its own scripts.
+
+The page sends no request. Only if pictures are asked for, a browser loads them, from the hosts that
+the content security policy of the page names.
 
 Titles come from sellers and are not trusted. They reach the page only through Jinja's autoescape,
-never in a chart or a script. The content security policy of the page allows only the two scripts
-of the page, by their digests.
+never in a chart or a script. The content security policy allows only the scripts of the page, by
+their digests.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import base64
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,24 +22,24 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tmapi_async.api.values import picture
 from tmapi_async.errors.argument_checks import check_path, check_type
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import AtomicFile
 from tmapi_async.export.changes.change_files import format_amount
 from tmapi_async.export.selection import describe_runs
-from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 
 from .charts import charts, height
 from .facts import ReportFacts, gather
+from .page_texts import advice, change_summary, names_hint, summary, verdict
+from .web_addresses import picture_host, picture_hosts, picture_url, product_link, web_link
 
 _ASSETS = files("tmapi_async.report") / "assets"
 
 TITLES = {
-    "speed": "Pages per second and gate width",
-    "codes": "Failures per second, by code",
     "prices": "Prices by category",
     "rates": "Items by repurchase rate (of the item, or of its shop if the item has none)",
+    "speed": "Pages per second and gate width",
+    "codes": "Failures per second, by code",
 }
 
 
@@ -45,6 +49,7 @@ def write_report(
     *,
     run: int | None = None,
     endpoint: str | None = None,
+    pictures: bool = False,
 ) -> int:
     """Write a report. The file appears complete or not at all.
 
@@ -53,6 +58,8 @@ def write_report(
         output: The HTML file.
         run: Number of the run. None for the latest finished visit of each listing, over all runs.
         endpoint: Short or full name of the endpoint to report; None if there is only one.
+        pictures: Show the pictures of items. Whoever opens the page then loads them from the hosts
+            of the items; otherwise the page sends no request.
 
     Returns:
         Size of the file in bytes.
@@ -67,7 +74,13 @@ def write_report(
     check_path("output", output)
     check_type("run", run, int, "the number of a run")
     check_type("endpoint", endpoint, str, "the name of an endpoint")
-    page = render(gather(journal, run=run, endpoint=endpoint)).encode()
+    check_type("pictures", pictures, bool, "True or False", optional=False)
+    return write_page(gather(journal, run=run, endpoint=endpoint), output, pictures=pictures)
+
+
+def write_page(facts: ReportFacts, output: str | Path, *, pictures: bool = False) -> int:
+    """Write a report of gathered facts, as `write_report` does, and return its size in bytes."""
+    page = render(facts, pictures=pictures).encode()
     atomic_file = AtomicFile(Path(output).expanduser())
     try:
         atomic_file.temporary.write_bytes(page)
@@ -76,50 +89,37 @@ def write_report(
         atomic_file.discard()
 
 
-def render(facts: ReportFacts) -> str:
+def render(facts: ReportFacts, *, pictures: bool = False) -> str:
     """Return the report as HTML."""
     options = charts(facts)
-    scripts = [_asset("echarts.min.js"), _asset("report.js")]
+    scripts = [_asset(name) for name in ("echarts.min.js", "datatables.min.js", "report.js")]
+    hosts = picture_hosts(picture_url(item.img) for item in facts.items.ranked) if pictures else []
     page: str = _template().render(
         facts=facts,
-        charts={name: (TITLES[name], height(facts, name)) for name in options},
+        charts={name: (TITLES[name], height(facts, name)) for name in TITLES if name in options},
         options=Markup(_for_script(options)),  # noqa: S704 - contains no `<`
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
-        policy=_policy(scripts),
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - files of the package
+        policy=_policy(scripts, hosts),
+        hosts=hosts,
+        pictures=_pictures(facts, hosts),
         style=Markup(_asset("report.css")),  # noqa: S704 - our own file
         verdict=verdict(facts),
+        advice=advice(facts),
+        summary=summary(facts),
+        change_summary=change_summary(facts),
+        cheaper=facts.changes.cheaper(facts.items.ranked) if facts.changes else [],
+        names_hint=names_hint(facts),
         listing_runs=describe_runs(facts.listing_runs),
     )
     return page
 
 
-_COLOURS: dict[Kind, str] = {
-    "nothing": "bad",
-    "running": "fair",
-    "incomplete": "bad",
-    "capped": "fair",
-    "shifted": "fair",
-    "contradicted": "fair",
-    "empty": "fair",
-    "complete": "good",
-}
-_NOTES: dict[Kind, str] = {
-    "running": "A harvest was running when this report was made.",
-    "incomplete": "The other listings were not walked to the end.",
-    "capped": CAPPED_NOTE,
-    "shifted": SHIFTED_NOTE,
-    "complete": "Complete listings were walked to the end that the server reported.",
-}
-
-
-def verdict(facts: ReportFacts) -> tuple[str, str]:
-    """Judge whether the harvest is complete.
-
-    Returns:
-        A word for the colour ("good", "fair" or "bad"), and a sentence.
-    """
-    result = Verdict.of(facts.tally, running=facts.running)
-    return _COLOURS[result.kind], result.sentence(_NOTES)
+def _pictures(facts: ReportFacts, hosts: Sequence[str]) -> dict[int, str]:
+    """Return the addresses of the pictures that the policy allows, by product ID."""
+    addresses = {item.item_id: picture_url(item.img) for item in facts.items.ranked}
+    return {
+        item_id: url for item_id, url in addresses.items() if url and picture_host(url) in hosts
+    }
 
 
 def _for_script(value: Any) -> str:
@@ -128,14 +128,15 @@ def _for_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _policy(scripts: list[str]) -> str:
+def _policy(scripts: list[str], picture_hosts: Sequence[str]) -> str:
     digests = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in scripts
     )
+    images = " ".join(["data:", *(f"https://{host}" for host in picture_hosts)])
     return (
         f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; "
-        "img-src https: data:; base-uri 'none'; form-action 'none'"
+        f"img-src {images}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -155,20 +156,8 @@ def _template() -> Any:
     )
     environment.filters["number"] = lambda value: "" if value is None else f"{value:,}"
     environment.filters["money"] = lambda value: "" if value is None else format_amount(value)
+    environment.filters["percent"] = lambda value: f"{value:+.1f} %" if value else ""
     environment.filters["quantity"] = quantity
-    environment.filters["picture"] = picture_url
-    environment.filters["link"] = product_link
+    environment.filters["link"] = web_link
+    environment.globals["product_link"] = product_link
     return environment.get_template("report.html")
-
-
-def picture_url(url: str | None) -> str | None:
-    """Return the https address of a picture, or None."""
-    address = picture(url)
-    if address is None or not address.startswith(("https://", "http://")):
-        return None
-    return f"https://{address.partition('//')[2]}"
-
-
-def product_link(url: str | None) -> str | None:
-    """Return the address of a product page, or None if the scheme is not http or https."""
-    return url if url and url.startswith(("https://", "http://")) else None

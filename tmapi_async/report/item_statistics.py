@@ -1,8 +1,8 @@
-"""Prices, best-selling items and repurchase rates of a run, aggregated with Arrow."""
+"""Categories, prices and repurchase rates of a run, aggregated with Arrow."""
 
 from __future__ import annotations
 
-from typing import Any
+import heapq
 
 import msgspec
 import pyarrow as pa
@@ -16,51 +16,32 @@ from tmapi_async.export.selection import Scope
 from tmapi_async.export.semantics import SOURCE_COLUMNS, category_column, semantic_column
 from tmapi_async.journal.reader import JournalReader
 
+from .item_ranking import CANDIDATE, ItemRanking, RankedItem
+
 MAX_CATEGORIES = 30
-MAX_BESTSELLERS = 50
-_CANDIDATES = 8  # rows kept per item shown, since an item may have been seen several times
+MAX_TOP = 3
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _RATE_STEP = 5
 _RATE_BINS = 100 // _RATE_STEP
 
-_COLUMNS = ("listing", "cat_id", "item_id", "price", "sold", "rate")
-_BESTSELLER_COLUMNS = (
-    "item_id",
-    "cat_id",
-    "title",
-    "img",
-    "product_url",
-    "company",
-    "price",
-    "sold",
-)
+_COLUMNS = ("listing", "cat_id", "item_id", "row", "price", "rate")
 
 
-class PriceQuantiles(msgspec.Struct, frozen=True):
-    """Prices in one category, or in one listing without a category, in yuan.
+class CategoryStatistics(msgspec.Struct, frozen=True):
+    """Items of one category, or of one listing without a category.
 
     Attributes:
         group: ID of the category, or identity of the listing.
-        items: Items with a price.
-        quantiles: The 5th, 25th, 50th, 75th and 95th percentile.
+        items: Number of distinct items.
+        priced: Items with a price.
+        quantiles: The 5th, 25th, 50th, 75th and 95th percentile of the prices, in yuan; empty if
+            no item has a price.
     """
 
     group: str
     items: int
+    priced: int
     quantiles: list[float]
-
-
-class Bestseller(msgspec.Struct, frozen=True):
-    """One of the best-selling items. Its texts come from sellers and are not trusted."""
-
-    item_id: int
-    cat_id: int | None
-    title: str | None
-    img: str | None
-    product_url: str | None
-    company: str | None
-    price: str | None
-    sold: int
 
 
 class ItemStatistics(msgspec.Struct, frozen=True):
@@ -71,9 +52,9 @@ class ItemStatistics(msgspec.Struct, frozen=True):
         sightings: Rows received.
         priced: Items with a price.
         unread: Column -> number of values that could not be read.
-        prices: Prices in the largest categories (or listings without a category), largest first.
-        categories: Number of all these categories and listings.
-        bestsellers: Items with the most pieces sold.
+        categories: The largest categories (or listings without a category), largest first.
+        category_count: Number of all these categories and listings.
+        ranked: Best sellers and cheapest items of these categories, in their order.
         rates: Number of items by repurchase rate (of the item, else of its shop), in steps of 5 %.
         rated: Items with a repurchase rate.
     """
@@ -82,18 +63,24 @@ class ItemStatistics(msgspec.Struct, frozen=True):
     sightings: int
     priced: int
     unread: dict[str, int]
-    prices: list[PriceQuantiles]
-    categories: int
-    bestsellers: list[Bestseller]
+    categories: list[CategoryStatistics]
+    category_count: int
+    ranked: list[RankedItem]
     rates: list[int]
     rated: int
+
+    @property
+    def top(self) -> list[RankedItem]:
+        """The best-selling items of all categories."""
+        sold = {item.item_id: item for item in self.ranked if item.best}
+        return heapq.nlargest(MAX_TOP, sold.values(), key=lambda item: item.sold or 0)
 
 
 def item_statistics(reader: JournalReader, scope: Scope) -> ItemStatistics:
     """Aggregate the items of a run and an endpoint.
 
     Memory: twelve bytes for each item, the narrow columns of a group of listings, and the
-    candidates for the best-selling items.
+    candidates for the best-selling and the cheapest items.
 
     Raises:
         JournalError: A page cannot be read.
@@ -102,19 +89,22 @@ def item_statistics(reader: JournalReader, scope: Scope) -> ItemStatistics:
     sums = _Sums()
     for (chunks,) in read_by_listing(reader, [scope], roots):
         batches: list[pa.RecordBatch] = []
+        rows = 0
         for chunk in chunks:
-            batch = _semantic_batch(record_batch(chunk, conversions), roots)
+            batch = _semantic_batch(record_batch(chunk, conversions), roots, rows)
+            rows += batch.num_rows
             batches.append(batch.select(_COLUMNS))
-            sums.add_candidates(batch.select(_BESTSELLER_COLUMNS))
-        sums.add_listings(_table(batches, _COLUMNS))
+            sums.ranking.add_rows(_candidates(batch))
+        sums.add_listings(_table(batches))
+    categories = sums.largest()
     return ItemStatistics(
         distinct=sums.distinct,
         sightings=sums.sightings,
         priced=sums.priced,
         unread=conversions.unread,
-        prices=sums.quantiles(),
-        categories=len(sums.groups),
-        bestsellers=_bestsellers(sums.candidates),
+        categories=categories,
+        category_count=len(sums.groups),
+        ranked=sums.ranking.items([category.group for category in categories]),
         rates=sums.rates,
         rated=sum(sums.rates),
     )
@@ -126,13 +116,10 @@ class _Sums:
     def __init__(self) -> None:
         self.distinct = self.sightings = self.priced = 0
         self.rates = [0] * _RATE_BINS
-        self.candidates = _table([], _BESTSELLER_COLUMNS)
+        self.ranking = ItemRanking()
         self.groups: dict[str, int] = {}  # category or listing -> its code in `_prices`
+        self.sizes: dict[str, int] = {}  # category or listing -> number of items
         self._prices: list[pa.RecordBatch] = []
-
-    def add_candidates(self, batch: pa.RecordBatch) -> None:
-        """Add rows from which the best-selling items are chosen."""
-        self.candidates = _best_selling(self.candidates, batch)
 
     def add_listings(self, table: pa.Table) -> None:
         """Add all rows of some listings."""
@@ -141,8 +128,11 @@ class _Sums:
         self.distinct += items.num_rows
         self.sightings += table.num_rows
         names = group_names(items)
-        for name in names.unique().to_pylist():
+        for entry in pc.value_counts(names).to_pylist():
+            name = entry["values"]
             self.groups.setdefault(name, len(self.groups))
+            self.sizes[name] = self.sizes.get(name, 0) + entry["counts"]
+        self.ranking.end_listings(items["row"], self.sizes)
         priced = items.append_column("group", names).filter(pc.is_valid(items["price"]))
         self.priced += priced.num_rows
         rates = _histogram(items["rate"].drop_null())
@@ -156,23 +146,20 @@ class _Sums:
         prices = priced["price"].combine_chunks()
         return pa.RecordBatch.from_arrays([codes.take(groups.indices), prices], schema=_PRICES)
 
-    def quantiles(self) -> list[PriceQuantiles]:
-        """Return the price quantiles of the groups with the most items."""
+    def largest(self) -> list[CategoryStatistics]:
+        """Return the categories with the most items."""
         priced = pa.Table.from_batches(self._prices, schema=_PRICES)
-        names = list(self.groups)
-        counts = priced.group_by("group").aggregate([("price", "count")])
-        largest = counts.sort_by([("price_count", "descending")]).slice(0, MAX_CATEGORIES)
-        quantiles = []
-        for row in largest.to_pylist():
-            prices = priced["price"].filter(pc.equal(priced["group"], row["group"]))
-            values = pc.quantile(prices, q=list(_QUANTILES)).to_pylist()
-            rounded = [round(value, 4) for value in values]
-            quantiles.append(PriceQuantiles(names[row["group"]], row["price_count"], rounded))
-        return quantiles
+        statistics = []
+        for name in heapq.nlargest(MAX_CATEGORIES, self.sizes, key=self.sizes.__getitem__):
+            prices = priced["price"].filter(pc.equal(priced["group"], self.groups[name]))
+            values = pc.quantile(prices, q=list(_QUANTILES)).to_pylist() if len(prices) else []
+            quantiles = [round(value, 4) for value in values]
+            statistics.append(CategoryStatistics(name, self.sizes[name], len(prices), quantiles))
+        return statistics
 
 
-def _table(batches: list[pa.RecordBatch], names: tuple[str, ...]) -> pa.Table:
-    schema = pa.schema([(name, _TYPES[name]) for name in names])
+def _table(batches: list[pa.RecordBatch]) -> pa.Table:
+    schema = pa.schema([(name, _TYPES[name]) for name in _COLUMNS])
     return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema=schema)
 
 
@@ -183,37 +170,25 @@ _TYPES: dict[str, pa.DataType] = {
     "cat_id": pa.int64(),
     "item_id": pa.int64(),
     "price": pa.float64(),
-    "sold": pa.int64(),
+    "row": pa.int64(),
     "rate": pa.float32(),
-    **dict.fromkeys(("title", "img", "product_url", "company"), pa.string()),
 }
 
 
-def _semantic_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
+def _semantic_batch(batch: pa.RecordBatch, roots: dict[str, str], first: int) -> pa.RecordBatch:
+    """Return the columns of a report; `first` is the number of the rows before the batch."""
     columns = {"cat_id": category_column(batch), "item_id": batch["item_id"]}
     columns["listing"] = undivided_listings(batch["listing"], roots).dictionary_encode()
+    columns["row"] = pa.array(range(first, first + batch.num_rows), pa.int64())
     columns |= {name: semantic_column(batch, name) for name in SOURCE_COLUMNS}
+    columns["amount"] = columns["price"]
     columns["price"] = pc.cast(columns["price"], pa.float64())  # for charts only, never summed
-    columns["rate"] = pc.cast(columns["rate"], pa.float32())
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _best_selling(candidates: pa.Table, batch: pa.RecordBatch) -> pa.Table:
-    """Keep the best-selling rows of the candidates and a batch."""
-    rows = pa.concat_tables([candidates, _table([batch], _BESTSELLER_COLUMNS)])
-    rows = rows.filter(pc.is_valid(rows["sold"]))
-    count = min(rows.num_rows, MAX_BESTSELLERS * _CANDIDATES)
-    return rows.take(pc.select_k_unstable(rows, k=count, sort_keys=[("sold", "descending")]))
-
-
-def _bestsellers(candidates: pa.Table) -> list[Bestseller]:
-    by_id: dict[int, dict[str, Any]] = {}
-    for row in candidates.sort_by([("sold", "descending")]).to_pylist():
-        by_id.setdefault(row["item_id"], row)
-    return [
-        Bestseller(**{**row, "price": None if row["price"] is None else f"{row['price']:,.2f}"})
-        for row in list(by_id.values())[:MAX_BESTSELLERS]
-    ]
+def _candidates(batch: pa.RecordBatch) -> pa.Table:
+    rows = pa.Table.from_batches([batch])
+    return rows.append_column("group", group_names(rows)).select(CANDIDATE.names).cast(CANDIDATE)
 
 
 def _histogram(rates: pa.ChunkedArray) -> list[int]:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from tmapi_async.cli.console import print_message, print_output, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
+from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import EndpointOption, JournalArgument, QuietOption
 from tmapi_async.errors import InvalidRequestError, JournalError
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import overwrites_journal
+
+if TYPE_CHECKING:
+    from tmapi_async.report import ReportFacts
 
 app = typer.Typer(add_completion=False)
 
+FIRST_OPTIONS = ("output", "names", "pictures", "run", "endpoint", "max_requests")
 EXAMPLES = (
     "tmapi report shop.journal",
-    "tmapi report shop.journal --output shop.html",
+    "tmapi report shop.journal --output shop.html --pictures",
     "tmapi report shop.journal --run 1",
 )
 
@@ -33,6 +39,9 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         output: Page to write.
         run: Number of the run, or None for the latest finished visit of each listing.
         endpoint: Endpoint whose rows are shown, or None if the journal holds one.
+        pictures: Show pictures of items, which the browser loads from their hosts.
+        names: Ask the API for the names of categories that the journal does not hold.
+        connection: Account, server and limits, for `names`.
         quiet: Print nothing about the result.
     """
 
@@ -49,29 +58,67 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     endpoint: EndpointOption = None
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures",
+            help="Show pictures of the items. Who opens the page loads them from the hosts of the"
+            " items, and from nowhere else. Without this option the page sends no request.",
+        ),
+    ] = False
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names",
+            help="Ask the API for the names of the shown categories that the journal does not hold,"
+            " and store them: one request for each. Without this option the number is printed, and"
+            " nothing is sent.",
+        ),
+    ] = False
+    connection: ConnectionOptions = ConnectionOptions()
     quiet: QuietOption = False
+
+    def check(self) -> None:
+        """Check the options before the journal is read.
+
+        Raises:
+            InvalidRequestError: An option is invalid; the message names the option and the reason.
+        """
+        if self.names:
+            self.connection.check()
+        elif self.connection != ConnectionOptions():
+            raise InvalidRequestError(
+                "tmapi report sends requests only with --names: add it, or remove the options of "
+                "account, server and limits"
+            )
 
 
 @app.command("report")
 @takes_struct
 def report(options: ReportOptions) -> None:
-    """Write a web page with charts about a journal.
+    """Write a web page about a journal: what was found, what sells, what changed.
 
     The page is one file.
-    It shows the items, the requests and their cost, and how complete the data is.
+    It says if the data is complete and what to do, and has tables to sort, search and filter.
     """
     set_up_logging()
+    options.check()
     raise typer.Exit(run_report(options))
 
 
 def run_report(options: ReportOptions) -> int:
     """Write a report and return the exit code."""
-    journal, output = options.journal, options.output
+    journal, output, code = options.journal, options.output, OK
     try:
         _check(output, journal)
-        from tmapi_async.report import write_report  # noqa: PLC0415 - an extra, checked above
+        from tmapi_async import report  # noqa: PLC0415 - an extra, checked above
 
-        size = write_report(journal, output, run=options.run, endpoint=options.endpoint)
+        facts = report.gather(journal, run=options.run, endpoint=options.endpoint)
+        if options.names and facts.unnamed:
+            code = _request_names(options, facts)
+            facts = report.add_names(facts, journal)
+        size = report.write_page(facts, output, pictures=options.pictures)
+        hint = report.names_hint(facts)
     except (InvalidRequestError, JournalError) as error:
         print_refusal(str(error))
         return USAGE
@@ -80,7 +127,28 @@ def run_report(options: ReportOptions) -> int:
         return PARTIAL
     if not options.quiet:
         print_output(f"wrote {output} ({size / 1e6:.1f} MB): open it in a web browser")
-    return OK
+        if hint:
+            print_message(hint)
+    return code
+
+
+def _request_names(options: ReportOptions, facts: ReportFacts) -> int:
+    """Store the names of categories in the journal and return the exit code.
+
+    Raises:
+        JournalError: The journal cannot be written; nothing was sent.
+    """
+    from tmapi_async.cli.category_requests import (  # noqa: PLC0415 - loads HTTP, only for this
+        request_categories,
+    )
+
+    count = len(facts.unnamed)
+    if not options.quiet:
+        print_message(
+            f"asking for the names of {quantity(count, 'category', 'categories')}: "
+            f"{quantity(count, 'request')}, more if some are retried"
+        )
+    return request_categories(options.journal, facts.unnamed, options.connection)
 
 
 def _check(output: Path, journal: Path) -> None:

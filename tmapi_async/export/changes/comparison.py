@@ -81,7 +81,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         """Return the largest changes of a kind, largest first.
 
         Args:
-            kind: "dearer", "cheaper" or "sales"; the other kinds have no size.
+            kind: A kind of change. The largest new and gone items are those that sell most.
             limit: Maximum number of rows.
 
         Returns:
@@ -308,6 +308,8 @@ def _sighting_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBa
 
 
 _ORDER = {
+    "new": ("sold_after", "descending"),
+    "gone": ("sold_before", "descending"),
     "dearer": ("price_change_percent", "descending"),
     "cheaper": ("price_change_percent", "ascending"),
     "sales": ("sold_growth", "descending"),

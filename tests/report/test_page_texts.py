@@ -1,0 +1,56 @@
+"""Sentences at the top of a report."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.support.journals import of_rows, row
+from tmapi_async.journal.summaries.tally import RunTally
+from tmapi_async.report import gather, render
+from tmapi_async.report.page_texts import advice, change_summary, names_hint, summary, verdict
+
+
+@pytest.mark.parametrize(
+    ("tally", "word", "action"),
+    [
+        (RunTally(listings=3, complete=3), "good", "choose items"),
+        (RunTally(listings=4, complete=3, capped=1), "fair", "--refresh --split"),
+        (RunTally(listings=4, complete=3, shifted=1), "fair", "--refresh"),
+        (RunTally(listings=3, complete=3, empty=1), "fair", "Check the numbers"),
+        (RunTally(listings=3, complete=3, contradicted=1), "fair", "--refresh"),
+        (RunTally(listings=5, complete=3, capped=1, failed=1), "bad", "same tmapi harvest command"),
+        (RunTally(listings=1), "bad", "same tmapi harvest command"),
+        (RunTally(), "bad", "Give tmapi harvest"),
+    ],
+)
+def test_the_first_sentences_tell_how_sure_one_can_be_and_what_to_do(journal, tally, word, action):
+    """Only a run with complete listings alone is called complete; each verdict has its advice."""
+    facts = msgspec.structs.replace(gather(journal), tally=tally)
+    assert verdict(facts)[0] == word
+    assert ("Complete" in verdict(facts)[1]) == (word == "good")
+    assert action in " ".join(advice(facts))
+    assert verdict(facts)[1] in render(facts).replace("&#39;", "'")
+
+
+def test_a_report_tells_in_words_what_was_found_and_what_changed(journal):
+    """Counts agree with the journal, and words with the counts."""
+    facts = gather(journal)
+    assert summary(facts).startswith("8 items in 2 categories; all of them with a price.")
+    assert change_summary(facts) == "Since run 1: 1 gone, 7 dearer."
+    assert "1 row could not be read and is missing here" in " ".join(advice(facts))
+    first = gather(journal, run=1)
+    assert change_summary(first) == ""
+    assert "--refresh on another day" in " ".join(advice(first))
+
+
+def test_missing_names_are_told_with_their_cost(journal, tmp_path):
+    """The number of requests is known before one is sent."""
+    assert names_hint(gather(journal)).startswith("2 categories have no name in the journal")
+    assert "2 requests" in names_hint(gather(journal))
+    named = msgspec.structs.replace(gather(journal), names={7: "a", 8: "b"})
+    assert names_hint(named) == ""
+    assert summary(gather(of_rows(tmp_path / "b.journal"))) == "No item was found."
+    one = gather(of_rows(tmp_path / "c.journal", row(1)))
+    assert summary(one).startswith("1 item in 1 category; 0 of them with a price.")
+    assert names_hint(one).startswith("1 category has no name")
