@@ -82,6 +82,7 @@ def test_a_signal_during_an_export_leaves_no_file(journal, tmp_path, number, end
     assert done.code == 3
     assert "interrupted: destinations that are not listed below are unchanged" in done.err
     assert "Traceback" not in done.err
+    assert "COMPLETE" not in done.err, "no row was written"
     assert list(tmp_path.iterdir()) == []
 
 

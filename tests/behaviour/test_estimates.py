@@ -78,3 +78,17 @@ def test_a_refused_token_ends_an_estimate(tmapi, tmp_path):
         done = tmapi(*harvest, url=sandbox.url)
     assert done.code == 4
     assert "expected cost: 1 to 100 requests" in done.out.decode()
+
+
+@pytest.mark.parametrize(("fault", "code"), [("401", 4), ("422", 3)])
+def test_a_first_page_that_did_not_come_is_requested_by_the_next_estimate(
+    tmapi, tmp_path, fault, code
+):
+    """A failure is no success, and mending its cause is enough for an estimate."""
+    harvest = ("harvest", "7", *V2, "--journal", str(tmp_path / "a.journal"), "--estimate")
+    with SandboxThread(categories={7: 45}, faults=Faults(script={(7, 1): fault})) as sandbox:
+        assert tmapi(*harvest, url=sandbox.url).code == code
+    with SandboxThread(categories={7: 45}) as sandbox:
+        done = tmapi(*harvest, "--json", url=sandbox.url)
+    assert done.code == 0
+    assert json.loads(done.out)["sources"] == {"total": 1}

@@ -53,6 +53,7 @@ class HarvestCost:
 
     Attributes:
         paid: Requests that were sent for first pages.
+        failed: Listings whose first page was requested and did not come.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class HarvestCost:
         *,
         quiet: bool,
     ) -> None:
-        self.paid = 0
+        self.paid = self.failed = 0
         self._listings = listings
         self._journal = journal
         self._options = options
@@ -87,7 +88,7 @@ class HarvestCost:
                 return self._ask(found, options.confirm_above, yes=options.yes)
             code = OK
             if options.estimate and found.unasked:
-                code = self._request_first_pages(found)
+                code = self._request_first_pages(found) or (PARTIAL if self.failed else OK)
                 found = self._read()
         except JournalError as error:
             print_message(str(error))
@@ -136,14 +137,14 @@ class HarvestCost:
         return PARTIAL
 
     def _request_first_pages(self, found: JournalEstimate) -> int:
-        """Request the first page of new listings into the journal, and return an exit code."""
+        """Request first pages into the journal. Return an exit code: not OK if all has stopped."""
         number = len(found.unasked)
         print_message(
             f"requesting the first page of {quantity(number, 'listing')}, which tells how many "
             f"rows there are: {quantity(number, 'request')}. The pages are kept in {self._journal}"
         )
         result = run_first_pages(self._harvest_first_pages(found))
-        self.paid = result.requests
+        self.paid, self.failed = result.requests, result.tally.failed
         if result.error is not None:
             print_message(str(result.error))
         if result.stopped_by is None:

@@ -242,7 +242,7 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
     except BrokenPipeError:
         discard_output()
         return PARTIAL
-    if not options.quiet and (code == OK or job.summary.pages):
+    if not options.quiet and (code == OK or job.summary.destinations):
         for line in summary_lines(job.summary):
             print_message(line)
         if not visits:  # else the harvest says the verdict

@@ -100,13 +100,17 @@ def estimate_harvest(
 
 
 def _unasked(sizes: Iterable[ListingSize], options: EstimateOptions) -> list[Listing]:
-    """Return the listings that were never asked for, and whose pages tell a total."""
+    """Return the listings of which no page is known, and whose pages tell a total.
+
+    A listing that an earlier start began and got no page of is one of them.
+    """
     if options.max_pages == 1:
         return []  # one page each: the total changes nothing
     return [
         size.visit.listing
         for size in sizes
-        if not size.visit.begun
+        if not size.stored
+        and size.total is None
         and size.earlier_pages is None
         and ENDPOINTS[size.visit.listing.endpoint].paging in ("both", "total_count")
     ]
