@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.journals import body, row, write
-from tmapi_async.report import gather
+from tmapi_async.report import gather, render
 from tmapi_async.report.item_ranking import _KEPT_GROUPS, CANDIDATE, MAX_RANKED, ItemRanking
 
 ROWS = st.lists(
@@ -95,5 +95,6 @@ def test_one_category_has_more_places_than_each_of_many(tmp_path):
         cat: [body([row(100 * cat + n, sales_count=str(n)) for n in range(1, 21)])]
         for cat in range(1, 41)
     }
-    items = gather(write(tmp_path / "many.journal", many)).items.ranked
-    assert len(items) == 300
+    facts = gather(write(tmp_path / "many.journal", many))
+    assert len(facts.items.ranked) == 300
+    assert "In the categories below: " in render(facts)  # not all are shown
