@@ -27,7 +27,7 @@ from tests.support.sessions import (
     send_reply,
 )
 from tmapi_async import Page, RetryPolicy
-from tmapi_async.errors import ConnectionFailedError
+from tmapi_async.errors import ClosedError, ConnectionFailedError
 from tmapi_async.transport.connections.page_connection import PageConnection
 from tmapi_async.transport.http_client_session import ClientSessionTransport
 from tmapi_async.transport.http_connections import ConnectionTransport, missing_parts
@@ -273,6 +273,29 @@ async def test_what_the_loop_has_not_read_yet_over_tls_is_not_the_answer(
             else:
                 writers[-1].write(stray)
     assert len(server.heads) == 3
+
+
+@pytest.mark.parametrize("factory", [ConnectionTransport, ClientSessionTransport])
+async def test_a_closed_connector_cancels_nobody(factory: Any) -> None:
+    """Who waits for a connection of a connector that is closed gets an error, and pays nothing."""
+    asked = asyncio.Event()
+
+    async def hang(_: Server, __: str, ___: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    gate = make_gate(2)
+    connector = aiohttp.TCPConnector(limit=1)
+    async with (
+        Server(hang) as server,
+        open_session(gate, base_url=server.url, connector=connector, transport=factory) as made,
+    ):
+        tasks = [asyncio.ensure_future(made.fetch(request(n), new_state(made))) for n in (1, 2)]
+        await asked.wait()
+        await connector.close()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends] == [ClosedError, ClosedError]
+        assert (gate.in_use, gate.budget.spent) == (0, 1)
 
 
 async def test_connections_that_ended_are_forgotten() -> None:

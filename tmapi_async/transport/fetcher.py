@@ -184,7 +184,7 @@ class Fetcher:
             else:
                 reply = await self._send_with_permit(request, state, retry_state.permit)
             outcome = self._read(reply, request, state, retry_state, sent_at)
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, errors.ClosedError) as error:
             unsent = was_not_sent(error)
             raise
         finally:

@@ -32,6 +32,7 @@ from .http import (
     TransportFactory,
     connect_seconds,
     connect_timeout,
+    mark_not_sent,
     was_not_sent,
 )
 from .http_client_session import ClientSessionTransport
@@ -177,9 +178,7 @@ class PageSender:
         if self._transport is None or self._deadlines is None:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
         if self._connector is not None and self._transport.connector_closed:
-            raise errors.ClosedError(
-                "the connector was closed while the client used it: close it after the client"
-            )
+            raise _connector_closed()
         deadlines = self._deadlines if seconds is None else self._deadlines.others(seconds)
         try:
             with deadlines.begin():
@@ -188,7 +187,15 @@ class PageSender:
             return self._transport_error(error, deadlines.seconds)
         except BaseException as error:
             clear_locals(error)
+            if isinstance(error, asyncio.CancelledError) and self._was_closed():
+                raise _connector_closed() from None
             raise
+
+    def _was_closed(self) -> bool:
+        """Return True if nobody cancelled the task: a closed connector cancels who waits for it."""
+        task = asyncio.current_task()
+        is_closed = self._connector is not None and self._connector.closed
+        return is_closed and task is not None and not task.cancelling()
 
     def drop_idle(self) -> None:
         """Use none of the idle connections again."""
@@ -238,6 +245,14 @@ class PageSender:
         if isinstance(error, OSError) and error.errno in _NO_NETWORK:
             text = f"{text}: this machine has no network"
         return errors.UnreachableError(text)
+
+
+def _connector_closed() -> errors.ClosedError:
+    error = errors.ClosedError(
+        "the connector was closed while the client used it: close it after the client"
+    )
+    mark_not_sent(error)
+    return error
 
 
 def choose_transport() -> TransportFactory:

@@ -143,8 +143,9 @@ class ReplyReader:
 
     def _reads_head(self, head: bytes) -> bool:
         """Return True if the head is that of a reply whose body needs no parser."""
-        # The head must be all that the parser sees. It also takes a bare line feed for a line end.
-        if not head or b"\n\n" in head:
+        # The head must be all that the parser sees. It also takes a bare line feed for a line end,
+        # and a bare carriage return.
+        if not head or b"\n\n" in head or head.count(b"\r") != head.count(b"\r\n"):
             return False
         try:
             messages, upgraded, _ = self._heads.feed_data(head)
