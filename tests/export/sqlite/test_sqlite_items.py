@@ -103,6 +103,18 @@ def test_an_export_that_fails_leaves_the_database_as_it_was(
     assert names(folder) == ["a.sqlite"]
 
 
+def test_a_new_file_does_not_replace_one_that_was_made_meanwhile(tmp_path: Path) -> None:
+    """Of two exports that begin one file, the later one fails and drops no row of the other."""
+    mine, other = (of_rows(tmp_path / name, row(number)) for name, number in (("a", 1), ("b", 2)))
+    target = tmp_path / "items.sqlite"
+    late = Export(mine, [str(target)])
+    with pytest.raises(ExportError, match="made this file meanwhile"):
+        late.run(lambda _: target.exists() or export_journal(other, [str(target)]))
+    assert query(target, "SELECT item_id FROM items") == [(2,)]
+    export_journal(mine, [str(target)])
+    assert query(target, "SELECT item_id FROM items ORDER BY 1") == [(1,), (2,)]
+
+
 def test_databases_that_cannot_take_the_rows_are_refused_by_a_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

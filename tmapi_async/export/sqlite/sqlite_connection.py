@@ -73,11 +73,23 @@ class SqliteConnection:
             raise ExportError(f"{self.to}: {text}; nothing there was changed") from None
 
     def commit(self) -> int:
-        """Make the changes durable and visible; return the size of the file."""
+        """Make the changes durable and visible; return the size of the file.
+
+        Raises:
+            ExportError: The changes cannot be written, or the file, which was new, was made by
+                another program meanwhile: it may have rows that no replacement may drop.
+        """
         with self.errors():
             self.database.execute("COMMIT")
             self.database.close()
-        return self._atomic_file.commit() if self._atomic_file else self._path.stat().st_size
+        if self._atomic_file is None:
+            return self._path.stat().st_size
+        if self._path.exists():
+            raise ExportError(
+                f"{self.to}: another program has made this file meanwhile; nothing there was "
+                "changed. Run the same command again to add the rows to it"
+            )
+        return self._atomic_file.commit()
 
     def abort(self) -> None:
         """Undo every change. Never raises."""
