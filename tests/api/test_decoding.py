@@ -56,7 +56,7 @@ def test_a_million_rows_or_values_cost_no_memory(body: bytes, request_: PageRequ
         tracemalloc.stop()
     assert type(result) is ReplyTooLargeError
     assert f"more than {MAX_VALUES:,} values" in str(result)
-    assert peak < 2**18
+    assert peak < 2**19  # Python 3.13 takes 295 kB
 
 
 @pytest.mark.parametrize("row", [b"{}", b"1", b'{"item_id": 1}'])
