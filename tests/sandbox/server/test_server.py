@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import socket
 import ssl
 
 import aiohttp
@@ -301,3 +303,20 @@ def test_sandbox_unknown_option_suggests_the_right_one():
         Sandbox(latencey=1)
     with pytest.raises(TypeError, match="the options are seed"):
         Sandbox(Config(), zzz=1)
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_a_connection_that_comes_while_the_sandbox_closes_is_closed(turns):
+    """A client that was accepted in the last turns of the loop sees an end, and does not wait."""
+    sandbox = Sandbox()
+    await sandbox.start()
+    address = ("127.0.0.1", int(sandbox.url.rsplit(":", 1)[1]))
+    with socket.create_connection(address) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(sandbox.close(), 10)
+        client.settimeout(5)
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            received = await asyncio.to_thread(client.recv, 1)
+    assert received == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tmapi_async.sandbox.responses.recordings import Recordings
     from tmapi_async.sandbox.responses.stats import Stats
 
+_ACCEPTING_TURNS = 10  # of the event loop, from accepting a connection to `connection_made`
 _SHUTDOWN_SECONDS = 0.05
 
 
@@ -91,12 +93,21 @@ class Sandbox:
         if self._listener is None or self._server is None:
             return
         self._closing = True
+        # asyncio loses a connection that it has accepted but not yet made when the listener is
+        # closed: nothing closes it, and `wait_closed` may wait for it. Accept no more, then wait.
+        loop = asyncio.get_running_loop()
+        for listening in self._listener.sockets:
+            with contextlib.suppress(NotImplementedError):  # of loops without readers (Windows)
+                loop.remove_reader(listening.fileno())
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
         self._listener.close()
         for task in tuple(self._working):
             task.cancel()
         self._server.pre_shutdown()
         await self._server.shutdown(_SHUTDOWN_SECONDS)
         await self._listener.wait_closed()
+        await asyncio.sleep(0)  # closed transports let go of their sockets in the next turn
         self._listener = self._server = None
 
     @property
