@@ -33,9 +33,7 @@ from tmapi_async.errors import ClosedError, InvalidRequestError
 from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
-from tmapi_async.limits.gate import Gate, GateStatistics
-from tmapi_async.limits.learning import START, LearningController
-from tmapi_async.limits.rate import RateLimiter
+from tmapi_async.limits.gate import GateStatistics
 from tmapi_async.transport.credentials import check_base_url, check_token
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.request_state import CallOptions
@@ -55,7 +53,7 @@ from .inputs import (
     read_walk_options,
 )
 from .page_sources import PageSources, make_cache
-from .settings import Concurrency, make_settings, max_width
+from .settings import Concurrency, make_gate, make_settings, max_width
 from .walk import Walk
 
 if TYPE_CHECKING:
@@ -125,12 +123,8 @@ class ClientCore:
             trust_env=trust_env,
             wait=wait,
         )
-        self._ceiling = ceiling = max_width(concurrency, connector)
-        self.gate = Gate(
-            LearningController(ceiling, start=START if concurrency == "auto" else None),
-            rate_limiter=None if rate is None else RateLimiter(rate),
-            budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
-        )
+        self._ceiling = max_width(concurrency, connector)
+        self.gate = make_gate(self._ceiling, concurrency, rate, max_requests)
         self.session = self.settings.session(token, self.gate, connector, observer)
         page_cache = make_cache(
             cache,

@@ -13,6 +13,8 @@ from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.limits.budget import Budget
 from tmapi_async.limits.gate import Gate
+from tmapi_async.limits.learning import START, LearningController
+from tmapi_async.limits.rate import RateLimiter
 from tmapi_async.transport.observers import Observer
 from tmapi_async.transport.retry import RetryPolicy
 from tmapi_async.transport.session import Auth, Connector, Session
@@ -183,6 +185,20 @@ def make_settings(
         lookahead=read_lookahead(lookahead),
         trust_env=trust_env,
         wait=wait,
+    )
+
+
+def make_gate(
+    ceiling: int | None,
+    concurrency: Concurrency,
+    rate: float | None,
+    max_requests: int | Budget | None,
+) -> Gate:
+    """Return the gate of a client: its slots up to a ceiling, its rate limiter and its budget."""
+    return Gate(
+        LearningController(ceiling, start=START if concurrency == "auto" else None),
+        rate_limiter=None if rate is None else RateLimiter(rate),
+        budget=max_requests if isinstance(max_requests, Budget) else Budget(max_requests),
     )
 
 
