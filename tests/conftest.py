@@ -82,6 +82,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         pytest.fail("this test starts a process; mark it with pytest.mark.slow", pytrace=False)
 
 
+if hasattr(signal, "SIGHUP"):  # `nohup make test` would let the programs under test ignore it, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 PRIVATE = tempfile.TemporaryDirectory(prefix="tm-")  # short: a socket's path has 108 bytes at most
 
 
