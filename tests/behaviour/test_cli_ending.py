@@ -126,7 +126,7 @@ def test_head_ends_it_quietly(sandbox):
     before = ["/bin/sh", "-c", '"$@" | head -n 1', "sh"]
     done = run("items", *ALL, "--json", env=environment(sandbox.url), before=before)
     assert done.code == 0
-    assert [row["cat_id"] for row in done.rows] == [1]
+    assert len(done.rows) == 1  # of the category that was answered first
     assert len(done.messages) == 1
     assert done.summary["stopped"] > 0
 
