@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SHORT, LONG = 500, 4_000
+SHORT, LONG = 1_000, 8_000
 LINEAR, QUADRATIC = LONG // SHORT, (LONG // SHORT) ** 2
 NOISE = 0.002  # seconds; less is not measured well
 
@@ -120,4 +120,4 @@ def test_what_reads_a_text_from_outside_takes_linear_time(name: str) -> None:
 def test_a_reader_that_is_quadratic_is_noticed() -> None:
     """The check itself finds a regular expression that scans the rest at each place."""
     pattern = re.compile(r"a[^b]*b")
-    assert is_slow(pattern.search, "a" * SHORT * 4, "a" * LONG * 4)  # far above the noise
+    assert is_slow(pattern.search, "a" * SHORT * 2, "a" * LONG * 2)  # far above the noise

@@ -16,7 +16,6 @@ _TOKEN_OPTION = "--token"  # noqa: S105 - the name of the option
 _MIN_TOKEN = 8
 _MAX_COMMAND = 300
 _DATABASE_ADDRESS = re.compile(r"(?is)postgres(?:ql)?://.*")
-_LOGIN = re.compile(r"(?s)://.*@")
 
 
 def possible_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -61,7 +60,17 @@ def hide_passwords(arguments: list[str]) -> list[str]:
     login is left out, also in those that are going to be refused.
     """
     cut = [_DATABASE_ADDRESS.sub("postgresql://...", argument) for argument in arguments]
-    return [_LOGIN.sub("://...@", argument) for argument in cut]
+    return [_without_login(argument) for argument in cut]
+
+
+def _without_login(argument: str) -> str:
+    """Return an argument without all that stands between its first `://` and its last `@`.
+
+    A regular expression would look for the `@` again behind each `://`.
+    """
+    before, mark, rest = argument.partition("://")
+    _, login_end, after = rest.rpartition("@")
+    return f"{before}{mark}...{login_end}{after}" if login_end else argument
 
 
 def _values(argument: str) -> Iterator[str]:
