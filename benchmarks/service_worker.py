@@ -12,3 +12,9 @@ os.environ["TMAPI_BASE_URL"] += f"/w{os.getpid()}"
 from examples.fastapi_service import app
 
 __all__ = ["app"]
+
+
+@app.get("/worker")
+async def worker() -> int:
+    """Return the number of this process, so that callers can be spread evenly."""
+    return os.getpid()

@@ -191,3 +191,26 @@ def test_no_attempt_fails_for_want_of_budget(steps, rate_limited):
             await leave(waiting)
 
     run(main())
+
+
+def test_the_slot_of_a_refused_attempt_stays_closed_for_a_mean_latency():
+    """The account is narrower by a slot of another gate, which may have to end a request first."""
+
+    async def main():
+        gate = make_gate()
+        gate.apply_share(SlotShare(1, 3))
+        first = enter(gate, 1)
+        await settle()
+        await asyncio.sleep(0.5)
+        gate.answered(first[0].result())  # the mean latency is known from here on
+        tasks = enter(gate, 4)
+        await settle()
+        assert passed(tasks) == 3
+        gate.refused(tasks[0].result(), None)
+        await asyncio.sleep(0.4)
+        assert passed(tasks) == 3
+        await asyncio.sleep(0.2)
+        assert passed(tasks) == 4
+        await leave(tasks)
+
+    run(main())

@@ -23,6 +23,15 @@ def test_a_full_share_asks_for_half_as_many_again():
     assert demand.update(0.1, 6, 0, 6, LATENCY) == 9
 
 
+def test_a_share_that_is_not_filled_any_more_asks_for_nothing():
+    """The other processes have left no slot for more, so it was never tried."""
+    demand = DemandEstimate()
+    assert demand.update(0.0, 4, 0, 4, LATENCY) == 6
+    for step in range(1, 10):
+        slots = demand.update(step * LATENCY, 1, 0, 4, LATENCY)
+    assert slots == 1
+
+
 def test_more_that_is_of_no_use_is_asked_for_more_and_more_seldom():
     """A client that uses four slots always does not take a fifth from others each second."""
     demand, asked = DemandEstimate(), []
@@ -39,7 +48,7 @@ def test_slots_are_kept_for_a_window_and_one_for_a_while():
     """A pause between two replies gives nothing back; a process that is idle keeps one slot."""
     demand = DemandEstimate()
     demand.update(0.0, 5, 0, 8, LATENCY)
-    assert demand.update(0.4, 0, 0, 8, LATENCY) == 5
+    assert demand.update(0.9 * WINDOW, 0, 0, 8, LATENCY) == 5
     assert demand.update(2.0, 0, 0, 8, LATENCY) == 5  # the window before it
     assert demand.update(3.0, 0, 0, 8, LATENCY) == 1
     assert demand.update(LINGER + 1.0, 0, 0, 8, LATENCY) == 0

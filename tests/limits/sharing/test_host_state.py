@@ -228,7 +228,7 @@ class Processes(RuleBasedStateMachine):
     @rule(data=st.data())
     def kill_host(self, data):
         """Kill the host: a member continues, and the others join it one after another."""
-        roster = self.state.account.allocator.all_slots()
+        roster = self.state.all_slots()
         gone, _ = self.host, self.processes.pop(self.host)
         # What the killed one had at the server may come on top of the limit.
         self.abandoned.clear()
@@ -273,6 +273,22 @@ class Processes(RuleBasedStateMachine):
         ]
         assert sum(slots) == self.width
         assert max(slots) - min(slots) <= 1
+
+
+def test_a_second_host_that_ends_soon_hands_over_those_that_have_not_joined_it_yet():
+    """They still send under the shares of the first host, until their leases are over."""
+    first = make_state(4)
+    for name in ("first", "second", "third", "late"):
+        first.join(hello(name))
+        first.report(name, Report(0.0, 0.0, 0, 0, 0, 9), 0.0)
+    first.allocate(0.0, 0.0)
+    second = make_state(4)
+    second.join(hello("second"))
+    second.expect(first.all_slots(), {"first"}, 0.0, 0.0)
+    second.join(hello("third"))
+    roster = second.all_slots()
+    assert roster["late"] == first.all_slots()["late"] > 0
+    assert "first" not in roster  # it was killed: it sends nothing any more
 
 
 TestProcesses = pytest.mark.slow(Processes.TestCase)

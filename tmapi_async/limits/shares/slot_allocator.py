@@ -136,6 +136,10 @@ class SlotAllocator:
         """Slots reserved for lost holders."""
         return sum(slots for _, slots, _ in self._reserved.values())
 
+    def reserved_slots(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the slots reserved under some names; names without any are left out."""
+        return {name: self._reserved[name][1] for name in names if name in self._reserved}
+
     def all_slots(self) -> dict[str, int]:
         """Return the name of each holder and the maximum number of slots that it may be using."""
         return {name: holder.slots for name, holder in self._holders.items()}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-WINDOW = 0.5
-"""Seconds for which a process keeps slots that it has used, at least."""
+WINDOW = 0.05
+"""Seconds for which a process keeps slots that it has used, at least.
 
-WINDOW_ROUNDS = 2.0
+A short window costs messages, a long one idle slots: processes whose callers come and go used 0.93
+of an account's slots with this window, and 0.88 with one of 0.5 s (in a simulation; the same for
+`WINDOW_ROUNDS`, 0.5 and 2).
+"""
+
+WINDOW_ROUNDS = 0.5
 """The same in round trips."""
 
 LINGER = 5.0
@@ -19,8 +24,8 @@ class DemandEstimate:
     """Estimates the demand from the slots that were in use in the recent past.
 
     A process of which attempts wait needs more. One that fills its share may need more: a walk
-    starts no more requests than there are slots. It asks for half as many again, and for a while
-    no more if it did not use those.
+    starts no more requests than there are slots. It asks for half as many again; for a while no
+    more if it did not use those, and not at all once it does not fill the share that it has.
     """
 
     __slots__ = (
@@ -68,6 +73,8 @@ class DemandEstimate:
         """Ask for more if the share is full, and stop if more was of no use."""
         if self._asked and used > self._filled:
             self._asked, self._pause = 0, MIN_PAUSE
+        elif max(self._most, self._before) < self._filled:
+            self._asked = 0  # it does not even fill its share any more
         elif self._asked and slots > self._filled and now > self._asked_at + window:
             self._asked, self._asked_at = 0, now + self._pause
             self._pause = min(MAX_PAUSE, 2 * self._pause)

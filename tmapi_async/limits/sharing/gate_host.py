@@ -120,7 +120,7 @@ class GateHost:
             self._place.remove(self._identity)
         else:
             self._place.mark_used()
-            slots = state.account.allocator.all_slots()
+            slots = state.all_slots()
             slots[self._seat.name] = self._seat.gate.in_use
             for link in self._links.values():
                 link.stream.send(Farewell(self._seat.name, learned_limit(self.controller), slots))
@@ -197,7 +197,7 @@ class GateHost:
         if state is None or now - link.news_at < HEARTBEAT / 2:
             return
         link.news_at = now
-        slots = state.account.allocator.all_slots()
+        slots = state.all_slots()
         news = News(self._seat.name, state.reported_at(link.name), state.learned(), slots)
         link.stream.send(news)
 
@@ -270,7 +270,7 @@ class GateHost:
     def _depose(self) -> None:
         """Give the gate up: another process has taken it while this one stood still."""
         if self._state is not None:
-            self.slots = self._state.account.allocator.all_slots()
+            self.slots = self._state.all_slots()
             self._state = None
         self._stop()
         if self.reporter is None:

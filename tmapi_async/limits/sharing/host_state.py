@@ -104,6 +104,15 @@ class HostState:
         self._expected.add("")
         self._expected_until = lease_now + seconds
 
+    def all_slots(self) -> dict[str, int]:
+        """Return the name of each process and the slots that it may be using, for the next host.
+
+        Members of an earlier host that have not joined yet may still use the slots of then: a host
+        may end soon after the one before it.
+        """
+        allocator = self.account.allocator
+        return allocator.reserved_slots(self._expected) | allocator.all_slots()
+
     def join(self, hello: Hello) -> None:
         """Add a member. One that has joined before begins anew."""
         if hello.name in self._members:

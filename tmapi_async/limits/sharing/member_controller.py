@@ -14,8 +14,6 @@ from tmapi_async.limits.shares.share_controller import ShareController
 
 from .messages import LearnedLimit
 
-_LATENCY_GAIN = 1 / 32
-
 
 class MemberController(ShareController):
     """Share controller that notices how many slots its gate uses and needs.
@@ -24,7 +22,6 @@ class MemberController(ShareController):
         most_in_flight: Most attempts in flight since this was last set to 0.
         hungry: True if an attempt found no slot free since this was last set to False.
         urgent: True if an attempt was refused since this was last set to False.
-        latency: Mean latency in seconds, recent answers counting most.
         learned: Limit that the host has learned.
     """
 
@@ -35,7 +32,6 @@ class MemberController(ShareController):
         super().__init__(Budget(), recorder, on_event, lease_clock)
         self.most_in_flight = 0
         self.hungry = self.urgent = False
-        self.latency = 0.0
         self.learned = LearnedLimit(0)
         self._ceiling = ceiling
 
@@ -52,12 +48,6 @@ class MemberController(ShareController):
         """Record that an attempt goes on the wire."""
         self.most_in_flight = max(self.most_in_flight, in_flight)
         super().sent(now, in_flight)
-
-    def answered(self, now: float, sent_at: float, in_flight: int) -> None:
-        """Record a reply that is no refusal."""
-        took = now - sent_at
-        self.latency += (took - self.latency) * (_LATENCY_GAIN if self.latency else 1.0)
-        super().answered(now, sent_at, in_flight)
 
     def refused(
         self, now: float, sent_at: float, in_flight: int, retry_after: float | None
