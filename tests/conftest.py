@@ -90,10 +90,10 @@ PRIVATE = tempfile.TemporaryDirectory(prefix="tm-")  # short: a socket's path ha
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let no test share a gate or what was learned with another test, or with this machine."""
+    """Let no test share a gate, settings or what was learned with another test or this machine."""
     folder = Path(PRIVATE.name) / f"{zlib.crc32(item.nodeid.encode()):08x}"
     folder.mkdir(exist_ok=True)
-    for name in ("TMAPI_RUNTIME_DIR", "TMAPI_CACHE_DIR", "XDG_RUNTIME_DIR"):
+    for name in ("TMAPI_RUNTIME_DIR", "TMAPI_CACHE_DIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         os.environ[name] = str(folder)
 
 

@@ -57,6 +57,7 @@ def command_lines(folder, place):
             ("--journal", j, "--to", str(place / "表.csv"), *sandboxed), ("--free", "--to", "没有"),
             ("--journal", damaged, "--json", *sandboxed), ("--journal", "/没有/j", "--free"),
         ],
+        "config": [(), ("--json",), ("--path",), ("--example",), ("--job", "没有.toml")],
         "items": [
             ("1", *sandboxed), ("1", "x" + TITLE), (f"@{folder / '钱.txt'}", *sandboxed),
             ("--keyword", "连衣裙", "--endpoint", "search", *sandboxed), ("@没有.txt",),
@@ -165,7 +166,7 @@ def test_every_command_fits_its_terminal(folder, tmp_path, width):
             assert max(map(cell_len, re.split(r"[\r\n]+", text))) <= width, (argv, text)
             assert "…" not in text, (argv, text)
         for line in re.split(r"[\r\n]+", text):
-            if re.match(r" *(run|start|listing|category|check)  ", line):
+            if re.match(r" *(run|start|listing|category|check|setting)  ", line):
                 assert cell_len(line) <= width, (argv, line)
 
 

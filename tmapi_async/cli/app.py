@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -20,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
 
+from .completion.shell_scripts import COMPLETION_VARIABLE, explain_failures
 from .console import discard_output, print_message, print_refusal, set_up_streams
 from .exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from .help_texts import arrange_help, fit_help
@@ -27,6 +29,7 @@ from .signals import Interrupts
 
 COMMANDS = {
     "check": "Check token, host, balance, proxy, disk and destinations, before work.",
+    "config": "Show the settings in force and where each of them comes from.",
     "items": "Print every item of the listings as JSON lines.",
     "harvest": "Fetch every page of the listings into a journal file.",
     "details": "Fetch the details of the products that a journal's listings show.",
@@ -95,6 +98,7 @@ class CommandGroup(TyperGroup):
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the arguments before the command."""
         fit_help(self)
+        explain_failures(self.params)
         return super().make_context(*args, **kwargs)
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -110,7 +114,6 @@ app = typer.Typer(
     cls=CommandGroup,
     help="Fetch 1688.com product listings through TMAPI, completely.",
     no_args_is_help=True,
-    add_completion=False,
     # Rich's tracebacks print local variables, and some of those hold the token.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -125,8 +128,8 @@ for _name, _summary in COMMANDS.items():
     app.command(_name, cls=LazyCommand, help=_summary, short_help=_summary)(_load_later)
 
 
-def _print_version(requested: bool) -> None:
-    if requested:
+def _print_version(context: typer.Context, requested: bool) -> None:
+    if requested and not context.resilient_parsing:
         typer.echo(f"tmapi-async {__version__}")
         raise typer.Exit
 
@@ -143,6 +146,14 @@ def _read_common_options(
             help="Show the version.",
         ),
     ] = False,
+    no_settings: Annotated[
+        bool,
+        typer.Option(
+            "--no-settings",
+            metavar="",
+            help="Read no settings files: neither tmapi.toml nor that of the user.",
+        ),
+    ] = False,
 ) -> None:
     """Fetch 1688.com product listings through TMAPI, completely."""
 
@@ -151,6 +162,9 @@ def main() -> NoReturn:
     """Run the command line and end the process with an exit code of the contract."""
     _reopen_closed_streams()
     set_up_streams()
+    if COMPLETION_VARIABLE in os.environ:  # a message would break the line that the user types
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+            sys.exit(_flush_streams(_run_and_report()))
     sys.exit(_flush_streams(_run_and_report()))
 
 

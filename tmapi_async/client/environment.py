@@ -49,6 +49,20 @@ def read_environment(environment: Mapping[str, str] = os.environ) -> dict[str, A
     return options
 
 
+def variables_set(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the options that the environment gives: the name of each -> its variable.
+
+    Args:
+        environment: Variables by name.
+    """
+    texts = {name: environment.get(f"TMAPI_{name.upper()}", "") for name in _ALL}
+    return {
+        name: f"TMAPI_{name.upper()}"
+        for name, text in texts.items()
+        if (text.strip() if name in _READERS else text)
+    }
+
+
 def _whole(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -74,3 +88,5 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "cache": (str, "the path of a file or the address of a server"),
 }
 """Name of an option -> reader of its text, and the accepted values in words."""
+
+_ALL = ("token", "base_url", *_READERS)

@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 
+from tmapi_async.cli.configuration.setting_keys import keys_of
 from tmapi_async.cli.options.job_file import read_job
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.errors import InvalidRequestError
 
-OPTION_TYPES: dict[str, Any] = {
-    "journal": str,
-    "max_requests": int,
-    "rate": (int, float),
-    "to": list,
-}
+KEYS = keys_of("harvest")
 
 JOB = """\
 journal = "shop.journal"
@@ -55,7 +51,7 @@ def read(folder: Path, text: str) -> tuple[list[str], dict[str, Any], int]:
     """Read a job file: identities, options, repeated listings."""
     path = folder / "job.toml"
     path.write_text(text, "utf-8")
-    job = read_job(path, OPTION_TYPES)
+    job = read_job(path, KEYS)
     listings = ListingSet(job.groups)
     return [listing.identity for listing in listings], job.options, listings.repeated
 
@@ -72,8 +68,11 @@ def test_a_job_file_says_what_to_walk_and_how(folder: Path) -> None:
         "category/items/v2?cat_id=6",
     ]
     assert options == {
-        "journal": "shop.journal", "max_requests": 5000, "rate": 2.5, "to": ["items.parquet"],
-    }  # fmt: skip
+        "journal": folder / "shop.journal",
+        "max_requests": 5000,
+        "rate": 2.5,
+        "to": [str(folder / "items.parquet")],
+    }
 
 
 def test_values_come_from_the_file_and_from_lists(folder: Path) -> None:
@@ -91,8 +90,8 @@ WRONG = [
     ("1031922", "1.5", 9, "1.5 is not a category ID"),
     ("max_requests", "max_request", 2, "did you mean max_requests?"),
     ("max_requests", "token", 2, "does not belong in a file"),
-    ("5_000", "true", 2, "max_requests cannot be True"),
-    ("2.5", '"fast"', 3, "rate cannot be 'fast'"),
+    ("5_000", "true", 2, "max_requests must be a whole number from 1, not True"),
+    ("2.5", '"fast"', 3, "rate must be a number above 0, not 'fast'"),
     ("super_factory", "is_super_factory", 11, "it is called super_factory there"),
     ("super_factory = true", "super_factory = 1", 11, "must be True, False or None"),
     ('"sales"', '"prize"', 16, "sort must be one of"),
@@ -133,7 +132,7 @@ def test_a_job_file_that_cannot_be_read_is_refused(folder: Path) -> None:
     (folder / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("none.toml", ".", "binary"):
         with pytest.raises(InvalidRequestError, match="cannot read the job file"):
-            read_job(folder / name, OPTION_TYPES)
+            read_job(folder / name, KEYS)
 
 
 SHORT_JOB = "[[listings]]\ncat_ids = [7]\n"
@@ -143,7 +142,7 @@ def test_a_job_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     """Editors on Windows begin a file with the mark and end lines with two characters."""
     job = tmp_path / "job.toml"
     job.write_bytes(b"\xef\xbb\xbf" + SHORT_JOB.replace("\n", "\r\n").encode())
-    assert len(read_job(job, {}).groups) == 1
+    assert len(read_job(job, KEYS).groups) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +161,7 @@ def test_a_job_file_that_python_cannot_use_is_refused(
     job = tmp_path / "job.toml"
     job.write_text(text)
     with pytest.raises(InvalidRequestError, match=reason):
-        read_job(job, {"a": list})
+        read_job(job, KEYS)
 
 
 def test_products_are_listed_by_their_ids(folder: Path) -> None:

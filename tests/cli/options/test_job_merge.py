@@ -41,8 +41,7 @@ def merge(*arguments: object) -> tuple[HarvestOptions, ListingSet]:
 
     @takes_struct
     def command(context: typer.Context, options: HarvestOptions) -> None:
-        types = {"journal": str, "to": list}
-        results.append(merge_job_file(context, options, options.listings, types))
+        results.append(merge_job_file(context, options, options.listings, "harvest"))
 
     app = typer.Typer()
     app.command()(command)

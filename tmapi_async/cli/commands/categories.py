@@ -17,12 +17,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tmapi_async.api.listings import parse_id
+from tmapi_async.cli.completion.completed_values import complete_journals
 from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.cache_options import CacheOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import OutputOptions
+from tmapi_async.cli.options.settings_in_force import with_settings
 from tmapi_async.cli.output import ReaderGoneError, RowOutput
 from tmapi_async.cli.progress.progress_line import show_progress
 from tmapi_async.cli.runner import handle_signal, open_client, run
@@ -81,7 +83,10 @@ class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
     journal: Annotated[
         Path | None,
         typer.Option(
-            "--journal", metavar="FILE", help="Store the tree in a journal, to pay for it once."
+            "--journal",
+            metavar="FILE",
+            help="Store the tree in a journal, to pay for it once.",
+            autocompletion=complete_journals,
         ),
     ] = None
     refresh: Annotated[
@@ -113,9 +118,10 @@ class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("categories", context_settings={"ignore_unknown_options": True})
 @takes_struct
-def categories(options: CategoriesOptions) -> None:
+def categories(context: typer.Context, options: CategoriesOptions) -> None:
     """Show the category tree."""
     set_up_logging(options.output.verbose)
+    options = with_settings(context, options, "categories")
     options.check()
     raise typer.Exit(run_categories(options))
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tmapi_async.api.endpoints import BY_SHORT_NAME
 from tmapi_async.cli.checks.account_checks import (
     check_account,
     check_limit,
@@ -21,12 +22,14 @@ from tmapi_async.cli.checks.account_checks import (
 from tmapi_async.cli.checks.finding import Finding
 from tmapi_async.cli.checks.host_checks import check_host
 from tmapi_async.cli.checks.place_checks import check_destination, check_journal
+from tmapi_async.cli.completion.completed_values import complete_journals, complete_words
 from tmapi_async.cli.console import print_json, print_message, print_output, set_up_logging
 from tmapi_async.cli.exit_codes import OK, PARTIAL, REFUSED
 from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
 from tmapi_async.cli.options.listing_options import find_endpoint
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import OutputOptions
+from tmapi_async.cli.options.settings_in_force import with_settings
 from tmapi_async.cli.runner import open_clients, run
 from tmapi_async.errors.quantities import quantity
 
@@ -62,6 +65,7 @@ class CheckOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Journal that a harvest would write to; it need not exist.",
             rich_help_panel=_PANEL,
             show_default=False,
+            autocompletion=complete_journals,
         ),
     ] = None
     to: Annotated[
@@ -80,6 +84,7 @@ class CheckOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="NAME",
             help="Endpoint whose rows the destinations would get.",
             rich_help_panel=_PANEL,
+            autocompletion=complete_words(*BY_SHORT_NAME),
         ),
     ] = "category-v1"
     free: Annotated[
@@ -105,13 +110,14 @@ class CheckOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("check")
 @takes_struct
-def check(options: CheckOptions) -> None:
+def check(context: typer.Context, options: CheckOptions) -> None:
     """Check token, host, balance, proxy, disk and destinations, before work.
 
     Everything but token and balance is checked without cost.
     These two are checked with one request for each account, which is billed as one page at most.
     """
     set_up_logging(options.output.verbose)
+    options = with_settings(context, options, "check")
     options.check()
     raise typer.Exit(run_check(options))
 

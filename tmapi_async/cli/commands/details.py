@@ -13,6 +13,7 @@ import typer
 
 from tmapi_async.api.endpoints import ITEM_ENDPOINTS
 from tmapi_async.api.listings import parse_id
+from tmapi_async.cli.completion.completed_values import complete_words
 from tmapi_async.cli.console import print_json, print_message, print_refusal, set_up_logging
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.options.cluster_options import ClusterOptions
@@ -28,6 +29,7 @@ from tmapi_async.cli.options.output_options import (
     OutputOptions,
 )
 from tmapi_async.cli.options.renewal_options import OlderThanOption, RenewalOptions
+from tmapi_async.cli.options.settings_in_force import with_settings
 from tmapi_async.cli.options.split_options import SplitOptions
 from tmapi_async.cli.signals import Interrupts
 from tmapi_async.cli.summary import Summary
@@ -81,6 +83,7 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="NAME",
             help=f"Kind of detail: {', '.join(ITEM_ENDPOINTS)}.",
             rich_help_panel=_PANEL,
+            autocompletion=complete_words(*ITEM_ENDPOINTS),
         ),
     ] = "item-detail"
     cat: CategoriesOption = None
@@ -252,7 +255,7 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("details")
 @takes_struct
-def details(options: DetailsOptions) -> None:
+def details(context: typer.Context, options: DetailsOptions) -> None:
     """Fetch the details of the products that a journal's listings show.
 
     The details go into the same journal, best sellers first.
@@ -260,6 +263,7 @@ def details(options: DetailsOptions) -> None:
     Run the same command again to continue, and to try again what failed.
     """
     set_up_logging(options.output.verbose)
+    options = with_settings(context, options, "details")
     options.check()
     raise typer.Exit(run_details(options, sys.argv[1:]))
 

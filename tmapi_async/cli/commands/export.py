@@ -14,6 +14,7 @@ import typer
 from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
+from tmapi_async.cli.completion.completed_values import complete_words
 from tmapi_async.cli.console import (
     discard_output,
     display_console,
@@ -37,6 +38,7 @@ from tmapi_async.cli.options.output_options import (
     JsonOption,
     QuietOption,
 )
+from tmapi_async.cli.options.settings_in_force import with_settings
 from tmapi_async.cli.progress.progress_line import INTERVAL_SECONDS
 from tmapi_async.cli.signals import Interrupts
 from tmapi_async.cli.workbook_lines import workbook_lines
@@ -120,6 +122,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--run",
             metavar="latest|all|N",
             help="Run to export. Default: the latest finished visit of each listing.",
+            autocompletion=complete_words("latest", "all"),
         ),
     ] = None
     since: Annotated[
@@ -189,14 +192,14 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("export")
 @takes_struct
-def export(options: ExportOptions) -> None:
+def export(context: typer.Context, options: ExportOptions) -> None:
     """Write the items of a journal to files and databases.
 
     It also works while a harvest writes to the journal.
     Several destinations are written in one pass.
     """
     set_up_logging()
-    raise typer.Exit(run_export(options))
+    raise typer.Exit(run_export(with_settings(context, options, "export")))
 
 
 def _read_run(text: str | None) -> int | None:

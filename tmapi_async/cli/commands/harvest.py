@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tmapi_async.cli.completion.completed_values import complete_journals
 from tmapi_async.cli.concealing import command_to_continue, hide_passwords
 from tmapi_async.cli.console import (
     print_error_line,
@@ -26,8 +27,7 @@ from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions, SeveralAccountsOptions
 from tmapi_async.cli.options.cost_options import CostOptions
-from tmapi_async.cli.options.job_file import OptionTypes
-from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
+from tmapi_async.cli.options.job_merge import merge_job_file, print_repeated
 from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -66,17 +66,6 @@ EXAMPLES = (
     "tmapi harvest @cats.txt --endpoint category-v2 --journal v2.journal --estimate",
 )
 
-_JOB_FILE_OPTIONS: OptionTypes = {
-    "journal": str,
-    "to": list,
-    "history": bool,
-    "csv_bom": bool,
-    "refresh": bool,
-    "older_than": str,
-    "confirm_above": int,
-    "most_rejects": NUMBER,
-}
-
 
 class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of `tmapi harvest`.
@@ -102,6 +91,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="FILE",
             help="File that stores every page; created if it does not exist. Required.",
             show_default=False,
+            autocompletion=complete_journals,
         ),
     ] = None
     destinations: DestinationOptions
@@ -161,7 +151,7 @@ def harvest(context: typer.Context, options: HarvestOptions) -> None:
     When everything is complete, the command sends nothing.
     """
     set_up_logging(options.output.verbose)
-    options, listings = merge_job_file(context, options, options.listings, _JOB_FILE_OPTIONS)
+    options, listings = merge_job_file(context, options, options.listings, "harvest")
     options.check(sending=not options.cost.dry_run)
     if not options.output.quiet:
         print_repeated(listings, options.listings)

@@ -21,10 +21,9 @@ from tmapi_async.cli.console import (
     set_up_logging,
 )
 from tmapi_async.cli.exit_codes import OK, PARTIAL
-from tmapi_async.cli.options.cache_options import JOB_FILE_OPTIONS, CacheOptions
+from tmapi_async.cli.options.cache_options import CacheOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
-from tmapi_async.cli.options.job_file import OptionTypes
-from tmapi_async.cli.options.job_merge import NUMBER, merge_job_file, print_repeated
+from tmapi_async.cli.options.job_merge import merge_job_file, print_repeated
 from tmapi_async.cli.options.listing_options import ListingOptions
 from tmapi_async.cli.options.listing_sets import ListingSet
 from tmapi_async.cli.options.option_structs import takes_struct
@@ -68,7 +67,6 @@ _NOTES: dict[Kind, str] = {
     "capped": CAPPED_NOTE,
     "shifted": _SHIFTED_NOTE,
 }
-_JOB_FILE_OPTIONS: OptionTypes = {"unique": bool, "most_rejects": NUMBER, **JOB_FILE_OPTIONS}
 
 
 class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +85,10 @@ class ItemsOptions(msgspec.Struct, frozen=True, kw_only=True):
     listings: ListingOptions
     unique: Annotated[
         bool,
-        typer.Option("--unique", help="Leave out items that the same listing has already shown."),
+        typer.Option(
+            "--unique/--no-unique",
+            help="Leave out items that the same listing has already shown.",
+        ),
     ] = False
     most_rejects: Annotated[
         float,
@@ -129,7 +130,7 @@ def items(context: typer.Context, options: ItemsOptions) -> None:
     For long jobs that must survive an interruption, use tmapi harvest.
     """
     set_up_logging(options.output.verbose)
-    options, listings = merge_job_file(context, options, options.listings, _JOB_FILE_OPTIONS)
+    options, listings = merge_job_file(context, options, options.listings, "items")
     options.check()
     if not options.output.quiet:
         print_repeated(listings, options.listings)

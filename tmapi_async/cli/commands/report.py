@@ -14,6 +14,7 @@ from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.connection_options import ConnectionOptions
 from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import EndpointOption, JournalArgument, QuietOption
+from tmapi_async.cli.options.settings_in_force import with_settings
 from tmapi_async.errors import InvalidRequestError, JournalError
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import overwrites_journal
@@ -95,13 +96,15 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("report")
 @takes_struct
-def report(options: ReportOptions) -> None:
+def report(context: typer.Context, options: ReportOptions) -> None:
     """Write a web page about a journal: what was found, what sells, what changed.
 
     The page is one file.
     It says if the data is complete and what to do, and has tables to sort, search and filter.
     """
     set_up_logging()
+    if options.names:  # else nothing is sent
+        options = with_settings(context, options, "report")
     options.check()
     raise typer.Exit(run_report(options))
 

@@ -7,21 +7,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tmapi_async.cli.configuration.durations import read_duration
 from tmapi_async.client.environment import read_environment
 from tmapi_async.client.page_sources import make_cache
 from tmapi_async.errors import InvalidRequestError
 
-from .durations import read_duration
-from .job_file import OptionTypes
-
 _PANEL = "Cache"
-
-JOB_FILE_OPTIONS: OptionTypes = {
-    "cache": str,
-    "max_age": (int, float, str),
-    "stale_if_error": (int, float, str),
-}
-"""Options that a job file may set, with the types of their values."""
 
 
 class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):

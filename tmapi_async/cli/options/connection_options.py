@@ -9,6 +9,7 @@ from urllib.request import getproxies_environment
 import msgspec
 import typer
 
+from tmapi_async.cli.completion.completed_values import complete_words
 from tmapi_async.cli.textfiles import read_text
 from tmapi_async.client.client import TMAPI
 from tmapi_async.client.environment import read_environment
@@ -50,6 +51,7 @@ AuthOption: TypeAlias = Annotated[
         help="Send the token as a query parameter (apiToken=) or as a header (apikey:).",
         rich_help_panel=_ACCOUNT,
         metavar="query|header",
+        autocompletion=complete_words("query", "header"),
     ),
 ]
 BaseUrlOption: TypeAlias = Annotated[
@@ -79,6 +81,7 @@ ConcurrencyOption: TypeAlias = Annotated[
         " the environment variable TMAPI_CONCURRENCY, or auto.",
         rich_help_panel=_PACE,
         metavar="auto|N",
+        autocompletion=complete_words("auto"),
         show_default=False,
     ),
 ]
@@ -123,6 +126,7 @@ LookaheadOption: TypeAlias = Annotated[
         " auto, off, or at most N pages ahead. A page that does not exist is billed, too.",
         rich_help_panel=_PACE,
         metavar="auto|off|N",
+        autocompletion=complete_words("auto", "off"),
     ),
 ]
 ShareOption: TypeAlias = Annotated[

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from tmapi_async.api.endpoints import BY_SHORT_NAME, Endpoint
+from tmapi_async.cli.completion.completed_values import complete_jobs, complete_words
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.shown_value import show_value
 
@@ -21,9 +22,21 @@ _FILTERS = "Filters and sort order (each endpoint supports some of them)"
 
 
 def _filter_option(name: str, text: str, metavar: str | None = None) -> Any:
+    words = _choices(name.removeprefix("--"))
     return typer.Option(
-        name, help=text, metavar=metavar, rich_help_panel=_FILTERS, show_default=False
+        name,
+        help=text,
+        metavar=metavar,
+        rich_help_panel=_FILTERS,
+        show_default=False,
+        autocompletion=complete_words(*words) if words else None,
     )
+
+
+def _choices(param_name: str) -> list[str]:
+    """Return the values that a parameter can have at any endpoint, if there are only some."""
+    params = [endpoint.param(param_name) for endpoint in BY_SHORT_NAME.values()]
+    return list(dict.fromkeys(choice for param in params if param for choice in param.choices))
 
 
 class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +71,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
             " with item- ask about products by their IDs.",
             metavar="NAME",
             rich_help_panel=_LISTINGS,
+            autocompletion=complete_words(*BY_SHORT_NAME),
         ),
     ] = "category-v1"
     keyword: Annotated[
@@ -84,9 +98,10 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option(
             "--job",
             metavar="FILE.toml",
-            help="Read listings and options from a job file. Options on the command line replace"
-            " those of the file.",
+            help="Read listings and options from a job file. Options on the command line and"
+            " environment variables replace those of the file.",
             rich_help_panel=_LISTINGS,
+            autocompletion=complete_jobs,
         ),
     ] = None
     max_pages: Annotated[
@@ -101,7 +116,7 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
     fail_empty: Annotated[
         bool,
         typer.Option(
-            "--fail-empty",
+            "--fail-empty/--no-fail-empty",
             help="End with exit code 3 if a listing has no item at all, as that of a mistyped"
             " category. Without this option, a warning names it.",
             rich_help_panel=_LISTINGS,

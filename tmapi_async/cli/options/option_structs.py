@@ -14,9 +14,15 @@ from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
+from tmapi_async.cli.configuration.setting_layers import name_sources
+from tmapi_async.errors import InvalidRequestError
+
 from .path_checks import check_values
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+SETTINGS = "tmapi_async.settings"
+"""Key of a command's context for the settings of files that are in force."""
 
 
 def takes_struct(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,7 +42,14 @@ def takes_struct(command: Callable[..., None]) -> Callable[..., None]:
         for name, kind in structs.items():
             values[name] = _build(kind, values)
             check_values(values[name])
-        command(**values)
+        try:
+            command(**values)
+        except InvalidRequestError as error:
+            context = values.get("context")
+            in_force = context.meta.get(SETTINGS, {}) if context else {}
+            if type(error) is not InvalidRequestError or not in_force:
+                raise
+            raise InvalidRequestError(name_sources(error.message, in_force)) from None
 
     run.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
     run.__annotations__ = {param.name: param.annotation for param in params}

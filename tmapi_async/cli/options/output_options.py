@@ -8,12 +8,22 @@ from typing import Annotated, TypeAlias
 import msgspec
 import typer
 
+from tmapi_async.cli.completion.completed_values import (
+    complete_exported_endpoints,
+    complete_journals,
+)
 from tmapi_async.errors import InvalidRequestError
 
 _PANEL = "Output"
 
 JournalArgument: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="FILE", help="Journal file.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="Journal file.",
+        show_default=False,
+        autocompletion=complete_journals,
+    ),
 ]
 EndpointOption: TypeAlias = Annotated[
     str | None,
@@ -22,6 +32,7 @@ EndpointOption: TypeAlias = Annotated[
         metavar="NAME",
         help="Only rows of this endpoint (category-v2, search, item-detail, ...). Required if the"
         " journal holds listings of several endpoints.",
+        autocompletion=complete_exported_endpoints,
     ),
 ]
 CategoriesOption: TypeAlias = Annotated[
@@ -31,7 +42,7 @@ CategoriesOption: TypeAlias = Annotated[
 HistoryOption: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--history",
+        "--history/--no-history",
         help="Also write each change of a price, over all visits: to NAME.history.ENDING beside a"
         " file, to the table NAME_history in a database. Not for -, --run and --since.",
     ),
@@ -62,7 +73,7 @@ VerboseOption: TypeAlias = Annotated[
 CsvBomOption: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--csv-bom",
+        "--csv-bom/--no-csv-bom",
         help="Begin CSV files with a byte-order mark (BOM). Excel on Windows needs it to read"
         " UTF-8: without it, Chinese becomes other characters. Most other programs want none.",
     ),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, TypeAlias
 
 import msgspec
 import typer
 
+from tmapi_async.cli.configuration.durations import read_age
 from tmapi_async.errors import InvalidRequestError
-from tmapi_async.errors.shown_value import show_value
 
 OlderThanOption: TypeAlias = Annotated[
     str | None,
@@ -21,9 +20,6 @@ OlderThanOption: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-
-_AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*([dhms])", re.ASCII)
-_SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 class RenewalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +33,7 @@ class RenewalOptions(msgspec.Struct, frozen=True, kw_only=True):
     refresh: Annotated[
         bool,
         typer.Option(
-            "--refresh",
+            "--refresh/--no-refresh",
             help="If the last run is complete, begin a new one and keep the old one. An unfinished"
             " run is continued first.",
         ),
@@ -62,11 +58,4 @@ class RenewalOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.older_than is None:
             return None
-        match = _AGE.fullmatch(self.older_than.strip().lower())
-        seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-        if not seconds:
-            raise InvalidRequestError(
-                "--older-than must be an age such as 7d, 12h, 30m or 90s, not "
-                f"{show_value(self.older_than)}"
-            )
-        return seconds
+        return read_age("--older-than", self.older_than)

@@ -31,7 +31,7 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     split: Annotated[
         bool,
         typer.Option(
-            "--split",
+            "--split/--no-split",
             help="Divide a listing that the API cuts short into parts that fit, and read all of"
             " them.",
             rich_help_panel=_PANEL,

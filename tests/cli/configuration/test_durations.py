@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tmapi_async.cli.options.durations import read_duration
+from tmapi_async.cli.configuration.durations import read_duration
 from tmapi_async.errors import InvalidRequestError
 
 

@@ -1,4 +1,4 @@
-"""Durations as a user types them: seconds, or a number with a unit."""
+"""Durations and ages as a user types them: seconds, or a number with a unit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tmapi_async.errors.shown_value import show_value
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(s|m|min|h|d|w|)")
+_AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*([dhms])", re.ASCII)
 
 
 def read_duration(option: str, value: str | float) -> float:
@@ -16,7 +17,7 @@ def read_duration(option: str, value: str | float) -> float:
 
     Args:
         option: Name of the option, for the message.
-        value: The duration; a job file may give it as a number of seconds.
+        value: The duration; a settings file may give it as a number of seconds.
 
     Raises:
         InvalidRequestError: The value is no duration.
@@ -27,3 +28,22 @@ def read_duration(option: str, value: str | float) -> float:
             f"{option} must be a duration such as 90s, 15m, 6h or 7d, not {show_value(value)}"
         )
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def read_age(option: str, text: str) -> float:
+    """Return the seconds of an age such as "7d", "12h", "30m" or "90s".
+
+    Args:
+        option: Name of the option, for the message.
+        text: The age.
+
+    Raises:
+        InvalidRequestError: The text is not an age above 0.
+    """
+    match = _AGE.fullmatch(text.strip().lower())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not seconds:
+        raise InvalidRequestError(
+            f"{option} must be an age such as 7d, 12h, 30m or 90s, not {show_value(text)}"
+        )
+    return seconds
