@@ -69,6 +69,8 @@ def test_exports_and_status_know_the_parts(tmapi, url, tmp_path):
     status = tmapi("status", journal).out.decode()
     assert "category/items/v2?cat_id=7 " in status
     assert "price_start" not in status
+    assert "\\u000a" not in status, "each line of the account is a line of the output"
+    assert "\n  price filters may hide items without a price" in status
     rows = tmapi("export", journal, "--to", "-", "--unique").rows
     assert len({row["item_id"] for row in rows}) == len(rows) == 900
 

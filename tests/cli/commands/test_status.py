@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     ("state", "text", "colour"),
     [
         ("complete", "COMPLETE: 1 of 1 listing.", "good"),
-        ("capped", "CAPPED: 0 of 1 listing complete, 1 capped. Capped listings ended", "fair"),
+        ("capped", "CAPPED: 0 of 1 listing complete, 1 capped. Capped listings may have", "fair"),
         ("failed", "NOT COMPLETE: 0 of 1 listing finished, 1 failed, 0 not finished.", "bad"),
     ],
 )

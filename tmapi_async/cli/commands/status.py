@@ -214,7 +214,8 @@ def _start_row(start: StartInfo, *, running: bool) -> tuple[object, ...]:
 
 def _split_lines(journal: JournalReader, visits: Sequence[VisitInfo]) -> list[str]:
     shown = {visit.id for visit in visits}
-    return [division.account for division in journal.divisions() if division.root in shown]
+    accounts = [division.account for division in journal.divisions() if division.root in shown]
+    return [line for account in accounts for line in account.splitlines()]
 
 
 def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:

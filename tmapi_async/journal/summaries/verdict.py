@@ -12,8 +12,8 @@ from tmapi_async.errors.quantities import quantity
 from .tally import RunTally
 
 CAPPED_NOTE = (
-    "Capped listings ended at a ceiling or at a maximum number of pages, or are not proven "
-    "complete: they may have more rows."
+    "Capped listings may have more rows: they ended at the ceiling of the API, which --split reads "
+    "past, or at --max-pages, or are not proven complete."
 )
 """Meaning of the verdict "capped"."""
 
