@@ -1,8 +1,6 @@
 """dlt source: the items of a journal, for every destination that dlt can load.
 
-Install the extra `dlt`:
-
-    pip install "tmapi-async[dlt]"
+Needs the extra `dlt`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans and metrics. Install with `pip install "tmapi-async[otel]"`.
+"""OpenTelemetry spans and metrics. Needs the extra `otel`.
 
 Only the API of OpenTelemetry is used: the application chooses the SDK and the exporters. No name
 and no attribute contains a URL or the token.

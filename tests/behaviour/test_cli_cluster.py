@@ -141,7 +141,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(tmapi, journal, monkey
     monkeypatch.setattr(clustering, "find_spec", lambda _: None)
     done = tmapi("harvest", "7", "--journal", journal, "--workers", "2")
     assert done.code == 2
-    assert 'pip install "tmapi-async[cluster]"' in done.err
+    assert 'run pip install "distributed>=' in done.err
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 LIMIT = 8
-PROBES = 8  # refusals that learning the limit may cost, see docs/gate.md
+PROBES = 8  # refusals that learning the limit may cost, see docs/gate-measurements.md
 EACH = 1_000  # categories of a process
 SCRIPT = str(ROOT / "tests" / "support" / "sharing_process.py")
 

@@ -29,6 +29,7 @@ from tmapi_async import (
     describe,
 )
 from tmapi_async.api.columns import layout
+from tmapi_async.errors.extras import install_command
 from tmapi_async.export import ExportRefusedError, destinations
 from tmapi_async.export.arrow import item_schema
 from tmapi_async.sandbox import Drift, Faults
@@ -252,7 +253,7 @@ async def test_a_missing_library_is_told_before_anything_is_sent(
     )
     sandbox = await tmapi_sandboxes(**CATALOGUE)
     extra = "arrow" if missing == "pyarrow" else missing
-    told = f'{method}() needs {missing}, which is not installed: pip install "tmapi-async[{extra}]"'
+    told = f"{method}() needs {missing}, which is not installed: run {install_command(extra)}"
     async with TMAPI("sandbox", base_url=sandbox.url) as api:
         with pytest.raises(ExportRefusedError, match=re.escape(told)):
             await getattr(api.category_items(7), method)()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tmapi_async.errors.extras import install_command
 from tmapi_async.export import ExportRefusedError, destinations, export_journal
 
 
@@ -84,6 +85,5 @@ def test_a_missing_extra_is_told_with_what_to_install(
     )
     with pytest.raises(ExportRefusedError) as raised:
         export_journal("a.journal", [to])
-    assert f'needs {missing}, which is not installed: pip install "tmapi-async[{extra}]"' in str(
-        raised.value
-    )
+    told = f"needs {missing}, which is not installed: run {install_command(extra)}"
+    assert told in str(raised.value)

@@ -20,11 +20,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from tmapi_async import __version__
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.extras import install_command
 
 from .completion.shell_scripts import COMPLETION_VARIABLE, explain_failures
 from .console import discard_output, print_message, print_refusal, set_up_streams
 from .exit_codes import OK, PARTIAL, UNEXPECTED, USAGE
 from .help_texts import arrange_help, fit_help
+from .options.several_values import Positionals, repeat_option
 from .signals import Interrupts
 
 COMMANDS = {
@@ -72,15 +74,25 @@ class LazyCommand(TyperCommand):
         arrange_help(command, getattr(module, "FIRST_OPTIONS", ()), module.EXAMPLES)
         return command
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+    def make_context(self, name: str, args: list[str], *more: Any, **kwargs: Any) -> Any:
         """Parse the arguments with the command itself; Click then runs that one."""
         command, parent = self.load(), kwargs.get("parent")
         fit_help(command)
         if parent is not None:
             _hide_types(command, type(parent)(command, parent=parent))
-        context = command.make_context(*args, **kwargs)
+        context = command.make_context(name, _repeat_options(command, args), *more, **kwargs)
         _INTERRUPTS.__enter__()  # all is loaded: from now on there may be something to save
         return context
+
+
+def _repeat_options(command: Any, arguments: list[str]) -> list[str]:
+    """Let `--to` take several values where it can be repeated."""
+    options = {name: param for param in command.params for name in param.opts}
+    if not getattr(options.get("--to"), "multiple", False):
+        return arguments
+    counts = [param.nargs for param in command.params if param.param_type_name == "argument"]
+    positionals: Positionals = "none" if not counts else "file" if counts[0] == 1 else "ids"
+    return list(repeat_option("--to", arguments, positionals))
 
 
 def _hide_types(command: Any, context: Any) -> None:
@@ -88,6 +100,8 @@ def _hide_types(command: Any, context: Any) -> None:
     for param in command.get_params(context):  # --help included
         if param.param_type_name == "argument":
             vars(param)["display_type_rich"] = lambda ctx: None  # noqa: ARG005 - Typer's parameter
+            if param.hidden:
+                vars(param)["get_usage_pieces"] = lambda ctx: []  # noqa: ARG005 - as above
         elif param.is_flag or param.count:
             param.metavar = ""
 
@@ -233,7 +247,7 @@ def _run_command() -> NoReturn:
             raise
         print_refusal(
             f"this command needs {package}, which is not installed: run "
-            f'pip install "tmapi-async[{_EXTRAS[package]}]"'
+            f"{install_command(_EXTRAS[package])}"
         )
         sys.exit(USAGE)
     except Exception as error:

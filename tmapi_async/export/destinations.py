@@ -13,6 +13,7 @@ import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
+from tmapi_async.errors.extras import install_command
 
 from .atomic_file import overwrites_journal
 from .files import FILES, CsvFile, FileSink, StandardOutput
@@ -378,5 +379,5 @@ def check_extra(user: str, extra: str, modules: Iterable[str]) -> None:
         verb = "is" if len(missing) == 1 else "are"
         raise ExportRefusedError(
             f"{user} needs {' and '.join(missing)}, which {verb} not installed: "
-            f'pip install "tmapi-async[{extra}]"'
+            f"run {install_command(extra)}"
         )

@@ -16,6 +16,7 @@ from tests.support.endpoint_journals import write_endpoints
 from tests.support.journals import body, of_catalogue, row, write
 from tests.support.making import sample
 from tmapi_async import CATEGORY_ITEMS, InvalidRequestError
+from tmapi_async.errors.extras import install_command
 from tmapi_async.export import ExportRefusedError, Selection, destinations, export_journal
 from tmapi_async.export.arrow import item_schema
 from tmapi_async.export.frames import page_batches
@@ -123,7 +124,7 @@ def test_a_missing_library_is_told(
         destinations.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
     )
     extra = "arrow" if missing == "pyarrow" else missing
-    told = f'{method}() needs {missing}, which is not installed: pip install "tmapi-async[{extra}]"'
+    told = f"{method}() needs {missing}, which is not installed: run {install_command(extra)}"
     with JournalReader(journal) as reader, pytest.raises(ExportRefusedError, match=re.escape(told)):
         getattr(reader, method)()
 

@@ -95,10 +95,9 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str] | None,
         typer.Option(
             "--to",
-            metavar="DEST",
-            help="Also write the changes to a .jsonl, .jsonl.zst, .csv, .parquet, .xlsx or .sqlite"
-            " file, to an object such as s3://BUCKET/NAME.csv, or to - as JSON lines. Can be"
-            " repeated.",
+            metavar="DEST...",
+            help="Also write the changes to .jsonl, .jsonl.zst, .csv, .parquet, .xlsx or .sqlite"
+            " files, to objects such as s3://BUCKET/NAME.csv, or to - as JSON lines.",
         ),
     ] = None
     endpoint: EndpointOption = None

@@ -72,8 +72,8 @@ class CheckOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str] | None,
         typer.Option(
             "--to",
-            metavar="DEST",
-            help="Destination that an export would write to. Can be repeated.",
+            metavar="DEST...",
+            help="Destinations that an export would write to.",
             rich_help_panel=_PANEL,
         ),
     ] = None

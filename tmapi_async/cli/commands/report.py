@@ -16,6 +16,7 @@ from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import EndpointOption, JournalArgument, QuietOption
 from tmapi_async.cli.options.settings_in_force import with_settings
 from tmapi_async.errors import InvalidRequestError, JournalError
+from tmapi_async.errors.extras import install_command
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.atomic_file import overwrites_journal
 
@@ -159,7 +160,7 @@ def _check(output: Path, journal: Path) -> None:
     if missing:
         raise InvalidRequestError(
             f"a report needs {' and '.join(missing)}, not installed here: "
-            'run pip install "tmapi-async[report]"'
+            f"run {install_command('report')}"
         )
     folder = output.expanduser().resolve().parent
     if not folder.is_dir():

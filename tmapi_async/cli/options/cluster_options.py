@@ -12,6 +12,7 @@ import typer
 
 from tmapi_async.cli.console import silence_logger
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.extras import install_command
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import TokenSource
 
@@ -82,7 +83,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.enabled and find_spec("distributed") is None:
             raise InvalidRequestError(
                 "--cluster and --workers need a package that is not installed: "
-                'run pip install "tmapi-async[cluster]"'
+                f"run {install_command('cluster')}"
             )
 
     @property

@@ -128,9 +128,8 @@ class DestinationOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str] | None,
         typer.Option(
             "--to",
-            metavar="DEST",
-            help="Export the listings to this destination at the end, as tmapi export does. Can be"
-            " repeated.",
+            metavar="DEST...",
+            help="Export the listings to these destinations at the end, as tmapi export does.",
         ),
     ] = None
     history: HistoryOption = False

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.argument_checks import check_path
+from tmapi_async.errors.extras import install_command
 from tmapi_async.journal.schema import APPLICATION_ID as JOURNAL
 
 from .cache_file import CacheFile
@@ -69,7 +70,7 @@ def _server(address: str, life: float) -> FarStore:
     if importlib.util.find_spec("redis") is None:
         raise InvalidRequestError(
             f"a cache at {scheme}:// needs redis, which is not installed: "
-            'pip install "tmapi-async[redis]"'
+            f"run {install_command('redis')}"
         )
     from .redis_pages import RedisPages  # noqa: PLC0415 - an extra
 

@@ -32,7 +32,7 @@ def test_a_cluster_of_other_versions_is_refused(there, message):
         check_versions(versions)
     text = str(caught.value)
     assert message in text
-    assert f"pip install 'tmapi-async[cluster]=={VERSION}'" in text
+    assert f"Here are tmapi-async {VERSION} and Python {PYTHON}: install the same versions" in text
 
 
 def test_a_cluster_of_the_same_versions_is_accepted():

@@ -91,8 +91,7 @@ def check_versions(versions: Mapping[str, Any]) -> None:
         more = f" and {count} more" if count > 0 else ""
         raise ClusterError(
             f"{'; '.join(problems[:_MAX_NAMED])}{more}. Here are tmapi-async {VERSION} and Python "
-            f"{PYTHON}: install the same (pip install 'tmapi-async[cluster]=={VERSION}') on the "
-            "scheduler and on every worker"
+            f"{PYTHON}: install the same versions on the scheduler and on every worker"
         )
 
 
