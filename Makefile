@@ -63,6 +63,7 @@ docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link o
 	@echo "==> mkdocs"
 	@$(BIN)/python -m benchmarks.check_committed
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@$(BIN)/python scripts/check_site.py site
 	@echo "built: site/index.html"
 
 bench: $(VENV)/.dev ## Run the benchmarks (BENCH="client peers --quick" to choose)

@@ -170,6 +170,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITE)}; or all")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--quick", action="store_true", help="shorter; writes no results")
     parser.add_argument(
         "--check", action="store_true", help="with --quick: compare with the baseline"
@@ -186,6 +187,9 @@ def main() -> int:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
     if (options.check or options.commit_baseline) and not options.quick:
         parser.error("--check and --commit-baseline need --quick")
+    if options.list:
+        print("\n".join(SUITE))
+        return 0
     if options.fill_docs:
         return fill_docs()
     if options.plots:

@@ -17,7 +17,7 @@ from .common import RESULTS
 from .figures import PAGES, filled_page
 from .simulation.page import BLOCK, filled
 
-GATE_PAGE = Path(__file__).parent.parent / "docs" / "gate.md"
+GATE_PAGE = Path(__file__).parent.parent / "docs" / "gate-measurements.md"
 GATE_TABLES = {"known", "unknown", "halves", "doubles", "skewed", "one"}
 LEAST_SEEDS = 200
 
@@ -35,7 +35,7 @@ def gate_page() -> Iterator[str]:
         yield (
             f"{GATE_PAGE.name} shows other tables than results/simulation.json; run "
             "python -m benchmarks.simulation --json benchmarks/results/simulation.json "
-            "--page docs/gate.md"
+            "--page docs/gate-measurements.md"
         )
     for name, report in results.items():
         if report["seeds"] < LEAST_SEEDS:

@@ -18,7 +18,7 @@ from typing import Any
 from .common import RESULTS
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "performance.md",)
+PAGES = (DOCS / "performance.md", DOCS / "cluster-plan.md")
 BLOCK = re.compile(
     r"(?P<head>^<!-- figures: (?P<name>[\w-]+)(?:/(?P<number>\d))? -->\n)(?P<body>.*?)"
     r"(?=^<!-- /figures -->$)",

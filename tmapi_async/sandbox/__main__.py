@@ -48,7 +48,7 @@ def main(
     Raises:
         SystemExit: Code 0 after `--help`, code 2 for an unknown option.
     """
-    options = vars(_parser(prog).parse_args(arguments))
+    options = vars(make_parser(prog).parse_args(arguments))
     exit_with_parent = options.pop("exit_with_parent")
     try:
         config = _config(options)
@@ -125,7 +125,12 @@ _EXAMPLES = (
 )
 
 
-def _parser(prog: str) -> argparse.ArgumentParser:
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """Return the parser of the options; the reference of the command is made from it, too.
+
+    Args:
+        prog: Name of the command, for help and messages.
+    """
     description = "Run a local server that behaves like the API, for tests."
     # The usual line of usage names every option, and is wider than a narrow terminal.
     usage = f"{prog} [OPTIONS]"

@@ -1,6 +1,6 @@
 """pytest fixtures for tests of code that uses the API.
 
-Put this line in `conftest.py` (needs pytest-asyncio):
+Put this line in `conftest.py`. It needs pytest-asyncio, with `asyncio_mode = auto` in `pytest.ini`:
 
     pytest_plugins = ["tmapi_async.sandbox.fixtures"]
 
