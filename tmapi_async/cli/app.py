@@ -74,13 +74,15 @@ class LazyCommand(TyperCommand):
         arrange_help(command, getattr(module, "FIRST_OPTIONS", ()), module.EXAMPLES)
         return command
 
-    def make_context(self, name: str, args: list[str], *more: Any, **kwargs: Any) -> Any:
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the arguments with the command itself; Click then runs that one."""
         command, parent = self.load(), kwargs.get("parent")
         fit_help(command)
         if parent is not None:
             _hide_types(command, type(parent)(command, parent=parent))
-        context = command.make_context(name, _repeat_options(command, args), *more, **kwargs)
+        name, arguments, *others = args
+        arguments = _repeat_options(command, arguments)
+        context = command.make_context(name, arguments, *others, **kwargs)
         _INTERRUPTS.__enter__()  # all is loaded: from now on there may be something to save
         return context
 
