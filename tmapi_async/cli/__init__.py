@@ -36,6 +36,7 @@ def _exit_on_interrupt() -> None:
 
 def _leave(_number: int, _frame: object) -> None:
     try:
-        os.write(2, b"tmapi: interrupted\n")
+        if "_TMAPI_COMPLETE" not in os.environ:  # it would break the line that the user types
+            os.write(2, b"tmapi: interrupted\n")
     finally:
         os._exit(INTERRUPTED)
