@@ -22,8 +22,8 @@ from tmapi_async.api.listings import category_items
 from tmapi_async.api.rows import PROVENANCE, Origin, item_rows
 from tmapi_async.export import ExportSummary, Selection, export_journal
 from tmapi_async.export.arrays.number_arrays import convert_each, number_arrays
-from tmapi_async.export.arrow import columns_batch, item_schema, record_batch
-from tmapi_async.export.chunks import Chunk, read_chunks
+from tmapi_async.export.arrow import ItemColumns, item_schema, record_batch
+from tmapi_async.export.chunks import Chunk, read_by_listing, read_chunks
 from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.selection import resolve
 from tmapi_async.export.sinks import Conversions, Rows
@@ -340,14 +340,20 @@ def test_misspelt_pictures_are_mended_in_a_table_as_in_json_lines(tmp_path: Path
 def test_some_columns_are_those_of_the_whole_batch(tmp_path: Path) -> None:
     """Columns that are read alone have the same values as among all columns, odd ones included."""
     journal, _ = of_catalogue(tmp_path / "a.journal", {7: 300}, Drift(rows=0.3))
-    names = ("item_id", "title", "price_info_sale_price", "sales_count", "absent")
+    names = frozenset(("item_id", "title", "price_info_sale_price", "sales_count", "absent"))
     with JournalReader(journal) as reader:
-        for chunk in read_chunks(reader, resolve(reader, Selection())):
-            whole = record_batch(chunk, Conversions({}, {}))
-            some = columns_batch(chunk, names, Conversions({}, {}))
-            assert some.schema.names == [*whole.schema.names[:6], *names[:4]]
-            for name in some.schema.names:
-                assert some[name].equals(whole[name]), name
+        scope = resolve(reader, Selection())
+        (whole_chunk,) = read_chunks(reader, scope)
+        whole = record_batch(whole_chunk, Conversions({}, {}))
+        groups = read_by_listing(reader, [scope], {}, names)
+        items = [
+            item for (part,) in groups for chunk in part for page in chunk.items for item in page
+        ]
+    columns = ItemColumns(items, scope.endpoint, Conversions({}, {}))
+    assert columns.num_rows == whole.num_rows
+    assert names - set(columns.column_names) == {"absent"}
+    for name in names - {"absent"}:
+        assert columns[name].equals(whole[name]), name
 
 
 @pytest.mark.parametrize("kind", ["money", "count", "percent"])

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from .columns import columns
 from .details import UnnamedProduct
 from .endpoints import ENDPOINTS
 from .items import Product
 from .json_repair import repair, row_regions, split_by_first_key, split_rows
-from .lenient import LenientItem, lenient_variant, mended_item
+from .lenient import LenientItem, lenient_variant, mended_item, narrow_variant
 from .listings import Listing
 from .values import Reject, Wire
 
@@ -305,6 +306,36 @@ class SingleDecoder(Generic[I]):
         return item
 
 
+class FieldDecoder:
+    """Decodes some fields of the rows of a paged endpoint, in less time than all of them.
+
+    Args:
+        item: Struct of the rows.
+        names: Columns of the rows to decode; those that the struct does not have are left out.
+    """
+
+    def __init__(self, item: type[Wire], names: Collection[str]) -> None:
+        paths = [column.path for column in columns(item) if column.name in names]
+        row: Any = narrow_variant(item, paths)
+        self._decoder = msgspec.json.Decoder(_LenientSuccess[row], strict=False)
+
+    def decode(self, body: bytes) -> list[Any] | None:
+        """Decode the rows of a page.
+
+        Returns:
+            The rows with these fields, which have the values that `ItemDecoder` gives them. None if
+            one of the values does not fit, or if the body is damaged or large: only `ItemDecoder`
+            reads such a page.
+        """
+        if len(body) > USUAL_BODY:
+            return None
+        try:
+            rows: list[Any] = self._decoder.decode(body).data.items
+        except UNREADABLE:
+            return None
+        return rows
+
+
 _UNNAMED = frozenset(
     endpoint.name for endpoint in ENDPOINTS.values() if issubclass(endpoint.item, UnnamedProduct)
 )
@@ -326,3 +357,10 @@ def decoder(endpoint: str) -> ItemDecoder[Any] | SingleDecoder[Any]:
     if description.paged:
         return ItemDecoder(description.item)
     return SingleDecoder(description.item)
+
+
+@functools.cache
+def field_decoder(endpoint: str, names: frozenset[str]) -> FieldDecoder | None:
+    """Return the decoder of some columns of an endpoint; None for an endpoint without pages."""
+    description = ENDPOINTS[endpoint]
+    return FieldDecoder(description.item, names) if description.paged else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
 import msgspec
@@ -163,14 +164,50 @@ def _variant(struct: type[msgspec.Struct], *, keeps_raw: bool) -> type[Any]:
 
 
 def _lenient_type(kind: Any) -> Any:
+    return _with_structs(kind, functools.partial(_variant, keeps_raw=False))
+
+
+def _with_structs(kind: Any, make: Callable[[type[msgspec.Struct]], type[Any]]) -> Any:
+    """Return a type in which the structs are replaced by those that `make` returns for them."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _variant(kind, keeps_raw=False)
+        return make(kind)
     if isinstance(kind, types.UnionType):
-        members = [_lenient_type(member) for member in typing.get_args(kind)]
+        members = [_with_structs(member, make) for member in typing.get_args(kind)]
         return functools.reduce(lambda left, right: left | right, members)
     if typing.get_origin(kind) is list:
-        return list[_lenient_type(typing.get_args(kind)[0])]  # type: ignore[misc]
+        return list[_with_structs(typing.get_args(kind)[0], make)]  # type: ignore[misc]
     return kind
+
+
+def narrow_variant(struct: type[msgspec.Struct], paths: Collection[tuple[str, ...]]) -> type[Any]:
+    """Return a struct with some fields of another one, with the same names and types.
+
+    Like a lenient variant it accepts unknown fields, which are all others here.
+
+    Args:
+        struct: Struct of a row, or of a block in it.
+        paths: Field names from the row down to each value. Fields without which a row cannot be
+            read are added.
+    """
+    inner_paths: dict[str, list[tuple[str, ...]]] = {}
+    for name, *rest in paths:
+        inner_paths.setdefault(name, []).append(tuple(rest))
+    needed: frozenset[str] = getattr(struct, "essential", frozenset())
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for field in msgspec.structs.fields(struct):
+        name = field.encode_name
+        inner = [path for path in inner_paths.get(name, ()) if path]
+        if inner:
+            make = functools.partial(narrow_variant, paths=inner)
+        elif name in inner_paths or field.required or name in needed:
+            make = functools.partial(_variant, keeps_raw=False)
+        else:
+            continue
+        kind = _with_structs(field.type, make)
+        fields.append((name, kind) if field.required else (name, kind, field.default))
+    return msgspec.defstruct(
+        struct.__name__, fields, frozen=True, kw_only=True, forbid_unknown_fields=False, gc=False
+    )
 
 
 def mended_item(raw: bytes, struct: type[msgspec.Struct]) -> Any:

@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
-from tmapi_async.api.decoding import decoder, name_products
+from tmapi_async.api.decoding import Success, decoder, field_decoder, name_products
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.rows import Origin
+from tmapi_async.api.values import Reject
 from tmapi_async.errors import BodyError, CorruptJournalError
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import StoredPage
@@ -115,7 +116,11 @@ def _chunks(reader: JournalReader, scope: Scope, until: int | None = None) -> It
 
 
 def _chunks_of(
-    pages: Iterable[StoredPage], reader: JournalReader, scope: Scope, read: FigureSums
+    pages: Iterable[StoredPage],
+    reader: JournalReader,
+    scope: Scope,
+    read: FigureSums,
+    columns: frozenset[str] | None = None,
 ) -> Iterator[Chunk]:
     """Decode pages in chunks, and add the figures of the ended visits among them to `read`."""
     pending: list[StoredPage] = []
@@ -126,10 +131,10 @@ def _chunks_of(
         if page.visit in scope.ended:
             read.add(1, page.items + page.rejects)
         if len(pending) >= CHUNK_PAGES or size >= _CHUNK_BYTES:
-            yield _decoded(pending, reader, scope.endpoint)
+            yield _decoded(pending, reader, scope.endpoint, columns)
             pending, size = [], 0
     if pending:
-        yield _decoded(pending, reader, scope.endpoint)
+        yield _decoded(pending, reader, scope.endpoint, columns)
 
 
 def read_range(
@@ -151,7 +156,10 @@ def read_range(
 
 
 def read_by_listing(
-    reader: JournalReader, scopes: Sequence[Scope], roots: dict[str, str]
+    reader: JournalReader,
+    scopes: Sequence[Scope],
+    roots: dict[str, str],
+    columns: frozenset[str] | None = None,
 ) -> Iterator[list[Iterator[Chunk]]]:
     """Read and decode the selected pages in groups of whole listings.
 
@@ -163,6 +171,7 @@ def read_by_listing(
         reader: The journal.
         scopes: Parts of the journal to read side by side, without `since` and `unique`.
         roots: Identity of a part -> identity of the divided listing that it belongs to.
+        columns: Columns of the items that are needed, which takes less time; None for all.
 
     Yields:
         For each group, the chunks of each scope. Read all of them before the next group.
@@ -172,19 +181,44 @@ def read_by_listing(
             journal.
     """
     read = [FigureSums() for _ in scopes]
-    for group in _groups(reader, scopes, roots):
-        yield [
-            _chunks_of(reader.pages_of(visits), reader, scope, figures)
-            for scope, visits, figures in zip(scopes, group, read, strict=True)
-        ]
+    for group in listing_groups(reader, scopes, roots):
+        yield read_group(reader, scopes, group, read, columns)
     for scope, figures in zip(scopes, read, strict=True):
         check_figures(reader, scope, figures)
 
 
-def _groups(
+def read_group(
+    reader: JournalReader,
+    scopes: Sequence[Scope],
+    group: Sequence[Sequence[int]],
+    ended: Sequence[FigureSums],
+    columns: frozenset[str] | None = None,
+) -> list[Iterator[Chunk]]:
+    """Read and decode the pages of a group of listings; return the chunks of each scope.
+
+    Args:
+        reader: The journal.
+        scopes: Parts of the journal to read side by side.
+        group: For each scope, the visits of the group; see `listing_groups`.
+        ended: For each scope, figures of the ended visits, which reading adds to.
+        columns: Columns of the items that are needed, which takes less time; None for all.
+    """
+    return [
+        _chunks_of(reader.pages_of(visits), reader, scope, figures, columns)
+        for scope, visits, figures in zip(scopes, group, ended, strict=True)
+    ]
+
+
+def listing_groups(
     reader: JournalReader, scopes: Sequence[Scope], roots: dict[str, str]
 ) -> Iterator[list[list[int]]]:
-    """Yield groups of listings: for each scope, the visits that belong to them."""
+    """Yield groups of listings, for each scope the visits that belong to them.
+
+    Args:
+        reader: The journal.
+        scopes: Parts of the journal to read side by side.
+        roots: Identity of a part -> identity of the divided listing that it belongs to.
+    """
     listings: dict[str, _ListingVisits] = {}
     for number, scope in enumerate(scopes):
         for visit in selected_visits(reader, scope):
@@ -239,22 +273,23 @@ def _pages(
             yield page
 
 
-def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint) -> Chunk:
+def _decoded(
+    pages: list[StoredPage],
+    reader: JournalReader,
+    endpoint: Endpoint,
+    columns: frozenset[str] | None = None,
+) -> Chunk:
+    """Decode pages: all of each row, or only these columns of the rows that are as usual."""
     chunk = Chunk(endpoint, pages, [], [])
     decode = decoder(endpoint.name).decode
+    fields = None if columns is None else field_decoder(endpoint.name, columns)
     for page in pages:
-        try:
-            success, rejects = decode(page.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BodyError(reader.path, f"{page.listing} page {page.number}: {error}") from None
-        items = success.data.items
-        name_products(page.listing, items)
-        if len(items) + len(rejects) != page.items + page.rejects:
-            raise BodyError(
-                reader.path,
-                f"{page.listing} page {page.number}: {len(items) + len(rejects)} rows in the body, "
-                f"{page.items + page.rejects} were counted when the page was stored",
-            )
+        narrow = None if fields is None or page.rejects else fields.decode(page.body)
+        if narrow is not None and len(narrow) == page.items:
+            chunk.items.append(narrow)
+            chunk.positions.append(range(len(narrow)))
+            continue
+        items, rejects = _decoded_page(page, decode, reader)
         chunk.items.append(items)
         chunk.positions.append(range(len(items)))
         if rejects:
@@ -266,6 +301,27 @@ def _decoded(pages: list[StoredPage], reader: JournalReader, endpoint: Endpoint)
         chunk.items = list(map(endpoint.rows, chunk.items))
         chunk.positions = [range(len(items)) for items in chunk.items]
     return chunk
+
+
+def _decoded_page(
+    page: StoredPage,
+    decode: Callable[[bytes], tuple[Success[Any], list[Reject]]],
+    reader: JournalReader,
+) -> tuple[list[Any], list[Reject]]:
+    """Return the items and the rejects of a page: as many as when the page was stored."""
+    try:
+        success, rejects = decode(page.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyError(reader.path, f"{page.listing} page {page.number}: {error}") from None
+    items = success.data.items
+    name_products(page.listing, items)
+    if len(items) + len(rejects) != page.items + page.rejects:
+        raise BodyError(
+            reader.path,
+            f"{page.listing} page {page.number}: {len(items) + len(rejects)} rows in the body, "
+            f"{page.items + page.rejects} were counted when the page was stored",
+        )
+    return items, rejects
 
 
 _SIGHTINGS = "CREATE TABLE sightings (item_id INTEGER PRIMARY KEY, row INTEGER NOT NULL)"

@@ -20,7 +20,8 @@ from .destinations import Destination, parse_destinations
 from .endpoint_choice import endpoint_named, refuse_detail_tables
 from .over_time.gone_items import walked_listings
 from .over_time.price_history import price_history
-from .parallel.row_source import MOST_JOBS, RowSource
+from .parallel.jobs import check_jobs
+from .parallel.row_source import RowSource
 from .selection import Scope, Selection, resolve
 from .sinks import DestinationResult, KeepsHistory, MarksGone, Sink
 
@@ -155,9 +156,7 @@ class Export:
         _check_destinations(to)
         self._path = Path(path).expanduser()
         self._selection = selection or Selection()
-        check_type("jobs", jobs, int, "a number of processes")
-        if jobs is not None and not 1 <= jobs <= MOST_JOBS:
-            raise ExportRefusedError(f"jobs must be from 1 to {MOST_JOBS}, not {show_value(jobs)}")
+        check_jobs(jobs)
         self._history, self._jobs = history, jobs
         if history and self._selection.endpoint is not None:
             refuse_detail_tables(endpoint_named(self._selection.endpoint), "--history")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,9 +62,29 @@ def category_column(batch: pa.RecordBatch) -> pa.Array:
     return pc.coalesce(categories, pc.cast(whole, pa.int64()))
 
 
-def semantic_column(batch: pa.RecordBatch, meaning: Meaning) -> pa.Array:
-    """Return the values with this meaning from a batch of any endpoint; null if there is none."""
-    names = [name for name in SOURCE_COLUMNS[meaning] if name in batch.schema.names]
-    if not names:
-        return pa.nulls(batch.num_rows, _TYPES.get(meaning, pa.string()))
-    return pc.coalesce(*(batch[name] for name in names))
+class Columns(Protocol):
+    """Columns of the items of an endpoint, such as a record batch or `ItemColumns`."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns."""
+
+    @property
+    def num_rows(self) -> int:
+        """Number of items."""
+
+    def __getitem__(self, name: str) -> pa.Array:
+        """Return a column."""
+
+
+def semantic_column(columns: Columns, meaning: Meaning) -> pa.Array:
+    """Return the values with this meaning from columns of any endpoint; null if there is none."""
+    values: pa.Array | None = None
+    for name in SOURCE_COLUMNS[meaning]:
+        if name in columns.column_names:
+            values = columns[name] if values is None else pc.coalesce(values, columns[name])
+            if not values.null_count:
+                break  # later columns say nothing more
+    if values is None:
+        return pa.nulls(columns.num_rows, _TYPES.get(meaning, pa.string()))
+    return values

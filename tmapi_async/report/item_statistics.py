@@ -8,8 +8,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tmapi_async.export.arrays.listing_arrays import (
+    group_names,
+    latest_sightings,
+    undivided_listings,
+)
 from tmapi_async.export.arrow import record_batch
-from tmapi_async.export.changes.diff import group_names, latest_sightings, undivided_listings
 from tmapi_async.export.chunks import read_by_listing
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.selection import Scope

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pyarrow as pa
-
+from tmapi_async import Item
+from tmapi_async.api.endpoints import CATEGORY_ITEMS
 from tmapi_async.export.changes.change_files import (
     format_amount,
     json_lines,
     parse_change_destinations,
     write_changes,
 )
-from tmapi_async.export.changes.diff import (
-    SIGHTING,
-    compare,
-)
+from tmapi_async.export.changes.diff import compare
+from tmapi_async.export.changes.sightings import ItemPairs, Sightings
 
 
-def sightings(rows):
-    """Return a table of sightings in the order of commits."""
-    named = [dict(zip(SIGHTING.names, row, strict=True)) for row in rows]
-    return pa.Table.from_pylist(named, schema=SIGHTING)
+def changes_to(*items):
+    """Return the changes from an empty listing to one with some items."""
+    after = Sightings()
+    after.add("a", 1, items)
+    return compare(ItemPairs(Sightings(), after, {"a"}, {"a"}), CATEGORY_ITEMS)
 
 
 def write_file(batches, path, *, csv_bom=False):
@@ -32,8 +31,7 @@ def write_file(batches, path, *, csv_bom=False):
 
 def test_a_title_of_a_stranger_cannot_start_a_formula_in_csv(tmp_path):
     """Titles in a CSV of changes cannot start a formula in a spreadsheet."""
-    after = sightings([("a", 1, 1, "=1+1", Decimal(1), 1)])
-    table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
+    table = changes_to(Item(item_id=1, title="=1+1"))
     write_file(table.to_batches(), tmp_path / "changes.csv")
     assert '"\'=1+1"' in (tmp_path / "changes.csv").read_text("utf-8")
 
@@ -52,7 +50,7 @@ def test_amounts_keep_every_digit_and_at_least_two_decimals():
 
 def test_no_change_is_an_empty_table_in_every_form(tmp_path):
     """Two equal runs give files without rows."""
-    table, _ = compare(sightings([]), sightings([]), complete_before=set(), complete_both=set())
+    table = changes_to()
     for name in ("c.csv", "c.jsonl", "c.parquet"):
         write_file(table.to_batches(), tmp_path / name)
     assert (tmp_path / "c.csv").read_text().startswith('"change"')
@@ -61,8 +59,7 @@ def test_no_change_is_an_empty_table_in_every_form(tmp_path):
 
 def test_a_csv_of_changes_begins_with_a_byte_order_mark_on_request(tmp_path):
     """Excel on Windows needs the mark to read Chinese; other forms have none."""
-    after = sightings([("a", 1, 1, "连衣裙", Decimal(1), 1)])
-    table, _ = compare(sightings([]), after, complete_before={"a"}, complete_both={"a"})
+    table = changes_to(Item(item_id=1, title="连衣裙"))
     write_file(table.to_batches(), tmp_path / "c.csv", csv_bom=True)
     write_file(table.to_batches(), tmp_path / "c.jsonl")
     assert (tmp_path / "c.csv").read_text("utf-8-sig").startswith('"change"')

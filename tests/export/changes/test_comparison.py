@@ -9,6 +9,7 @@ import pytest
 from tests.support.journals import body, write
 from tests.support.journals import row as journal_row
 from tests.support.stored_journal import copy_stored_journal
+from tmapi_async import TMAPIError
 from tmapi_async.export import chunks
 from tmapi_async.export.changes.change_files import json_lines
 from tmapi_async.export.changes.comparison import compare_runs
@@ -134,6 +135,27 @@ def test_parts_are_compared_with_their_divided_listing(tmp_path, monkeypatch):
     expected = compared()
     monkeypatch.setattr(chunks, "GROUP_ROWS", 1)
     assert compared() == expected
+
+
+@pytest.mark.slow
+def test_several_processes_find_the_same_changes(tmp_path, monkeypatch):
+    """Groups of listings that other processes compare give the same changes and figures."""
+    monkeypatch.setattr(chunks, "GROUP_ROWS", 1)
+    path = copy_stored_journal(tmp_path / "j.tmapi")
+    alone, together = (
+        compare_runs(path, before=1, endpoint="category-v1", jobs=jobs) for jobs in (1, 2)
+    )
+    assert together.changes.equals(alone.changes)
+    assert together.changes.num_rows > 0
+    assert together.change_counts == alone.change_counts
+    assert (together.unsure, together.partial) == (alone.unsure, alone.partial)
+
+
+@pytest.mark.parametrize("jobs", [0, 65, "2"])
+def test_number_of_processes_is_checked(tmp_path, jobs):
+    """A number of processes that makes no sense is refused before anything is read."""
+    with pytest.raises(TMAPIError, match="jobs"):
+        compare_runs(tmp_path / "j.tmapi", jobs=jobs)
 
 
 def test_some_categories_are_compared_alone(tmp_path):

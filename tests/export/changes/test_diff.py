@@ -5,39 +5,40 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tmapi_async.export.changes.diff import (
-    KINDS,
-    SIGHTING,
-    add_counts,
-    compare,
-    latest_sightings,
-    sort_counts,
-)
+from tmapi_async import Item
+from tmapi_async.api.endpoints import CATEGORY_ITEMS
+from tmapi_async.api.items import PriceInfo
+from tmapi_async.export.changes.diff import KINDS, add_counts, compare, sort_counts
+from tmapi_async.export.changes.sightings import ItemPairs, Sightings
 
 LISTINGS = ("a", "b", "c")
 
 
 def sightings(rows):
-    """Return a table of sightings in the order of commits."""
-    named = [dict(zip(SIGHTING.names, row, strict=True)) for row in rows]
-    return pa.Table.from_pylist(named, schema=SIGHTING)
+    """Return the sightings of rows in the order of commits."""
+    items = Sightings()
+    for listing, cat_id, number, title, price, sold in rows:
+        prices = None if price is None else PriceInfo(sale_price=price)
+        item = Item(item_id=number, title=title, price_info=prices, sales_count=sold)
+        items.add(listing, cat_id, [item])
+    return items
+
+
+def table_of(before, after, complete_before, complete_both):
+    """Return the changes between two runs as a table, and the number of unsure items."""
+    pairs = ItemPairs(before, after, complete_before, complete_both)
+    return compare(pairs, CATEGORY_ITEMS), pairs.unsure
 
 
 def changed(
     before, after, *, complete_before=frozenset(LISTINGS), complete_both=frozenset(LISTINGS)
 ):
     """Return the changes between two runs as dicts, and the number of unsure items."""
-    table, unsure = compare(
-        latest_sightings(sightings(before)),
-        latest_sightings(sightings(after)),
-        complete_before=set(complete_before),
-        complete_both=set(complete_both),
-    )
+    table, unsure = table_of(sightings(before), sightings(after), complete_before, complete_both)
     return table.to_pylist(), unsure
 
 
@@ -50,7 +51,7 @@ def counted(before, after, changes):
 
 def row(item, price="1.00", sold=5, listing="a"):
     """One sighting."""
-    return (listing, 1, item, f"title {item}", None if price is None else Decimal(price), sold)
+    return (listing, 1, item, f"title {item}", price, sold)
 
 
 def test_the_latest_sighting_of_an_item_is_the_one_compared():
@@ -99,7 +100,7 @@ rows = st.lists(
     st.builds(
         row,
         st.integers(1, 6),
-        st.sampled_from([None, "0", "0.5", "1.00", "7.1234"]),
+        st.sampled_from([None, "0", "0.5", "1.00", "1", "7.1234"]),
         st.one_of(st.none(), st.integers(0, 3)),
         st.sampled_from(LISTINGS),
     ),
@@ -112,12 +113,7 @@ rows = st.lists(
 def test_changes_are_what_a_plain_loop_finds(before, after, ended_before, ended_after):
     """For any two runs, the Arrow code and a plain loop find the same changes."""
     both = ended_before & ended_after
-    table, unsure = compare(
-        latest_sightings(sightings(before)),
-        latest_sightings(sightings(after)),
-        complete_before=ended_before,
-        complete_both=both,
-    )
+    table, unsure = table_of(sightings(before), sightings(after), ended_before, both)
     expected = Counter(
         kind for kind in plain(before, after, ended_before, both).values() if kind != "same"
     )
@@ -142,16 +138,17 @@ def plain(before, after, ended_before, both):
 
 def moved(old, new):
     """Return the kind of change of an item in both runs."""
-    if old[4] is not None and new[4] is not None and old[4] != new[4]:
-        return "dearer" if new[4] > old[4] else "cheaper"
+    prices = [None if row[4] is None else Decimal(row[4]) for row in (old, new)]
+    if None not in prices and prices[0] != prices[1]:
+        return "dearer" if prices[1] > prices[0] else "cheaper"
     return "sales" if None not in (old[5], new[5]) and old[5] != new[5] else "same"
 
 
 def test_the_figures_of_the_categories_sum_to_the_changes():
     """Every change counts once, under its category and kind."""
-    before = latest_sightings(sightings([row(1), row(2), row(3, sold=1)]))
-    after = latest_sightings(sightings([row(2, "3.00"), row(3, sold=2), row(4)]))
-    table, _ = compare(before, after, complete_before={"a"}, complete_both={"a"})
+    before = sightings([row(1), row(2), row(3, sold=1)])
+    after = sightings([row(2, "3.00"), row(3, sold=2), row(4)])
+    table, _ = table_of(before, after, {"a"}, {"a"})
     (figures,) = counted(before, after, table).values()
     assert (figures.before, figures.after) == (3, 3)
     assert {kind: getattr(figures, kind) for kind in KINDS} == {
@@ -166,7 +163,7 @@ def test_the_figures_of_the_categories_sum_to_the_changes():
 def test_listings_without_a_category_are_counted_one_by_one():
     """Categories come first, sorted by number; items without a category count by listing."""
     before = sightings([(name, cat, 1, None, None, None) for name, cat in PLACES])
-    table, _ = compare(before, sightings([]), complete_before=set(), complete_both={"b", "d"})
+    table, _ = table_of(before, sightings([]), (), {"b", "d"})
     changes = counted(before, sightings([]), table)
     assert [(name, one.before, one.gone) for name, one in changes.items()] == [
         ("9", 1, 0),
@@ -185,7 +182,7 @@ def test_counts_of_several_groups_of_listings_are_summed():
     for listing in ("a", "b"):
         before = sightings([row(1, listing=listing), row(2, listing=listing)])
         after = sightings([row(1, "3.00", listing=listing)])
-        table, _ = compare(before, after, complete_before=set(), complete_both=set(LISTINGS))
+        table, _ = table_of(before, after, (), LISTINGS)
         add_counts(counts, before, after, table)
     (total,) = counts.values()
     assert (total.before, total.after, total.dearer, total.gone) == (4, 2, 2, 2)

@@ -15,9 +15,10 @@ from tmapi_async.export import Export, ExportRefusedError, Selection, export_jou
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.parallel import row_source
-from tmapi_async.export.parallel.page_ranges import RANGE_PAGES, ReadingPlan, decode_range
-from tmapi_async.export.parallel.range_workers import RangeWorkers
-from tmapi_async.export.parallel.row_source import RowSource, default_jobs
+from tmapi_async.export.parallel.jobs import default_jobs
+from tmapi_async.export.parallel.page_ranges import RANGE_PAGES, RangePlan
+from tmapi_async.export.parallel.part_workers import PartWorkers
+from tmapi_async.export.parallel.row_source import RowSource
 from tmapi_async.export.selection import resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.sandbox.responses.drift import Drift
@@ -42,10 +43,10 @@ def reader(journal: Path) -> Iterator[JournalReader]:
 def test_ranges_hold_every_row_once(reader: JournalReader) -> None:
     """The ranges together are the chunks of one reading, rejects and figures included."""
     scope = resolve(reader, Selection(cats=frozenset({7, 9})))
-    plan = ReadingPlan(reader.path, scope, reader.last_page(), batches=False, lines=True)
-    assert plan.ranges == 3
+    plan = RangePlan(reader.path, scope, reader.last_page(), batches=False, lines=True)
+    assert plan.parts == 3
     assert reader.last_page() > 2 * RANGE_PAGES
-    decoded = [part for n in range(plan.ranges) for part in decode_range(reader, plan, n)]
+    decoded = [part for n in range(plan.parts) for part in plan.read(reader, n)]
     chunks = list(read_chunks(reader, scope))
     assert sum(part.count for part in decoded) == sum(chunk.rows for chunk in chunks) > 2900
     assert sum(part.pages for part in decoded) == scope.figures.pages
@@ -75,14 +76,14 @@ def test_a_killed_worker_costs_no_row(
     reader: JournalReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process that exports reads the ranges of a worker that is gone."""
-    pools: list[RangeWorkers] = []
+    pools: list[PartWorkers] = []
 
-    class Watched(RangeWorkers):
+    class Watched(PartWorkers):
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments)  # type: ignore[arg-type]
             pools.append(self)
 
-    monkeypatch.setattr(row_source, "RangeWorkers", Watched)
+    monkeypatch.setattr(row_source, "PartWorkers", Watched)
     scope = resolve(reader, Selection())
     conversions = Conversions({}, {})
     source = RowSource(reader, scope, conversions, batches=True, lines=False)
@@ -104,8 +105,8 @@ def test_a_killed_worker_costs_no_row(
 def test_a_worker_ends_when_nobody_reads_its_rows(reader: JournalReader) -> None:
     """A worker does not outlive a process that was killed."""
     scope = resolve(reader, Selection())
-    plan = ReadingPlan(reader.path, scope, reader.last_page(), batches=True, lines=False)
-    pool = RangeWorkers(reader, plan, 1)
+    plan = RangePlan(reader.path, scope, reader.last_page(), batches=True, lines=False)
+    pool = PartWorkers(reader, plan, 1)
     (worker,) = pool.workers
     assert worker.stdout is not None
     worker.stdout.close()

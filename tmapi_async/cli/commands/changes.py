@@ -26,6 +26,7 @@ from tmapi_async.cli.options.output_options import (
     CategoriesOption,
     CsvBomOption,
     EndpointOption,
+    JobsOption,
     JournalArgument,
     JsonOption,
     QuietOption,
@@ -71,6 +72,7 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
         endpoint: Endpoint of the rows, or None if the journal holds one.
         top: Number of largest changes of each kind to show.
         csv_bom: Begin CSV files with a byte-order mark.
+        jobs: Number of processes that read the journal, or None to decide by its size.
         json: Print the summary as JSON at the end.
         quiet: Print no table.
     """
@@ -108,6 +110,7 @@ class ChangesOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 5
     csv_bom: CsvBomOption = False
+    jobs: JobsOption = None
     json: JsonOption = False
     quiet: QuietOption = False
 
@@ -166,6 +169,7 @@ def run_changes(options: ChangesOptions) -> int:
             after=options.after,
             cats=[parse_id(cat) for cat in options.cat or ()],
             endpoint=options.endpoint,
+            jobs=options.jobs,
         )
     except (InvalidRequestError, ExportRefusedError, JournalError) as error:
         print_refusal(str(error))

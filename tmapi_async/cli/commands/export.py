@@ -34,6 +34,7 @@ from tmapi_async.cli.options.output_options import (
     CsvBomOption,
     EndpointOption,
     HistoryOption,
+    JobsOption,
     JournalArgument,
     JsonOption,
     QuietOption,
@@ -55,7 +56,6 @@ from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
-from tmapi_async.export.parallel.row_source import MOST_JOBS
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
 from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
@@ -141,17 +141,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     )
     history: HistoryOption = False
     csv_bom: CsvBomOption = False
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            help="Number of processes that read and decode the journal. Default: 2 for a journal of"
-            " 5,000 pages or more, where there are two processors, else 1.",
-            min=1,
-            max=MOST_JOBS,
-        ),
-    ] = None
+    jobs: JobsOption = None
     json: JsonOption = False
     quiet: QuietOption = False
 

@@ -39,6 +39,16 @@ CategoriesOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--cat", metavar="CAT", help="Only this category. Can be repeated."),
 ]
+JobsOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        help="Number of processes that read and decode the journal, at most 64. Default: 2 for a"
+        " journal of 5,000 pages or more, where there are two processors, else 1.",
+        min=1,
+    ),
+]
 HistoryOption: TypeAlias = Annotated[
     bool,
     typer.Option(

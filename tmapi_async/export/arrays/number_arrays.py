@@ -89,12 +89,11 @@ def _all_plain(texts: pa.Array, kind: Kind) -> pa.Array | None:
         return None
     if b"." in characters and _any(pc.or_(pc.starts_with(texts, "."), pc.ends_with(texts, "."))):
         return None
+    empty = pc.equal(texts, "")
+    if _any(empty):
+        texts = pc.if_else(empty, _NULL, texts)
     try:
         return texts.cast(COLUMN_TYPES[kind])
-    except pa.ArrowInvalid:
-        pass
-    try:
-        return pc.if_else(pc.equal(texts, ""), _NULL, texts).cast(COLUMN_TYPES[kind])
     except pa.ArrowInvalid:
         return None
 
@@ -118,7 +117,8 @@ def _as_text(inputs: list[Any]) -> pa.Array:
     try:
         return pa.array(inputs, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else str(value) for value in inputs], pa.string())
+        texts = [v if v.__class__ is str or v is None else str(v) for v in inputs]
+        return pa.array(texts, pa.string())
 
 
 def convert_each(

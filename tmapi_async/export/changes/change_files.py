@@ -11,11 +11,12 @@ import msgspec
 import pyarrow as pa
 
 from tmapi_async.errors import ExportRefusedError
+from tmapi_async.export.arrays.listing_arrays import KEYS
 from tmapi_async.export.destinations import SQLITE, XLSX, Destination, parse_destinations
 from tmapi_async.export.files import FILES
 from tmapi_async.export.sinks import DestinationResult
 
-from .diff import CHANGE, KEYS
+from .diff import CHANGE
 
 _SLICE = 4096
 _CENTS = Decimal("0.01")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,16 @@ import pyarrow.compute as pc
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.argument_checks import check_type
-from tmapi_async.export.arrow import columns_batch
-from tmapi_async.export.chunks import Chunk, read_by_listing
-from tmapi_async.export.conversions import Conversions
+from tmapi_async.export.chunks import listing_groups
 from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_detail_tables
+from tmapi_async.export.parallel.jobs import check_jobs, default_jobs
 from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
-from tmapi_async.export.semantics import SOURCE_COLUMNS, Meaning, semantic_column
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
 from .change_store import ChangeStore
-from .diff import (
-    CHANGE,
-    SIGHTING,
-    ChangeCounts,
-    add_counts,
-    compare,
-    latest_sightings,
-    sort_counts,
-    undivided_listings,
-)
+from .comparison_plan import ComparisonPlan
+from .diff import CHANGE, ChangeCounts, merge_counts, sort_counts
 from .visit_pairs import pair_visits
 
 
@@ -110,6 +100,7 @@ def compare_runs(
     after: int | None = None,
     cats: Collection[int] = (),
     endpoint: str | None = None,
+    jobs: int | None = 1,
 ) -> Comparison:
     """Compare two visits of each listing. Memory does not grow with the number of items.
 
@@ -122,19 +113,22 @@ def compare_runs(
         after: Number of the later run; None for the latest if `before` is named.
         cats: Only these categories; empty for all.
         endpoint: Short or full name of the endpoint to compare; None if there is only one.
+        jobs: Number of processes that read and compare; 1 for this process alone, None for two
+            processes if the journal is large.
 
     Raises:
         JournalError: The journal cannot be read.
         ExportRefusedError: The journal does not have two such runs, or no listing with two visits,
             or no such category or endpoint, or rows of several endpoints and no endpoint was
-            chosen.
+            chosen; or the number of processes makes no sense.
     """
     check_type("before", before, int, "the number of a run")
     check_type("after", after, int, "the number of a run")
     check_type("cats", cats, Collection, "a collection of category IDs", optional=False)
     check_type("endpoint", endpoint, str, "the name of an endpoint")
+    check_jobs(jobs)
     with JournalReader(journal) as reader:
-        comparer = _Comparer(reader, frozenset(cats), endpoint)
+        comparer = _Comparer(reader, frozenset(cats), endpoint, jobs)
         if before is None and after is None:
             return comparer.compare_visits()
         return comparer.compare_whole_runs(*_two_runs(reader, before, after))
@@ -147,10 +141,18 @@ class _Comparer:
         reader: The journal.
         cats: Categories to compare; empty for all.
         requested: Name of the endpoint to compare, or None.
+        jobs: Number of processes, or None to decide by the number of pages.
     """
 
-    def __init__(self, reader: JournalReader, cats: frozenset[int], requested: str | None) -> None:
+    def __init__(
+        self,
+        reader: JournalReader,
+        cats: frozenset[int],
+        requested: str | None,
+        jobs: int | None,
+    ) -> None:
         self._reader = reader
+        self._jobs = jobs
         self._cats = cats
         self._requested = requested
 
@@ -222,15 +224,15 @@ class _Comparer:
     ) -> Comparison:
         """Compare the listings of two scopes, group by group."""
         store, counts, unsure = ChangeStore(), dict[str, ChangeCounts](), 0
-        roots, conversions = self._reader.roots(), Conversions()
-        for group in read_by_listing(self._reader, scopes, roots):
-            old, new = (_sightings(chunks, roots, conversions) for chunks in group)
-            changes, unsure_items = compare(
-                old, new, complete_before=whole_before, complete_both=whole_before & whole_after
-            )
-            add_counts(counts, old, new, changes)
-            unsure += unsure_items
-            store.add(changes)
+        reader, roots = self._reader, self._reader.roots()
+        groups = list(listing_groups(reader, scopes, roots))
+        whole_both = whole_before & whole_after
+        plan = ComparisonPlan(reader.path, list(scopes), groups, roots, whole_before, whole_both)
+        jobs = self._jobs or default_jobs(sum(scope.figures.pages for scope in scopes))
+        for group in plan.compare_all(reader, jobs):
+            store.add(group.table)
+            merge_counts(counts, group.counts)
+            unsure += group.unsure
         return Comparison(store=store, change_counts=sort_counts(counts), unsure=unsure, **figures)
 
     def _has(self, visit: VisitInfo, endpoint: Endpoint) -> bool:
@@ -283,28 +285,6 @@ def _too_few_runs(reader: JournalReader, number: int) -> ExportRefusedError:
         f"changes need two runs, and {reader.path} has {number}: "
         "make another one by `tmapi harvest ... --refresh`"
     )
-
-
-_MEANINGS: tuple[Meaning, ...] = ("title", "price", "sold")
-_COMPARED = frozenset(
-    ("item_id", *(name for meaning in _MEANINGS for name in SOURCE_COLUMNS[meaning]))
-)
-
-
-def _sightings(
-    chunks: Iterator[Chunk], roots: dict[str, str], conversions: Conversions
-) -> pa.Table:
-    """Return the latest sighting of each item."""
-    batches = [
-        _sighting_batch(columns_batch(chunk, _COMPARED, conversions), roots) for chunk in chunks
-    ]
-    return latest_sightings(pa.Table.from_batches(batches, schema=SIGHTING))
-
-
-def _sighting_batch(batch: pa.RecordBatch, roots: dict[str, str]) -> pa.RecordBatch:
-    keys = [undivided_listings(batch["listing"], roots), batch["cat_id"], batch["item_id"]]
-    values = [semantic_column(batch, meaning) for meaning in _MEANINGS]
-    return pa.RecordBatch.from_arrays([*keys, *values], schema=SIGHTING)
 
 
 _ORDER = {

@@ -13,21 +13,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.export.arrays.listing_arrays import group_names
 from tmapi_async.export.arrays.number_arrays import MONEY, PERCENT
+from tmapi_async.export.arrow import ItemColumns
+from tmapi_async.export.conversions import Conversions
+from tmapi_async.export.semantics import SOURCE_COLUMNS, Meaning, semantic_column
 
-KEYS = ("listing", "item_id")
-
-SIGHTING = pa.schema(
-    [
-        pa.field("listing", pa.string()),
-        pa.field("cat_id", pa.int64()),
-        pa.field("item_id", pa.int64()),
-        pa.field("title", pa.string()),
-        pa.field("price", MONEY),
-        pa.field("sold", pa.int64()),
-    ]
-)
-"""Columns that are compared: the selling price in yuan and the number of pieces sold."""
+from .sightings import ItemPairs, Sightings, numbers_of_items
 
 CHANGE = pa.schema(
     [
@@ -76,119 +69,89 @@ class ChangeCounts(msgspec.Struct):
     sales: int = 0
 
 
-def latest_sightings(sightings: pa.Table) -> pa.Table:
-    """Return the last sighting of each item in each listing; input in the order of commits."""
-    index = pa.array(range(sightings.num_rows), pa.int64())
-    last = (
-        sightings.select(list(KEYS))
-        .append_column("index", index)
-        .group_by(list(KEYS))
-        .aggregate([("index", "max")])["index_max"]
-    )
-    return sightings.take(pc.array_take(last.combine_chunks(), pc.sort_indices(last)))
-
-
-def undivided_listings(listing: pa.Array, roots: dict[str, str]) -> pa.Array:
-    """Replace the identity of each part by the identity of the divided listing.
-
-    An item may be in another part in the next run, because price bands are chosen anew.
+def compare(pairs: ItemPairs, endpoint: Endpoint) -> pa.Table:
+    """Return the changes of items (`CHANGE`), ordered by listing, kind and item.
 
     Args:
-        listing: Identities.
-        roots: Identity of a part -> identity of its listing.
+        pairs: Items that may have changed.
+        endpoint: The endpoint of all items.
     """
-    if not roots:
-        return listing
-    parts, names = pa.array(list(roots), pa.string()), pa.array(list(roots.values()), pa.string())
-    return pc.coalesce(names.take(pc.index_in(listing, value_set=parts)), listing)
-
-
-def compare(
-    before: pa.Table, after: pa.Table, *, complete_before: set[str], complete_both: set[str]
-) -> tuple[pa.Table, int]:
-    """Compare two runs.
-
-    Args:
-        before: Latest sightings of the earlier run (`SIGHTING`), one for each item of a listing.
-        after: Latest sightings of the later run.
-        complete_before: Identities of the listings that the earlier run read completely.
-        complete_both: Identities of the listings that both runs read completely.
-
-    Returns:
-        The changes (`CHANGE`), ordered by listing, kind and item; and the number of items of one
-        run only that count neither as new nor as gone.
-    """
-    joined = _joined(before, after)
-    kind = _kinds(joined, complete_before, complete_both)
-    unsure = pc.sum(pc.equal(kind, "unsure")).as_py() or 0
-    changed = pc.is_in(kind, value_set=pa.array(KINDS))
-    table = _columns(joined, kind).filter(changed)
-    order = [("listing", "ascending"), ("change", "ascending"), ("item_id", "ascending")]
-    return table.sort_by(order), unsure
-
-
-def _joined(before: pa.Table, after: pa.Table) -> pa.Table:
-    """Join both runs; `present_before` or `present_after` is null if the run lacks the item."""
-    sides = [
-        side.append_column("present", pa.array([True] * side.num_rows, pa.bool_()))
-        for side in (after, before)
+    both, new, gone = pairs.both, pairs.new, pairs.gone
+    before = _values([*both.before, *gone.before], endpoint)
+    after = _values([*both.after, *new.after], endpoint)
+    kinds = [
+        _kinds(before.slice(0, len(both)), after.slice(0, len(both))),
+        pa.repeat(pa.scalar("new"), len(new)),
+        pa.repeat(pa.scalar("gone"), len(gone)),
     ]
-    return sides[0].join(
-        sides[1],
-        keys=list(KEYS),
-        join_type="full outer",
-        left_suffix="_after",
-        right_suffix="_before",
-        use_threads=False,
-    )
+    rows = {
+        "change": pa.concat_arrays(kinds),
+        "listing": pa.array([*both.listings, *new.listings, *gone.listings], pa.string()),
+        "cat_id": pa.array([*both.cat_ids, *new.cat_ids, *gone.cat_ids], pa.int64()),
+        **{f"{name}_before": _with_nulls(before[name], len(both), len(new)) for name in _VALUES},
+        **{f"{name}_after": _with_nulls(after[name], len(after), len(gone)) for name in _VALUES},
+    }
+    table = pa.table(rows)
+    changed = _columns(table.filter(pc.not_equal(table["change"], "same")))
+    order = [("listing", "ascending"), ("change", "ascending"), ("item_id", "ascending")]
+    return changed.sort_by(order)
 
 
-def _kinds(joined: pa.Table, complete_before: set[str], complete_both: set[str]) -> pa.ChunkedArray:
-    """Return the kind of each item's change, or "same", or "unsure"."""
-    listing, price = joined["listing"], _sign(joined, "price")
-    before, after = pc.is_valid(joined["present_before"]), pc.is_valid(joined["present_after"])
-    in_one_run = pc.if_else(
-        before,
-        pc.if_else(_is_in(listing, complete_both), "gone", "unsure"),
-        pc.if_else(_is_in(listing, complete_before), "new", "unsure"),
-    )
-    sold = pc.if_else(pc.not_equal(_sign(joined, "sold"), 0), "sales", "same")
-    in_both_runs = pc.if_else(
+_MEANINGS: tuple[Meaning, ...] = ("title", "price", "sold")
+_VALUES = ("item_id", *_MEANINGS)
+
+COMPARED = frozenset(
+    ("item_id", *(name for meaning in _MEANINGS for name in SOURCE_COLUMNS[meaning]))
+)
+"""Columns of items that a comparison reads."""
+
+
+def _values(items: list[Any], endpoint: Endpoint) -> pa.RecordBatch:
+    columns = ItemColumns(items, endpoint, Conversions())
+    values = [semantic_column(columns, meaning) for meaning in _MEANINGS]
+    return pa.RecordBatch.from_arrays([columns["item_id"], *values], names=list(_VALUES))
+
+
+def _with_nulls(values: pa.Array, index: int, number: int) -> pa.Array:
+    """Insert a number of nulls at an index."""
+    nulls = pa.nulls(number, values.type)
+    return pa.concat_arrays([values.slice(0, index), nulls, values.slice(index)])
+
+
+def _kinds(before: pa.RecordBatch, after: pa.RecordBatch) -> pa.Array:
+    """Return the kind of change of each item of both visits, or "same"."""
+    price = _sign(before["price"], after["price"])
+    sold = pc.if_else(pc.not_equal(_sign(before["sold"], after["sold"]), 0), "sales", "same")
+    return pc.if_else(
         pc.greater(price, 0), "dearer", pc.if_else(pc.less(price, 0), "cheaper", sold)
     )
-    return pc.if_else(pc.and_(before, after), in_both_runs, in_one_run)
 
 
-def _is_in(listing: pa.ChunkedArray, identities: set[str]) -> pa.ChunkedArray:
-    return pc.is_in(listing, value_set=pa.array(sorted(identities), pa.string()))
-
-
-def _sign(joined: pa.Table, name: str) -> pa.ChunkedArray:
+def _sign(before: pa.Array, after: pa.Array) -> pa.Array:
     """Return 1 if the value rose, -1 if it fell, else 0 (also if one of the two is unknown)."""
-    difference = pc.subtract(joined[f"{name}_after"], joined[f"{name}_before"])
-    return pc.fill_null(pc.cast(pc.sign(difference), pa.int8()), 0)
+    return pc.fill_null(pc.cast(pc.sign(pc.subtract(after, before)), pa.int8()), 0)
 
 
-def _columns(joined: pa.Table, kind: pa.ChunkedArray) -> pa.Table:
-    old_price = pc.cast(joined["price_before"], pa.float64())
-    new_price = pc.cast(joined["price_after"], pa.float64())
+def _columns(rows: pa.Table) -> pa.Table:
+    old_price = pc.cast(rows["price_before"], pa.float64())
+    new_price = pc.cast(rows["price_after"], pa.float64())
     rise = pc.multiply(
         pc.divide(pc.subtract(new_price, old_price), _zero_as_null(old_price)), 100.0
     )
     # Percentages are for reading: four decimals, and null if the number does not fit the column.
     percent = pc.if_else(pc.less(pc.abs(rise), 99_999.0), rise, None)
     columns = {
-        "change": kind,
-        "listing": joined["listing"],
-        "cat_id": pc.coalesce(joined["cat_id_after"], joined["cat_id_before"]),
-        "item_id": joined["item_id"],
-        "title": pc.coalesce(joined["title_after"], joined["title_before"]),
-        "price_before": joined["price_before"],
-        "price_after": joined["price_after"],
+        "change": rows["change"],
+        "listing": rows["listing"],
+        "cat_id": rows["cat_id"],
+        "item_id": pc.coalesce(rows["item_id_after"], rows["item_id_before"]),
+        "title": pc.coalesce(rows["title_after"], rows["title_before"]),
+        "price_before": rows["price_before"],
+        "price_after": rows["price_after"],
         "price_change_percent": pc.cast(pc.round(percent, 4), PERCENT, safe=False),
-        "sold_before": joined["sold_before"],
-        "sold_after": joined["sold_after"],
-        "sold_growth": pc.subtract(joined["sold_after"], joined["sold_before"]),
+        "sold_before": rows["sold_before"],
+        "sold_after": rows["sold_after"],
+        "sold_growth": pc.subtract(rows["sold_after"], rows["sold_before"]),
     }
     return pa.table([pc.cast(columns[f.name], f.type) for f in CHANGE], schema=CHANGE)
 
@@ -197,23 +160,15 @@ def _zero_as_null(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(values, 0.0), None, values)
 
 
-def group_names(table: pa.Table) -> pa.ChunkedArray:
-    """Return the group of each item: its category, or its listing if it has no category."""
-    category = pc.cast(table["cat_id"], pa.string())
-    if not category.null_count:
-        return category
-    return pc.coalesce(category, pc.cast(table["listing"], pa.string()))
-
-
 def add_counts(
-    counts: dict[str, ChangeCounts], before: pa.Table, after: pa.Table, changes: pa.Table
+    counts: dict[str, ChangeCounts], before: Sightings, after: Sightings, changes: pa.Table
 ) -> None:
     """Count changes by category, or by listing. The sum of the counts is the total.
 
     Args:
         counts: Counts of other listings so far, which this function adds to.
-        before: Latest sightings of the earlier run.
-        after: Latest sightings of the later run.
+        before: Sightings of the earlier visits.
+        after: Sightings of the later visits.
         changes: Changes, as returned by `compare`.
     """
 
@@ -221,22 +176,25 @@ def add_counts(
         group_counts = counts.setdefault(group, ChangeCounts())
         setattr(group_counts, name, getattr(group_counts, name) + number)
 
-    for name, table in (("before", before), ("after", after)):
-        for row in _counted(table, "group"):
-            add(row["group"], name, row["item_id_count"])
-    for row in _counted(changes, "group", "change"):
+    for name, sightings in (("before", before), ("after", after)):
+        for group, number in numbers_of_items(sightings):
+            add(group, name, number)
+    grouped = changes.append_column("group", group_names(changes)).group_by(["group", "change"])
+    for row in grouped.aggregate([("item_id", "count")]).to_pylist():
         add(row["group"], row["change"], row["item_id_count"])
+
+
+def merge_counts(counts: dict[str, ChangeCounts], more: dict[str, ChangeCounts]) -> None:
+    """Add counts of other listings to `counts`."""
+    for group, figures in more.items():
+        total = counts.setdefault(group, ChangeCounts())
+        for name in ChangeCounts.__struct_fields__:
+            setattr(total, name, getattr(total, name) + getattr(figures, name))
 
 
 def sort_counts(counts: dict[str, ChangeCounts]) -> dict[str, ChangeCounts]:
     """Return counts ordered by category number, then by listing."""
     return dict(sorted(counts.items(), key=lambda pair: _sort_key(pair[0])))
-
-
-def _counted(table: pa.Table, *by: str) -> list[dict[str, Any]]:
-    grouped = table.append_column("group", group_names(table)).group_by(list(by))
-    rows: list[dict[str, Any]] = grouped.aggregate([("item_id", "count")]).to_pylist()
-    return rows
 
 
 def _sort_key(group: str) -> tuple[bool, int, str]:

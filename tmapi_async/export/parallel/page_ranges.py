@@ -17,7 +17,7 @@ RANGE_PAGES = 128
 """Pages of a range. The rows of a range cross from process to process at once: some 1 MB."""
 
 
-class ReadingPlan(msgspec.Struct, frozen=True):
+class RangePlan(msgspec.Struct, frozen=True):
     """The pages to read, and the formats that the destinations need.
 
     Attributes:
@@ -35,9 +35,23 @@ class ReadingPlan(msgspec.Struct, frozen=True):
     lines: bool
 
     @property
-    def ranges(self) -> int:
+    def parts(self) -> int:
         """Number of ranges."""
         return -(-self.last // RANGE_PAGES)
+
+    def read(self, reader: JournalReader, number: int) -> Iterator[DecodedRange]:
+        """Read and decode a range, usually in one piece; see `ReadingPlan`."""
+        after, until = number * RANGE_PAGES, min((number + 1) * RANGE_PAGES, self.last)
+        ended = FigureSums()
+        for chunk in read_range(reader, self.scope, after, until, ended):
+            conversions = Conversions({}, {})
+            rows = Rows(chunk, conversions, arrow=self.batches)
+            message = rows.batch.serialize().to_pybytes() if self.batches else b""
+            lines = rows.lines if self.lines else b""
+            yield DecodedRange(
+                rows.count, rows.pages, rows.rejects, ended, conversions, message, lines
+            )
+            ended = FigureSums()
 
 
 class DecodedRange(msgspec.Struct, frozen=True):
@@ -60,22 +74,3 @@ class DecodedRange(msgspec.Struct, frozen=True):
     conversions: Conversions
     message: bytes = b""
     lines: bytes = b""
-
-
-def decode_range(reader: JournalReader, plan: ReadingPlan, number: int) -> Iterator[DecodedRange]:
-    """Read and decode a range of pages, usually in one piece.
-
-    Args:
-        reader: The journal.
-        plan: The pages to read.
-        number: Number of the range, from 0.
-    """
-    after, until = number * RANGE_PAGES, min((number + 1) * RANGE_PAGES, plan.last)
-    ended = FigureSums()
-    for chunk in read_range(reader, plan.scope, after, until, ended):
-        conversions = Conversions({}, {})
-        rows = Rows(chunk, conversions, arrow=plan.batches)
-        message = rows.batch.serialize().to_pybytes() if plan.batches else b""
-        lines = rows.lines if plan.lines else b""
-        yield DecodedRange(rows.count, rows.pages, rows.rejects, ended, conversions, message, lines)
-        ended = FigureSums()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
@@ -13,21 +12,12 @@ from tmapi_async.export.selection import FigureSums, Scope
 from tmapi_async.export.sinks import Rows, WritableRows
 from tmapi_async.journal.reader import JournalReader
 
-from .page_ranges import DecodedRange, ReadingPlan
-from .range_workers import RangeWorkers
+from .jobs import default_jobs
+from .page_ranges import DecodedRange, RangePlan
+from .part_workers import PartWorkers
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MOST_JOBS = 64
-"""Processes at most."""
-
-_USUAL_JOBS = 2
-"""Processes by default, where there are so many processors. With more of them the writer is the
-slowest part, and the memory of all together would pass 300 MB."""
-
-_WORTHWHILE_PAGES = 5000
-"""Pages from which on processes are started by default: starting them takes half a second."""
 
 
 class ExportedRows(WritableRows, Protocol):
@@ -63,19 +53,6 @@ class _RowsOfWorker:
 
         schema = item_schema(self._scope.endpoint)
         return pa.ipc.read_record_batch(pa.py_buffer(self._decoded.message), schema)
-
-
-def default_jobs(pages: int) -> int:
-    """Return the number of processes for a journal of some pages, on this machine."""
-    if pages < _WORTHWHILE_PAGES:
-        return 1
-    return min(_USUAL_JOBS, _processors())
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on Windows and macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class RowSource:
@@ -122,10 +99,10 @@ class RowSource:
 
     def _rows_of_workers(self, jobs: int) -> Iterator[ExportedRows]:
         reader, scope = self._reader, self._scope
-        plan = ReadingPlan(reader.path, scope, reader.last_page(), self._batches, self._lines)
+        plan = RangePlan(reader.path, scope, reader.last_page(), self._batches, self._lines)
         read = FigureSums()
-        with closing(RangeWorkers(reader, plan, max(1, min(jobs, plan.ranges)))) as pool:
-            for decoded in pool.ranges():
+        with closing(PartWorkers(reader, plan, max(1, min(jobs, plan.parts)))) as pool:
+            for decoded in pool.results():
                 read.add(decoded.ended.pages, decoded.ended.rows)
                 self._conversions.merge(decoded.conversions)
                 yield _RowsOfWorker(decoded, scope)

@@ -1,4 +1,4 @@
-"""Processes that read and decode a journal side by side, and their rows in the journal's order."""
+"""Processes that read the parts of a journal side by side, and the results in order."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any, Generic, TypeVar
 
 from tmapi_async.journal.reader import JournalReader
 
-from .chunk_worker import LENGTH
-from .chunk_worker import __name__ as _worker_module
-from .page_ranges import DecodedRange, ReadingPlan, decode_range
+from .reading_plan import ReadingPlan
+from .worker_process import LENGTH
+from .worker_process import __name__ as _worker_module
 
 _ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Arrow's other allocators keep 15 MB more for each worker."""
 
 
-class RangeWorkers:
+PartT = TypeVar("PartT")
+
+
+class PartWorkers(Generic[PartT]):
     """Worker processes for one reading.
 
-    Each worker decodes every n-th range and waits until it is taken, so that memory does not grow
+    Each worker reads every n-th part and waits until it is taken, so that memory does not grow
     with the journal. Plain processes with pipes are used, and not `multiprocessing`, which would
     run the program of a caller again in each worker.
 
     Args:
-        reader: The journal. Ranges that no worker delivers are read here.
-        plan: The pages to read.
+        reader: The journal. Parts that no worker delivers are read here.
+        plan: The parts to read.
         jobs: Number of workers.
 
     Attributes:
         workers: The processes.
     """
 
-    def __init__(self, reader: JournalReader, plan: ReadingPlan, jobs: int) -> None:
+    def __init__(self, reader: JournalReader, plan: ReadingPlan[PartT], jobs: int) -> None:
         self._reader, self._plan = reader, plan
         self.workers: list[subprocess.Popen[bytes]] = []
         self._lost: set[int] = set()
@@ -62,19 +65,20 @@ class RangeWorkers:
             stdin.write(pickle.dumps((self._plan, number, jobs)))
             stdin.close()
 
-    def ranges(self) -> Iterator[DecodedRange]:
-        """Yield the rows of all ranges, in the order of the commits.
+    def results(self) -> Iterator[PartT]:
+        """Yield the results of all parts, in their order.
 
         Raises:
             JournalError: A page cannot be read.
         """
-        for number in range(self._plan.ranges):
+        for number in range(self._plan.parts):
             index = number % len(self.workers)
-            pieces = None if index in self._lost else _take(self.workers[index])
-            if pieces is None:
+            results = None if index in self._lost else _take(self.workers[index])
+            if results is None:
                 self._lost.add(index)
-                pieces = list(decode_range(self._reader, self._plan, number))
-            yield from pieces
+                yield from self._plan.read(self._reader, number)
+            else:
+                yield from results
 
     def close(self) -> None:
         """End the workers."""
@@ -93,8 +97,8 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _take(worker: subprocess.Popen[bytes]) -> list[DecodedRange] | None:
-    """Return the next range of a worker, or None if it has ended before."""
+def _take(worker: subprocess.Popen[bytes]) -> list[Any] | None:
+    """Return the next results of a worker, or None if it has ended before."""
     output = _pipe(worker.stdout)
     length = output.read(LENGTH.size)
     if len(length) < LENGTH.size:
@@ -103,5 +107,5 @@ def _take(worker: subprocess.Popen[bytes]) -> list[DecodedRange] | None:
     result = output.read(size)
     if len(result) < size:
         return None
-    pieces: list[DecodedRange] = pickle.loads(result)  # noqa: S301 - from a worker of our own
-    return pieces
+    results: list[Any] = pickle.loads(result)  # noqa: S301 - from a worker of our own
+    return results
