@@ -72,6 +72,7 @@ SUITE = {
     "split": Benchmark("split"),
     "frontier": Benchmark("simulation", ("cost",), ("cost",)),
     "gate": Benchmark("gate"),
+    "first-run": Benchmark("first_run"),
     "gate-processes": Benchmark("gate_processes"),
     "service": Benchmark("service"),
     "simulation": Benchmark("simulation", (), None),

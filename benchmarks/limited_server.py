@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import random
 import re
@@ -28,6 +29,30 @@ REQUEST = re.compile(
 REFUSAL = b'{"code": 503, "msg": "concurrency limit exceeded"}'
 STEP = 0.05
 """Seconds between two samples."""
+
+
+@dataclasses.dataclass
+class Use:
+    """Use of the server by a process.
+
+    Attributes:
+        first: Time of its first request.
+        last: Time of its last request or reply.
+        at_work: Requests at work now.
+        busy: Seconds of work on all its requests.
+    """
+
+    first: float = 0.0
+    last: float = 0.0
+    at_work: int = 0
+    busy: float = 0.0
+
+    def change(self, now: float, by: int) -> None:
+        """Count a request that begins (1) or ends (-1)."""
+        self.first = self.first or now
+        self.busy += self.at_work * (now - self.last)
+        self.last = now
+        self.at_work += by
 
 
 class Seen:
@@ -52,6 +77,7 @@ class Seen:
         self.pages: dict[str, Counter[str]] = defaultdict(Counter)
         self.peak = self.arrivals_peak = 0
         self.samples: list[dict[str, Any]] = []
+        self.uses: dict[str, Use] = defaultdict(Use)
         self.random = random.Random(1)  # noqa: S311 - a benchmark must be repeatable
 
     async def sample(self) -> None:
@@ -63,6 +89,11 @@ class Seen:
             )
             await asyncio.sleep(STEP)
 
+    def change(self, process: str, by: int) -> None:
+        """Count a request of a process that begins (1) or ends (-1) at the server."""
+        self.uses[process].change(time.monotonic(), by)
+        self.at_work[process] += by
+
     def report(self) -> bytes:
         """Return everything as JSON."""
         content = {
@@ -70,6 +101,7 @@ class Seen:
             "refused": self.refused,
             "peak": self.peak,
             "arrivals_peak": self.arrivals_peak,
+            "uses": {name: dataclasses.asdict(use) for name, use in self.uses.items()},
             "pages": self.pages,
             "samples": self.samples,
         }
@@ -110,7 +142,7 @@ class LimitedConnection(asyncio.Protocol):
             seen.refused[process] += 1
             self._write(seen.refusal)
             return
-        seen.at_work[process] += 1
+        seen.change(process, 1)
         seen.peak = max(seen.peak, total + 1)
         seen.pages[f"{category}:{page}"][process] += 1
         seconds = seen.latency * seen.random.uniform(0.7, 1.3)
@@ -118,7 +150,7 @@ class LimitedConnection(asyncio.Protocol):
 
     def _end(self, process: str, page: int) -> None:
         seen = self._seen
-        seen.at_work[process] -= 1
+        seen.change(process, -1)
         seen.answered[process] += 1
         self._write(seen.replies[min(page, len(seen.replies)) - 1])
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from . import cost, harvests, page, plots, scenarios
+from . import cost, harvests, page, plots, scenarios, starts
 from .scenarios import Runner, ScenarioReport
 
 SCENARIOS: dict[str, Callable[[Runner], ScenarioReport]] = {
     "known": scenarios.known,
     "unknown": scenarios.unknown,
+    "starts": starts.starts,
     "halves": scenarios.halves,
     "doubles": scenarios.doubles,
     "returns": scenarios.returns,

@@ -9,6 +9,7 @@ import pytest
 from tests.support.closed_loop import ClosedLoop
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.limits.learning import LearningController
+from tmapi_async.limits.opening.first_climb import CLIMB_END
 
 
 def burst(controller: LearningController, refused: int, sent_at: float, now: float) -> None:
@@ -115,7 +116,7 @@ def test_unused_width_does_not_grow() -> None:
 
 def test_no_third_of_the_width_is_untried() -> None:
     """Answers to attempts sent at an earlier width widen it by half at most, at first by less."""
-    controller = LearningController(start=20)
+    controller = LearningController(start=CLIMB_END)
     widths = []
     for i in range(4):
         began = now = 100.0 * i
@@ -124,7 +125,7 @@ def test_no_third_of_the_width_is_untried() -> None:
             now += 0.1
             controller.answered(now, began, controller.statistics().width)
         widths.append(controller.statistics().width)
-    assert widths == [21, 25, 37, 55]
+    assert widths == [65, 69, 85, 127]
 
 
 def test_growth_waits_for_a_refusal_to_be_heard() -> None:

@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 if not (ROOT / "benchmarks" / "simulation").is_dir():
     pytest.skip("the simulator is not part of the installed package", allow_module_level=True)
 
-from benchmarks.simulation import harvests, measures, scenarios
+from benchmarks.simulation import harvests, measures, scenarios, starts
 from benchmarks.simulation.measures import Case, changing, measure
 
 SEEDS = range(1_000, 1_004)  # others than those of the published figures
@@ -35,6 +35,21 @@ def test_unknown_limit(limit: int, seed: int) -> None:
     assert row["rise"] <= 15
     assert row["utilisation"] >= 0.97
     assert row["refusals"] <= 3 + 0.002 * row["requests"]
+
+
+@pytest.mark.parametrize("latency", ["even", "log-normal"])
+@pytest.mark.parametrize("knowledge", ["first", "second", "known"])
+def test_slots_are_busy_over_a_whole_run(knowledge: str, latency: str) -> None:
+    """From the first request to the last reply 40 slots are as busy as promised, at little cost."""
+    rows = [starts.run(starts.WholeRun(knowledge, 20, latency), seed) for seed in SEEDS]
+    assert statistics.median(row["busy"] for row in rows) >= starts.BUSY[knowledge]
+    assert all(row["refusals"] <= 3 + 0.002 * row["requests"] for row in rows)
+
+
+def test_short_run_of_a_new_account_is_not_spent_on_learning() -> None:
+    """With ten pages for each listing, 93 % of the slots are busy although none was known."""
+    rows = [starts.run(starts.WholeRun("first", 10), seed) for seed in SEEDS]
+    assert statistics.median(row["busy"] for row in rows) >= 0.93
 
 
 @pytest.mark.slow

@@ -6,24 +6,11 @@ import math
 
 from .history import History
 from .latency import MEMORY, LatencyEstimate
+from .opening.first_climb import FirstClimb
+from .refusals.fallen_limit import CUTS_FOR_FALL, SMALL_WIDTH, fallen_width
 from .refusals.noise import NoiseTolerance
-from .refusals.probe_budget import ProbeBudget
+from .refusals.probe_budget import PROBE_ROUNDS, ProbeBudget, rounds_between
 from .refusals.quiet_period import QuietPeriod
-
-PROBE_ROUNDS = 8.5
-"""Round trips at a width that was refused one slot further, before that slot is tried again."""
-
-CUTS_FOR_FALL = 3
-"""Cuts in a row, with no attempt accepted between, that mean that the limit itself has fallen."""
-
-SMALL_WIDTH = 4
-"""Up to this width a cut may go down to one slot: one burst may leave one slot of so many."""
-
-SHRINK_SHARES = (1 / 16, 1 / 8, 1 / 4)
-"""Share of the refused level taken off by such a cut and the next ones; two slots at least."""
-
-CLOSED_SHARE = 1 / 30
-"""Share of the time that probes may keep the gate closed, where a refusal says `Retry-After`."""
 
 UNBOUNDED = 1 << 30
 
@@ -31,7 +18,8 @@ UNBOUNDED = 1 << 30
 class AdaptiveLimit:
     """Width that the gate has while it is not closed.
 
-    1. *Growing*: the width grows by one slot for each answer until an attempt is refused.
+    1. *Growing*: the width grows by one slot for each answer until an attempt is refused, and at
+       first by the clock (`FirstClimb`).
     2. *Holding*: the server accepts the refused level less one. The limit holds that width, and
        after some round trips (as the budget allows, and after a quiet period in any case) tries
        the refused slot again. This probe costs one refusal if the account's limit is unchanged. If
@@ -54,6 +42,7 @@ class AdaptiveLimit:
         width: Number of slots.
         max_width: Maximum number of slots.
         growing: True while growing, False while holding.
+        climb: Decides when a width that was never refused grows by the clock.
         answers, refusals, cuts, probes: Numbers so far.
         watching: True while `sent` must be called for each attempt.
         estimate: Measured latencies of answers and refusals.
@@ -86,6 +75,7 @@ class AdaptiveLimit:
         "_widened_at",
         "_width_before_fall",
         "answers",
+        "climb",
         "cuts",
         "estimate",
         "growing",
@@ -104,6 +94,7 @@ class AdaptiveLimit:
         self.retry_after = 0.0
         self.estimate = LatencyEstimate()
         self.history = History()
+        self.climb = FirstClimb(width, width if holding else max_width)
         self._probe_budget = ProbeBudget()
         self._refused_level = UNBOUNDED  # level last refused; unbounded once it was passed
         self._reference_width = width  # unexpected refusals are compared with it
@@ -170,6 +161,7 @@ class AdaptiveLimit:
     def refused(self, now: float, sent_at: float, in_flight: int) -> None:
         """Record a refusal; `in_flight` still includes the attempt."""
         self.refusals += 1
+        self.climb.active = False
         self._quiet_period.refused(self.answers)
         self.estimate.refused(max(0.0, now - sent_at))
         if self._first_sent_at is not None and sent_at >= self._first_sent_at:
@@ -214,7 +206,7 @@ class AdaptiveLimit:
     def _hold(self, rounds: float) -> None:
         self.growing = False
         if rounds > 1 and self.retry_after:
-            rounds = max(rounds, int(self.retry_after / CLOSED_SHARE / self.estimate.round_trip))
+            rounds = max(rounds, rounds_between(self.retry_after, self.estimate.round_trip))
         self._answers_left = self._answers_to_wait = int(rounds * self.width)
 
     def _settle(self) -> None:
@@ -231,8 +223,21 @@ class AdaptiveLimit:
         elif self.width >= self._target:
             self.history.add(now, self.width, "hold")
             self._settle()
-        else:
+        elif not self.climb.active:
             self._widen(now)
+
+    def widen_by_clock(self, now: float, in_flight: int) -> None:
+        """Take the next step of the climb, if it is due; for use while `climb.active`."""
+        climb, estimate = self.climb, self.estimate
+        due = climb.due_at(now, self.width, in_flight, self.answers, estimate)
+        if due is None or now < due:
+            return
+        self._widened_at = now
+        self._set_width(climb.step(now, self.width, self.max_width))
+        climb.active &= not estimate.overloaded(self.answers)
+        if not climb.active:
+            self.history.add(now, self.width, "grow")
+            self._new_epoch()
 
     def _widen(self, now: float) -> None:
         # A refusal needs time to arrive: only little is added before it would have arrived.
@@ -336,9 +341,8 @@ class AdaptiveLimit:
 
     def _handle_limit(self, level: int) -> None:
         """End growth, or a probe, below the level that was refused."""
-        self._limit_confirmed = abs(level - self._refused_level) <= 1 + self.estimate.uncertainty(
-            self.width
-        )
+        uncertainty = self.estimate.uncertainty(self.width)
+        self._limit_confirmed = abs(level - self._refused_level) <= 1 + uncertainty
         self._quiet_period.limit_met(confirmed=self._limit_confirmed)
         self._refused_level = level
         self._narrow(level - 1)
@@ -350,9 +354,8 @@ class AdaptiveLimit:
         self._width_before_fall = self._width_before_fall or self._steady_width
         self._limit_confirmed = False
         self._quiet_period.narrowed()
-        share = SHRINK_SHARES[min(self._cuts_in_row - CUTS_FOR_FALL, len(SHRINK_SHARES) - 1)]
         self._refused_level = level
-        self._narrow(level - max(2 if level > SMALL_WIDTH else 1, int(level * share)))
+        self._narrow(fallen_width(level, self._cuts_in_row))
         self._probe_budget.start_probe(self.answers, self.refusals)
         self._reference_width = max(self.width, level - 1)
         self._return_width = 0
@@ -371,11 +374,8 @@ class AdaptiveLimit:
         self._unexpected += 1
         self._quiet_period.narrowed()
         single = self._cuts_in_row == 1
-        if (
-            single
-            and self._steady
-            and self._reference_width - level > self.estimate.uncertainty(self.width)
-        ):
+        far_below = self._reference_width - level > self.estimate.uncertainty(self.width)
+        if single and self._steady and far_below:
             # Refused far below an accepted width, and not each time: not caused by the width.
             self._noise.start()
             self._probe_budget.excuse(self._reference_width - self.width + 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .adaptive import PROBE_ROUNDS, AdaptiveLimit
+from .adaptive import AdaptiveLimit
+from .refusals.probe_budget import PROBE_ROUNDS
 
 
 class BoundedLimit(AdaptiveLimit):

@@ -23,7 +23,7 @@ FORGET_FACTOR = 1.005
 """The best latency grows by this factor each round trip while it stops the gate from widening."""
 
 MIN_ANSWERS = 64
-"""Number of answers before the mean latency is trusted."""
+"""Number of answers before a server is called slower than at its best."""
 
 MEMORY = 32
 LATENCY_GAIN = 1 / MEMORY
@@ -84,10 +84,10 @@ class LatencyEstimate:
 
     def overloaded(self, answers: int) -> bool:
         """Return True if the server accepts all requests but gets slower, so more do not help."""
-        if answers < MIN_ANSWERS:
+        if answers < MEMORY:
             return False
         self._best = min(self._best * FORGET_FACTOR, self.latency)
-        return self.latency > OVERLOAD_FACTOR * self._best
+        return answers >= MIN_ANSWERS and self.latency > OVERLOAD_FACTOR * self._best
 
     def __repr__(self) -> str:
         return (

@@ -11,7 +11,7 @@ from tmapi_async.errors.shown_value import show_value
 from .bounded_limit import BoundedLimit
 from .controller import Controller, ControllerStatistics
 from .history import HistoryPoint
-from .ramp_up import STEPS, RampUp
+from .opening.ramp_up import STEPS, RampUp
 
 __all__ = ["Controller", "ControllerStatistics", "HistoryPoint", "LearningController"]
 
@@ -105,7 +105,10 @@ class LearningController:
                 return 1
         if self._ramp_up.active:
             return self._ramp_up.width(now, self._limit.width, self._in_flight)
-        return self._limit.width
+        limit = self._limit
+        if limit.climb.active:
+            limit.widen_by_clock(now, self._in_flight)
+        return limit.width
 
     @property
     def latency(self) -> float:
@@ -170,6 +173,12 @@ class LearningController:
             return self._ramp_up.wake_at(now)
         if now - self._last_sent_at > IDLE_SECONDS and self._idle(now):
             return now + self._round_trip / STEPS
+        limit = self._limit
+        if limit.climb.active:
+            due = limit.climb.due_at(
+                now, limit.width, self._in_flight, limit.answers, limit.estimate
+            )
+            return due if due is None or due > now else now + self._round_trip / STEPS
         return None
 
     def statistics(self) -> ControllerStatistics:

@@ -11,6 +11,12 @@ SHARE = 0.002
 HORIZON = 100
 """The share is judged over at least this many requests for each slot of the limit first found."""
 
+PROBE_ROUNDS = 8.5
+"""Round trips at a width that was refused one slot further, before that slot is tried again."""
+
+CLOSED_SHARE = 1 / 30
+"""Share of the time that probes may keep the gate closed, where a refusal says `Retry-After`."""
+
 MAX_DEBT = 3.0
 """Refusals overdrawn beyond this are forgiven: a wrong maximum must not stop learning for hours."""
 
@@ -99,3 +105,13 @@ class ProbeBudget:
 
     def __repr__(self) -> str:
         return f"<ProbeBudget: {self._granted:.0f} granted, horizon {self._horizon} requests>"
+
+
+def rounds_between(retry_after: float, round_trip: float) -> int:
+    """Return the round trips between two probes where each refusal closes the gate.
+
+    Args:
+        retry_after: Seconds for which a refusal closes the gate.
+        round_trip: Seconds from an attempt to its answer.
+    """
+    return int(retry_after / CLOSED_SHARE / round_trip)

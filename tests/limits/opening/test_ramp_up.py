@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tmapi_async.limits.ramp_up import RampUp
+from tmapi_async.limits.opening.ramp_up import RampUp
 
 
 def test_reopening_starts_with_the_first_attempt() -> None:
