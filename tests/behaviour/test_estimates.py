@@ -36,6 +36,20 @@ def test_a_first_run_by_totals_and_a_second_by_the_first(tmapi, tmp_path):
     assert abs(second["requests"]["likely"] - spent) <= 0.10 * spent
 
 
+def test_a_run_that_max_pages_cuts_costs_the_same_again(tmapi, tmp_path):
+    """Nothing changed, so the cost of the second run is known, also without any total."""
+    harvest = ("harvest", *cats(SIZES), "--journal", str(tmp_path / "a.journal"))
+    harvest = (*harvest, "--max-pages", "2", "--refresh")
+    with SandboxThread(categories=SIZES, limit=8) as sandbox:
+        assert tmapi(*harvest, "-q", url=sandbox.url).code == 0
+        told = json.loads(tmapi(*harvest, "--dry-run", "--json", url=sandbox.url).out)
+        spent = sandbox.sandbox.stats.requests
+        assert tmapi(*harvest, "-q", url=sandbox.url).code == 0
+        spent = sandbox.sandbox.stats.requests - spent
+    assert told["sources"] == {"earlier run": len(SIZES)}
+    assert abs(told["requests"]["likely"] - spent) <= 0.10 * spent
+
+
 def test_a_dry_run_needs_no_token_and_makes_no_file(tmapi, tmp_path):
     """Nothing is sent, nothing is written, and the range is told."""
     done = tmapi("harvest", "7", "--journal", str(tmp_path / "a.journal"), "--dry-run", token="")

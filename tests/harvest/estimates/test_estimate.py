@@ -57,6 +57,16 @@ def test_a_limit_of_pages_bounds_every_listing() -> None:
     assert (known.pages.likely, unknown.pages) == (3, Amount(1.0, None, 3.0))
 
 
+def test_a_run_that_was_cut_says_what_the_next_one_costs_at_least() -> None:
+    """The same limit of pages costs the same again; a higher one costs what the total says."""
+    same = estimate(size(least_pages=3, total=100, page_size=20), max_pages=3)
+    assert (same.pages.likely, same.by_listing[0].source) == (3, "earlier run")
+    more = estimate(size(least_pages=3, total=100, page_size=20), max_pages=4)
+    assert (more.pages.likely, more.by_listing[0].source) == (4, "total")
+    unknown = estimate(size(category_items(7), least_pages=3), max_pages=9)
+    assert unknown.pages == Amount(3.0, None, 9.0)
+
+
 def test_one_product_is_one_request() -> None:
     """An endpoint without pages has a known cost."""
     entry = estimate(size(describe(ITEM_DETAIL, {"item_id": 5})))

@@ -184,8 +184,11 @@ def _known(size: ListingSize, options: EstimateOptions) -> ListingEstimate | Non
         return _entry(size, size.divided_pages, "earlier run", options)
     if _is_cut(size, endpoint, options):
         return None
-    if size.earlier_pages is not None:
-        return _entry(size, size.earlier_pages, "earlier run", options)
+    earlier = size.earlier_pages
+    if options.max_pages is not None and options.max_pages <= (size.least_pages or 0):
+        earlier = options.max_pages
+    if earlier is not None:
+        return _entry(size, earlier, "earlier run", options)
     if size.total is not None and size.total > 0:
         return _entry(size, _pages_of_total(size, endpoint), "total", options)
     return None
@@ -237,6 +240,7 @@ def _range(size: ListingSize, options: EstimateOptions) -> ListingEstimate:
     if options.max_pages is not None:
         most = options.max_pages if most is None else min(most, options.max_pages)
     least = -(-(options.ceiling or 0) // _page_size(size)) - size.stored if cut else 1
+    least = max(least, (size.least_pages or 0) - size.stored)
     high = None if most is None else float(max(1, most - size.stored))
     low = float(max(1, least))
     pages = Amount(low if high is None else min(low, high), None, high)

@@ -24,6 +24,14 @@ _EARLIER = Query(
     """,  # noqa: S608 - constants of this package
     list[tuple[Place, Number | None]],
 )
+_CUT = Query(
+    """
+    SELECT visit.id, pages FROM listing JOIN visit ON visit.listing = listing.id
+    WHERE identity = ? AND visit.id != ? AND state = 'capped' AND capped_at > 0 AND pages > 0
+    ORDER BY run DESC LIMIT 1
+    """,
+    list[tuple[Number, Number]],
+)
 _FIRST_PAGE = Query(
     """
     SELECT page_size, total_count, items + rejects, has_next_page FROM page
@@ -47,7 +55,8 @@ class ListingSize(msgspec.Struct, frozen=True, gc=False):
         visit: The visit to begin or to continue.
         earlier_pages: Pages of its latest whole visit, or None.
         divided_pages: Pages of that visit and of its parts if it was divided, or None.
-        total: Rows according to its first stored page, or None.
+        least_pages: Pages that it has at least: those of a visit that `max_pages` has cut; or None.
+        total: Rows according to its first stored page, or that of the visit that was cut; or None.
         page_size: Rows of a full page according to that page, or None.
         looks: Stored pages that the start will request once more, to see if rows moved.
     """
@@ -55,6 +64,7 @@ class ListingSize(msgspec.Struct, frozen=True, gc=False):
     visit: Visit
     earlier_pages: int | None = None
     divided_pages: int | None = None
+    least_pages: int | None = None
     total: int | None = None
     page_size: int | None = None
     looks: int = 0
@@ -77,6 +87,8 @@ def listing_sizes(connection: sqlite3.Connection, visits: Iterable[Visit]) -> It
         earlier = _EARLIER.fetch(connection, visit.listing.identity, visit.id)
         pages, divided = earlier[0] if earlier else (None, None)
         size = ListingSize(visit, pages, divided)
+        if pages is None:
+            size = _with_cut_visit(connection, size)
         first = _FIRST_PAGE.fetch(connection, visit.id) if visit.begun else []
         if first:
             page_size, total, rows, has_next = first[0]
@@ -88,6 +100,20 @@ def listing_sizes(connection: sqlite3.Connection, visits: Iterable[Visit]) -> It
                 looks=int(history.shifted is None and history.needs_look(now)),
             )
         yield size
+
+
+def _with_cut_visit(connection: sqlite3.Connection, size: ListingSize) -> ListingSize:
+    """Return a size with what an earlier visit tells that ended at a maximum number of pages."""
+    cut = _CUT.fetch(connection, size.visit.listing.identity, size.visit.id)
+    if not cut:
+        return size
+    visit, pages = cut[0]
+    size = msgspec.structs.replace(size, least_pages=pages)
+    for page_size, total, rows, has_next in _FIRST_PAGE.fetch(connection, visit):
+        size = msgspec.structs.replace(
+            size, total=total, page_size=page_size or (rows if has_next else None)
+        )
+    return size
 
 
 def ended_sizes(connection: sqlite3.Connection, endpoint: str) -> dict[int, int]:
