@@ -41,8 +41,10 @@ def on_config(config: Any) -> None:
     config.copyright = config.site_name
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the reference of a command in the place of its marker."""
+def on_page_markdown(markdown: str, page: Any = None, **_: Any) -> str:
+    """Put the reference of a command in the place of its marker, and let searches prefer it."""
+    if page is not None and MARKER.search(markdown):
+        page.meta["search"] = {"boost": 2}
     return MARKER.sub(lambda match: command_reference(match[1]), markdown)
 
 
@@ -80,9 +82,9 @@ def command_reference(name: str) -> str:
         "\n".join(['```sh title="Examples"', *module.EXAMPLES, "```"]),
     ]
     if arguments:
-        parts += ["## Arguments", _table(arguments)]
+        parts += ["## Arguments", _table("argument", arguments)]
     for title, options in groups.items():
-        parts += [f"## {title}", _table(options)]
+        parts += [f"## {title}", _table("option", options)]
     return "\n\n".join(parts)
 
 
@@ -92,7 +94,7 @@ def _sandbox_reference() -> str:
     for group in parser._action_groups:  # noqa: SLF001 - argparse lists its options nowhere else
         options = [_parsed(action) for action in group._group_actions]  # noqa: SLF001 - as above
         if options and group.title != "options":  # --help alone
-            parts += [f"## {str(group.title).capitalize()}", _table(options)]
+            parts += [f"## {str(group.title).capitalize()}", _table("option", options)]
     return "\n\n".join(parts)
 
 
@@ -129,9 +131,9 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _table(options: list[Option]) -> str:
+def _table(kind: str, options: list[Option]) -> str:
     """Return options as a table of two columns: name with value, and meaning with default."""
-    rows = ["| | |", "|---|---|"]
+    rows = [f"| {kind} | meaning |", "|---|---|"]
     for option in options:
         names = ", ".join(f"<code>{html.escape(name)}</code>" for name in option.names)
         value = html.escape(option.value).replace("|", "&#124;")

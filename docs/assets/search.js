@@ -15,14 +15,16 @@
   }
 
   // The search takes a dash before a word for "without this word", and two for a mistake. Here a dash
-  // begins an option: the search is given the words of `--max-requests` without the dashes.
+  // begins an option: for `--max-requests` the search is given `+max +requests`, that is both words.
   var native = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value");
   document.addEventListener("DOMContentLoaded", function () {
     var input = document.querySelector("[data-md-component=search-query]");
     if (!input) return;
     Object.defineProperty(input, "value", {
       get: function () {
-        return native.get.call(this).replace(/(^|\s)-+(?=[^\s-])/g, "$1");
+        return native.get.call(this).replace(/(^|\s)-+(\w[\w-]*)/g, function (_, space, name) {
+          return space + "+" + name.split("-").filter(Boolean).join(" +");
+        });
       },
       set: function (text) {
         native.set.call(this, text);
