@@ -15,7 +15,7 @@
   }
 
   // The search takes a dash before a word for "without this word", and two for a mistake. Here a dash
-  // begins an option: for `--max-requests` the search is given `+max +requests`, that is both words.
+  // begins an option: for `--max-requests` the search is given `max requests`.
   var native = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value");
   document.addEventListener("DOMContentLoaded", function () {
     var input = document.querySelector("[data-md-component=search-query]");
@@ -23,7 +23,7 @@
     Object.defineProperty(input, "value", {
       get: function () {
         return native.get.call(this).replace(/(^|\s)-+(\w[\w-]*)/g, function (_, space, name) {
-          return space + "+" + name.split("-").filter(Boolean).join(" +");
+          return space + name.split("-").filter(Boolean).join(" ");
         });
       },
       set: function (text) {
