@@ -137,3 +137,13 @@ def test_a_known_limit_may_not_be_refused_and_baselines_promise_nothing() -> Non
     assert [check.passed for check in known] == [True, True, False]
     assert promises({"gate": [gate_row(client="semaphore 2C", refusals=20_000)]}) == []
     assert promises({"set": [{"client": "look-ahead off", "times": 5.0, "waste": 0.0}]}) == []
+
+
+def test_the_names_of_the_benchmarks_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--list` prints each name on a line and runs nothing."""
+    monkeypatch.setattr(suite, "run", pytest.fail)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--list"])
+    assert suite.main() == 0
+    assert capsys.readouterr().out.split() == list(suite.SUITE)
