@@ -38,11 +38,11 @@ from tmapi_async.journal.statements import (
     forget_failures,
     store_look,
 )
+from tmapi_async.journal.summaries.forecast import Remaining
+from tmapi_async.journal.summaries.throughput import Throughput
 from tmapi_async.journal.summaries.verdict import SHIFTED
 
-from .forecast import Remaining
 from .open_visit import OpenVisit
-from .progress import Throughput
 
 _MAX_FAILED = 256
 

@@ -10,7 +10,7 @@ import msgspec
 
 from tmapi_async.api.endpoints import ENDPOINTS, Endpoint
 from tmapi_async.api.listings import USUAL_CEILING, Listing
-from tmapi_async.harvest.forecast import remaining_pages
+from tmapi_async.journal.summaries.forecast import remaining_pages
 from tmapi_async.journal.summaries.sizes import ListingSize
 
 Source: TypeAlias = Literal["earlier run", "total", "other listings", "one page", "unknown"]

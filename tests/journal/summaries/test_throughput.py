@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tmapi_async.harvest.progress import Throughput
+from tmapi_async.journal.summaries.throughput import Throughput
 
 
 def test_the_first_line_has_a_speed():

@@ -119,3 +119,31 @@ def remaining_pages(
     (low, low_spread), (mean, _), (high, high_spread) = estimates
     result = Remaining(max(low / 3, low - _SPREAD * low_spread), mean, high + _SPREAD * high_spread)
     return result if result.high <= _WIDEST * max(1.0, result.low) else None
+
+
+def time_left(
+    rate: float,
+    ended: Mapping[int, int],
+    *,
+    open_sizes: Iterable[int],
+    waiting: int,
+    expected: int | None,
+) -> Remaining | None:
+    """Return the estimated seconds until the end, or None if there is no estimate.
+
+    Args:
+        rate: Pages per second.
+        ended: Size in pages -> number of listings of that size that have ended.
+        open_sizes: Pages so far of each listing that has begun and has not ended.
+        waiting: Number of listings that have not begun.
+        expected: Pages that are left by the sizes of an earlier run, or None if unknown.
+    """
+    if rate <= 0:
+        return None
+    if expected is not None:
+        pages: Remaining | None = Remaining(0.8 * expected, expected, 1.25 * expected)
+    else:
+        pages = remaining_pages(ended, open_sizes, waiting)
+    if pages is None:
+        return None
+    return Remaining(pages.low / rate, pages.mean / rate, pages.high / rate)

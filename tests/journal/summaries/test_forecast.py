@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tmapi_async.harvest.forecast import MIN_ENDED, remaining_pages
+from tmapi_async.journal.summaries.forecast import MIN_ENDED, remaining_pages
 
 SIZES = {
     "equal": lambda rng: 10,  # noqa: ARG005 - as the others
