@@ -106,3 +106,19 @@ def test_a_first_page_that_did_not_come_is_requested_by_the_next_estimate(
         done = tmapi(*harvest, "--json", url=sandbox.url)
     assert done.code == 0
     assert json.loads(done.out)["sources"] == {"total": 1}
+
+
+def test_listings_of_which_an_estimate_took_a_page_are_not_finished(tmapi, tmp_path):
+    """Status does not call them capped, and the harvest reads the rest of them."""
+    journal = str(tmp_path / "a.journal")
+    harvest = ("harvest", "7", "8", *V2, "--journal", journal)
+    with SandboxThread(categories={7: 100, 8: 15}) as sandbox:
+        assert tmapi(*harvest, "--estimate", url=sandbox.url).code == 0
+        verdict = tmapi("status", journal).out.decode().splitlines()[-1]
+        assert verdict.startswith(
+            "NOT COMPLETE: 1 of 2 listings finished, 0 failed, 1 not finished"
+        )
+        assert "again to continue" in verdict
+        done = tmapi(*harvest, "--json", "--lookahead", "off", url=sandbox.url)
+        assert json.loads(done.out)["complete"] == 2
+        assert sandbox.sandbox.stats.requests == 6

@@ -20,7 +20,7 @@ def test_destinations_are_refused_before_anything_is_read(
     (tmp_path / "open.sqlite-wal").touch()
     for to, message in (
         ([], "no destination"),
-        (["a.ods"], r"must end with one of .*\.parquet"),
+        (["a.ods"], r"must end with one of .*\.parquet.*\.sqlite.*\.sqlite3, \.db"),
         ([".csv"], "must end with one of"),
         (["nowhere/a.csv"], "the folder .*nowhere does not exist: create it first"),
         (["folder.csv"], "exists and is not a file"),

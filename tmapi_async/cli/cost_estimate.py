@@ -157,7 +157,7 @@ class HarvestCost:
                 clients,
                 found.unasked,
                 journal=self._journal,
-                max_pages=1,
+                first_pages=True,
                 host="sandbox" if self._connection.sandbox else None,
             )
             return await run_interruptibly(job, shown=not self._quiet)

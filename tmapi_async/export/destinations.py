@@ -51,7 +51,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
 _DATABASE_ADDRESS = re.compile(
     r"(?i)://|^\W*postgres\w*:|^(?>[^/\\]{2,}?:).*@|\b(?:password|host|dbname)\s*="
 )
-_OTHER_ENDINGS = {".sqlite3": SQLITE, ".db": SQLITE}
+SQLITE_ENDINGS = {".sqlite3": SQLITE, ".db": SQLITE}
+"""Other endings of the files of SQLite -> the usual one."""
+
 ENDINGS = (*FILES, XLSX, SQLITE, _DUCKDB)
 """File name endings that can be written."""
 
@@ -307,7 +309,7 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
     path = Path(text).expanduser()
     kind = _kind(path.name)
     if kind is None:
-        endings = ", ".join(ENDINGS)
+        endings = ", ".join((*ENDINGS, *SQLITE_ENDINGS))
         raise ExportRefusedError(
             f"{text}: the file name must end with one of {endings}; or give postgresql://..., "
             "s3://BUCKET/NAME, or - for JSON lines to standard output"
@@ -324,9 +326,9 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
 def _kind(name: str) -> str | None:
     """Return the ending of a file name that decides on the format, or None."""
     name = name.lower()
-    endings = (*ENDINGS, *_OTHER_ENDINGS)
+    endings = (*ENDINGS, *SQLITE_ENDINGS)
     ending = next((ending for ending in endings if name.endswith(ending)), None)
-    return None if ending is None or name == ending else _OTHER_ENDINGS.get(ending, ending)
+    return None if ending is None or name == ending else SQLITE_ENDINGS.get(ending, ending)
 
 
 def _object(text: str) -> Destination:

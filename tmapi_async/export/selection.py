@@ -9,6 +9,7 @@ import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
+from tmapi_async.errors.run_numbers import missing_run
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.views import RunInfo, VisitInfo
@@ -324,10 +325,7 @@ def _run(reader: JournalReader, selection: Selection) -> RunInfo | None:
     for run in runs:
         if run.id == selection.run:
             return run
-    latest = ", ".join(str(run.id) for run in runs[-10:]) or "none"
-    raise ExportRefusedError(
-        f"{reader.path} has no run {selection.run}: its latest runs are {latest}"
-    )
+    raise ExportRefusedError(missing_run(reader.path, selection.run, [run.id for run in runs]))
 
 
 def _check_cats(missing: Iterable[int | None], source: str) -> None:

@@ -35,10 +35,12 @@ class SelectedItems(msgspec.Struct, frozen=True):
     Attributes:
         found: Number of products in the listings, those that were not selected included.
         ids: IDs of the selected products, best sellers first.
+        unfinished: Number of listings that no harvest has read to their end.
     """
 
     found: int
     ids: list[int]
+    unfinished: int = 0
 
 
 def select_items(reader: JournalReader, selection: ItemSelection) -> SelectedItems:
@@ -59,8 +61,10 @@ def select_items(reader: JournalReader, selection: ItemSelection) -> SelectedIte
         JournalError: The journal cannot be read.
     """
     sales: dict[int, int] = {}
+    unfinished = 0
     for endpoint, cats in _listed_endpoints(reader, selection.cats).items():
         scope = resolve(reader, Selection(endpoint=endpoint, cats=cats))
+        unfinished += scope.tally.left + scope.tally.failed
         for chunk in read_chunks(reader, scope):
             for items in chunk.items:
                 _add_sales(sales, items)
@@ -68,7 +72,7 @@ def select_items(reader: JournalReader, selection: ItemSelection) -> SelectedIte
     # Sorting is stable: products that sell alike stay in the order of the listings.
     ids = sorted((item_id for item_id, sold in sales.items() if sold >= least),
         key=lambda item_id: -sales[item_id])  # fmt: skip
-    return SelectedItems(len(sales), ids[: selection.top])
+    return SelectedItems(len(sales), ids[: selection.top], unfinished)
 
 
 def _add_sales(sales: dict[int, int], items: list[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +42,7 @@ from tmapi_async.journal.trouble import TroubleWait
 from tmapi_async.transport.frames import forgets_locals
 
 from .engine_factory import make_engine
+from .first_page_recorder import FirstPageRecorder
 from .job_inputs import check_options, read_clients, read_listings
 from .progress import HarvestProgress, HarvestResult, StoppedBy
 from .recorder import Recorder
@@ -76,6 +77,8 @@ class Harvest:
             seconds ago. None for no listing. Not together with `refresh`.
         max_pages: Maximum number of pages per listing, or None. A listing that is cut short is
             *capped*; a later start with a higher limit continues it.
+        first_pages: Request one page of each listing, to learn the sizes for an estimate, and leave
+            listings that have more pages unfinished. Not together with `max_pages` or `split`.
         lookahead: Look-ahead as for the client; None takes the client's.
         most_rejects: Maximum share of a page's rows (of at least ten) that may be rejects, from 0
             to 1. Above this share the listing fails, because the API has changed.
@@ -105,6 +108,7 @@ class Harvest:
         refresh: bool = False,
         older_than: float | None = None,
         max_pages: int | None = None,
+        first_pages: bool = False,
         lookahead: Lookahead | None = None,
         most_rejects: float = MOST_REJECTS,
         guard: GuardPolicy | None = None,
@@ -115,7 +119,8 @@ class Harvest:
     ) -> None:
         check_options(
             journal=journal, refresh=refresh, older_than=older_than, max_pages=max_pages,
-            lookahead=lookahead, most_rejects=most_rejects, guard=guard, host=host, tokens=tokens,
+            first_pages=first_pages, split=bool(split), lookahead=lookahead,
+            most_rejects=most_rejects, guard=guard, host=host, tokens=tokens,
         )  # fmt: skip
         clients = read_clients(api)
         self._engine = make_engine(clients, cluster=cluster, tokens=tokens)
@@ -132,7 +137,8 @@ class Harvest:
         self._path = journal
         self._refresh = refresh
         self._older_than = older_than
-        self._max_pages = max_pages
+        self._first_pages = first_pages
+        self._max_pages = 1 if first_pages else max_pages
         self._lookahead = lookahead
         self._most_rejects = most_rejects
         self._guard = guard
@@ -273,11 +279,13 @@ class Harvest:
             which = quantity(number, "listing has", "listings have")
             log.warning("%s failed again: a new run begins, which reads all listings anew", which)
 
+    def _recorder_kind(self) -> Callable[..., Recorder]:
+        if self._first_pages:
+            return FirstPageRecorder
+        return Recorder if self._split is None else partial(SplitRecorder, split=self._split)
+
     async def _work(self, journal: Journal, plan: Plan) -> None:
-        make_recorder = (
-            Recorder if self._split is None else partial(SplitRecorder, split=self._split)
-        )
-        recorder = self._recorder = make_recorder(
+        recorder = self._recorder = self._recorder_kind()(
             journal,
             plan,
             max_pages=self._max_pages,

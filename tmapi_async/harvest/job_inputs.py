@@ -26,6 +26,8 @@ def check_options(
     refresh: bool,
     older_than: float | None,
     max_pages: int | None,
+    first_pages: bool,
+    split: bool,
     lookahead: Lookahead | None,
     most_rejects: float,
     guard: GuardPolicy | None,
@@ -43,6 +45,11 @@ def check_options(
         check_above_zero("older_than", older_than)
         if refresh:
             raise InvalidRequestError("older_than and refresh exclude each other: remove one")
+    check_type("first_pages", first_pages, bool, "True or False", optional=False)
+    if first_pages and (max_pages is not None or split):
+        raise InvalidRequestError(
+            "first_pages requests one page of each listing: remove max_pages and split"
+        )
     check_type("guard", guard, GuardPolicy, "a GuardPolicy")
     check_type("host", host, str, "the name of a host")
     check_type("tokens", tokens, TokenSource, "a TokenSource")

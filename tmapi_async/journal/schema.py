@@ -103,7 +103,7 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         create_private(path)
     elif not path.is_file():
         raise NoJournalError(path)
-    _check_access(path, writing=writing)
+    check_access(path, writing=writing)
     connection: CheckedConnection | None = None
     try:
         with translated(path):
@@ -130,7 +130,7 @@ def connect_unchecked(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise NoJournalError(path)
-    _check_access(path, writing=False)
+    check_access(path, writing=False)
     with translated(path):
         connection = _connect(path, writing=False)
         try:
@@ -163,7 +163,13 @@ def _scripts(connection: sqlite3.Connection) -> tuple[str, ...]:
     return (TABLES, *MIGRATIONS)[: _pragma(connection, "user_version")]
 
 
-def _check_access(path: Path, *, writing: bool) -> None:
+def check_access(path: Path, *, writing: bool) -> None:
+    """Check that a journal may be read or written. Opens and writes nothing.
+
+    Raises:
+        ReadOnlyJournalError: The file or its folder may not be written.
+        JournalError: The file may not be read.
+    """
     if not os.access(path, os.R_OK):
         raise JournalError(path, "permission denied")
     for name in (path, path.parent) if writing else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +58,8 @@ def journal_error(path: Path, error: BaseException) -> JournalError:
         return error
     if isinstance(error, FileNotFoundError):
         return NoJournalError(path)
-    if isinstance(error, PermissionError):
-        return ReadOnlyJournalError(path, error.strerror or "")
+    if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
+        return ReadOnlyJournalError(path, getattr(error, "strerror", None) or "")
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, OSError):
         return DiskError(path, error.strerror or type(error).__name__)

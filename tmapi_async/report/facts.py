@@ -11,6 +11,7 @@ import msgspec
 
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.run_numbers import missing_run
 from tmapi_async.export.endpoint_choice import refuse_detail_tables
 from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
@@ -228,8 +229,7 @@ def _run_info(reader: JournalReader, runs: list[RunInfo], run: int | None) -> Ru
             return info
     if not runs:
         raise InvalidRequestError(f"{reader.path} has no run yet")
-    latest = ", ".join(str(info.id) for info in runs[-10:])
-    raise InvalidRequestError(f"{reader.path} has no run {run}: its latest runs are {latest}")
+    raise InvalidRequestError(missing_run(reader.path, run, [info.id for info in runs]))
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -46,4 +46,14 @@ def test_a_run_that_is_not_there_is_refused(tmapi: InProcess, tmp_path: Path) ->
         tmapi("harvest", "7", "--journal", journal, "-q", url=sandbox.url)
     done = tmapi("runs", journal, "--run", "3")
     assert done.code == 2
-    assert "has no run 3: its latest runs are 1" in done.err
+    assert "has no run 3: its only run is 1" in done.err
+
+
+def test_a_run_without_a_page_has_no_table(tmapi: InProcess, tmp_path: Path) -> None:
+    """Where no page is stored, a sentence takes the place of an empty table."""
+    journal = str(tmp_path / "a.journal")
+    with SandboxThread(categories={7: 5}, token="another") as sandbox:  # noqa: S106 - of a sandbox
+        assert tmapi("harvest", "7", "--journal", journal, "-q", url=sandbox.url).code == 4
+    lines = tmapi("runs", journal).out.decode().splitlines()
+    assert "Run 1: no page is stored yet" in lines
+    assert not any(line.startswith("endpoint") for line in lines)

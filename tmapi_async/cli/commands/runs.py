@@ -23,6 +23,7 @@ from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.tables import format_duration, format_table, format_time
 from tmapi_async.errors import InvalidRequestError, JournalError
 from tmapi_async.errors.quantities import quantity
+from tmapi_async.errors.run_numbers import missing_run
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.costs import KeyCost, RunCost
 
@@ -112,10 +113,8 @@ def _chosen(costs: Sequence[RunCost], options: RunsOptions) -> RunCost | None:
     for cost in costs:
         if cost.run == options.run:
             return cost
-    latest = ", ".join(str(cost.run) for cost in costs[-10:]) or "none"
-    raise InvalidRequestError(
-        f"{options.journal} has no run {options.run}: its latest runs are {latest}"
-    )
+    runs = [cost.run for cost in costs]
+    raise InvalidRequestError(missing_run(options.journal, options.run, runs))
 
 
 def _as_json(options: RunsOptions, costs: Sequence[RunCost], answers: int) -> str:
@@ -149,18 +148,25 @@ def _lines(
     yield ""
     yield from format_table(_RUN_HEADINGS, [_run_row(cost) for cost in costs], width)
     yield ""
-    yield f"Run {chosen.run}, by endpoint and category, keyword or shop:"
-    keys = sorted(chosen.keys, key=lambda key: -key.requests)
-    shown = keys if options.every else keys[:MAX_KEYS]
-    yield from format_table(_KEY_HEADINGS, [_key_row(key) for key in shown], width)
-    if len(shown) < len(keys):
-        yield f"... and {len(keys) - len(shown):,} more: to see all, add --all"
+    if chosen.keys:
+        yield from _key_lines(chosen, width, every=options.every)
+    else:
+        yield f"Run {chosen.run}: no page is stored yet"
     if chosen.without_page:
         yield (
             f"{quantity(chosen.without_page, 'request')} without a page in the journal: pages past "
             "the end, look-ahead that was given up, failures that were mended, and comparisons "
             "with earlier starts"
         )
+
+
+def _key_lines(chosen: RunCost, width: int | None, *, every: bool) -> Iterator[str]:
+    yield f"Run {chosen.run}, by endpoint and category, keyword or shop:"
+    keys = sorted(chosen.keys, key=lambda key: -key.requests)
+    shown = keys if every else keys[:MAX_KEYS]
+    yield from format_table(_KEY_HEADINGS, [_key_row(key) for key in shown], width)
+    if len(shown) < len(keys):
+        yield f"... and {len(keys) - len(shown):,} more: to see all, add --all"
 
 
 def _run_row(cost: RunCost) -> tuple[object, ...]:

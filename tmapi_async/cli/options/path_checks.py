@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
+import typing
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +33,29 @@ def check_values(options: msgspec.Struct) -> None:
         if isinstance(value, msgspec.Struct):
             check_values(value)
         else:
-            check_value(name, value)
+            check_value(name, value, partial(_typed_name, type(options), name))
 
 
-def check_value(name: str, value: Any) -> None:
+def _typed_name(kind: type[msgspec.Struct], field: str) -> str:
+    """Return an option as it is typed (`--to`), or the name of an argument in the help (`CAT`)."""
+    hint = typing.get_type_hints(kind, include_extras=True)[field]
+    for detail in getattr(hint, "__metadata__", ()):
+        # The first name of an option is its "default" until Typer has read the annotation.
+        for name in (detail.default, *(detail.param_decls or ())):
+            if str(name).startswith("--"):
+                return str(name).partition("/")[0]
+        if detail.metavar:
+            return str(detail.metavar).strip("[].")
+    return f"--{field.replace('_', '-')}"
+
+
+def check_value(name: str, value: Any, typed_name: Callable[[], str] | None = None) -> None:
     """Check the value of one option.
 
     Args:
         name: Name of the option, as a field.
         value: Its value.
+        typed_name: Returns its name as a user types it; None for the usual spelling of `name`.
 
     Raises:
         InvalidRequestError: The value is a path that can name no file, or a text that is not
@@ -53,8 +70,11 @@ def check_value(name: str, value: Any) -> None:
         elif isinstance(entry, str):
             if not _is_unicode(entry):
                 # Surrogates stand for bytes of the command line that are not text.
-                label = name.replace("_", "-")
-                raise InvalidRequestError(f"the value of {label} is not text in UTF-8")
+                label = typed_name() if typed_name else f"--{name.replace('_', '-')}"
+                raise InvalidRequestError(
+                    f"the value of {label} is not text in UTF-8: set LC_ALL to the locale of your "
+                    "terminal, such as zh_CN.GBK, or convert the text with iconv"
+                )
             if name in _DESTINATIONS and entry != "-" and "://" not in entry:
                 check_path(Path(entry))
 

@@ -12,7 +12,13 @@ import pyarrow as pa
 
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.export.arrays.listing_arrays import KEYS
-from tmapi_async.export.destinations import SQLITE, XLSX, Destination, parse_destinations
+from tmapi_async.export.destinations import (
+    SQLITE,
+    SQLITE_ENDINGS,
+    XLSX,
+    Destination,
+    parse_destinations,
+)
 from tmapi_async.export.files import FILES
 from tmapi_async.export.sinks import DestinationResult
 
@@ -68,8 +74,9 @@ def parse_change_destinations(
     for text, destination in zip(texts, destinations, strict=True):
         if destination.kind not in _KINDS:
             name = destination.path or f"{text.partition('://')[0]}://"
+            endings = ", ".join((*_KINDS, *SQLITE_ENDINGS))
             raise ExportRefusedError(
-                f"{name}: changes are written to files that end with one of {', '.join(_KINDS)}, "
+                f"{name}: changes are written to files that end with one of {endings}, "
                 "to s3://BUCKET/NAME, or to -"
             )
     return destinations

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.argument_checks import check_type
+from tmapi_async.errors.run_numbers import missing_run
 from tmapi_async.export.chunks import listing_groups
 from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_detail_tables
 from tmapi_async.export.parallel.jobs import check_jobs, default_jobs
@@ -264,12 +265,9 @@ def _two_runs(
     reader: JournalReader, before: int | None, after: int | None
 ) -> tuple[RunInfo, RunInfo]:
     runs = {run.id: run for run in reader.runs()}
-    latest = ", ".join(str(number) for number in list(runs)[-10:]) or "none"
     for number in (before, after):
         if number is not None and number not in runs:
-            raise ExportRefusedError(
-                f"{reader.path} has no run {number}: its latest runs are {latest}"
-            )
+            raise ExportRefusedError(missing_run(reader.path, number, list(runs)))
     later = after if after is not None else max(runs, default=None)
     older = [number for number in runs if later is not None and number < later]
     earlier = before if before is not None else max(older, default=None)

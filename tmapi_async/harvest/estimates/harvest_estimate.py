@@ -30,8 +30,8 @@ class JournalEstimate(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         estimate: Expected cost.
         unasked: Listings whose first page would tell how many rows they have. To request these
-            pages, harvest the listings into the same journal with `max_pages=1`: a harvest within
-            a quarter of an hour does not request them again.
+            pages, harvest the listings into the same journal with `first_pages=True`: a harvest
+            within a quarter of an hour does not request them again.
         starts: Starts of the journal, oldest first.
     """
 
