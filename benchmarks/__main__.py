@@ -62,6 +62,7 @@ SUITE = {
     "memory": Benchmark("memory"),
     "cache": Benchmark("cache"),
     "observing": Benchmark("observing"),
+    "watching": Benchmark("watching"),
     "peers": Benchmark("peers"),
     "cluster": Benchmark("cluster"),
     "journal": Benchmark("journal", ("commits",), ("commits", "--pages", "4000")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -17,6 +18,7 @@ from tmapi_async.errors import (
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.summaries.verdict import SHIFTED, Verdict
+from tmapi_async.journal.views import Tick
 from tmapi_async.limits.outage_queue import duration
 
 from .exit_codes import OK, PARTIAL, REFUSED
@@ -129,14 +131,49 @@ class Summary(msgspec.Struct, kw_only=True):
         }
         return cls(**fields, stopped=tally.left, **requests)
 
+    @classmethod
+    def from_ticks(
+        cls, tally: RunTally, ticks: Sequence[Tick], *, stopped_by: StoppedBy | None
+    ) -> Summary:
+        """Return the summary of a run.
+
+        Args:
+            tally: The listings of the run.
+            ticks: Last counts of each of its starts.
+            stopped_by: Reason why the last start ended early, or None.
+        """
+        codes: dict[str, int] = {}
+        for tick in ticks:
+            for code, count in tick.codes.items():
+                codes[code] = codes.get(code, 0) + count
+        seconds = sum(tick.elapsed for tick in ticks)
+        pages = sum(tick.pages for tick in ticks)
+        return cls.from_tally(
+            tally,
+            requests=sum(tick.requests for tick in ticks),
+            retries=sum(tick.retries for tick in ticks),
+            wasted=sum(tick.wasted for tick in ticks),
+            codes=codes,
+            seconds=round(seconds, 3),
+            pages_per_second=round(pages / seconds, 1) if seconds else 0.0,
+            stopped_by=stopped_by,
+        )
+
     def json(self, *, running: bool = False) -> str:
         """Return the summary as one JSON object on one line, with the kind of the verdict.
 
         Args:
             running: A process is reading the listings now.
         """
-        verdict = self.judge(running=running).kind
-        return msgspec.json.encode({**msgspec.structs.asdict(self), "verdict": verdict}).decode()
+        return msgspec.json.encode(self.fields(running=running)).decode()
+
+    def fields(self, *, running: bool = False) -> dict[str, Any]:
+        """Return the keys and values of the JSON object.
+
+        Args:
+            running: A process is reading the listings now.
+        """
+        return {**msgspec.structs.asdict(self), "verdict": self.judge(running=running).kind}
 
     def judge(self, *, running: bool = False) -> Verdict:
         """Return the verdict over the listings.

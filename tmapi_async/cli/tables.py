@@ -41,8 +41,10 @@ def format_table(
             without the columns that say nothing, with shorter texts, at last as blocks of lines.
 
     Returns:
-        Lines of the table, without trailing blanks.
+        Lines of the table, without trailing blanks; none if there is no row.
     """
+    if not rows:
+        return []
     right = [heading.startswith(">") for heading in headings]
     table = [[heading.lstrip(">") for heading in headings]]
     table += [[_cell(value) for value in row] for row in rows]
@@ -93,7 +95,7 @@ def _with_shorter_texts(table: list[list[str]], right: list[bool], width: int) -
             break
         widths[widest] = max(_SHORTEST_TEXT, widths[widest] - surplus)
         for line in table:
-            line[widest] = _cut(line[widest], widths[widest])
+            line[widest] = cut_text(line[widest], widths[widest])
     return table
 
 
@@ -118,10 +120,11 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:,}"
-    return _cut(escape_controls(" ".join(str(value).split())), _MAX_CELL_WIDTH)
+    return cut_text(escape_controls(" ".join(str(value).split())), _MAX_CELL_WIDTH)
 
 
-def _cut(text: str, width: int) -> str:
+def cut_text(text: str, width: int) -> str:
+    """Return a text that takes at most so many cells; a longer one ends with three dots."""
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 3).rstrip() + "..."

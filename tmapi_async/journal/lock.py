@@ -98,6 +98,15 @@ def writer_pid(journal: Path) -> int | None:
     return None
 
 
+def is_lock_testable(journal: Path) -> bool:
+    """Return True if this process may try the lock, so that `writer_pid` knows of a writer.
+
+    On a read-only mount, or for the journal of another user, nobody can tell.
+    """
+    path = lock_path(journal)
+    return not path.exists() or os.access(path, os.W_OK)
+
+
 def _file_lock(path: Path, *, writer: bool = False) -> FileLock:
     from filelock import FileLock  # noqa: PLC0415 - slow to import, see the top of the module
 

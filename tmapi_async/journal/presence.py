@@ -23,6 +23,15 @@ CHECK_INTERVAL = 2.0
 _MAX_COPIES = 100
 
 
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return numbers that stand for the file of this name; None if there is no such file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class OpenFile:
     """The file that a writer holds open, and its name.
 
@@ -34,7 +43,7 @@ class OpenFile:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
-        self._identity = self._current_identity()
+        self._identity = file_identity(path)
 
     def check(self) -> None:
         """Compare the file of this name with the open one.
@@ -43,20 +52,13 @@ class OpenFile:
             MovedJournalError: The name belongs to another file, or to none. The contents of the
                 open file were saved beside it if possible.
         """
-        identity = self._current_identity()
+        identity = file_identity(self._path)
         if identity == self._identity:
             return
         change = "there is no such file" if identity is None else "there is another file"
         copy = self._save_copy()
         saved = "its pages could not be saved" if copy is None else f"its pages are in {copy}"
         raise MovedJournalError(self._path, f"{change}; {saved}")
-
-    def _current_identity(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
 
     def _save_copy(self) -> Path | None:
         """Write all committed pages to a new file; return None if that is not possible."""

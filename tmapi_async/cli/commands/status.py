@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import msgspec
 import typer
+from typer.core import TyperCommand
 
 from tmapi_async.cli.console import (
     print_json,
@@ -24,8 +26,9 @@ from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import JournalArgument
 from tmapi_async.cli.summary import StoppedBy, Summary
 from tmapi_async.cli.tables import format_duration, format_table, format_time
-from tmapi_async.errors import JournalError
+from tmapi_async.errors import InvalidRequestError, JournalError
 from tmapi_async.errors.quantities import quantity
+from tmapi_async.errors.shown_value import show_value
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
@@ -35,7 +38,7 @@ app = typer.Typer(add_completion=False)
 
 EXAMPLES = (
     "tmapi status shop.journal",
-    "tmapi status shop.journal --all",
+    "tmapi status shop.journal --watch",
     "tmapi status shop.journal --json",
 )
 
@@ -55,6 +58,9 @@ _START_HEADINGS = (
     "host",
 )
 _MAX_STARTS = 10
+_USUAL = "auto"
+_LEAST_SECONDS, _MOST_SECONDS = 0.5, 3600.0
+_NUMBER = re.compile(r"[0-9.]+")
 _NOTES: dict[Kind, str] = {
     "running": "A harvest is running.",
     "incomplete": "Run the same tmapi harvest command again to continue.",
@@ -63,12 +69,27 @@ _NOTES: dict[Kind, str] = {
 }
 
 
+class WatchableCommand(TyperCommand):
+    """A command whose option `--watch` takes a number or none: Typer knows no such option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add the usual value to `--watch` where no number follows it."""
+        arguments: list[str] = []
+        for place, argument in enumerate(args):
+            arguments.append(argument)
+            following = args[place + 1 : place + 2]
+            if argument == "--watch" and not (following and _NUMBER.fullmatch(following[0])):
+                arguments.append(_USUAL)
+        return super().parse_args(ctx, arguments)
+
+
 class StatusOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of `tmapi status`.
 
     Attributes:
         journal: Journal to read.
         every: Show every listing and every start.
+        watch: Seconds between two looks as typed, "auto" for the usual ones, or None for one look.
         json: Print the summary of the latest run as JSON, and nothing else.
     """
 
@@ -76,15 +97,48 @@ class StatusOptions(msgspec.Struct, frozen=True, kw_only=True):
     every: Annotated[bool, typer.Option("--all", help="Show every listing and every start.")] = (
         False
     )
+    watch: Annotated[
+        str | None,
+        typer.Option(
+            "--watch",
+            metavar="[SECONDS]",
+            help="Show the journal again and again until its harvest ends, which may run in another"
+            " terminal or container. Default: each second on a terminal, else a line each 15"
+            " seconds.",
+            show_default=False,
+        ),
+    ] = None
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print only the summary of the latest run, as one JSON object."
+            "--json",
+            help="Print only the summary of the latest run, as one JSON object; with --watch one"
+            " object for each look.",
         ),
     ] = False
 
+    @property
+    def watch_seconds(self) -> float | None:
+        """Seconds between two looks; None for the usual ones.
 
-@app.command("status")
+        Raises:
+            InvalidRequestError: `watch` is not such a number.
+        """
+        if self.watch in (None, _USUAL):
+            return None
+        try:
+            seconds = float(self.watch)
+        except ValueError:
+            seconds = 0.0
+        if not _LEAST_SECONDS <= seconds <= _MOST_SECONDS:
+            raise InvalidRequestError(
+                f"--watch must be a number of seconds from {_LEAST_SECONDS:g} to "
+                f"{_MOST_SECONDS:,.0f}, not {show_value(self.watch)}"
+            )
+        return seconds
+
+
+@app.command("status", cls=WatchableCommand)
 @takes_struct
 def status(options: StatusOptions) -> None:
     """Show the contents of a journal, listing by listing.
@@ -97,36 +151,57 @@ def status(options: StatusOptions) -> None:
 
 
 def run_status(options: StatusOptions) -> int:
-    """Print the contents of a journal and return the exit code."""
+    """Print the contents of a journal and return the exit code.
+
+    Raises:
+        InvalidRequestError: An option is invalid.
+    """
+    seconds = options.watch_seconds
     try:
-        with JournalReader(options.journal) as journal:
-            _print(journal, options)
+        if options.watch is None:
+            return _print_once(options, {})
+        from tmapi_async.cli.progress.status_watch import (  # noqa: PLC0415 - the one look needs no table
+            StatusWatch,
+        )
+
+        watch = StatusWatch(options.journal, seconds, json=options.json)
+        return watch.run(lambda fields: _print_once(options, fields))
     except JournalError as error:
         print_refusal(str(error))
         return USAGE
+
+
+def _print_once(options: StatusOptions, fields: Mapping[str, Any]) -> int:
+    """Print the contents of a journal.
+
+    Args:
+        options: The options.
+        fields: Keys of the JSON object before those of the summary.
+    """
+    with JournalReader(options.journal) as journal:
+        _print(journal, options, fields)
     return OK
 
 
-def _print(journal: JournalReader, options: StatusOptions) -> None:
+def _print(journal: JournalReader, options: StatusOptions, fields: Mapping[str, Any]) -> None:
     runs, starts = journal.runs(), journal.starts()
     latest = runs[-1].id if runs else 0
     visits = list(journal.listings(latest)) if runs else []
     summary = summarize_run(visits, [start for start in starts if start.run == latest])
     running = journal.writer is not None
     if options.json:
-        print_json(summary.json(running=running))
+        print_json(msgspec.json.encode({**fields, **summary.fields(running=running)}).decode())
         return
     width = terminal_width(sys.stdout)
-    text = [
-        *_journal_lines(journal),
-        *_tree_lines(journal),
-        "",
-        *format_table(_RUN_HEADINGS, [_run_row(run) for run in runs], width),
-        "",
-        *_start_lines(starts, running=running, every=options.every, width=width),
-    ]
-    if runs:
+    text = [*_journal_lines(journal), *_tree_lines(journal)]
+    if not runs:
+        text.append("no harvest has begun in this journal yet")
+    else:
         text += [
+            "",
+            *format_table(_RUN_HEADINGS, [_run_row(run) for run in runs], width),
+            "",
+            *_start_lines(starts, running=running, every=options.every, width=width),
             "",
             f"Run {latest}:",
             *format_listings(visits, running=running, every=options.every, width=width),
@@ -225,26 +300,11 @@ def summarize_run(visits: list[VisitInfo], starts: list[StartInfo]) -> Summary:
         visits: The listings of the run.
         starts: The starts of the run.
     """
-    totals = [start.totals for start in starts if start.totals is not None]
-    codes: dict[str, int] = {}
-    for tick in totals:
-        for code, count in tick.codes.items():
-            codes[code] = codes.get(code, 0) + count
-    seconds = sum(tick.elapsed for tick in totals)
-    pages = sum(tick.pages for tick in totals)
     tally = RunTally()
     for visit in visits:
         tally.add_visit(visit)
-    return Summary.from_tally(
-        tally,
-        requests=sum(tick.requests for tick in totals),
-        retries=sum(tick.retries for tick in totals),
-        wasted=sum(tick.wasted for tick in totals),
-        codes=codes,
-        seconds=round(seconds, 3),
-        pages_per_second=round(pages / seconds, 1) if seconds else 0.0,
-        stopped_by=_last_reason(starts),
-    )
+    ticks = [start.totals for start in starts if start.totals is not None]
+    return Summary.from_ticks(tally, ticks, stopped_by=_last_reason(starts))
 
 
 def _last_reason(starts: list[StartInfo]) -> StoppedBy | None:

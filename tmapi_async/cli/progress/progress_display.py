@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,14 +14,21 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tmapi_async.cli.console import display_console, print_message
+from tmapi_async.cli.console import (
+    display_console,
+    is_live_terminal,
+    log_event,
+    logs_events,
+    logs_json,
+    print_unlogged,
+)
 from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.harvest import HarvestProgress
 
 from .progress_line import INTERVAL_SECONDS, REFRESH_SECONDS
+from .wording import clock_text, pages_per_minute, time_left_text
 
-_NARROW = 1.3
 _SHORTEST_BAR = 14
 
 
@@ -39,7 +45,7 @@ def progress_line(progress: HarvestProgress) -> str:
         f"gate {progress.in_flight}/{progress.width}",
         *([quantity(tally.rejects, "reject")] if tally.rejects else []),
         *([f"{tally.failed:,} failed"] if tally.failed else []),
-        _duration(progress.seconds),
+        clock_text(progress.seconds),
         *([eta] if (eta := _eta(progress)) else []),
     ]
     states = ["stopping; "] if progress.stopping else []
@@ -62,25 +68,14 @@ def _speed(progress: HarvestProgress) -> str:
     """Return the recent speed: by the minute where it is low; nothing before the first page."""
     if progress.rate >= 1:
         return f"{progress.rate:.1f} pages/s"
-    if progress.rate > 0:
-        return f"{60 * progress.rate:.1f} pages/min"
-    return "no page in the last half minute" if progress.pages else ""
+    return pages_per_minute(progress.rate) if progress.rate > 0 or progress.pages else ""
 
 
 def _eta(progress: HarvestProgress) -> str:
-    """Return the time that is left: a range, or one figure where the range is narrow."""
     if progress.eta is None:
         return ""
     low, high = progress.eta_range or (progress.eta, progress.eta)
-    if high <= _NARROW * low or _duration(low) == _duration(high):
-        return f"about {_duration(progress.eta)} left"
-    return f"{_duration(low)} to {_duration(high)} left"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return time_left_text(low, progress.eta, high)
 
 
 def progress_panel(progress: HarvestProgress, width: int = 80) -> RenderableType:
@@ -102,7 +97,7 @@ def _bar_row(progress: HarvestProgress, width: int) -> RenderableType:
     ended = tally.listings - tally.left
     activity = "stopping" if progress.stopping else "harvesting"
     state = Text(f"{activity} {ended:,}/{quantity(tally.listings, 'listing')}", "bold")
-    time = Text(f"{_duration(progress.seconds)}  {_eta(progress)}".rstrip())
+    time = Text(f"{clock_text(progress.seconds)}  {_eta(progress)}".rstrip())
     if state.cell_len + time.cell_len + _SHORTEST_BAR > width:
         return Text("  ").join([state, time])
     row = Table.grid(padding=(0, 2), expand=True)
@@ -179,14 +174,20 @@ async def show_harvest(
     if not shown:
         yield
         return
-    work = _draw(read_progress) if sys.stderr.isatty() else _append_lines(read_progress)
-    task = asyncio.create_task(work, name="tmapi display")
+    work = []
+    if not logs_json():
+        show = _draw if is_live_terminal() else _append_lines
+        work.append(show(read_progress))
+    if logs_events():
+        work.append(_log_progress(read_progress))
+    tasks = [asyncio.create_task(each, name="tmapi display") for each in work]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _draw(read_progress: Callable[[], HarvestProgress]) -> None:
@@ -199,4 +200,35 @@ async def _draw(read_progress: Callable[[], HarvestProgress]) -> None:
 async def _append_lines(read_progress: Callable[[], HarvestProgress]) -> None:
     while True:
         await asyncio.sleep(INTERVAL_SECONDS)
-        print_message(progress_line(read_progress()))
+        print_unlogged(progress_line(read_progress()))
+
+
+async def _log_progress(read_progress: Callable[[], HarvestProgress]) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_SECONDS)
+        progress = read_progress()
+        log_event("progress", progress_line(progress), **progress_fields(progress))
+
+
+def progress_fields(progress: HarvestProgress) -> dict[str, Any]:
+    """Return the progress of a harvest as fields of a log record."""
+    tally, eta = progress.tally, progress.eta_range
+    outage = progress.outage
+    return {
+        "listings": tally.listings,
+        "ended": tally.listings - tally.left,
+        "failed": tally.failed,
+        "pages": tally.pages,
+        "items": tally.items,
+        "rejects": tally.rejects,
+        "requests": progress.requests,
+        "budget": progress.budget,
+        "retries": progress.retries,
+        "wasted": progress.wasted,
+        "codes": progress.codes,
+        "width": progress.width,
+        "seconds": round(progress.seconds, 3),
+        "pages_per_minute": round(60 * progress.rate, 1),
+        "eta": None if eta is None else {"low": eta[0], "likely": progress.eta, "high": eta[1]},
+        "waiting_for": progress.waiting_for or (None if outage is None else str(outage)),
+    }

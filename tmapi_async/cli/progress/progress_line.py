@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from rich.text import Text
 
-from tmapi_async.cli.console import display_console, print_message, spinner_name
+from tmapi_async.cli.console import (
+    display_console,
+    is_live_terminal,
+    log_event,
+    logs_json,
+    print_unlogged,
+    spinner_name,
+)
 from tmapi_async.errors.escaping import escape_controls
 
 REFRESH_SECONDS = 0.25
@@ -32,7 +38,7 @@ async def show_progress(make_line: Callable[[], str], *, shown: bool) -> AsyncIt
     if not shown:
         yield
         return
-    show = _redraw if sys.stderr.isatty() else _append
+    show = _redraw if is_live_terminal() else _append
     task = asyncio.create_task(show(make_line), name="tmapi progress")
     try:
         yield
@@ -59,4 +65,7 @@ async def _redraw(make_line: Callable[[], str]) -> None:
 async def _append(make_line: Callable[[], str]) -> None:
     while True:
         await asyncio.sleep(INTERVAL_SECONDS)
-        print_message(make_line())
+        line = make_line()
+        log_event("progress", line)
+        if not logs_json():
+            print_unlogged(line)
