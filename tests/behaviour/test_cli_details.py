@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import re
 import signal
@@ -14,14 +16,15 @@ import msgspec
 import pytest
 
 from tests.support.commands import SUMMARY_KEYS, environment, finish, spawn
-from tmapi_async.harvest import JournalReader
+from tmapi_async.harvest import JournalReader, ReadOnlyJournalError
 from tmapi_async.journal.lock import WriteLock
+from tmapi_async.journal.sqlite_errors import journal_error
 from tmapi_async.sandbox import Catalogue, Faults
 from tmapi_async.sandbox.server.process import SandboxThread
 
 SIZE = 50
 CAT = "7"
-COST_KEYS = ["found", "selected", "stored", "renewed", "failed", "requests"]
+COST_KEYS = ["found", "selected", "stored", "renewed", "failed", "requests", "unfinished"]
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_the_cost_is_told_and_a_dry_run_spends_nothing(tmapi, sandbox, journal):
     assert done.code == 0
     cost = last_json(done)
     assert list(cost) == COST_KEYS
-    assert cost == dict(zip(COST_KEYS, [SIZE, 20, 0, 0, 0, 20], strict=True))
+    assert cost == dict(zip(COST_KEYS, [SIZE, 20, 0, 0, 0, 20, 0], strict=True))
     assert "50 products in the listings, 20 of them selected: 0 fetched before; 20 req" in done.err
     assert "nothing was sent (--dry-run)" in done.err
     assert sandbox.sandbox.stats.requests == before
@@ -264,3 +267,36 @@ def test_kills_at_random_moments_cost_no_detail(journal):
     assert details_in(journal) == dict.fromkeys(ids, 1)
     with JournalReader(journal) as reader:
         reader.verify()
+
+
+def test_products_of_unfinished_listings_are_told_to_be_missing(tmapi, journal):
+    """Where listings were not read to their end, the number of products is not the whole truth."""
+    harvest = ("harvest", CAT, "8", "--journal", journal)
+    with SandboxThread(categories={7: SIZE, 8: SIZE}) as sandbox:
+        tmapi(*harvest, "--max-requests", "1", "--lookahead", "off", url=sandbox.url)
+        done = tmapi("details", journal, "--dry-run", "--json", url=sandbox.url)
+        assert last_json(done)["unfinished"] == 2
+        assert "2 listings were not read to the end and may show more products" in done.err
+        assert "run the same tmapi harvest command again first" in done.err
+        assert tmapi(*harvest, url=sandbox.url).code == 0
+        done = tmapi("details", journal, "--dry-run", "--json", url=sandbox.url)
+    assert last_json(done)["unfinished"] == 0
+    assert "not read to the end" not in done.err
+
+
+def test_a_folder_that_cannot_be_written_is_the_only_message(tmapi, sandbox, journal, monkeypatch):
+    """No cost is told for requests that cannot be sent."""
+    tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda name, mode: not mode & os.W_OK and access(name, mode))
+    done = tmapi("details", journal, url=sandbox.url)
+    assert done.code == 2
+    (line,) = done.messages
+    assert "the journal cannot be written; nothing was sent" in line
+
+
+def test_a_read_only_file_system_is_not_called_a_failing_disk():
+    """Its way out is another folder, not another disk."""
+    error = journal_error(Path("j"), OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    assert isinstance(error, ReadOnlyJournalError)
+    assert "Make the file and its directory writable" in str(error)

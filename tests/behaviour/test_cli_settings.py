@@ -140,6 +140,7 @@ older_than = "7d"
 cache = "pages.db"
 max_age = "6h"
 stale_if_error = "7d"
+log = "json"
 """
 
 COMMANDS = [
@@ -171,9 +172,9 @@ COMMANDS = [
 def test_a_file_with_every_key_disturbs_no_command(tmapi, own, sandbox):
     """A setting that does not concern a command, or fits no option beside it, is left out."""
     Path("tmapi.toml").write_text(EVERY_KEY)
-    own.write_text(f'base_url = "{sandbox.url}"\nauth = "header"\n')
+    own.write_text(f'base_url = "{sandbox.url}"\nauth = "header"\nlog_file = "x.log"\n')
     named = {line.partition(" ")[0] for line in (EVERY_KEY + own.read_text()).splitlines()}
-    assert named == set(KEYS) - {"split", "refresh", "token_file"}
+    assert named == set(KEYS) - {"split", "refresh", "token_file", "notify"}
     for arguments in COMMANDS:
         done = tmapi(*arguments)
         assert done.code == 0, (arguments, done.err)

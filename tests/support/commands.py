@@ -130,6 +130,7 @@ def run(*arguments: str, env: dict[str, str], **options: Any) -> Done:
 def _as_it_was() -> Iterator[None]:
     """Restore the logging and the signals of the tests after a command, which sets up its own."""
     root, ours = logging.getLogger(), logging.getLogger("tmapi_async")
+    events = logging.getLogger("tmapi_async.command")
     log_handlers, levels = root.handlers[:], (root.level, ours.level)
     show = warnings.showwarning
     handlers = signal_handlers()
@@ -137,6 +138,9 @@ def _as_it_was() -> Iterator[None]:
         yield
     finally:
         restore_handlers(handlers)
+        for handler in events.handlers:
+            handler.close()
+        events.handlers.clear()
         root.handlers[:] = log_handlers
         root.setLevel(levels[0])
         ours.setLevel(levels[1])

@@ -13,14 +13,18 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.escaping import escape_controls
 
 from .concealing import conceal, possible_secrets
+from .logs.json_log import JsonFormatter, PlainFormatter, with_fields
+from .logs.log_file import open_log_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from tmapi_async.journal.summaries.verdict import Kind
@@ -37,6 +41,12 @@ _COLOURS: dict[Kind, str] = {
 }
 
 
+_EVENTS = logging.getLogger("tmapi_async.command")
+"""Messages, progress and summary of this command, where they are logged (`--log`, `--log-file`)."""
+
+_EVENTS.propagate = False
+
+
 class LineFormatter(logging.Formatter):
     """Formats log records for a terminal: control characters of the text are shown escaped."""
 
@@ -49,18 +59,42 @@ class LineFormatter(logging.Formatter):
         return "\n".join(map(escape_controls, super().formatException(ei).split("\n")))  # type: ignore[arg-type]
 
 
-def print_message(text: str) -> None:
-    """Write a message of this program, prefixed with `tmapi:`, to standard error."""
-    print_error_line(f"tmapi: {text}")
+def print_message(text: str, *, level: int = logging.INFO) -> None:
+    """Write a message of this program, prefixed with `tmapi:`, to standard error and to the log.
+
+    Args:
+        text: The message.
+        level: Level of the record in the log.
+    """
+    log_event("message", text, level=level)
+    if not logs_json():
+        _write_error(f"tmapi: {text}")
+
+
+def print_unlogged(text: str) -> None:
+    """Write a message to standard error alone: the log has it as an event with fields."""
+    _write_error(f"tmapi: {text}")
 
 
 def print_refusal(text: str) -> None:
     """Write the message of a refused command, without arguments that may be a token."""
-    print_message(conceal(text, possible_secrets(sys.argv[1:], os.environ)))
+    secrets = possible_secrets(sys.argv[1:], os.environ)
+    print_message(conceal(text, secrets), level=logging.ERROR)
 
 
 def print_error_line(text: str) -> None:
-    """Write a line to standard error, with control characters escaped."""
+    """Write a line to standard error and to the log, with control characters escaped."""
+    log_event("message", text)
+    if not logs_json():
+        _write_error(text)
+
+
+def print_error_json(text: str) -> None:
+    """Write a JSON object to standard error, where standard output has rows."""
+    _write_error(text)
+
+
+def _write_error(text: str) -> None:
     # A reader that has gone must not turn a message into a failure.
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{escape_controls(text)}\n")
@@ -84,6 +118,10 @@ def print_verdict(text: str, kind: Kind, *, result: bool = False) -> None:
         kind: Its kind, which gives the colour.
         result: Write to standard output, and not as a message to standard error.
     """
+    if not result:
+        log_event("verdict", text, verdict=kind)
+        if logs_json():
+            return
     stream = sys.stdout if result else sys.stderr
     line = escape_controls(text if result else f"tmapi: {text}")
     if stream is not None and stream.isatty():
@@ -93,7 +131,35 @@ def print_verdict(text: str, kind: Kind, *, result: bool = False) -> None:
     elif result:
         print_output(line)
     else:
-        print_error_line(line)
+        _write_error(line)
+
+
+def log_event(event: str, text: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Add an event of this command to the log, if there is one.
+
+    Args:
+        event: Name of the event.
+        text: The event for people.
+        level: Level of the record.
+        **fields: The event for programs. They hold no secret.
+    """
+    if _EVENTS.handlers:
+        _EVENTS.log(level, "%s", text, extra=with_fields(event, **fields))
+
+
+def logs_events() -> bool:
+    """Return True if events of this command go to a log."""
+    return bool(_EVENTS.handlers)
+
+
+def logs_json() -> bool:
+    """Return True if standard error has JSON objects alone: no plain text and no display."""
+    return any(isinstance(handler, _CurrentStderr) for handler in _EVENTS.handlers)
+
+
+def is_live_terminal() -> bool:
+    """Return True if standard error is a terminal for a display that is drawn anew."""
+    return sys.stderr.isatty() and not logs_json()
 
 
 def terminal_width(stream: TextIO | None) -> int | None:
@@ -197,20 +263,42 @@ class _CurrentStderr(logging.StreamHandler[TextIO]):
         """Ignore the stream that the base class chooses."""
 
 
-def set_up_logging(verbosity: int = 0) -> None:
+def set_up_logging(verbosity: int = 0, *, json: bool = False, file: Path | None = None) -> None:
     """Send log records and warnings of this package to standard error, one line each.
 
     Args:
         verbosity: 0 for warnings alone, 1 for retries, 2 or more for every attempt.
+        json: Write JSON objects: to `file` if there is one, else to standard error in place of all
+            other text.
+        file: File that gets the records, and the events of this command, in addition; or None.
+
+    Raises:
+        InvalidRequestError: The file cannot be written.
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
-    handler = _CurrentStderr()
-    handler.setFormatter(LineFormatter("tmapi: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    stderr = _CurrentStderr()
+    stderr.setFormatter(LineFormatter("tmapi: %(message)s"))
+    handlers: list[logging.Handler] = [stderr]
+    log: list[logging.Handler] = []
+    if file is not None:
+        log = [open_log_file(file, print_unlogged)]
+        handlers += log
+    elif json:
+        log = [stderr]
+    for handler in log:
+        handler.setFormatter(JsonFormatter() if json else PlainFormatter())
+    logging.basicConfig(level=level, handlers=handlers, force=True)
+    for earlier in _EVENTS.handlers:
+        if not isinstance(earlier, _CurrentStderr):
+            earlier.close()
+    _EVENTS.handlers[:] = log
+    _EVENTS.setLevel(logging.INFO)
     # Other packages may log URLs, and a URL holds the token.
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("tmapi_async").setLevel(level)
-    warnings.showwarning = lambda message, *_args, **_more: print_message(f"warning: {message}")
+    warnings.showwarning = lambda message, *_args, **_more: print_message(
+        f"warning: {message}", level=logging.WARNING
+    )
 
 
 def silence_logger(name: str) -> None:

@@ -307,7 +307,7 @@ class Fetcher:
             error.message = self._redact(error.message)  # shortens it again
             return None
         if log.isEnabledFor(logging.INFO):
-            extra = fields_of(request, retry_state.attempts, error.label)
+            extra = fields_of(request, retry_state.attempts, error.label, event="retry")
             log.info("%s: %s, again in %.2f s", request, error.label, delay, extra=extra)
         return delay
 

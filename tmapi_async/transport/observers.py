@@ -163,9 +163,12 @@ def _status_of(outcome: Page[Any] | errors.TMAPIError | None) -> int | None:
     return 200 if isinstance(outcome, Page) else outcome.status if outcome is not None else None
 
 
-def fields_of(request: PageRequest, attempt: int, outcome: str) -> dict[str, str | int]:
+def fields_of(
+    request: PageRequest, attempt: int, outcome: str, *, event: str = "attempt"
+) -> dict[str, str | int]:
     """Return the fields that a log record of an attempt has beside its text (`extra=`)."""
     return {
+        "tmapi_event": event,
         "tmapi_endpoint": request.listing.endpoint,
         "tmapi_listing": request.listing.identity,
         "tmapi_page": request.number,
@@ -225,7 +228,10 @@ def report_outage(observer: Observer | None, report: OutageReport) -> None:
 
 
 def _log_outage(report: OutageReport) -> None:
-    extra = {"tmapi_outcome": "outage"}
+    extra = {
+        "tmapi_event": "outage" if report.state == "waiting" else "outage_over",
+        "tmapi_outcome": "outage",
+    }
     if report.state == "waiting":
         log.warning("%s; nothing else is sent until it answers", report, extra=extra)
     elif report.state == "over":

@@ -18,7 +18,7 @@ from rich.tree import Tree
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.completion.completed_values import complete_journals
-from tmapi_async.cli.console import print_message, print_refusal, set_up_logging
+from tmapi_async.cli.console import print_message, print_refusal
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
 from tmapi_async.cli.options.cache_options import CacheOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
@@ -120,8 +120,9 @@ class CategoriesOptions(msgspec.Struct, frozen=True, kw_only=True):
 @takes_struct
 def categories(context: typer.Context, options: CategoriesOptions) -> None:
     """Show the category tree."""
-    set_up_logging(options.output.verbose)
+    options.output.set_up_logging()
     options = with_settings(context, options, "categories")
+    options.output.set_up_logging()  # again, since a settings file may have changed it
     options.check()
     raise typer.Exit(run_categories(options))
 

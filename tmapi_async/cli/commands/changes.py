@@ -11,6 +11,7 @@ import typer
 
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.console import (
+    print_error_json,
     print_error_line,
     print_json,
     print_message,
@@ -227,7 +228,7 @@ def _print_comparison(options: ChangesOptions, comparison: Comparison, *, stream
         for line in comparison_lines(comparison, options.top, width):
             write(line)
     if options.json:
-        write_json = print_error_line if streams else print_json
+        write_json = print_error_json if streams else print_json
         write_json(msgspec.json.encode(summarize_changes(comparison)).decode())
 
 

@@ -23,7 +23,7 @@ from tmapi_async.cli.checks.finding import Finding
 from tmapi_async.cli.checks.host_checks import check_host
 from tmapi_async.cli.checks.place_checks import check_destination, check_journal
 from tmapi_async.cli.completion.completed_values import complete_journals, complete_words
-from tmapi_async.cli.console import print_json, print_message, print_output, set_up_logging
+from tmapi_async.cli.console import print_json, print_message, print_output
 from tmapi_async.cli.exit_codes import OK, PARTIAL, REFUSED
 from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
 from tmapi_async.cli.options.listing_options import find_endpoint
@@ -116,8 +116,9 @@ def check(context: typer.Context, options: CheckOptions) -> None:
     Everything but token and balance is checked without cost.
     These two are checked with one request for each account, which is billed as one page at most.
     """
-    set_up_logging(options.output.verbose)
+    options.output.set_up_logging()
     options = with_settings(context, options, "check")
+    options.output.set_up_logging()  # again, since a settings file may have changed it
     options.check()
     raise typer.Exit(run_check(options))
 

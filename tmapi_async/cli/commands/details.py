@@ -14,7 +14,12 @@ import typer
 from tmapi_async.api.endpoints import ITEM_ENDPOINTS
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.completion.completed_values import complete_words
-from tmapi_async.cli.console import print_json, print_message, print_refusal, set_up_logging
+from tmapi_async.cli.console import print_json, print_message, print_refusal
+from tmapi_async.cli.endings.notification import (
+    NotifyOption,
+    notification,
+    run_and_notify,
+)
 from tmapi_async.cli.exit_codes import OK, USAGE
 from tmapi_async.cli.options.cluster_options import ClusterOptions
 from tmapi_async.cli.options.connection_options import SeveralAccountsOptions
@@ -38,9 +43,9 @@ from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import JournalReader
 from tmapi_async.harvest.item_selection import ItemSelection, SelectedItems, select_items
-from tmapi_async.journal.schema import provide_temporary_folder
+from tmapi_async.journal.schema import check_access, provide_temporary_folder
 
-from .harvest import HarvestOptions, run_harvest
+from .harvest import HarvestCommand, HarvestOptions
 
 app = typer.Typer(add_completion=False)
 
@@ -72,6 +77,7 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
         destinations: Destinations that get the details at the end.
         connection: Account, server and limits.
         cluster: Processes that send the requests.
+        notify: Command to run at the end, or None.
         output: Progress and summary.
     """
 
@@ -153,6 +159,7 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
     destinations: DestinationOptions
     connection: SeveralAccountsOptions
     cluster: ClusterOptions
+    notify: NotifyOption = None
     output: OutputOptions
 
     def check(self) -> None:
@@ -206,6 +213,7 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             cost=CostOptions(),
             connection=self.connection,
             cluster=self.cluster,
+            notify=self.notify,
             output=self.output,
         )
 
@@ -220,6 +228,7 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
         renewed: Products of which the details are too old.
         failed: Products that failed in an earlier start, and are tried again.
         requests: Requests that are needed at least: one for each product to fetch.
+        unfinished: Listings that were not read to their end, and may show more products.
     """
 
     found: int
@@ -228,6 +237,7 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
     renewed: int
     failed: int
     requests: int
+    unfinished: int = 0
 
     def lines(self, max_requests: int | None) -> list[str]:
         """Return the cost as text.
@@ -245,6 +255,12 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
         found = f"{quantity(self.found, 'product')} in the listings{chosen}"
         needed = f"{quantity(self.requests, 'request')} to send, more if some are retried"
         lines = [f"{found}: {', '.join(counts)}; {needed if self.requests else 'nothing to send'}"]
+        if self.unfinished:
+            which = quantity(self.unfinished, "listing was", "listings were")
+            lines.append(
+                f"{which} not read to the end and may show more products: to read the rest, run "
+                "the same tmapi harvest command again first"
+            )
         if max_requests is not None and self.requests > max_requests:
             allowed = quantity(max_requests, "request")
             lines.append(
@@ -262,8 +278,9 @@ def details(context: typer.Context, options: DetailsOptions) -> None:
     One product is one request.
     Run the same command again to continue, and to try again what failed.
     """
-    set_up_logging(options.output.verbose)
+    options.output.set_up_logging()
     options = with_settings(context, options, "details")
+    options.output.set_up_logging()  # again, since a settings file may have changed it
     options.check()
     raise typer.Exit(run_details(options, sys.argv[1:]))
 
@@ -278,29 +295,61 @@ def run_details(options: DetailsOptions, arguments: list[str]) -> int:
     Raises:
         InvalidRequestError: The journal has no such products; nothing was sent.
     """
-    provide_temporary_folder(Path(options.journal).expanduser().resolve().parent)
-    try:
-        with Interrupts(), JournalReader(options.journal) as reader:
-            items = select_items(reader, options.selection)
-            listings = options.listings(items.ids) if items.ids else None
-            cost = _cost(reader, options, items, listings)
-    except JournalError as error:
-        print_refusal(str(error))
-        return USAGE
-    if not options.output.quiet:
-        for line in cost.lines(options.connection.max_requests):
-            print_message(line)
-    if options.dry_run:
+    return _DetailsCommand(options, arguments).run()
+
+
+class _DetailsCommand:
+    """One run of the command."""
+
+    def __init__(self, options: DetailsOptions, arguments: list[str]) -> None:
+        self._options = options
+        self._arguments = arguments
+        self._summary = Summary(listings=0)
+
+    def run(self) -> int:
+        options = self._options
+        command = None
+        if not options.dry_run:
+            token = options.cluster.worker_token
+            command = notification(options.notify, options.connection, token)
+        return run_and_notify(self._run, command, lambda: self._summary)
+
+    def _run(self) -> int:
+        options = self._options
+        provide_temporary_folder(Path(options.journal).expanduser().resolve().parent)
+        try:
+            with Interrupts(), JournalReader(options.journal) as reader:
+                if not options.dry_run:
+                    check_access(reader.path, writing=True)  # before the journal is read
+                items = select_items(reader, options.selection)
+                listings = options.listings(items.ids) if items.ids else None
+                cost = _cost(reader, options, items, listings)
+        except JournalError as error:
+            print_refusal(str(error))
+            return USAGE
         if not options.output.quiet:
-            print_message("nothing was sent (--dry-run)")
-        summary = msgspec.json.encode(cost).decode()
-    elif listings is None:
-        summary = Summary(listings=0).json()
-    else:
-        return run_harvest(options.harvest_options(), listings, arguments)
-    if options.output.json:
-        print_json(summary)
-    return OK
+            for line in cost.lines(options.connection.max_requests):
+                print_message(line)
+        if options.dry_run:
+            if not options.output.quiet:
+                print_message("nothing was sent (--dry-run)")
+            summary = msgspec.json.encode(cost).decode()
+        elif listings is None:
+            summary = self._summary.json()
+        else:
+            return self._fetch(listings)
+        if options.output.json:
+            print_json(summary)
+        return OK
+
+    def _fetch(self, listings: ListingSet) -> int:
+        # The command of --notify is run once, by this class.
+        options = msgspec.structs.replace(self._options.harvest_options(), notify=None)
+        harvest = HarvestCommand(options, listings, self._arguments)
+        try:
+            return harvest.run()
+        finally:
+            self._summary = harvest.summary
 
 
 def _cost(
@@ -319,4 +368,5 @@ def _cost(
         renewed=plan.renewed,
         failed=sum(visit.state == "failed" for visit in plan.unfinished),
         requests=len(plan.unfinished),
+        unfinished=items.unfinished,
     )

@@ -18,7 +18,7 @@ from tmapi_async.cli.completion.completed_values import complete_words
 from tmapi_async.cli.console import (
     discard_output,
     display_console,
-    print_error_line,
+    print_error_json,
     print_json,
     print_message,
     print_refusal,
@@ -241,7 +241,7 @@ def run_export(options: ExportOptions, visits: frozenset[int] = frozenset()) -> 
         if not visits:  # else the harvest says the verdict
             print_verdict(job.verdict.sentence(_NOTES), job.verdict.kind)
     if options.json:
-        write = print_error_line if "-" in options.destinations else print_json
+        write = print_error_json if "-" in options.destinations else print_json
         write(msgspec.json.encode(job.summary).decode())
     return code
 

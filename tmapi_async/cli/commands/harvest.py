@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -10,20 +11,27 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tmapi_async import __version__
 from tmapi_async.cli.completion.completed_values import complete_journals
 from tmapi_async.cli.concealing import command_to_continue, hide_passwords
 from tmapi_async.cli.console import (
-    print_error_line,
+    log_event,
+    print_error_json,
     print_json,
     print_message,
     print_refusal,
     print_verdict,
-    set_up_logging,
-    terminal_width,
 )
 from tmapi_async.cli.cost_estimate import HarvestCost
+from tmapi_async.cli.endings.harvest_ending import print_listings, summarize_harvest
+from tmapi_async.cli.endings.notification import (
+    NotifyOption,
+    check_notify,
+    notification,
+    run_and_notify,
+)
+from tmapi_async.cli.endings.summary_lines import print_summary
 from tmapi_async.cli.exit_codes import OK, PARTIAL, USAGE
-from tmapi_async.cli.listing_table import format_failures, format_listings
 from tmapi_async.cli.options.cluster_options import ClusterOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions, SeveralAccountsOptions
 from tmapi_async.cli.options.cost_options import CostOptions
@@ -50,8 +58,9 @@ from tmapi_async.errors import (
     MovedJournalError,
     TMAPIError,
 )
+from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
-from tmapi_async.harvest import Harvest, HarvestResult, JournalError, JournalReader
+from tmapi_async.harvest import Harvest, HarvestResult, JournalError
 from tmapi_async.journal.schema import provide_temporary_folder
 from tmapi_async.journal.summaries.verdict import SHIFTED_NOTE, Kind
 
@@ -80,6 +89,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
         cost: Treatment of the expected cost.
         connection: Account, server and limits.
         cluster: Processes that send the requests.
+        notify: Command to run at the end, or None.
         output: Progress and summary.
     """
 
@@ -109,6 +119,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
     cost: CostOptions
     connection: SeveralAccountsOptions
     cluster: ClusterOptions
+    notify: NotifyOption = None
     output: OutputOptions
 
     def check(self, *, sending: bool = True) -> None:
@@ -132,6 +143,7 @@ class HarvestOptions(msgspec.Struct, frozen=True, kw_only=True):
                 "--split works in one process only: remove --cluster, --workers"
             )
         self.destinations.check()
+        check_notify(self.notify)
         if self.journal is None:
             raise InvalidRequestError("harvest needs --journal FILE, the file for the pages")
         if not 0 <= self.most_rejects <= 1:
@@ -150,31 +162,27 @@ def harvest(context: typer.Context, options: HarvestOptions) -> None:
     Run the same command again to continue.
     When everything is complete, the command sends nothing.
     """
-    set_up_logging(options.output.verbose)
+    options.output.set_up_logging()
     options, listings = merge_job_file(context, options, options.listings, "harvest")
+    options.output.set_up_logging()  # again, since the job file may have changed it
     options.check(sending=not options.cost.dry_run)
     if not options.output.quiet:
         print_repeated(listings, options.listings)
     options.split.sample_requests(listings)  # refuses listings that cannot be divided
-    raise typer.Exit(run_harvest(options, listings, sys.argv[1:]))
+    raise typer.Exit(HarvestCommand(options, listings, sys.argv[1:]).run())
 
 
-def run_harvest(options: HarvestOptions, listings: ListingSet, arguments: list[str]) -> int:
-    """Run the harvest and return the exit code.
+class HarvestCommand:
+    """One run of the command.
 
     Args:
         options: Options, already checked.
         listings: Listings to fetch.
         arguments: The command line, to be shown again.
 
-    Raises:
-        InvalidRequestError: A destination is invalid; nothing was sent.
+    Attributes:
+        summary: Summary of the harvest; until it has ended, that of one in which nothing was done.
     """
-    return _HarvestCommand(options, listings, arguments).run()
-
-
-class _HarvestCommand:
-    """One run of the command."""
 
     def __init__(self, options: HarvestOptions, listings: ListingSet, arguments: list[str]) -> None:
         assert options.journal is not None  # noqa: S101 - the options were checked
@@ -185,8 +193,23 @@ class _HarvestCommand:
         self._connection: ConnectionOptions = options.connection
         self._destinations = options.destinations.to or []
         self._quiet = options.output.quiet
+        self.summary = Summary(listings=len(listings), stopped=len(listings))
+        cost = options.cost
+        self._notification = (
+            None
+            if cost.dry_run or cost.estimate
+            else notification(options.notify, options.connection, options.cluster.worker_token)
+        )
 
     def run(self) -> int:
+        """Run the harvest, and the command of `--notify` at its end; return the exit code.
+
+        Raises:
+            InvalidRequestError: A destination is invalid; nothing was sent.
+        """
+        return run_and_notify(self._run, self._notification, lambda: self.summary)
+
+    def _run(self) -> int:
         # Before the workers of a cluster start, which inherit the place.
         provide_temporary_folder(self._journal.expanduser().resolve().parent)
         try:
@@ -242,6 +265,9 @@ class _HarvestCommand:
                 export.check_destinations(endpoint)
 
     async def _harvest(self) -> HarvestResult:
+        number = len(self._listings)
+        text = f"harvest of {quantity(number, 'listing')} into {self._journal}"
+        log_event("begin", text, listings=number, journal=str(self._journal), version=__version__)
         if self._options.split.split:
             print_endpoint_change(self._listings)
         async with (
@@ -269,40 +295,24 @@ class _HarvestCommand:
 
     def _finish(self, result: HarvestResult) -> int:
         """Print how the harvest ended and return the exit code that agrees with it."""
-        summary = summarize_harvest(result)
+        summary = self.summary = summarize_harvest(result)
         if isinstance(result.error, TMAPIError):
-            print_message(str(result.error))
+            print_message(str(result.error), level=logging.ERROR)
         # The file that has the journal's name now, if any, says nothing about this harvest.
         moved = isinstance(result.error, MovedJournalError)
         if not self._quiet and not moved:
-            for line in self._listing_lines(result):
-                print_error_line(line)
+            print_listings(self._journal, result)
             for reconciliation in result.reconciliations:
                 print_reconciliation(reconciliation)
         export_code = 0 if moved else self._export(result)
+        code = summary.exit_code(fail_empty=self._options.listings.fail_empty) or export_code
         if not self._quiet:
-            for line in summary.lines():
-                print_message(line)
+            print_summary(summary, code)
             print_verdict(self._verdict_line(summary), summary.judge().kind)
         if self._options.output.json:
-            write = print_error_line if "-" in self._destinations else print_json
+            write = print_error_json if "-" in self._destinations else print_json
             write(summary.json())
-        return summary.exit_code(fail_empty=self._options.listings.fail_empty) or export_code
-
-    def _listing_lines(self, result: HarvestResult) -> list[str]:
-        """Return the listings of this command as a table, and the failures among them."""
-        try:
-            with JournalReader(self._journal) as journal:
-                visits = [visit for visit in journal.listings() if visit.id in result.visits]
-                listings = {visit.listing for visit in visits}
-                pages = [page for page in journal.failed_pages() if page.listing in listings]
-        except JournalError as error:
-            # The same trouble has ended the harvest, or it was stopped before there was a file.
-            return [] if result.error or not result.visits else [str(error)]
-        return [
-            *format_listings(visits, running=False, every=False, width=terminal_width(sys.stderr)),
-            *format_failures(visits, pages),
-        ]
+        return code
 
     def _endpoints(self) -> set[str]:
         samples = self._options.split.sample_requests(self._listings)
@@ -363,21 +373,3 @@ class _HarvestCommand:
             return "There are more pages than --max-pages allows."
         advice = self._options.split.advice(next(iter(self._listings)))
         return f"There are more rows than the API shows{advice}."
-
-
-def summarize_harvest(result: HarvestResult) -> Summary:
-    """Return the summary of the command-line contract."""
-    seconds = result.seconds
-    return Summary.from_tally(
-        result.tally,
-        requests=result.requests,
-        retries=result.retries,
-        wasted=result.wasted,
-        second_looks=result.second_looks,
-        codes=result.codes,
-        unreached=result.unreached,
-        waited=result.waited,
-        seconds=round(seconds, 3),
-        pages_per_second=round(result.pages / seconds, 1) if seconds else 0.0,
-        stopped_by=result.stopped_by,
-    )

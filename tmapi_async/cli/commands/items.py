@@ -15,11 +15,11 @@ import typer
 
 from tmapi_async.api.rows import json_lines
 from tmapi_async.cli.console import (
-    print_error_line,
+    print_error_json,
     print_message,
     print_verdict,
-    set_up_logging,
 )
+from tmapi_async.cli.endings.summary_lines import print_summary
 from tmapi_async.cli.exit_codes import OK, PARTIAL
 from tmapi_async.cli.options.cache_options import CacheOptions
 from tmapi_async.cli.options.connection_options import ConnectionOptions
@@ -129,8 +129,9 @@ def items(context: typer.Context, options: ItemsOptions) -> None:
     The command stores nothing.
     For long jobs that must survive an interruption, use tmapi harvest.
     """
-    set_up_logging(options.output.verbose)
+    options.output.set_up_logging()
     options, listings = merge_job_file(context, options, options.listings, "items")
+    options.output.set_up_logging()  # again, since the job file may have changed it
     options.check()
     if not options.output.quiet:
         print_repeated(listings, options.listings)
@@ -302,11 +303,10 @@ class _ItemStream:
         if not self._options.output.quiet and not self._reader_gone:
             for reconciliation in self._walk.reconciliations:
                 print_reconciliation(reconciliation)
-            for line in summary.lines():
-                print_message(line)
+            print_summary(summary, code)
             print_verdict(self._verdict_line(summary), summary.judge().kind)
         if self._options.output.json:
-            print_error_line(summary.json())
+            print_error_json(summary.json())
         return code
 
     def _verdict_line(self, summary: Summary) -> str:

@@ -37,6 +37,7 @@ Names: TypeAlias = Literal["path", "path or address", "destinations"]
 
 _SENDING = ("items", "harvest", "details", "categories", "check", "report")
 _LISTINGS = ("items", "harvest")
+_LOGGING = ("items", "harvest", "details", "categories", "check")
 _CACHING = ("items", "categories")
 _TOKEN = "decides where the token goes"  # noqa: S105 - a reason
 
@@ -296,6 +297,33 @@ KEYS: Mapping[str, SettingKey] = {
         about="Take older pages from the cache, up to this age, if the API fails.",
         default="never",
         example='"7d"',
+    ),
+    "log": SettingKey(
+        read=one_of("text", "json"),
+        expected='"text" or "json"',
+        commands=_LOGGING,
+        about="Form of log records.",
+        default="text",
+        example='"json"',
+    ),
+    "log_file": SettingKey(
+        read=read_text_value,
+        expected="the name of a file",
+        commands=_LOGGING,
+        about="File that log records, messages, progress and summary are appended to.",
+        default="none",
+        example='"harvest.log"',
+        names="path",
+        personal="appends to any file",
+    ),
+    "notify": SettingKey(
+        read=read_text_value,
+        expected="a command",
+        commands=("harvest", "details"),
+        about="Command to run at the end, with the summary as JSON on its standard input.",
+        default="none",
+        example='"tee summary.json"',
+        personal="runs a command",
     ),
     "base_url": SettingKey(
         read=read_address,

@@ -12,7 +12,9 @@ from tmapi_async.cli.completion.completed_values import (
     complete_exported_endpoints,
     complete_journals,
 )
+from tmapi_async.cli.console import set_up_logging
 from tmapi_async.errors import InvalidRequestError
+from tmapi_async.errors.shown_value import show_value
 
 _PANEL = "Output"
 
@@ -90,6 +92,29 @@ CsvBomOption: TypeAlias = Annotated[
 ]
 
 
+LogOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--log",
+        metavar="text|json",
+        help="Form of log records. With json, standard error has one JSON object a line and no"
+        " display; with --log-file, the file has them.",
+        rich_help_panel=_PANEL,
+    ),
+]
+LogFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Also append log records, messages, progress and summary to this file.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+DEFAULT_LOG = "text"
+
+
 class OutputOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Output options of every command that sends requests.
 
@@ -97,11 +122,25 @@ class OutputOptions(msgspec.Struct, frozen=True, kw_only=True):
         json: Print the summary as JSON at the end.
         quiet: Print no progress and no summary.
         verbose: 0 to log warnings alone, 1 for retries, 2 or more for every attempt.
+        log: Form of log records: "text" or "json".
+        log_file: File that gets the log, or None.
     """
 
     json: JsonOption = False
     quiet: QuietOption = False
     verbose: VerboseOption = 0
+    log: LogOption = DEFAULT_LOG
+    log_file: LogFileOption = None
+
+    def set_up_logging(self) -> None:
+        """Log as the options say.
+
+        Raises:
+            InvalidRequestError: `log` is no such form, or the file cannot be written.
+        """
+        if self.log not in (DEFAULT_LOG, "json"):
+            raise InvalidRequestError(f"--log must be text or json, not {show_value(self.log)}")
+        set_up_logging(self.verbose, json=self.log == "json", file=self.log_file)
 
 
 class JournalCopyOptions(msgspec.Struct, frozen=True, kw_only=True):

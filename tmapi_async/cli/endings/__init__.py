@@ -1,0 +1,1 @@
+"""The end of a command: its last lines, and the command that it runs then."""
