@@ -234,7 +234,7 @@ class AdaptiveLimit:
             return
         self._widened_at = now
         self._set_width(climb.step(now, self.width, self.max_width))
-        climb.active &= not estimate.overloaded(self.answers)
+        estimate.note_early_best(self.answers)
         if not climb.active:
             self.history.add(now, self.width, "grow")
             self._new_epoch()

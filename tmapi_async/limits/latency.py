@@ -22,8 +22,11 @@ OVERLOAD_FACTOR = 3.0
 FORGET_FACTOR = 1.005
 """The best latency grows by this factor each round trip while it stops the gate from widening."""
 
+EARLY_FACTOR = 1.25
+"""The first answers of a widening gate are the quick ones: the mean of all is this much higher."""
+
 MIN_ANSWERS = 64
-"""Number of answers before a server is called slower than at its best."""
+"""Number of answers before the mean latency is trusted."""
 
 MEMORY = 32
 LATENCY_GAIN = 1 / MEMORY
@@ -63,6 +66,10 @@ class LatencyEstimate:
 
     def refused(self, seconds: float) -> None:
         """Add the latency of a refusal."""
+        if not self.refusal_latency:
+            self._best = (
+                math.inf
+            )  # a server that refuses does not queue: the early best is not needed
         self.refusal_latency += (seconds - self.refusal_latency) * (
             REFUSAL_GAIN if self.refusal_latency else 1.0
         )
@@ -84,10 +91,21 @@ class LatencyEstimate:
 
     def overloaded(self, answers: int) -> bool:
         """Return True if the server accepts all requests but gets slower, so more do not help."""
-        if answers < MEMORY:
+        if answers < MIN_ANSWERS:
             return False
         self._best = min(self._best * FORGET_FACTOR, self.latency)
-        return answers >= MIN_ANSWERS and self.latency > OVERLOAD_FACTOR * self._best
+        return self.latency > OVERLOAD_FACTOR * self._best
+
+    def note_early_best(self, answers: int) -> None:
+        """Take the mean of the first answers as the best, before a queue can grow at the server.
+
+        This estimate is rough: the first refusal, which shows that there is no queue, ends its use.
+
+        Args:
+            answers: Number of answers so far.
+        """
+        if self._best == math.inf and answers >= MEMORY:
+            self._best = self.latency * EARLY_FACTOR
 
     def __repr__(self) -> str:
         return (
