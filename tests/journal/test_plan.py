@@ -184,6 +184,20 @@ async def test_old_listings_are_walked_anew_and_the_others_continued(path):
     assert await work(path, listings(1, 2, 3, 4), renew_before=15.0) == (2, [], 4)
 
 
+async def test_an_old_listing_that_fails_every_time_is_walked_anew(path):
+    """It is continued once; otherwise a job of each night would keep its first pages for ever."""
+    requested, later = listings(1, 2), time.time() + 3600
+    for failed_again in (0, 1):
+        await fail(path, requested, 2)
+        with JournalReader(path) as reader:
+            plan = reader.plan(requested, renew_before=later)
+            same_night = reader.plan(requested, renew_before=later - 7200)
+        assert (plan.renewed, plan.failed_again, plan.new_run) == (1, failed_again, True)
+        assert [bool(visit.id) for visit in plan.unfinished] == [False, not failed_again]
+        assert [visit.state for visit in same_night.unfinished] == ["failed"]
+        assert (same_night.new_run, same_night.failed_again) == (False, 0)
+
+
 async def test_a_renewal_that_was_cut_short_goes_on_in_its_run(path):
     """The same start again finds fewer old listings, and makes no third run."""
     await work(path, listings(1, 2), at=10.0)

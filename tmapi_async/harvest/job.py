@@ -73,8 +73,8 @@ class Harvest:
         journal: The journal's file. It is created if it does not exist.
         refresh: Create a new run if all listings are finished; otherwise no effect. A listing that
             has failed again, in another start or run, does not prevent the new run.
-        older_than: Fetch listings again, in a new run, that were finished more than this number of
-            seconds ago. None for no listing. Not together with `refresh`.
+        older_than: Fetch listings again, in a new run, that were finished, or failed again, more
+            than this number of seconds ago. None for no listing. Not together with `refresh`.
         max_pages: Maximum number of pages per listing, or None. A listing that is cut short is
             *capped*; a later start with a higher limit continues it.
         first_pages: Request one page of each listing, to learn the sizes for an estimate, and leave
@@ -277,7 +277,8 @@ class Harvest:
         number = plan.failed_again
         if number:
             which = quantity(number, "listing has", "listings have")
-            log.warning("%s failed again: a new run begins, which reads all listings anew", which)
+            anew = "all listings" if self._refresh else "it" if number == 1 else "them"
+            log.warning("%s failed again: a new run begins, which reads %s anew", which, anew)
 
     def _recorder_kind(self) -> Callable[..., Recorder]:
         if self._first_pages:

@@ -7,7 +7,7 @@ paid for twice, unless a finished listing is requested again on purpose.
 
 With `renew_before`, the listings that were finished before that time are walked anew in a new run,
 and all others are treated as without `refresh`: the same start later finds fewer old listings, and
-continues the others.
+continues the others. A listing that had *failed again* before that time is walked anew, too.
 
 A listing may fail whenever it is walked, for example because its own total is wrong. So that such a
 listing does not hold up all others, `refresh` walks it anew in the next run once it has *failed
@@ -184,10 +184,13 @@ def make_plan(
         if stored is None:
             plan.unfinished.append(Visit(0, run, listing))
             plan.tally.listings += 1
-        elif stored.finished(max_pages, split=split) and stored.ended_at < oldest:
+        elif stored.ended_at < oldest and (
+            stored.failed_again or stored.finished(max_pages, split=split)
+        ):
             plan.unfinished.append(stored.new_visit(listing))
             plan.tally.listings += 1
-            plan.renewed += 1
+            plan.renewed += not stored.failed_again
+            plan.failed_again += stored.failed_again
             plan.new_run = True
         elif stored.finished(max_pages, split=split):
             plan.finished.append(stored.visit)

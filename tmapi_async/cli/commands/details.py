@@ -366,7 +366,7 @@ def _cost(
         selected=len(items.ids),
         stored=len(plan.finished) + plan.renewed,
         renewed=plan.renewed,
-        failed=sum(visit.state == "failed" for visit in plan.unfinished),
+        failed=sum(visit.state == "failed" for visit in plan.unfinished) + plan.failed_again,
         requests=len(plan.unfinished),
         unfinished=items.unfinished,
     )
