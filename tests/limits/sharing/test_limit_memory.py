@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pwd
 import stat
 
 import pytest
 
 from tmapi_async import TMAPI
+from tmapi_async.cli.checks.account_checks import check_sharing
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.learning import START, LearningController
 from tmapi_async.limits.sharing import limit_memory
@@ -46,6 +48,26 @@ def test_where_no_file_can_be_written_nothing_is_remembered(monkeypatch, tmp_pat
     monkeypatch.setenv("TMAPI_CACHE_DIR", str(blocked))
     limit_memory.remember("one", LEARNED, bounded=False)
     assert limit_memory.recall("one") is None
+
+
+def test_a_user_without_a_home_remembers_nothing(monkeypatch):
+    """The user of a container often has a number alone: no name and no home folder."""
+
+    def look_up(number):
+        raise KeyError(number)
+
+    for name in ("TMAPI_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", look_up)
+    limit_memory.remember("one", LEARNED, bounded=False)
+    assert limit_memory.recall("one") is None
+    with pytest.raises(OSError, match="this user has no home folder"):
+        limit_memory.memory_path()
+    finding = check_sharing()
+    assert (finding.result, finding.advice) == (
+        "warning",
+        "set TMAPI_CACHE_DIR to a folder of yours",
+    )
 
 
 def test_the_folder_is_the_users_cache(monkeypatch, tmp_path):

@@ -104,7 +104,11 @@ def check_sharing() -> Finding:
     except OSError as error:
         text = f"processes of this machine cannot share a limit ({error})"
         return Finding("sharing", "warning", text, "set TMAPI_RUNTIME_DIR to a folder of yours")
-    memory = memory_path()
+    try:
+        memory = memory_path()
+    except OSError as error:
+        text = f"the learned limit cannot be kept: {error}"
+        return Finding("sharing", "warning", text, "set TMAPI_CACHE_DIR to a folder of yours")
     place = next(path for path in (memory, *memory.parents) if path.exists())
     if not os.access(place, os.W_OK):
         text = f"the learned limit cannot be kept in {memory}"

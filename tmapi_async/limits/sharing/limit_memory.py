@@ -19,15 +19,26 @@ _decode = msgspec.json.Decoder(dict[str, RememberedLimit]).decode
 
 
 def memory_path() -> Path:
-    """Return the path of the file; its folder may not exist."""
+    """Return the path of the file; its folder may not exist.
+
+    Raises:
+        OSError: The user has no home folder, as in a container whose user has no name.
+    """
     given = os.environ.get(CACHE_VARIABLE)
     if given:
         return Path(given) / "limits.json"
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home())
+        base = Path(os.environ.get("LOCALAPPDATA") or _home())
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
     return base / "tmapi-async" / "limits.json"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise FileNotFoundError("this user has no home folder") from None
 
 
 def recall(account: str) -> RememberedLimit | None:
@@ -50,7 +61,7 @@ def remember(account: str, learned: LearnedLimit, *, bounded: bool) -> None:
     accounts = _read()
     limit = newly_learned(learned, accounts.get(account), time.time(), bounded=bounded)
     if limit is not None:
-        with contextlib.suppress(OSError, RuntimeError):
+        with contextlib.suppress(OSError):
             _write(memory_path(), msgspec.json.encode(with_account(accounts, account, limit)))
 
 
@@ -58,7 +69,7 @@ def _read() -> dict[str, RememberedLimit]:
     try:
         with memory_path().open("rb") as file:
             return _decode(file.read(_MAX_BYTES))
-    except (OSError, RuntimeError, msgspec.DecodeError):  # none yet, no home, or damaged
+    except (OSError, msgspec.DecodeError):  # none yet, no home, or damaged
         return {}
 
 
