@@ -91,6 +91,18 @@ def test_a_file_that_cannot_be_written_is_named_with_the_reason(tmapi, command, 
     assert PATHS[path] in line
 
 
+@pytest.mark.parametrize("command", [*READERS, *WRITERS], ids=" ".join)
+def test_a_folder_that_was_removed_under_a_command_is_named(tmapi, command, folder, monkeypatch):
+    """Relative paths count from nowhere then, as in the shell of somebody who cleans up."""
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    line = plain(tmapi(*(part.replace("PATH", "x") for part in command)))
+    if not command[1].startswith("@"):  # a list of IDs is just not there
+        assert "the current folder does not exist any more" in line
+
+
 def test_a_journal_whose_name_is_not_unicode_is_read(tmapi, folder):
     """File names of another encoding, such as GBK, are the names of ordinary files."""
     (folder / "a.journal").rename(folder / "\udcc1\udcac.journal")

@@ -84,7 +84,7 @@ def check_path(path: Path) -> None:
 
     Raises:
         InvalidRequestError: The path has a NUL character, a name that is too long, a link to
-            itself, or a file in place of a folder.
+            itself, a file in place of a folder, or no folder that it counts from.
     """
     if "\x00" in str(path):
         raise InvalidRequestError(f"{path}: a file name cannot contain a NUL character")
@@ -99,9 +99,18 @@ def check_path(path: Path) -> None:
             "characters: set LC_ALL to a locale with UTF-8"
         ) from None
     except OSError as error:
-        reason = _UNUSABLE.get(error.errno or 0)
+        reason = _UNUSABLE.get(error.errno or 0) or _missing_folder(path)
         if reason:
             raise InvalidRequestError(f"{path}: {reason}") from None
+
+
+def _missing_folder(path: Path) -> str | None:
+    """Return the reason if the folder that a path counts from was removed."""
+    try:
+        path.expanduser().absolute()
+    except FileNotFoundError:
+        return "the current folder does not exist any more: change to another folder"
+    return None
 
 
 def _is_unicode(text: str) -> bool:
