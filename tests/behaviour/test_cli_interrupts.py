@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +145,42 @@ def test_other_signals_while_the_program_loads_end_it_quietly(tmp_path, number):
 def small_journal(tmp_path_factory):
     """A journal of one listing."""
     return of_catalogue(tmp_path_factory.mktemp("small") / "j", {1: 30})[0]
+
+
+STOPPED_AT_AN_IMPORT = """
+import os, signal, sys
+remaining = int(sys.argv.pop(1))
+
+def hook(event, _):
+    global remaining
+    if event == "import" and "tmapi_async.cli.app" in sys.modules:
+        remaining -= 1
+        if not remaining:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.addaudithook(hook)
+from tmapi_async.cli import main
+main()
+"""
+"""Stops itself, as a container is stopped, at the n-th import after it has begun to load."""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not here")
+def test_a_container_that_is_stopped_while_it_starts_ends(tmp_path):
+    """The first process of a container gets no signal that it does not handle."""
+    harvest = ["harvest", "1", "--sandbox", "--journal", str(tmp_path / "j")]
+    for number in ("1", "60"):
+        program = [sys.executable, "-c", STOPPED_AT_AN_IMPORT, number, *harvest]
+        done = subprocess.run(  # noqa: S603 - our own command
+            ["unshare", "--pid", "--fork", *program],  # noqa: S607
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "unshare:" in done.stderr:
+            pytest.skip("only root may start a first process")
+        assert (done.returncode, done.stderr) == (143, "tmapi: interrupted\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -7,12 +7,14 @@ Until Ctrl-C is taken care of, this module loads nothing that is not loaded alre
 from __future__ import annotations
 
 import os
-from _signal import SIG_IGN, SIGINT, getsignal, signal
+from _signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
 
 __all__ = ["main"]
 
-INTERRUPTED = 130
-"""Exit code of a command that was interrupted before it did anything, as shells expect it."""
+_SIGNALLED = 128
+"""Exit code of a command that a signal ended before it did anything, less the signal's number."""
+
+_FIRST_PROCESS = 1
 
 
 def main() -> None:
@@ -29,14 +31,19 @@ def main() -> None:
 
 
 def _exit_on_interrupt() -> None:
-    """Let Ctrl-C end the process at once, while there is nothing to save."""
-    if getsignal(SIGINT) is not SIG_IGN:  # a shell ignores Ctrl-C for a job in the background
-        signal(SIGINT, _leave)
+    """Let Ctrl-C end the process at once, while there is nothing to save.
+
+    SIGTERM does so by itself, but not for the first process of a container: the system keeps all
+    signals from it that it does not handle.
+    """
+    for number in (SIGINT, SIGTERM) if os.getpid() == _FIRST_PROCESS else (SIGINT,):
+        if getsignal(number) is not SIG_IGN:  # a shell ignores Ctrl-C for a job in the background
+            signal(number, _leave)
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _leave(number: int, _frame: object) -> None:
     try:
         if "_TMAPI_COMPLETE" not in os.environ:  # it would break the line that the user types
             os.write(2, b"tmapi: interrupted\n")
     finally:
-        os._exit(INTERRUPTED)
+        os._exit(_SIGNALLED + number)
