@@ -62,9 +62,10 @@ async def evaluate(tree: ast.AST, name: str, mode: str, namespace: dict[str, Any
 def shown(value: object) -> dict[str, list[str]]:
     """Return the forms of a value that a notebook shows."""
     data = {"text/plain": repr(value)}
-    as_html = getattr(value, "_repr_html_", None)
-    if as_html is not None:
-        data["text/html"] = as_html()
+    for kind, method in (("text/html", "_repr_html_"), ("image/svg+xml", "_repr_svg_")):
+        show = getattr(value, method, None)
+        if show is not None:
+            data[kind] = show()
     return {kind: text.splitlines(keepends=True) for kind, text in sorted(data.items())}
 
 
