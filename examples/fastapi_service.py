@@ -1,6 +1,11 @@
 """A web service that shows products of 1688.com, for one TMAPI account.
 
-    TMAPI_TOKEN=... uvicorn examples.fastapi_service:app --workers 4
+    pip install fastapi uvicorn tmapi-async
+    tmapi sandbox --port 8099 --limit 8           no token, no cost; the others in another terminal
+    export TMAPI_TOKEN=sandbox TMAPI_BASE_URL=http://127.0.0.1:8099
+    uvicorn examples.fastapi_service:app --workers 4
+
+For the real service, set TMAPI_TOKEN to your token and leave TMAPI_BASE_URL out.
 
 Each worker process has one client, which lives as long as the worker. The clients of all workers,
 and a `tmapi harvest` on the same machine, share the limit of the account without any setup.
