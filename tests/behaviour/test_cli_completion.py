@@ -87,6 +87,7 @@ def test_commands_and_options_are_offered(tmapi):
         (["items", "--concurrency", ""], ["auto"]),
         (["items", "--lookahead", "o"], ["off"]),
         (["export", "x", "--run", ""], ["latest", "all"]),
+        (["items", "--log", ""], ["text", "json"]),
     ],
 )
 def test_values_of_options_are_offered(tmapi, words, values):

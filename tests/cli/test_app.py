@@ -11,7 +11,10 @@ import typer
 
 from tmapi_async.cli.app import COMMANDS, app
 
-HEAVY = ("aiohttp", "asyncio", "distributed", "pyarrow", "ssl", "tmapi_async.api")
+HEAVY = (
+    *("aiohttp", "asyncio", "distributed", "pyarrow", "ssl", "tmapi_async.api"),
+    *("importlib.metadata", "logging.handlers", "shellingham.posix", "tomllib", "zipfile"),
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

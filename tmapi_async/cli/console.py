@@ -20,7 +20,6 @@ from tmapi_async.errors.escaping import escape_controls
 
 from .concealing import conceal, possible_secrets
 from .logs.json_log import JsonFormatter, PlainFormatter, with_fields
-from .logs.log_file import open_log_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -281,6 +280,8 @@ def set_up_logging(verbosity: int = 0, *, json: bool = False, file: Path | None 
     handlers: list[logging.Handler] = [stderr]
     log: list[logging.Handler] = []
     if file is not None:
+        from .logs.log_file import open_log_file  # noqa: PLC0415 - loads a network client, for other logs
+
         log = [open_log_file(file, print_unlogged)]
         handlers += log
     elif json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import metadata
 
 _PACKAGE = "tmapi-async"
 _EXTRA = re.compile(r"""\bextra\s*==\s*['"]([\w-]+)['"]""")
@@ -20,6 +19,8 @@ def install_command(extra: str) -> str:
     Args:
         extra: Name of an extra in the metadata of this package.
     """
+    from importlib import metadata  # noqa: PLC0415 - takes 20 ms, and is seldom needed
+
     try:
         requirements = metadata.requires(_PACKAGE) or []
     except metadata.PackageNotFoundError:  # the package is used from a folder, not installed

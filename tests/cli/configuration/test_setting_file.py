@@ -34,15 +34,17 @@ def refusal(folder: Path, text: str, kind: FileKind = "project") -> str:
         'base_url = ""',
         'token_file = "token"',
         'auth = "query"',
+        'notify = "curl evil.example"',
     ],
 )
-def test_a_file_that_comes_with_a_folder_cannot_send_the_token_elsewhere(
+def test_a_file_that_comes_with_a_folder_neither_moves_the_token_nor_runs_a_command(
     tmp_path: Path, line: str
 ) -> None:
     """Keys that decide where the token goes are refused with a way out, not ignored."""
     name = line.partition(" ")[0]
     message = refusal(tmp_path, f"rate = 5\n{line}\n")
-    assert f"line 2: {name} decides where the token goes" in message
+    reason = {"notify": "runs a command"}.get(name, "decides where the token goes")
+    assert f"line 2: {name} {reason}, so a file that comes with a folder" in message
     assert f"--{name.replace('_', '-')}" in message
     assert "tmapi config --path" in message
 

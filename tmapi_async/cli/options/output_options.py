@@ -11,6 +11,7 @@ import typer
 from tmapi_async.cli.completion.completed_values import (
     complete_exported_endpoints,
     complete_journals,
+    complete_words,
 )
 from tmapi_async.cli.console import set_up_logging
 from tmapi_async.errors import InvalidRequestError
@@ -100,6 +101,7 @@ LogOption: TypeAlias = Annotated[
         help="Form of log records. With json, standard error has one JSON object a line and no"
         " display; with --log-file, the file has them.",
         rich_help_panel=_PANEL,
+        autocompletion=complete_words("text", "json"),
     ),
 ]
 LogFileOption: TypeAlias = Annotated[
