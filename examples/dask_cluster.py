@@ -1,6 +1,6 @@
 """A harvest by the workers of a Dask cluster, in one file.
 
-    pip install "tmapi-async[cluster]"
+    pip install ".[cluster]"     # in the folder of the project
     python examples/dask_cluster.py                       against a sandbox: no token, no cost
     python examples/dask_cluster.py 1031910 2806778       the real service, with TMAPI_TOKEN
 

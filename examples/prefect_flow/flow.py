@@ -1,6 +1,6 @@
 """A Prefect flow that harvests categories each night, and writes tables and a report.
 
-    pip install prefect "tmapi-async[export,report]"
+    pip install prefect ".[export,report]"     # in the folder of the project
     python examples/prefect_flow/flow.py                 against a sandbox: no token, no cost
 
 It writes into the folder `nightly`. For the real service, serve it where TMAPI_TOKEN is set:
