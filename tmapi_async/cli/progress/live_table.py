@@ -114,7 +114,7 @@ def _request_parts(glance: Glance) -> list[str]:
 def _time_parts(glance: Glance) -> list[str]:
     if glance.start is None:
         return []
-    parts = [clock_text(max(0.0, glance.at - glance.start.started_at))]
+    parts = [f"{clock_text(max(0.0, glance.at - glance.start.started_at))} since the start"]
     if glance.remaining is not None:
         left = glance.remaining
         return [*parts, time_left_text(left.low, left.mean, left.high)]
