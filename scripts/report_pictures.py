@@ -1,10 +1,12 @@
-"""Make the pictures of the report for the docs: docs/img/report-1280.png and report-390.png.
+"""Make the pictures of the report for the docs: docs/img/report-1280.png and its neighbours.
 
     python scripts/report_pictures.py [FOLDER]
 
 Harvests some categories of a sandbox twice. In the second run prices and sales have moved, and some
-items have come and gone. Then Chromium takes pictures of the report. With FOLDER, the journal and
-the page stay there. Needs Chromium, and a font with Chinese characters. Nothing leaves the machine.
+items have come and gone. One category is cut short at the ceiling, one fails, one is empty. Then
+Chromium takes pictures of the report. With FOLDER, the journal, the page, a dark picture and a
+printed file stay there, to be looked at. Needs Chromium, and a font with Chinese characters.
+Nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ from tmapi_async.harvest import Harvest, JournalCategories, JournalReader, write
 from tmapi_async.sandbox import Faults, Sandbox
 
 IMAGES = Path(__file__).parents[1] / "docs" / "img"
-PICTURES = {1280: 2400, 390: 2400}
-SIZES = {1031910: 640, 2716177: 410, 1206813: 380, 2573063: 260, 1448888: 90, 2255275: 0}
-OPTIONS: dict[str, Any] = {"limit": 8, "latency": 0.05, "latency_sigma": 0.5}
-FAULTS = Faults({"417": 0.02, "500": 0.02, "cut": 0.02})
+WIDTHS = {1280: 2400, 390: 2400}
+DARK = ("--window-size=1280,1800", "--blink-settings=preferredColorScheme=0")
+SIZES = {1031910: 2300, 2716177: 410, 2573063: 260, 1448888: 90, 2255275: 0}
+FAILING = {1206813: 380}
+OPTIONS: dict[str, Any] = {"limit": 8, "latency": 0.01, "latency_sigma": 0.5, "v1_ceiling": 2000}
+FAULTS = Faults({"417": 0.02, "500": 0.02, "cut": 0.02}, script={(1206813, 12): "422"})
 SHARES, CHANGED_PRICES, CHANGED_SALES, REPLACED = 97, 12, 60, 6
 """Of 97 items, those whose price changes, whose sales change, and in whose place new ones come."""
 
@@ -43,11 +47,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
         page = make_report(folder)
-        for width, height in PICTURES.items():
+        for width, height in WIDTHS.items():
             picture = IMAGES / f"report-{width}.png"
-            take(chromium, page, picture, f"--window-size={width},{height}")
+            run(chromium, page, f"--screenshot={picture}", f"--window-size={width},{height}")
             shrink(picture)
             print(f"wrote {picture}")
+        run(chromium, page, f"--screenshot={folder / 'report-dark.png'}", *DARK)
+        printed = folder / "report.pdf"
+        run(chromium, page, f"--print-to-pdf={printed}", "--no-pdf-header-footer")
+        print(f"wrote {printed}: {printed.read_bytes().count(b'/Type /Page' + bytes([10]))} pages")
 
 
 def make_report(folder: Path) -> Path:
@@ -55,21 +63,22 @@ def make_report(folder: Path) -> Path:
     journal, page, replies = folder / "shop.journal", folder / "report.html", folder / "replies"
     for path in folder.glob("shop.journal*"):
         path.unlink()
-    asyncio.run(harvest(journal))
+    asyncio.run(harvest(journal, SIZES))
     replies.mkdir(exist_ok=True)
     record(journal, replies)
-    asyncio.run(harvest(journal, bodies=replies))
+    asyncio.run(harvest(journal, SIZES, bodies=replies))
+    asyncio.run(harvest(journal, FAILING))
     write_report(journal, page)
     return page
 
 
-async def harvest(journal: Path, **options: Any) -> None:
-    """Harvest the categories from a sandbox, and the tree of categories the first time."""
+async def harvest(journal: Path, sizes: dict[int, int], **options: Any) -> None:
+    """Harvest categories from a sandbox, and the tree of categories the first time."""
     async with (
-        Sandbox(categories=SIZES, faults=FAULTS, **OPTIONS, **options) as sandbox,
+        Sandbox(categories=SIZES | FAILING, faults=FAULTS, **OPTIONS, **options) as sandbox,
         TMAPI("sandbox", base_url=sandbox.url, shared=False) as api,
     ):
-        await Harvest(api, map(category_items, SIZES), journal=journal, refresh=bool(options)).run()
+        await Harvest(api, map(category_items, sizes), journal=journal, refresh=bool(options)).run()
         if not options:
             with JournalCategories(journal) as cache:
                 tree: CategoryTree = await api.categories(cache=cache)
@@ -96,6 +105,7 @@ def some_days_later(body: bytes) -> bytes:
             row["sales_count"] = str(int(row["sales_count"]) * (100 + dice) // 100)
         if dice >= SHARES - REPLACED:
             row["item_id"] += 10**9
+            row["title"], row["sales_count"] = f"2026新品{row['title']}", str(dice)
     return msgspec.json.encode(reply)
 
 
@@ -108,8 +118,8 @@ def shrink(picture: Path) -> None:
     image.quantize(64).save(picture, optimize=True)
 
 
-def take(chromium: str, page: Path, picture: Path, size: str) -> None:
-    """Take a picture of a page in a window of this size."""
+def run(chromium: str, page: Path, *options: str) -> None:
+    """Show a page in Chromium with some options, such as that to take a picture."""
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
@@ -121,8 +131,7 @@ def take(chromium: str, page: Path, picture: Path, size: str) -> None:
                 "--host-resolver-rules=MAP * ~NOTFOUND",
                 "--virtual-time-budget=4000",
                 f"--user-data-dir={profile}",
-                f"--screenshot={picture}",
-                size,
+                *options,
                 page.resolve().as_uri(),
             ],
             check=True,

@@ -8,7 +8,14 @@ import pytest
 from tests.support.journals import of_rows, row
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.report import gather, render
-from tmapi_async.report.page_texts import advice, change_summary, names_hint, summary, verdict
+from tmapi_async.report.page_texts import (
+    advice,
+    change_summary,
+    doubtful,
+    names_hint,
+    summary,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +49,39 @@ def test_a_report_tells_in_words_what_was_found_and_what_changed(journal):
     first = gather(journal, run=1)
     assert change_summary(first) == ""
     assert "--refresh on another day" in " ".join(advice(first))
+
+
+def test_what_is_not_complete_is_named_as_a_buyer_knows_it(journal):
+    """A listing is named by its category where the journal holds the name, and the rest counted."""
+    facts = gather(journal)
+    assert doubtful(facts) == ""
+    states = ("failed", "capped", "stopped", "shifted", "failed", "complete")
+    listings = [
+        msgspec.structs.replace(facts.listings[0], listing=f"cat={n}", state=state, cat_id=n)
+        for n, state in enumerate(states, 1)
+    ]
+    tally = RunTally(listings=6, failed=2, capped=1, shifted=1, complete=1)
+    facts = msgspec.structs.replace(facts, listings=listings, tally=tally, names={1: "鞋 / Shoes"})
+    assert doubtful(facts) == (
+        "Not read to the end: 鞋 / Shoes 1 (failed), cat=2 (capped), cat=3 (stopped), "
+        "cat=4 (shifted), and 1 more."
+    )
+    tally = RunTally(listings=1, complete=1, empty=1, suspects=("cat=1",))
+    assert "Look at 鞋 / Shoes 1." in verdict(msgspec.structs.replace(facts, tally=tally))[1]
+
+
+def test_the_top_of_a_report_names_the_cheapest_the_new_and_the_gone(journal):
+    """What buyers ask first needs no table: best sellers, cheapest items, comings and goings."""
+    facts = gather(journal)
+    prices = [item.price for item in facts.items.cheapest]
+    assert prices == sorted(prices)
+    assert facts.changes is not None
+    assert [row["change"] for row in facts.changes.first("gone")] == ["gone"]
+    page = render(facts)
+    top = page[: page.index("<main>")]
+    for word in ("Sells most", "Costs least", "Gone", "What to do"):
+        assert f"<dt>{word}</dt>" in top
+    assert "<dt>New</dt>" not in top
 
 
 def test_missing_names_are_told_with_their_cost(journal, tmp_path):

@@ -59,6 +59,10 @@ class ChangeFacts(msgspec.Struct, frozen=True):
             return None
         return change
 
+    def first(self, kind: str) -> list[dict[str, Any]]:
+        """Return the first changes of a kind, as rows of `CHANGE`."""
+        return [row for row in self.largest if row["change"] == kind][:MAX_FIRST]
+
     def cheaper(self, items: Iterable[RankedItem]) -> list[RankedItem]:
         """Return the best sellers with a lower price than before, those that sell most first."""
         best = {item.item_id: item for item in items if item.best}

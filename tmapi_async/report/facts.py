@@ -12,7 +12,7 @@ import msgspec
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.run_numbers import missing_run
-from tmapi_async.export.endpoint_choice import refuse_detail_tables
+from tmapi_async.export.endpoint_choice import require_products
 from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
@@ -179,7 +179,7 @@ def gather(
         runs = reader.runs()
         run_info = _run_info(reader, runs, run)
         scope = resolve(reader, Selection(run=run, endpoint=endpoint))
-        refuse_detail_tables(scope.endpoint, "a report")
+        require_products(scope.endpoint, "a report")
         name = scope.endpoint.name
         starts = [start for start in reader.starts() if start.run == run_info.id]
         listings = _ListingFacts(reader, scope)

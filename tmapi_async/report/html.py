@@ -30,7 +30,7 @@ from tmapi_async.export.selection import describe_runs
 
 from .charts import charts, height
 from .facts import ReportFacts, gather
-from .page_texts import advice, change_summary, names_hint, summary, verdict
+from .page_texts import advice, change_summary, doubtful, names_hint, summary, verdict
 from .web_addresses import picture_host, picture_hosts, picture_url, product_link, web_link
 
 _ASSETS = files("tmapi_async.report") / "assets"
@@ -104,6 +104,7 @@ def render(facts: ReportFacts, *, pictures: bool = False) -> str:
         pictures=_pictures(facts, hosts),
         style=Markup(_asset("report.css")),  # noqa: S704 - our own file
         verdict=verdict(facts),
+        doubtful=doubtful(facts),
         advice=advice(facts),
         summary=summary(facts),
         change_summary=change_summary(facts),

@@ -79,6 +79,12 @@ class ItemStatistics(msgspec.Struct, frozen=True):
         sold = {item.item_id: item for item in self.ranked if item.best}
         return heapq.nlargest(MAX_TOP, sold.values(), key=lambda item: item.sold or 0)
 
+    @property
+    def cheapest(self) -> list[RankedItem]:
+        """The cheapest items of all categories."""
+        priced = {item.item_id: item for item in self.ranked if item.cheapest}
+        return heapq.nsmallest(MAX_TOP, priced.values(), key=lambda item: item.price or 0)
+
 
 def item_statistics(reader: JournalReader, scope: Scope) -> ItemStatistics:
     """Aggregate the items of a run and an endpoint.

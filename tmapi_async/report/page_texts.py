@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.export.changes.diff import KINDS
 from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind, Verdict
 
-from .facts import ReportFacts
+from .facts import ListingFact, ReportFacts
 
 _COLOURS: dict[Kind, str] = {
     "nothing": "bad",
@@ -37,6 +39,8 @@ _ADVICE: dict[Kind, str] = {
     "empty": "Check the numbers and words of the empty listings.",
     "complete": "Nothing has to be fetched: choose items from the tables.",
 }
+_MOST_NAMED = 4
+_NOT_READ_TO_THE_END = ("failed", "stopped", "shifted", "capped")
 _WORDS = {
     "new": "new",
     "gone": "gone",
@@ -53,7 +57,25 @@ def verdict(facts: ReportFacts) -> tuple[str, str]:
         A word for the colour ("good", "fair" or "bad"), and a sentence.
     """
     result = Verdict.of(facts.tally, running=facts.running)
+    names = {one.listing: _name(facts, one) for one in facts.listings}
+    suspects = tuple(names.get(one, one) for one in result.suspects)
+    result = msgspec.structs.replace(result, suspects=suspects)
     return _COLOURS[result.kind], result.sentence(_NOTES)
+
+
+def doubtful(facts: ReportFacts) -> str:
+    """Return the listings that were not read to their end, by name, as a sentence; may be empty."""
+    listings = [one for one in facts.listings if one.state in _NOT_READ_TO_THE_END]
+    if not listings:
+        return ""
+    names = ", ".join(f"{_name(facts, one)} ({one.state})" for one in listings[:_MOST_NAMED])
+    more = sum(facts.states.get(state, 0) for state in _NOT_READ_TO_THE_END) - _MOST_NAMED
+    return f"Not read to the end: {names}{f', and {more:,} more' if more > 0 else ''}."
+
+
+def _name(facts: ReportFacts, listing: ListingFact) -> str:
+    name = facts.name_of(listing.cat_id)
+    return f"{name} {listing.cat_id}" if name else listing.listing
 
 
 def advice(facts: ReportFacts) -> list[str]:

@@ -4,6 +4,7 @@
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
   var charts = [];
   var tables = [];
+  var PRINTED = 40; // rows of a long table that are printed: a journal may have thousands
 
   function draw(light, still) {
     charts.forEach(function (chart) { chart.dispose(); });
@@ -54,7 +55,10 @@
       });
       select.addEventListener("change", function () { table.draw(); });
     });
-    tables.push({ table: table, shown: 25 });
+    var note = document.createElement("p");
+    note.className = "printed";
+    element.parentNode.after(note);
+    tables.push({ table: table, note: note, length: 25, page: 0 });
   }
 
   document.querySelectorAll("table.data").forEach(enhance);
@@ -66,12 +70,17 @@
   window.addEventListener("beforeprint", function () {
     draw(true, true); // a moving chart would be printed before it has moved
     tables.forEach(function (one) {
-      one.shown = one.table.page.len();
-      one.table.page.len(-1).draw(false);
+      var rows = one.table.rows({ search: "applied" }).count();
+      one.length = one.table.page.len();
+      one.page = one.table.page();
+      one.note.textContent = rows > PRINTED
+        ? "The first " + PRINTED + " of " + rows.toLocaleString("en") + " rows, in the order and with the filter of the screen."
+        : "";
+      one.table.page.len(rows > PRINTED ? PRINTED : -1).page(0).draw(false);
     });
   });
   window.addEventListener("afterprint", function () {
     draw(!dark.matches);
-    tables.forEach(function (one) { one.table.page.len(one.shown).draw(false); });
+    tables.forEach(function (one) { one.table.page.len(one.length).page(one.page).draw(false); });
   });
 })();
