@@ -56,14 +56,15 @@ def record(number: int, body: bytes, *, last: bool) -> PageRecord:
 def begin(journal: Journal, listings: list[Listing], wake: asyncio.Event) -> list[Visit]:
     """Begin a start over these listings. Returns its visits."""
     plan = journal.plan(listings)
-    return journal.begin(
+    start = journal.begin(
         plan,
         host="http://127.0.0.1",
         version="benchmark",
         counts=lambda: RequestCounts(requests=1, codes={"200": 1}),
         width=lambda: 8,
         on_durable=wake.set,
-    ).visits
+    )
+    return list(start.visits)
 
 
 async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, width: int) -> None:

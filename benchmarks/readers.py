@@ -1,6 +1,7 @@
 """Measure the commands that read a journal: peak memory and processor time of each process.
 
     python -m benchmarks.readers [--items 1000000] [--quick] [--only NAME] [--keep FILE]
+        [--postgres URL]
 
 Makes a journal with two runs of the same listings. In the second run a tenth of the items is
 dearer, a tenth has sold more, and one in fifty is new in place of another. Then every command runs
@@ -50,7 +51,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "changes": ("changes", "{journal}", "--to", "{folder}/c.parquet"),
     "report": ("report", "{journal}", "-o", "{folder}/r.html"),
     "verify": ("verify", "{journal}"),
+    "details, the plan": ("details", "{journal}", "--dry-run", "--quiet"),
 }  # fmt: skip
+
+
+_POSTGRES = "export to Postgres"
 
 
 class Usage(NamedTuple):
@@ -121,7 +126,10 @@ def main() -> int:
     parser.add_argument("--only", choices=COMMANDS, action="append", help="one of the commands")
     parser.add_argument("--turns", type=int, default=RUNS, help="runs of each command")
     parser.add_argument("--keep", type=Path, help="journal to write, or to use if it is there")
+    parser.add_argument("--postgres", metavar="URL", help="an empty database to export to, too")
     options = parser.parse_args()
+    if options.postgres:
+        COMMANDS[_POSTGRES] = ("export", "{journal}", "--quiet", "--to", options.postgres)
     items = QUICK_ITEMS if options.quick else options.items
     with tempfile.TemporaryDirectory() as folder:
         journal = options.keep or Path(folder, "a.journal")
