@@ -22,6 +22,10 @@ def main() -> None:
     _exit_on_interrupt()
     # Arrow's other allocators keep much memory that they do not use, in each process.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    from tmapi_async.errors.hidden_modules import hide_module  # noqa: PLC0415 - after Ctrl-C is safe
+
+    # Where pandas is installed, Arrow loads it with the first array: 54 MB and a third of a second.
+    hide_module("pandas")
     from .app import main as run_command  # noqa: PLC0415 - takes long to load
 
     try:

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from tmapi_async.errors.hidden_modules import hide_module
 from tmapi_async.journal.reader import JournalReader
 
 from .reading_plan import ReadingPlan
@@ -27,6 +28,7 @@ LENGTH = struct.Struct("<Q")
 def main() -> None:
     """Read the plan, then its parts until the last one, or until nobody takes them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides when to stop
+    hide_module("pandas")  # Arrow would load it with the first array: 54 MB in each worker
     plan, first, step = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     results: queue.Queue[bytes | None] = queue.Queue(maxsize=1)
     writer = threading.Thread(target=_write_all, args=(results.get, sys.stdout.buffer), daemon=True)
