@@ -186,7 +186,7 @@ async def test_a_harvest_may_be_writing(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         text = body([row(number)], has_next=True)
         page = PageRecord(number, text, BEGAN, 1, 0.1, 200, 20, True, None, 1)
-        await writing.append(start.visits[0], page)
+        await writing.append(next(iter(start.visits)), page)
         target = tmp_path / f"{number}.jsonl"
         summary = await asyncio.to_thread(export_journal, path, [str(target)])
         assert (summary.rows, summary.listings_unfinished) == (number, 1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from tmapi_async.api.endpoints import ITEM_ENDPOINTS
-from tmapi_async.journal.summaries.tally import doubt_about_visit
+from tmapi_async.api.listings import Listing
+from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
 from tmapi_async.journal.views import FailedPage, VisitInfo
 
 from .tables import format_table
@@ -49,18 +52,29 @@ def format_listings(
             and contradicted ones are always shown.
         width: Cells of the terminal; None for any width.
     """
-    listings = list(visits)
-    groups = {} if every else _alike(listings, running=running)
-    summed = {visit.id for group in groups.values() for visit in group}
-    shown = [visit for visit in listings if visit.id not in summed]
-    if not every and len(shown) > MAX_LISTINGS:
-        shown = sorted(shown, key=_rank)[:MAX_LISTINGS]
-    rows = [_row(visit, running=running) for visit in shown]
-    rows += [_sum_row(group, *names) for names, group in groups.items()]
+    shown: list[tuple[int, VisitInfo]] = []
+    groups: dict[tuple[str, str], _SummedListings] = {}
+    count = 0
+    for visit in visits:
+        names = None if every else _group_names(visit, running=running)
+        if names is None:
+            shown.append((count, visit))
+        else:
+            groups.setdefault(names, _SummedListings()).add(count, visit)
+        count += 1
+    small = [names for names, group in groups.items() if group.visits <= MAX_COMPLETE]
+    for names in small:
+        shown += groups.pop(names).first
+    rows = [visit for _, visit in sorted(shown, key=itemgetter(0))]
+    if not every and len(rows) > MAX_LISTINGS:
+        rows = sorted(rows, key=_rank)[:MAX_LISTINGS]
+    cells = [_row(visit, running=running) for visit in rows]
+    cells += [group.row(*names) for names, group in groups.items()]
     # Without reasons the table fits on a terminal of 80 columns.
-    columns = len(_HEADINGS) if any(visit.error_kind for visit in shown) else len(_HEADINGS) - 1
-    lines = format_table(_HEADINGS[:columns], [row[:columns] for row in rows], width)
-    hidden = len(listings) - len(shown) - len(summed)
+    columns = len(_HEADINGS) if any(visit.error_kind for visit in rows) else len(_HEADINGS) - 1
+    lines = format_table(_HEADINGS[:columns], [row[:columns] for row in cells], width)
+    summed = sum(group.visits for group in groups.values())
+    hidden = count - len(rows) - summed
     if hidden:
         lines.append(f"... and {hidden:,} more")
     if hidden or summed:
@@ -68,21 +82,78 @@ def format_listings(
     return lines
 
 
-def _alike(
-    listings: Iterable[VisitInfo], *, running: bool
-) -> dict[tuple[str, str], list[VisitInfo]]:
-    """Return the listings to show by their sum: noun and state -> more than a dozen listings.
+def lines_of_visits(
+    journal: JournalReader, ids: Container[int], width: int | None
+) -> tuple[list[str], list[str]]:
+    """Return the listings of some visits as a table, and the failures among them.
+
+    Memory does not grow with the complete listings, nor with the products that wait.
+
+    Args:
+        journal: The journal.
+        ids: Numbers of the visits.
+        width: Cells of the terminal; None for any width.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    pages = list(journal.failed_pages())
+    failing = {page.listing for page in pages}
+    requested: set[Listing] = set()
+    troubled: list[VisitInfo] = []
+
+    def visits() -> Iterator[VisitInfo]:
+        for visit in journal.listings():
+            if visit.id not in ids:
+                continue
+            if visit.listing in failing:
+                requested.add(visit.listing)
+            if visit.state in ("failed", "shifted"):
+                troubled.append(visit)
+            yield visit
+
+    table = format_listings(visits(), running=False, every=False, width=width)
+    return table, format_failures(troubled, [page for page in pages if page.listing in requested])
+
+
+class _SummedListings:
+    """Sums over listings that are alike. A journal may have a million of them.
+
+    Attributes:
+        visits: Number of listings.
+        first: The first of them, each with its place among all listings.
+    """
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.first: list[tuple[int, VisitInfo]] = []
+        self._totals = RunTally()
+
+    def add(self, place: int, visit: VisitInfo) -> None:
+        """Add a listing."""
+        self.visits += 1
+        self._totals.add(visit.totals)
+        if self.visits <= MAX_COMPLETE:
+            self.first.append((place, visit))
+
+    def row(self, noun: str, state: str) -> Sequence[object]:
+        """Return the sums as a row of the table."""
+        sums = self._totals
+        repeats = sums.items - sums.unique_items
+        name = f"{self.visits:,} {noun}"
+        return (name, state, sums.pages, sums.items, sums.unique_items, repeats, sums.rejects, "")
+
+
+def _group_names(visit: VisitInfo, *, running: bool) -> tuple[str, str] | None:
+    """Return noun and state of the listings that are like this one, or None.
 
     Complete ones are alike. A product that waits for its only request is like every other one.
     """
-    groups: dict[tuple[str, str], list[VisitInfo]] = {}
-    for visit in listings:
-        if _is_plain(visit):
-            groups.setdefault(("complete listings", "complete"), []).append(visit)
-        elif visit.state == "open" and visit.listing.endpoint in _ITEM_ENDPOINTS:
-            state = listing_state(visit, running=running)
-            groups.setdefault(("products", state), []).append(visit)
-    return {names: group for names, group in groups.items() if len(group) > MAX_COMPLETE}
+    if _is_plain(visit):
+        return "complete listings", "complete"
+    if visit.state == "open" and visit.listing.endpoint in _ITEM_ENDPOINTS:
+        return "products", listing_state(visit, running=running)
+    return None
 
 
 def _is_plain(visit: VisitInfo) -> bool:
@@ -92,21 +163,6 @@ def _is_plain(visit: VisitInfo) -> bool:
 
 def _rank(visit: VisitInfo) -> tuple[int, bool]:
     return _WORST_FIRST[visit.state], doubt_about_visit(visit) is None
-
-
-def _sum_row(visits: Sequence[VisitInfo], noun: str, state: str) -> Sequence[object]:
-    items = sum(visit.items for visit in visits)
-    unique = sum(visit.unique_items for visit in visits)
-    return (
-        f"{len(visits):,} {noun}",
-        state,
-        sum(visit.pages for visit in visits),
-        items,
-        unique,
-        items - unique,
-        sum(visit.rejects for visit in visits),
-        "",
-    )
 
 
 def _row(visit: VisitInfo, *, running: bool) -> Sequence[object]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from contextlib import closing
 
 import msgspec
 
@@ -13,6 +16,17 @@ from tmapi_async.export.selection import Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 
 _UNKNOWN_SALES = -1
+_OPEN = (
+    "PRAGMA cache_size = -16384",
+    "CREATE TABLE product (place INTEGER PRIMARY KEY, item_id INTEGER UNIQUE, sold INTEGER)",
+    "BEGIN",
+)
+_ADD = """
+INSERT INTO product (item_id, sold) VALUES (?, ?)
+ON CONFLICT (item_id) DO UPDATE SET sold = max(sold, excluded.sold)
+"""
+# Products that sell alike stay in the order of the listings.
+_SELECT = "SELECT item_id FROM product WHERE sold >= ? ORDER BY sold DESC, place LIMIT ?"
 
 
 class ItemSelection(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,14 +53,15 @@ class SelectedItems(msgspec.Struct, frozen=True):
     """
 
     found: int
-    ids: list[int]
+    ids: Sequence[int]
     unfinished: int = 0
 
 
 def select_items(reader: JournalReader, selection: ItemSelection) -> SelectedItems:
     """Select products of the listings in a journal, each listing in its latest finished visit.
 
-    Reads and decodes all pages of the listings. Memory: some hundred bytes for each product.
+    Reads and decodes all pages of the listings. Memory: eight bytes for each selected product; the
+    sales are in a temporary database, on disk beyond a small cache.
 
     Args:
         reader: The journal.
@@ -60,31 +75,30 @@ def select_items(reader: JournalReader, selection: ItemSelection) -> SelectedIte
         InvalidRequestError: The journal has no listing of products, or none of a category.
         JournalError: The journal cannot be read.
     """
-    sales: dict[int, int] = {}
     unfinished = 0
-    for endpoint, cats in _listed_endpoints(reader, selection.cats).items():
-        scope = resolve(reader, Selection(endpoint=endpoint, cats=cats))
-        unfinished += scope.tally.left + scope.tally.failed
-        for chunk in read_chunks(reader, scope):
-            for items in chunk.items:
-                _add_sales(sales, items)
-    least = _UNKNOWN_SALES if selection.min_sales is None else selection.min_sales
-    # Sorting is stable: products that sell alike stay in the order of the listings.
-    ids = sorted((item_id for item_id, sold in sales.items() if sold >= least),
-        key=lambda item_id: -sales[item_id])  # fmt: skip
-    return SelectedItems(len(sales), ids[: selection.top], unfinished)
-
-
-def _add_sales(sales: dict[int, int], items: list[Any]) -> None:
-    for item in items:
-        sold = item.sold
-        known = sales.get(item.item_id, _UNKNOWN_SALES)
-        sales[item.item_id] = known if sold is None else max(known, sold)
+    with closing(sqlite3.connect("", isolation_level=None)) as products:
+        for statement in _OPEN:
+            products.execute(statement)
+        for endpoint, cats in _listed_endpoints(reader, selection.cats).items():
+            scope = resolve(reader, Selection(endpoint=endpoint, cats=cats))
+            unfinished += scope.tally.left + scope.tally.failed
+            for chunk in read_chunks(reader, scope):
+                rows = [
+                    (item.item_id, _UNKNOWN_SALES if item.sold is None else item.sold)
+                    for items in chunk.items
+                    for item in items
+                ]
+                products.executemany(_ADD, rows)
+        least = _UNKNOWN_SALES if selection.min_sales is None else selection.min_sales
+        top = -1 if selection.top is None else selection.top
+        ids = array("q", (item_id for (item_id,) in products.execute(_SELECT, (least, top))))
+        ((found,),) = products.execute("SELECT count(*) FROM product")
+    return SelectedItems(found, ids, unfinished)
 
 
 def _listed_endpoints(reader: JournalReader, cats: frozenset[int]) -> dict[str, frozenset[int]]:
     """Return the endpoints with listings of products, each with the categories to read of it."""
-    paged = {endpoint.name for endpoint in BY_SHORT_NAME.values() if endpoint.paged}
+    paged = {endpoint.name for endpoint in BY_SHORT_NAME.values() if endpoint.lists_products}
     listed: dict[str, set[int]] = {}
     for visit in reader.visits():
         if visit.listing.endpoint in paged:

@@ -310,7 +310,7 @@ class Harvest:
         )
         start = await self._trouble_wait.run(journal.path, begin)
         recorder.begin(start)
-        visits = self._result.visits.union(visit.id for visit in start.visits)
+        visits = self._result.visits.union(start.visits.ids())
         self._result = HarvestResult(run=start.run, start=start.id, tally=plan.tally, visits=visits)
         try:
             await driver.run()

@@ -95,10 +95,15 @@ def read_listings(listings: Iterable[Listing]) -> Iterable[Listing]:
 
 
 class _CheckedListings:
-    """Listings that are checked each time they are read."""
+    """Listings that are checked each time they are read.
+
+    Attributes:
+        distinct: True if they can be read again and again, and contain each listing once.
+    """
 
     def __init__(self, listings: Iterable[Listing]) -> None:
         self._listings = listings
+        self.distinct = bool(getattr(listings, "distinct", False))
 
     def __iter__(self) -> Iterator[Listing]:
         return map(check_listing, self._listings)

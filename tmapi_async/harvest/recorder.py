@@ -78,7 +78,7 @@ class Recorder(CrawlSink):
         self.tally = plan.tally
         self.pages = self.failed_pages = self.second_looks = 0
         self._journal = journal
-        self._start = Start(0, 0, [])
+        self._start = Start(0, 0, plan.unfinished)
         self._began_at = 0.0
         self._max_pages = max_pages
         self._most_rejects = most_rejects
@@ -87,12 +87,11 @@ class Recorder(CrawlSink):
         self._open: dict[Listing, OpenVisit] = {}
         # Listings that failed lately: pages of them may still be on the wire.
         self._failed: dict[Listing, OpenVisit] = {}
-        self._visits_reached = 0
+        self._begun_visits = 0  # of those that earlier starts began, reached so far
         self._throughput = Throughput(time.monotonic())
-        self._open_pages = sum(visit.totals.pages for visit in plan.unfinished)
-        lengths = [
-            visit.expected_pages for visit in plan.unfinished if visit.expected_pages is not None
-        ]
+        known = plan.unfinished.known
+        self._open_pages = sum(visit.totals.pages for visit in known)
+        lengths = [visit.expected_pages for visit in known if visit.expected_pages is not None]
         self._expected_pages = sum(lengths) if len(lengths) == len(plan.unfinished) else None
 
     def begin(self, start: Start) -> None:
@@ -145,7 +144,7 @@ class Recorder(CrawlSink):
     async def tasks(self) -> AsyncGenerator[ListingTask, None]:
         """Yield the listings to walk, one at a time, each with its stored pages."""
         for visit in self._start.visits:
-            self._visits_reached += 1
+            self._begun_visits += visit.begun
             stored = self._read(visit) if visit.begun else DecodedPages()
             if stored is None:
                 continue
@@ -252,7 +251,8 @@ class Recorder(CrawlSink):
 
         Only listings that a kill left open have no count in the journal.
         """
-        for visit in self._start.visits[self._visits_reached :]:
+        begun = [visit for visit in self._start.visits.known if visit.begun]
+        for visit in begun[self._begun_visits :]:
             if visit.state == "open" and visit.totals.pages and not visit.totals.unique_items:
                 with contextlib.suppress(BodyError):
                     stored = decode_stored(self._journal.stored_pages(visit))

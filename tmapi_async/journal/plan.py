@@ -27,7 +27,7 @@ import msgspec
 
 from tmapi_async.api.listings import Listing
 
-from .records import EMPTY_TOTALS, STATE, State, Totals, Visit, to_milliseconds
+from .records import EMPTY_TOTALS, STATE, State, Totals, Visit, VisitQueue, to_milliseconds
 from .schema import transaction
 from .sqlite_errors import require_rows
 from .summaries.tally import RunTally
@@ -78,7 +78,7 @@ class Plan(msgspec.Struct):
 
     new_run: bool
     run: int
-    unfinished: list[Visit]
+    unfinished: VisitQueue
     finished: array[int]
     tally: RunTally
     host: str | None
@@ -88,7 +88,7 @@ class Plan(msgspec.Struct):
     @property
     def done(self) -> bool:
         """True if no request is left to send."""
-        return not self.unfinished
+        return not len(self.unfinished)
 
 
 class _StoredVisit(msgspec.Struct, frozen=True, gc=False):
@@ -177,44 +177,49 @@ def make_plan(
     run = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
     latest = connection.execute("SELECT host FROM start ORDER BY id DESC LIMIT 1").fetchone()
     host = latest[0] if latest else None
-    plan = Plan(run == 0, run, [], array("q"), RunTally(), host)
+    if not getattr(listings, "distinct", False):  # a source that makes each listing anew, and once
+        listings = list(dict.fromkeys(listings))
+    unfinished = VisitQueue(listings, run)
+    plan = Plan(run == 0, run, unfinished, array("q"), RunTally(), host)
     new_visits: list[Visit] = []
     failed_again = 0
     for listing, stored in _look_up(connection, listings):
         if stored is None:
-            plan.unfinished.append(Visit(0, run, listing))
+            unfinished.add_new()
             plan.tally.listings += 1
         elif stored.ended_at < oldest and (
             stored.failed_again or stored.finished(max_pages, split=split)
         ):
-            plan.unfinished.append(stored.new_visit(listing))
+            unfinished.add(stored.new_visit(listing))
             plan.tally.listings += 1
             plan.renewed += not stored.failed_again
             plan.failed_again += stored.failed_again
             plan.new_run = True
         elif stored.finished(max_pages, split=split):
+            unfinished.skip()
             plan.finished.append(stored.visit)
             plan.tally.add_listing(listing, stored.state, stored.totals)
             if refresh:
                 new_visits.append(stored.new_visit(listing))
         else:
-            plan.unfinished.append(stored.continued(listing))
+            unfinished.add(stored.continued(listing))
             plan.tally.add(stored.totals)
             plan.tally.listings += 1
             if refresh and stored.failed_again:
                 failed_again += 1
                 new_visits.append(stored.new_visit(listing))
-    if refresh and len(plan.unfinished) == failed_again:
+    if refresh and len(unfinished) == failed_again:
         tally = RunTally(listings=len(new_visits))
-        return Plan(True, run, new_visits, array("q"), tally, host, failed_again)
+        visits = VisitQueue.of(new_visits)
+        return Plan(True, run, visits, array("q"), tally, host, failed_again)
     return plan
 
 
 def _look_up(
     connection: sqlite3.Connection, listings: Iterable[Listing]
 ) -> Iterator[tuple[Listing, _StoredVisit | None]]:
-    unique = iter(dict.fromkeys(listings))
-    while chunk := list(itertools.islice(unique, _CHUNK)):
+    remaining = iter(listings)
+    while chunk := list(itertools.islice(remaining, _CHUNK)):
         identities = [listing.identity for listing in chunk]
         query = _LATEST.format(marks=", ".join("?" * len(chunk)))
         visits = {
@@ -286,7 +291,7 @@ class Start(msgspec.Struct, frozen=True):
 
     id: int
     run: int
-    visits: list[Visit]
+    visits: VisitQueue
 
 
 def record_start(
@@ -314,27 +319,26 @@ def record_start(
         start = _next(connection, "start")
         row = (start, run, at, None, None, host, version, os.getpid())
         require_rows(execute("INSERT INTO start VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row))
-        visits = list(_recorded(connection, plan.unfinished, run))
-    return Start(start, run, visits)
+        _record_visits(connection, plan.unfinished, run)
+    return Start(start, run, plan.unfinished)
 
 
-def _recorded(connection: sqlite3.Connection, visits: list[Visit], run: int) -> Iterator[Visit]:
-    number = _next(connection, "visit")
+def _record_visits(connection: sqlite3.Connection, visits: VisitQueue, run: int) -> None:
+    """Record the visits that have no number yet, and number them."""
     add_listing = "INSERT OR IGNORE INTO listing (identity, endpoint, params) VALUES (?, ?, ?)"
     add_visit = (
         "INSERT INTO visit (id, run, listing) SELECT ?, ?, id FROM listing WHERE identity = ?"
     )
+    first = _next(connection, "visit")
+    visits.number(first, run)
     for visit in visits:
-        if visit.id:
-            yield visit
+        if visit.id < first:
             continue
         listing = visit.listing
         identity = listing.identity
         params = msgspec.json.encode(listing.params).decode()
         connection.execute(add_listing, (identity, listing.endpoint, params))
-        require_rows(connection.execute(add_visit, (number, run, identity)))
-        yield msgspec.structs.replace(visit, id=number, run=run)
-        number += 1
+        require_rows(connection.execute(add_visit, (visit.id, run, identity)))
 
 
 def _next(connection: sqlite3.Connection, table: str) -> int:

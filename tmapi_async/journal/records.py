@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -76,6 +77,87 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     begun: bool = False
     expected_pages: int | None = None
     totals: Totals = EMPTY_TOTALS
+
+
+class VisitQueue:
+    """Visits to begin or to continue, in the requested order.
+
+    A job may have millions of listings. Those that are new, or that no start has reached, take a
+    few bytes each here: each iteration makes their visits anew from the listings.
+
+    Args:
+        listings: Requested listings, which can be read again and again, each once.
+        run: Number of the run that new listings join.
+    """
+
+    _SKIPPED, _NEW, _WAITING, _KEPT = range(4)
+
+    def __init__(self, listings: Iterable[Listing], run: int) -> None:
+        self._listings, self._run = listings, run
+        self._marks = bytearray()
+        self._waiting = array("q")  # number and run of each
+        self._kept: list[Visit] = []
+        self._first_number = 0
+
+    @classmethod
+    def of(cls, visits: Sequence[Visit]) -> VisitQueue:
+        """Return a queue of some visits."""
+        queue = cls([visit.listing for visit in visits], 0)
+        for visit in visits:
+            queue.add(visit)
+        return queue
+
+    def skip(self) -> None:
+        """Leave out the next listing."""
+        self._marks.append(self._SKIPPED)
+
+    def add_new(self) -> None:
+        """Add a visit of the next listing, which the journal does not know."""
+        self._marks.append(self._NEW)
+
+    def add(self, visit: Visit) -> None:
+        """Add a visit of the next listing."""
+        if visit == Visit(visit.id, visit.run, visit.listing) and visit.id:
+            self._marks.append(self._WAITING)
+            self._waiting.extend((visit.id, visit.run))
+        else:
+            self._marks.append(self._KEPT)
+            self._kept.append(visit)
+
+    def number(self, first: int, run: int) -> None:
+        """Give the visits without a number the numbers from `first` on, in a run."""
+        self._first_number, self._run = first, run
+
+    @property
+    def known(self) -> Sequence[Visit]:
+        """The visits of which more is known than their number, such as begun and failed ones."""
+        return self._kept
+
+    def ids(self) -> Iterator[int]:
+        """Yield the numbers of the visits, once all have one, in any order."""
+        yield from self._waiting[::2]
+        yield from (visit.id for visit in self._kept if visit.id)
+        unnumbered = self._marks.count(self._NEW) + sum(not visit.id for visit in self._kept)
+        yield from range(self._first_number, self._first_number + unnumbered)
+
+    def __len__(self) -> int:
+        return len(self._marks) - self._marks.count(self._SKIPPED)
+
+    def __iter__(self) -> Iterator[Visit]:
+        waiting, kept, number = iter(self._waiting), iter(self._kept), self._first_number
+        for listing, mark in zip(self._listings, self._marks, strict=True):
+            if mark == self._NEW:
+                visit = Visit(0, self._run, listing)
+            elif mark == self._WAITING:
+                visit = Visit(next(waiting), next(waiting), listing)
+            elif mark == self._KEPT:
+                visit = next(kept)
+            else:
+                continue
+            if self._first_number and not visit.id:
+                visit = msgspec.structs.replace(visit, id=number, run=self._run)
+                number += 1
+            yield visit
 
 
 class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):

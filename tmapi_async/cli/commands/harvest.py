@@ -331,7 +331,7 @@ class HarvestCommand:
         if len(endpoints) > 1:
             raise InvalidRequestError(
                 f"--to takes rows of one endpoint, and this job has {', '.join(endpoints)}: remove "
-                "--to, and export each endpoint with tmapi export --endpoint"
+                "--to, and export them with tmapi export --endpoint NAME, or --endpoint all"
             )
         return ExportOptions(
             journal=self._journal,
@@ -339,7 +339,7 @@ class HarvestCommand:
             history=self._options.destinations.history,
             csv_bom=self._options.destinations.csv_bom,
             quiet=self._quiet,
-            endpoint=endpoint,
+            endpoint=None if endpoint is None else [endpoint],
         )
 
     def _export(self, result: HarvestResult) -> int:

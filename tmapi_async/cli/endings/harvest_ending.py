@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tmapi_async.cli.console import logs_json, print_error_line, terminal_width
-from tmapi_async.cli.listing_table import format_failures, format_listings
+from tmapi_async.cli.listing_table import lines_of_visits
 from tmapi_async.cli.summary import Summary
 from tmapi_async.errors import JournalError
 from tmapi_async.harvest import HarvestResult, JournalReader
@@ -23,17 +23,14 @@ def print_listings(journal: Path, result: HarvestResult) -> None:
     """
     try:
         with JournalReader(journal) as reader:
-            visits = [visit for visit in reader.listings() if visit.id in result.visits]
-            listings = {visit.listing for visit in visits}
-            pages = [page for page in reader.failed_pages() if page.listing in listings]
+            width = terminal_width(sys.stderr)
+            table, failures = lines_of_visits(reader, result.visits, width)
     except JournalError as error:
         # The same trouble has ended the harvest, or it was stopped before there was a file.
         if not result.error and result.visits:
             print_error_line(str(error))
         return
-    width = terminal_width(sys.stderr)
-    table = [] if logs_json() else format_listings(visits, running=False, every=False, width=width)
-    for line in [*table, *format_failures(visits, pages)]:
+    for line in failures if logs_json() else [*table, *failures]:
         print_error_line(line)
 
 

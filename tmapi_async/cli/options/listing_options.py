@@ -126,7 +126,8 @@ class ListingOptions(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         _filter_option(
             "--sort",
-            "Sort order: default, sales, price_up, price_down. For shops also time_up, time_down.",
+            "Sort order: default, sales, price_up, price_down. For shops also time_up, time_down."
+            " For item-ratings: default, latest.",
             "NAME",
         ),
     ] = None
@@ -250,7 +251,7 @@ _HOW_TO_GIVE_KEY = {
     "member_id": "--shop MEMBER_ID",
     "shop_url": "--shop ADDRESS",
 }
-_OPTION_PARAMS = {"super_factory": "is_super_factory"}
+_OPTION_PARAMS = {"super_factory": "is_super_factory", "sort": "sort_type"}
 _SHOP_CATEGORY_PARAMS = {"shop": "shop_cat_id", "shop-v2": "cat"}
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.listings import Listing, make_listing, read_params
 
-Values: TypeAlias = "list[int] | list[str]"
+Values: TypeAlias = "Sequence[int] | Sequence[str]"
 
 _IDS = ("cat_id", "item_id")
 
@@ -23,6 +23,9 @@ class ListingGroup:
         keys: Values of each key parameter; each combination is a listing.
         repeated: Number of values left out because they were given before.
 
+    Attributes:
+        distinct: True if no listing comes twice: IDs have one spelling, texts may have several.
+
     Raises:
         InvalidRequestError: A value does not fit, or a required one is missing.
     """
@@ -35,6 +38,7 @@ class ListingGroup:
         repeated: int = 0,
     ) -> None:
         self.repeated = repeated
+        self.distinct = keys.keys() <= set(_IDS)
         self._endpoint = endpoint
         self._params = read_params(endpoint, params)
         self._keys = keys
@@ -73,10 +77,12 @@ class ListingSet:
 
     Attributes:
         repeated: Number of listings left out because they were given before.
+        distinct: True if an iteration need not remember the listings to give each of them once.
     """
 
     def __init__(self, groups: Iterable[ListingGroup]) -> None:
         self._groups = list(groups)
+        self.distinct = len(self._groups) == 1 and self._groups[0].distinct
         self.repeated = sum(group.repeated for group in self._groups)
         self._count = sum(map(len, self._groups))
         if len(self._groups) > 1:
