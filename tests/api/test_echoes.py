@@ -52,6 +52,16 @@ def test_an_empty_or_unreadable_echo_says_nothing(
     assert isinstance(read(EchoChecks(), endpoint, params, {"cat_id": echo}), Page)
 
 
+@pytest.mark.parametrize("echo", [{"item_id": 8}, {"item_id": "8"}, {"page": 1}])
+def test_ratings_of_another_product_or_page_are_refused(echo: dict[str, Any]) -> None:
+    """A page of ratings in place of another one would end a product too early, or mix two up."""
+    data = {"list": [{"id": 1}], "items": None, "item_id": 7, "page": 2, **echo}
+    body = dumped({"code": 200, "data": {k: v for k, v in data.items() if v is not None}})
+    request = PageRequest(describe(ENDPOINTS["item/rating"], {"item_id": 7}), 2)
+    error = read_reply(Reply(200, {}, body), request, now=NOW, checks=EchoChecks())
+    assert type(error) is MixedUpReplyError
+
+
 def test_a_category_that_was_not_requested_is_not_compared() -> None:
     """A search by keyword may state the category that it found."""
     assert isinstance(read(EchoChecks(), "search/items", {"keyword": "a"}, {"cat_id": 8}), Page)

@@ -23,6 +23,7 @@ from tmapi_async.api.endpoints import (
     GLOBAL_SEARCH_ITEMS,
     ITEM_DESCRIPTION,
     ITEM_DETAIL,
+    ITEM_RATINGS,
     ITEM_SALES,
     ITEM_SHIPPING,
     SEARCH_ITEMS,
@@ -51,6 +52,7 @@ PARAMS: dict[Endpoint, dict[str, Any]] = {
     ITEM_DESCRIPTION: {"item_id": 870000000101},
     ITEM_SHIPPING: {"item_id": 870000000101, "province": "广东"},
     ITEM_SALES: {"item_id": 870000000101},
+    ITEM_RATINGS: {"item_id": 870000000101},
 }
 """Endpoint -> parameters of the query that its sample reply answers."""
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
@@ -105,7 +107,7 @@ def test_a_sample_body_loses_no_field(endpoint: Endpoint) -> None:
     body = sample(sample_name(endpoint))
     page = answer(endpoint, body, **PARAMS[endpoint])
     data = json.loads(body)["data"]
-    sent = data["items"] if endpoint.paged else [data]
+    sent = data[endpoint.rows] if endpoint.paged else [data]
     assert page.rejects == []
     assert len(page.items) == len(sent)
     for item, row in zip(page.items, sent, strict=True):
@@ -117,7 +119,7 @@ def test_a_sample_body_loses_no_field(endpoint: Endpoint) -> None:
 def test_unknown_fields_are_kept_at_any_depth(endpoint: Endpoint) -> None:
     """A field that no struct knows is in `extra`, nested as sent, and nothing else is lost."""
     body = json.loads(sample(sample_name(endpoint)))
-    rows = body["data"]["items"] if endpoint.paged else [body["data"]]
+    rows = body["data"][endpoint.rows] if endpoint.paged else [body["data"]]
     for row in rows:
         row["badge"] = {"level": 3}
         for value in row.values():
@@ -136,8 +138,8 @@ def test_unknown_fields_are_kept_at_any_depth(endpoint: Endpoint) -> None:
 def test_a_row_that_does_not_fit_is_a_reject(endpoint: Endpoint) -> None:
     """A row with an invalid ID becomes a reject with its bytes; the other rows stay."""
     body = json.loads(sample(sample_name(endpoint)))
-    rows = body["data"]["items"] if endpoint.paged else [body["data"]]
-    key = "id" if endpoint is CATEGORY_INFO else "item_id"
+    rows = body["data"][endpoint.rows] if endpoint.paged else [body["data"]]
+    key = "id" if endpoint in (CATEGORY_INFO, ITEM_RATINGS) else "item_id"
     rows[0][key] = {"value": 1}
     page = answer(endpoint, body, **PARAMS[endpoint])
     assert [reject.position for reject in page.rejects] == [0]
@@ -156,6 +158,7 @@ VALUES: dict[Endpoint, list[tuple[str | None, int | None]]] = {
     ITEM_DESCRIPTION: [(None, None)],
     ITEM_SHIPPING: [(None, None)],
     ITEM_SALES: [(None, None)],
+    ITEM_RATINGS: [(None, None)] * 3,
 }
 """Endpoint of products -> price and pieces sold of each item in its sample."""
 PRODUCTS = [endpoint for endpoint in ENDPOINTS.values() if issubclass(endpoint.item, Product)]
@@ -216,7 +219,7 @@ def test_has_next_page_wins_over_the_total() -> None:
         assert page.last_page == 100
 
 
-@pytest.mark.parametrize("endpoint", [one for one in BY_SHORT_NAME.values() if one.paged])
+@pytest.mark.parametrize("endpoint", [one for one in BY_SHORT_NAME.values() if one.lists_products])
 def test_a_page_without_any_paging_field_is_a_failure(endpoint: Endpoint) -> None:
     """A page that does not say if another one follows is an error, never the last page."""
     error = reading(endpoint, envelope(3), **PARAMS[endpoint])
@@ -228,6 +231,41 @@ def test_only_has_next_page_ends_a_v1_listing() -> None:
     """A total does not end a listing if the document of its endpoint has no total."""
     error = reading(CATEGORY_ITEMS, envelope(3, total_count=3, page_size=20), cat_id=5)
     assert isinstance(error, MalformedReplyError)
+
+
+def ratings(rows: int, **data: Any) -> dict[str, Any]:
+    """Return a page of ratings."""
+    page = {"item_id": 5, "page": 2, "page_size": 10, "sort_type": "default"}
+    rated = [{"id": 1 + n, "rate_star": 5} for n in range(rows)]
+    return {"code": 200, "msg": "success", "data": {**page, **data, "list": rated}}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9, 10])
+def test_only_an_empty_page_ends_a_listing_without_any_paging_field(rows: int) -> None:
+    """A page of ratings with fewer rows than its size is no proof that no other one follows."""
+    page = answer(ITEM_RATINGS, ratings(rows), number=2, item_id=5)
+    assert (page.has_next_page, page.last_page, page.total_count) == (rows > 0, None, None)
+
+
+def test_a_has_next_page_that_ratings_send_one_day_counts() -> None:
+    """The field decides wherever it is sent."""
+    page = answer(ITEM_RATINGS, ratings(10, has_next_page=False), number=2, item_id=5)
+    assert page.has_next_page is False
+
+
+def test_ratings_have_the_product_that_was_asked_for_and_an_id_of_their_own() -> None:
+    """Two ratings of one product are two rows, on every page and of every form."""
+    for body in (ratings(2), ratings(2, brand_new=1)):
+        page = answer(ITEM_RATINGS, body, number=2, item_id=5)
+        assert [(row.item_id, row.id, row.row_id) for row in page.items] == [(5, 1, 1), (5, 2, 2)]
+        assert page.row_ids() == [1, 2]
+
+
+@pytest.mark.parametrize("endpoint", PRODUCTS, ids=[endpoint.name for endpoint in PRODUCTS])
+def test_a_row_is_told_apart_by_the_field_that_its_struct_names(endpoint: Endpoint) -> None:
+    """`row_id` is the field `row_key`, whatever else a row has for an ID."""
+    for row in answer(endpoint, sample(sample_name(endpoint)), **PARAMS[endpoint]).items:
+        assert row.row_id == getattr(row, endpoint.item.row_key)
 
 
 # -- endpoints without pages
@@ -280,6 +318,8 @@ REFUSED = [
     (GLOBAL_SEARCH_ITEMS, {"sort": "sales"}, "needs keyword or cat_id"),
     (ITEM_DETAIL, {"item_id": "abc"}, "not an item ID"),
     (ITEM_DETAIL, {"itemid": 5}, "called item_id there"),
+    (ITEM_RATINGS, {"item_id": 5, "sort": "latest"}, "called sort_type there"),
+    (ITEM_RATINGS, {"item_id": 5, "sort_type": "star_asc"}, "one of default, latest"),
 ]
 
 
@@ -352,5 +392,5 @@ def test_names_and_paths_are_those_of_the_document() -> None:
         assert endpoint.path == f"/1688/{name}"
     assert set(BY_SHORT_NAME) == {
         "category-v1", "category-v2", "search", "shop", "shop-v2", "global-search", "item-detail",
-        "item-description", "item-shipping", "item-sales",
+        "item-description", "item-shipping", "item-sales", "item-ratings",
     }  # fmt: skip

@@ -63,7 +63,7 @@ def test_a_drifted_row_has_the_same_keys(endpoint: Endpoint) -> None:
     """Unknown fields, and values that do not fit, are in `extra`; the keys stay, in order."""
     usual = sample_page(endpoint)
     body = json.loads(usual.body)
-    rows = body["data"]["items"] if endpoint.paged else [body["data"]]
+    rows = body["data"][endpoint.rows] if endpoint.paged else [body["data"]]
     rows[0] |= {"badge": {"level": 3}, "price_info": ["odd"]}
     item = sample_page(endpoint, dumped(body)).items[0]
     drifted, plain = item.to_dict(), usual.items[0].to_dict()

@@ -20,6 +20,7 @@ from tmapi_async.harvest import JournalReader, ReadOnlyJournalError
 from tmapi_async.journal.lock import WriteLock
 from tmapi_async.journal.sqlite_errors import journal_error
 from tmapi_async.sandbox import Catalogue, Faults
+from tmapi_async.sandbox.responses.item_replies import ratings_of
 from tmapi_async.sandbox.server.process import SandboxThread
 
 SIZE = 50
@@ -175,6 +176,7 @@ def test_another_language_is_another_detail(tmapi, sandbox, journal):
         (["item-description"], {"detail_imgs", "detail_html"}),
         (["item-shipping", "--province", "广东", "--total-weight", "2.5"], {"total_fee"}),
         (["item-sales"], {"sales_quantity_30days", "sales_trend"}),
+        (["item-ratings", "--max-pages", "1", "--sort", "latest"], {"id", "feedback"}),
     ],
 )
 def test_other_endpoints_of_one_product(tmapi, sandbox, journal, asked, columns):
@@ -182,12 +184,41 @@ def test_other_endpoints_of_one_product(tmapi, sandbox, journal, asked, columns)
     tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
     command = ["details", journal, "--top", "5", "--json", "--endpoint", *asked]
     done = tmapi(*command, url=sandbox.url)
-    assert (done.code, last_json(done)["complete"]) == (0, 5), done.err
+    ended = last_json(done)
+    assert (done.code, ended["complete"] + ended["capped"]) == (0, 5), done.err
     assert last_json(tmapi(*command, url=sandbox.url))["requests"] == 0
     rows = tmapi("export", journal, "--endpoint", asked[0], "--to", "-").rows
     ids = set(sandbox.sandbox.catalogue.item_ids(7))
-    assert len({row["item_id"] for row in rows} & ids) == 5
+    rated = asked[0] == "item-ratings"  # a product may have none
+    assert len({row["item_id"] for row in rows} & ids) == (ended["capped"] if rated else 5)
     assert all(row[name] is not None for row in rows for name in columns)
+
+
+def test_all_ratings_are_fetched_and_merged_by_their_own_id(tmapi, sandbox, journal):
+    """Each rating is a row of a table; a product without ratings is complete and no warning."""
+    tmapi("harvest", CAT, "--journal", journal, url=sandbox.url)
+    command = ["details", journal, "--top", "12", "--json", "--endpoint", "item-ratings"]
+    told = tmapi(*command, "--dry-run").err
+    assert "at least 12 requests to send: one for each page of 10 ratings, and one more" in told
+    done = tmapi(*command, url=sandbox.url)
+    asked = {
+        dict(one.params)["item_id"] for one in sandbox.sandbox.stats.served if one.cat_id is None
+    }
+    ratings = [r["id"] for item_id in asked for r in ratings_of(int(item_id), "default")]
+    ended = last_json(done)
+    assert (done.code, ended["complete"], ended["empty"]) == (0, 12, 0), done.err
+    assert ended["items"] == ended["unique_items"] == len(ratings)
+    assert last_json(tmapi(*command, url=sandbox.url))["requests"] == 0
+    database = journal.replace(".journal", ".sqlite")
+    for _ in range(2):
+        export = ("export", journal, "--endpoint", "item-ratings", "--to", database)
+        assert tmapi(*export).code == 0
+        with sqlite3.connect(database) as connection:
+            stored = connection.execute("SELECT id FROM item_ratings ORDER BY id").fetchall()
+        assert [rating_id for (rating_id,) in stored] == sorted(ratings)
+    assert tmapi("export", journal, "--to", "-").rows[0]["listing"] == "category/items?cat_id=7"
+    refused = tmapi("report", journal, "--endpoint", "item-ratings")
+    assert (refused.code, "needs one row for each product" in refused.err) == (2, True)
 
 
 def test_no_product_fits_is_no_failure(tmapi, sandbox, journal):
@@ -213,6 +244,9 @@ def test_no_product_fits_is_no_failure(tmapi, sandbox, journal):
         (["--endpoint", "item-shipping"], "item/shipping needs province"),
         (["--province", "x"], "item-detail ignores --province. Use --endpoint item-shipping"),
         (["--concurrency", "0"], "concurrency"),
+        (["--max-pages", "1"], "item-detail has no pages: remove --max-pages"),
+        (["--endpoint", "item-ratings", "--sort", "sales"], "sort_type must be one of default"),
+        (["--sort", "latest"], "item-detail ignores --sort"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(tmapi, sandbox, journal, options, reason):

@@ -12,9 +12,11 @@ from tmapi_async import (
     TMAPI,
     BudgetSpentError,
     ClosedError,
+    EndlessListingError,
     InvalidRequestError,
     ItemDescription,
     ItemDetail,
+    ItemRating,
     ItemSales,
     ItemShipping,
     ListingsFailedError,
@@ -24,6 +26,7 @@ from tmapi_async import (
 )
 from tmapi_async.crawl.page_queue import ORDER_WINDOW
 from tmapi_async.sandbox import Catalogue, Faults
+from tmapi_async.sandbox.responses.item_replies import ratings_of
 
 pytestmark = pytest.mark.usefixtures("tidy")
 
@@ -53,10 +56,10 @@ async def streamed(values):
         yield value
 
 
-async def collect(walk, details):
+async def collect(walk, details, name="item_id"):
     """Add the IDs of a walk to a list, also those before an error."""
     async for detail in walk:
-        details.append(detail.item_id)
+        details.append(getattr(detail, name))
 
 
 @pytest.mark.parametrize("form", [listed, iter, streamed])
@@ -219,3 +222,47 @@ async def test_replies_without_an_id_have_that_of_their_request(tmapi_sandboxes)
             assert [reply.item_id for reply in replies] == ids
         with pytest.raises(InvalidRequestError, match="province"):
             api.item_shipping(ids, province=None)
+
+
+@pytest.mark.parametrize("short_pages", [0.0, 0.7])
+async def test_the_ratings_of_a_product_end_with_an_empty_page(tmapi_sandboxes, short_pages):
+    """All ratings of each product come once, also behind a short page; then it is complete."""
+    sandbox = await tmapi_sandboxes(categories={7: 25}, limit=8, short_pages=short_pages)
+    ids = sandbox.catalogue.item_ids(7)
+    expected = {(item_id, rating["id"]) for item_id in ids for rating in ratings_of(item_id, "")}
+    outcomes = []
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        walk = api.item_ratings(ids, on_end=outcomes.append, lookahead="off")
+        ratings = [rating async for rating in walk]
+        assert walk.statistics().wasted == 0
+    assert all(isinstance(rating, ItemRating) and rating.extra == {} for rating in ratings)
+    assert len(ratings) == len(expected)
+    assert {(rating.item_id, rating.id) for rating in ratings} == expected
+    assert {outcome.ending for outcome in outcomes} == {"complete"}
+    for listing, pages in sandbox.stats.served.items():
+        count = len(ratings_of(int(dict(listing.params)["item_id"]), ""))
+        assert sorted(pages) == list(range(1, 2 + -(-count // 10))), count
+
+
+async def test_ratings_that_never_end_are_not_called_complete(tmapi_sandboxes):
+    """A server that repeats its last page proves no end: the product fails, its ratings came."""
+    sandbox = await tmapi_sandboxes(categories={7: 9}, past_end="last")
+    item_id = next(one for one in sandbox.catalogue.item_ids(7) if ratings_of(one, ""))
+    ratings = []
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        with pytest.raises(EndlessListingError):
+            await collect(api.item_ratings(item_id), ratings, name="id")
+    assert set(ratings) == {rating["id"] for rating in ratings_of(item_id, "")}
+
+
+async def test_the_newest_ratings_of_a_product_cost_one_request(tmapi_sandboxes):
+    """With one page, a product with ratings is capped: nobody knows that there are no more."""
+    sandbox = await tmapi_sandboxes(categories={7: 9})
+    item_id = next(one for one in sandbox.catalogue.item_ids(7) if len(ratings_of(one, "")) > 1)
+    outcomes = []
+    async with TMAPI("sandbox", base_url=sandbox.url) as api:
+        walk = api.item_ratings(item_id, sort="latest", max_pages=1, on_end=outcomes.append)
+        shown = [rating.id async for rating in walk]
+    newest = [rating["id"] for rating in ratings_of(item_id, "latest")]
+    assert shown == newest[:10]
+    assert ([one.ending for one in outcomes], sandbox.stats.requests) == (["capped"], 1)

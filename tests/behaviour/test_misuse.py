@@ -35,6 +35,7 @@ GOOD_KEYS = {
 WALKS = (
     "category_items", "category_items_v2", "search_items", "shop_items", "shop_items_v2",
     "global_search_items", "item_details", "item_descriptions", "item_sales",
+    "item_ratings",
     "walk", "categories",
 )  # fmt: skip
 

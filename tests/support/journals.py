@@ -32,9 +32,9 @@ def row(item_id: Any = 1, **fields: Any) -> dict[str, Any]:
     return {"item_id": item_id, **fields}
 
 
-def body(rows: Sequence[Any], *, has_next: bool = False) -> bytes:
-    """Return the body of a reply with these rows."""
-    data = {"page": 1, "page_size": 20, "has_next_page": has_next, "filters": {}, "items": rows}
+def body(rows: Sequence[Any], *, has_next: bool = False, name: str = "items") -> bytes:
+    """Return the body of a reply with these rows in the field of this name."""
+    data = {"page": 1, "page_size": 20, "has_next_page": has_next, "filters": {}, name: rows}
     return json.dumps({"code": 200, "msg": "success", "data": data}, ensure_ascii=False).encode()
 
 

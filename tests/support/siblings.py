@@ -15,6 +15,7 @@ DETAIL = "/1688/item_detail"
 DESCRIPTION = "/1688/item_desc"
 SHIPPING = "/1688/item/shipping"
 SALES = "/1688/item/statistics/sales"
+RATINGS = "/1688/item/rating"
 OF_ITEM = {DETAIL: {}, DESCRIPTION: {}, SHIPPING: {"province": "广东"}, SALES: {}}
 """Path of an endpoint of one product -> parameters beside the product ID."""
 

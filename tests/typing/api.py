@@ -22,6 +22,7 @@ from tmapi_async import (
     Item,
     ItemDescription,
     ItemDetail,
+    ItemRating,
     ItemSales,
     ItemShipping,
     Listing,
@@ -156,6 +157,8 @@ async def listings(api: TMAPI) -> None:
     assert_type(api.item_shipping([7], province="广东", total_weight="0.5"), Walk[ItemShipping])
     api.item_shipping([7])  # type: ignore[call-arg]  # a province is needed
     assert_type(api.item_sales([7]), Walk[ItemSales])
+    assert_type(api.item_ratings([7], sort="latest", max_pages=1), Walk[ItemRating])
+    api.item_ratings([7], ordered=True)  # type: ignore[call-arg]  # products have several pages
     api.item_details(7, max_pages=2)  # type: ignore[call-arg]  # a product has no pages
     assert_type(api.category_items([7], split=True), Walk[CategoryItemV2])
     assert_type(api.category_items_v2([7], split=Split(ceiling=9)), Walk[CategoryItemV2])

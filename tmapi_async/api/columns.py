@@ -265,3 +265,17 @@ class RowStruct(Wire, frozen=True, gc=False, kw_only=True):
         """
         values, extra = read_item(self, layout(getattr(self, "strict", type(self))))
         return row_in_mode({**values, "extra": extra or None}, mode)
+
+
+def identify_rows(struct: type[RowStruct], *, by: str) -> None:
+    """Make `row_id` of the rows of a struct another name of one of its fields.
+
+    It is the slot of the field itself, so that reading it costs no call: all rows of all pages are
+    told apart by it.
+
+    Args:
+        struct: The struct.
+        by: Name of the field.
+    """
+    type.__setattr__(struct, "row_key", by)
+    type.__setattr__(struct, "row_id", getattr(struct, by))

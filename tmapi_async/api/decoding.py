@@ -89,6 +89,18 @@ class Success(Wire, Generic[R], frozen=True, gc=False, kw_only=True):
     data: Data[R]
 
 
+class ListData(Data[R], Generic[R], frozen=True, gc=False, kw_only=True):
+    """The `data` of a success whose rows are in the field `list`; they are about one product."""
+
+    items: list[R] = msgspec.field(name="list")
+    item_id: Any = None
+    sort_type: Any = None
+
+
+class _ListSuccess(Success[R], Generic[R], frozen=True, gc=False, kw_only=True):
+    data: ListData[R]
+
+
 class ProductId(Product, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False):
     """A row of any paged endpoint of which no more than the ID was read.
 
@@ -109,23 +121,50 @@ class _LenientSuccess(
     data: _LenientData[R]
 
 
+class _LenientListData(
+    ListData[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
+):
+    pass
+
+
+class _LenientListSuccess(
+    Success[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
+):
+    data: _LenientListData[R]
+
+
+_ENVELOPES: dict[str, tuple[Any, Any]] = {
+    "items": (Success, _LenientSuccess),
+    "list": (_ListSuccess, _LenientListSuccess),
+}
+"""Field with the rows -> strict and lenient struct of a success."""
+
+
 class _Single(msgspec.Struct, gc=False):
     code: int
     data: msgspec.Raw
 
 
 class ItemDecoder(Generic[I]):
-    """Decodes the bodies of a paged endpoint. Make one for each item struct and reuse it."""
+    """Decodes the bodies of a paged endpoint. Make one for each item struct and reuse it.
 
-    def __init__(self, item: type[I]) -> None:
+    Args:
+        item: Struct of the rows.
+        rows: Field of `data` with the rows.
+    """
+
+    def __init__(self, item: type[I], rows: str = "items") -> None:
         lenient: Any = lenient_variant(item)
-        self._struct = item
+        strict_envelope, lenient_envelope = _ENVELOPES[rows]
+        self._struct, self._rows = item, rows
         # Lax mode reads "884674536008" as an int and "true" as a bool where those are expected.
-        self._strict = msgspec.json.Decoder(Success[item], strict=False)  # type: ignore[valid-type]
-        self._lenient = msgspec.json.Decoder(_LenientSuccess[lenient], strict=False)
-        self._raw = msgspec.json.Decoder(_LenientSuccess[msgspec.Raw], strict=False)
+        self._strict = msgspec.json.Decoder(strict_envelope[item], strict=False)
+        self._lenient = msgspec.json.Decoder(lenient_envelope[lenient], strict=False)
+        self._raw = msgspec.json.Decoder(lenient_envelope[msgspec.Raw], strict=False)
         self._row = msgspec.json.Decoder(lenient, strict=False)
-        self._ids = msgspec.json.Decoder(_LenientSuccess[ProductId], strict=False)
+        self._ids = self._strict
+        if getattr(item, "row_key", "") == ProductId.row_key:
+            self._ids = msgspec.json.Decoder(lenient_envelope[ProductId], strict=False)
 
     def decode(self, body: bytes, *, ids_only: bool = False) -> tuple[Success[Any], list[Reject]]:
         """Decode a success.
@@ -180,7 +219,7 @@ class ItemDecoder(Generic[I]):
 
     def _decode_repaired(self, body: bytes) -> tuple[Success[Any], list[Reject]] | None:
         """Decode a body that is not JSON: its envelope and each of its rows are read alone."""
-        for envelope, region in row_regions(body):
+        for envelope, region in row_regions(body, self._rows):
             try:
                 raws = self._raw.decode(envelope)
             except msgspec.ValidationError:
@@ -342,7 +381,7 @@ _UNNAMED = frozenset(
 
 
 def name_products(listing: Listing, items: Iterable[Any]) -> None:
-    """Set the product ID of items that came without one to the ID that was asked for."""
+    """Set the product ID of rows that came without one to the ID that was asked for."""
     if listing.endpoint not in _UNNAMED:
         return
     item_id = next((int(value) for name, value in listing.params if name == "item_id"), 0)
@@ -355,7 +394,7 @@ def decoder(endpoint: str) -> ItemDecoder[Any] | SingleDecoder[Any]:
     """Return the decoder of an endpoint by its name. Each decoder is made once."""
     description = ENDPOINTS[endpoint]
     if description.paged:
-        return ItemDecoder(description.item)
+        return ItemDecoder(description.item, description.rows)
     return SingleDecoder(description.item)
 
 

@@ -1,10 +1,10 @@
-"""Replies of endpoints without pages, as msgspec structs: a product in detail, a category."""
+"""Replies about one product, and a category, as msgspec structs."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .columns import RowStruct
+from .columns import RowStruct, identify_rows
 from .items import Flag, Product
 from .values import Count, ItemId, Money, OtherNumber, TextOrDigits, Wire
 
@@ -159,6 +159,29 @@ class ItemSales(UnnamedProduct, frozen=True, gc=False, kw_only=True):
     price_trend: Any = None
 
 
+class ItemRating(UnnamedProduct, frozen=True, gc=False, kw_only=True):
+    """One rating (review) of a product by a buyer, as `GET /1688/item/rating` sends it.
+
+    Attributes:
+        id: ID of the rating, positive.
+        feedback: Text of the buyer. 1688 writes a text of its own for buyers who wrote none.
+        feedback_date: Time as sent (`"2026-06-26T01:17:51.000+00:00"`).
+        rate_star: Stars, from 1 to 5.
+        sku_map: Variants that were bought, in words, separated by `#7C`.
+        user_nick: Name of the buyer, with most characters hidden.
+    """
+
+    id: ItemId
+    feedback: str | None = None
+    feedback_date: str | None = None
+    rate_star: OtherNumber = None
+    sku_map: str | None = None
+    user_nick: str | None = None
+
+
+identify_rows(ItemRating, by="id")
+
+
 class CategoryChild(RowStruct, frozen=True, gc=False, kw_only=True):
     """A category in the list of its parent.
 
@@ -203,5 +226,7 @@ class Category(RowStruct, frozen=True, gc=False, kw_only=True):
 
     @property
     def item_id(self) -> int:
-        """ID of the category, under the name that all rows have for their ID."""
+        """ID of the category, under the name that products have for their ID."""
         return self.id
+
+    row_id = item_id

@@ -22,10 +22,17 @@ from .endpoints import CATEGORY_INFO, ITEM_ENDPOINTS, SHOP_ITEMS_V2, Kind
 from .listings import Listing, PageRequest, endpoint_of
 from .values import money
 
-_ECHOED = ("cat_id", "keyword", "sort", "shop_cat_id", "price_start", "price_end")
+_ECHOED = (
+    "cat_id", "keyword", "sort", "shop_cat_id", "price_start", "price_end",
+    "item_id", "sort_type",
+)  # fmt: skip
 _OTHER_NAMES = {(SHOP_ITEMS_V2.name, "cat_id"): "cat"}
 _IDS = {
-    **{endpoint.name: ("item_id", "product") for endpoint in ITEM_ENDPOINTS.values()},
+    **{
+        endpoint.name: ("item_id", "product")
+        for endpoint in ITEM_ENDPOINTS.values()
+        if not endpoint.paged
+    },
     CATEGORY_INFO.name: ("id", "category"),
 }
 

@@ -10,15 +10,26 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from .details import Category, ItemDescription, ItemDetail, ItemSales, ItemShipping
+from .details import (
+    Category,
+    ItemDescription,
+    ItemDetail,
+    ItemRating,
+    ItemSales,
+    ItemShipping,
+)
 from .items import CategoryItemV2, GlobalSearchItem, Item, SearchItem, ShopItem, ShopItemV2
 
 Kind: TypeAlias = Literal["id", "whole", "text", "flag", "price", "weight", "member", "address"]
 """Type of a parameter: a positive 64-bit ID, a whole number from 1, text, a bool, yuan, kg, the
 address or the member ID of a shop."""
 
-Paging: TypeAlias = Literal["has_next_page", "total_count", "both", "none"]
-"""Fields that say if there is a next page; with both, `has_next_page` decides if it is sent."""
+Paging: TypeAlias = Literal["has_next_page", "total_count", "both", "rows", "none"]
+"""Fields that say if there is a next page; with both, `has_next_page` decides if it is sent.
+
+With "rows" no field says so: a page with rows is followed by another one, and an empty page is the
+end. A page with fewer rows than usual proves nothing.
+"""
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -53,6 +64,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         needed: Parameters that are needed in addition.
         paging: Fields that say if there is a next page.
         ceiling: True if its results come from the site's search, which ends after some rows.
+        rows: Field of `data` with the rows of a page.
     """
 
     name: str
@@ -64,6 +76,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     needed: tuple[str, ...] = ()
     paging: Paging = "has_next_page"
     ceiling: bool = False
+    rows: Literal["items", "list"] = "items"
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -79,6 +92,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     def of_item(self) -> bool:
         """True if the endpoint is asked about one product, by its ID."""
         return "item_id" in self.required
+
+    @property
+    def lists_products(self) -> bool:
+        """True if the endpoint has pages of products, and not pages about one product."""
+        return self.paged and not self.of_item
 
     def param(self, name: str) -> Parameter | None:
         """Return the parameter of that name, or None."""
@@ -262,6 +280,21 @@ ITEM_SALES = Endpoint(
     paging="none",
 )
 """Sales and prices of one product over time."""
+
+ITEM_RATINGS = Endpoint(
+    name="item/rating",
+    short="item-ratings",
+    path="/1688/item/rating",
+    item=ItemRating,
+    params=(
+        Parameter("item_id", "id"),
+        Parameter("sort_type", "text", ("default", "latest"), default="default"),
+    ),
+    required=("item_id",),
+    paging="rows",
+    rows="list",
+)
+"""The ratings (reviews) of one product, in pages without a total and without `has_next_page`."""
 
 ENDPOINTS = {
     value.name: value for value in tuple(globals().values()) if isinstance(value, Endpoint)

@@ -8,9 +8,9 @@ lost. Everything else has a type. The same accessors read every kind of product:
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from .columns import RowStruct
+from .columns import RowStruct, identify_rows
 from .values import (
     Count,
     ItemId,
@@ -40,7 +40,16 @@ class Product(RowStruct, frozen=True, gc=False, kw_only=True):
         item_id: Product ID, positive; an int whether it was sent as a number or as text.
     """
 
+    row_key: ClassVar[str] = "item_id"
+    """Name of the field that tells a row from the others of its listing."""
+
     item_id: ItemId
+
+    if TYPE_CHECKING:
+
+        @property
+        def row_id(self) -> int:
+            """ID that tells the row from the others of its listing; see `identify_rows`."""
 
     @property
     def sale_price(self) -> Decimal | None:
@@ -81,6 +90,9 @@ def _first_money(block: object, names: tuple[str, ...]) -> Decimal | None:
         if (price := money(getattr(block, name, None))) is not None:
             return price
     return None
+
+
+identify_rows(Product, by="item_id")
 
 
 class PriceInfo(Wire, frozen=True, gc=False, kw_only=True):

@@ -42,7 +42,6 @@ _FAULT = re.compile(
     rb"|(?P<control>[\x00-\x1f])"
 )
 _STRUCTURE = re.compile(_STRING + rb"|[{}\[\],]", re.DOTALL)
-_ROWS_START = re.compile(rb'"items"\s*+:\s*+\[')
 _ROWS_END = re.compile(rb"\}\s*+(?=\])")
 _FIRST_KEY = re.compile(rb'\s*+\{\s*+("[^"\\]*+")\s*+:')
 _ROWS_DEPTH = 3  # the reply, its data, the list of rows
@@ -114,8 +113,12 @@ def _repaired_fault(match: re.Match[bytes]) -> bytes:
     return rb"\u%04x" % match[0][0] if fault == "control" else match[0]
 
 
-def row_regions(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+def row_regions(body: bytes, rows: str = "items") -> Iterator[tuple[bytes, bytes]]:
     """Yield ways to divide a body into its envelope and the text of its rows, best first.
+
+    Args:
+        body: The body.
+        rows: Name of the list of rows.
 
     Yields:
         The body with an empty list of rows, and the bytes between the brackets of that list. The
@@ -124,12 +127,13 @@ def row_regions(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     if len(body) > LONGEST_BODY:
         return
     body = _in_utf8(body)
-    region = _region_by_brackets(body)
+    name = b'"%b"' % rows.encode()
+    region = _region_by_brackets(body, name)
     if region is not None:
         start, end = region
         yield repair(body[:start] + body[end:]), body[start:end]
     # An unescaped quote in a title turns text into structure until the next one.
-    opening = _ROWS_START.search(body)
+    opening = re.search(name + rb"\s*+:\s*+\[", body)
     if opening is None:
         return
     attempts = _MOST_COPIED // len(body)
@@ -138,13 +142,13 @@ def row_regions(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield body[:start] + body[end:], body[start:end]
 
 
-def _region_by_brackets(body: bytes) -> tuple[int, int] | None:
+def _region_by_brackets(body: bytes, name: bytes) -> tuple[int, int] | None:
     depth, start, last_string = 0, -1, b""
     for match in _STRUCTURE.finditer(body):
         token = match[0]
         if token in b"{[":
             depth += 1
-            if start < 0 and depth == _ROWS_DEPTH and token == b"[" and last_string == b'"items"':
+            if start < 0 and depth == _ROWS_DEPTH and token == b"[" and last_string == name:
                 start = match.end()
         elif token in b"}]":
             if depth == _ROWS_DEPTH and start >= 0:

@@ -366,6 +366,8 @@ _OTHER_NAMES = {
     "member_id": "shop_url",
     "cat": "shop_cat_id",
     "shop_cat_id": "cat",
+    "sort": "sort_type",
+    "sort_type": "sort",
 }
 
 

@@ -118,9 +118,9 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
         return len(self.items) + len(self.rejects)
 
     def row_ids(self) -> list[int]:
-        """Return the item ID of each row as sent; below 0 for a reject, by its bytes."""
+        """Return the ID of each row as sent; below 0 for a reject, by its bytes."""
         items: list[Any] = self.items
-        ids = [item.item_id for item in items]
+        ids = [item.row_id for item in items]
         for reject in self.rejects:
             ids.insert(reject.position, -1 - crc32(reject.raw))
         return ids
@@ -197,7 +197,7 @@ class Page(msgspec.Struct, Generic[I], frozen=True, gc=False, kw_only=True):
 
 
 _PAGE_FIELDS = frozenset(
-    ("page", "page_size", "has_next_page", "total_count", "filters", "items"),
+    ("page", "page_size", "has_next_page", "total_count", "filters", "items", "list"),
 )
 
 
@@ -237,11 +237,10 @@ def read_reply(
     data = success.data
     has_next = data.has_next_page
     if has_next is None:
-        has_next = _has_next_by_total(request, data, len(data.items) + len(rejects))
+        has_next = _has_next(request, data, len(data.items) + len(rejects))
         if has_next is None:
             return _failure(reply, now, "it does not say if there is a next page")
-    if not has_next:  # in particular, an endpoint without pages
-        name_products(request.listing, data.items)
+    name_products(request.listing, data.items)
     echoed_page = _valid_count(data.page)
     if checks is not None and (
         problem := checks.problem(request, data, echoed_page, has_next=has_next)
@@ -273,9 +272,12 @@ def with_whole_items(page: Page[Any]) -> Page[Any]:
     return msgspec.structs.replace(page, items=success.data.items)
 
 
-def _has_next_by_total(request: PageRequest, data: Data[Any], rows: int) -> bool | None:
-    """Return True if the total says that a page follows; None if the endpoint has no total."""
-    if endpoint_of(request.listing).paging not in ("total_count", "both"):
+def _has_next(request: PageRequest, data: Data[Any], rows: int) -> bool | None:
+    """Return True if a page without `has_next_page` shows that a page follows; None if unknown."""
+    paging = endpoint_of(request.listing).paging
+    if paging == "rows":
+        return rows > 0
+    if paging not in ("total_count", "both"):
         return None
     total = _valid_count(data.total_count)
     if total is None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import Unpack
 
 from tmapi_async.api import endpoints
-from tmapi_async.api.details import ItemDescription, ItemDetail, ItemSales, ItemShipping
+from tmapi_async.api.details import (
+    ItemDescription,
+    ItemDetail,
+    ItemRating,
+    ItemSales,
+    ItemShipping,
+)
 from tmapi_async.api.listings import parse_id
 
 from .core import ClientCore
-from .filters import Weight
-from .inputs import ItemIds, ItemWalkOptions, RequestOptions, read_request_options
+from .filters import RatingSort, Weight
+from .inputs import (
+    ItemIds,
+    ItemWalkOptions,
+    PlainWalkOptions,
+    RequestOptions,
+    read_request_options,
+)
 from .walk import Walk, read_detail
 
 
@@ -111,4 +123,25 @@ class ItemMethods:
         """
         return self.core.endpoint_walk(
             endpoints.ITEM_SALES, "item_id", ids, options, spec_id=spec_id
+        )
+
+    def item_ratings(
+        self,
+        ids: ItemIds,
+        *,
+        sort: RatingSort | None = None,
+        **options: Unpack[PlainWalkOptions],
+    ) -> Walk[ItemRating]:
+        """Walk the ratings (reviews) of products (API document: `GET /1688/item/rating`).
+
+        The API does not say how many ratings there are, nor if a page is the last one. So the walk
+        of a product ends with an empty page, which is one more request.
+
+        Args:
+            ids: Product IDs, or items.
+            sort: Order of the ratings: "latest" for the newest first.
+            **options: Options of the walk. `max_pages=1` takes the first 10 ratings of a product.
+        """
+        return self.core.endpoint_walk(
+            endpoints.ITEM_RATINGS, "item_id", ids, options, sort_type=sort
         )

@@ -76,7 +76,7 @@ class LoopGuard:
             The items whose ID is new to the listing, in order; a repeat within the page counts
             as seen.
         """
-        ids = [item.item_id for item in items]
+        ids = [item.row_id for item in items]
         seen_ids, distinct_ids = self._seen, set(ids)
         if len(distinct_ids) == len(ids) and seen_ids.isdisjoint(distinct_ids):
             seen_ids |= distinct_ids
@@ -84,8 +84,8 @@ class LoopGuard:
         else:
             new_items = []
             for item in items:
-                if item.item_id not in seen_ids:
-                    seen_ids.add(item.item_id)
+                if item.row_id not in seen_ids:
+                    seen_ids.add(item.row_id)
                     new_items.append(item)
             self.duplicates += len(items) - len(new_items)
         has_new = bool(new_items)
@@ -102,7 +102,7 @@ class LoopGuard:
 
     def has_shown(self, page: Page) -> bool:
         """Return True if the pages added so far hold every row of a page."""
-        return self._seen.issuperset(item.item_id for item in page.items) and (
+        return self._seen.issuperset(item.row_id for item in page.items) and (
             self._unreadable.issuperset(hash(reject.raw) for reject in page.rejects)
         )
 
@@ -112,7 +112,7 @@ class LoopGuard:
 
     def mark_seen(self, items: Iterable[Item]) -> None:
         """Note items that a page out of the order of the listing has shown."""
-        self._seen.update(item.item_id for item in items)
+        self._seen.update(item.row_id for item in items)
 
     @property
     def endless(self) -> str | None:

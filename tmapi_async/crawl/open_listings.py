@@ -228,7 +228,7 @@ def unreadable_rows(rows: int, reason: str | None) -> ChangedShapeError:
 
 
 def _row_keys(page: Page) -> set[int | bytes]:
-    return {*(item.item_id for item in page.items), *(reject.raw for reject in page.rejects)}
+    return {*(item.row_id for item in page.items), *(reject.raw for reject in page.rejects)}
 
 
 class OpenListings:

@@ -177,8 +177,7 @@ def make_plan(
     run = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
     latest = connection.execute("SELECT host FROM start ORDER BY id DESC LIMIT 1").fetchone()
     host = latest[0] if latest else None
-    if not getattr(listings, "distinct", False):  # a source that makes each listing anew, and once
-        listings = list(dict.fromkeys(listings))
+    listings = _distinct(listings)
     unfinished = VisitQueue(listings, run)
     plan = Plan(run == 0, run, unfinished, array("q"), RunTally(), host)
     new_visits: list[Visit] = []
@@ -213,6 +212,13 @@ def make_plan(
         visits = VisitQueue.of(new_visits)
         return Plan(True, run, visits, array("q"), tally, host, failed_again)
     return plan
+
+
+def _distinct(listings: Iterable[Listing]) -> Iterable[Listing]:
+    """Return the listings, each once, as something that can be read again and again."""
+    if getattr(listings, "distinct", False):  # a source that makes each listing anew
+        return listings
+    return list(dict.fromkeys(listings))
 
 
 def _look_up(

@@ -88,7 +88,7 @@ def decode_stored(pages: Iterable[StoredPage], most_rejects: float = 1.0) -> Dec
             decoded.rows[stored.number] = page.row_ids()
             decoded.row_count += page.rows
         if page is not None:
-            decoded.item_ids.update(item.item_id for item in page.items)
+            decoded.item_ids.update(item.row_id for item in page.items)
             decoded.items += len(page.items)
             decoded.rejects += len(page.rejects)
             decoded.total_count = page.total_count or decoded.total_count

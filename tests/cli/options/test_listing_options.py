@@ -55,7 +55,7 @@ def test_keywords_and_categories_are_combined() -> None:
 def test_an_option_is_sent_or_refused(endpoint: str, option: str) -> None:
     """An option becomes a parameter, or is refused with the endpoints that support it."""
     values = {
-        "sort": "sales",
+        "sort": "latest" if endpoint == "item-ratings" else "sales",
         "language": "en",
         "page_size": 10,
         "moq": 2,

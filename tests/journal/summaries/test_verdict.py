@@ -80,7 +80,7 @@ def test_empty_listings_are_named_whatever_the_verdict_is() -> None:
 def test_only_complete_listings_are_doubted(state, items, total, divided, doubt) -> None:
     """Too few rows are told where the listing says so itself; the ceiling hides the others."""
     totals = Totals(1, items, items, 0, 1, total)
-    assert doubt_about(state, totals, divided=divided) == doubt
+    assert doubt_about(category_items(7), state, totals, divided=divided) == doubt
 
 
 def test_a_tally_names_a_few_listings() -> None:

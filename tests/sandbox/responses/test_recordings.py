@@ -111,6 +111,7 @@ async def test_sandbox_serves_the_documented_rows(tmapi_sandboxes, ask):
         ("/1688/item_desc", "doc-item-desc", {"item_id": 1}),
         ("/1688/item/shipping", "doc-item-shipping", {"item_id": 1, "province": "x"}),
         ("/1688/item/statistics/sales", "doc-item-statistics-sales", {"item_id": 1}),
+        ("/1688/item/rating", "doc-item-rating", {"item_id": 1}),
     ],
 )
 async def test_sandbox_serves_siblings_at_their_paths(tmapi_sandboxes, ask, path, file, query):
@@ -121,6 +122,7 @@ async def test_sandbox_serves_siblings_at_their_paths(tmapi_sandboxes, ask, path
     recorded = json.loads((SAMPLES / f"{file}.json").read_bytes())["data"]
     assert status == 200
     assert data.get("items") == recorded.get("items")
+    assert data.get("list") == recorded.get("list")
     assert not data.get("has_next_page")
     assert sandbox.stats.asked == {
         Listing(path, tuple((k, str(v)) for k, v in query.items())): {1: 1}

@@ -14,6 +14,7 @@ from tests.support.siblings import (
     INFO,
     ITEMS,
     OF_ITEM,
+    RATINGS,
     SALES,
     SEARCH,
     SEARCHED,
@@ -65,6 +66,7 @@ def _fits(row, kind, where):
         (DESCRIPTION, "item-desc"),
         (SHIPPING, "item-shipping"),
         (SALES, "item-statistics-sales"),
+        (RATINGS, "item-rating"),
     ],
 )
 async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, ask, path, file):
@@ -75,6 +77,7 @@ async def test_sandbox_replies_have_the_shape_of_the_samples(tmapi_sandboxes, as
     item_id = catalogue.item_id(7, 3)
     singles = {one: {"item_id": item_id, **params} for one, params in OF_ITEM.items()}
     singles[INFO] = {"cat_id": parent}
+    singles[RATINGS] = {"item_id": item_id}
     query = {ITEMS: {"cat_id": 7}, **SIBLINGS, **singles}[path]
     value = await ask.data(sandbox, path, **query)
     sample = json.loads((SAMPLES / f"doc-{file}.json").read_bytes())["data"]

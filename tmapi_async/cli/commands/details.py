@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +74,8 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
         province: Province to ship to, and so on, for the endpoint of shipping.
         total_quantity: Number of pieces to ship, or None.
         total_weight: Weight to ship, in kg, or None.
+        sort: Sort order of the ratings, or None.
+        max_pages: Maximum number of pages of ratings of a product, or None.
         dry_run: Print the cost and fetch nothing.
         destinations: Destinations that get the details at the end.
         connection: Account, server and limits.
@@ -148,6 +151,24 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             rich_help_panel=_PANEL,
         ),
     ] = None
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="NAME",
+            help="Order of the ratings: default, latest (item-ratings).",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    max_pages: Annotated[
+        int | None,
+        typer.Option(
+            "--max-pages",
+            metavar="N",
+            help="Maximum number of pages per product, of 10 ratings each (item-ratings).",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -178,6 +199,10 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
         for name, number in (("--min-sales", self.min_sales), ("--top", self.top)):
             if number is not None and number < 1:
                 raise InvalidRequestError(f"{name} must be at least 1, not {number}")
+        if self.max_pages is not None and not ITEM_ENDPOINTS[self.endpoint].paged:
+            raise InvalidRequestError(
+                f"{self.endpoint} has no pages: remove --max-pages, or use --endpoint item-ratings"
+            )
         self.harvest_options().check(sending=not self.dry_run)
         self.listings([1])  # refuses parameters that the endpoint does not have, or lacks
 
@@ -187,8 +212,8 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
         cats = frozenset(parse_id(cat) for cat in self.cat or ())
         return ItemSelection(cats=cats, min_sales=self.min_sales, top=self.top)
 
-    def listings(self, ids: list[int]) -> ListingSet:
-        """Return the listings of products: one request each."""
+    def listings(self, ids: Sequence[int]) -> ListingSet:
+        """Return the listings of products: one request each, or one for each page of ratings."""
         endpoint = ITEM_ENDPOINTS[self.endpoint]
         params = self._listing_options().filter_params(endpoint)
         return ListingSet([ListingGroup(endpoint, params, {"item_id": ids})])
@@ -200,6 +225,8 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
             province=self.province,
             total_quantity=self.total_quantity,
             total_weight=self.total_weight,
+            sort=self.sort,
+            max_pages=self.max_pages,
         )
 
     def harvest_options(self) -> HarvestOptions:
@@ -227,7 +254,8 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
         stored: Products of which the journal has the details already.
         renewed: Products of which the details are too old.
         failed: Products that failed in an earlier start, and are tried again.
-        requests: Requests that are needed at least: one for each product to fetch.
+        requests: Requests that are needed at least: one for each product to fetch. Ratings take one
+            for each page of a product, and one more to see that no page follows.
         unfinished: Listings that were not read to their end, and may show more products.
     """
 
@@ -239,12 +267,9 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     unfinished: int = 0
 
-    def lines(self, max_requests: int | None) -> list[str]:
-        """Return the cost as text.
-
-        Args:
-            max_requests: Value of `--max-requests`.
-        """
+    def lines(self, options: DetailsOptions) -> list[str]:
+        """Return the cost as text."""
+        max_requests = options.connection.max_requests
         counts = [f"{self.stored:,} fetched before"]
         counts += [
             f"{number:,} {name}"
@@ -254,6 +279,11 @@ class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
         chosen = "" if self.selected == self.found else f", {self.selected:,} of them selected"
         found = f"{quantity(self.found, 'product')} in the listings{chosen}"
         needed = f"{quantity(self.requests, 'request')} to send, more if some are retried"
+        if ITEM_ENDPOINTS[options.endpoint].paged and options.max_pages != 1:
+            needed = (
+                f"at least {quantity(self.requests, 'request')} to send: one for each page of 10 "
+                "ratings, and one more to see that no page follows"
+            )
         lines = [f"{found}: {', '.join(counts)}; {needed if self.requests else 'nothing to send'}"]
         if self.unfinished:
             which = quantity(self.unfinished, "listing was", "listings were")
@@ -275,7 +305,7 @@ def details(context: typer.Context, options: DetailsOptions) -> None:
     """Fetch the details of the products that a journal's listings show.
 
     The details go into the same journal, best sellers first.
-    One product is one request.
+    One product is one request; for ratings, one for each page.
     Run the same command again to continue, and to try again what failed.
     """
     options.output.set_up_logging()
@@ -322,13 +352,13 @@ class _DetailsCommand:
                 if not options.dry_run:
                     check_access(reader.path, writing=True)  # before the journal is read
                 items = select_items(reader, options.selection)
-                listings = options.listings(items.ids) if items.ids else None
+                listings = options.listings(items.ids) if len(items.ids) else None
                 cost = _cost(reader, options, items, listings)
         except JournalError as error:
             print_refusal(str(error))
             return USAGE
         if not options.output.quiet:
-            for line in cost.lines(options.connection.max_requests):
+            for line in cost.lines(options):
                 print_message(line)
         if options.dry_run:
             if not options.output.quiet:
@@ -360,13 +390,13 @@ def _cost(
 ) -> DetailsCost:
     age = options.harvest_options().renewal.max_age
     renew_before = None if age is None else time.time() - age
-    plan = reader.plan(listings or (), renew_before=renew_before)
+    plan = reader.plan(listings or (), renew_before=renew_before, max_pages=options.max_pages)
     return DetailsCost(
         found=items.found,
         selected=len(items.ids),
         stored=len(plan.finished) + plan.renewed,
         renewed=plan.renewed,
-        failed=sum(visit.state == "failed" for visit in plan.unfinished) + plan.failed_again,
+        failed=sum(visit.state == "failed" for visit in plan.unfinished.known) + plan.failed_again,
         requests=len(plan.unfinished),
         unfinished=items.unfinished,
     )

@@ -32,7 +32,6 @@ from tmapi_async.cli.options.option_structs import takes_struct
 from tmapi_async.cli.options.output_options import (
     CategoriesOption,
     CsvBomOption,
-    EndpointOption,
     HistoryOption,
     JobsOption,
     JournalArgument,
@@ -56,6 +55,7 @@ from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
+from tmapi_async.export.endpoint_choice import ALL
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
 from tmapi_async.journal.summaries.verdict import CAPPED_NOTE, SHIFTED_NOTE, Kind
@@ -76,7 +76,7 @@ FIRST_OPTIONS = ("to", "run", "since", "cat", "unique", "table")
 EXAMPLES = (
     "tmapi export shop.journal --to items.parquet items.csv",
     "tmapi export shop.journal --to shop.duckdb --unique",
-    "tmapi export shop.journal --to - --run latest --cat 1031910",
+    "tmapi export shop.journal --to shop.xlsx --endpoint all",
 )
 
 
@@ -91,7 +91,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         run: `latest`, `all` or the number of a run; None for the latest visit of each listing.
         since: Date or time of the oldest page, or None.
         cat: Category IDs; None for all.
-        endpoint: Endpoint of the rows, or None if the journal holds one.
+        endpoint: Endpoints of the rows, or None if the journal holds one.
         unique: Only the latest row of each item.
         history: Also write the price history.
         csv_bom: Begin CSV files with a byte-order mark.
@@ -114,7 +114,12 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     table: Annotated[
         str | None,
-        typer.Option("--table", metavar="NAME", help="Table in a database. Default: items."),
+        typer.Option(
+            "--table",
+            metavar="NAME",
+            help="Table in a database. Default: items; for anything but products of listings the"
+            " name of the endpoint, such as item_skus.",
+        ),
     ] = None
     run: Annotated[
         str | None,
@@ -135,7 +140,16 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     cat: CategoriesOption = None
-    endpoint: EndpointOption = None
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint",
+            metavar="NAME",
+            help="Only rows of this endpoint (category-v2, item-detail, item-skus, ...). Required"
+            " if the journal holds listings of several endpoints. Repeat it, or write all for every"
+            " endpoint, to fill a workbook or a database with a sheet or a table for each.",
+        ),
+    ] = None
     unique: Annotated[bool, typer.Option("--unique", help="Only the latest row of each item.")] = (
         False
     )
@@ -161,12 +175,14 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         if "-" in self.destinations:
             require_output()
+        names = tuple(dict.fromkeys(self.endpoint or ()))
+        only = names[0] if len(names) == 1 and names[0] != ALL else None
         selection = Selection(
             run=_read_run(self.run),
             since=_read_time(self.since) if self.since else None,
             cats=frozenset(parse_id(cat) for cat in self.cat or ()),
             unique=self.unique,
-            endpoint=self.endpoint,
+            endpoint=only,
             visits=visits,
         )
         return Export(
@@ -177,6 +193,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
             csv_bom=self.csv_bom,
             history=self.history,
             jobs=self.jobs,
+            endpoints=() if only else names,
         )
 
 
@@ -274,6 +291,9 @@ def summary_lines(summary: ExportSummary) -> Iterator[str]:
     """Yield the summary as text: destinations, speed, then missing and odd values."""
     for result in summary.destinations:
         yield _destination_line(result)
+        if result.tables:
+            tables = ", ".join(f"{name} {rows:,}" for name, rows in result.tables.items())
+            yield f"  rows: {tables}"
         yield from workbook_lines(result)
     runs = describe_runs(summary.runs)
     yield (

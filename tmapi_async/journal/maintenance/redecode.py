@@ -135,7 +135,7 @@ class _Redecoder:
         for number, *body in self._connection.execute(_BODIES, (visit,)).fetchall():
             page = self._decode(listing, number, *body)
             if page is not None:
-                item_ids.update(item.item_id for item in page.items)
+                item_ids.update(item.row_id for item in page.items)
                 items += len(page.items)
                 rejects += len(page.rejects)
         with transaction(self._connection):

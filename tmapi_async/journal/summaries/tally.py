@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from tmapi_async.api.endpoints import ITEM_ENDPOINTS
 from tmapi_async.api.listings import Listing
 from tmapi_async.journal.records import State, Totals
 from tmapi_async.journal.views import VisitInfo
@@ -13,27 +14,33 @@ from tmapi_async.journal.views import VisitInfo
 MAX_SUSPECTS = 5
 """Number of empty and contradicted listings that a tally names."""
 
+_ABOUT_ONE_PRODUCT = frozenset(
+    endpoint.name for endpoint in ITEM_ENDPOINTS.values() if endpoint.paged
+)
+
 
 def doubt_about(
-    state: State, totals: Totals, *, divided: bool = False
+    listing: Listing, state: State, totals: Totals, *, divided: bool = False
 ) -> Literal["empty", "contradicted"] | None:
     """Return why a complete listing deserves a look, or None.
 
     Args:
-        state: State of the listing.
+        listing: The listing. A product may have no ratings, so that an empty listing of rows about
+            one product is no cause for doubt.
+        state: Its state.
         totals: Its totals.
         divided: True if it was divided: its own total says nothing about its parts.
     """
     if state != "complete":
         return None
     if not totals.items:
-        return "empty"
+        return None if listing.endpoint in _ABOUT_ONE_PRODUCT else "empty"
     return "contradicted" if totals.missing_rows and not divided else None
 
 
 def doubt_about_visit(visit: VisitInfo) -> Literal["empty", "contradicted"] | None:
     """Return why the complete listing of a visit deserves a look, or None."""
-    return doubt_about(visit.state, visit.totals, divided=visit.parts > 0)
+    return doubt_about(visit.listing, visit.state, visit.totals, divided=visit.parts > 0)
 
 
 class RunTally(msgspec.Struct):
@@ -80,6 +87,12 @@ class RunTally(msgspec.Struct):
         self.unique_items += sign * totals.unique_items
         self.rejects += sign * totals.rejects
 
+    def include(self, other: RunTally) -> None:
+        """Add the counts of another tally, of other listings."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.suspects = self.suspects[:MAX_SUSPECTS]
+
     def add_listing(
         self, listing: Listing, state: State, totals: Totals, *, divided: bool = False
     ) -> None:
@@ -105,7 +118,7 @@ class RunTally(msgspec.Struct):
     ) -> None:
         """Count the ending of a listing that `listings` counts already. See `add_listing`."""
         setattr(self, state, getattr(self, state) + 1)
-        doubt = doubt_about(state, totals, divided=divided)
+        doubt = doubt_about(listing, state, totals, divided=divided)
         if doubt is None:
             return
         setattr(self, doubt, getattr(self, doubt) + 1)

@@ -1,4 +1,4 @@
-"""Replies about one product beside its details: description, shipping, sales over time.
+"""Replies about one product beside its details: description, shipping, sales, ratings.
 
 All of them are pure functions of the product and of the parameters of the request.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from tmapi_async.sandbox.catalogue.traits import item_hash
 
 from .detail_row import detail
 from .product_rows import RowContext, created_time, images, money
-from .routes import ITEM_DESCRIPTION, ITEM_DETAIL, ITEM_SALES, ITEM_SHIPPING
+from .routes import ITEM_DESCRIPTION, ITEM_DETAIL, ITEM_RATINGS, ITEM_SALES, ITEM_SHIPPING
 
 Reply = dict[str, Any]
 Params = Mapping[str, str]
@@ -81,6 +81,47 @@ def _rounded(count: int) -> str:
     return f"{count // 100 * 100}+" if count >= 100 else str(count)  # noqa: PLR2004 - as documented
 
 
+RATINGS_PAGE = 10
+"""Ratings on a page."""
+
+_MOST_RATINGS = 34
+_FIRST_RATING = 20_000_000_000
+_STARS = (5, 5, 5, 5, 4, 5, 3, 1)
+_FEEDBACK = (
+    *("不错", "满意!", "质量很好,发货快", "尺码偏小", "和图片一样"),
+    "评价方未及时做出评价,系统默认好评!",
+)
+
+
+def ratings_of(item_id: int, order: str) -> list[Reply]:
+    """Return all ratings of a product, of which one product in seven has none.
+
+    Args:
+        item_id: Product ID.
+        order: `default`, or `latest` for the newest one first.
+    """
+    number = item_hash(item_id)
+    count = 0 if number % 7 == 0 else 1 + (number >> 8) % _MOST_RATINGS
+    ratings = [_rating(item_id, index) for index in range(count)]
+    if order == "latest":
+        ratings.sort(key=lambda rating: rating["feedback_date"], reverse=True)
+    return ratings
+
+
+def _rating(item_id: int, index: int) -> Reply:
+    number = item_hash(item_id * 64 + index)
+    written = datetime.combine(_LAST_DAY, datetime.min.time()) - timedelta(minutes=number % 10**6)
+    variants = ("颜色:白色;尺码:XL", "颜色:黑色;尺码:L")[: 1 + (number >> 20) % 2]
+    return {
+        "id": _FIRST_RATING + item_id % 10**9 * 64 + index,
+        "feedback": _FEEDBACK[(number >> 24) % len(_FEEDBACK)],
+        "feedback_date": f"{written:%Y-%m-%dT%H:%M:%S}.000+00:00",
+        "rate_star": _STARS[(number >> 32) % len(_STARS)],
+        "sku_map": "#7C".join(variants),
+        "user_nick": f"t**{number % 10}",
+    }
+
+
 def _detail(product: CatalogueProduct, context: RowContext, _: Params) -> Reply:
     return detail(product, context)
 
@@ -92,3 +133,6 @@ REPLIES: Mapping[str, Callable[[CatalogueProduct, RowContext, Params], Reply]] =
     ITEM_SALES.path: _sales,
 }
 """Path of an endpoint of one product -> function that returns the `data` of its reply."""
+
+PATHS_OF_ITEMS = frozenset((*REPLIES, ITEM_RATINGS.path))
+"""Paths of all endpoints of one product, with pages or without."""

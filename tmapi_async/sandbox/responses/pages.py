@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tmapi_async.sandbox.catalogue.bounded_cache import BoundedCache
+from tmapi_async.sandbox.catalogue.choice import EVERYTHING
 from tmapi_async.sandbox.catalogue.hashing import chance, mix
 from tmapi_async.sandbox.catalogue.ranking import Ranking
 
-from .item_replies import REPLIES
+from .item_replies import RATINGS_PAGE, REPLIES, ratings_of
 from .listing_views import View, Views
 from .product_rows import ROWS, RowContext
-from .routes import CATEGORY_INFO, CATEGORY_ITEMS, ROUTES, filters_sent
+from .routes import CATEGORY_INFO, CATEGORY_ITEMS, ITEM_RATINGS, ROUTES, filters_sent
 
 if TYPE_CHECKING:
     from tmapi_async.sandbox.catalogue.catalogue import Catalogue
@@ -68,6 +69,8 @@ class PageBuilder:
             return body
         if not ROUTES[listing.path].paged:
             return self._single(listing)
+        if listing.path == ITEM_RATINGS.path:
+            return self._ratings(listing, page)
         view = self._views.view_of(listing)
         if listing.path == CATEGORY_ITEMS.path:
             body = self._with_drift(listing, page, self._v1_body(view, listing, page))
@@ -148,6 +151,29 @@ class PageBuilder:
             data = config.drift.shaped(config.seed, data, int(params["item_id"]))
         reply = {"code": 200, "msg": "success", "data": data}
         return msgspec.json.encode(config.drift.reply(config.seed, reply, listing))
+
+    def _ratings(self, listing: Listing, page: int) -> bytes:
+        """Return a page of the ratings of a product, with no rows past the end."""
+        params, config = dict(listing.params), self._config
+        item_id, order = int(params["item_id"]), params.get("sort_type", "default")
+        if self._catalogue.locate(item_id) is None:
+            raise KeyError(params["item_id"])
+        ratings = ratings_of(item_id, order)
+        pages = max(1, -(-len(ratings) // RATINGS_PAGE))
+        view = View(ROUTES[listing.path], 0, EVERYTHING, len(ratings), RATINGS_PAGE, pages, params)
+        shown = page
+        if page > pages and config.past_end != "empty":
+            shown = 1 if config.past_end == "first" else pages
+        start = self._end_position(view, listing, shown - 1)
+        data = {
+            "item_id": item_id,
+            "page": page,
+            "page_size": RATINGS_PAGE,
+            "sort_type": order,
+            "list": ratings[start : self._end_position(view, listing, shown)],
+        }
+        reply = {"code": 200, "msg": "success", "data": data}
+        return msgspec.json.encode(config.drift.reply(config.seed, reply, listing, page))
 
     def _row_context(self, cat_id: int, language: str) -> RowContext:
         tree = self._catalogue.tree

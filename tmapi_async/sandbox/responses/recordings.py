@@ -41,9 +41,9 @@ class Recordings:
 
     ENDPOINT is one of `category-items`, `category-items-v2`, `search-items`, `shop-items`,
     `shop-items-v2`, `global-search-items`, `category-info`, `item-detail`, `item-desc`,
-    `item-shipping` and `item-statistics-sales`. ID is the category (or item) of the recording; a
-    file without ID answers for every ID that has no file. N is the page; without it the page number
-    in the body counts, or else 1. Other files are ignored.
+    `item-shipping`, `item-statistics-sales` and `item-rating`. ID is the category (or item) of the
+    recording; a file without ID answers for every ID that has no file. N is the page; without it
+    the page number in the body counts, or else 1. Other files are ignored.
 
     Rows are served as recorded. Paging signals are changed if they would lead a walk to pages that
     were not recorded: the last recorded page has `has_next_page` false, and `total_count`, if
@@ -145,7 +145,9 @@ def _end_listing(listing: _RecordedListing) -> None:
 def _empty_page(page: int, example: bytes | None) -> bytes:
     """Return a page that was not recorded: the envelope of a recorded page, without rows."""
     data = dict(_data(msgspec.json.decode(example))) if example else {"page_size": 20}
-    data |= {"page": page, "items": []}
+    data |= {"page": page, "list" if "list" in data else "items": []}
+    if "list" in data:
+        return msgspec.json.encode({"code": 200, "msg": "success", "data": data})
     if "total_count" not in data or "has_next_page" in data:
         data["has_next_page"] = False
     return msgspec.json.encode({"code": 200, "msg": "success", "data": data})

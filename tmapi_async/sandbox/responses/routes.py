@@ -162,6 +162,7 @@ _CHECKS: Mapping[str, Callable[[str, str], str]] = {
     **dict.fromkeys(("price_start", "price_end", "total_weight"), _price),
     "language": _one_of(LANGUAGES),
     "cat_type": _one_of(("0", "1")),
+    "sort_type": _one_of(("default", "latest")),
 }
 """Check of each parameter; all other parameters accept any text that is not empty."""
 
@@ -255,12 +256,20 @@ ITEM_SALES = Route(
     paged=False,
 )
 
+ITEM_RATINGS = Route(
+    name="item-rating",
+    path="/1688/item/rating",
+    required=("item_id",),
+    optional=("sort_type",),
+    fields=("item_id", "page", "page_size", "sort_type", "list"),
+)
+
 ROUTES: Mapping[str, Route] = {
     endpoint.path: endpoint
     for endpoint in (
         *(CATEGORY_ITEMS, CATEGORY_ITEMS_V2, SEARCH_ITEMS, SHOP_ITEMS, SHOP_ITEMS_V2),
         *(GLOBAL_SEARCH_ITEMS, CATEGORY_INFO, ITEM_DETAIL, ITEM_DESCRIPTION),
-        *(ITEM_SHIPPING, ITEM_SALES),
+        *(ITEM_SHIPPING, ITEM_SALES, ITEM_RATINGS),
     )
 }
 """Path -> endpoint, for all endpoints of the catalogue."""

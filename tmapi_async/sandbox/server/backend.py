@@ -11,7 +11,7 @@ from tmapi_async.sandbox.catalogue.hashing import chance, normal
 from tmapi_async.sandbox.catalogue.ranking import Ranking
 from tmapi_async.sandbox.responses import envelopes as replies
 from tmapi_async.sandbox.responses.faults import KINDS, Attempt
-from tmapi_async.sandbox.responses.item_replies import REPLIES
+from tmapi_async.sandbox.responses.item_replies import PATHS_OF_ITEMS
 from tmapi_async.sandbox.responses.pages import PageBuilder
 from tmapi_async.sandbox.responses.recordings import Recordings
 from tmapi_async.sandbox.responses.routes import (
@@ -150,7 +150,7 @@ class Backend:
             status, body = self.recordings.errors[name]
             return replies.SandboxReply(status, body, name)
         unknown = self._unknown(attempt)
-        if unknown and (name is None or not ROUTES[attempt.path].paged):
+        if unknown and (name is None or unknown == "item" or not ROUTES[attempt.path].paged):
             return replies.error_reply(
                 config, 422, attempt, text=f"parameter error: no such {unknown}"
             )
@@ -171,7 +171,7 @@ class Backend:
         path, cat_id = attempt.path, attempt.cat_id
         if path in self._recorded:
             return ""
-        if path in REPLIES:
+        if path in PATHS_OF_ITEMS:
             return "" if self.catalogue.locate(int(dict(attempt.params)["item_id"])) else "item"
         if cat_id is None:
             return ""
