@@ -16,7 +16,7 @@ from dlt.extract import DltResource
 from tmapi_async.export.arrow import item_schema, record_batch
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.endpoint_choice import refuse_detail_tables
+from tmapi_async.export.endpoint_choice import require_products
 from tmapi_async.export.selection import Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 
@@ -78,7 +78,7 @@ def _tables(path: str | Path, selection: Selection) -> Iterator[pa.Table]:
     conversions = Conversions()
     with JournalReader(path) as reader:
         empty, scope = True, resolve(reader, selection)
-        refuse_detail_tables(scope.endpoint, "the dlt source")
+        require_products(scope.endpoint, "the dlt source")
         for chunk in read_chunks(reader, scope):
             empty = False
             yield pa.Table.from_batches([record_batch(chunk, conversions)])

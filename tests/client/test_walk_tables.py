@@ -30,8 +30,9 @@ from tmapi_async import (
 )
 from tmapi_async.api.columns import layout
 from tmapi_async.errors.extras import install_command
-from tmapi_async.export import ExportRefusedError, destinations
+from tmapi_async.export import ExportRefusedError
 from tmapi_async.export.arrow import item_schema
+from tmapi_async.export.outputs import extra_checks
 from tmapi_async.sandbox import Drift, Faults
 
 if TYPE_CHECKING:
@@ -247,9 +248,9 @@ async def test_a_missing_library_is_told_before_anything_is_sent(
     tmapi_sandboxes, monkeypatch, method, missing
 ):
     """The message says how to install the library, and no page was paid for."""
-    there = destinations.importlib.util.find_spec
+    there = extra_checks.importlib.util.find_spec
     monkeypatch.setattr(
-        destinations.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
+        extra_checks.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
     )
     sandbox = await tmapi_sandboxes(**CATALOGUE)
     extra = "arrow" if missing == "pyarrow" else missing

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tmapi_async.errors.extras import install_command
-from tmapi_async.export import ExportRefusedError, destinations, export_journal
+from tmapi_async.export import ExportRefusedError, export_journal
+from tmapi_async.export.outputs import extra_checks
 
 
 def test_destinations_are_refused_before_anything_is_read(
@@ -79,9 +80,9 @@ def test_a_missing_extra_is_told_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, to: str, missing: str, extra: str
 ) -> None:
     """A destination without its packages is refused; the message shows how to install them."""
-    there = destinations.importlib.util.find_spec
+    there = extra_checks.importlib.util.find_spec
     monkeypatch.setattr(
-        destinations.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
+        extra_checks.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
     )
     with pytest.raises(ExportRefusedError) as raised:
         export_journal("a.journal", [to])

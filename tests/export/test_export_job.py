@@ -30,7 +30,7 @@ from tmapi_async.export import export_journal
 from tmapi_async.export.arrow import item_schema, json_columns, record_batch
 from tmapi_async.export.chunks import Chunk
 from tmapi_async.export.detail_tables.elements import DETAIL_TABLES
-from tmapi_async.export.endpoint_choice import EXPORTED
+from tmapi_async.export.endpoint_choice import EXPORTED, table_name
 from tmapi_async.export.postgres_table import table_columns
 from tmapi_async.export.semantics import semantic_column
 from tmapi_async.export.sinks import Conversions
@@ -83,7 +83,8 @@ def test_every_value_of_the_samples_is_in_every_form(
     text = sample(sample_name(endpoint))
     data = json.loads(text)["data"]
     # A reply without an ID is about the product of its listing.
-    sent = data["items"] if endpoint.paged else [{"item_id": 7, **data}]
+    rows_sent = data[endpoint.rows] if endpoint.paged else [data]
+    sent = [{"item_id": 7, **row} for row in rows_sent]
     journal = write_endpoints(tmp_path / "a.journal", {name: [text]})
     files = [str(tmp_path / f"a.{ending}") for ending in ("jsonl", "csv", "parquet", "duckdb")]
     summary = export_journal(journal, [*files, postgres])
@@ -95,9 +96,9 @@ def test_every_value_of_the_samples_is_in_every_form(
     )
     lines = [json.loads(line) for line in Path(files[0]).read_bytes().splitlines()]
     table = pq.read_table(files[2]).to_pylist()
+    query = f"SELECT * FROM {table_name(endpoint)} ORDER BY position"  # noqa: S608 - our own names
     with duckdb.connect(files[3]) as database:
-        tabled = database.sql("SELECT * FROM items ORDER BY position").to_arrow_table().to_pylist()
-    query = "SELECT * FROM items ORDER BY position"
+        tabled = database.sql(query).to_arrow_table().to_pylist()
     with psycopg.connect(postgres, row_factory=psycopg.rows.dict_row) as connection:
         served = connection.execute(query).fetchall()
     csv = duckdb.sql(f"SELECT * FROM read_csv('{files[1]}', all_varchar=true)")  # noqa: S608
@@ -129,14 +130,16 @@ def test_drifted_rows_say_the_same_in_every_form(data: st.DataObject, endpoint: 
     flags = st.none() | st.booleans() | st.sampled_from(["true", "?"])
     blocks = st.recursive(NUMBERS, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
     kinds: dict[str, Any] = {"flag": flags, "json": blocks, "text": st.none() | st.text(max_size=5)}
-    sent: dict[str, Any] = {"item_id": data.draw(st.integers(1, 2**63 - 1))}
-    for column in columns(endpoint.item)[1:]:
-        if data.draw(st.booleans()):
+    ids = {"item_id", endpoint.item.row_key}
+    sent: dict[str, Any] = {name: data.draw(st.integers(1, 2**63 - 1)) for name in ids}
+    for column in columns(endpoint.item):
+        if column.name not in ids and data.draw(st.booleans()):
             at = sent
             for step in column.path[:-1]:
                 at = at.setdefault(step, {})
             at[column.path[-1]] = data.draw(kinds.get(column.kind, NUMBERS))
-    text = body([sent]) if endpoint.paged else json.dumps({"code": 200, "data": sent}).encode()
+    single = json.dumps({"code": 200, "data": sent}).encode()
+    text = body([sent], name=endpoint.rows) if endpoint.paged else single
     items = decoder(endpoint.name).decode(text)[0].data.items
     origin = Origin(listing(endpoint.name), 1, datetime.fromtimestamp(1.5, UTC), 3)
     page = StoredPage(1, 1, 3, origin.listing, 1, 1.5, 1, 0.1, False, 0, 0, text)

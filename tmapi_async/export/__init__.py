@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tmapi_async.errors import ExportError, ExportRefusedError
 
-from .export_job import Export, ExportProgress, ExportSummary, export_journal
+from .export_job import Export, export_journal
+from .results.export_summary import ExportProgress, ExportSummary
 from .selection import Selection
 
 if TYPE_CHECKING:

@@ -298,7 +298,7 @@ def _decoded(
             rows = range(len(items) + len(gaps))
             chunk.positions[-1] = [position for position in rows if position not in gaps]
     if isinstance(endpoint, DetailTable):
-        chunk.items = list(map(endpoint.rows, chunk.items))
+        chunk.items = list(map(endpoint.elements, chunk.items))
         chunk.positions = [range(len(items)) for items in chunk.items]
     return chunk
 
@@ -341,7 +341,7 @@ def _latest_sightings(
         database.execute(_SIGHTINGS)
         database.execute("BEGIN")
         for chunk in _chunks(reader, scope):
-            ids = [item.item_id for items in chunk.items for item in items]
+            ids = [item.row_id for items in chunk.items for item in items]
             sightings = zip(ids, range(rows, rows + len(ids)), strict=True)
             database.executemany("INSERT OR REPLACE INTO sightings VALUES (?, ?)", sightings)
             rows += len(ids)

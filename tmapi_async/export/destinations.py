@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Container, Iterable
 from pathlib import Path
@@ -13,10 +12,10 @@ import msgspec
 
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportRefusedError
-from tmapi_async.errors.extras import install_command
 
 from .atomic_file import overwrites_journal
 from .files import FILES, CsvFile, FileSink, StandardOutput
+from .outputs.extra_checks import check_extra
 from .outputs.file_checks import check_folder, check_log
 from .outputs.file_output import LocalOutput, Output
 from .outputs.object_store import SCHEMES, ObjectAddress, ObjectOutput, check_object, parse_address
@@ -26,8 +25,6 @@ from .sinks import ItemTable, Sink, Table
 if TYPE_CHECKING:
     from .excel.workbook_file import XlsxFile
     from .sqlite.sqlite_replacement import SqliteReplacement
-
-DEFAULT_TABLE = "items"
 
 CSV = ".csv"
 
@@ -66,7 +63,7 @@ class Destination(msgspec.Struct, frozen=True):
         path: The file on this machine, or None.
         address: The object of a store, or None.
         url: URL of the database for libpq, or empty. May contain a password.
-        table: Table of a database.
+        table: Table of a database, or None for the usual one.
         bom: True to begin a CSV file with a byte-order mark.
     """
 
@@ -74,19 +71,25 @@ class Destination(msgspec.Struct, frozen=True):
     path: Path | None = None
     address: ObjectAddress | None = None
     url: str = ""
-    table: str = DEFAULT_TABLE
+    table: str | None = None
     bom: bool = False
+
+    @property
+    def tables(self) -> bool:
+        """True if there is room for several tables."""
+        return self.kind in (*_DATABASES, XLSX)
 
     @property
     def reads_arrow(self) -> bool:
         """True if the destination reads record batches, False if it reads JSON lines."""
         return self.kind in _REQUIREMENTS
 
-    def open(self, endpoint: Endpoint) -> Sink:
+    def open(self, endpoint: Endpoint, table: str | None = None) -> Sink:
         """Open the destination. Other programs see no row before `commit`.
 
         Args:
             endpoint: The endpoint whose rows will be written.
+            table: Table of a database in place of that of the destination.
 
         Raises:
             ExportRefusedError: An existing table does not fit the rows.
@@ -96,23 +99,23 @@ class Destination(msgspec.Struct, frozen=True):
         if self.kind == "postgresql":
             from .postgres import PostgresTable  # noqa: PLC0415 - an extra
 
-            return PostgresTable(self.url, self.table, endpoint)
+            return PostgresTable(self.url, table or self.table, endpoint)
         if self.kind == "-":
             return StandardOutput()
         if self.path is not None and self.kind not in FILES:
-            return self._open_tables(self.path, endpoint)
+            return self._open_tables(self.path, endpoint, table or self.table)
         return self._open_file(self._output(), ItemTable(endpoint))
 
-    def _open_tables(self, path: Path, endpoint: Endpoint) -> Sink:
+    def _open_tables(self, path: Path, endpoint: Endpoint, table: str | None) -> Sink:
         """Open a file with several tables."""
         if self.kind == _DUCKDB:
             from .duckdb_file import DuckDBFile  # noqa: PLC0415 - an extra
 
-            return DuckDBFile(path, self.table, endpoint)
+            return DuckDBFile(path, table, endpoint)
         if self.kind == SQLITE:
             from .sqlite.sqlite_items import SqliteItems  # noqa: PLC0415 - an extra
 
-            return SqliteItems(path, self.table, endpoint)
+            return SqliteItems(path, table, endpoint)
         from .excel.workbook_file import XlsxFile  # noqa: PLC0415 - an extra
 
         return XlsxFile(path, ItemTable(endpoint), HistoryTable(endpoint))
@@ -223,7 +226,8 @@ def parse_destinations(
 
     Args:
         texts: Destinations as typed: paths, database URLs, `-`.
-        table: Table of every database among them; by default `?table=` of its URL, else `items`.
+        table: Table of every database among them; by default `?table=` of its URL, else the usual
+            one of the endpoint.
         journal: The journal, which must not be overwritten.
         history: True if each destination gets a price history, too.
         csv_bom: True to begin each CSV file with a byte-order mark.
@@ -260,6 +264,26 @@ def parse_destinations(
     if table is not None and not any(d.kind in _DATABASES for d in destinations):
         raise ExportRefusedError("--table needs a database, and no destination is a database")
     return destinations
+
+
+def check_room(destinations: Iterable[Destination]) -> None:
+    """Check that each destination has room for the tables of several endpoints.
+
+    Raises:
+        ExportRefusedError: A destination holds one table, or the name of one table was given.
+    """
+    for destination in destinations:
+        if not destination.tables:
+            name = destination.path or destination.address or "standard output"
+            raise ExportRefusedError(
+                f"{name} holds one table: export to .xlsx, .sqlite, .duckdb or a database, or one "
+                "endpoint at a time"
+            )
+        if destination.table is not None:
+            raise ExportRefusedError(
+                "--table names one table, and several endpoints need one each: remove --table (or "
+                "?table= of the URL), or export one endpoint at a time"
+            )
 
 
 def _with_marks(destinations: list[Destination]) -> list[Destination]:
@@ -320,7 +344,7 @@ def parse_destination(text: str, *, table: str | None = None) -> Destination:
         check_log(path, ".wal", "DuckDB")
     if kind == SQLITE and not path.exists():
         check_log(path, "-wal", "SQLite")
-    return Destination(kind, path, table=table or DEFAULT_TABLE)
+    return Destination(kind, path, table=table)
 
 
 def _kind(name: str) -> str | None:
@@ -356,30 +380,11 @@ def _postgres(text: str, table: str | None) -> Destination:
     names = [unquote(option[len(_TABLE) :]) for option in options if option.startswith(_TABLE)]
     url = f"{base}?{libpq_options}" if libpq_options else base
     describe_url(url)
-    table = table or (names[-1] if names else "") or DEFAULT_TABLE
-    table_identifier(table)
+    table = table or (names[-1] if names else "") or None
+    if table is not None:
+        table_identifier(table)
     return Destination("postgresql", url=url, table=table)
 
 
 def _check_extra(kind: str, text: str) -> None:
     check_extra(text, *_REQUIREMENTS.get(kind, ("", ())))
-
-
-def check_extra(user: str, extra: str, modules: Iterable[str]) -> None:
-    """Check that the modules of an extra are installed.
-
-    Args:
-        user: User of the modules, for the message.
-        extra: Name of the extra.
-        modules: Modules that it brings.
-
-    Raises:
-        ExportRefusedError: A module is missing; the message says how to install it.
-    """
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        raise ExportRefusedError(
-            f"{user} needs {' and '.join(missing)}, which {verb} not installed: "
-            f"run {install_command(extra)}"
-        )

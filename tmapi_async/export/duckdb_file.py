@@ -1,4 +1,4 @@
-"""DuckDB destination: a database with one table of items, created anew by each export.
+"""DuckDB destination: a database with a table for each endpoint, created anew by each export.
 
 Rows of the file before that are gone since are taken over, with the time in the column `gone_at`.
 """
@@ -19,6 +19,7 @@ from tmapi_async.errors import ExportError
 
 from .arrow import item_schema, json_columns
 from .atomic_file import AtomicFile
+from .endpoint_choice import DEFAULT_TABLE, row_key, table_name
 from .over_time.gone_items import WalkedListing
 from .sinks import DestinationResult, WritableRows
 
@@ -55,13 +56,13 @@ SELECT count(*) FROM duckdb_columns() WHERE database_name = 'tmapi_before'
 _TAKE_OVER = """
 INSERT INTO {table} BY NAME
 WITH shown AS (
-    SELECT DISTINCT family, item_id FROM {table} JOIN tmapi_walked USING (listing, run)
-), exported AS (SELECT DISTINCT listing, item_id FROM {table}),
+    SELECT DISTINCT family, {rest} FROM {table} JOIN tmapi_walked USING (listing, run)
+), exported AS (SELECT DISTINCT listing, {rest} FROM {table}),
 before AS (SELECT {columns} FROM tmapi_before.{table}),
 earlier AS (
-    SELECT listing, item_id, max(fetched_at) AS fetched_at,
+    SELECT listing, {rest}, max(fetched_at) AS fetched_at,
         nullif(arg_max(coalesce(gone_at, 'infinity'), fetched_at), 'infinity') AS gone_at
-    FROM before GROUP BY listing, item_id
+    FROM before GROUP BY listing, {rest}
 ), taken AS (
     SELECT earlier.* REPLACE (coalesce(earlier.gone_at, walked.ended_at) AS gone_at)
     FROM earlier LEFT JOIN tmapi_walked AS walked ON walked.listing = earlier.listing
@@ -69,37 +70,36 @@ earlier AS (
         THEN earlier.gone_at IS NOT NULL
             AND earlier.listing IN (SELECT exported.listing FROM exported)
             AND NOT EXISTS (SELECT 1 FROM exported
-                WHERE exported.listing = earlier.listing AND exported.item_id = earlier.item_id)
+                WHERE exported.listing = earlier.listing AND {exported_rest})
         ELSE earlier.fetched_at <= walked.ended_at AND NOT EXISTS (SELECT 1 FROM shown
-                WHERE shown.family = walked.family AND shown.item_id = earlier.item_id)
+                WHERE shown.family = walked.family AND {shown_rest})
         END
 )
 SELECT before.* REPLACE (taken.gone_at AS gone_at)
-FROM before JOIN taken USING (listing, item_id, fetched_at)
-QUALIFY row_number() OVER (PARTITION BY listing, item_id) = 1
+FROM before JOIN taken USING (listing, {rest}, fetched_at)
+QUALIFY row_number() OVER (PARTITION BY listing, {rest}) = 1
 """
 _NEWLY_GONE = """
 SELECT count(*) FROM {table} AS item WHERE item.gone_at IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM (SELECT {columns} FROM tmapi_before.{table}) AS earlier
-    WHERE earlier.listing = item.listing AND earlier.item_id = item.item_id
-        AND earlier.gone_at IS NOT NULL)
+    WHERE earlier.listing = item.listing AND {item_rest} AND earlier.gone_at IS NOT NULL)
 """
 
 
 class DuckDBFile:
-    """A database file that appears complete or not at all."""
+    """A database file that appears complete or not at all.
 
-    def __init__(self, path: Path, table: str, endpoint: Endpoint) -> None:
+    Args:
+        path: The file.
+        name: Name of the first table; None for the usual one.
+        endpoint: The endpoint whose rows it has.
+    """
+
+    def __init__(self, path: Path, name: str | None, endpoint: Endpoint) -> None:
         self.to = str(path)
-        self._name, self._table = table, _quoted(table)
-        self._walked: Sequence[WalkedListing] | None = None
         self._history: int | None = None
-        self._json_casts = ", ".join(
-            f"{_quoted(name)}::JSON AS {_quoted(name)}" for name in json_columns(endpoint)
-        )
-        self._rows = 0
-        self._schema = item_schema(endpoint)
-        self._begin_group()
+        self._rows: dict[str, int] = {}
+        self._gone = 0
         self._atomic_file = AtomicFile(path)
         try:
             self._megabytes = _MEGABYTES
@@ -108,15 +108,40 @@ class DuckDBFile:
                 "memory_limit": f"{_MEGABYTES}MB",
             }
             self._connection = duckdb.connect(str(self._atomic_file.temporary), config=settings)
-            self._insert(self._schema.empty_table, _CREATE)
-            self._check_file_before()
+            self._open_table(endpoint, name)
         except BaseException:
             self._atomic_file.discard()
             raise
 
+    def _open_table(self, endpoint: Endpoint, name: str | None) -> None:
+        self._endpoint = endpoint
+        self._walked: Sequence[WalkedListing] | None = None
+        self._json_casts = ", ".join(
+            f"{_quoted(column)}::JSON AS {_quoted(column)}" for column in json_columns(endpoint)
+        )
+        self._schema = item_schema(endpoint)
+        self._begin_group()
+        self._name_table(name or table_name(endpoint))
+        self._insert(self._schema.empty_table, _CREATE)
+        if not self._check_file_before() and name is None and self._name != DEFAULT_TABLE:
+            self._keep_earlier_name()
+        self._rows[self._name] = 0
+
+    def _name_table(self, name: str) -> None:
+        self._name, self._table = name, _quoted(name)
+
+    def _keep_earlier_name(self) -> None:
+        """Name the table `items` if an earlier version has put such rows there."""
+        own, own_quoted = self._name, self._table
+        self._connection.execute(f"ALTER TABLE {own_quoted} RENAME TO {DEFAULT_TABLE}")
+        self._name_table(DEFAULT_TABLE)
+        if not self._check_file_before():
+            self._connection.execute(f"ALTER TABLE {self._table} RENAME TO {own_quoted}")
+            self._name_table(own)
+
     def write(self, rows: WritableRows) -> None:
         """Write rows."""
-        self._rows += rows.count
+        self._rows[self._name] += rows.count
         self._group.write_batch(rows.batch)
         self._group_rows += rows.batch.num_rows
         if self._group_rows >= _GROUP_ROWS:
@@ -181,18 +206,35 @@ class DuckDBFile:
         """Take over the rows of the file before that the written rows lack, when it is complete."""
         self._walked = walked
 
+    def begin_table(self, endpoint: Endpoint, name: str) -> None:
+        """End the table, and begin another one of the same file."""
+        try:
+            self._end_table()
+            self._open_table(endpoint, name)
+        except duckdb.Error as error:
+            raise self._error(error) from None
+
+    def _end_table(self) -> None:
+        self._write_group()
+        if self._walked is not None:
+            self._gone += self._take_over(self._walked)
+
     def commit(self) -> DestinationResult:
         """Make the file durable and move it to its final path."""
         try:
-            self._write_group()
-            gone = 0 if self._walked is None else self._take_over(self._walked)
+            self._end_table()
             self._connection.execute("CHECKPOINT")
             self._connection.close()
         except duckdb.Error as error:
             raise self._error(error) from None
         size = self._atomic_file.commit()
         return DestinationResult(
-            to=self.to, rows=self._rows, bytes=size, gone=gone, history=self._history
+            to=self.to,
+            rows=sum(self._rows.values()),
+            bytes=size,
+            gone=self._gone,
+            history=self._history,
+            tables=self._rows if len(self._rows) > 1 else {},
         )
 
     def _take_over(self, walked: Sequence[WalkedListing]) -> int:
@@ -206,18 +248,33 @@ class DuckDBFile:
         )
         has_gone_at = execute(_HAS_GONE_AT, [self._name]).fetchall() == [(1,)]
         columns = "*" if has_gone_at else "*, NULL::TIMESTAMP WITH TIME ZONE AS gone_at"
-        self._execute(_TAKE_OVER.format(table=self._table, columns=columns))
-        newly_gone_sql = _NEWLY_GONE.format(table=self._table, columns=columns)
-        ((newly_gone,),) = self._execute(newly_gone_sql).fetchall()
+        self._execute(self._key_sql(_TAKE_OVER, columns))
+        ((newly_gone,),) = self._execute(self._key_sql(_NEWLY_GONE, columns)).fetchall()
         execute("DETACH tmapi_before")
         self._connection.unregister("tmapi_walked")
         return int(newly_gone)
 
-    def _check_file_before(self) -> None:
-        """Find out, before the rows are read, if another program has locked the file.
+    def _key_sql(self, statement: str, columns: str) -> str:
+        """Return a statement with the columns that tell the rows of a listing from each other."""
+        rest = row_key(self._endpoint)[1:]
+
+        def equal(one: str, other: str) -> str:
+            return " AND ".join(f"{one}.{name} = {other}.{name}" for name in rest)
+
+        return statement.format(
+            table=self._table,
+            columns=columns,
+            rest=", ".join(rest),
+            exported_rest=equal("exported", "earlier"),
+            shown_rest=equal("shown", "earlier"),
+            item_rest=equal("earlier", "item"),
+        )
+
+    def _check_file_before(self) -> bool:
+        """Return True if the file has the same table already.
 
         Raises:
-            ExportError: Another program has locked it.
+            ExportError: Another program has locked the file.
         """
         try:
             attached = self._attach_file_before()
@@ -225,6 +282,7 @@ class DuckDBFile:
             raise self._error(error) from None
         if attached:
             self._connection.execute("DETACH tmapi_before")
+        return attached
 
     def _attach_file_before(self) -> bool:
         """Attach the file that is about to be replaced if its table has the same columns."""

@@ -11,7 +11,15 @@ from tmapi_async.errors.shown_value import show_value
 from .detail_tables.elements import DETAIL_TABLES, DetailTable
 
 EXPORTED = {endpoint.name: endpoint for endpoint in BY_SHORT_NAME.values()}
-"""Endpoints whose rows are products. Other pages of a journal (the category tree) have no rows."""
+"""Endpoints with rows about products. Other pages of a journal (the category tree) have none."""
+
+ALL = "all"
+"""Stands for every endpoint of a journal, and for the elements of its details."""
+
+DEFAULT_TABLE = "items"
+"""Table of products in a database."""
+
+_PRODUCT_KEY = ("listing", "item_id")
 
 _BY_ANY_NAME = {
     **{
@@ -38,29 +46,68 @@ def endpoint_named(text: str) -> Endpoint:
     return endpoint
 
 
+def table_name(endpoint: Endpoint, chosen: Collection[Endpoint] = ()) -> str:
+    """Return the name of the table of an endpoint in a database, if the user names none.
+
+    Args:
+        endpoint: The endpoint.
+        chosen: All endpoints that are exported together.
+
+    Returns:
+        `items` for listings of products, but a longer name if there are several such endpoints; for
+        anything else the name of the endpoint (`item_skus`).
+    """
+    name = endpoint.short.replace("-", "_")
+    if not endpoint.lists_products:
+        return name
+    several = sum(one.lists_products for one in chosen) > 1
+    return f"{DEFAULT_TABLE}_{name}" if several else DEFAULT_TABLE
+
+
 def row_key(endpoint: Endpoint) -> tuple[str, ...]:
     """Return the columns that tell a row of a database table from all others.
 
-    A detail has many elements, and no ID of an element can be relied on.
+    A detail has many elements, and no ID of an element can be relied on. A product has many
+    ratings, each with an ID.
     """
-    key = ("listing", "item_id")
-    return (*key, "position") if isinstance(endpoint, DetailTable) else key
+    if isinstance(endpoint, DetailTable):
+        return (*_PRODUCT_KEY, "position")
+    own = endpoint.item.row_key
+    return _PRODUCT_KEY if own in _PRODUCT_KEY else (*_PRODUCT_KEY, own)
 
 
 def refuse_detail_tables(endpoint: Endpoint, purpose: str) -> None:
-    """Refuse the elements of details where rows of products are needed.
+    """Refuse the elements of details where rows with an ID of their own are needed.
+
+    Args:
+        endpoint: The endpoint that was asked for.
+        purpose: The option or command that needs such rows, for the message.
+
+    Raises:
+        ExportRefusedError: The endpoint is a table of elements.
+    """
+    if isinstance(endpoint, DetailTable):
+        raise _several_rows(endpoint, purpose)
+
+
+def require_products(endpoint: Endpoint, purpose: str) -> None:
+    """Refuse elements of details, and ratings, where rows of products are needed.
 
     Args:
         endpoint: The endpoint that was asked for.
         purpose: The option or command that needs products, for the message.
 
     Raises:
-        ExportRefusedError: The endpoint is a table of elements.
+        ExportRefusedError: The endpoint has several rows for a product.
     """
-    if isinstance(endpoint, DetailTable):
-        raise ExportRefusedError(
-            f"{purpose} needs one row for each product, and {endpoint.short} has several"
-        )
+    if row_key(endpoint) != _PRODUCT_KEY:
+        raise _several_rows(endpoint, purpose)
+
+
+def _several_rows(endpoint: Endpoint, purpose: str) -> ExportRefusedError:
+    return ExportRefusedError(
+        f"{purpose} needs one row for each product, and {endpoint.short} has several"
+    )
 
 
 def choose_endpoint(available: Collection[str], requested: str | None, source: str) -> Endpoint:
@@ -72,8 +119,8 @@ def choose_endpoint(available: Collection[str], requested: str | None, source: s
         source: Place of the listings, for the message (`"run 1 of the journal"`).
 
     Returns:
-        The requested endpoint. Without a request: the only paged endpoint among the available
-        ones, or the only endpoint at all, or `category/items` if there is no listing.
+        The requested endpoint. Without a request: the only available one with listings of products,
+        or the only endpoint at all, or `category/items` if there is no listing.
 
     Raises:
         ExportRefusedError: The requested endpoint is not available; or without a request there
@@ -86,14 +133,9 @@ def choose_endpoint(available: Collection[str], requested: str | None, source: s
         return endpoint
     if not available:
         return CATEGORY_ITEMS
-    unknown = sorted(set(available) - ENDPOINTS.keys())
-    if unknown:
-        raise ExportRefusedError(
-            f"{source} has listings of {', '.join(unknown)}, which this version of tmapi-async "
-            "does not know: upgrade tmapi-async, or choose another endpoint (--endpoint)"
-        )
+    _refuse_unknown(available, source)
     with_rows = [endpoint for name, endpoint in EXPORTED.items() if name in available]
-    candidates = [endpoint for endpoint in with_rows if endpoint.paged] or with_rows
+    candidates = [endpoint for endpoint in with_rows if endpoint.lists_products] or with_rows
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
@@ -103,3 +145,64 @@ def choose_endpoint(available: Collection[str], requested: str | None, source: s
         f"{source} has rows of several endpoints, and each endpoint has its own schema: choose "
         f"one with --endpoint: {choices}"
     )
+
+
+def _refuse_unknown(available: Collection[str], source: str) -> None:
+    unknown = sorted(set(available) - ENDPOINTS.keys())
+    if unknown:
+        raise ExportRefusedError(
+            f"{source} has listings of {', '.join(unknown)}, which this version of tmapi-async "
+            "does not know: upgrade tmapi-async, or choose another endpoint (--endpoint)"
+        )
+
+
+def choose_endpoints(
+    available: Collection[str], requested: Collection[str], source: str
+) -> list[Endpoint]:
+    """Choose the endpoints of an export that may have several.
+
+    Args:
+        available: See `choose_endpoint`.
+        requested: Short or full names of endpoints; `all` stands for every one that is available.
+        source: See `choose_endpoint`.
+
+    Returns:
+        The endpoints in the order of the documentation, each once.
+
+    Raises:
+        ExportRefusedError: See `choose_endpoint`.
+    """
+    if ALL in requested:
+        _refuse_unknown(available, source)
+    named = {endpoint_named(name).short for name in requested if name != ALL}
+    every = [*EXPORTED.values(), *DETAIL_TABLES.values()]
+    chosen = [
+        endpoint
+        for endpoint in every
+        if endpoint.short in named or (ALL in requested and endpoint.name in available)
+    ]
+    for endpoint in chosen:
+        choose_endpoint(available, endpoint.short, source)
+    return chosen or [choose_endpoint(available, None, source)]
+
+
+def check_several(requested: Collection[str], *, unique: bool = False) -> None:
+    """Check the names of several endpoints before the journal is read.
+
+    Args:
+        requested: Names as `choose_endpoints` takes them.
+        unique: True if only the latest row of each item is requested.
+
+    Raises:
+        ExportRefusedError: No endpoint with rows has such a name, or one has no unique items.
+    """
+    for name in requested:
+        if name != ALL:
+            endpoint = endpoint_named(name)
+            if unique:
+                refuse_detail_tables(endpoint, "unique")
+        elif unique:
+            raise ExportRefusedError(
+                "unique needs one row for each product, and the elements of details have several: "
+                "name the endpoints in place of all"
+            )

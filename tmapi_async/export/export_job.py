@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
-import msgspec
 
 from tmapi_async.errors import ExportError, ExportRefusedError
 from tmapi_async.errors.argument_checks import check_callable, check_path, check_type
@@ -16,102 +14,18 @@ from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.verdict import Verdict
 
 from .conversions import Conversions
-from .destinations import Destination, parse_destinations
-from .endpoint_choice import endpoint_named, refuse_detail_tables
+from .destinations import Destination, check_room, parse_destinations
+from .endpoint_choice import ALL, check_several, endpoint_named, require_products, table_name
 from .over_time.gone_items import walked_listings
 from .over_time.price_history import price_history
 from .parallel.jobs import check_jobs
 from .parallel.row_source import RowSource
-from .selection import Scope, Selection, resolve
-from .sinks import DestinationResult, KeepsHistory, MarksGone, Sink
+from .results.export_summary import ExportProgress, ExportSummary
+from .selection import Scope, Selection, describe_runs, resolve_endpoints
+from .sinks import HoldsTables, KeepsHistory, MarksGone, Sink
 
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
 """Errors of a file that may be over when the rows are there."""
-
-
-class ExportProgress(msgspec.Struct, frozen=True):
-    """Progress of an export.
-
-    Attributes:
-        pages: Pages read so far; for unique items, of both readings.
-        of: Pages to read; an upper bound if `since` is given.
-        rows: Rows written so far.
-        seconds: Seconds since the export began.
-    """
-
-    pages: int
-    of: int
-    rows: int
-    seconds: float
-
-    def __str__(self) -> str:
-        speed = self.rows / self.seconds if self.seconds else 0.0
-        return (
-            f"pages read: {self.pages:,} of {self.of:,}, rows written: {self.rows:,} "
-            f"({speed:,.0f} per second), time: {self.seconds:.0f} s"
-        )
-
-
-class ExportSummary(msgspec.Struct, kw_only=True):
-    """Result of an export.
-
-    Attributes:
-        journal: The journal.
-        run: The run whose rows were exported, or None for several.
-        runs: Runs of the exported listings.
-        endpoint: Name of the endpoint whose rows were read; empty before it is known.
-        listings_unfinished: Selected listings that were not walked to their end: more rows will
-            come.
-        listings_failed: Selected listings that failed: some of their pages are missing.
-        listings_superseded: Selected listings with a later visit that is not finished; the rows of
-            their latest finished visit were exported.
-        listings_left_out: Listings of the same endpoint and categories that were not exported,
-            because the run or the command does not contain them.
-        pages: Pages whose rows were exported.
-        rows: Rows written to each destination.
-        rejects: Rows of these pages that the present models cannot decode; the journal keeps them.
-        unread: Column -> number of values that are null although the API sent something. The text
-            that was sent is in the column `..._text`.
-        bounds: Column -> number of values that are not plain numbers (`"100000+"`). Their text is
-            in the column `..._text` too.
-        seconds: Duration of the export.
-        rows_per_second: Rows written per second.
-        stopped_by: None, `signal`, `disk` or `error`. If it is set, only the destinations in
-            `destinations` were changed.
-        destinations: Results of the completed destinations.
-        listings_complete: Selected listings that were read to their end.
-        listings_capped: Selected listings that ended at a ceiling or a maximum number of pages.
-        listings_shifted: Selected listings walked in two sittings, between which rows came.
-        listings_empty: Complete listings without any item.
-        listings_contradicted: Complete listings with fewer different rows than their own total.
-        suspects: Names of the first of those empty and contradicted listings.
-        verdict: Kind of the verdict over the selected listings, such as "complete" or "capped".
-    """
-
-    journal: str
-    run: int | None = None
-    runs: list[int] = []
-    endpoint: str = ""
-    listings_unfinished: int = 0
-    listings_failed: int = 0
-    listings_superseded: int = 0
-    listings_left_out: int = 0
-    pages: int = 0
-    rows: int = 0
-    rejects: int = 0
-    unread: dict[str, int] = {}
-    bounds: dict[str, int] = {}
-    seconds: float = 0.0
-    rows_per_second: float = 0.0
-    stopped_by: str | None = None
-    destinations: list[DestinationResult] = []
-    listings_complete: int = 0
-    listings_capped: int = 0
-    listings_shifted: int = 0
-    listings_empty: int = 0
-    listings_contradicted: int = 0
-    suspects: tuple[str, ...] = ()
-    verdict: str = ""
 
 
 class Export:
@@ -129,6 +43,9 @@ class Export:
         csv_bom: True to begin each CSV file with a byte-order mark, for Excel.
         jobs: Number of processes that read and decode the journal; 1 for this process alone, None
             for two processes if the journal is large.
+        endpoints: Names of endpoints, each of which gets a table of its own in every destination
+            (`"item-skus"`); `"all"` stands for every endpoint of the journal and for the elements
+            of its details. Empty for the one endpoint of the selection.
 
     Attributes:
         summary: Result so far.
@@ -148,6 +65,7 @@ class Export:
         history: bool = False,
         csv_bom: bool = False,
         jobs: int | None = 1,
+        endpoints: Sequence[str] = (),
     ) -> None:
         check_path("path", path)
         check_type("selection", selection, Selection, "a Selection")
@@ -158,8 +76,12 @@ class Export:
         self._selection = selection or Selection()
         check_jobs(jobs)
         self._history, self._jobs = history, jobs
+        self._endpoints = self._read_endpoints(endpoints)
+        several = ALL in self._endpoints or len(self._endpoints) > 1
+        if history and several:
+            raise ExportRefusedError("--history is of one endpoint: export one at a time")
         if history and self._selection.endpoint is not None:
-            refuse_detail_tables(endpoint_named(self._selection.endpoint), "--history")
+            require_products(endpoint_named(self._selection.endpoint), "--history")
         if history and (self._selection.since or self._selection.run is not None):
             raise ExportRefusedError(
                 "--history covers all visits of the exported listings: remove --run and --since"
@@ -167,8 +89,10 @@ class Export:
         self._to: list[Destination] = parse_destinations(
             to, table=table, journal=self._path, history=history, csv_bom=csv_bom
         )
+        if several:
+            check_room(self._to)
         self._conversions = Conversions()
-        self._scope: Scope | None = None
+        self._scopes: list[Scope] = []
         self._started_at = time.monotonic()
         self._pages_read = 0
         self.verdict = Verdict()
@@ -177,7 +101,21 @@ class Export:
     @property
     def run_read(self) -> str:
         """The run or runs that are read, for a message; empty before `run` is called."""
-        return self._scope.description if self._scope else ""
+        return describe_runs(self.summary.runs) if self._scopes else ""
+
+    def _read_endpoints(self, endpoints: Sequence[str]) -> tuple[str, ...]:
+        is_list = isinstance(endpoints, list | tuple)
+        if not is_list or not all(isinstance(name, str) for name in endpoints):
+            raise ExportRefusedError(
+                f"endpoints must be a list of names such as ['item-skus'], not "
+                f"{show_value(endpoints)}"
+            )
+        if endpoints and self._selection.endpoint is not None:
+            raise ExportRefusedError(
+                "endpoints cannot be combined with an endpoint of the selection"
+            )
+        check_several(endpoints, unique=self._selection.unique)
+        return tuple(endpoints)
 
     def check_destinations(self, endpoint: str) -> None:
         """Open every destination without rows, and leave it as it was.
@@ -216,14 +154,16 @@ class Export:
         open_sinks: list[Sink] = []
         try:
             with JournalReader(self._path) as reader:
-                self._scope = resolve(reader, self._selection)
-                self._describe(self._scope, running=reader.writer is not None)
-                for destination in self._to:
-                    open_sinks.append(destination.open(self._scope.endpoint))  # noqa: PERF401 - if one fails, those opened before must be in the list
-                self._write(reader, self._scope, open_sinks, on_progress)
-                self._mark_gone(reader, self._scope, open_sinks)
+                self._scopes = resolve_endpoints(reader, self._selection, self._endpoints)
+                running = reader.writer is not None
+                self.verdict = self.summary.describe(self._scopes, running=running)
+                sinks: list[Sink] = []
+                for scope in self._scopes:
+                    sinks = self._open_tables(scope, sinks, open_sinks)
+                    self._write(reader, scope, sinks, on_progress)
+                    self._mark_gone(reader, scope, sinks)
                 if self._history:
-                    self._write_history(reader, self._scope, open_sinks)
+                    self._write_history(reader, self._scopes[0], open_sinks)
             while open_sinks:
                 self.summary.destinations.append(open_sinks[0].commit())
                 del open_sinks[0]
@@ -238,19 +178,30 @@ class Export:
             self._end()
         return self.summary
 
-    def _describe(self, scope: Scope, *, running: bool) -> None:
-        summary, tally = self.summary, scope.tally
-        self.verdict = Verdict.of(tally, running=running)
-        summary.verdict = self.verdict.kind
-        summary.runs = list(scope.runs)
-        summary.run = scope.runs[0] if len(scope.runs) == 1 else None
-        summary.endpoint = scope.endpoint.name
-        summary.listings_unfinished, summary.listings_failed = tally.left, tally.failed
-        summary.listings_complete, summary.listings_capped = tally.complete, tally.capped
-        summary.listings_shifted, summary.listings_empty = tally.shifted, tally.empty
-        summary.listings_contradicted, summary.suspects = tally.contradicted, tally.suspects
-        summary.listings_superseded = scope.superseded
-        summary.listings_left_out = scope.left_out
+    def _open_tables(
+        self, scope: Scope, previous: list[Sink], open_sinks: list[Sink]
+    ) -> list[Sink]:
+        """Open a table in each destination.
+
+        Args:
+            scope: The rows to write.
+            previous: Sinks of the endpoint before, one for each destination; empty for the first.
+            open_sinks: All sinks, which this method adds to as soon as one is open.
+        """
+        if len(self._scopes) == 1:
+            table = None
+        else:
+            table = table_name(scope.endpoint, [one.endpoint for one in self._scopes])
+        sinks: list[Sink] = []
+        for number, destination in enumerate(self._to):
+            sink = previous[number] if previous else None
+            if table is not None and isinstance(sink, HoldsTables):
+                sink.begin_table(scope.endpoint, table)
+            else:
+                sink = destination.open(scope.endpoint, table)
+                open_sinks.append(sink)
+            sinks.append(sink)
+        return sinks
 
     def _write(
         self,
@@ -263,7 +214,8 @@ class Export:
 
         def on_pages(pages: int) -> None:
             self._pages_read += pages
-            total = max(scope.pages * (2 if scope.unique else 1), self._pages_read)
+            pages_to_read = sum(one.pages for one in self._scopes) * (2 if scope.unique else 1)
+            total = max(pages_to_read, self._pages_read)
             seconds = time.monotonic() - self._started_at
             on_progress(ExportProgress(self._pages_read, total, summary.rows, seconds))
 
@@ -344,6 +296,7 @@ def export_journal(
     history: bool = False,
     csv_bom: bool = False,
     jobs: int | None = 1,
+    endpoints: Sequence[str] = (),
     on_progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> ExportSummary:
     """Write the items of a journal to files and databases, reading the journal once.
@@ -358,10 +311,12 @@ def export_journal(
             `-` for JSON lines to standard output.
         selection: The part of the journal to export. By default the latest finished visit of each
             listing.
-        table: Table of every database among them; by default `?table=` of its URL, else `items`.
+        table: Table of every database among them; by default `?table=` of its URL, else `items` for
+            products of listings, and the name of the endpoint for anything else (`item_skus`).
         history: Also write the price history of the exported listings; see `Export`.
         csv_bom: True to begin each CSV file with a byte-order mark, by which Excel knows UTF-8.
         jobs: Number of processes that read and decode the journal; see `Export`.
+        endpoints: Endpoints that get a table each in every destination, or `["all"]`; see `Export`.
         on_progress: Called after every few thousand rows.
 
     Returns:
@@ -373,5 +328,14 @@ def export_journal(
         JournalError: The journal cannot be read.
     """
     check_callable("on_progress", on_progress)
-    export = Export(path, to, selection, table=table, history=history, csv_bom=csv_bom, jobs=jobs)
+    export = Export(
+        path,
+        to,
+        selection,
+        table=table,
+        history=history,
+        csv_bom=csv_bom,
+        jobs=jobs,
+        endpoints=endpoints,
+    )
     return export.run(on_progress)

@@ -28,13 +28,14 @@ from tmapi_async.api.endpoints import Endpoint
 
 from .arrow import json_columns
 from .csv_safety import replace_nul
-from .endpoint_choice import row_key
+from .endpoint_choice import DEFAULT_TABLE, row_key, table_name
 from .over_time.gone_items import WalkedListing
 from .over_time.postgres_history import PostgresHistory
 from .postgres_session import PostgresSession, describe_url
 from .postgres_table import (
     column_definitions,
     create_or_check,
+    is_like,
     lock_table_name,
     table_columns,
     table_identifier,
@@ -86,7 +87,8 @@ class PostgresTable:
 
     Args:
         url: URL for libpq.
-        table: The table, with its schema if the schema is not in the search path.
+        table: The table, with its schema if the schema is not in the search path; None for the
+            usual one.
         endpoint: The endpoint whose rows are written.
 
     Raises:
@@ -94,7 +96,8 @@ class PostgresTable:
         ExportError: The server cannot be reached, or refuses a statement.
     """
 
-    def __init__(self, url: str, table: str, endpoint: Endpoint) -> None:
+    def __init__(self, url: str, table: str | None, endpoint: Endpoint) -> None:
+        table = table or _usual_table(url, endpoint)
         self.to = _describe(url, table)
         self._endpoint = endpoint
         self._rows = 0
@@ -163,12 +166,13 @@ class PostgresTable:
             self._session.connection.close()
 
 
-def check_table(url: str, table: str, endpoint: Endpoint, *, history: bool = False) -> None:
+def check_table(url: str, table: str | None, endpoint: Endpoint, *, history: bool = False) -> None:
     """Check that an export to a table can work: do all of it without rows, and roll back.
 
     Args:
         url: URL for libpq.
-        table: The table, with its schema if the schema is not in the search path.
+        table: The table, with its schema if the schema is not in the search path; None for the
+            usual one.
         endpoint: The endpoint whose rows will be written.
         history: True if a price history will be written, too.
 
@@ -176,6 +180,7 @@ def check_table(url: str, table: str, endpoint: Endpoint, *, history: bool = Fal
         ExportRefusedError: The table does not fit the rows, or the database cannot store Chinese.
         ExportError: The server cannot be reached, or refuses a statement.
     """
+    table = table or _usual_table(url, endpoint)
     session = PostgresSession(url, _describe(url, table))
     with closing(session.connection), session.errors("nothing was written"):
         if lock_table_name(session.cursor, table, wait=False):  # else an export is using the table
@@ -201,6 +206,19 @@ def _mark_gone(
     for statement in (_SHOWN, _ANALYZE, _MARK_GONE):
         cursor.execute(make_sql(statement))
     return cursor.rowcount
+
+
+def _usual_table(url: str, endpoint: Endpoint) -> str:
+    """Return the usual table; `items` if an earlier version has put such rows there."""
+    name = table_name(endpoint)
+    if name == DEFAULT_TABLE:
+        return name
+    session = PostgresSession(url, _describe(url, name))
+    with closing(session.connection), session.errors("nothing was written"):
+        cursor = session.cursor
+        earlier = not is_like(cursor, name, endpoint) and is_like(cursor, DEFAULT_TABLE, endpoint)
+        session.connection.rollback()
+    return DEFAULT_TABLE if earlier else name
 
 
 def _describe(url: str, table: str) -> str:

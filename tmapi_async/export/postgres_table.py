@@ -140,6 +140,14 @@ def lock_table_name(cursor: psycopg.Cursor[Any], table: str, *, wait: bool = Tru
     return wait or bool((cursor.fetchone() or (False,))[0])
 
 
+def is_like(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint) -> bool:
+    """Return True if there is such a table with the columns of an endpoint, and no others."""
+    cursor.execute("SELECT to_regclass(%s)::oid", [table_identifier(table).as_string(cursor)])
+    cursor.execute(_COLUMNS, [(cursor.fetchone() or (None,))[0]])
+    existing = {column for column, *_ in cursor.fetchall()}
+    return existing - {GONE_AT} == {column.name for column in table_columns(endpoint)}
+
+
 def create_or_check(cursor: psycopg.Cursor[Any], table: str, endpoint: Endpoint) -> None:
     """Create the table if it does not exist; otherwise check that it fits the rows.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,7 +14,12 @@ from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally
 from tmapi_async.journal.views import RunInfo, VisitInfo
 
-from .endpoint_choice import choose_endpoint, endpoint_named, refuse_detail_tables
+from .endpoint_choice import (
+    choose_endpoint,
+    choose_endpoints,
+    endpoint_named,
+    refuse_detail_tables,
+)
 
 ALL_RUNS = 0
 LATEST_RUN = -1
@@ -213,6 +218,25 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
         ExportRefusedError: The journal has no such run, no such category or endpoint in this run,
             or rows of several endpoints and no endpoint was chosen.
     """
+    return resolve_endpoints(reader, selection)[0]
+
+
+def resolve_endpoints(
+    reader: JournalReader, selection: Selection, endpoints: Collection[str] = ()
+) -> list[Scope]:
+    """Apply a selection to a journal, for several endpoints.
+
+    Args:
+        reader: The journal.
+        selection: The selection.
+        endpoints: Names of endpoints, or `all`; empty for that of the selection.
+
+    Returns:
+        A scope for each endpoint.
+
+    Raises:
+        ExportRefusedError: See `resolve`.
+    """
     run = _run(reader, selection)
     every = run is None and (selection.run is not None or selection.since is not None)
     choice = _Choice(reader, run, selection.visits)
@@ -231,24 +255,33 @@ def resolve(reader: JournalReader, selection: Selection) -> Scope:
     source = f"run {run.id} of the journal" if run else "the journal"
     if not sums:
         _check_cats(selection.cats, source)
-    endpoint = choose_endpoint(sums, selection.endpoint, source)
-    selected = sums.get(endpoint.name, _ListingSums())
-    _check_cats(selection.cats - selected.cats, source)
-    return Scope(
-        run=run,
-        visits=None if run or every else visits,
-        runs=tuple(sorted(selected.runs)),
-        since=selection.since.timestamp() if selection.since else 0.0,
-        cats=selection.cats,
-        unique=selection.unique,
-        endpoint=endpoint,
-        pages=selected.pages,
-        tally=selected.tally,
-        superseded=selected.superseded,
-        left_out=0 if every else known.get(endpoint.name, 0) - selected.tally.listings,
-        ended=selected.ended,
-        figures=selected.figures,
-    )
+    if endpoints:
+        chosen = choose_endpoints(sums, endpoints, source)
+    else:
+        chosen = [choose_endpoint(sums, selection.endpoint, source)]
+    cats = [sums[endpoint.name].cats for endpoint in chosen if endpoint.name in sums]
+    _check_cats(selection.cats.difference(*cats), source)
+    scopes = []
+    for endpoint in chosen:
+        selected = sums.get(endpoint.name, _ListingSums())
+        scopes.append(
+            Scope(
+                run=run,
+                visits=None if run or every else visits,
+                runs=tuple(sorted(selected.runs)),
+                since=selection.since.timestamp() if selection.since else 0.0,
+                cats=selection.cats,
+                unique=selection.unique,
+                endpoint=endpoint,
+                pages=selected.pages,
+                tally=selected.tally,
+                superseded=selected.superseded,
+                left_out=0 if every else known.get(endpoint.name, 0) - selected.tally.listings,
+                ended=selected.ended,
+                figures=selected.figures,
+            )
+        )
+    return scopes
 
 
 def whole_run(

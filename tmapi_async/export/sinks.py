@@ -156,6 +156,7 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
         old_files: Workbooks of an earlier, larger export that this one has not replaced.
         cut: Texts that were cut, because a cell of a workbook has no room for them.
         plain_addresses: Addresses that are no links, because a sheet has no room for more links.
+        tables: Rows written to each sheet or table by its name, if the file has got several.
     """
 
     to: str
@@ -170,6 +171,7 @@ class DestinationResult(msgspec.Struct, frozen=True, kw_only=True):
     old_files: list[str] = []
     cut: int = 0
     plain_addresses: int = 0
+    tables: dict[str, int] = {}
 
 
 @runtime_checkable
@@ -186,6 +188,19 @@ class KeepsHistory(Protocol):
 
     def write_history(self, rows: WritableRows) -> None:
         """Write rows of the price history. Call it after the last row of items."""
+
+
+@runtime_checkable
+class HoldsTables(Protocol):
+    """A file with a table for each endpoint, which are written one after the other."""
+
+    def begin_table(self, endpoint: Endpoint, name: str) -> None:
+        """End the table that is being written, and begin another one of the same file.
+
+        Args:
+            endpoint: The endpoint whose rows follow.
+            name: Name of its table, where tables have names.
+        """
 
 
 class Sink(Protocol):

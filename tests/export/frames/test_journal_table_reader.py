@@ -17,9 +17,10 @@ from tests.support.journals import body, of_catalogue, row, write
 from tests.support.making import sample
 from tmapi_async import CATEGORY_ITEMS, InvalidRequestError
 from tmapi_async.errors.extras import install_command
-from tmapi_async.export import ExportRefusedError, Selection, destinations, export_journal
+from tmapi_async.export import ExportRefusedError, Selection, export_journal
 from tmapi_async.export.arrow import item_schema
 from tmapi_async.export.frames import page_batches
+from tmapi_async.export.outputs import extra_checks
 from tmapi_async.harvest import BodyError, JournalReader
 from tmapi_async.journal import reader as journal_reader
 
@@ -119,9 +120,9 @@ def test_a_missing_library_is_told(
     journal: Path, monkeypatch: pytest.MonkeyPatch, method: str, missing: str
 ) -> None:
     """The message says how to install the library that the method needs."""
-    there = destinations.importlib.util.find_spec
+    there = extra_checks.importlib.util.find_spec
     monkeypatch.setattr(
-        destinations.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
+        extra_checks.importlib.util, "find_spec", lambda n: None if n == missing else there(n)
     )
     extra = "arrow" if missing == "pyarrow" else missing
     told = f"{method}() needs {missing}, which is not installed: run {install_command(extra)}"

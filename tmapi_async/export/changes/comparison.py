@@ -15,7 +15,7 @@ from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.argument_checks import check_type
 from tmapi_async.errors.run_numbers import missing_run
 from tmapi_async.export.chunks import listing_groups
-from tmapi_async.export.endpoint_choice import choose_endpoint, refuse_detail_tables
+from tmapi_async.export.endpoint_choice import choose_endpoint, require_products
 from tmapi_async.export.parallel.jobs import check_jobs, default_jobs
 from tmapi_async.export.selection import Scope, chosen_visits, is_whole, whole_run
 from tmapi_async.journal.reader import JournalReader
@@ -257,7 +257,7 @@ class _Comparer:
             raise ExportRefusedError(f"{found} {verb} listing of category {names}")
         within = source if isinstance(runs, int) else f"the journal in {source}"
         endpoint = choose_endpoint(available, self._requested, within)
-        refuse_detail_tables(endpoint, "a comparison")
+        require_products(endpoint, "a comparison")
         return endpoint
 
 

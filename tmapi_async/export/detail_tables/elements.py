@@ -98,7 +98,7 @@ class DetailTable(Endpoint, frozen=True, kw_only=True):
 
     split: Callable[[ItemDetail], Iterator[dict[str, Any]]]
 
-    def rows(self, items: list[Any]) -> list[Any]:
+    def elements(self, items: list[Any]) -> list[Any]:
         """Return the elements of details, decoded as rows of a page are."""
         decode = _decoder(self.short).decode_row
         encode = msgspec.json.encode

@@ -10,9 +10,10 @@ import pyarrow as pa
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxWriterException
 
+from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.errors import ExportError, ExportRefusedError
 from tmapi_async.export.atomic_file import AtomicFile
-from tmapi_async.export.sinks import DestinationResult, Table, WritableRows
+from tmapi_async.export.sinks import DestinationResult, ItemTable, Table, WritableRows
 
 from .sheet_writer import Formats, SheetWriter
 
@@ -40,7 +41,7 @@ class XlsxFile:
     def __init__(self, path: Path, table: Table, history: Table | None = None) -> None:
         self.to = str(path)
         self._path, self._table, self._history_table = path, table, history
-        self._rows = 0
+        self._rows = {table.title: 0}
         self._history: int | None = None
         self._volumes = [_Volume(path)]
         try:
@@ -51,8 +52,14 @@ class XlsxFile:
 
     def write(self, rows: WritableRows) -> None:
         """Write rows of the table."""
-        self._rows += rows.count
+        self._rows[self._table.title] += rows.count
         self._write(self._table, rows.batch)
+
+    def begin_table(self, endpoint: Endpoint, name: str) -> None:  # noqa: ARG002 - sheets have titles
+        """Begin another sheet, named after its endpoint."""
+        self._table = ItemTable(endpoint)
+        self._rows[self._table.title] = 0
+        self._volumes[0].sheet(self._table)
 
     def write_history(self, rows: WritableRows) -> None:
         """Write rows of the price history to a sheet of their own."""
@@ -85,13 +92,14 @@ class XlsxFile:
         sheets = [sheet for volume in self._volumes for sheet in volume.sheets.values()]
         return DestinationResult(
             to=self.to,
-            rows=self._rows,
+            rows=sum(self._rows.values()),
             bytes=size,
             history=self._history,
             more_files=[str(volume.path) for volume in self._volumes[1:]],
             old_files=[str(path) for path in _old_files(self._path, len(self._volumes))],
             cut=sum(sheet.counts.cut for sheet in sheets),
             plain_addresses=sum(sheet.counts.plain_addresses for sheet in sheets),
+            tables=self._rows if len(self._rows) > 1 else {},
         )
 
     def abort(self) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tmapi_async.errors import ExportRefusedError
 from tmapi_async.errors.shown_value import show_value
-from tmapi_async.export.destinations import check_extra
+from tmapi_async.export.outputs.extra_checks import check_extra
 
 if TYPE_CHECKING:
     import pandas as pd

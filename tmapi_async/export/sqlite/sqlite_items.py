@@ -1,6 +1,6 @@
-"""SQLite destination: a database with a table of items, merged by listing and item.
+"""SQLite destination: a database with a table for each endpoint, merged by listing and item.
 
-The table has one row for each item of each listing, its latest sighting. An existing database is
+A table has one row for each item of each listing, its latest sighting. An existing database is
 changed in one transaction: other tables of the file stay, and readers see all of an export or
 nothing.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.export.endpoint_choice import row_key
+from tmapi_async.export.endpoint_choice import DEFAULT_TABLE, row_key, table_name
 from tmapi_async.export.over_time.gone_items import WalkedListing
 from tmapi_async.export.over_time.price_history import HistoryTable
 from tmapi_async.export.semantics import SOURCE_COLUMNS
@@ -54,12 +56,29 @@ WHERE item.listing = walked.listing AND item.gone_at IS NULL
 """
 
 
+_WORK_TABLES = ("tmapi_stage", "tmapi_walked", "tmapi_shown")
+
+
+class _Merged(msgspec.Struct):
+    """Sums over the tables that are merged.
+
+    Attributes:
+        rows: Rows written to each table by its name.
+    """
+
+    rows: dict[str, int] = {}
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    gone: int = 0
+
+
 class SqliteItems:
     """A database that receives the rows of an export in one transaction.
 
     Args:
         path: The file.
-        name: Name of the table of items.
+        name: Name of the table of items; None for the usual one.
         endpoint: The endpoint whose rows are written.
 
     Raises:
@@ -67,24 +86,24 @@ class SqliteItems:
         ExportError: Another program is changing the database.
     """
 
-    def __init__(self, path: Path, name: str, endpoint: Endpoint) -> None:
+    def __init__(self, path: Path, name: str | None, endpoint: Endpoint) -> None:
         self.to = str(path)
-        self._name, self._endpoint = name, endpoint
-        self._rows = 0
-        self._walked: Sequence[WalkedListing] = ()
+        self._merged = _Merged()
         self._history: SqliteTable | None = None
         self._connection = SqliteConnection(path)
         try:
             with self._connection.errors():
-                self._open_tables()
+                self._open_tables(endpoint, name)
         except BaseException:
             self._connection.abort()
             raise
 
-    def _open_tables(self) -> None:
-        table, database = ItemTable(self._endpoint), self._connection.database
-        meant = [*SOURCE_COLUMNS["price"], *SOURCE_COLUMNS["sold"]]
-        self._items = SqliteTable(database, self._name, table, more=_GONE_AT, indexed=meant)
+    def _open_tables(self, endpoint: Endpoint, name: str | None) -> None:
+        self._endpoint, self._rows = endpoint, 0
+        self._walked: Sequence[WalkedListing] = ()
+        self._name = name or self._usual_name()
+        database = self._connection.database
+        self._items, table = self._table(self._name), ItemTable(endpoint)
         if self._items.exists():
             # The rows wait beside the table, to be counted as new, changed and unchanged.
             self._stage = SqliteTable(database, "tmapi_stage", table, schema="temp")
@@ -93,6 +112,17 @@ class SqliteItems:
             self._items.create()
             self._stage = self._items
         self._latest = self._conflict("tmapi_stage" if self._is_staged else self._name)
+
+    def _table(self, name: str) -> SqliteTable:
+        meant = [*SOURCE_COLUMNS["price"], *SOURCE_COLUMNS["sold"]]
+        table, database = ItemTable(self._endpoint), self._connection.database
+        return SqliteTable(database, name, table, more=_GONE_AT, indexed=meant)
+
+    def _usual_name(self) -> str:
+        """Return the usual name; `items` if an earlier version has put such rows there."""
+        name = table_name(self._endpoint)
+        earlier = not self._table(name).is_like() and self._table(DEFAULT_TABLE).is_like()
+        return DEFAULT_TABLE if earlier else name
 
     @property
     def _is_staged(self) -> bool:
@@ -133,26 +163,44 @@ class SqliteItems:
         """Mark the rows of these listings that the written rows lack, when they are merged."""
         self._walked = walked
 
+    def begin_table(self, endpoint: Endpoint, name: str) -> None:
+        """Merge the rows into their table, and begin another one in the same transaction."""
+        with self._connection.errors():
+            self._end_table()
+            for table in _WORK_TABLES:
+                self._connection.database.execute(f"DROP TABLE IF EXISTS temp.{table}")
+            self._open_tables(endpoint, name)
+
+    def _end_table(self) -> None:
+        """Merge the rows into their table."""
+        merged, latest = self._merged, self._stage.rows
+        inserted, updated = self._merge() if self._is_staged else (latest, 0)
+        merged.rows[self._name] = self._rows
+        merged.inserted += inserted
+        merged.updated += updated
+        merged.unchanged += latest - inserted - updated
+        merged.gone += self._mark_gone()
+        self._items.create_indexes()
+
     def commit(self) -> DestinationResult:
         """Merge the rows into the table and commit."""
+        merged = self._merged
         with self._connection.errors():
-            latest = self._stage.rows
-            inserted, updated = self._merge() if self._is_staged else (latest, 0)
-            gone = self._mark_gone()
-            self._items.create_indexes()
+            self._end_table()
             history = None
             if self._history is not None:
                 self._history.create_indexes()
                 history = self._history.rows - self._history_before
         return DestinationResult(
             to=self.to,
-            rows=self._rows,
+            rows=sum(merged.rows.values()),
             bytes=self._connection.commit(),
-            inserted=inserted,
-            updated=updated,
-            unchanged=latest - inserted - updated,
-            gone=gone,
+            inserted=merged.inserted,
+            updated=merged.updated,
+            unchanged=merged.unchanged,
+            gone=merged.gone,
             history=history,
+            tables=merged.rows if len(merged.rows) > 1 else {},
         )
 
     def _merge(self) -> tuple[int, int]:

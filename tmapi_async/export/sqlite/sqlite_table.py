@@ -64,16 +64,24 @@ class SqliteTable:
         Raises:
             ExportRefusedError: The table has other columns.
         """
-        existing = dict(self._connection.execute(_COLUMNS, [self._name, self._schema]))
+        existing = self._existing_types()
         if not existing:
             return False
         for column, kind in self._all_types.items():
-            if existing.get(column, "").upper() != kind:
+            if existing.get(column) != kind:
                 raise ExportRefusedError(
                     f"the table {self._name} does not fit: the column {column} must be {kind}. "
                     "Name another table (--table) or another file; nothing was written"
                 )
         return True
+
+    def is_like(self) -> bool:
+        """Return True if the database has the table, with these columns and no others."""
+        return self._existing_types() == self._all_types
+
+    def _existing_types(self) -> dict[str, str]:
+        rows = self._connection.execute(_COLUMNS, [self._name, self._schema])
+        return {name: kind.upper() for name, kind in rows}
 
     def create(self) -> None:
         """Create the table."""
