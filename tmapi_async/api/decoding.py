@@ -16,12 +16,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from .columns import columns
-from .details import UnnamedProduct
 from .endpoints import ENDPOINTS
 from .items import Product
 from .json_repair import repair, row_regions, split_by_first_key, split_rows
 from .lenient import LenientItem, lenient_variant, mended_item, narrow_variant
-from .listings import Listing
 from .values import Reject, Wire
 
 # Text that is not UTF-8 in one row must not make the other rows unreadable.
@@ -373,20 +371,6 @@ class FieldDecoder:
         except UNREADABLE:
             return None
         return rows
-
-
-_UNNAMED = frozenset(
-    endpoint.name for endpoint in ENDPOINTS.values() if issubclass(endpoint.item, UnnamedProduct)
-)
-
-
-def name_products(listing: Listing, items: Iterable[Any]) -> None:
-    """Set the product ID of rows that came without one to the ID that was asked for."""
-    if listing.endpoint not in _UNNAMED:
-        return
-    item_id = next((int(value) for name, value in listing.params if name == "item_id"), 0)
-    for item in items:
-        msgspec.structs.force_setattr(item, "item_id", item_id)
 
 
 @functools.cache

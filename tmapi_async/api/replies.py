@@ -19,13 +19,13 @@ import msgspec
 from tmapi_async import errors
 
 from .columns import RowMode, row_in_mode
-from .decoding import UNREADABLE, Data, TooManyValuesError, decoder, name_products
+from .decoding import UNREADABLE, Data, TooManyValuesError, decoder
 from .echoes import EchoChecks
 from .failures import read_failure
 from .items import Item
 from .lenient import read_leniently
 from .listings import MAX_ID, USUAL_CEILING, PageRequest, endpoint_of
-from .rows import page_html, page_rows
+from .rows import name_products, page_html, page_rows
 from .values import Reject, Wire, count
 
 if TYPE_CHECKING:

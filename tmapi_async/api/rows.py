@@ -20,6 +20,8 @@ import msgspec
 from tmapi_async.errors.escaping import escape_controls
 
 from .columns import layout, read_item
+from .details import UnnamedProduct
+from .endpoints import ENDPOINTS
 from .listings import Listing, PageRequest, endpoint_of
 from .values import Reject
 
@@ -171,3 +173,17 @@ def html_table(caption: str, names: Sequence[str], rows: Iterable[Sequence[objec
 def _shown(cell: object, longest: int = _SHOWN_CHARACTERS) -> str:
     text = "" if cell is None else str(cell)
     return escape(escape_controls(text if len(text) <= longest else f"{text[: longest - 1]}…"))
+
+
+_UNNAMED = frozenset(
+    endpoint.name for endpoint in ENDPOINTS.values() if issubclass(endpoint.item, UnnamedProduct)
+)
+
+
+def name_products(listing: Listing, items: Iterable[Any]) -> None:
+    """Set the product ID of rows that came without one to the ID that was asked for."""
+    if listing.endpoint not in _UNNAMED:
+        return
+    item_id = next((int(value) for name, value in listing.params if name == "item_id"), 0)
+    for item in items:
+        msgspec.structs.force_setattr(item, "item_id", item_id)

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from tmapi_async.api.decoding import Success, decoder, field_decoder, name_products
+from tmapi_async.api.decoding import Success, decoder, field_decoder
 from tmapi_async.api.endpoints import Endpoint
-from tmapi_async.api.rows import Origin
+from tmapi_async.api.rows import Origin, name_products
 from tmapi_async.api.values import Reject
 from tmapi_async.errors import BodyError, CorruptJournalError
 from tmapi_async.journal.reader import JournalReader
