@@ -123,7 +123,8 @@ async def large_journal(path: Path, pages: int) -> None:
     listings = [category_items(number) for number in range(1, pages // PAGES_EACH + 2)]
     journal = Journal.open(path)
     start = journal.begin(journal.plan(listings), host="h", version="1", counts=RequestCounts)
-    journal.apply(begin_visit(start.visits[-1], time.time()))
+    *_, last = start.visits
+    journal.apply(begin_visit(last, time.time()))
     await journal.close()
     connection = connect(path, writing=True)
     with transaction(connection):

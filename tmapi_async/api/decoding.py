@@ -384,6 +384,6 @@ def decoder(endpoint: str) -> ItemDecoder[Any] | SingleDecoder[Any]:
 
 @functools.cache
 def field_decoder(endpoint: str, names: frozenset[str]) -> FieldDecoder | None:
-    """Return the decoder of some columns of an endpoint; None for an endpoint without pages."""
+    """Return the decoder of some columns of a product; None for an endpoint about one product."""
     description = ENDPOINTS[endpoint]
-    return FieldDecoder(description.item, names) if description.paged else None
+    return FieldDecoder(description.item, names) if description.lists_products else None

@@ -16,6 +16,7 @@ from tmapi_async.api.endpoints import ITEM_ENDPOINTS
 from tmapi_async.api.listings import parse_id
 from tmapi_async.cli.completion.completed_values import complete_words
 from tmapi_async.cli.console import print_json, print_message, print_refusal
+from tmapi_async.cli.costs.details_cost import DetailsCost
 from tmapi_async.cli.endings.notification import (
     NotifyOption,
     notification,
@@ -40,7 +41,6 @@ from tmapi_async.cli.options.split_options import SplitOptions
 from tmapi_async.cli.signals import Interrupts
 from tmapi_async.cli.summary import Summary
 from tmapi_async.errors import InvalidRequestError, JournalError
-from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.harvest import JournalReader
 from tmapi_async.harvest.item_selection import ItemSelection, SelectedItems, select_items
@@ -245,60 +245,6 @@ class DetailsOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class DetailsCost(msgspec.Struct, frozen=True, kw_only=True):
-    """Cost of fetching the details of products; the keys of `--dry-run --json`.
-
-    Attributes:
-        found: Products in the listings of the journal.
-        selected: Products that meet the options.
-        stored: Products of which the journal has the details already.
-        renewed: Products of which the details are too old.
-        failed: Products that failed in an earlier start, and are tried again.
-        requests: Requests that are needed at least: one for each product to fetch. Ratings take one
-            for each page of a product, and one more to see that no page follows.
-        unfinished: Listings that were not read to their end, and may show more products.
-    """
-
-    found: int
-    selected: int
-    stored: int
-    renewed: int
-    failed: int
-    requests: int
-    unfinished: int = 0
-
-    def lines(self, options: DetailsOptions) -> list[str]:
-        """Return the cost as text."""
-        max_requests = options.connection.max_requests
-        counts = [f"{self.stored:,} fetched before"]
-        counts += [
-            f"{number:,} {name}"
-            for number, name in ((self.renewed, "too old"), (self.failed, "failed before"))
-            if number
-        ]
-        chosen = "" if self.selected == self.found else f", {self.selected:,} of them selected"
-        found = f"{quantity(self.found, 'product')} in the listings{chosen}"
-        needed = f"{quantity(self.requests, 'request')} to send, more if some are retried"
-        if ITEM_ENDPOINTS[options.endpoint].paged and options.max_pages != 1:
-            needed = (
-                f"at least {quantity(self.requests, 'request')} to send: one for each page of 10 "
-                "ratings, and one more to see that no page follows"
-            )
-        lines = [f"{found}: {', '.join(counts)}; {needed if self.requests else 'nothing to send'}"]
-        if self.unfinished:
-            which = quantity(self.unfinished, "listing was", "listings were")
-            lines.append(
-                f"{which} not read to the end and may show more products: to read the rest, run "
-                "the same tmapi harvest command again first"
-            )
-        if max_requests is not None and self.requests > max_requests:
-            allowed = quantity(max_requests, "request")
-            lines.append(
-                f"--max-requests allows {allowed}: run the same command again for the rest"
-            )
-        return lines
-
-
 @app.command("details")
 @takes_struct
 def details(context: typer.Context, options: DetailsOptions) -> None:
@@ -358,7 +304,8 @@ class _DetailsCommand:
             print_refusal(str(error))
             return USAGE
         if not options.output.quiet:
-            for line in cost.lines(options):
+            paged = ITEM_ENDPOINTS[options.endpoint].paged and options.max_pages != 1
+            for line in cost.lines(options.connection.max_requests, paged=paged):
                 print_message(line)
         if options.dry_run:
             if not options.output.quiet:

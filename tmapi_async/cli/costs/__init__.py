@@ -1,0 +1,1 @@
+"""Costs that commands tell before they send anything."""
