@@ -88,7 +88,7 @@ def test_whatever_happens_meanwhile_is_said(
 
     async def harvest() -> Journal:
         journal = Journal(path, schema.connect(path, writing=True), lock)
-        visit = begin(journal, listings(1)).visits[0]
+        visit = next(iter(begin(journal, listings(1)).visits))
         journal.apply(begin_visit(visit, time.time()))
         await journal.append(visit, record(1))
         return journal

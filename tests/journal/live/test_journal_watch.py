@@ -182,7 +182,7 @@ async def test_a_look_costs_no_more_where_much_has_ended(
 async def test_a_watch_holds_nothing_between_two_looks(path: Path) -> None:
     """The harvest leaves a single file at its end, however often it was looked at."""
     journal = Journal.open(path)
-    visit = begin(journal, listings(1)).visits[0]
+    visit = next(iter(begin(journal, listings(1)).visits))
     watch = JournalWatch(path)
     for number in range(1, 5):
         await journal.append(visit, record(number))
@@ -230,7 +230,7 @@ async def test_the_speed_is_that_of_the_ticks_before_the_first_look(path: Path) 
     journal = Journal.open(path)
     counts = RequestCounts(requests=7)
     start = begin(journal, listings(1), counts=lambda: counts)
-    await open_visit(journal, start.visits[0], 6)
+    await open_visit(journal, next(iter(start.visits)), 6)
     watch = JournalWatch(path)
     with JournalReader(path) as reader:
         began = reader.starts()[-1].started_at
@@ -249,7 +249,7 @@ async def test_a_second_run_is_estimated_from_the_first(path: Path) -> None:
     await asyncio.to_thread(write, path, ready)
     journal = Journal.open(path)
     start = begin(journal, listings(1, 2), refresh=True)
-    await open_visit(journal, start.visits[0], 4)
+    await open_visit(journal, next(iter(start.visits)), 4)
     with JournalReader(path) as reader:
         began = reader.starts()[-1].started_at
     remaining = look(JournalWatch(path), began + 8).remaining
