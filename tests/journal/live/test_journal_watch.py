@@ -162,7 +162,7 @@ async def test_a_look_costs_no_more_where_much_has_ended(
     for ended in (40, 800):
         path = tmp_path / f"{ended}.journal"
         journal = Journal.open(path)
-        visits = begin(journal, listings(*range(1, ended + 41))).visits
+        visits = list(begin(journal, listings(*range(1, ended + 41))).visits)
         small = record(1, last=True, body=body([row(1)]), items=1)
         for visit in visits[:ended]:
             journal.submit(visit, small)
