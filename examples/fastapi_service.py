@@ -1,6 +1,6 @@
 """A web service that shows products of 1688.com, for one TMAPI account.
 
-    pip install fastapi uvicorn tmapi-async
+    pip install fastapi uvicorn .     # in the folder of the project
     tmapi sandbox --port 8099 --limit 8           no token, no cost; the others in another terminal
     export TMAPI_TOKEN=sandbox TMAPI_BASE_URL=http://127.0.0.1:8099
     uvicorn examples.fastapi_service:app --workers 4

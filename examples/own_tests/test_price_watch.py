@@ -1,6 +1,6 @@
 """Tests of code of somebody's own against the sandbox, which fails as the API fails.
 
-    pip install pytest pytest-asyncio tmapi-async
+    pip install pytest pytest-asyncio .     # in the folder of the project
     cd examples/own_tests && python -m pytest
 
 No token, no network, no cost. For code of your own, copy `conftest.py` and give the sandbox what
