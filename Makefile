@@ -108,5 +108,5 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "==> installing the documentation tools into $(VENV)"
 	@$(PIP) install --constraint constraints.txt hatchling editables
-	@$(INSTALL) --editable ".[docs]"
+	@$(INSTALL) --editable ".[docs,export]"
 	@touch $@

@@ -29,7 +29,10 @@ class BalanceError(AccountError):
 
     kind = "balance"
     meaning = "the balance is spent or the subscription has expired"
-    advice = "top up the account, then run the same command again to continue"
+    advice = (
+        "top up the account and start again: a harvest continues where it stopped, everything else "
+        "begins anew"
+    )
 
 
 class RouteError(TMAPIError):

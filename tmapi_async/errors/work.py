@@ -12,7 +12,10 @@ class BudgetSpentError(TMAPIError):
     recovery = Recovery.HALT
     kind = "budget"
     meaning = "the request budget is spent"
-    advice = "run the same command again, or with a larger --max-requests, to continue"
+    advice = (
+        "raise the budget (--max-requests, max_requests) and start again: a harvest continues where "
+        "it stopped, everything else begins anew"
+    )
 
 
 class EndlessListingError(TMAPIError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import sys
 import textwrap
 from functools import partial
@@ -54,9 +55,18 @@ def main(
         config = _config(options)
         asyncio.run(serve(config, _announce, exit_with_parent=exit_with_parent))
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"{prog}: {error}\n")
+        sys.stderr.write(f"{prog}: {_explain(error, options)}\n")
         return 2
     return 0
+
+
+def _explain(error: Exception, options: dict[str, Any]) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return (
+            f"port {options['port']} of {options['host']} is in use, perhaps by another sandbox: stop "
+            "that one, or choose another --port"
+        )
+    return str(error)
 
 
 def _announce(sandbox: Sandbox) -> None:
