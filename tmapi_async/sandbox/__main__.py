@@ -63,8 +63,8 @@ def main(
 def _explain(error: Exception, options: dict[str, Any]) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return (
-            f"port {options['port']} of {options['host']} is in use, perhaps by another sandbox: stop "
-            "that one, or choose another --port"
+            f"port {options['port']} of {options['host']} is in use, perhaps by another sandbox: "
+            "stop that one, or choose another --port"
         )
     return str(error)
 
