@@ -19,7 +19,7 @@ from .simulation.page import BLOCK, filled
 
 GATE_PAGE = Path(__file__).parent.parent / "docs" / "gate-measurements.md"
 GATE_TABLES = {"known", "unknown", "halves", "doubles", "skewed", "one"}
-LEAST_SEEDS = 200
+LEAST_SEEDS = 100
 
 
 def gate_page() -> Iterator[str]:
