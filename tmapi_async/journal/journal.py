@@ -21,7 +21,7 @@ from tmapi_async.errors import ClosedError, JournalError, TMAPIError
 
 from .compression import Decoder, Dictionary
 from .lock import WriteLock
-from .plan import Plan, PlanOptions, Start, make_plan, record_start
+from .plan import Plan, PlanOptions, Start, distinct_listings, make_plan, record_start
 from .records import JournalStatistics, PageRecord, Visit
 from .schema import connect, connect_unchecked, finish
 from .statements import Statement, end_start
@@ -142,7 +142,7 @@ class Journal:
         Returns:
             The work of the start.
         """
-        unique = list(dict.fromkeys(listings))  # errors of the caller's iterable are not damage
+        unique = distinct_listings(listings)  # errors of the caller's iterable are not damage
         with translated(self.path):
             return make_plan(self._reader(), unique, **options)
 

@@ -177,7 +177,7 @@ def make_plan(
     run = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
     latest = connection.execute("SELECT host FROM start ORDER BY id DESC LIMIT 1").fetchone()
     host = latest[0] if latest else None
-    listings = _distinct(listings)
+    listings = distinct_listings(listings)
     unfinished = VisitQueue(listings, run)
     plan = Plan(run == 0, run, unfinished, array("q"), RunTally(), host)
     new_visits: list[Visit] = []
@@ -214,7 +214,7 @@ def make_plan(
     return plan
 
 
-def _distinct(listings: Iterable[Listing]) -> Iterable[Listing]:
+def distinct_listings(listings: Iterable[Listing]) -> Iterable[Listing]:
     """Return the listings, each once, as something that can be read again and again."""
     if getattr(listings, "distinct", False):  # a source that makes each listing anew
         return listings
