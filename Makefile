@@ -18,7 +18,7 @@ PYTEST = TMAPI_TEST_POSTGRES=$$(sh scripts/have postgres) TMAPI_TEST_CHROMIUM=$$
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test test-fast coverage lint types docs dist bench bench-check test-all test-lowest clean
+.PHONY: help demo pictures test test-fast coverage lint types docs site dist bench bench-check test-all test-lowest clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +31,9 @@ pictures: $(VENV)/.dev ## Record the demo (docs/img/demo.svg), photograph the re
 		--title "make demo: a harvest that is killed and goes on" -- $(BIN)/python scripts/demo.py
 	@$(BIN)/python scripts/report_pictures.py
 
-test: $(VENV)/.dev ## Run all tests (TESTS=... to choose)
+test: $(VENV)/.dev ## Run all tests but those of `make docs` (TESTS=... to choose)
 	@echo "==> tests"
-	@$(PYTEST) $(TESTS)
+	@$(PYTEST) -m "not docs" $(TESTS)
 
 test-fast: $(VENV)/.dev ## Run the tests that start no processes, servers or browsers (under a minute)
 	@echo "==> fast tests"
@@ -43,7 +43,7 @@ test-fast: $(VENV)/.dev ## Run the tests that start no processes, servers or bro
 coverage: $(VENV)/.dev ## Run all tests and fail if they run too few lines of the package
 	@echo "==> tests with coverage"
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
-		$(PYTEST) --cov --cov-report=term $(TESTS)
+		$(PYTEST) -m "not docs" --cov --cov-report=term $(TESTS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
 	@echo "==> ruff"
@@ -59,7 +59,11 @@ types: $(VENV)/.dev ## Check types with mypy --strict, for Unix and for Windows
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform win32 --package tmapi_async
 
-docs: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link or an old figure fails)
+docs: site $(VENV)/.dev ## Build the documentation into site/; run every block that it shows, from the wheel
+	@echo "==> blocks of the documentation"
+	@$(PYTEST) -m docs tests/docs
+
+site: $(VENV)/.docs ## Build the documentation into site/ (strict: a dead link or an old figure fails)
 	@echo "==> mkdocs"
 	@$(BIN)/python -m benchmarks.check_committed
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
