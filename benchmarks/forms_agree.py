@@ -88,7 +88,8 @@ def by_openpyxl(path: Path) -> Iterator[tuple[Any, ...]]:
         if one.exists():
             sheet = openpyxl.load_workbook(one, read_only=True).worksheets[0]
             lines = sheet.iter_rows(values_only=True)
-            places = [list(next(lines)).index(name) for name in COLUMNS]
+            head = list(next(lines))
+            places = [head.index(name) for name in COLUMNS]
             yield from (tuple(line[place] for place in places) for line in lines)
 
 
