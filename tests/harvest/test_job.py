@@ -114,6 +114,21 @@ async def test_a_refresh_walks_all_listings_into_a_new_run(tmapi_sandboxes, path
         assert [len(list(reader.pages(run=run))) for run in (1, 2)] == [PAGES, PAGES]
 
 
+async def test_a_refresh_of_an_unfinished_run_says_that_no_new_run_begins(
+    tmapi_sandboxes, path, caplog
+):
+    """Its listings are continued, so that there is nothing to compare them with afterwards."""
+    sandbox = await tmapi_sandboxes(categories=SIZES)
+    await harvest(sandbox, path, api={"max_requests": 3})
+    assert "no new run begins" not in caplog.text
+    result = await harvest(sandbox, path, refresh=True)
+    assert (result.run, result.complete) == (1, True)
+    assert "run 1 is not finished: it is continued, and no new run begins" in caplog.text
+    caplog.clear()
+    assert (await harvest(sandbox, path, refresh=True)).run == 2
+    assert "no new run begins" not in caplog.text
+
+
 async def test_a_failed_page_is_named_and_requested_again(tmapi_sandboxes, path):
     """A failed page fails its listing alone. The next start requests it, and looks at the seam."""
     sandbox = await tmapi_sandboxes(categories=SIZES)

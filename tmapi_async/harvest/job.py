@@ -191,6 +191,7 @@ class Harvest:
             self._tally = plan.tally
             self._warn_of_other_host(plan)
             self._warn_of_failed_listings(plan)
+            self._warn_of_unfinished_run(plan)
             visits = frozenset(plan.finished)
             self._result = HarvestResult(run=plan.run, tally=plan.tally, visits=visits)
             if not plan.done and self._stopped_by is None:
@@ -279,6 +280,14 @@ class Harvest:
             which = quantity(number, "listing has", "listings have")
             anew = "all listings" if self._refresh else "it" if number == 1 else "them"
             log.warning("%s failed again: a new run begins, which reads %s anew", which, anew)
+
+    def _warn_of_unfinished_run(self, plan: Plan) -> None:
+        if self._refresh and not plan.new_run:
+            message = (
+                "run %s is not finished: it is continued, and no new run begins; refresh again "
+                "when it is complete"
+            )
+            log.warning(message, plan.run)
 
     def _recorder_kind(self) -> Callable[..., Recorder]:
         if self._first_pages:
