@@ -55,6 +55,23 @@ def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
     assert "NOT COMPLETE: 0 of 1 listing finished, 0 failed, 1 not finished" in done.stderr
 
 
+def test_a_rate_below_1_is_told_apart_from_a_number_that_is_not_plain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reason that is given is the one that the journal has."""
+    rate, count = {"shop_info": {"shop_repurchase_rate": "0.63"}}, {"sales_count": "100000+"}
+    told = {}
+    for name, rows in (("rate", [row(1, **rate)]), ("both", [row(1, **rate), row(2, **count)])):
+        journal = of_rows(tmp_path / f"{name}.journal", *rows)
+        assert export(journal, [str(tmp_path / "a.jsonl")]) == 0
+        told[name] = capsys.readouterr().err
+        assert "1 rate is below 1 and may be percent or a fraction" in told[name]
+        assert "(shop_info_shop_repurchase_rate x 1)" in told[name]
+    assert "plain number" not in told["rate"]
+    assert "1 value is not a plain number" in told["both"]
+    assert "(sales_count x 1)" in told["both"]
+
+
 @pytest.mark.slow
 def test_rows_on_standard_output_stand_alone(tmp_path: Path) -> None:
     """With `--to -` standard output holds rows alone, and the summary ends standard error."""

@@ -55,6 +55,7 @@ from tmapi_async.errors.escaping import escape_controls
 from tmapi_async.errors.quantities import quantity
 from tmapi_async.errors.shown_value import show_value
 from tmapi_async.export import Export, ExportProgress, ExportSummary, Selection
+from tmapi_async.export.conversions import split_bounds
 from tmapi_async.export.endpoint_choice import ALL
 from tmapi_async.export.selection import ALL_RUNS, LATEST_RUN, describe_runs
 from tmapi_async.export.sinks import DestinationResult
@@ -345,12 +346,20 @@ def _value_lines(summary: ExportSummary) -> Iterator[str]:
             f"{quantity(total, 'value')} could not be read and {_be(total)} null; the original "
             f"text is in the ..._text columns ({_columns(summary.unread)})"
         )
-    if summary.bounds:
-        total = sum(summary.bounds.values())
+    not_plain, rates = split_bounds(summary.bounds)
+    if not_plain:
+        total = sum(not_plain.values())
         values = quantity(total, "value is not a plain number", "values are not plain numbers")
         yield (
             f'{values} (for example "100000+"); the original text is in the ..._text columns '
-            f"({_columns(summary.bounds)})"
+            f"({_columns(not_plain)})"
+        )
+    if rates:
+        total = sum(rates.values())
+        below = quantity(total, "rate is below 1", "rates are below 1")
+        yield (
+            f"{below} and may be percent or a fraction (0.63 may mean 0.63 % or 63 %); only these "
+            f"rows have a text in the ..._text columns ({_columns(rates)})"
         )
 
 

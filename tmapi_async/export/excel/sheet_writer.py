@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -16,6 +15,8 @@ from xlsxwriter.worksheet import Worksheet
 
 from tmapi_async.export.arrays.number_arrays import nearest_floats
 from tmapi_async.export.csv_safety import looks_like_formula, replace_nul
+
+from .column_widths import ADDRESS, ColumnWidths
 
 MOST_ROWS = 1_048_576
 """Rows of a sheet, the header included."""
@@ -31,7 +32,6 @@ MOST_CHARACTERS = 32_767
 """UTF-16 units of a cell."""
 
 _PRODUCT_PAGE = "product_url"
-_ADDRESS = re.compile(r"(?:.*_)?(?:url|img)")
 _LINK = r"^https?://[^\s\"<>\\]+$"
 _MOST_LINK_CHARACTERS = 2000
 _NOT_IN_XML = "[\ufffe\uffff]"
@@ -87,10 +87,10 @@ class SheetWriter:
     def __init__(self, sheet: Worksheet, schema: pa.Schema, formats: Formats) -> None:
         self.counts = SheetCounts()
         self._sheet, self._schema, self._formats = sheet, schema, formats
+        self._widths = ColumnWidths(schema)
         self._row = 1
         sheet.freeze_panes(1, 0)
         for column, field in enumerate(schema):
-            sheet.set_column(column, column, _width(field))
             sheet.write_string(0, column, field.name, formats.header)
 
     @property
@@ -100,6 +100,7 @@ class SheetWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write rows, for which there must be room."""
+        self._widths.widen(batch)
         writers: list[tuple[int, _Write, list[Any]]] = []
         for index, (field, column) in enumerate(zip(self._schema, batch.columns, strict=True)):
             if column.null_count < len(column):
@@ -114,7 +115,9 @@ class SheetWriter:
         self._row += batch.num_rows
 
     def close(self) -> None:
-        """Add the filter over all rows."""
+        """Add the filter over all rows, and the widths of the columns."""
+        for column, characters in enumerate(self._widths.characters):
+            self._sheet.set_column(column, column, characters)
         self._sheet.autofilter(0, 0, self._row - 1, len(self._schema) - 1)
 
     def _cells(self, field: pa.Field, column: pa.Array) -> tuple[_Write, list[Any]]:
@@ -130,7 +133,7 @@ class SheetWriter:
         return self._whole if pa.types.is_integer(kind) else self._decimal, _numbers(column)
 
     def _text_cells(self, name: str, column: pa.Array) -> tuple[_Write, list[Any]]:
-        if _ADDRESS.fullmatch(name):
+        if ADDRESS.fullmatch(name):
             write = self._product_page if name == _PRODUCT_PAGE else self._address
             return write, _marked(column, pc.match_substring_regex(column, _LINK))
         formula = looks_like_formula(column)
@@ -213,11 +216,3 @@ def _units(text: str) -> int:
 def _cut(text: str) -> str:
     """Return as much of a text as a cell has room for, without half a character at the end."""
     return text.encode("utf-16-le")[: 2 * MOST_CHARACTERS].decode("utf-16-le", "ignore")
-
-
-def _width(field: pa.Field) -> float:
-    if field.name in ("title", "listing"):
-        return 40
-    if _ADDRESS.fullmatch(field.name):
-        return 28
-    return 20 if pa.types.is_timestamp(field.type) else max(9, min(len(field.name) + 3, 18))

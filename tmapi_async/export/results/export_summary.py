@@ -60,8 +60,8 @@ class ExportSummary(msgspec.Struct, kw_only=True):
         rejects: Rows of these pages that the present models cannot decode; the journal keeps them.
         unread: Column -> number of values that are null although the API sent something. The text
             that was sent is in the column `..._text`.
-        bounds: Column -> number of values that are not plain numbers (`"100000+"`). Their text is
-            in the column `..._text` too.
+        bounds: Column -> number of values that are not plain numbers (`"100000+"`), or are rates
+            below 1, which may be fractions. Their text is in the column `..._text` too.
         seconds: Duration of the export.
         rows_per_second: Rows written per second.
         stopped_by: None, `signal`, `disk` or `error`. If it is set, only the destinations in
