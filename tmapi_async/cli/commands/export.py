@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from tmapi_async.api.listings import parse_id
-from tmapi_async.cli.completion.completed_values import complete_words
+from tmapi_async.cli.completion.completed_values import complete_exported_endpoints, complete_words
 from tmapi_async.cli.console import (
     discard_output,
     display_console,
@@ -149,6 +149,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Only rows of this endpoint (category-v2, item-detail, item-skus, ...). Required"
             " if the journal holds listings of several endpoints. Repeat it, or write all for every"
             " endpoint, to fill a workbook or a database with a sheet or a table for each.",
+            autocompletion=complete_exported_endpoints,
         ),
     ] = None
     unique: Annotated[bool, typer.Option("--unique", help="Only the latest row of each item.")] = (
