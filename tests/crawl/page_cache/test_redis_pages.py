@@ -213,5 +213,5 @@ def test_address_that_cannot_be_read_is_refused_without_its_password(url: str) -
 def test_missing_library_is_told_with_the_way_to_install_it(monkeypatch: Any) -> None:
     """The cache needs an extra, which only those install who use it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(InvalidRequestError, match=r"pip install \"redis>=[0-9.]+\""):
+    with pytest.raises(InvalidRequestError, match=r"pip install .*redis"):
         TMAPI("token", cache="redis://host/0")
