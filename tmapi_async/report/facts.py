@@ -12,13 +12,13 @@ import msgspec
 from tmapi_async.api.request_counts import RequestCounts
 from tmapi_async.errors import InvalidRequestError
 from tmapi_async.errors.run_numbers import missing_run
+from tmapi_async.export.changes.category_names import find_names
 from tmapi_async.export.endpoint_choice import require_products
 from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
 
-from .category_names import find_names
 from .change_facts import ChangeFacts, gather_changes
 from .item_statistics import ItemStatistics, item_statistics
 from .timeline import Moment, timeline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -37,6 +38,7 @@ from tmapi_async.cli.workbook_lines import workbook_lines
 from tmapi_async.errors import ExportError, ExportRefusedError, InvalidRequestError, JournalError
 from tmapi_async.errors.escaping import escape_json_controls
 from tmapi_async.errors.quantities import quantity
+from tmapi_async.export.changes.category_names import find_names
 from tmapi_async.export.changes.change_files import (
     format_amount,
     json_lines,
@@ -45,8 +47,9 @@ from tmapi_async.export.changes.change_files import (
 )
 from tmapi_async.export.changes.comparison import Comparison, compare_runs
 from tmapi_async.export.changes.diff import ChangeCounts
-from tmapi_async.export.destinations import Destination
+from tmapi_async.export.destinations import XLSX, Destination
 from tmapi_async.export.selection import describe_runs
+from tmapi_async.journal.reader import JournalReader
 
 app = typer.Typer(add_completion=False)
 
@@ -172,10 +175,23 @@ def run_changes(options: ChangesOptions) -> int:
             endpoint=options.endpoint,
             jobs=options.jobs,
         )
+        names = _category_names(options.journal, comparison, destinations)
     except (InvalidRequestError, ExportRefusedError, JournalError) as error:
         print_refusal(str(error))
         return USAGE
-    return _write(options, comparison, destinations)
+    return _write(options, comparison, destinations, names)
+
+
+def _category_names(
+    journal: Path, comparison: Comparison, destinations: list[Destination]
+) -> dict[int, str]:
+    """Return the names that the journal has of the compared categories, if a workbook is asked."""
+    if all(destination.kind != XLSX for destination in destinations):
+        return {}
+    with JournalReader(journal) as reader:
+        return find_names(
+            reader, {int(name) for name in comparison.change_counts if name.isdigit()}
+        )
 
 
 def _parse_destinations(options: ChangesOptions) -> list[Destination]:
@@ -183,10 +199,15 @@ def _parse_destinations(options: ChangesOptions) -> list[Destination]:
     return parse_change_destinations(texts, options.journal, csv_bom=options.csv_bom)
 
 
-def _write(options: ChangesOptions, comparison: Comparison, destinations: list[Destination]) -> int:
+def _write(
+    options: ChangesOptions,
+    comparison: Comparison,
+    destinations: list[Destination],
+    names: dict[int, str],
+) -> int:
     streams = _STDOUT in (options.to or ())
     try:
-        _write_files(comparison, destinations)
+        _write_files(comparison, destinations, names)
         if streams:
             _write_lines(comparison)
     except InvalidRequestError as error:
@@ -207,9 +228,11 @@ def _write(options: ChangesOptions, comparison: Comparison, destinations: list[D
     return OK
 
 
-def _write_files(comparison: Comparison, destinations: list[Destination]) -> None:
+def _write_files(
+    comparison: Comparison, destinations: list[Destination], names: dict[int, str]
+) -> None:
     for destination in destinations:
-        result = write_changes(comparison.store.batches(), destination)
+        result = write_changes(comparison.store.batches(), destination, names)
         print_message(f"{result.to}: {quantity(result.rows, 'change')}, {result.bytes:,} bytes")
         for line in workbook_lines(result):
             print_message(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from tmapi_async.export.destinations import (
 from tmapi_async.export.files import FILES
 from tmapi_async.export.sinks import DestinationResult
 
+from .change_workbook import WORKBOOK_CHANGE, for_workbook
 from .diff import CHANGE
 
 _SLICE = 4096
@@ -30,11 +31,15 @@ _KINDS = (*FILES, XLSX, SQLITE)
 
 
 class ChangeTable(msgspec.Struct, frozen=True):
-    """Columns of the changes, for a destination."""
+    """Columns of the changes, for a destination.
+
+    Attributes:
+        schema: The columns.
+    """
 
     title: ClassVar[str] = "changes"
     key: ClassVar[tuple[str, ...]] = KEYS
-    schema: ClassVar[pa.Schema] = CHANGE
+    schema: pa.Schema = CHANGE
 
 
 class ChangeRows(msgspec.Struct, frozen=True):
@@ -82,21 +87,27 @@ def parse_change_destinations(
     return destinations
 
 
-def write_changes(changes: Iterable[pa.RecordBatch], destination: Destination) -> DestinationResult:
+def write_changes(
+    changes: Iterable[pa.RecordBatch],
+    destination: Destination,
+    names: Mapping[int, str] | None = None,
+) -> DestinationResult:
     """Write changes to a destination.
 
     Args:
         changes: Batches of changes (`CHANGE`).
         destination: The destination.
+        names: Names of categories, which a workbook shows; None for none.
 
     Raises:
         ExportError: The destination cannot be written and is unchanged.
         OSError: The file cannot be written; a previous file is unchanged.
     """
-    sink = destination.open_table(ChangeTable())
+    is_workbook = destination.kind == XLSX
+    sink = destination.open_table(ChangeTable(WORKBOOK_CHANGE if is_workbook else CHANGE))
     try:
         for batch in changes:
-            sink.write(ChangeRows(batch))
+            sink.write(ChangeRows(for_workbook(batch, names or {}) if is_workbook else batch))
         return sink.commit()
     finally:
         sink.abort()
