@@ -94,7 +94,7 @@ def test_large_page_is_left_to_the_whole_decoder() -> None:
 
 @pytest.mark.parametrize("name", sorted(ENDPOINTS))
 def test_every_column_can_be_decoded_alone(name: str) -> None:
-    """A column of an endpoint that lists products has its value when no other one is decoded."""
+    """Each column of each endpoint that lists products has its value when decoded alone."""
     endpoint = ENDPOINTS[name]
     for column in layout(endpoint.item).columns:
         fields = field_decoder(name, frozenset((column.name,)))
