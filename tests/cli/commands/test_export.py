@@ -52,7 +52,7 @@ def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
     assert "(price x 2)" in done.stderr
     assert "(sales_count x 1)" in done.stderr
     assert "1 row could not be decoded and is not exported" in done.stderr
-    assert "NOT COMPLETE: 0 of 1 listing finished, 0 failed, 1 not finished" in done.stderr
+    assert "NOT COMPLETE: 0 of 1 listing finished, 1 not finished" in done.stderr
 
 
 def test_a_rate_below_1_is_told_apart_from_a_number_that_is_not_plain(

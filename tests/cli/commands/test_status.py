@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     [
         ("complete", "COMPLETE: 1 of 1 listing.", "good"),
         ("capped", "CAPPED: 0 of 1 listing complete, 1 capped. Capped listings may have", "fair"),
-        ("failed", "NOT COMPLETE: 0 of 1 listing finished, 1 failed, 0 not finished.", "bad"),
+        ("failed", "NOT COMPLETE: 0 of 1 listing finished, 1 failed.", "bad"),
     ],
 )
 def test_a_capped_listing_is_not_called_complete(

@@ -28,7 +28,7 @@ from tmapi_async.journal.summaries.verdict import Verdict
         (
             Verdict(complete=1, unfinished=3, running=True),
             "running",
-            "NOT YET COMPLETE: 1 of 4 listings finished, 0 failed, 3 still to be read",
+            "NOT YET COMPLETE: 1 of 4 listings finished, 3 still to be read",
         ),
         (Verdict(complete=1, running=True), "complete", "COMPLETE: 1 of 1 listing"),
         (

@@ -136,14 +136,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return the verdict as the beginning of a sentence, without an end."""
         total = quantity(self.listings, "listing")
-        ended = f"{self.finished:,} of {total} finished, {self.failed:,} failed"
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        ended = f"{self.finished:,} of {total} finished{failed}"
         match self.kind:
             case "nothing":
                 return "NOTHING TO SHOW: there are no listings"
             case "running":
                 return f"NOT YET COMPLETE: {ended}, {self.unfinished:,} still to be read"
             case "incomplete":
-                return f"NOT COMPLETE: {ended}, {self.unfinished:,} not finished"
+                unfinished = f", {self.unfinished:,} not finished" if self.unfinished else ""
+                return f"NOT COMPLETE: {ended}{unfinished}"
             case "complete" | "empty":
                 but = f", but {self.empty:,} empty: no item came" if self.empty else ""
                 return f"COMPLETE: {self.complete:,} of {total}{but}"
