@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from tests.support.making import dumped
-from tmapi_async.api.category_info import ROOT, first_level, problem_with
+from tmapi_async.api.category_info import (
+    ROOT,
+    first_level,
+    is_refusal,
+    problem_with,
+    refusal,
+)
 from tmapi_async.api.endpoints import CATEGORY_INFO
 from tmapi_async.api.listings import PageRequest, describe
 from tmapi_async.api.replies import Page, Reply, read_reply
+from tmapi_async.errors import ParameterError
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 CHILD = {"id": "71", "name": "灯具", "level": 2, "has_children": False}
@@ -70,3 +77,14 @@ def test_the_first_level_is_the_same_from_both_shapes() -> None:
     assert [category.id for category in below_an_object] == [7]
     assert [category.id for category in as_a_list] == [7, 7]
     assert as_a_list[0] == below_an_object[0]
+
+
+def test_a_stored_refusal_is_no_answer_of_the_tree() -> None:
+    """A walk of the tree requests an unknown category again; a report recognizes the refusal."""
+    body = refusal("no such category")
+    request = PageRequest(describe(CATEGORY_INFO, {"cat_id": 7}), 1)
+    result = read_reply(Reply(200, {}, body), request, now=NOW)
+    assert isinstance(result, ParameterError)
+    assert is_refusal(body)
+    assert not is_refusal(b'{"code": 200, "data": []}')
+    assert not is_refusal(b"")

@@ -42,9 +42,27 @@ def test_a_name_that_cannot_be_had_costs_no_report(tmapi, tmp_path):
         assert done.code == 3
         assert "category/info?cat_id=7" in done.err
         page.unlink()
+        write(journal, {8: [body([row(1)])]})
         done = tmapi(*arguments, "--token", "wrong", url=sandbox.url)
         assert done.code == 4
         assert page.exists()
+
+
+def test_a_category_that_the_api_does_not_know_is_asked_for_once(tmapi, tmp_path):
+    """The answer is kept: later reports say so, and neither ask nor advise to ask again."""
+    journal, page = tmp_path / "a.journal", tmp_path / "r.html"
+    write(journal, {99999: [body([row(1)])]})
+    arguments = ("report", str(journal), "-o", str(page))
+    with SandboxThread(categories=CATS) as sandbox:
+        plain = tmapi(*arguments, url=sandbox.url)
+        assert f"tmapi report {journal} --output {page} --names --sandbox asks" in plain.err
+        for _ in range(2):
+            done = tmapi(*arguments, "--names", url=sandbox.url)
+            assert "99999 has no name: the API does not know this category" in done.err
+            assert "no name in the journal" not in done.err
+        assert done.code == 0
+        assert sandbox.sandbox.stats.requests == 1
+    assert "99999 has no name" in page.read_text("utf-8")
 
 
 def test_options_of_requests_need_names(tmapi, tmp_path):

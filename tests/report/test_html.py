@@ -121,6 +121,32 @@ def test_categories_have_names_where_the_journal_holds_them(journal):
     assert charts(facts)["prices"]["yAxis"]["data"][0] == "Women's 7"
 
 
+def test_items_of_all_categories_are_sorted_by_the_pieces_sold(tmp_path):
+    """The second row is the second best seller of all; its rank is that in its category."""
+    sold = {7: (90, 10), 8: (50, 40)}
+    pages = {
+        cat: [body([row(10 * cat + n, sales_count=str(one)) for n, one in enumerate(sales)])]
+        for cat, sales in sold.items()
+    }
+    page = render(gather(write(tmp_path / "a.journal", pages)))
+    table = page[page.index('id="items"') :]
+    assert re.findall(r'"pieces sold" data-order="(\d+)"', table) == ["90", "50", "40", "10"]
+    assert "<th>rank in its category</th>" in table
+    top = page[: page.index("<main>")]
+    assert re.findall(r"<small>in (\d+)", top) == ["7", "8", "8"]
+
+
+def test_where_nothing_changed_no_link_and_no_zeros_are_shown(tmp_path):
+    """A visit without changes is told in words; there is no list to go to."""
+    pages = {7: [body([row(1, price="3")])]}
+    write(tmp_path / "a.journal", pages)
+    page = render(gather(write(tmp_path / "a.journal", pages, refresh=True)))
+    assert page.count("Nothing changed since run 1.") == 2
+    assert 'href="#changes"' not in page
+    assert "<dt>gone</dt>" not in page
+    assert '<td class="n zero" data-label="new">' in page  # not shown on a telephone
+
+
 @pytest.mark.slow
 def test_in_a_browser_nothing_fails_nothing_is_asked_for_and_nothing_comes_alive(journal, tmp_path):
     """In Chromium the charts are drawn, the console is empty and no request leaves the page."""
@@ -144,16 +170,18 @@ window.addEventListener("load", function () {
   };
   var result = [rows("items")];
   document.querySelectorAll("#items th")[1].click();
-  result.push(rows("items"));
-  var select = document.querySelector("select[name=group]");
-  select.value = "1";
-  select.dispatchEvent(new Event("change"));
-  result.push(rows("items"));
-  var search = document.querySelector("#items_wrapper input");
-  search.value = "nothing like this";
-  search.dispatchEvent(new Event("input"));
-  result.push(document.querySelectorAll("#items tbody td.dt-empty").length);
-  document.body.dataset.result = result.join("; ");
+  setTimeout(function () { // a click sorts after it has returned
+    result.push(rows("items"));
+    var select = document.querySelector("select[name=group]");
+    select.value = "1";
+    select.dispatchEvent(new Event("change"));
+    result.push(rows("items"));
+    var search = document.querySelector("#items_wrapper input");
+    search.value = "nothing like this";
+    search.dispatchEvent(new Event("input"));
+    result.push(document.querySelectorAll("#items tbody td.dt-empty").length);
+    document.body.dataset.result = result.join("; ");
+  }, 100);
 });
 """
 
@@ -176,8 +204,8 @@ def test_a_table_sorts_filters_and_searches_in_the_page(tmp_path):
     visit = browser.Visit(page, tmp_path)
     assert visit.console == []
     first, ordered, filtered, empty = re.search(r'data-result="([^"]+)"', visit.dom)[1].split("; ")
-    assert first == "|".join(["7"] * 17 + ["8"] * 8)
-    assert ordered == first
+    assert first == "|".join(["7", "8"] * 12 + ["7"])  # 17 pieces sold, 17, 16, 16, ...
+    assert ordered == "|".join(["7"] * 17 + ["8"] * 8)
     assert filtered == "|".join(["8"] * 17)
     assert empty == "1"
 

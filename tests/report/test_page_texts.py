@@ -13,6 +13,8 @@ from tmapi_async.report.page_texts import (
     change_summary,
     doubtful,
     names_hint,
+    ranked_note,
+    sales_period,
     summary,
     verdict,
 )
@@ -68,6 +70,38 @@ def test_what_is_not_complete_is_named_as_a_buyer_knows_it(journal):
     )
     tally = RunTally(listings=1, complete=1, empty=1, suspects=("cat=1",))
     assert "Look at 鞋 / Shoes 1." in verdict(msgspec.structs.replace(facts, tally=tally))[1]
+
+
+def test_each_kind_of_listing_has_its_advice_beside_unfinished_ones(journal):
+    """To run the same command again helps neither a capped listing nor an empty one."""
+    tally = RunTally(listings=4, complete=1, empty=1, capped=2, suspects=("cat=1",))
+    facts = msgspec.structs.replace(gather(journal), tally=tally)
+    text = " ".join(advice(facts))
+    for words in ("again: it continues", "2 listings were capped", "--split", "Check the numbers"):
+        assert words in text
+    text = " ".join(advice(msgspec.structs.replace(facts, endpoint="global/search/items")))
+    assert "--split" not in text
+    assert "larger --max-pages" in text
+
+
+def test_the_table_of_items_tells_how_many_it_leaves_out_and_where_they_are(tmp_path):
+    """A category with more items than the table shows is not taken for the whole of it."""
+    rows = [row(n, price=str(n), sales_count=str(n)) for n in range(1, 121)]
+    facts = gather(of_rows(tmp_path / "a b.journal", *rows))
+    note = ranked_note(facts)
+    assert note.startswith("100 of 120 items: ")
+    assert "All are in: tmapi export 'a b.journal' --to items.xlsx." in note
+    facts = gather(of_rows(tmp_path / "c.journal", *rows[:3]))
+    assert ranked_note(facts).startswith("3 items, all that were found: ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [("category/items", "does not document"), ("category/items/v2", "90 days")],
+)
+def test_the_period_of_the_pieces_sold_is_told_where_the_api_tells_it(endpoint, words):
+    """Only the name of a field says it; nothing is guessed."""
+    assert words in sales_period(endpoint)
 
 
 def test_the_top_of_a_report_names_the_cheapest_the_new_and_the_gone(journal):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
+
 from .details import Category, CategoryChild
 from .replies import Page
 
@@ -44,6 +48,31 @@ def _problem_with_children(category: Category, *, required: bool) -> str | None:
     if category.children is None and category.has_children is None:
         return "the reply does not say if the category has children"
     return None
+
+
+class _Refusal(msgspec.Struct):
+    code: Literal[422]
+    message: str = ""
+
+
+def refusal(message: str) -> bytes:
+    """Return the answer to store for a category that the API does not know.
+
+    A walk of the tree takes it for no answer, and requests the category again.
+
+    Args:
+        message: Text of the server.
+    """
+    return msgspec.json.encode(_Refusal(422, message))
+
+
+def is_refusal(body: bytes) -> bool:
+    """Return True if a stored answer says that the API does not know the category."""
+    try:
+        msgspec.json.decode(body, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def first_level(items: list[Category]) -> list[CategoryChild]:

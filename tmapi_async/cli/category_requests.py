@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tmapi_async.api.category_info import problem_with
 from tmapi_async.api.endpoints import CATEGORY_INFO
-from tmapi_async.api.listings import describe
+from tmapi_async.api.listings import Listing, describe
 from tmapi_async.client.client import TMAPI
-from tmapi_async.errors import DiskError, ListingsFailedError, TMAPIError
+from tmapi_async.errors import DiskError, ListingsFailedError, ParameterError, TMAPIError
 from tmapi_async.harvest import JournalCategories
 
 from .console import print_message
@@ -73,17 +73,18 @@ async def _request(
         except ListingsFailedError as error:
             for failure in error.errors[:_MAX_FAILURES]:
                 print_message(f"failed: {failure}")
+            _store_refusals(cache, cat_ids, error.errors)
             return PARTIAL
         except TMAPIError as error:
             print_message(str(error))
+            _store_refusals(cache, cat_ids, (error,))
             return REFUSED if stopped_by(error) in ("auth", "balance") else PARTIAL
 
 
 async def _store_answers(cache: JournalCategories, cat_ids: Sequence[int], api: TMAPI) -> int:
     code = OK
     cache.begin(lambda: None)
-    listings = [describe(CATEGORY_INFO, {"cat_id": cat_id}) for cat_id in cat_ids]
-    async with api.walk(listings) as walk:
+    async with api.walk(map(_listing_of, cat_ids)) as walk:
         async for page in walk.pages():
             cat_id = page.request.listing.cat_id or 0
             problem = problem_with(cat_id, page)
@@ -93,3 +94,17 @@ async def _store_answers(cache: JournalCategories, cat_ids: Sequence[int], api: 
                 print_message(f"the answer about category {cat_id} cannot be used: {problem}")
                 code = PARTIAL
     return code
+
+
+def _store_refusals(
+    cache: JournalCategories, cat_ids: Sequence[int], errors: Sequence[TMAPIError]
+) -> None:
+    """Store which categories the API does not know, so that nothing asks for them again."""
+    numbers = {_listing_of(cat_id).identity: cat_id for cat_id in cat_ids}
+    for failure in errors:
+        if isinstance(failure, ParameterError) and failure.listing in numbers:
+            cache.put_refusal(numbers[failure.listing], failure.message)
+
+
+def _listing_of(cat_id: int) -> Listing:
+    return describe(CATEGORY_INFO, {"cat_id": cat_id})

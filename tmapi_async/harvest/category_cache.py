@@ -11,6 +11,7 @@ from typing import Self
 
 import zstandard
 
+from tmapi_async.api.category_info import refusal
 from tmapi_async.api.details import Category
 from tmapi_async.api.replies import Page
 from tmapi_async.errors import JournalError
@@ -118,8 +119,15 @@ class JournalCategories:
 
     def put(self, cat_id: int, page: Page[Category]) -> None:
         """Store an answer. It is durable when `waiting` no longer counts it."""
-        fetched_at = to_milliseconds(page.fetched_at.timestamp())
-        self._rows.append((cat_id, self._fetch, fetched_at, self._compress(page.body)))
+        self._put(cat_id, page.body, page.fetched_at.timestamp())
+
+    def put_refusal(self, cat_id: int, message: str) -> None:
+        """Store that the API does not know a category, with the text of the server."""
+        self._put(cat_id, refusal(message), time.time())
+
+    def _put(self, cat_id: int, body: bytes, fetched_at: float) -> None:
+        row = (cat_id, self._fetch, to_milliseconds(fetched_at), self._compress(body))
+        self._rows.append(row)
         self.waiting += 1
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit(), name="tmapi categories")

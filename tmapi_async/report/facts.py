@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +19,7 @@ from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
+from tmapi_async.transport.credentials import is_loopback
 
 from .change_facts import ChangeFacts, gather_changes
 from .item_statistics import ItemStatistics, item_statistics
@@ -70,6 +72,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Contents of a report.
 
     Attributes:
+        journal: File of the journal, as it was given.
         endpoint: Name of the endpoint whose listings and items are reported.
         others: Name of each other endpoint of the run -> number of its listings.
         run: Number of the run whose requests are reported.
@@ -89,10 +92,14 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         items: Categories, best-selling and cheapest items, and repurchase rates.
         changes: Changes since the visits before, or None.
         names: Category ID -> its name, as far as the journal holds the names.
+        unknown: IDs of shown categories that the API does not know, as it answered.
+        loopback: True if the latest start of the run asked a server of its own machine, as the
+            sandbox is.
         reject_rows: Some of the rejects.
         running: True if a process was writing to the journal.
     """
 
+    journal: str
     endpoint: str
     others: dict[str, int]
     run: int
@@ -113,6 +120,8 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     changes: ChangeFacts | None
     reject_rows: list[RejectFact]
     names: dict[int, str] = {}
+    unknown: frozenset[int] = frozenset()
+    loopback: bool = False
     running: bool = False
 
     @property
@@ -144,8 +153,8 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unnamed(self) -> list[int]:
-        """IDs of the shown categories without a name, in their order."""
-        return sorted(self.categories - self.names.keys())
+        """IDs of the shown categories whose names the API was not asked for, in their order."""
+        return sorted(self.categories - self.names.keys() - self.unknown)
 
     def name_of(self, group: str | int | None) -> str | None:
         """Return the name of a category, or None; `group` may also be an identity of a listing."""
@@ -185,6 +194,7 @@ def gather(
         listings = _ListingFacts(reader, scope)
         items = item_statistics(reader, scope)
         facts = ReportFacts(
+            journal=str(journal),
             endpoint=name,
             others=listings.others,
             run=run_info.id,
@@ -205,6 +215,7 @@ def gather(
             changes=gather_changes(journal, runs, run, name, items.ranked),
             reject_rows=list(islice(_rejects(reader, scope), MAX_REJECTS)),
             running=reader.writer is not None,
+            loopback=bool(starts) and _is_loopback(starts[-1].host),
         )
         return _named(facts, reader)
 
@@ -220,7 +231,13 @@ def add_names(facts: ReportFacts, journal: str | Path) -> ReportFacts:
 
 
 def _named(facts: ReportFacts, reader: JournalReader) -> ReportFacts:
-    return msgspec.structs.replace(facts, names=find_names(reader, facts.categories))
+    names, unknown = find_names(reader, facts.categories)
+    return msgspec.structs.replace(facts, names=names, unknown=unknown)
+
+
+def _is_loopback(host: str) -> bool:
+    address = host if "//" in host else f"//{host}"  # a start may be stored with the scheme
+    return is_loopback(urlsplit(address).hostname or "")
 
 
 def _run_info(reader: JournalReader, runs: list[RunInfo], run: int | None) -> RunInfo:

@@ -14,6 +14,7 @@ import base64
 import functools
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -30,7 +31,16 @@ from tmapi_async.export.selection import describe_runs
 
 from .charts import charts, height
 from .facts import ReportFacts, gather
-from .page_texts import advice, change_summary, doubtful, names_hint, summary, verdict
+from .page_texts import (
+    advice,
+    change_summary,
+    doubtful,
+    names_hint,
+    ranked_note,
+    sales_period,
+    summary,
+    verdict,
+)
 from .web_addresses import picture_host, picture_hosts, picture_url, product_link, web_link
 
 _ASSETS = files("tmapi_async.report") / "assets"
@@ -110,6 +120,9 @@ def render(facts: ReportFacts, *, pictures: bool = False) -> str:
         change_summary=change_summary(facts),
         cheaper=facts.changes.cheaper(facts.items.ranked) if facts.changes else [],
         names_hint=names_hint(facts),
+        ranked=sorted(facts.items.ranked, key=lambda item: -(item.sold or 0)),
+        ranked_note=f"{ranked_note(facts)} {sales_period(facts.endpoint)}",
+        file=shlex.quote(Path(facts.journal).name),
         listing_runs=describe_runs(facts.listing_runs),
     )
     return page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,7 +123,7 @@ def run_report(options: ReportOptions) -> int:
             code = _request_names(options, facts)
             facts = report.add_names(facts, journal)
         size = report.write_page(facts, output, pictures=options.pictures)
-        hint = report.names_hint(facts)
+        hint = report.names_hint(facts, _command_for_names(options, facts))
     except (InvalidRequestError, JournalError) as error:
         print_refusal(str(error))
         return USAGE
@@ -134,6 +135,20 @@ def run_report(options: ReportOptions) -> int:
         if hint:
             print_message(hint)
     return code
+
+
+def _command_for_names(options: ReportOptions, facts: ReportFacts) -> str:
+    """Return the command that writes the same page with the names of categories."""
+    words = ["tmapi", "report", str(options.journal)]
+    for name, value, usual in (
+        ("--output", options.output, Path("report.html")),
+        ("--run", options.run, None),
+        ("--endpoint", options.endpoint, None),
+    ):
+        words += [] if value == usual else [name, str(value)]
+    words += ["--pictures"] if options.pictures else []
+    words += ["--names", "--sandbox"] if facts.loopback else ["--names"]
+    return shlex.join(words)
 
 
 def _request_names(options: ReportOptions, facts: ReportFacts) -> int:

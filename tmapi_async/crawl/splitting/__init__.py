@@ -6,7 +6,7 @@ arithmetic of price bands, `queries` describes parts as listings, `estimates` co
 cost and the final result.
 """
 
-from .eligibility import SplittableListings, splittable_listing
+from .eligibility import SplittableListings, can_split, splittable_listing
 from .planner import SplitPlanner
 from .queries import Observation, SplitQuery
 from .reconciliation import Expectation, Piece, Reconciliation
@@ -19,5 +19,6 @@ __all__ = [
     "SplitPlanner",
     "SplitQuery",
     "SplittableListings",
+    "can_split",
     "splittable_listing",
 ]

@@ -36,6 +36,15 @@ def splittable_listing(listing: Listing) -> Listing:
     return listing
 
 
+def can_split(endpoint: str) -> bool:
+    """Return True if listings of an endpoint can be divided."""
+    try:
+        splittable_listing(Listing(endpoint, ()))
+    except InvalidRequestError:
+        return False
+    return True
+
+
 class SplittableListings:
     """The listings to divide in place of the requested ones, computed anew for each iteration.
 

@@ -6,28 +6,33 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from tmapi_async.api.category_info import ROOT, first_level
+from tmapi_async.api.category_info import ROOT, first_level, is_refusal
 from tmapi_async.api.decoding import decoder
 from tmapi_async.api.details import Category, CategoryChild
 from tmapi_async.api.endpoints import CATEGORY_INFO
 from tmapi_async.journal.reader import JournalReader
 
 
-def find_names(reader: JournalReader, cat_ids: Collection[int]) -> dict[int, str]:
-    """Return the names of these categories, as far as the journal holds them.
+def find_names(
+    reader: JournalReader, cat_ids: Collection[int]
+) -> tuple[dict[int, str], frozenset[int]]:
+    """Return the names of these categories as far as the journal holds them, and unknown ones.
 
-    A name is the Chinese one and the English one ("女装 / Women's clothing"), or one of them.
+    The API was asked about an unknown category, and answered that it does not know it. A
+    name is the Chinese one and the English one ("女装 / Women's clothing"), or one of them.
 
     Raises:
         JournalError: An answer about a category cannot be read.
     """
-    answers = reader.category_answers() if cat_ids else ()
-    return {
-        number: name
-        for cat_id, body in answers
-        for number, name in _names_in(cat_id, body)
-        if number in cat_ids
-    }
+    names: dict[int, str] = {}
+    unknown: set[int] = set()
+    for cat_id, body in reader.category_answers() if cat_ids else ():
+        if is_refusal(body):
+            unknown.add(cat_id)
+            continue
+        found = _names_in(cat_id, body)
+        names |= {number: name for number, name in found if number in cat_ids}
+    return names, frozenset(unknown.intersection(cat_ids) - names.keys())
 
 
 def _names_in(cat_id: int, body: bytes) -> Iterator[tuple[int, str]]:

@@ -35,6 +35,7 @@
     var table = new DataTable(element, {
       autoWidth: false,
       order: [],
+      orderDescReverse: false, // equal rows stay in their order
       paging: !small,
       pageLength: 25,
       lengthMenu: [25, 50, 100, { label: "all", value: -1 }],
