@@ -162,6 +162,14 @@ def test_in_a_browser_nothing_fails_nothing_is_asked_for_and_nothing_comes_alive
     assert set(drawn) == set(charts(gather(journal)))
 
 
+def _with_script(page, script):
+    """Add a script to a page, and to its policy."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = page.replace("script-src ", f"script-src &#39;sha256-{digest}&#39; ", 1)
+    head, end, tail = page.rpartition("</body>")
+    return f"{head}<script>{script}</script>{end}{tail}"
+
+
 _CLICKS = """
 window.addEventListener("load", function () {
   var rows = function (id) {
@@ -196,11 +204,7 @@ def test_a_table_sorts_filters_and_searches_in_the_page(tmp_path):
     }
     facts = gather(write(tmp_path / "a.journal", pages))
     page = tmp_path / "report.html"
-    text = render(facts)
-    digest = base64.b64encode(hashlib.sha256(_CLICKS.encode()).digest()).decode()
-    text = text.replace("script-src ", f"script-src &#39;sha256-{digest}&#39; ", 1)
-    head, end, tail = text.rpartition("</body>")
-    page.write_text(f"{head}<script>{_CLICKS}</script>{end}{tail}", "utf-8")
+    page.write_text(_with_script(render(facts), _CLICKS), "utf-8")
     visit = browser.Visit(page, tmp_path)
     assert visit.console == []
     first, ordered, filtered, empty = re.search(r'data-result="([^"]+)"', visit.dom)[1].split("; ")
@@ -208,6 +212,29 @@ def test_a_table_sorts_filters_and_searches_in_the_page(tmp_path):
     assert ordered == "|".join(["7"] * 17 + ["8"] * 8)
     assert filtered == "|".join(["8"] * 17)
     assert empty == "1"
+
+
+_OVERFLOWS = """
+window.addEventListener("load", function () {
+  var wide = Array.from(document.querySelectorAll(".scroll"))
+    .filter(function (box) { return box.scrollWidth > box.clientWidth; });
+  document.body.dataset.result = wide.length + " of " + document.querySelectorAll(".scroll").length;
+});
+"""
+
+
+@pytest.mark.slow
+def test_tables_fit_a_screen_of_1280_pixels(tmp_path):
+    """No table is cut off, with long titles, prices and numbers in each column."""
+    browser.needed()
+    journal = tmp_path / "a.journal"
+    for price, sold in (("12345.60", "1234567"), ("23456.70", "7654321")):
+        rows = [row(n, price=price, sales_count=sold, title="连衣裙" * 20) for n in range(1, 4)]
+        write(journal, {7: [body(rows)]}, refresh=True)
+    page = tmp_path / "report.html"
+    page.write_text(_with_script(render(gather(journal)), _OVERFLOWS), "utf-8")
+    visit = browser.Visit(page, tmp_path, "--window-size=1280,900")
+    assert re.search(r'data-result="([^"]+)"', visit.dom)[1] == "0 of 4"
 
 
 @pytest.mark.slow
