@@ -30,8 +30,8 @@ class BalanceError(AccountError):
     kind = "balance"
     meaning = "the balance is spent or the subscription has expired"
     advice = (
-        "top up the account and start again: a harvest continues where it stopped, everything else "
-        "begins anew"
+        "top up the account and start again: work with a journal continues where it stopped, other "
+        "work begins anew"
     )
 
 

@@ -13,8 +13,8 @@ class BudgetSpentError(TMAPIError):
     kind = "budget"
     meaning = "the request budget is spent"
     advice = (
-        "raise the budget (--max-requests, max_requests) and start again: a harvest continues "
-        "where it stopped, everything else begins anew"
+        "start again with a larger budget (--max-requests, max_requests): work with a journal "
+        "continues where it stopped, other work begins anew"
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,7 +18,6 @@ from tmapi_async.export.selection import Scope, Selection, resolve
 from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.summaries.tally import RunTally, doubt_about_visit
 from tmapi_async.journal.views import RunInfo, StartInfo, VisitInfo
-from tmapi_async.transport.credentials import is_loopback
 
 from .change_facts import ChangeFacts, gather_changes
 from .item_statistics import ItemStatistics, item_statistics
@@ -32,6 +30,9 @@ _ORDER = ("failed", "stopped", "shifted", "capped", "contradicted", "empty", "co
 """States of a listing, those that deserve a look first."""
 
 _COUNTED = ("complete", "empty", "contradicted", "capped", "shifted", "failed")
+
+_SANDBOX = "sandbox"
+"""Host that a journal has in place of the address of `--sandbox`, which is another each time."""
 
 
 class ListingFact(msgspec.Struct, frozen=True):
@@ -93,8 +94,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
         changes: Changes since the visits before, or None.
         names: Category ID -> its name, as far as the journal holds the names.
         unknown: IDs of shown categories that the API does not know, as it answered.
-        loopback: True if the latest start of the run asked a server of its own machine, as the
-            sandbox is.
+        from_sandbox: True if the latest start of the run was made with `--sandbox`.
         reject_rows: Some of the rejects.
         running: True if a process was writing to the journal.
     """
@@ -121,7 +121,7 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     reject_rows: list[RejectFact]
     names: dict[int, str] = {}
     unknown: frozenset[int] = frozenset()
-    loopback: bool = False
+    from_sandbox: bool = False
     running: bool = False
 
     @property
@@ -215,7 +215,7 @@ def gather(
             changes=gather_changes(journal, runs, run, name, items.ranked),
             reject_rows=list(islice(_rejects(reader, scope), MAX_REJECTS)),
             running=reader.writer is not None,
-            loopback=bool(starts) and _is_loopback(starts[-1].host),
+            from_sandbox=bool(starts) and starts[-1].host == _SANDBOX,
         )
         return _named(facts, reader)
 
@@ -233,11 +233,6 @@ def add_names(facts: ReportFacts, journal: str | Path) -> ReportFacts:
 def _named(facts: ReportFacts, reader: JournalReader) -> ReportFacts:
     names, unknown = find_names(reader, facts.categories)
     return msgspec.structs.replace(facts, names=names, unknown=unknown)
-
-
-def _is_loopback(host: str) -> bool:
-    address = host if "//" in host else f"//{host}"  # a start may be stored with the scheme
-    return is_loopback(urlsplit(address).hostname or "")
 
 
 def _run_info(reader: JournalReader, runs: list[RunInfo], run: int | None) -> RunInfo:

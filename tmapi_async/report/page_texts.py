@@ -203,7 +203,7 @@ def _names_to_ask_for(facts: ReportFacts, command: str) -> str:
     if not count:
         return ""
     words = ["tmapi", "report", Path(facts.journal).name, "--names"]
-    words += ["--sandbox"] if facts.loopback else []
+    words += ["--sandbox"] if facts.from_sandbox else []
     verb = "has" if count == 1 else "have"
     return (
         f"{quantity(count, 'category', 'categories')} {verb} no name in the journal: "

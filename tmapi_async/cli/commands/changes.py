@@ -189,9 +189,10 @@ def _category_names(
     if all(destination.kind != XLSX for destination in destinations):
         return {}
     with JournalReader(journal) as reader:
-        return find_names(
+        names, _ = find_names(
             reader, {int(name) for name in comparison.change_counts if name.isdigit()}
         )
+        return names
 
 
 def _parse_destinations(options: ChangesOptions) -> list[Destination]:

@@ -370,6 +370,6 @@ class HarvestCommand:
 
     def _capped_reason(self) -> str:
         if self._options.listings.max_pages is not None:
-            return "There are more pages than --max-pages allows."
+            return "There may be more pages than --max-pages allows."
         advice = self._options.split.advice(next(iter(self._listings)))
         return f"There are more rows than the API shows{advice}."

@@ -147,7 +147,7 @@ def _command_for_names(options: ReportOptions, facts: ReportFacts) -> str:
     ):
         words += [] if value == usual else [name, str(value)]
     words += ["--pictures"] if options.pictures else []
-    words += ["--names", "--sandbox"] if facts.loopback else ["--names"]
+    words += ["--names", "--sandbox"] if facts.from_sandbox else ["--names"]
     return shlex.join(words)
 
 
