@@ -507,6 +507,7 @@ def test_a_full_disk_is_exit_3_and_loses_nothing(tmapi, small_disk):
     path = small_disk / "test.journal"
     with SandboxThread(categories={7: 2000, 8: 2000}) as sandbox:
         arguments = ("harvest", "7", "8", "--journal", str(path), "--json", "--wait", "0")
+        arguments += ("--concurrency", "8")
         done = tmapi(*arguments, url=sandbox.url)
         assert done.code == 3
         assert summary(done)["stopped_by"] == "disk"

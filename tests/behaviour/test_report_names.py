@@ -55,7 +55,7 @@ def test_a_category_that_the_api_does_not_know_is_asked_for_once(tmapi, tmp_path
     arguments = ("report", str(journal), "-o", str(page))
     with SandboxThread(categories=CATS) as sandbox:
         plain = tmapi(*arguments, url=sandbox.url)
-        assert f"tmapi report {journal} --output {page} --names --sandbox asks" in plain.err
+        assert f"tmapi report {journal} --output {page} --names asks" in plain.err
         for _ in range(2):
             done = tmapi(*arguments, "--names", url=sandbox.url)
             assert "99999 has no name: the API does not know this category" in done.err
@@ -63,6 +63,14 @@ def test_a_category_that_the_api_does_not_know_is_asked_for_once(tmapi, tmp_path
         assert done.code == 0
         assert sandbox.sandbox.stats.requests == 1
     assert "99999 has no name" in page.read_text("utf-8")
+
+
+def test_the_advice_for_a_journal_of_the_built_in_sandbox_names_the_sandbox(tmapi, tmp_path):
+    """Otherwise the command asks for a token."""
+    journal, page = tmp_path / "a.journal", tmp_path / "r.html"
+    assert tmapi("harvest", "1031910", "--sandbox", "--journal", str(journal)).code == 0
+    done = tmapi("report", str(journal), "-o", str(page))
+    assert f"tmapi report {journal} --output {page} --names --sandbox asks" in done.err
 
 
 def test_options_of_requests_need_names(tmapi, tmp_path):
