@@ -5,9 +5,8 @@ from __future__ import annotations
 WINDOW = 0.05
 """Seconds for which a process keeps slots that it has used, at least.
 
-A short window costs messages, a long one idle slots: processes whose callers come and go used 0.93
-of an account's slots with this window, and 0.88 with one of 0.5 s (in a simulation; the same for
-`WINDOW_ROUNDS`, 0.5 and 2).
+A short window costs messages; a long one leaves slots idle where callers come and go
+(`python -m benchmarks.service uneven`).
 """
 
 WINDOW_ROUNDS = 0.5
