@@ -2,15 +2,17 @@
 
     python -m benchmarks [NAME...] [--quick] [--list]
     python -m benchmarks --quick [--check | --commit-baseline]
+    python -m benchmarks --outdated
     python -m benchmarks --fill-docs
     python -m benchmarks --plots [DIR]
 
 Each benchmark is a program (`python -m benchmarks.NAME --help`) and prints each figure beside its
-baseline. Full runs write `benchmarks/results/NAME.json` and judge the promises. `--fill-docs`
-copies the tables of these files into the documentation, and `--plots` draws from them. `--quick`
-runs shorter workloads. `--quick --check` compares the ratios of the guarded benchmarks with
-`benchmarks/results/baseline-quick.json` and fails if a ratio is worse twice in a row: by 5 % if it
-is of instructions, by 20 % if it is of seconds, which other programs disturb.
+baseline. Full runs write `benchmarks/results/NAME.json` and judge the promises. `--outdated` names
+the results whose code has changed since they were measured, and fails if there is one.
+`--fill-docs` copies the tables of these files into the documentation, and `--plots` draws from
+them. `--quick` runs shorter workloads. `--quick --check` compares the ratios of the guarded
+benchmarks with `benchmarks/results/baseline-quick.json` and fails if a ratio is worse twice in a
+row: by 5 % if it is of instructions, by 20 % if it is of seconds, which other programs disturb.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import NamedTuple
 
 from .common import LOCAL, RESULTS, machine
 from .figures import fill_docs
+from .measured_code import outdated
 
 BASELINE = RESULTS / "baseline-quick.json"
 LOOSE, TIGHT = 1.2, 1.05
@@ -164,6 +167,13 @@ def commit(names: list[str]) -> int:
     return 0
 
 
+def show_outdated() -> int:
+    """Print the results that are older than the code they speak of. Returns 1 if there is one."""
+    lines = list(outdated(RESULTS))
+    print("\n".join(lines) or "every result was measured on the present code")
+    return int(bool(lines))
+
+
 def main() -> int:
     """Run the chosen benchmarks. Returns 1 if one fails or misses a promise."""
     parser = argparse.ArgumentParser(
@@ -181,6 +191,9 @@ def main() -> int:
         "--commit-baseline", action="store_true", help="with --quick: replace the baseline"
     )
     parser.add_argument(
+        "--outdated", action="store_true", help="name the results that are older than their code"
+    )
+    parser.add_argument(
         "--fill-docs", action="store_true", help="copy the results into the documentation"
     )
     parser.add_argument("--plots", nargs="?", const="docs/img", type=Path, metavar="DIR")
@@ -192,6 +205,8 @@ def main() -> int:
     if options.list:
         print("\n".join(SUITE))
         return 0
+    if options.outdated:
+        return show_outdated()
     if options.fill_docs:
         return fill_docs()
     if options.plots:

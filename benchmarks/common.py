@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from .measured_code import measured_code
+
 SERVER_CORE, CLIENT_CORE = 0, 1
 RESULTS = Path(__file__).parent / "results"
 LOCAL = RESULTS / "local"
@@ -227,7 +229,7 @@ def command_line() -> str:
 
 
 def write(name: str, workload: str, result: Mapping[str, Any], tables: Sequence[str] = ()) -> Path:
-    """Write a result file: the workload in words, the machine, the figures.
+    """Write a result file: the workload in words, the machine, the code, the figures.
 
     Args:
         name: Name of the file.
@@ -241,6 +243,7 @@ def write(name: str, workload: str, result: Mapping[str, Any], tables: Sequence[
         "workload": workload,
         "command": command_line(),
         "machine": machine(),
+        "code": measured_code(name),
         "tables": [text.splitlines() for text in tables],
         **result,
     }

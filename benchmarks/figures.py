@@ -18,7 +18,7 @@ from typing import Any
 from .common import RESULTS
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "performance.md", DOCS / "cluster-plan.md")
+PAGES = (DOCS / "performance.md", DOCS / "cluster-plan.md", DOCS / "dividing.md")
 BLOCK = re.compile(
     r"(?P<head>^<!-- figures: (?P<name>[\w-]+)(?:/(?P<number>\d))? -->\n)(?P<body>.*?)"
     r"(?=^<!-- /figures -->$)",
@@ -27,14 +27,15 @@ BLOCK = re.compile(
 
 
 def caption(result: dict[str, Any]) -> str:
-    """Describe in one line the workload, the command and the machine of a result."""
+    """Describe in one line the workload, the command, the machine and the day of a result."""
     machine = result["machine"]
     versions = [f"{name} {version}" for name, version in machine["versions"].items() if version]
     cores = machine["processors"]
     where = ", ".join([f"CPython {machine['python']}", *versions])
     return (
         f"*{result['workload']} (`{result['command']}`). "
-        f"{where}; {machine['system']}, {cores} core{'s' * (cores != 1)}.*"
+        f"{where}; {machine['system']}, {cores} core{'s' * (cores != 1)}; "
+        f"{result['code']['date']}.*"
     )
 
 

@@ -103,17 +103,19 @@ def main() -> int:
     print(workload)
     rows = [case(name, world, seeds) for name, world in (STILL | MOVING | ADVERTS).items()]
     columns = {
-        "case": "case",
+        "case": "the listing",
         "found": "found at worst|,",
         "least": "requests, least|,",
         "most": "most|,",
         "ratio": "most, of the pages|.3f",
         "complete": "called complete",
+        "runs": "of runs",
     }
-    print(table(rows, columns))
+    text = table(rows, columns)
+    print(text)
     verdicts = promises(rows)
     if not options.quick:
-        print(f"written: {write('split', workload, {'rows': rows, 'musts': verdicts})}")
+        print(f"written: {write('split', workload, {'rows': rows, 'musts': verdicts}, [text])}")
     return report_promises(verdicts)
 
 

@@ -15,7 +15,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not in this distribution", allow_module_level=True)
 
 from benchmarks import __main__ as suite
-from benchmarks import figures
+from benchmarks import common, figures, measured_code
 from benchmarks.gate_measures import promises
 
 if TYPE_CHECKING:
@@ -91,12 +91,13 @@ RESULT = {
         "processors": 2,
         "versions": {"aiohttp": "3.14.5", "uvloop": None},
     },
+    "code": {"date": "2026-05-01", "fingerprints": {"api": "0123456789abcdef"}},
     "tables": [["| a |", "| - |", "| 1 |"], ["| b |", "| - |", "| 2 |"]],
 }
 
 
 def test_a_page_shows_the_tables_of_the_result_file_and_the_machine() -> None:
-    """A block is filled with all tables or with the named one, the command, versions and cores."""
+    """A block is filled with all tables or the named one, the command, versions, cores and day."""
     page = (
         "<!-- figures: client -->\nold\n<!-- /figures -->\n\nwords\n\n"
         "<!-- figures: client/2 -->\n<!-- /figures -->\n"
@@ -109,7 +110,7 @@ def test_a_page_shows_the_tables_of_the_result_file_and_the_machine() -> None:
     assert "words" in shown
     line = (
         "*2 pages (`python -m benchmarks.client`). CPython 3.11.7, aiohttp 3.14.5; "
-        "Linux x86_64, 2 cores.*"
+        "Linux x86_64, 2 cores; 2026-05-01.*"
     )
     assert shown.count(line) == 2
 
@@ -147,3 +148,55 @@ def test_the_names_of_the_benchmarks_can_be_listed(
     monkeypatch.setattr("sys.argv", ["benchmarks", "--list"])
     assert suite.main() == 0
     assert capsys.readouterr().out.split() == list(suite.SUITE)
+
+
+def test_a_fingerprint_changes_with_the_code_and_not_with_its_words(tmp_path: Path) -> None:
+    """Comments, docstrings and blank lines leave it as it is; a value and a name change it."""
+    module = tmp_path / "module.py"
+
+    def fingerprint(source: str) -> str:
+        module.write_text(source, encoding="utf-8")
+        measured_code.fingerprint.cache_clear()
+        return measured_code.fingerprint(tmp_path)
+
+    plain = fingerprint("def double(value):\n    return value * 2\n")
+    worded = '"""A."""\n\n\ndef double(value):  # twice\n    """Do."""\n\n    return value * 2\n'
+    assert fingerprint(worded) == plain
+    assert fingerprint("def double(value):\n    return value * 3\n") != plain
+    assert fingerprint("def twice(value):\n    return value * 2\n") != plain
+    module.rename(tmp_path / "other.py")
+    measured_code.fingerprint.cache_clear()
+    assert measured_code.fingerprint(tmp_path) != plain
+
+
+def test_a_result_of_other_code_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--outdated` tells which packages changed, for the scenarios of the simulator one by one."""
+    monkeypatch.setattr(measured_code, "SUBJECTS", {"decode": ("api",), "simulation": ("crawl",)})
+    monkeypatch.setattr(measured_code, "SOURCE", tmp_path)
+    monkeypatch.setattr(suite, "RESULTS", tmp_path)
+    decode, known = (measured_code.measured_code(name) for name in ("decode", "simulation"))
+    other = {"date": "2020-01-01", "fingerprints": {"crawl": "0123"}}
+    scenarios = {"known": {"code": known}, "halves": {"code": other}, "unknown": {}}
+    for name, content in (("decode", {"machine": {}, "code": decode}), ("simulation", scenarios)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    assert suite.show_outdated() == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "simulation halves: measured on 2020-01-01; changed since then: crawl",
+        "simulation unknown: measured on an unknown day; changed since then: crawl",
+    ]
+    scenarios = {"known": {"code": known}}
+    (tmp_path / "simulation.json").write_text(json.dumps(scenarios), encoding="utf-8")
+    assert suite.show_outdated() == 0
+
+
+def test_every_result_that_a_page_shows_tells_the_code_it_speaks_of() -> None:
+    """A benchmark without a list of packages could be older than its code unseen."""
+    shown = {
+        match["name"]
+        for page in figures.PAGES
+        for match in figures.BLOCK.finditer(page.read_text(encoding="utf-8"))
+    }
+    kept = {path.stem for path in common.RESULTS.glob("*.json")} - {"baseline-quick"}
+    assert shown <= kept == measured_code.SUBJECTS.keys()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from benchmarks.measured_code import measured_code
+
 from . import cost, harvests, page, plots, scenarios, starts
 from .scenarios import Runner, ScenarioReport
 
@@ -77,6 +79,7 @@ def keep(path: Path, reports: dict[str, ScenarioReport], seeds: int) -> None:
         found[name] = {
             "title": report.title,
             "seeds": seeds,
+            "code": measured_code("simulation"),
             "tables": [text.splitlines() for text in report.tables],
             "checks": [check.summary() for check in report.checks],
         }
