@@ -13,7 +13,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from tmapi_async.export.arrow import item_schema, record_batch
+from tmapi_async.export.arrow import item_schema, record_batches
 from tmapi_async.export.chunks import read_chunks
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.endpoint_choice import require_products
@@ -79,8 +79,8 @@ def _tables(path: str | Path, selection: Selection) -> Iterator[pa.Table]:
     with JournalReader(path) as reader:
         empty, scope = True, resolve(reader, selection)
         require_products(scope.endpoint, "the dlt source")
-        for chunk in read_chunks(reader, scope):
+        for batch in record_batches(read_chunks(reader, scope), conversions):
             empty = False
-            yield pa.Table.from_batches([record_batch(chunk, conversions)])
+            yield pa.Table.from_batches([batch])
         if empty:
             yield item_schema(scope.endpoint).empty_table()

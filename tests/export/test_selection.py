@@ -28,9 +28,11 @@ from tmapi_async.report import gather
 def selected(path: Path, **selection: Any) -> list[tuple[int, int, str]]:
     """Return run, item ID and title of each selected row."""
     with JournalReader(path) as reader:
-        batches = read_chunks(reader, resolve(reader, Selection(**selection)))
-        lines = b"".join(Rows(part, Conversions(), arrow=False).lines for part in batches)
-    rows = map(json.loads, lines.splitlines())
+        scope = resolve(reader, Selection(**selection))
+        selected_rows = Rows(scope.endpoint, Conversions(), batches=False, lines=True)
+        for chunk in read_chunks(reader, scope):
+            selected_rows.add(chunk)
+    rows = map(json.loads, selected_rows.lines.splitlines())
     return [(one["run"], one["item_id"], one["title"]) for one in rows]
 
 

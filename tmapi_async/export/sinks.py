@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -19,62 +20,74 @@ from .over_time.gone_items import WalkedListing
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .arrow import BatchBuilder
+
 
 class Rows:
-    """Rows in the formats that destinations need. Each format is made once, on first use.
+    """Rows in the formats that destinations need.
+
+    A chunk that is added is turned into each format at once, and its items are not kept.
 
     Args:
-        chunk: The decoded pages.
+        endpoint: Endpoint of the rows.
         conversions: Counts of inexact conversions; every value is counted once.
-        arrow: True if a destination reads `batch`, which then does the counting.
+        batches: True if a destination reads `batch`, which then does the counting.
+        lines: True if a destination reads `lines`.
+
+    Attributes:
+        count: Number of rows.
+        pages: Number of pages.
+        rejects: Rows of these pages that the present models cannot decode.
     """
 
-    def __init__(self, chunk: Chunk, conversions: Conversions, *, arrow: bool) -> None:
-        self.chunk = chunk
+    def __init__(
+        self, endpoint: Endpoint, conversions: Conversions, *, batches: bool, lines: bool
+    ) -> None:
+        self.count = self.pages = self.rejects = 0
+        self._endpoint = endpoint
         self._conversions = conversions
-        self._arrow = arrow
-        item_columns = columns(chunk.endpoint.item)
         self._text_columns = [
-            (column.name, column.text) for column in item_columns if column.text is not None
+            (column.name, column.text)
+            for column in columns(endpoint.item)
+            if column.text is not None
         ]
-        self._batch: pa.RecordBatch | None = None
-        self._lines: bytes | None = None
+        self._builder: BatchBuilder | None = None
+        if batches:
+            from .arrow import BatchBuilder  # noqa: PLC0415 - pyarrow is an extra
 
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return self.chunk.rows
+            self._builder = BatchBuilder(endpoint, conversions)
+        self._lines: list[bytes] | None = [] if lines else None
 
-    @property
-    def pages(self) -> int:
-        """Number of pages."""
-        return len(self.chunk.pages)
+    def add(self, chunk: Chunk) -> None:
+        """Add decoded pages of the endpoint."""
+        self.count += chunk.rows
+        self.pages += len(chunk.pages)
+        self.rejects += chunk.rejects
+        if self._builder is not None:
+            self._builder.add(chunk)
+        if self._lines is not None:
+            self._lines.append(encode_lines(self._dicts(chunk)))
 
-    @property
-    def rejects(self) -> int:
-        """Rows of these pages that the present models cannot decode."""
-        return self.chunk.rejects
-
-    @property
+    @functools.cached_property
     def batch(self) -> pa.RecordBatch:
         """The rows as an Arrow record batch with the `item_schema` of their endpoint."""
-        if self._batch is None:
-            from .arrow import record_batch  # noqa: PLC0415 - pyarrow is an extra
-
-            self._batch = record_batch(self.chunk, self._conversions)
-        return self._batch
+        if self._builder is None:
+            raise AssertionError("no destination reads batches")
+        return self._builder.finish()
 
     @property
     def lines(self) -> bytes:
         r"""The rows as JSON lines; every line ends with a single `\n`."""
         if self._lines is None:
-            self._lines = encode_lines(self._dicts())
-        return self._lines
+            raise AssertionError("no destination reads lines")
+        if len(self._lines) != 1:
+            self._lines = [b"".join(self._lines)]
+        return self._lines[0]
 
-    def _dicts(self) -> Iterator[dict[str, Any]]:
-        for origin, items, positions in self.chunk.origins():
-            for row in item_rows(origin, items, positions, self.chunk.endpoint.item):
-                if not self._arrow:
+    def _dicts(self, chunk: Chunk) -> Iterator[dict[str, Any]]:
+        for origin, items, positions in chunk.origins():
+            for row in item_rows(origin, items, positions, self._endpoint.item):
+                if self._builder is None:
                     self._count(row)
                 yield row
 

@@ -13,7 +13,7 @@ from tmapi_async.export.arrays.listing_arrays import (
     latest_sightings,
     undivided_listings,
 )
-from tmapi_async.export.arrow import record_batch
+from tmapi_async.export.arrow import record_batches
 from tmapi_async.export.chunks import read_by_listing
 from tmapi_async.export.conversions import Conversions
 from tmapi_async.export.selection import Scope
@@ -100,8 +100,8 @@ def item_statistics(reader: JournalReader, scope: Scope) -> ItemStatistics:
     for (chunks,) in read_by_listing(reader, [scope], roots):
         batches: list[pa.RecordBatch] = []
         rows = 0
-        for chunk in chunks:
-            batch = _semantic_batch(record_batch(chunk, conversions), roots, rows)
+        for item_batch in record_batches(chunks, conversions):
+            batch = _semantic_batch(item_batch, roots, rows)
             rows += batch.num_rows
             batches.append(batch.select(_COLUMNS))
             sums.ranking.add_rows(_candidates(batch))

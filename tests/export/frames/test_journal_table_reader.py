@@ -63,6 +63,7 @@ def test_batches_are_read_as_they_are_taken(journal: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(journal_reader.JournalReader, "pages", counted)
     monkeypatch.setattr("tmapi_async.export.chunks.CHUNK_PAGES", 1)
+    monkeypatch.setattr("tmapi_async.export.arrow.BATCH_PAGES", 1)
     with JournalReader(journal) as reader:
         batches = reader.to_batches()
         assert read == []

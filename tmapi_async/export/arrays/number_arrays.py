@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -45,35 +47,48 @@ _ONE, _ZERO = pa.scalar(Decimal(1), PERCENT), pa.scalar(Decimal(0), PERCENT)
 _NUMBER_BYTES = {"money": b"0123456789.", "count": b"0123456789", "percent": b"0123456789."}
 
 
-def no_texts(column: Column, rows: int) -> pa.Array | None:
-    """Return an empty `..._text` column, or None if the column has none."""
-    return None if column.text is None else pa.nulls(rows, pa.string())
-
-
-def bytes_of(texts: pa.Array) -> bytes:
-    """Return the bytes of all texts, one behind the other: fast to look through."""
-    buffer = texts.buffers()[2]
-    return b"" if buffer is None else bytes(buffer)
-
-
 def number_arrays(
-    column: Column, inputs: list[Any], conversions: Conversions
+    column: Column, inputs: Sequence[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array | None]:
-    """Convert plain decimal text all at once, and only the other values one by one."""
-    texts = _as_text(inputs)
+    """Convert plain decimal numbers all at once, and only the other values one by one.
+
+    Returns:
+        The numbers; and the texts that say more than their number, or None if there are none.
+    """
+    return text_numbers(column, _as_text(inputs), conversions, inputs)
+
+
+def text_numbers(
+    column: Column,
+    texts: pa.Array,
+    conversions: Conversions,
+    inputs: Sequence[Any] | None = None,
+) -> tuple[pa.Array, pa.Array | None]:
+    """Convert texts of numbers; see `number_arrays`.
+
+    Args:
+        column: The column.
+        texts: The texts.
+        conversions: Counts of inexact conversions, which this function adds to.
+        inputs: The values as they were sent, if some of them are no texts.
+    """
     all_plain = _all_plain(texts, column.kind)
     if all_plain is not None:
         return all_plain, _rates_below_1(column, all_plain, texts, conversions)
     plain = pc.match_substring_regex(texts, _PLAIN[column.kind])
     values = pc.cast(pc.if_else(plain, texts, _NULL), COLUMN_TYPES[column.kind])
     unusual = pc.fill_null(pc.and_(pc.invert(plain), pc.not_equal(texts, "")), False)
-    indices = pc.indices_nonzero(unusual).to_pylist()
-    if not indices:
-        return values, no_texts(column, len(inputs))
-    converted, inexact = convert_each(column, [inputs[index] for index in indices], conversions)
+    indices = pc.indices_nonzero(unusual)
+    if not len(indices):
+        return values, None
+    if inputs is None:
+        sent = texts.take(indices).to_pylist()
+    else:
+        sent = [inputs[index] for index in indices.to_pylist()]
+    converted, inexact = convert_each(column, sent, conversions)
     return (
         pc.replace_with_mask(values, unusual, converted),
-        pc.replace_with_mask(pa.nulls(len(inputs), pa.string()), unusual, inexact),
+        pc.replace_with_mask(pa.nulls(len(texts), pa.string()), unusual, inexact),
     )
 
 
@@ -82,38 +97,50 @@ def _all_plain(texts: pa.Array, kind: Kind) -> pa.Array | None:
 
     Digits that Arrow casts are a plain number, but for `.5` and `5.`; see `_PLAIN`.
     """
-    characters = bytes_of(texts)
+    characters = _bytes_of(texts)
     if not characters:
         return pa.nulls(len(texts), COLUMN_TYPES[kind])  # each text is empty or null
     if characters.translate(None, _NUMBER_BYTES.get(kind, b"")):
         return None
-    if b"." in characters and _any(pc.or_(pc.starts_with(texts, "."), pc.ends_with(texts, "."))):
+    if b"." in characters and (
+        has_any(pc.starts_with(texts, ".")) or has_any(pc.ends_with(texts, "."))
+    ):
         return None
-    empty = pc.equal(texts, "")
-    if _any(empty):
-        texts = pc.if_else(empty, _NULL, texts)
-    try:
+    with suppress(pa.ArrowInvalid):
         return texts.cast(COLUMN_TYPES[kind])
-    except pa.ArrowInvalid:
-        return None
+    empty = pc.equal(texts, "")
+    if has_any(empty):
+        with suppress(pa.ArrowInvalid):
+            return pc.if_else(empty, _NULL, texts).cast(COLUMN_TYPES[kind])
+    return None
 
 
 def _rates_below_1(
     column: Column, values: pa.Array, texts: pa.Array, conversions: Conversions
 ) -> pa.Array | None:
-    """Return the texts of rates below 1, which may be fractions; null for all other numbers."""
+    """Return the texts of rates below 1, which may be fractions; None if there are none."""
     if column.kind != "percent":
-        return no_texts(column, len(values))
+        return None
     below = pc.and_(pc.less(values, _ONE), pc.greater(values, _ZERO))
-    conversions.add(column.name, unread=0, bounds=pc.sum(below).as_py() or 0)
+    rates = pc.sum(below).as_py()
+    if not rates:
+        return None
+    conversions.add(column.name, unread=0, bounds=rates)
     return pc.if_else(below, texts, _NULL)
 
 
-def _any(mask: pa.Array) -> bool:
+def has_any(mask: pa.Array) -> bool:
+    """Return True if a value of a mask is true."""
     return bool(pc.any(mask).as_py())
 
 
-def _as_text(inputs: list[Any]) -> pa.Array:
+def _bytes_of(texts: pa.Array) -> bytes:
+    """Return the bytes of all texts of a whole array, one behind the other."""
+    buffer = texts.buffers()[2]
+    return b"" if buffer is None else bytes(buffer)
+
+
+def _as_text(inputs: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(inputs, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -122,7 +149,7 @@ def _as_text(inputs: list[Any]) -> pa.Array:
 
 
 def convert_each(
-    column: Column, inputs: list[Any], conversions: Conversions
+    column: Column, inputs: Sequence[Any], conversions: Conversions
 ) -> tuple[pa.Array, pa.Array]:
     """Read values one by one; return them, and the texts that say more."""
     read, kind = READERS[column.kind], COLUMN_TYPES[column.kind]

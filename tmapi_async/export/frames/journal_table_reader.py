@@ -98,13 +98,13 @@ class JournalTableReader(JournalReader):
         check_library(extra, method)
         import pyarrow as pa  # noqa: PLC0415 - an extra
 
-        from tmapi_async.export.arrow import item_schema, record_batch  # noqa: PLC0415 - as above
+        from tmapi_async.export.arrow import item_schema, record_batches  # noqa: PLC0415 - as above
 
         from .page_batches import BATCH_ROWS, larger_batches  # noqa: PLC0415 - as above
 
         scope = resolve(self, selection or Selection())
         schema, conversions = item_schema(scope.endpoint), Conversions()
-        batches = (record_batch(chunk, conversions) for chunk in read_chunks(self, scope))
+        batches = record_batches(read_chunks(self, scope), conversions)
         return pa.RecordBatchReader.from_batches(
             schema, larger_batches(batches, schema, BATCH_ROWS)
         )

@@ -42,16 +42,14 @@ class RangePlan(msgspec.Struct, frozen=True):
     def read(self, reader: JournalReader, number: int) -> Iterator[DecodedRange]:
         """Read and decode a range, usually in one piece; see `ReadingPlan`."""
         after, until = number * RANGE_PAGES, min((number + 1) * RANGE_PAGES, self.last)
-        ended = FigureSums()
+        ended, conversions = FigureSums(), Conversions({}, {})
+        rows = Rows(self.scope.endpoint, conversions, batches=self.batches, lines=self.lines)
         for chunk in read_range(reader, self.scope, after, until, ended):
-            conversions = Conversions({}, {})
-            rows = Rows(chunk, conversions, arrow=self.batches)
-            message = rows.batch.serialize().to_pybytes() if self.batches else b""
-            lines = rows.lines if self.lines else b""
-            yield DecodedRange(
-                rows.count, rows.pages, rows.rejects, ended, conversions, message, lines
-            )
-            ended = FigureSums()
+            rows.add(chunk)
+            del chunk  # the next one then takes the same memory, which is in the cache
+        message = rows.batch.serialize().to_pybytes() if self.batches else b""
+        lines = rows.lines if self.lines else b""
+        yield DecodedRange(rows.count, rows.pages, rows.rejects, ended, conversions, message, lines)
 
 
 class DecodedRange(msgspec.Struct, frozen=True):

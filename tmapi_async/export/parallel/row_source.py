@@ -13,7 +13,7 @@ from tmapi_async.export.sinks import Rows, WritableRows
 from tmapi_async.journal.reader import JournalReader
 
 from .jobs import default_jobs
-from .page_ranges import DecodedRange, RangePlan
+from .page_ranges import RANGE_PAGES, DecodedRange, RangePlan
 from .part_workers import PartWorkers
 
 if TYPE_CHECKING:
@@ -94,8 +94,20 @@ class RowSource:
         if jobs > 1 and not self._scope.unique:
             yield from self._rows_of_workers(jobs)
             return
+        rows = self._no_rows()
         for chunk in read_chunks(self._reader, self._scope, on_pages=on_pages):
-            yield Rows(chunk, self._conversions, arrow=self._batches)
+            rows.add(chunk)
+            del chunk  # the next one then takes the same memory, which is in the cache
+            if rows.pages >= RANGE_PAGES:
+                yield rows
+                rows = self._no_rows()
+        if rows.pages:
+            yield rows
+
+    def _no_rows(self) -> Rows:
+        return Rows(
+            self._scope.endpoint, self._conversions, batches=self._batches, lines=self._lines
+        )
 
     def _rows_of_workers(self, jobs: int) -> Iterator[ExportedRows]:
         reader, scope = self._reader, self._scope
