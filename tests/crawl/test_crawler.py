@@ -104,6 +104,20 @@ async def test_pending_pages_hold_the_crawl_until_it_is_pumped():
     assert session.sent == 3
 
 
+async def test_no_request_is_begun_for_the_slot_of_a_page_that_the_sink_holds():
+    """It would only wait: the crawl goes on when the sink has given the slots back."""
+    sink, session = Recording(pending=2), FakeSession(3)
+    sink.held_pages = 2
+    crawl = crawler(session, sink, A)
+    run = asyncio.ensure_future(crawl.run())
+    await asyncio.sleep(0.01)
+    assert (session.sent, run.done()) == (0, False)
+    sink.held_pages = sink.unfinished = 0
+    crawl.pump()
+    await run
+    assert session.sent == 3
+
+
 async def test_an_error_that_halts_says_how_far_the_work_came():
     """The account is refused: every listing stops, and the error names the rest."""
     session: Any = FakeSession(9)

@@ -252,7 +252,7 @@ class Crawler:
         return self.frontier.take(width)
 
     def _max_workers(self, width: int) -> int:
-        return min(width + self._attempts.resting, 2 * width)
+        return min(width + self._attempts.resting, 2 * width) - self._sink.held_pages
 
     def _choose(self) -> PageRequest | None:
         """Choose the next page for a worker that is done with one; None lets it rest."""

@@ -19,7 +19,13 @@ class CrawlSink:
     The crawler calls every method in the event loop, between two awaits; a method must not block.
     The pages of a listing come before its outcome. A subclass overrides the methods that it needs:
     those of this class ignore the event.
+
+    Attributes:
+        held_pages: Number of pages received that keep their slots of the gate for now. A request
+            would only wait for such a slot, so none is begun until the sink has given it back.
     """
+
+    held_pages: int = 0
 
     @property
     def resumable(self) -> bool:

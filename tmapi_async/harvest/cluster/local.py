@@ -39,8 +39,14 @@ async def local_workers(count: int) -> AsyncIterator[str]:
 
 def _options() -> dict[str, object]:
     options: dict[str, object] = {
-        # The profiler looks at every thread ten times a second, for a dashboard nobody opens.
+        # Dask looks at every thread ten times a second, at every event loop fifty times, and at the
+        # machine twice, for a dashboard nobody opens.
         "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
+        # Workers give memory back to the system as this process does. Dask's threshold is so low
+        # that they would ask the system for the memory of each report of pages anew.
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     if find_spec("uvloop") is not None:
         options["distributed.admin.event-loop"] = "uvloop"  # as the command line itself

@@ -10,7 +10,7 @@ import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
-from itertools import count
+from itertools import count, repeat
 
 from tmapi_async.limits.controller import Controller
 
@@ -92,10 +92,12 @@ class EventReplay:
         """
         fields = array("d")
         fields.frombytes(packed)
-        values, order = iter(fields), self._order
-        for at, kind, sent_at, level, after in zip(*[values] * _FIELDS, strict=True):
-            event = (at + offset, next(order), name, kind, sent_at + offset, level, after)
-            self._events.append(event)
+        times = [at + offset for at in fields[::_FIELDS]]
+        kinds, sent, levels, afters = (fields[field::_FIELDS] for field in range(1, _FIELDS))
+        sent_times = [at + offset for at in sent]
+        self._events.extend(
+            zip(times, self._order, repeat(name), kinds, sent_times, levels, afters, strict=False)
+        )
         self._reported_until[name] = clock + offset
         self._reported[name] = in_flight
         self._replayed.setdefault(name, 0.0)

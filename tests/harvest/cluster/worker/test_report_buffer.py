@@ -66,23 +66,25 @@ async def test_a_page_keeps_its_slot_and_is_pending_until_it_is_durable(case):
     """Handing the page over frees its slot; only the coordinator makes it durable."""
     case.buffer.page(page_of(envelope()))
     assert (case.open_slots, case.buffer.pending, case.results) == (1, 1, 1)
+    assert case.buffer.held_pages == 1
     pages, failed_pages, ended, _ = case.buffer.drain()
     assert [(visit, record.number) for visit, record in pages] == [(VISIT, 3)]
     assert (failed_pages, ended) == ([], [])
     assert case.buffer.drain() == ([], [], [], [])
-    case.gate.release_slots(1)
-    assert (case.open_slots, case.buffer.pending) == (2, 1)
+    case.buffer.release(1)
+    assert (case.open_slots, case.buffer.pending, case.buffer.held_pages) == (2, 1, 0)
     case.buffer.durable_pages = 1
     assert case.buffer.pending == 0
 
 
 async def test_a_body_is_compressed_once_there_is_a_dictionary(case):
-    """The record then has the size of the body."""
+    """The record then has the size of the body. Pages that wait for the report are among them."""
     page = page_of(envelope())
     case.buffer.page(page)
-    case.buffer.set_dictionary(DictionaryMessage(LISTING.endpoint, None, None))
+    ((_, plain),) = case.buffer.drain()[0]
     case.buffer.page(page)
-    plain, compressed = (record for _, record in case.buffer.drain()[0])
+    case.buffer.set_dictionary(DictionaryMessage(LISTING.endpoint, None, None))
+    ((_, compressed),) = case.buffer.drain()[0]
     assert (plain.body, plain.uncompressed_size) == (page.body, 0)
     assert compressed.body != page.body
     assert compressed.uncompressed_size == len(page.body)

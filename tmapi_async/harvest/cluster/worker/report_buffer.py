@@ -29,12 +29,13 @@ class ReportBuffer(CrawlSink):
 
     Attributes:
         durable_pages: Number of pages that the coordinator has made durable.
+        held_pages: Number of pages that have not been handed to the operating system.
         pages: Pages to report, each after the number of its visit.
     """
 
     def __init__(self, batches: BatchQueue, gate: ShareGate, on_result: Callable[[], None]) -> None:
-        self.durable_pages = 0
-        self.pages: list[tuple[int, PageRecord]] = []
+        self.durable_pages = self.held_pages = 0
+        self.pages: list[tuple[int, Page]] = []
         self._batches = batches
         self._gate = gate
         self._on_result = on_result
@@ -70,10 +71,16 @@ class ReportBuffer(CrawlSink):
         visit = self._batches.visit(listing)
         if visit is None:
             return
-        self.pages.append((visit, self._record(page)))
+        self.pages.append((visit, page))
         self._pages_received += 1
+        self.held_pages += 1
         self._gate.hold_slot()
         self._on_result()
+
+    def release(self, pages: int) -> None:
+        """Free the slots of pages that have been handed to the operating system."""
+        self.held_pages -= pages
+        self._gate.release_slots(pages)
 
     def _record(self, page: Page) -> PageRecord:
         compression = self._compressors.get(page.request.listing.endpoint)
@@ -129,8 +136,13 @@ class ReportBuffer(CrawlSink):
         list[protocol.ListingEnded],
         list[protocol.SeamLooked],
     ]:
-        """Return the buffered pages, failures, endings and looks, and forget them."""
-        pages, self.pages = self.pages, []
+        """Return the buffered pages, failures, endings and looks, and forget them.
+
+        The bodies are compressed here, one right after the other: the tables of a dictionary are
+        larger than the fast caches of a processor, and all other work on a page displaces them.
+        """
+        pages = [(visit, self._record(page)) for visit, page in self.pages]
+        self.pages = []
         failed_pages, self._failed_pages = self._failed_pages, []
         ended, self._ended = self._ended, []
         looked, self._looked = self._looked, []

@@ -204,7 +204,7 @@ class WorkerSession:
         report = self._report(crawler)
         await self._send(report)
         if report.pages:
-            self.gate.release_slots(len(report.pages))
+            self._buffer.release(len(report.pages))
 
     def _report(self, crawler: Crawler) -> protocol.SessionReport:
         self._report_due.clear()
