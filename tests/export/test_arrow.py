@@ -220,6 +220,14 @@ def test_rejects_leave_gaps_and_are_counted(tmp_path: Path) -> None:
     assert (summary.rows, summary.rejects) == (2, 2)
 
 
+def test_positions_count_the_rows_of_a_large_page(tmp_path: Path) -> None:
+    """A page with more rows than usual has all positions, and the page behind it begins at 0."""
+    pages = [body([row(n) for n in range(1, 251)]), body([row(251), row(252)])]
+    table, _ = parquet(write(tmp_path / "a.journal", {7: pages}))
+    assert table["position"].to_pylist() == [*range(250), 0, 1]
+    assert table["page"].to_pylist() == [1] * 250 + [2] * 2
+
+
 def test_every_row_says_where_it_comes_from(tmp_path: Path) -> None:
     """Every row has its listing, category, page, position, run and time."""
     path = tmp_path / "a.journal"

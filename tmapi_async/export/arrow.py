@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import types
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
@@ -24,7 +25,7 @@ from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.api.listings import Listing
 
 from .arrays.column_builder import ColumnBuilder
-from .arrays.number_arrays import COLUMN_TYPES
+from .arrays.number_arrays import COLUMN_TYPES, of_array
 from .conversions import Conversions
 
 _PROVENANCE = (
@@ -35,6 +36,8 @@ _PROVENANCE = (
     pa.field("run", pa.int32(), nullable=False),
     pa.field("fetched_at", pa.timestamp("us", tz="UTC"), nullable=False),
 )
+
+_POSITIONS = array("i", range(100))  # of the rows of a usual page
 
 BATCH_PAGES = 128
 """Pages of a record batch: some 2,500 rows, so that Arrow's fixed cost does not matter."""
@@ -129,7 +132,7 @@ class BatchBuilder:
     def _begin(self) -> None:
         self._pages: list[_PageCells] = []
         self._counts: list[int] = []
-        self._positions: list[int] = []
+        self._positions = array("i")
         self._extras: dict[int, dict[str, Any]] = {}
 
     def add(self, chunk: PagesOfItems) -> None:
@@ -142,7 +145,15 @@ class BatchBuilder:
         # Not the pages themselves, which would keep their bodies.
         self._pages += _page_cells(chunk.pages)
         self._counts += map(len, chunk.items)
-        self._positions += chain.from_iterable(chunk.positions)
+        for positions in chunk.positions:
+            self._add_positions(positions)
+
+    def _add_positions(self, positions: Sequence[int]) -> None:
+        rows = len(positions)
+        if rows <= len(_POSITIONS) and positions == range(rows):
+            self._positions += _POSITIONS[:rows]
+        else:
+            self._positions.extend(positions)
 
     def _add_extras(self, items: list[Any]) -> None:
         for index, item in enumerate(items, len(self._positions)):
@@ -268,7 +279,7 @@ def _page_cells(pages: Sequence[PageOrigin]) -> Iterator[_PageCells]:
 
 
 def _provenance(
-    pages: Sequence[_PageCells], counts: Sequence[int], positions: list[int], *, has_run: bool
+    pages: Sequence[_PageCells], counts: Sequence[int], positions: array[int], *, has_run: bool
 ) -> list[pa.Array]:
     listings, cats, numbers, runs, times = zip(*pages, strict=True) if pages else ((),) * 5
     page_columns = (
@@ -279,12 +290,12 @@ def _provenance(
         pa.array(runs, pa.int32()),
         pa.array(times, pa.int64()),
     )
-    indices = chain.from_iterable(map(repeat, range(len(pages)), counts))
-    page_of_row = pa.array(list(indices), pa.int32())
+    page_of_row = array("i")
+    for page, rows in enumerate(counts):
+        page_of_row += array("i", (page,)) * rows
+    indices = of_array(page_of_row, pa.int32())
     return [
-        pa.array(positions, pa.int32())
-        if column is None
-        else column.take(page_of_row).cast(field.type)
+        of_array(positions, pa.int32()) if column is None else column.take(indices).cast(field.type)
         for column, field in zip(page_columns, _PROVENANCE, strict=True)
         if has_run or field.name != "run"
     ]

@@ -255,7 +255,7 @@ class JournalReader:
                 if visits is not None and row[1] not in visits:
                     continue
                 number, listing = cache.get(row[1]) or self._look_up(row[1], cache)
-                if run in (0, number) and cat_id in (None, listing.cat_id):
+                if run in (0, number) and (cat_id is None or listing.cat_id == cat_id):
                     yield page_of_row(row, number, listing, self._decoder)
 
     @damage_named

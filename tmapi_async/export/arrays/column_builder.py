@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 from tmapi_async.api.columns import READERS, Column
 from tmapi_async.export.conversions import Conversions
 
-from .number_arrays import COLUMN_TYPES, convert_each, has_any, number_arrays, text_numbers
+from .number_arrays import (
+    COLUMN_TYPES,
+    convert_each,
+    has_any,
+    number_arrays,
+    text_numbers,
+    whole_numbers,
+)
 
-# Python types that Arrow converts without a reader.
-_READY: dict[str, set[type]] = {
-    "id": {int},
-    "count": {int, types.NoneType},
-    "flag": {bool, types.NoneType},
-}
 _NULL = pa.scalar(None, pa.string())
 _SCHEME = "https://"
 _WRONG_STARTS = ("https:///", "https://\\")
@@ -78,28 +79,35 @@ class ColumnBuilder:
         return ColumnPart(_joined([part.values for part in parts]), _joined_texts(parts))
 
     def _piece(self, inputs: Sequence[Any]) -> pa.Array | ColumnPart:
-        ready = self._without_texts(inputs)
-        if ready is not None:
-            return ready
-        if self.column.kind == "flag":
-            return ColumnPart(*convert_each(self.column, inputs, self._conversions))
-        try:
-            return pa.array(inputs, pa.string())
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            if self.column.kind in ("text", "picture"):
-                return pa.array([READERS["text"](value) for value in inputs], pa.string())
-            return ColumnPart(*number_arrays(self.column, inputs, self._conversions))
-
-    def _without_texts(self, inputs: Sequence[Any]) -> ColumnPart | None:
-        """Convert values that Arrow takes as they are, and JSON; None for any other column."""
+        """Return the values as texts if each of them is a text or null, else convert them."""
         kind = self.column.kind
         if kind == "json":
             return ColumnPart(_json(inputs))
+        if kind == "flag":
+            return self._flags(inputs)
+        if kind in ("id", "count"):
+            with suppress(TypeError, OverflowError):  # null, text, and numbers of any other kind
+                return ColumnPart(whole_numbers(inputs))
+        try:
+            return pa.array(inputs, pa.string())
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            return self._mixed(inputs)
+
+    def _flags(self, inputs: Sequence[Any]) -> ColumnPart:
+        if set(map(type, inputs)) <= {bool, types.NoneType}:
+            return ColumnPart(pa.array(inputs, pa.bool_()))
+        return ColumnPart(*convert_each(self.column, inputs, self._conversions))
+
+    def _mixed(self, inputs: Sequence[Any]) -> pa.Array | ColumnPart:
+        """Convert values that are no texts, or not all of them."""
+        kind = self.column.kind
+        if kind in ("text", "picture"):
+            return pa.array([READERS["text"](value) for value in inputs], pa.string())
         # Arrow would accept a float for a whole number, although its text may be another number.
-        if kind in _READY and set(map(type, inputs)) <= _READY[kind]:
+        if kind == "count" and set(map(type, inputs)) <= {int, types.NoneType}:
             with suppress(pa.ArrowInvalid, OverflowError):
-                return ColumnPart(pa.array(inputs, COLUMN_TYPES[kind]))
-        return None
+                return ColumnPart(pa.array(inputs, pa.int64()))
+        return ColumnPart(*number_arrays(self.column, inputs, self._conversions))
 
     def _read_texts(self, texts: pa.Array) -> ColumnPart:
         if self.column.kind == "text":
