@@ -36,7 +36,7 @@ def main() -> int:
     """Run the chosen scenarios. Returns 1 if a promise was not kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="default: all")
-    parser.add_argument("--seeds", type=int, default=200, help="runs of each case (200)")
+    parser.add_argument("--seeds", type=int, default=100, help="runs of each case (100)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument(
         "--json",
