@@ -113,9 +113,11 @@ class _LenientData(
     pass
 
 
-class _LenientSuccess(
+class LenientSuccess(
     Success[R], Generic[R], frozen=True, gc=False, kw_only=True, forbid_unknown_fields=False
 ):
+    """A success that may have fields that are not declared."""
+
     data: _LenientData[R]
 
 
@@ -132,7 +134,7 @@ class _LenientListSuccess(
 
 
 _ENVELOPES: dict[str, tuple[Any, Any]] = {
-    "items": (Success, _LenientSuccess),
+    "items": (Success, LenientSuccess),
     "list": (_ListSuccess, _LenientListSuccess),
 }
 """Field with the rows -> strict and lenient struct of a success."""
@@ -349,12 +351,16 @@ class FieldDecoder:
     Args:
         item: Struct of the rows.
         names: Columns of the rows to decode; those that the struct does not have are left out.
+
+    Attributes:
+        row: Struct of a decoded row.
     """
 
     def __init__(self, item: type[Wire], names: Collection[str]) -> None:
         paths = [column.path for column in columns(item) if column.name in names]
         row: Any = narrow_variant(item, paths)
-        self._decoder = msgspec.json.Decoder(_LenientSuccess[row], strict=False)
+        self.row: type[Any] = row
+        self._decoder = msgspec.json.Decoder(LenientSuccess[row], strict=False)
 
     def decode(self, body: bytes) -> list[Any] | None:
         """Decode the rows of a page.

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -32,16 +33,23 @@ their columns are taken."""
 _CHUNK_BYTES = 1 << 24
 """Bytes of bodies after which a chunk ends earlier; usual pages have a tenth of that."""
 
-
 GROUP_ROWS = 50_000
 """Rows of a group of listings. A larger listing is a group of its own."""
 
 
-class _ListingVisits(msgspec.Struct):
-    """Visits of a listing and of its parts, each with the number of its scope."""
+class GroupListing(msgspec.Struct):
+    """Visits of a listing and of its parts.
 
-    visits: list[tuple[int, int]] = []
+    Attributes:
+        visits: For each scope, numbers of the visits.
+        rows: Number of their items.
+        distinct: True if each visit has ended, and recorded that it has no item twice and no
+            reject.
+    """
+
+    visits: list[list[int]]
     rows: int = 0
+    distinct: bool = True
 
 
 class Chunk(msgspec.Struct):
@@ -191,7 +199,7 @@ def read_by_listing(
 def read_group(
     reader: JournalReader,
     scopes: Sequence[Scope],
-    group: Sequence[Sequence[int]],
+    group: Sequence[GroupListing],
     ended: Sequence[FigureSums],
     columns: frozenset[str] | None = None,
 ) -> list[Iterator[Chunk]]:
@@ -200,42 +208,51 @@ def read_group(
     Args:
         reader: The journal.
         scopes: Parts of the journal to read side by side.
-        group: For each scope, the visits of the group; see `listing_groups`.
+        group: The listings of the group; see `listing_groups`.
         ended: For each scope, figures of the ended visits, which reading adds to.
         columns: Columns of the items that are needed, which takes less time; None for all.
     """
     return [
         _chunks_of(reader.pages_of(visits), reader, scope, figures, columns)
-        for scope, visits, figures in zip(scopes, group, ended, strict=True)
+        for scope, visits, figures in zip(scopes, _joined(group), ended, strict=True)
     ]
+
+
+def _joined(group: Sequence[GroupListing]) -> Iterator[list[int]]:
+    """Yield the visits of all listings of a group, for each scope."""
+    for visits in zip(*(listing.visits for listing in group), strict=True):
+        yield list(chain.from_iterable(visits))
 
 
 def listing_groups(
     reader: JournalReader, scopes: Sequence[Scope], roots: dict[str, str]
-) -> Iterator[list[list[int]]]:
-    """Yield groups of listings, for each scope the visits that belong to them.
+) -> Iterator[list[GroupListing]]:
+    """Yield groups of listings.
 
     Args:
         reader: The journal.
         scopes: Parts of the journal to read side by side.
         roots: Identity of a part -> identity of the divided listing that it belongs to.
     """
-    listings: dict[str, _ListingVisits] = {}
+    listings: dict[str, GroupListing] = {}
     for number, scope in enumerate(scopes):
         for visit in selected_visits(reader, scope):
             identity = visit.listing.identity
-            listing = listings.setdefault(roots.get(identity, identity), _ListingVisits())
+            root = roots.get(identity, identity)
+            listing = listings.setdefault(root, GroupListing([[] for _ in scopes]))
             listing.rows += visit.items
-            listing.visits.append((number, visit.id))
-    group: list[list[int]] = [[] for _ in scopes]
+            listing.visits[number].append(visit.id)
+            listing.distinct &= (
+                visit.id in scope.ended and not visit.rejects and visit.unique_items == visit.items
+            )
+    group: list[GroupListing] = []
     rows = 0
     for listing in listings.values():
         if rows and rows + listing.rows > GROUP_ROWS:
             yield group
-            group, rows = [[] for _ in scopes], 0
+            group, rows = [], 0
         rows += listing.rows
-        for number, visit_id in listing.visits:
-            group[number].append(visit_id)
+        group.append(listing)
     yield group
 
 
@@ -290,7 +307,7 @@ def _decoded(
             chunk.items.append(narrow)
             chunk.positions.append(range(len(narrow)))
             continue
-        items, rejects = _decoded_page(page, decode, reader)
+        items, rejects = decode_page(page, decode, reader)
         chunk.items.append(items)
         chunk.positions.append(range(len(items)))
         if rejects:
@@ -304,12 +321,21 @@ def _decoded(
     return chunk
 
 
-def _decoded_page(
+def decode_page(
     page: StoredPage,
     decode: Callable[[bytes], tuple[Success[Any], list[Reject]]],
     reader: JournalReader,
 ) -> tuple[list[Any], list[Reject]]:
-    """Return the items and the rejects of a page: as many as when the page was stored."""
+    """Return the items and the rejects of a page: as many as when the page was stored.
+
+    Args:
+        page: The page.
+        decode: Decodes all of each row; see `decoder`.
+        reader: The journal.
+
+    Raises:
+        BodyError: The page cannot be read, or has another number of rows.
+    """
     try:
         success, rejects = decode(page.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -8,7 +8,7 @@ from tests.support.journals import body, row
 from tmapi_async import Item
 from tmapi_async.api.decoding import decoder, field_decoder
 from tmapi_async.api.endpoints import CATEGORY_ITEMS
-from tmapi_async.export.changes.diff import COMPARED
+from tmapi_async.export.changes.item_values import COMPARED
 from tmapi_async.export.changes.sightings import ItemPairs, Sightings
 
 

@@ -9,13 +9,18 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from tmapi_async.export.chunks import Chunk, check_figures, read_group
+from tmapi_async.export.chunks import GroupListing, check_figures
 from tmapi_async.export.parallel.part_workers import PartWorkers
 from tmapi_async.export.selection import FigureSums, Scope
 from tmapi_async.journal.reader import JournalReader
+from tmapi_async.journal.views import StoredPage
 
-from .diff import COMPARED, ChangeCounts, add_counts, compare
+from .diff import ChangeCounts, add_counts, compare
+from .item_reader import ItemReader, PagePair
 from .sightings import ItemPairs, Sightings
+
+MOST_PAIRED_ROWS = 8000
+"""Rows of both visits of a listing whose pages are paired: some of its pages are in memory."""
 
 
 class GroupChanges(msgspec.Struct, frozen=True):
@@ -46,7 +51,7 @@ class ComparisonPlan(msgspec.Struct, frozen=True):
     Attributes:
         path: The journal.
         scopes: The earlier and the later visits.
-        groups: Groups of listings: for each scope, the visits that belong to them.
+        groups: Groups of listings.
         roots: Identity of a part -> identity of the divided listing that it belongs to.
         complete_before: Identities of the listings that the earlier visit read completely.
         complete_both: Identities of the listings that both visits read completely.
@@ -54,7 +59,7 @@ class ComparisonPlan(msgspec.Struct, frozen=True):
 
     path: Path
     scopes: list[Scope]
-    groups: list[list[list[int]]]
+    groups: list[list[GroupListing]]
     roots: dict[str, str]
     complete_before: set[str]
     complete_both: set[str]
@@ -67,23 +72,48 @@ class ComparisonPlan(msgspec.Struct, frozen=True):
     def read(self, reader: JournalReader, number: int) -> Iterator[GroupChanges]:
         """Compare a group of listings."""
         ended = [FigureSums() for _ in self.scopes]
-        chunks = read_group(reader, self.scopes, self.groups[number], ended, COMPARED)
-        before, after = (self._sightings(side) for side in chunks)
+        before, after = self._sightings(reader, self.groups[number], ended)
         pairs = ItemPairs(before, after, self.complete_before, self.complete_both)
         changes = compare(pairs, self.scopes[0].endpoint)
         counts: dict[str, ChangeCounts] = {}
         add_counts(counts, before, after, changes)
         yield GroupChanges(_message(changes), counts, pairs.unsure, ended)
 
-    def _sightings(self, chunks: Iterator[Chunk]) -> Sightings:
-        """Return the latest sighting of each item."""
-        sightings = Sightings()
-        for chunk in chunks:
-            for page, items in zip(chunk.pages, chunk.items, strict=True):
-                # An item may be in another part in the next run: price bands are chosen anew.
-                identity = page.listing.identity
-                sightings.add(self.roots.get(identity, identity), page.listing.cat_id, items)
-        return sightings
+    def _sightings(
+        self, reader: JournalReader, group: list[GroupListing], ended: list[FigureSums]
+    ) -> tuple[Sightings, Sightings]:
+        """Return the latest sighting of each item of a group, in both visits."""
+        before, after = Sightings(), Sightings()
+        items = ItemReader(reader, self.scopes[0].endpoint)
+        for listing in group:
+            earlier, later = (
+                items.pages(scope, visits, figures)
+                for scope, visits, figures in zip(self.scopes, listing.visits, ended, strict=True)
+            )
+            single = all(len(visits) == 1 for visits in listing.visits)
+            if single and listing.distinct and listing.rows <= MOST_PAIRED_ROWS:
+                self._add_differences(before, after, items.differences(earlier, later))
+            else:
+                self._add(before, earlier, items)
+                self._add(after, later, items)
+        return before, after
+
+    def _add_differences(
+        self, before: Sightings, after: Sightings, pairs: Iterator[PagePair]
+    ) -> None:
+        for pair in pairs:
+            for side, page, items in zip((before, after), pair.pages, pair.items, strict=True):
+                if page is not None:
+                    side.add(self._root(page), page.listing.cat_id, items, pair.alike)
+
+    def _add(self, side: Sightings, pages: Iterator[StoredPage], reader: ItemReader) -> None:
+        for page in pages:
+            side.add(self._root(page), page.listing.cat_id, reader.items(page))
+
+    def _root(self, page: StoredPage) -> str:
+        # An item may be in another part in the next run: price bands are chosen anew.
+        identity = page.listing.identity
+        return self.roots.get(identity, identity)
 
     def compare_all(self, reader: JournalReader, jobs: int) -> Iterator[GroupChanges]:
         """Compare all groups.

@@ -7,8 +7,6 @@ that were not on its pages.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +14,8 @@ import pyarrow.compute as pc
 from tmapi_async.api.endpoints import Endpoint
 from tmapi_async.export.arrays.listing_arrays import group_names
 from tmapi_async.export.arrays.number_arrays import MONEY, PERCENT
-from tmapi_async.export.arrow import ItemColumns
-from tmapi_async.export.conversions import Conversions
-from tmapi_async.export.semantics import SOURCE_COLUMNS, Meaning, semantic_column
 
+from .item_values import read_values
 from .sightings import ItemPairs, Sightings, numbers_of_items
 
 CHANGE = pa.schema(
@@ -76,54 +72,23 @@ def compare(pairs: ItemPairs, endpoint: Endpoint) -> pa.Table:
         pairs: Items that may have changed.
         endpoint: The endpoint of all items.
     """
-    both, new, gone = pairs.both, pairs.new, pairs.gone
-    before = _values([*both.before, *gone.before], endpoint)
-    after = _values([*both.after, *new.after], endpoint)
-    kinds = [
-        _kinds(before.slice(0, len(both)), after.slice(0, len(both))),
-        pa.repeat(pa.scalar("new"), len(new)),
-        pa.repeat(pa.scalar("gone"), len(gone)),
-    ]
-    rows = {
-        "change": pa.concat_arrays(kinds),
-        "listing": pa.array([*both.listings, *new.listings, *gone.listings], pa.string()),
-        "cat_id": pa.array([*both.cat_ids, *new.cat_ids, *gone.cat_ids], pa.int64()),
-        **{f"{name}_before": _with_nulls(before[name], len(both), len(new)) for name in _VALUES},
-        **{f"{name}_after": _with_nulls(after[name], len(after), len(gone)) for name in _VALUES},
-    }
-    table = pa.table(rows)
-    changed = _columns(table.filter(pc.not_equal(table["change"], "same")))
+    values = read_values(pairs, endpoint)
+    kinds = pc.coalesce(values["visit"], _kinds(values))
+    changed = pc.not_equal(kinds, "same")
+    columns = _columns(values.filter(changed))
+    columns["change"] = kinds.filter(changed)
+    table = pa.table([pc.cast(columns[f.name], f.type) for f in CHANGE], schema=CHANGE)
     order = [("listing", "ascending"), ("change", "ascending"), ("item_id", "ascending")]
-    return changed.sort_by(order)
+    return table.sort_by(order)
 
 
-_MEANINGS: tuple[Meaning, ...] = ("title", "price", "sold")
-_VALUES = ("item_id", *_MEANINGS)
-
-COMPARED = frozenset(
-    ("item_id", *(name for meaning in _MEANINGS for name in SOURCE_COLUMNS[meaning]))
-)
-"""Columns of items that a comparison reads."""
-
-
-def _values(items: list[Any], endpoint: Endpoint) -> pa.RecordBatch:
-    columns = ItemColumns(items, endpoint, Conversions())
-    values = [semantic_column(columns, meaning) for meaning in _MEANINGS]
-    return pa.RecordBatch.from_arrays([columns["item_id"], *values], names=list(_VALUES))
-
-
-def _with_nulls(values: pa.Array, index: int, number: int) -> pa.Array:
-    """Insert a number of nulls at an index."""
-    nulls = pa.nulls(number, values.type)
-    return pa.concat_arrays([values.slice(0, index), nulls, values.slice(index)])
-
-
-def _kinds(before: pa.RecordBatch, after: pa.RecordBatch) -> pa.Array:
+def _kinds(pairs: pa.Table) -> pa.ChunkedArray:
     """Return the kind of change of each item of both visits, or "same"."""
-    price = _sign(before["price"], after["price"])
-    sold = pc.if_else(pc.not_equal(_sign(before["sold"], after["sold"]), 0), "sales", "same")
+    price = _sign(pairs["price_before"], pairs["price_after"])
+    sold = _sign(pairs["sold_before"], pairs["sold_after"])
+    sales = pc.if_else(pc.not_equal(sold, 0), "sales", "same")
     return pc.if_else(
-        pc.greater(price, 0), "dearer", pc.if_else(pc.less(price, 0), "cheaper", sold)
+        pc.greater(price, 0), "dearer", pc.if_else(pc.less(price, 0), "cheaper", sales)
     )
 
 
@@ -132,7 +97,7 @@ def _sign(before: pa.Array, after: pa.Array) -> pa.Array:
     return pc.fill_null(pc.cast(pc.sign(pc.subtract(after, before)), pa.int8()), 0)
 
 
-def _columns(rows: pa.Table) -> pa.Table:
+def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     old_price = pc.cast(rows["price_before"], pa.float64())
     new_price = pc.cast(rows["price_after"], pa.float64())
     rise = pc.multiply(
@@ -140,20 +105,10 @@ def _columns(rows: pa.Table) -> pa.Table:
     )
     # Percentages are for reading: four decimals, and null if the number does not fit the column.
     percent = pc.if_else(pc.less(pc.abs(rise), 99_999.0), rise, None)
-    columns = {
-        "change": rows["change"],
-        "listing": rows["listing"],
-        "cat_id": rows["cat_id"],
-        "item_id": pc.coalesce(rows["item_id_after"], rows["item_id_before"]),
-        "title": pc.coalesce(rows["title_after"], rows["title_before"]),
-        "price_before": rows["price_before"],
-        "price_after": rows["price_after"],
-        "price_change_percent": pc.cast(pc.round(percent, 4), PERCENT, safe=False),
-        "sold_before": rows["sold_before"],
-        "sold_after": rows["sold_after"],
-        "sold_growth": pc.subtract(rows["sold_after"], rows["sold_before"]),
-    }
-    return pa.table([pc.cast(columns[f.name], f.type) for f in CHANGE], schema=CHANGE)
+    columns = {name: rows[name] for name in rows.column_names}
+    columns["price_change_percent"] = pc.cast(pc.round(percent, 4), PERCENT, safe=False)
+    columns["sold_growth"] = pc.subtract(rows["sold_after"], rows["sold_before"])
+    return columns
 
 
 def _zero_as_null(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -17,10 +17,12 @@ class ListingItems(msgspec.Struct):
     Attributes:
         cat_id: Category of the listing, or None if it has none.
         items: Item ID -> the item as it was decoded from its latest sighting.
+        alike: Number of other items, which the visits of both sides sent alike.
     """
 
     cat_id: int | None
     items: dict[int, Any] = {}
+    alike: int = 0
 
 
 class Sightings:
@@ -33,11 +35,19 @@ class Sightings:
     def __init__(self) -> None:
         self.listings: dict[str, ListingItems] = {}
 
-    def add(self, identity: str, cat_id: int | None, items: Sequence[Any]) -> None:
-        """Add the items of a page. Add pages in the order of their commits."""
+    def add(self, identity: str, cat_id: int | None, items: Sequence[Any], alike: int = 0) -> None:
+        """Add the items of a page. Add pages in the order of their commits.
+
+        Args:
+            identity: Identity of the listing.
+            cat_id: Its category.
+            items: The items.
+            alike: Number of other items of the page, which the other side has too, sent alike.
+        """
         listing = self.listings.get(identity)
         if listing is None:
             listing = self.listings[identity] = ListingItems(cat_id)
+        listing.alike += alike
         listing.items.update(zip(map(_ITEM_ID, items), items, strict=True))
 
 
@@ -47,22 +57,25 @@ class ItemRows(msgspec.Struct):
     Attributes:
         listings: Identity of the listing of each item.
         cat_ids: Its category.
+        item_ids: Its ID.
         before: Each item as the earlier visit shows it; empty if that visit has none of them.
         after: Each item as the later visit shows it; empty if that visit has none of them.
     """
 
     listings: list[str] = []
     cat_ids: list[int | None] = []
+    item_ids: list[int] = []
     before: list[Any] = []
     after: list[Any] = []
 
     def __len__(self) -> int:
         return len(self.listings)
 
-    def add(self, identity: str, cat_id: int | None, number: int) -> None:
-        """Add the listing of a number of items."""
-        self.listings += [identity] * number
-        self.cat_ids += [cat_id] * number
+    def add(self, identity: str, cat_id: int | None, item_ids: Collection[int]) -> None:
+        """Add the listing and the IDs of some items."""
+        self.listings += [identity] * len(item_ids)
+        self.cat_ids += [cat_id] * len(item_ids)
+        self.item_ids += item_ids
 
 
 class ItemPairs:
@@ -98,12 +111,12 @@ class ItemPairs:
             added = new.items.keys() - old.items.keys()
             removed = old.items.keys() - new.items.keys()
             if identity in complete_before:
-                self.new.add(identity, new.cat_id, len(added))
+                self.new.add(identity, new.cat_id, added)
                 self.new.after += map(new.items.__getitem__, added)
             else:
                 self.unsure += len(added)
             if identity in complete_both:
-                self.gone.add(identity, new.cat_id, len(removed))
+                self.gone.add(identity, new.cat_id, removed)
                 self.gone.before += map(old.items.__getitem__, removed)
             else:
                 self.unsure += len(removed)
@@ -115,7 +128,7 @@ class ItemPairs:
             for item_id, item in new.items.items()
             if (old_item := earlier(item_id, item)) is not item and old_item != item
         ]
-        self.both.add(identity, new.cat_id, len(changed))
+        self.both.add(identity, new.cat_id, changed)
         self.both.before += map(old.__getitem__, changed)
         self.both.after += map(new.items.__getitem__, changed)
 
@@ -123,4 +136,5 @@ class ItemPairs:
 def numbers_of_items(sightings: Sightings) -> Iterator[tuple[str, int]]:
     """Yield the group of each listing, its category or else the listing itself, and its size."""
     for identity, listing in sightings.listings.items():
-        yield identity if listing.cat_id is None else str(listing.cat_id), len(listing.items)
+        group = identity if listing.cat_id is None else str(listing.cat_id)
+        yield group, len(listing.items) + listing.alike
