@@ -462,7 +462,6 @@ async def test_waiting_tasks_show_where_they_are(tmapi_sandboxes):
     """The helper that other tests lean on tells truly where a walk's tasks are suspended."""
     sandbox = await tmapi_sandboxes(categories={1: 100})
     async with client(sandbox, retry=FAST) as api:
-        await api.category_items(1)
         sandbox.hold()
         async with api.category_items(1) as walk:
             taking = asyncio.create_task(_first_of(walk))

@@ -27,6 +27,7 @@ class HeldFetcher:
 
     def __init__(self) -> None:
         self.gate = Gate(FixedController())
+        self.direct = None
         self.epoch = 0
         self.requests: Counter[PageRequest] = Counter()
         self.replies: dict[PageRequest, asyncio.Future[Any]] = {}

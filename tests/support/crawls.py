@@ -23,6 +23,7 @@ class FakeSession:
 
     epoch = 0
     waited = 0.0
+    direct = None
 
     def __init__(self, pages: int, *, width: int = 2, failing: int = 0) -> None:
         self.pages = pages

@@ -70,6 +70,9 @@ class OutageApi:
         self._client = client
         return self
 
+    def take_kept(self) -> None:
+        """Keep no connection."""
+
     async def exchange(self, target: str) -> Reply:
         """Answer one request."""
         now = virtual_loop().time()

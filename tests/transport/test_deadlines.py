@@ -104,6 +104,35 @@ async def test_what_takes_too_long_times_out_and_what_began_later_does_not(clock
     assert await late == "timed out"
 
 
+class Exchange:
+    """A time limit that belongs to no task, and leaves when it has expired."""
+
+    def __init__(self, limits: Deadlines) -> None:
+        self.at, self.limits, self.expired = 0.0, limits, 0
+
+    def expire(self) -> None:
+        """Leave, and let another one begin."""
+        self.expired += 1
+        self.limits.remove(self)
+        self.limits.add(Exchange(self.limits))
+
+
+async def test_a_time_limit_without_a_task_expires_once_and_may_be_followed(clock):
+    """Those that leave in time do not expire, and one timer is set at any time."""
+    limits = deadlines(clock)
+    early, done, late = (Exchange(limits) for _ in range(3))
+    limits.add(early)
+    limits.add(done)
+    clock.pass_to(104)
+    limits.add(late)
+    limits.remove(done)
+    clock.pass_to(110)
+    assert [each.expired for each in (early, done, late)] == [1, 0, 0]
+    clock.pass_to(114)
+    assert [each.expired for each in (early, done, late)] == [1, 0, 1]
+    assert len(clock.timers) == 1
+
+
 async def test_one_timer_serves_all(clock):
     """One timer is set for any number of deadlines: for the oldest."""
     limits, event = deadlines(clock), asyncio.Event()

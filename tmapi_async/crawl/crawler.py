@@ -23,6 +23,7 @@ from .loop_guard import GuardPolicy
 from .open_listings import OpenListing, OpenListings
 from .outcomes import ListingCounts, ListingOutcome, ListingTask
 from .page_fetcher import PageFetcher
+from .page_requests import PageRequests
 from .sink import CrawlSink
 from .worker_pool import WorkerPool
 
@@ -64,10 +65,18 @@ class Crawler:
         self._attempts = CrawlCounts()
         self._waited_before = fetcher.waited
         self._listings = OpenListings(guard or GuardPolicy(), sink)
-        self._workers = WorkerPool(self._fetch, self._choose, self._new_state, self._worker_ended)
+        self._workers = WorkerPool(
+            PageRequests(fetcher, self),
+            self._choose,
+            self._new_state,
+            self._worker_ended,
+            grow=self.pump,
+            wake_taker=sink.wake_taker,
+        )
         self._feeder: asyncio.Task[None] | None = None
         self._source_exhausted = False
         self._source_may_continue = asyncio.Event()
+        self._source_waits = False
         self._changed: asyncio.Future[None] | None = None
         self._halted: errors.TMAPIError | None = None
         self._crash: BaseException | None = None
@@ -101,6 +110,10 @@ class Crawler:
     def pump(self) -> None:
         """Start workers if there is work, room and width; call after `pending` has fallen."""
         self._pump(self._fetcher.gate.width)
+
+    def take_reply(self) -> bool:
+        """Handle a reply that has come; return False if none waits for the caller."""
+        return self._workers.take_reply()
 
     def fail(self, listing: Listing, error: errors.TMAPIError) -> None:
         """End a listing as failed; does nothing if it has ended."""
@@ -218,6 +231,7 @@ class Crawler:
                 async for task in source:
                     # Read one task ahead, so that an error can say whether listings remain.
                     while not self._wants_listing(self._fetcher.gate.width):
+                        self._source_waits = True
                         self._source_may_continue.clear()
                         await self._source_may_continue.wait()
                     self._begin(task)
@@ -258,12 +272,15 @@ class Crawler:
         """Choose the next page for a worker that is done with one; None lets it rest."""
         if self.stopping:
             raise StoppedError
-        width, workers = self._fetcher.gate.width, self._workers.at_work
-        maximum = self._max_workers(width)
-        request = self._take(width, workers - 1) if workers <= maximum else None
+        gate, sink, workers = self._fetcher.gate, self._sink, self._workers.at_work
+        width = gate.width
+        maximum = self._max_workers(width) if self._attempts.resting else width
+        request = None
+        if workers <= maximum and sink.has_room(width, workers - 1):
+            request = self.frontier.take(width)
         if request is not None and workers < maximum:
-            self._pump(width)
-        else:
+            self._workers.may_grow = True
+        elif self._source_waits:
             self._wake_source(width)
         return request
 
@@ -279,54 +296,28 @@ class Crawler:
             self._wake()
 
     def _wake_source(self, width: int) -> None:
-        if not self._source_may_continue.is_set() and self._wants_listing(width):
+        if self._source_waits and self._wants_listing(width):
+            self._source_waits = False
             self._source_may_continue.set()
 
     def _worker_ended(self, request: PageRequest | None, error: BaseException | None) -> None:
         if error is not None:
             self._crash_with(error)
         if request is not None:
-            self._give_back(request, sent=False)
+            self.give_back(request, sent=False)
         if not self.stopping:
             self.pump()
         elif not self._workers.at_work:
             self._wake()
 
-    async def _fetch(self, request: PageRequest, state: RequestState) -> None:
-        """Request a page and handle the reply. In every case the frontier is notified."""
-        outcome: Page | errors.TMAPIError | None = None
-        try:
-            outcome = await self._fetcher.fetch(request, state)
-            if outcome.denies_total and self._may_ask_again(request):
-                outcome = await self._ask_again(request, state, outcome)
-        except errors.TMAPIError as error:
-            outcome = error
-        finally:
-            if outcome is None:
-                self._give_back(request, sent=state.sent)
-        if isinstance(outcome, Page):
-            self._answered(request, outcome)
-        elif outcome is not None:
-            self._failed(request, outcome, sent=state.sent)
-
-    def _may_ask_again(self, request: PageRequest) -> bool:
+    def may_ask_again(self, request: PageRequest) -> bool:
         """Return True if a page that denies its own total is worth one more request."""
         entry = self._listings.get(request.listing)
         may_ask = not self.stopping and entry is not None and entry.may_ask_again()
         return may_ask and self.frontier.is_needed(request)
 
-    async def _ask_again(self, request: PageRequest, state: RequestState, page: Page) -> Page:
-        """Request a page once more; return the reply that shows more of the listing."""
-        try:
-            second = await self._fetcher.fetch(request, state)
-        except errors.TMAPIError:
-            return page  # paid for; what refuses this request refuses the next one, too
-        except (StoppedError, asyncio.CancelledError):
-            self._answered(request, page)
-            raise
-        return max(second, page, key=lambda reply: (reply.rows, reply.has_next_page))
-
-    def _answered(self, request: PageRequest, page: Page) -> None:
+    def answered(self, request: PageRequest, page: Page) -> None:
+        """Take the page of a request."""
         entry = self._listings.get(request.listing)
         if entry is not None and self.frontier.is_guess(request) and entry.repeats(page):
             self._settle(entry, self.frontier.repeated(request))
@@ -353,9 +344,10 @@ class Crawler:
                 self._sink.page(page)
         self._settle(entry, answer)
 
-    def _failed(self, request: PageRequest, error: errors.TMAPIError, *, sent: bool) -> None:
+    def failed(self, request: PageRequest, error: errors.TMAPIError, *, sent: bool) -> None:
+        """Take the error of a request for good."""
         if error.halts:
-            self._give_back(request, sent=sent)
+            self.give_back(request, sent=sent)
             self._halt(error)
             return
         entry = self._listings.get(request.listing)
@@ -373,7 +365,8 @@ class Crawler:
         self._sink.looked(entry.add_look(request, page))
         self._settle(entry, entry.open_in(self.frontier))
 
-    def _give_back(self, request: PageRequest, *, sent: bool = True) -> None:
+    def give_back(self, request: PageRequest, *, sent: bool = True) -> None:
+        """Let a page that was given up be requested again."""
         self._settle_if_open(request, self.frontier.reclaimed(request, sent=sent))
 
     # -- consequences of an answer of the frontier

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page
+from tmapi_async.errors import TMAPIError
 from tmapi_async.limits.gate import Gate
+from tmapi_async.transport.attempts.direct_exchange import DirectExchange
 from tmapi_async.transport.request_state import CallOptions, RequestState
+
+
+class DirectPages(Protocol):
+    """Sends first attempts without a task, and reads their replies; see `DirectFetcher`."""
+
+    def begin(
+        self,
+        request: PageRequest,
+        state: RequestState,
+        arrived: Callable[[DirectExchange], None],
+    ) -> DirectExchange | None:
+        """Send the first attempt of a page request at once, or return None."""
+        ...
+
+    def finish(self, exchange: DirectExchange) -> Page[Any] | TMAPIError:
+        """Read what has come."""
+        ...
+
+    def go_on(self, exchange: DirectExchange) -> Coroutine[Any, Any, Page[Any]]:
+        """Return a coroutine that fetches the page after `finish` has returned an error."""
+        ...
+
+    def abandon(self, exchange: DirectExchange) -> None:
+        """Give up an exchange, or what follows it: `go_on` was not begun."""
+        ...
 
 
 class PageFetcher(Protocol):
@@ -27,6 +54,11 @@ class PageFetcher(Protocol):
     @property
     def waited(self) -> float:
         """Seconds waited so far for an API that did not answer."""
+        ...
+
+    @property
+    def direct(self) -> DirectPages | None:
+        """Sends and reads attempts without a task; or None."""
         ...
 
     def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:

@@ -84,6 +84,13 @@ class PageQueue(CrawlSink):
         self._was_full = True
         return False
 
+    def wake_taker(self) -> bool:
+        """Wake the caller if it waits for a page; see `CrawlSink.wake_taker`."""
+        if self._waiter is None or self._waiter.done():
+            return False
+        self._waiter.set_result(None)
+        return True
+
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""
         delivered = page.only(new_items) if self._unique else page
@@ -121,8 +128,9 @@ class PageQueue(CrawlSink):
             if run.done():
                 run.result()
                 return None
-            self._waiter = run.get_loop().create_future()
-            await self._waiter
+            if not crawler.take_reply():
+                self._waiter = run.get_loop().create_future()
+                await self._waiter
         if self._was_full:
             # The crawl waits for room; otherwise, taking a page changes nothing for it.
             self._was_full = False
@@ -188,8 +196,7 @@ class PageQueue(CrawlSink):
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.wake_taker()
 
     def __repr__(self) -> str:
         return f"<PageQueue: {self.pages} pages wait>"

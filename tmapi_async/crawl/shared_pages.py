@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from tmapi_async import errors
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, with_whole_items
 from tmapi_async.limits.gate import Gate
+from tmapi_async.transport.attempts.direct_exchange import DirectExchange
 from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
 from tmapi_async.transport.retry import RetryPolicy
 
@@ -41,6 +43,7 @@ class SharedPages:
     def __init__(self, session: PageFetcher) -> None:
         self.gate: Gate = session.gate
         self._session = session
+        self._direct = session.direct
         # Pages that are being fetched, with their followers. None, the usual value, is cheaper
         # than an empty list.
         self._followers: dict[_Key, list[asyncio.Future[_Outcome]] | None] = {}
@@ -68,20 +71,74 @@ class SharedPages:
             if page is not None:
                 return page
         self._followers[key] = None
+        return await self._lead(key, self._session.fetch(request, state), state)
+
+    async def _lead(
+        self, key: _Key, fetch: Coroutine[Any, Any, Page[Any]], state: RequestState
+    ) -> Page[Any]:
+        """Fetch a page, and hand every outcome to the followers."""
         outcome: _Outcome = None
         try:
-            outcome = await self._session.fetch(request, state)
+            outcome = await fetch
         except errors.TMAPIError as error:
             outcome = error
             raise
         finally:
-            followers = self._followers.pop(key)
-            if followers:
-                if isinstance(outcome, Page) and state.ids_only:
-                    _hand_over(followers, with_whole_items(outcome))
-                else:
-                    _hand_over(followers, outcome)
+            _tell(self._followers.pop(key), outcome, state)
         return outcome
+
+    # -- attempts without a task
+
+    @property
+    def direct(self) -> SharedPages | None:
+        """These pages, if the session can send without a task."""
+        return None if self._direct is None else self
+
+    def begin(
+        self,
+        request: PageRequest,
+        state: RequestState,
+        arrived: Callable[[DirectExchange], None],
+    ) -> DirectExchange | None:
+        """Send the first attempt of a page request, and lead; see `DirectFetcher.begin`."""
+        options = state.options
+        key: _Key = request
+        if options.timeout is not None or options.retry is not None:
+            key = _key(request, options)
+        if self._direct is None or key in self._followers:
+            return None
+        exchange = self._direct.begin(request, state, arrived)
+        if exchange is not None:
+            exchange.key = key
+            self._followers[key] = None
+        return exchange
+
+    def finish(self, exchange: DirectExchange) -> Page[Any] | errors.TMAPIError:
+        """Read what has come; see `DirectFetcher.finish`. After an error, the page is still led."""
+        assert self._direct is not None  # noqa: S101 - it has begun the exchange
+        outcome: Page[Any] | errors.TMAPIError | None = None
+        try:
+            outcome = self._direct.finish(exchange)
+        finally:
+            if outcome is None or isinstance(outcome, Page):
+                followers = self._followers.pop(exchange.key)
+                if followers:
+                    _tell(followers, outcome, exchange.state)
+        return outcome
+
+    def go_on(self, exchange: DirectExchange) -> Coroutine[Any, Any, Page[Any]]:
+        """Return a coroutine that fetches the page after `finish` has returned an error."""
+        assert self._direct is not None  # noqa: S101 - it has begun the exchange
+        return self._lead(exchange.key, self._direct.go_on(exchange), exchange.state)
+
+    def abandon(self, exchange: DirectExchange) -> None:
+        """Give up an exchange, or what follows it: `go_on` was not begun."""
+        assert self._direct is not None  # noqa: S101 - it has begun the exchange
+        if exchange.outcome is None:
+            self._direct.abandon(exchange)
+        _tell(self._followers.pop(exchange.key), None, exchange.state)
+
+    # -- pages awaited alone
 
     async def fetch_alone(self, request: PageRequest, options: CallOptions) -> Page[Any]:
         """Fetch a page for a caller that may be cancelled while others wait for the same page.
@@ -147,6 +204,17 @@ class SharedPages:
 
     def __repr__(self) -> str:
         return f"<SharedPages: {len(self._followers)} being fetched>"
+
+
+def _tell(
+    followers: list[asyncio.Future[_Outcome]] | None, outcome: _Outcome, state: RequestState
+) -> None:
+    """Hand the outcome of a walk's request to the tasks that wait for the same page."""
+    if not followers:
+        return
+    if isinstance(outcome, Page) and state.ids_only:
+        outcome = with_whole_items(outcome)
+    _hand_over(followers, outcome)
 
 
 def _hand_over(followers: list[asyncio.Future[_Outcome]], outcome: _Outcome) -> None:

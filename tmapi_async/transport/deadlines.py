@@ -9,13 +9,29 @@ time only leaves the queue.
 from __future__ import annotations
 
 import asyncio
+from itertools import takewhile
 from types import TracebackType
+from typing import Protocol
 
 _MAX_OTHERS = 64
 """Other durations that are kept, each with a timer."""
 
 _SLACK = 0.001
 """Seconds by which a loop may wake us too early (uvloop counts in milliseconds)."""
+
+
+class Expiring(Protocol):
+    """A time limit that is running.
+
+    Attributes:
+        at: Time at which it expires, on the loop's clock.
+    """
+
+    at: float
+
+    def expire(self) -> None:
+        """Take note that the time is over; may be called again."""
+        ...
 
 
 class Deadlines:
@@ -33,7 +49,7 @@ class Deadlines:
         self.seconds = seconds
         self._others: dict[float, Deadlines] = {}
         self._loop = loop
-        self._running: dict[Deadline, None] = {}  # the oldest first
+        self._running: dict[Expiring, None] = {}  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
 
     def others(self, seconds: float) -> Deadlines:
@@ -56,6 +72,17 @@ class Deadlines:
             self._timer = self._loop.call_at(deadline.at, self._expire_due)
         return deadline
 
+    def add(self, deadline: Expiring) -> None:
+        """Set and run a time limit that belongs to no task, until it is removed."""
+        deadline.at = self._loop.time() + self.seconds
+        self._running[deadline] = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline.at, self._expire_due)
+
+    def remove(self, deadline: Expiring) -> None:
+        """Let a time limit that was added run no longer."""
+        del self._running[deadline]
+
     def close(self) -> None:
         """Cancel the timers, unless a deadline is still running."""
         for others in self._others.values():
@@ -68,10 +95,13 @@ class Deadlines:
         """Expire the deadlines that are due, and set the timer for the next one."""
         self._timer = None
         due = self._loop.time() + _SLACK
+        # An expired one may leave, and another one may begin, before the next expires.
+        late = [*takewhile(lambda deadline: deadline.at <= due, self._running)]
         for deadline in self._running:
             if deadline.at > due:
                 self._timer = self._loop.call_at(deadline.at, self._expire_due)
-                return
+                break
+        for deadline in late:
             deadline.expire()
 
     def __repr__(self) -> str:
@@ -93,7 +123,7 @@ class Deadline:
     __slots__ = ("_cancelling", "_expired", "_running", "_task", "at")
 
     def __init__(
-        self, running: dict[Deadline, None], task: asyncio.Task[object], at: float
+        self, running: dict[Expiring, None], task: asyncio.Task[object], at: float
     ) -> None:
         self._running = running
         self._task = task

@@ -15,8 +15,6 @@ from urllib.parse import SplitResult
 import aiohttp
 from yarl import URL
 
-from tmapi_async import errors
-from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Reply
 
 Connector: TypeAlias = aiohttp.BaseConnector
@@ -93,6 +91,38 @@ class HttpTransport(Protocol):
         """
         ...
 
+    def take_kept(self) -> Any | None:
+        """Take a connection that can carry a request at once, or None if there is none.
+
+        Give the connection to `put_back` or `start`, and after `start` to `settle`.
+        """
+        ...
+
+    def put_back(self, connection: Any) -> None:
+        """Put back a connection that was taken and not used."""
+        ...
+
+    def start(
+        self, connection: Any, target: str, arrived: Callable[[Reply | Exception], None]
+    ) -> None:
+        """Send one request, once, over a connection that was taken.
+
+        Args:
+            connection: The connection.
+            target: Path and query below the base URL, ready to be sent.
+            arrived: Called once with the reply or the failure, unless `settle` comes before.
+        """
+        ...
+
+    def settle(self, connection: Any, error: BaseException | None) -> None:
+        """End the use of a connection.
+
+        Args:
+            connection: The connection.
+            error: Failure, or None after a whole reply.
+        """
+        ...
+
     def drop_idle(self) -> None:
         """Use none of the idle connections again."""
         ...
@@ -103,38 +133,6 @@ class HttpTransport(Protocol):
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
-        ...
-
-
-class Sender(Protocol):
-    """Sends page requests."""
-
-    @property
-    def is_open(self) -> bool:
-        """True if requests can be sent."""
-        ...
-
-    async def send(
-        self, request: PageRequest, seconds: float | None = None
-    ) -> Reply | errors.TransportError:
-        """Send one request, once, and return the reply or the failure; raise no failure.
-
-        Args:
-            request: The listing and the page number.
-            seconds: Time limit; None takes the sender's own.
-        """
-        ...
-
-    def drop_idle(self) -> None:
-        """Use none of the idle connections again."""
-        ...
-
-    def distrust(self, reply: Reply) -> None:
-        """Use the connection that brought a reply no longer."""
-        ...
-
-    async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
-        """Send one request, as `send` does, within a shorter time limit."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import SplitResult
 
 import aiohttp
@@ -46,6 +48,20 @@ class ClientSessionTransport:
     def connector_closed(self) -> bool:
         """True if the caller has closed the connector."""
         return self._connector.closed
+
+    def take_kept(self) -> None:
+        """Return None: aiohttp's public interface does not show idle connections."""
+
+    def put_back(self, connection: Any) -> None:
+        """Do nothing: no connection is taken."""
+
+    def start(
+        self, connection: Any, target: str, arrived: Callable[[Reply | Exception], None]
+    ) -> None:
+        """Do nothing: no connection is taken."""
+
+    def settle(self, connection: Any, error: BaseException | None) -> None:
+        """Do nothing: no connection is taken."""
 
     def drop_idle(self) -> None:
         """Do nothing: aiohttp's public interface does not show idle connections."""

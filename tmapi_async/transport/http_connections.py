@@ -11,7 +11,7 @@ import importlib
 import inspect
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import SplitResult
 from weakref import WeakKeyDictionary
@@ -162,26 +162,63 @@ class ConnectionTransport:
             BodyTooLargeError: The body is longer than the limit.
             InvalidHttpError: The reply is not HTTP.
         """
-        now = time.monotonic()
-        connection = self._take_kept(now)
+        connection = self.take_kept()
         if connection is None:
             found = await self._connect(target)
             if isinstance(found, Reply):
                 return found
-            connection, now = found, time.monotonic()
-        idle = now - connection.ended_at
+            connection = found
+            connection.idle = time.monotonic() - connection.ended_at
         try:
             reply = await connection.send(
                 f"{self._before_target}{target}{self._after_target}".encode()
             )
         except BaseException as error:
+            self.settle(connection, error)
+            raise
+        self.settle(connection, None)
+        return reply
+
+    def take_kept(self) -> PageConnection | None:
+        """Take a connection that can carry a request at once, or None if there is none."""
+        kept, limit, now = self._kept, self._idle_limit, time.monotonic()
+        while kept:
+            connection = kept.pop()
+            connection.idle = idle = now - connection.ended_at
+            if (
+                idle < KEEP_SECONDS
+                and (not limit.is_learned or limit.allows(idle, now))
+                and connection.is_usable
+            ):
+                return connection
+            connection.close()
+        return None
+
+    def put_back(self, connection: PageConnection) -> None:
+        """Put back a connection that was taken and not used."""
+        self._kept.append(connection)
+
+    def start(
+        self, connection: PageConnection, target: str, arrived: Callable[[Reply | Exception], None]
+    ) -> None:
+        """Send one request, once, over a connection that was taken; see `PageConnection.start`."""
+        connection.start(f"{self._before_target}{target}{self._after_target}".encode(), arrived)
+
+    def settle(self, connection: PageConnection, error: BaseException | None) -> None:
+        """End the use of a connection.
+
+        Args:
+            connection: The connection.
+            error: Failure, or None after a whole reply.
+        """
+        if error is not None:
             if isinstance(error, _LOST):
-                self._idle_limit.lost(idle, time.monotonic())
+                self._idle_limit.lost(connection.idle, time.monotonic())
             # A part of the reply may still be on its way.
             connection.close()
-            raise
-        if idle > self._idle_limit.longest_good:
-            self._idle_limit.succeeded(idle)
+            return
+        if connection.idle > self._idle_limit.longest_good:
+            self._idle_limit.succeeded(connection.idle)
         connection.ended_at = time.monotonic()
         if self._keeps:
             self._kept.append(connection)
@@ -189,18 +226,8 @@ class ConnectionTransport:
                 self._set_timer(KEEP_SECONDS)
         elif (handler := connection.release()) is not None:
             self._returned[handler] = connection
-        return reply
 
     # -- connections that are kept
-
-    def _take_kept(self, now: float) -> PageConnection | None:
-        while self._kept:
-            connection = self._kept.pop()
-            idle = now - connection.ended_at
-            if idle < KEEP_SECONDS and self._allows(idle, now) and connection.is_usable:
-                return connection
-            connection.close()
-        return None
 
     def _allows(self, idle: float, now: float) -> bool:
         """Return True if no server is known to have hung up after so many seconds."""

@@ -19,6 +19,7 @@ from tmapi_async import errors
 from tmapi_async.api.listings import Listing, PageRequest, endpoint_of
 from tmapi_async.api.replies import Reply
 
+from .attempts.direct_exchange import DirectExchange
 from .credentials import check_base_url, check_token, warn_if_exposed
 from .deadlines import Deadlines
 from .frames import clear_locals
@@ -93,6 +94,7 @@ class PageSender:
 
     Attributes:
         host: Host and port, for messages.
+        transport: Connections; None while the sender is not open.
 
     Raises:
         InvalidRequestError: Token or base URL cannot be used.
@@ -121,13 +123,13 @@ class PageSender:
         self._connector = connector
         self._trust_env = trust_env
         self._factory = transport
-        self._transport: HttpTransport | None = None
+        self.transport: HttpTransport | None = None
         self._deadlines: Deadlines | None = None
 
     @property
     def is_open(self) -> bool:
         """True if requests can be sent."""
-        return self._transport is not None
+        return self.transport is not None
 
     async def open(self) -> None:
         """Open the connection pool. Sends nothing."""
@@ -149,12 +151,12 @@ class PageSender:
             # The key of a request depends on its proxy, which is set after the request is made.
             request_class=RepeatedRequest if proxy is None else aiohttp.ClientRequest,
         )
-        self._transport = factory(client, connector, self._prefix, self._max_body, proxy)
+        self.transport = factory(client, connector, self._prefix, self._max_body, proxy)
 
     async def close(self) -> None:
         """Close the connections; a connector of the caller's stays open."""
         # First, so that no attempt uses a transport that is being closed.
-        transport, self._transport = self._transport, None
+        transport, self.transport = self.transport, None
         if transport is not None:
             await transport.close()
         if self._deadlines is not None:
@@ -175,14 +177,14 @@ class PageSender:
         Raises:
             ClosedError: The sender or the caller's connector is closed.
         """
-        if self._transport is None or self._deadlines is None:
+        if self.transport is None or self._deadlines is None:
             raise errors.ClosedError("the client is closed: use it inside `async with`")
-        if self._connector is not None and self._transport.connector_closed:
+        if self._connector is not None and self.transport.connector_closed:
             raise _connector_closed()
         deadlines = self._deadlines if seconds is None else self._deadlines.others(seconds)
         try:
             with deadlines.begin():
-                return await self._transport.exchange(self._target(request))
+                return await self.transport.exchange(self._target(request))
         except _TRANSPORT_FAILURES as error:
             return self._transport_error(error, deadlines.seconds)
         except BaseException as error:
@@ -190,6 +192,28 @@ class PageSender:
             if isinstance(error, asyncio.CancelledError) and self._was_closed():
                 raise _connector_closed() from None
             raise
+
+    # -- exchanges without a task
+
+    def send_at_once(self, exchange: DirectExchange) -> None:
+        """Send the request of an exchange over its connection, once."""
+        assert self._deadlines is not None  # noqa: S101 - a connection was taken
+        seconds, request = exchange.state.options.timeout, exchange.request
+        deadlines = self._deadlines if seconds is None else self._deadlines.others(seconds)
+        deadlines.add(exchange)
+        exchange.deadlines = deadlines
+        exchange.transport.start(exchange.connection, self._target(request), exchange.arrive)
+
+    def failure(self, exchange: DirectExchange) -> errors.TransportError:
+        """Return the failure that has ended an exchange; see `send`."""
+        end, deadlines = exchange.end, exchange.deadlines
+        assert isinstance(end, Exception) and deadlines is not None  # noqa: PT018, S101 - it failed
+        if isinstance(end, _TRANSPORT_FAILURES):
+            return self._transport_error(end, deadlines.seconds)
+        clear_locals(end)
+        raise end
+
+    # -- connections and failures
 
     def _was_closed(self) -> bool:
         """Return True if nobody cancelled the task: a closed connector cancels who waits for it."""
@@ -199,13 +223,13 @@ class PageSender:
 
     def drop_idle(self) -> None:
         """Use none of the idle connections again."""
-        if self._transport is not None:
-            self._transport.drop_idle()
+        if self.transport is not None:
+            self.transport.drop_idle()
 
     def distrust(self, reply: Reply) -> None:
         """Use the connection that brought a reply no longer."""
-        if self._transport is not None:
-            self._transport.distrust(reply)
+        if self.transport is not None:
+            self.transport.distrust(reply)
 
     async def probe(self, request: PageRequest, seconds: float) -> Reply | errors.TransportError:
         """Send one request, as `send` does, within a shorter time limit."""

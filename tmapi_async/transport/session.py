@@ -10,6 +10,7 @@ from tmapi_async.api.replies import Page
 from tmapi_async.limits.gate import Gate
 from tmapi_async.limits.outage_queue import OutageQueue
 
+from .attempts.direct_fetcher import DirectFetcher
 from .fetcher import Fetcher
 from .frames import forgets_locals
 from .http import Connector, TransportFactory
@@ -77,6 +78,11 @@ class Session:
     def is_open(self) -> bool:
         """True if requests can be sent."""
         return self._sender.is_open
+
+    @property
+    def direct(self) -> DirectFetcher | None:
+        """Sends and reads attempts without a task; None with an observer."""
+        return self._fetcher.direct
 
     @property
     def epoch(self) -> int:

@@ -57,6 +57,11 @@ class CachedPages:
         self._listings: dict[Listing, CachedListing] = {}
 
     @property
+    def direct(self) -> None:
+        """None: a page may be in the cache."""
+        return None
+
+    @property
     def epoch(self) -> int:
         """Number of errors so far that ended all work."""
         return self._pages.epoch

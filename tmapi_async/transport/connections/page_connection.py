@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import select
 import sys
@@ -41,13 +42,14 @@ class PageConnection(asyncio.BufferedProtocol):
             connection has ended.
         ended_at: Time of the end of the last exchange on the monotonic clock; if there was none, a
             time in the future.
+        idle: Seconds from then until the present exchange.
         unread: Function that returns something true if bytes or the end of the connection wait,
             unread by the loop; its argument is the time to wait for them, 0 milliseconds.
     """
 
     __slots__ = (
-        "_buffer", "_connection", "_is_open", "_is_tls", "_last_handler", "_loop", "_reader",
-        "_transport", "_waiter", "ended_at", "handler", "unread",
+        "_arrived", "_buffer", "_connection", "_is_open", "_is_tls", "_last_handler", "_loop",
+        "_reader", "_transport", "ended_at", "handler", "idle", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -66,9 +68,10 @@ class PageConnection(asyncio.BufferedProtocol):
         self._loop = loop = asyncio.get_running_loop()
         self._buffer = buffer
         self._reader = ReplyReader(loop, max_body, self)
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._arrived: Callable[[Reply | Exception], None] | None = None
         self._is_open = True
         self.ended_at = math.inf
+        self.idle = -math.inf
         self.unread = _poll_of(transport)
         self._is_tls = transport.get_extra_info("sslcontext") is not None
         self.take(connection, handler, transport)
@@ -96,9 +99,20 @@ class PageConnection(asyncio.BufferedProtocol):
 
         Its exceptions: `BodyTooLargeError`, `InvalidHttpError`, those of aiohttp.
         """
-        self._waiter = waiter = self._loop.create_future()
-        self._transport.write(data)
+        waiter: asyncio.Future[Reply] = self._loop.create_future()
+        self.start(data, functools.partial(_resolve, waiter))
         return waiter
+
+    def start(self, data: bytes, arrived: Callable[[Reply | Exception], None]) -> None:
+        """Write a request.
+
+        Args:
+            data: The request.
+            arrived: Called with the reply, or with an exception as of `send`; not called after
+                `close`.
+        """
+        self._arrived = arrived
+        self._transport.write(data)
 
     def release(self) -> ResponseHandler | None:
         """Return the connection to the connector, after an exchange.
@@ -120,7 +134,7 @@ class PageConnection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Close the connection: a part of a reply may still be on its way."""
-        self._is_open = False
+        self._is_open, self._arrived = False, None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -138,8 +152,8 @@ class PageConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read a part of the reply."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        arrived = self._arrived
+        if arrived is None:
             self._fail(aiohttp.ServerDisconnectedError())  # nobody asked for it
             return
         try:
@@ -152,8 +166,8 @@ class PageConnection(asyncio.BufferedProtocol):
             self._fail(failure)
         else:
             if reply is not None:
-                self._waiter = None
-                waiter.set_result(reply)
+                self._arrived = None
+                arrived(reply)
 
     def eof_received(self) -> None:
         """Let the connection end, as the server has ended it."""
@@ -163,31 +177,40 @@ class PageConnection(asyncio.BufferedProtocol):
         self._is_open = False
         self.handler.connection_lost(error)  # aiohttp waits for it when a connector is closed
         self.handler = None  # by which an ended connection would be remembered for ever
-        waiter, self._waiter = self._waiter, None
-        if waiter is None or waiter.done():
+        arrived, self._arrived = self._arrived, None
+        if arrived is None:
             return
         try:
             reply = self._reader.feed_eof()
         except (BodyTooLargeError, aiohttp.ClientPayloadError) as failure:
-            waiter.set_exception(failure)
+            arrived(failure)
             return
         if reply is not None:
-            waiter.set_result(reply)
+            arrived(reply)
         elif isinstance(error, OSError):
-            waiter.set_exception(aiohttp.ClientOSError(*error.args))
+            arrived(aiohttp.ClientOSError(*error.args))
         else:
-            waiter.set_exception(error or aiohttp.ServerDisconnectedError())
+            arrived(error or aiohttp.ServerDisconnectedError())
 
     def _fail(self, error: Exception) -> None:
         self._is_open = False
         self._transport.close()
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            arrived(error)
 
     def __repr__(self) -> str:
-        state = "closed" if not self._is_open else "idle" if self._waiter is None else "busy"
+        state = "closed" if not self._is_open else "idle" if self._arrived is None else "busy"
         return f"<PageConnection: {state}>"
+
+
+def _resolve(waiter: asyncio.Future[Reply], end: Reply | Exception) -> None:
+    if waiter.done():
+        return
+    if isinstance(end, Exception):
+        waiter.set_exception(end)
+    else:
+        waiter.set_result(end)
 
 
 def _poll_of(transport: asyncio.Transport) -> Callable[[int], object]:

@@ -1,0 +1,1 @@
+"""Attempts of page requests: the meaning of their replies, and those that need no task."""
