@@ -83,7 +83,7 @@ def test_an_unexpected_failure_is_told_without_it(tmapi, canary, monkeypatch):
     def breaks(*_, **__):
         raise ZeroDivisionError(f"http://x/?apiToken={canary.token}")
 
-    monkeypatch.setattr("tmapi_async.transport.fetcher.read_reply", breaks)
+    monkeypatch.setattr("tmapi_async.transport.attempts.attempt_outcomes.read_reply", breaks)
     with SandboxThread(token=canary.token) as sandbox:
         done = tmapi("items", "7", "-vv", url=sandbox.url, token=canary.token)
     assert (done.code, done.out) == (1, b"")

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -24,7 +24,7 @@ from .outcomes import ListingCounts, ListingOutcome, ListingTask, WalkStatistics
 from .sink import CrawlSink
 
 
-class _QueuedPage(NamedTuple):
+class _QueuedPage(msgspec.Struct, frozen=True):
     page: Page
     items: int
     new_items: int
@@ -97,12 +97,13 @@ class PageQueue(CrawlSink):
         new = 0 if self._split else len(new_items)
         self._queue.append(_QueuedPage(delivered, len(page.items), new))
         self.pages += 1
-        self._wake()
+        if self._waiter is not None:
+            self.wake_taker()
 
     def ended(self, outcome: ListingOutcome) -> None:
         """Queue an outcome behind the pages of its listing."""
         self._queue.append(outcome)
-        self._wake()
+        self.wake_taker()
 
     # -- the caller's side
 
@@ -130,7 +131,10 @@ class PageQueue(CrawlSink):
                 return None
             if not crawler.take_reply():
                 self._waiter = run.get_loop().create_future()
-                await self._waiter
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
         if self._was_full:
             # The crawl waits for room; otherwise, taking a page changes nothing for it.
             self._was_full = False
@@ -193,9 +197,6 @@ class PageQueue(CrawlSink):
     def _run_done(self, run: asyncio.Task[None]) -> None:
         if not run.cancelled():
             run.exception()  # mark as retrieved: a walk that is left early never takes it
-        self._wake()
-
-    def _wake(self) -> None:
         self.wake_taker()
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from tmapi_async.transport.request_state import RequestState, StoppedError
 
 from .page_requests import SendAtOnce
 
-_MOST_WAIT = 0.005
+_MOST_WAIT = 0.025
 """Seconds that a reply may wait for a caller that takes one after another, and is slow."""
 
 

@@ -91,7 +91,12 @@ class ReplyReader:
             start = bytes(data[:_USUAL_HEAD])
             end = start.find(b"\n\r\n") + 3
             if self._reads_head(start[:end]):
-                return self._add(data[end:])
+                if self._missing != len(data) - end:
+                    return self._add(data[end:])
+                # All of the reply has come at once, as usual.
+                message, self._message, self._missing = self._message, None, 0
+                assert message is not None  # noqa: S101 - for mypy
+                return Reply(message.code, message.headers, bytes(data[end:]), self._connection)
             self._heads, self._parser = None, self._new_parser()
         return self._parse(bytes(data))
 
