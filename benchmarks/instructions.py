@@ -10,8 +10,9 @@ writes `benchmarks/results/instructions.json`.
 With checkouts: counts for the package of each and compares with the first. To see the effect of a
 change, name a worktree of the commit before it and the present one.
 
-Two counts of the same code differ by less than 1 %. Only instructions of the process count: neither
-those of the system nor the waiting for memory. A count takes about ten seconds.
+Two counts of the same code differ by less than 1 %. Only instructions of the process count: not
+those of the system. The second table counts what makes the processor wait: accesses that miss
+simulated caches, and branches predicted wrongly. A count takes about half a minute.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .common import Server, save_ratios, table, write
@@ -33,6 +34,22 @@ SIZES = (4, 20)
 
 QUICK_SIZES = (4, 12)
 ROOT = Path(__file__).parent.parent
+CACHES = (
+    "--cache-sim=yes",
+    "--branch-sim=yes",
+    *("--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,16,64"),
+)
+"""Simulated caches: as large as those of one core of many servers, 32 KiB, 32 KiB and 1 MiB."""
+
+EVENTS = {
+    "instructions": r"I\s+refs:\s+([\d,]+)",
+    "code": r"I1\s+misses:\s+([\d,]+)",
+    "data": r"D1\s+misses:\s+([\d,]+)",
+    "second": r"LL misses:\s+([\d,]+)",
+    "branches": r"Mispredicts:\s+([\d,]+)",
+}
+"""Name of an event -> pattern of its total in the report of cachegrind."""
+
 CLIENTS = {
     "pages": "pages()",
     "harvest": "harvest",
@@ -45,6 +62,13 @@ COLUMNS = {
     "ratio": "of the loop|.3f",
     "to_raw": "times the raw sockets|.2f",
 }
+WAIT_COLUMNS = {
+    "client": "client",
+    "code": "misses of code|,.0f",
+    "data": "misses of data|,.0f",
+    "second": "misses of 1 MiB|,.0f",
+    "branches": "branches predicted wrongly|,.0f",
+}
 CHECKOUT_COLUMNS = {
     "checkout": "checkout",
     "instructions": "instructions a page|,.0f",
@@ -54,26 +78,33 @@ CHECKOUT_COLUMNS = {
 
 def count(
     checkout: Path, workloads: Sequence[str], url: str, sizes: tuple[int, int] = SIZES
-) -> list[float]:
-    """Return the instructions per page of each workload, with the package in a checkout."""
+) -> list[dict[str, float]]:
+    """Count the events of a page for each workload, with the package in a checkout.
+
+    Returns:
+        For each workload, the number of each of `EVENTS` per page.
+    """
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}
     client = Path(__file__).with_name("counted_client.py")
     command = [
-        *("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"),
+        *("valgrind", "--tool=cachegrind", "--cachegrind-out-file=/dev/null", *CACHES),
         *(sys.executable, "-P", str(client), url, ",".join(map(str, sizes)), *workloads),
     ]
     done = subprocess.run(  # noqa: S603 - our own module
         command, env=environment, cwd=checkout, capture_output=True, text=True, check=False
     )
-    # Each process reports its own total, those of the forked ones with the start-up before them.
-    totals = [
-        int(text.replace(",", "")) for text in re.findall(r"I\s+refs:\s+([\d,]+)", done.stderr)
-    ]
-    if done.returncode or len(totals) <= len(sizes) * len(workloads):
+    # Each process reports its own totals, those of the forked ones with the start-up before them.
+    totals = {
+        event: [int(text.replace(",", "")) for text in re.findall(pattern, done.stderr)]
+        for event, pattern in EVENTS.items()
+    }
+    if done.returncode or len(totals["instructions"]) <= len(sizes) * len(workloads):
         raise RuntimeError(f"the workload failed under valgrind:\n{done.stderr[-2000:]}")
     pages = (sizes[1] - sizes[0]) * PAGES_EACH
-    pairs = zip(totals[::2], totals[1::2], strict=False)
-    return [(many - few) / pages for _, (few, many) in zip(workloads, pairs, strict=False)]
+    return [
+        {event: (found[2 * at + 1] - found[2 * at]) / pages for event, found in totals.items()}
+        for at in range(len(workloads))
+    ]
 
 
 def compare_clients(url: str, *, quick: bool) -> None:
@@ -83,33 +114,39 @@ def compare_clients(url: str, *, quick: bool) -> None:
     rows = [
         {
             "client": name,
-            "instructions": counts[key],
-            "ratio": counts[key] / counts["loop"],
-            "to_raw": counts[key] / counts["raw"],
+            **counts[key],
+            "ratio": _ratio(counts, key, "loop"),
+            "to_raw": _ratio(counts, key, "raw"),
         }
         for key, name in CLIENTS.items()
     ]
-    print(table(rows, COLUMNS))
+    texts = [table(rows, COLUMNS), table(rows, WAIT_COLUMNS)]
+    print("\n\n".join(texts))
     if quick:
         pairs = (("pages", "loop"), ("pages", "raw"), ("harvest", "loop"), ("harvest", "raw"))
-        ratios = {f"{CLIENTS[a]}/{CLIENTS[b]}": counts[a] / counts[b] for a, b in pairs}
+        ratios = {f"{CLIENTS[a]}/{CLIENTS[b]}": _ratio(counts, a, b) for a, b in pairs}
         save_ratios("instructions", ratios)
         return
     workload = (
         f"{sizes[1]} listings of {PAGES_EACH} pages, 20 items (12.7 KB) each, less {sizes[0]} such "
         "listings; 32 in flight, the loop of asyncio"
     )
-    print(f"written: {write('instructions', workload, {'rows': rows}, [table(rows, COLUMNS)])}")
+    print(f"written: {write('instructions', workload, {'rows': rows}, texts)}")
+
+
+def _ratio(counts: Mapping[str, Mapping[str, float]], client: str, to: str) -> float:
+    return counts[client]["instructions"] / counts[to]["instructions"]
 
 
 def compare_checkouts(url: str, checkouts: Sequence[Path], workload: str) -> None:
     """Count one workload for each checkout and print the table."""
     counts = [count(checkout.resolve(), [workload], url)[0] for checkout in checkouts]
+    first = counts[0]["instructions"]
     rows = [
-        {"checkout": str(checkout), "instructions": number, "ratio": number / counts[0]}
-        for checkout, number in zip(checkouts, counts, strict=True)
+        {"checkout": str(checkout), **events, "ratio": events["instructions"] / first}
+        for checkout, events in zip(checkouts, counts, strict=True)
     ]
-    print(table(rows, CHECKOUT_COLUMNS))
+    print(table(rows, CHECKOUT_COLUMNS | WAIT_COLUMNS | {"client": "checkout"}))
 
 
 def main() -> int:

@@ -19,8 +19,14 @@ _PARAMS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
 def read_listing(endpoint: str, params: str) -> Listing:
-    """Return the listing of a row of the table `listing`."""
-    return Listing(endpoint, _PARAMS.decode(params))
+    """Return the listing of a row of the table `listing`.
+
+    Raises:
+        ValueError: The row is damaged.
+    """
+    listing = Listing(endpoint, _PARAMS.decode(params))
+    _ = listing.cat_id  # raises here, not in a reader of pages, if it is no number
+    return listing
 
 
 def page_of_row(row: tuple[Any, ...], run: int, listing: Listing, decoder: Decoder) -> StoredPage:

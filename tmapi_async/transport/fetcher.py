@@ -61,7 +61,6 @@ class Fetcher:
 
     Attributes:
         outages: Attempts that wait while the API does not answer.
-        direct: Sends and reads attempts without a task; None with an observer.
     """
 
     def __init__(
@@ -89,16 +88,28 @@ class Fetcher:
         self._redact = redact
         self._observer = observer
         self._retries = RetryBudget()
-        self.direct: DirectFetcher | None = None
-        if observer is None:
-            self.direct = DirectFetcher(
-                sender, gate, breaker, self._outcomes, retries=self._retries, go_on=self._go_on
-            )
 
     @property
     def epoch(self) -> int:
         """Number of errors so far that ended all work. A walk begun before the last one ends."""
         return self._outcomes.epoch
+
+    @property
+    def direct(self) -> DirectFetcher | None:
+        """Sends and reads attempts without a task; None with an observer.
+
+        The fetcher does not keep it: each would keep the other until the garbage collector comes.
+        """
+        if self._observer is not None:
+            return None
+        return DirectFetcher(
+            self._sender,
+            self._gate,
+            self._breaker,
+            self._outcomes,
+            retries=self._retries,
+            go_on=self._go_on,
+        )
 
     def fetch(self, request: PageRequest, state: RequestState) -> Coroutine[Any, Any, Page[Any]]:
         """Fetch one page; retry until it comes or no attempt is left.
