@@ -38,7 +38,7 @@ class Crawl:
         self.errors: list[BaseException] = []
         self.tasks: set[asyncio.Task[None] | None] = set()
         self.stopping = False
-        self.is_direct = self.has_taker = False
+        self.is_direct, self.woken = False, 0
         self.exchanges: dict[int, DirectExchange] = {}
         self.handled: list[int] = []
         self.abandoned: list[int] = []
@@ -83,9 +83,8 @@ class Crawl:
         """Keep what was abandoned."""
         self.abandoned.append(exchange.request.number)
 
-    def wake_taker(self) -> bool:
-        """Wake a caller, if the test has one."""
-        return self.has_taker
+    def wake_taker(self) -> None:
+        self.woken += 1
 
     def choose(self) -> PageRequest | None:
         """Return the next page that waits."""
@@ -211,8 +210,10 @@ async def test_a_request_without_a_task_is_followed_by_the_next(direct: Crawl) -
     direct.waiting.append(PageRequest(LISTING, 2))
     await direct.start(1)
     direct.exchanges[1].arrive(REPLY)
+    await settle()
     assert (direct.pool.at_work, direct.handled) == (1, [1])
     direct.exchanges[2].arrive(REPLY)
+    await settle()
     assert (direct.pool.at_work, direct.handled, direct.tasks) == (0, [1, 2], set())
 
 
@@ -233,16 +234,15 @@ async def test_a_worker_rests_while_requests_need_none(direct: Crawl) -> None:
 
 async def test_what_is_cancelled_on_its_way_is_abandoned(direct: Crawl) -> None:
     """So is a reply that nobody has taken, and a request that no worker has gone on with yet."""
-    direct.has_taker = True
     await direct.start(1, 2, 3)
     direct.exchanges[1].arrive(REPLY)
-    direct.has_taker = False
     assert direct.handled == []
     direct.pool.cancel()
     await settle()
     assert (direct.abandoned, direct.pool.at_work, direct.handled) == ([1, 2, 3], 0, [])
     await direct.start(4)
     direct.exchanges[4].arrive(OSError())
+    await asyncio.sleep(0)  # a worker is made, and has not begun
     tasks = direct.pool.cancel()
     await asyncio.wait(tasks)
     await settle()
@@ -251,11 +251,10 @@ async def test_what_is_cancelled_on_its_way_is_abandoned(direct: Crawl) -> None:
 
 async def test_replies_wait_for_a_caller_that_takes_them(direct: Crawl) -> None:
     """It takes one after another; what it leaves until its next step is handled all the same."""
-    direct.has_taker = True
     await direct.start(1, 2, 3)
     for number in (1, 2, 3):
         direct.exchanges[number].arrive(REPLY)
-    assert direct.handled == []
+    assert (direct.handled, direct.woken) == ([], 1)
     assert direct.pool.take_reply()
     assert direct.handled == [1]
     await settle()
@@ -270,12 +269,24 @@ async def test_a_recalled_request_on_its_way_may_finish(direct: Crawl) -> None:
     assert [direct.exchanges[n].state.stopping for n in (1, 2)] == [False, True]
     direct.stopping = True
     direct.exchanges[2].arrive(REPLY)
+    await settle()
     assert (direct.handled, direct.pool.at_work) == ([2], 1)
+
+
+async def test_replies_that_come_together_are_handled_together(direct: Crawl) -> None:
+    """Not each in the call that brings it: other threads would take the lock between the calls."""
+    await direct.start(1, 2)
+    for number in (1, 2):
+        direct.exchanges[number].arrive(REPLY)
+        assert direct.handled == []
+    await settle()
+    assert direct.handled == [1, 2]
 
 
 async def test_an_error_while_a_reply_is_handled_is_reported(direct: Crawl) -> None:
     """An error that is no failure of a page is handed to the crawl, not to the event loop."""
     await direct.start(1)
     direct.exchanges[1].arrive(ZeroDivisionError("a fault of ours"))
+    await settle()
     assert [type(error) for error in direct.errors] == [ZeroDivisionError]
     assert direct.pool.at_work == 0

@@ -84,12 +84,10 @@ class PageQueue(CrawlSink):
         self._was_full = True
         return False
 
-    def wake_taker(self) -> bool:
+    def wake_taker(self) -> None:
         """Wake the caller if it waits for a page; see `CrawlSink.wake_taker`."""
-        if self._waiter is None or self._waiter.done():
-            return False
-        self._waiter.set_result(None)
-        return True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""

@@ -42,13 +42,8 @@ class CrawlSink:
         """Number of pages received and not yet finished with; they slow the crawl down."""
         return 0
 
-    def wake_taker(self) -> bool:
-        """Wake a caller that waits for a page of this sink.
-
-        Returns:
-            True if there is one: it takes the reply that has come, by `Crawler.take_reply`.
-        """
-        return False
+    def wake_taker(self) -> None:
+        """Wake a caller that waits for a page: it takes what has come, by `Crawler.take_reply`."""
 
     def has_room(self, width: int, in_flight: int) -> bool:
         """Return True if one more page may be requested.

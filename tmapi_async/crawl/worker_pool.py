@@ -58,8 +58,8 @@ class WorkerPool:
             begin or None, and with the error that it raised or None; also when the last one rests.
         grow: Starts more slots. Called after `choose` has set `may_grow`, once the request that it
             chose was sent: requests are sent in the order in which they were chosen.
-        wake_taker: Wakes a caller that takes the replies which have come, by `take_reply`; returns
-            False if there is none.
+        wake_taker: Wakes a caller, if there is one, that takes the replies which have come, by
+            `take_reply`.
 
     Attributes:
         at_work: Number of slots that do not rest.
@@ -74,7 +74,7 @@ class WorkerPool:
         ended: Callable[[PageRequest | None, BaseException | None], None],
         *,
         grow: Callable[[], None],
-        wake_taker: Callable[[], bool],
+        wake_taker: Callable[[], None],
     ) -> None:
         self._requests = requests
         self._begin = requests.send_at_once
@@ -160,16 +160,16 @@ class WorkerPool:
         return True
 
     def _arrive(self, exchange: DirectExchange) -> None:
-        """Handle a reply that has come, or leave it to the caller that waits for a page."""
-        if self._arrived:
-            self._arrived.append(exchange)
-        elif self._wake_taker():
-            self._arrived.append(exchange)
-            self._arrived_at = time.monotonic()
-            # After the caller's next step: what it does not take then is handled all the same.
-            asyncio.get_running_loop().call_soon(self._take_all)
-        else:
-            self._handle(exchange)
+        """Keep a reply that has come for the caller that waits for a page, or for a moment."""
+        self._arrived.append(exchange)
+        if len(self._arrived) > 1:
+            return
+        self._wake_taker()
+        self._arrived_at = time.monotonic()
+        # After the caller's next step: what it does not take then is handled all the same. All at
+        # once: on uvloop each call from the network takes the interpreter's lock anew, and between
+        # two of them a thread that compresses pages would take it, page by page.
+        asyncio.get_running_loop().call_soon(self._take_all)
 
     def _handle(self, exchange: DirectExchange) -> None:
         state = exchange.state
