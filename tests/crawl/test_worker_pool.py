@@ -84,6 +84,7 @@ class Crawl:
         self.abandoned.append(exchange.request.number)
 
     def wake_taker(self) -> None:
+        """Count the calls; the test takes the replies itself."""
         self.woken += 1
 
     def choose(self) -> PageRequest | None:
