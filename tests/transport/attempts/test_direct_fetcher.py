@@ -96,6 +96,10 @@ async def test_a_failed_attempt_is_gone_on_with() -> None:
         outcome = session.direct.finish(await end)
         assert isinstance(outcome, ServerError)
         assert (outcome.page, session.gate.in_use) == (2, 0)
+        # The traceback of an error that a caller keeps has the exchange, so it keeps no reply.
+        assert (exchange.end, exchange.connection, exchange.transport) == (None, None, None)
+        session.direct.abandon(exchange)  # nothing is left to give up
+        assert session.gate.in_use == 0
         came = await session.direct.go_on(exchange)
         assert (came.number, came.attempts) == (2, 3)
         assert (state.counts.requests, state.counts.retries) == (3, 2)

@@ -22,14 +22,14 @@ class DirectExchange(msgspec.Struct, eq=False):
     Attributes:
         request: The listing and the page number.
         state: State shared with the walk.
-        transport: Transport of its connection.
-        connection: Connection that carries it.
+        transport: Transport of its connection; None once the end was read.
+        connection: Connection that carries it; None once the end was read.
         sent_at: Clock time of passing the gate.
         last_page: Last page that had come for any request before, or None.
         arrived: Called at the end, with the exchange.
         deadlines: Time limits among which its own runs; None until it is sent.
         at: Time at which its time limit ends, on the loop's clock.
-        end: The reply or the failure; None while neither has come.
+        end: The reply or the failure; None while neither has come, and once it was read.
         outcome: Page or error that the end was read as; None before.
         key: Key of its page among the shared pages.
     """
@@ -58,5 +58,15 @@ class DirectExchange(msgspec.Struct, eq=False):
             self.connection.close()  # which forgets the exchange
             self.arrive(TimeoutError())
 
+    def read_as(self, outcome: Page[Any] | errors.TMAPIError) -> None:
+        """Keep the outcome alone: the traceback of an error that the caller keeps has the exchange.
+
+        Args:
+            outcome: Page or error that the end was read as.
+        """
+        self.outcome = outcome
+        self.transport = self.connection = self.end = None
+
     def __repr__(self) -> str:
-        return f"<DirectExchange: {self.request}, {'on its way' if self.end is None else 'ended'}>"
+        is_on_its_way = self.end is None and self.outcome is None
+        return f"<DirectExchange: {self.request}, {'on its way' if is_on_its_way else 'ended'}>"

@@ -125,11 +125,13 @@ class DirectFetcher:
             else:
                 self._outcomes.leave_gate(sent_at, outcome, state.counts)
         state.counts.add_code("200" if isinstance(outcome, Page) else outcome.label)
-        exchange.outcome = outcome
+        exchange.read_as(outcome)
         return outcome
 
     def abandon(self, exchange: DirectExchange) -> None:
-        """Give up an exchange that `finish` has not read, as if its task were cancelled."""
+        """Give up an exchange as if its task were cancelled; one that was read has ended."""
+        if exchange.outcome is not None:
+            return
         state = exchange.state
         if exchange.deadlines is not None:
             exchange.deadlines.remove(exchange)
