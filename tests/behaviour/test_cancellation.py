@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver
 
+from tests.support import leaving_walks
 from tests.support.watching import (
     FAST,
     all_slots_back,
@@ -164,20 +165,7 @@ async def _first(api):
     return await api.category_items(1, free_shipping=True)
 
 
-async def _by_cancelling(taking, _):
-    taking.cancel()
-
-
-async def _by_closing(_, walk):
-    await walk.aclose()
-
-
-async def _by_stopping_and_cancelling(taking, walk):
-    walk.stop()
-    taking.cancel()
-
-
-@pytest.mark.parametrize("leave", [_by_cancelling, _by_closing, _by_stopping_and_cancelling])
+@pytest.mark.parametrize("leave", leaving_walks.WAYS)
 @pytest.mark.parametrize("place", PLACES)
 async def test_cancelled_there_everything_is_back_in_balance(tmapi_sandboxes, place, leave):
     """Cancelled at that await: no task left, every slot back, budget as sent, and work goes on."""

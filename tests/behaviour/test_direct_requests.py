@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from tests.support import leaving_walks
 from tests.support.watching import (
     all_slots_back,
     client,
@@ -70,20 +71,7 @@ async def on_their_way(tmapi_sandboxes, **options):
         yield sandbox, api, walk, taking
 
 
-async def _by_cancelling(taking, _):
-    taking.cancel()
-
-
-async def _by_closing(_, walk):
-    await walk.aclose()
-
-
-async def _by_stopping_and_cancelling(taking, walk):
-    walk.stop()
-    taking.cancel()
-
-
-@pytest.mark.parametrize("leave", [_by_cancelling, _by_closing, _by_stopping_and_cancelling])
+@pytest.mark.parametrize("leave", leaving_walks.WAYS)
 async def test_left_on_their_way_everything_is_back_in_balance(tmapi_sandboxes, leave):
     """No request goes on, every slot comes back, the budget is as sent, and work goes on."""
     async with on_their_way(tmapi_sandboxes) as (sandbox, api, walk, taking):
