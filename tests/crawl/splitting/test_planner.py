@@ -434,7 +434,8 @@ def test_rows_that_cannot_be_decoded_prove_no_part() -> None:
 class MovingShop(Shop):
     """A shop of one price whose rows move with each page; a page is asked for and read in a tick.
 
-    Each row moves at most once, as far as it likes, and none leaves.
+    A tick is longer than the times of pages are rounded by. Each row moves at most once, as far as
+    it likes, and none leaves.
     """
 
     def __init__(self, count: int, chance: random.Random, moves: float, **traits: object) -> None:
@@ -449,8 +450,8 @@ class MovingShop(Shop):
     def page(self, listing, number):
         """Return one page of a listing as it is now."""
         self._results.clear()
-        self.__dict__["tick"] += 2
-        times = {"at": self.tick, "asked": self.tick - 1}
+        self.__dict__["tick"] += 20
+        times = {"at": self.tick, "asked": self.tick - 10}
         page = msgspec.structs.replace(super().page(listing, number), **times)
         if self.unmoved and self.chance.random() < self.moves:
             row = self.unmoved.pop(self.chance.randrange(len(self.unmoved)))

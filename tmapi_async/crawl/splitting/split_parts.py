@@ -16,6 +16,10 @@ from .queries import Observation, Row
 MAX_GAP_MS = 60_000
 """Milliseconds without a page of either walk after which two walks count as interrupted."""
 
+_ROUNDING_MS = 2
+"""Milliseconds by which a page seems read after another was asked for, although it was read before:
+times of journals are whole milliseconds. The API had read it for as long as it took to come."""
+
 
 class Part:
     """One listing that is requested while another one is divided.
@@ -152,7 +156,7 @@ class Part:
         early_items: set[int] = set()
         late_items: set[int] = set()
         for number, page in other._ids_by_page.items():
-            is_late = end and other._read_at[number] > end
+            is_late = end and other._read_at[number] > end + _ROUNDING_MS
             (late_items if is_late else early_items).update(page)
         # An advert is shown on early pages, too.
         return late_items - early_items - other.foreign <= self.ids
