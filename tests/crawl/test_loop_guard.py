@@ -138,3 +138,31 @@ def test_fresh_items_are_the_items_themselves() -> None:
     guard = LoopGuard(POLICY)
     page = items(1, 2, 3)
     assert guard.add_page(page) is page
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.integers(1, 12), max_size=4),
+            st.lists(st.sampled_from([b"a", b"b"]), max_size=2),
+        ),
+        max_size=12,
+    ),
+    st.builds(GuardPolicy, same=st.integers(1, 3), stale=st.integers(1, 4)),
+)
+def test_repeats_in_a_row_are_counted_row_by_row(
+    pages: list[tuple[list[int], list[bytes]]], policy: GuardPolicy
+) -> None:
+    """A listing is endless exactly if its last pages are the same, or show no row that is new."""
+    guard, shown = LoopGuard(policy), set[int | bytes]()
+    last: tuple[list[int], list[bytes]] = ([], [])
+    same, stale = 1, 0
+    for page in pages:
+        numbers, raw = page
+        guard.add_page(items(*numbers), rejects(*raw))
+        same = same + 1 if page == last else 1
+        stale = 0 if {*numbers, *raw} - shown else stale + 1
+        is_endless = (same >= policy.same and any(page)) or stale >= policy.stale
+        assert (guard.endless is not None) == is_endless
+        shown |= {*numbers, *raw}
+        last = page

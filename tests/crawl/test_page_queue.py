@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.crawls import FakeSession, tasks
@@ -15,13 +16,14 @@ from tmapi_async import (
     GuardPolicy,
     ListingOutcome,
     Page,
+    PageRequest,
     ServerError,
     category_items,
 )
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
 from tmapi_async.crawl.outcomes import ListingTask
-from tmapi_async.crawl.page_queue import PageQueue
+from tmapi_async.crawl.page_queue import OrderedPageQueue, PageQueue
 
 A, B = category_items(1), category_items(2)
 
@@ -59,6 +61,42 @@ async def test_unique_drops_items_that_the_listing_has_shown():
     ids = [item.item_id for page in await taken(queue) for item in page.items]
     assert ids == list(range(1, 10))
     assert queue.counts.duplicates == 3
+
+
+@pytest.mark.parametrize("unique", [False, True])
+async def test_a_page_with_repeats_that_waits_is_not_counted(unique):
+    """Counts are those of the pages taken, also while others wait and after they were dropped."""
+    queue = started(PageQueue(unique=unique), FakeSession(4, width=3), A)
+    expected = []
+    for page in (1, 2, 3):
+        await queue.next()
+        await asyncio.sleep(0.01)  # the next page waits in the queue
+        counts = queue.counts
+        expected.append((page, 3 * page, 2 * page + 1, page - 1, 0))
+        assert msgspec.structs.astuple(counts)[6:] == expected[-1]
+    assert queue.pages == 1
+    await queue.close()
+    assert msgspec.structs.astuple(queue.counts)[6:] == expected[-1]
+
+
+async def test_a_page_that_waits_for_an_earlier_listing_is_not_counted():
+    """In an ordered walk, a page counts as well once it was taken, and not while it is early."""
+
+    class Slow(FakeSession):
+        async def fetch(self, request: PageRequest, state: object) -> Page:
+            if request.listing == A:
+                await released.wait()
+            return await super().fetch(request, state)
+
+    released, queue = asyncio.Event(), OrderedPageQueue()
+    source: Any = queue.tasks(tasks(A, B))  # type: ignore[arg-type]
+    session: Any = Slow(1)
+    queue.start(Crawler(session, Frontier(lookahead=0), source, queue))
+    await asyncio.sleep(0.01)
+    assert (session.sent, queue.statistics().pages, queue.statistics().items) == (1, 0, 0)
+    released.set()
+    assert [page.request.listing for page in await taken(queue)] == [A, B]
+    assert (queue.statistics().pages, queue.statistics().items) == (2, 6)
 
 
 async def test_an_outcome_is_reported_after_the_last_page_was_taken():

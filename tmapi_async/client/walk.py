@@ -125,8 +125,9 @@ class Walk(Generic[I]):
 
     async def _iterate_items(self) -> AsyncGenerator[I]:
         self._start()
+        take = self._take
         try:
-            while (page := await self._next()) is not None:
+            while page := take() or await self._next():
                 for item in page.items:
                     yield item
         except asyncio.CancelledError:
@@ -149,8 +150,9 @@ class Walk(Generic[I]):
 
     async def _iterate_pages(self) -> AsyncGenerator[Page[I]]:
         self._start()
+        take = self._take
         try:
-            while (page := await self._next()) is not None:
+            while page := take() or await self._next():
                 yield page
         except asyncio.CancelledError:
             self._queue.cut_off = True
@@ -219,6 +221,11 @@ class Walk(Generic[I]):
         From `to_batches` there are only the rows of the batch that was cut off by a cancellation.
         """
         return self._tables.partial
+
+    @property
+    def _take(self) -> Callable[[], Page[I] | None]:
+        """Function that returns the next page if nothing has to be waited for, or None."""
+        return self._queue.take if self._splitter is None else _nothing
 
     async def _next(self) -> Page[I] | None:
         try:
@@ -314,6 +321,10 @@ class Walk(Generic[I]):
         counts, names = self.statistics(), ("listings", "pages", "items", "rejects", "requests")
         row = [f"{getattr(counts, name):,}" for name in names]
         return html_table(f"Walk, {self._state}", names, [row])
+
+
+def _nothing() -> None:
+    """Take no page: the splitter changes each of them."""
 
 
 def read_detail(page: Page[ItemDetail]) -> ItemDetail:

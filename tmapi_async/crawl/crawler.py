@@ -43,6 +43,7 @@ class Crawler:
     Attributes:
         frontier: The frontier.
         stopping: True once no new request may start.
+        take_reply: Handles a reply that has come, or returns False; see `WorkerPool.take_reply`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Crawler:
             grow=self.pump,
             wake_taker=sink.wake_taker,
         )
+        self.take_reply = self._workers.take_reply
         self._feeder: asyncio.Task[None] | None = None
         self._source_exhausted = False
         self._source_may_continue = asyncio.Event()
@@ -110,10 +112,6 @@ class Crawler:
     def pump(self) -> None:
         """Start workers if there is work, room and width; call after `pending` has fallen."""
         self._pump(self._fetcher.gate.width)
-
-    def take_reply(self) -> bool:
-        """Handle a reply that has come; return False if none waits for the caller."""
-        return self._workers.take_reply()
 
     def fail(self, listing: Listing, error: errors.TMAPIError) -> None:
         """End a listing as failed; does nothing if it has ended."""
@@ -205,9 +203,10 @@ class Crawler:
             raise AssertionError(f"{remaining} listings have not ended, and no request is left")
         if not failures:
             return
-        if self.counts.listings == 1:
+        counts = self.counts
+        if counts.listings == 1:
             raise failures[0]
-        raise errors.ListingsFailedError(tuple(failures), self.counts.failed)
+        raise errors.ListingsFailedError(tuple(failures), counts.failed)
 
     def _halt(self, error: errors.TMAPIError) -> None:
         if self._halted is None:

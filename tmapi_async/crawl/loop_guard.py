@@ -77,17 +77,28 @@ class LoopGuard:
             as seen.
         """
         ids = [item.row_id for item in items]
-        seen_ids, distinct_ids = self._seen, set(ids)
-        if len(distinct_ids) == len(ids) and seen_ids.isdisjoint(distinct_ids):
-            seen_ids |= distinct_ids
-            new_items = items
-        else:
-            new_items = []
-            for item in items:
-                if item.row_id not in seen_ids:
-                    seen_ids.add(item.row_id)
-                    new_items.append(item)
-            self.duplicates += len(items) - len(new_items)
+        seen_ids, before = self._seen, len(self._seen)
+        if seen_ids.isdisjoint(ids):
+            seen_ids.update(ids)
+            if len(seen_ids) - before == len(ids):
+                if ids and not rejects:
+                    # The usual page. It differs from the page before: that one's rows were seen.
+                    self._same, self._stale, self._last = 1, 0, ids
+                    return items
+                return self._compare(ids, items, rejects)
+            seen_ids.difference_update(ids)  # an item is twice on the page
+        new_items = []
+        for item in items:
+            if item.row_id not in seen_ids:
+                seen_ids.add(item.row_id)
+                new_items.append(item)
+        self.duplicates += len(items) - len(new_items)
+        return self._compare(ids, new_items, rejects)
+
+    def _compare(
+        self, ids: list[int], new_items: list[Item], rejects: Sequence[Reject]
+    ) -> list[Item]:
+        """Compare a page with the page before; return its new items."""
         has_new = bool(new_items)
         if rejects:
             # An unreadable row may be a new one, but not when the same bytes come again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
 
 from tmapi_async.api.items import Item
@@ -91,22 +92,30 @@ class OpenListing:
         """Count the next page, in page order; return the items that are new to the listing."""
         if page.from_cache or self.read_at is not None:
             self._compare_ages(page)
-        new_items = self.guard.add_page(page.items, page.rejects)
+        items, rejects, number = page.items, page.rejects, page.request.number
         self.pages += 1
-        self.items += len(page.items)
-        self.rejects += len(page.rejects)
-        self.page_size = page.page_size or len(page.items)
-        self.last_page = page.number
-        self.total = page.total_count or self.total
-        if page.rejects and self.reason is None:
-            self.reason = page.rejects[0].reason
-        if not page.items and not page.rejects and page.denies_total:
+        self.items += len(items)
+        self.page_size = page.page_size or len(items)
+        self.last_page = number
+        if page.total_count:
+            self.total = page.total_count
+        if rejects:
+            self.rejects += len(rejects)
+            if self.reason is None:
+                self.reason = rejects[0].reason
+        elif not items and page.denies_total:
             self.empty_page = True
-        if page.number == self.missing:
-            self.missing += 1
+        if number == self.missing:
+            self.missing = number + 1
             if self.task.stored_pages:
                 self._skip_stored_pages()
-        return new_items
+        return self.guard.add_page(items, rejects)
+
+    def count_in(self, counts: ListingCounts) -> None:
+        """Add the pages so far to totals."""
+        # The splitter counts the distinct items across the parts of a listing.
+        new_items = 0 if self.task.part else self.items - self.guard.duplicates
+        counts.add_pages(self.pages, self.items, new_items, self.rejects)
 
     def _compare_ages(self, page: Page) -> None:
         """Note that rows may have moved between a page from the cache and its neighbour."""
@@ -239,12 +248,11 @@ class OpenListings:
         sink: Receives the outcome of each listing.
 
     Attributes:
-        counts: Totals so far.
         failures: Errors that failed listings; at most 100 are kept.
     """
 
     def __init__(self, policy: GuardPolicy, sink: CrawlSink) -> None:
-        self.counts = ListingCounts()
+        self._counts = ListingCounts()  # without the pages of open listings
         self.failures: list[TMAPIError] = []
         self._policy = policy
         self._sink = sink
@@ -252,6 +260,14 @@ class OpenListings:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def counts(self) -> ListingCounts:
+        """Totals so far."""
+        counts = copy(self._counts)
+        for entry in self._open.values():
+            entry.count_in(counts)
+        return counts
 
     def get(self, listing: Listing) -> OpenListing | None:
         """Return an open listing, or None."""
@@ -265,19 +281,15 @@ class OpenListings:
         """Add a listing."""
         entry = OpenListing(task, LoopGuard(self._policy, task.stored_ids))
         self._open[task.listing] = entry
-        self.counts.listings += not task.part
+        self._counts.listings += not task.part
         return entry
 
     def deliver(self, entry: OpenListing, number: int) -> Page:
-        """Count the next page of a listing, one of its early pages, and hand it to the sink."""
+        """Hand the next page of a listing, one of its early pages, to the sink."""
         page = entry.early_pages.pop(number)
         if entry.held_pages and number in entry.held_pages:
             self._sink.page(page)
-        new_items = entry.add_page(page)
-        # The splitter counts the distinct items across the parts of a listing.
-        new = 0 if entry.task.part else len(new_items)
-        self.counts.add_page(len(page.items), new, len(page.rejects))
-        self._sink.ordered_page(page, new_items)
+        self._sink.ordered_page(page, entry.add_page(page))
         return page
 
     def deliver_new(self, entry: OpenListing, numbers: tuple[int, ...]) -> int:
@@ -304,7 +316,8 @@ class OpenListings:
 
     def end(self, entry: OpenListing, ending: Ending) -> None:
         """Remove a listing that has ended, and hand its outcome to the sink."""
-        self._open.pop(entry.task.listing, None)
+        if self._open.pop(entry.task.listing, None) is not None:
+            entry.count_in(self._counts)
         if ending == "complete" and not entry.task.part:
             ending = self._judge(entry)
         elif ending == "complete" and entry.shifted is not None:
@@ -313,7 +326,7 @@ class OpenListings:
         if ending == "failed" and entry.error is not None and len(self.failures) < _MAX_ERRORS:
             self.failures.append(entry.error)
         if not entry.task.part:
-            self.counts.add_ending(ending)
+            self._counts.add_ending(ending)
         self._sink.ended(entry.outcome(ending))
 
     def _judge(self, entry: OpenListing) -> Ending:
@@ -328,8 +341,8 @@ class OpenListings:
 
     def count_split(self, outcome: ListingOutcome) -> None:
         """Count a listing that was walked in parts, once they have ended."""
-        self.counts.listings += 1
-        self.counts.add_split(outcome)
+        self._counts.listings += 1
+        self._counts.add_split(outcome)
         error = outcome.error
         if outcome.ending == "failed" and error is not None and error not in self.failures:
             self.failures.append(error)
@@ -346,10 +359,11 @@ class OpenListings:
             more: True if listings remain that have not begun.
         """
         names = [f"{entry.task.listing} from page {entry.missing}" for entry in self.all()]
+        counts = self.counts
         return Progress(
-            pages=self.counts.pages,
-            items=self.counts.items,
-            complete=self.counts.complete + self.counts.capped + self.counts.shifted,
+            pages=counts.pages,
+            items=counts.items,
+            complete=counts.complete + counts.capped + counts.shifted,
             open=tuple(names[:_MAX_NAMED]),
             open_count=len(names),
             more=more,

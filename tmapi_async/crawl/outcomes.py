@@ -91,9 +91,9 @@ class ListingCounts(msgspec.Struct):
     duplicates: int = 0
     rejects: int = 0
 
-    def add_page(self, items: int, new_items: int, rejects: int) -> None:
-        """Count a page; `new_items` of its items are new to their listing."""
-        self.pages += 1
+    def add_pages(self, pages: int, items: int, new_items: int, rejects: int) -> None:
+        """Count pages; `new_items` of their items are new to their listing."""
+        self.pages += pages
         self.items += items
         self.unique_items += new_items
         self.duplicates += items - new_items

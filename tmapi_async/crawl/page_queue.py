@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any
+from copy import copy
+from itertools import chain
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -24,10 +26,15 @@ from .outcomes import ListingCounts, ListingOutcome, ListingTask, WalkStatistics
 from .sink import CrawlSink
 
 
-class _QueuedPage(msgspec.Struct, frozen=True):
+class _Repeating(msgspec.Struct, frozen=True):
+    """A page with items that its listing has shown before; they are left out if `unique`."""
+
     page: Page
     items: int
     new_items: int
+
+
+_Entry: TypeAlias = Page | _Repeating | ListingOutcome
 
 
 class PageQueue(CrawlSink):
@@ -41,7 +48,6 @@ class PageQueue(CrawlSink):
         backlog: Returns the number of taken pages that the caller has not finished with.
 
     Attributes:
-        counts: Totals of the pages that were taken.
         pages: Number of pages in the queue.
         cut_off: True once a step of the caller was cancelled, which ended the walk. Set by the
             walk.
@@ -55,14 +61,16 @@ class PageQueue(CrawlSink):
         on_end: Callable[[ListingOutcome], None] | None = None,
         backlog: Callable[[], int] | None = None,
     ) -> None:
-        self.counts = ListingCounts()
         self.pages = 0
         self._unique = unique
         self._split = split
         self._on_end = on_end
         self._backlog = backlog
-        self._queue: deque[_QueuedPage | ListingOutcome] = deque()
+        self._queue: deque[_Entry] = deque()
+        self._endings = ListingCounts()  # of the outcomes that were taken, and no pages
+        self._dropped = ListingCounts()  # pages that were in the queue when it was closed
         self._crawler: Crawler | None = None
+        self._take_reply: Callable[[], bool] = _no_reply
         self._run: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._closed = self._was_full = False
@@ -91,9 +99,11 @@ class PageQueue(CrawlSink):
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""
-        delivered = page.only(new_items) if self._unique else page
-        new = 0 if self._split else len(new_items)
-        self._queue.append(_QueuedPage(delivered, len(page.items), new))
+        if new_items is page.items:
+            self._queue.append(page)
+        else:
+            delivered = page.only(new_items) if self._unique else page
+            self._queue.append(_Repeating(delivered, len(page.items), len(new_items)))
         self.pages += 1
         if self._waiter is not None:
             self.wake_taker()
@@ -108,8 +118,34 @@ class PageQueue(CrawlSink):
     def start(self, crawler: Crawler) -> None:
         """Run a crawler whose sink is this queue."""
         self._crawler = crawler
+        self._take_reply = crawler.take_reply
         self._run = asyncio.create_task(crawler.run(), name="tmapi walk")
         self._run.add_done_callback(self._run_done)
+
+    def take(self) -> Page[Any] | None:
+        """Return the next page if it is there, or if its reply is; `next` waits for it.
+
+        The outcomes before it are reported.
+        """
+        queue = self._queue
+        while True:
+            while queue:
+                entry = queue.popleft()
+                if isinstance(entry, ListingOutcome):
+                    self._report(entry)
+                    continue
+                self.pages -= 1
+                if self._was_full:
+                    self._make_room()
+                return entry if isinstance(entry, Page) else entry.page
+            if not self._take_reply():
+                return None
+
+    def _make_room(self) -> None:
+        """Tell a crawl that waits for room; otherwise, taking a page changes nothing for it."""
+        self._was_full = False
+        if self._crawler is not None:
+            self._crawler.pump()
 
     async def next(self) -> Page[Any] | None:
         """Return the next page, or None after the last one.
@@ -118,25 +154,20 @@ class PageQueue(CrawlSink):
             ClosedError: The walk was closed before its end.
             TMAPIError: After the last page: the error that ended the crawl, or failed a listing.
         """
-        run, crawler = self._run, self._crawler
-        assert run is not None and crawler is not None, "start the crawler first"  # noqa: PT018, S101 - for mypy
-        while (page := self._take()) is None:
+        run = self._run
+        assert run is not None, "start the crawler first"  # noqa: S101 - for mypy
+        while (page := self.take()) is None:
             if self._closed:
                 # An early end by another task must not look like a complete walk.
                 raise ClosedError("the walk was closed before its end")
             if run.done():
                 run.result()
                 return None
-            if not crawler.take_reply():
-                self._waiter = run.get_loop().create_future()
-                try:
-                    await self._waiter
-                finally:
-                    self._waiter = None
-        if self._was_full:
-            # The crawl waits for room; otherwise, taking a page changes nothing for it.
-            self._was_full = False
-            crawler.pump()
+            self._waiter = run.get_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         return page
 
     async def close(self) -> None:
@@ -148,14 +179,47 @@ class PageQueue(CrawlSink):
         if not self._run.done():
             await asyncio.wait([self._run])
         queue, self._queue, self.pages = self._queue, deque(), 0
-        dropped = {entry.page.request.listing for entry in queue if isinstance(entry, _QueuedPage)}
-        for outcome in (entry for entry in queue if isinstance(entry, ListingOutcome)):
-            stopped = outcome.listing in dropped
+        self._count(queue, self._dropped)
+        outcomes = [entry for entry in queue if isinstance(entry, ListingOutcome)]
+        pages = [entry for entry in queue if not isinstance(entry, ListingOutcome)]
+        listings = {_page_of(entry).request.listing for entry in pages}
+        for outcome in outcomes:
+            stopped = outcome.listing in listings
             self._report(msgspec.structs.replace(outcome, ending="stopped") if stopped else outcome)
 
     def count_split(self, outcome: ListingOutcome) -> None:
         """Count a listing that was walked in parts, once they have ended."""
-        self.counts.add_split(outcome)
+        self._endings.add_ending(outcome.ending)
+
+    @property
+    def counts(self) -> ListingCounts:
+        """Totals of the pages and outcomes that were taken.
+
+        They follow from those that the crawl has handed over: a page is not counted by itself.
+        """
+        if self._crawler is None:
+            return ListingCounts()
+        waiting, handed_over = copy(self._dropped), self._crawler.counts
+        self._count(self._waiting(), waiting)
+        counts = copy(self._endings)
+        counts.listings = handed_over.listings
+        for name in ("pages", "items", "unique_items", "duplicates", "rejects"):
+            setattr(counts, name, getattr(handed_over, name) - getattr(waiting, name))
+        return counts
+
+    def _waiting(self) -> Iterable[_Entry]:
+        """Return what was handed over and not taken."""
+        return self._queue
+
+    def _count(self, entries: Iterable[_Entry], counts: ListingCounts) -> None:
+        """Add the pages among some entries to counts."""
+        for entry in entries:
+            if isinstance(entry, ListingOutcome):
+                continue
+            page = _page_of(entry)
+            items = entry.items if isinstance(entry, _Repeating) else len(page.items)
+            new_items = entry.new_items if isinstance(entry, _Repeating) else items
+            counts.add_pages(1, items, 0 if self._split else new_items, len(page.rejects))
 
     def statistics(self) -> WalkStatistics:
         """Return the counts of the pages taken, and of the crawl behind the queue."""
@@ -163,7 +227,7 @@ class PageQueue(CrawlSink):
             return WalkStatistics()
         requests = self._crawler.request_counts()
         return WalkStatistics(
-            **{**msgspec.structs.asdict(self.counts), "listings": self._crawler.counts.listings},
+            **msgspec.structs.asdict(self.counts),
             requests=requests.requests,
             retries=requests.retries,
             wasted=requests.wasted,
@@ -175,20 +239,9 @@ class PageQueue(CrawlSink):
             waiting=self.pages,
         )
 
-    def _take(self) -> Page | None:
-        """Return the next page, or None if none waits; report the outcomes before it."""
-        while self._queue:
-            entry = self._queue.popleft()
-            if isinstance(entry, _QueuedPage):
-                self.pages -= 1
-                self.counts.add_page(entry.items, entry.new_items, len(entry.page.rejects))
-                return entry.page
-            self._report(entry)
-        return None
-
     def _report(self, outcome: ListingOutcome) -> None:
         if not self._split:
-            self.counts.add_ending(outcome.ending)
+            self._endings.add_ending(outcome.ending)
         if self._on_end is not None:
             self._on_end(outcome)
 
@@ -199,6 +252,15 @@ class PageQueue(CrawlSink):
 
     def __repr__(self) -> str:
         return f"<PageQueue: {self.pages} pages wait>"
+
+
+def _page_of(entry: Page | _Repeating) -> Page:
+    return entry.page if isinstance(entry, _Repeating) else entry
+
+
+def _no_reply() -> bool:
+    """Handle no reply: the crawl has not begun."""
+    return False
 
 
 ORDER_WINDOW = 512
@@ -239,6 +301,10 @@ class OrderedPageQueue(PageQueue):
         """Keep a page until the listings before its own have ended."""
         del new_items  # a listing of one page shows no item twice
         self._early[page.request.listing].append(page)
+
+    def _waiting(self) -> Iterable[_Entry]:
+        """Return what was handed over and not taken."""
+        return chain(self._queue, *self._early.values())
 
     def ended(self, outcome: ListingOutcome) -> None:
         """Queue every page whose turn has come, and the outcomes behind them."""
