@@ -22,6 +22,7 @@ from yarl import URL
 from tmapi_async.api.replies import Reply
 
 from .connections.page_connection import PageConnection
+from .connections.read_memory import ReadMemory
 from .connections.reply_reader import reads_replies
 from .http import Connector, build_url, mark_not_sent, read_body
 from .idle_limit import IdleLimit
@@ -123,7 +124,7 @@ class ConnectionTransport:
         self._keeps = client.connector_owner
         self._kept: list[PageConnection] = []  # the one used last is at the end
         self._timer: asyncio.TimerHandle | None = None
-        self._buffer = memoryview(bytearray(MAX_READ))
+        self._memory = ReadMemory(MAX_READ)
         # Connections that a caller's connector may hand out again, by aiohttp's protocol.
         self._returned = WeakKeyDictionary[Any, PageConnection]()
 
@@ -283,7 +284,7 @@ class ConnectionTransport:
                 continue
             connection = self._returned.get(handler)
             if connection is None:
-                connection = PageConnection(taken, handler, transport, self._max_body, self._buffer)
+                connection = PageConnection(taken, handler, transport, self._max_body, self._memory)
             else:
                 connection.take(taken, handler, transport)
             now = time.monotonic()

@@ -16,6 +16,7 @@ import aiohttp
 from tmapi_async.api.replies import Reply
 from tmapi_async.transport.http import BodyTooLargeError, InvalidHttpError
 
+from .read_memory import ReadMemory
 from .reply_reader import ReplyReader
 
 if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
@@ -34,8 +35,7 @@ class PageConnection(asyncio.BufferedProtocol):
         handler: aiohttp's protocol of the connection.
         transport: Transport of the connection.
         max_body: Longest body accepted, in bytes.
-        buffer: Memory that the loop reads into; connections of one loop share it, because what was
-            read is used up at once.
+        memory: Memory that the loop reads into; connections of one loop share it.
 
     Attributes:
         handler: aiohttp's protocol of the connection; None while the connector has it, and once the
@@ -58,7 +58,7 @@ class PageConnection(asyncio.BufferedProtocol):
         handler: ResponseHandler,
         transport: asyncio.Transport,
         max_body: int,
-        buffer: memoryview,
+        memory: ReadMemory,
     ) -> None:
         self.handler: Any = None
         self._transport: Any = None
@@ -66,8 +66,8 @@ class PageConnection(asyncio.BufferedProtocol):
         # Weak: the connector owns a connection that was returned to it.
         self._last_handler = weakref.ref(handler)
         self._loop = loop = asyncio.get_running_loop()
-        self._buffer = buffer
-        self._reader = ReplyReader(loop, max_body, self)
+        self._buffer = memory.view
+        self._reader = ReplyReader(loop, max_body, self, memory)
         self._arrived: Callable[[Reply | Exception], None] | None = None
         self._is_open = True
         self.ended_at = math.inf
@@ -157,7 +157,7 @@ class PageConnection(asyncio.BufferedProtocol):
             self._fail(aiohttp.ServerDisconnectedError())  # nobody asked for it
             return
         try:
-            reply = self._reader.feed(self._buffer[:nbytes])
+            reply = self._reader.feed_memory(nbytes)
         except (BodyTooLargeError, aiohttp.ClientPayloadError) as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - the parser may raise anything

@@ -5,7 +5,7 @@ collected first, so that a task is woken once for each reply.
 
 A body of known length, neither compressed nor in chunks, needs no parser: only its head is parsed.
 The first reply of a connection that is not of this kind ends that: from then on the parser reads
-all of it.
+all of it. A head that was parsed before, but for the length, is not parsed again (`ReadMemory`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from aiohttp import http
 
 from tmapi_async.api.replies import Reply
 from tmapi_async.transport.http import MAX_HEAD_LINE, BodyTooLargeError
+
+from .read_memory import ReadMemory
 
 if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still import this module
     from aiohttp.http import RawResponseMessage
@@ -46,6 +48,7 @@ class ReplyReader:
         loop: Event loop of the connection.
         max_body: Longest body accepted, in bytes, compressed and decompressed.
         connection: Connection that brings the replies; a part of each reply.
+        memory: Memory that `feed_memory` reads, shared with other readers.
 
     Attributes:
         is_reusable: False once another request must not be sent on the connection: the server said
@@ -53,16 +56,21 @@ class ReplyReader:
     """
 
     __slots__ = (
-        "_connection", "_heads", "_is_paused", "_loop", "_max_body", "_message", "_missing",
-        "_parser", "_payload", "_pieces", "_size", "_was_paused", "is_reusable",
+        "_connection", "_heads", "_is_paused", "_loop", "_max_body", "_memory", "_message",
+        "_missing", "_parser", "_payload", "_pieces", "_size", "_was_paused", "is_reusable",
     )  # fmt: skip
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, max_body: int, connection: object = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        max_body: int,
+        connection: object = None,
+        memory: ReadMemory | None = None,
     ) -> None:
         self._loop = loop
         self._max_body = max_body
         self._connection = connection
+        self._memory = memory or ReadMemory(0)
         self._message: RawResponseMessage | None = None
         self._pieces: list[bytes] = []
         self.is_reusable = True
@@ -73,6 +81,23 @@ class ReplyReader:
         self._payload: StreamReader | None = None
         self._size = 0
         self._is_paused = self._was_paused = False
+
+    def feed_memory(self, nbytes: int) -> Reply | None:
+        """Read the first bytes of the memory, as `feed` does.
+
+        Args:
+            nbytes: Number of bytes.
+        """
+        memory = self._memory
+        size = memory.head_size
+        length = nbytes - size
+        if 0 < length <= self._max_body and not self._missing and self._heads is not None:
+            # The head of a whole reply must be this one to be known.
+            head = b"%b%d%b" % (memory.head_start, length, memory.head_end)
+            if len(head) == size and memory.bytes.startswith(head):
+                body = bytes(memory.view[size:nbytes])
+                return Reply(memory.status, memory.headers, body, self._connection)
+        return self.feed(memory.view[:nbytes])
 
     def feed(self, data: bytes | memoryview) -> Reply | None:
         """Read bytes of the connection; none of them is used after the call.
@@ -169,6 +194,8 @@ class ReplyReader:
             raise BodyTooLargeError
         if message.should_close:
             self.is_reusable = False
+        else:
+            self._memory.know(head, message)
         self._message, self._missing = message, size
         return True
 
