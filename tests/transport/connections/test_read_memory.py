@@ -139,3 +139,15 @@ def test_a_reply_in_pieces_is_read_after_a_known_head() -> None:
     reply = connections.read(data[-40:])
     assert reply is not None
     assert reply.body == b"x" * 100
+
+
+def test_a_server_that_numbers_its_replies_is_left_alone_until_heads_come_again() -> None:
+    """Heads that come once are looked at no longer; when they repeat, they are soon known."""
+    connections = Connections()
+    known_ends = set()
+    for number in range(320):
+        connections.read(head(5, "200 OK", f"X-Request-ID: {number}") + bytes(5))
+        known_ends.add(connections.memory.head_end)
+    assert len(known_ends) < 320 / 8
+    replies = [connections.read(head(5, "200 OK", "Date: now") + bytes(5)) for _ in range(40)]
+    assert len({id(reply.headers) for reply in replies[20:] if reply is not None}) == 1

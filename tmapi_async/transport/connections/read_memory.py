@@ -11,6 +11,10 @@ if TYPE_CHECKING:  # not at run time: a version of aiohttp without it must still
 _LENGTH = b"\ncontent-length:"
 _NO_HEAD = 2**62  # longer than anything that is read
 
+_PATIENCE = 16
+"""Heads, each of which came once, after which a server is taken for one that numbers its replies.
+From then on only one head of so many is looked at: that costs nearly nothing."""
+
 
 class ReadMemory:
     """Memory that the connections of one loop share, because what was read is used up at once.
@@ -30,9 +34,13 @@ class ReadMemory:
         head_end: The known head from there on.
         status: HTTP status in the known head.
         headers: Header fields of the known head, without the length of the body.
+        came_again: True once a reply had the known head; set by the reader.
     """
 
-    __slots__ = ("bytes", "head_end", "head_size", "head_start", "headers", "status", "view")
+    __slots__ = (
+        "_single", "bytes", "came_again", "head_end", "head_size", "head_start", "headers",
+        "status", "view",
+    )  # fmt: skip
 
     def __init__(self, size: int) -> None:
         self.bytes = bytearray(size)
@@ -41,6 +49,8 @@ class ReadMemory:
         self.head_start = self.head_end = b""
         self.status = 0
         self.headers: Mapping[str, str] = {}
+        self.came_again = False
+        self._single = 0  # heads in a row that came once
 
     def know(self, head: bytes, message: RawResponseMessage) -> None:
         """Know the head of a reply with a body of known length, in place of any other head.
@@ -49,6 +59,10 @@ class ReadMemory:
             head: All of the head.
             message: The head, parsed.
         """
+        self._single = 0 if self.came_again else self._single + 1
+        self.came_again = False
+        if self._single > _PATIENCE and self._single % _PATIENCE:
+            return
         lower, length = head.lower(), message.headers["Content-Length"].encode()
         before, name, after = lower.partition(_LENGTH)
         digits = after.lstrip(b" \t")

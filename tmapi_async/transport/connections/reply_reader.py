@@ -95,6 +95,7 @@ class ReplyReader:
             # The head of a whole reply must be this one to be known.
             head = b"%b%d%b" % (memory.head_start, length, memory.head_end)
             if len(head) == size and memory.bytes.startswith(head):
+                memory.came_again = True
                 body = bytes(memory.view[size:nbytes])
                 return Reply(memory.status, memory.headers, body, self._connection)
         return self.feed(memory.view[:nbytes])
