@@ -313,7 +313,7 @@ def test_statistics_and_repr_tell_the_state() -> None:
     frontier.take(1)
     known = frontier.statistics()
     assert (known.open, known.new, known.in_flight, known.requested) == (1, 1, 1, 1)
-    assert frontier.open_listings == 2
+    assert len(frontier.trackers) == 2
     assert repr(frontier) == "<Frontier: 1 open, 1 new, 1 in flight, 1 requested, 0 wasted>"
     assert "category/items?cat_id=1: settled below 1" in repr(frontier.trackers[A])
 

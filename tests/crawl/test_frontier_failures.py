@@ -123,7 +123,7 @@ def test_a_listing_held_in_full_ends_at_once(
     answer = frontier.open(A, stored_pages=stored_pages, max_pages=max_pages)
     assert answer == Answer(ended=ending)  # type: ignore[arg-type]
     assert take(frontier) == []
-    assert frontier.open_listings == 0
+    assert len(frontier.trackers) == 0
 
 
 def test_a_held_last_page_is_believed_until_an_earlier_one_ends_the_walk() -> None:

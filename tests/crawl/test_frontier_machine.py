@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.compared_frontier import ComparedFrontier
 from tmapi_async.api.listings import Listing, PageRequest, category_items
 from tmapi_async.crawl.answers import Answer
-from tmapi_async.crawl.frontier import Frontier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ class Truth:
     cap: int
     stored_pages: Mapping[int, bool]
     hinted: bool
+    stated: int | None
     flying: set[int] = field(default_factory=set)
     paid: set[int] = field(default_factory=set)
     wasted: set[int] = field(default_factory=set)
@@ -64,7 +65,7 @@ class FrontierMachine(RuleBasedStateMachine):
     def begin(self, width: int, lookahead: int | None) -> None:
         """Choose the gate's width and the look-ahead."""
         self.width, self.lookahead = width, lookahead
-        self.frontier = Frontier(lookahead=lookahead, max_waste=MAX_WASTE)
+        self.frontier = ComparedFrontier(lookahead=lookahead, max_waste=MAX_WASTE)
 
     # -- what the caller does
 
@@ -91,7 +92,9 @@ class FrontierMachine(RuleBasedStateMachine):
         known = {
             number: number < length for number in sorted(stored_pages) if number <= max(length, 1)
         }
-        truth = Truth(self.serial, length, cap or 10**9, known, hint is not None)
+        stated = max(length, 1) if self.serial % 3 == 0 else None
+        is_hinted = hint is not None or stated is not None
+        truth = Truth(self.serial, length, cap or 10**9, known, is_hinted, stated)
         self.truths[listing] = truth
         self._follow(
             listing, self.frontier.open(listing, max_pages=cap, expected=hint, stored_pages=known)
@@ -166,7 +169,9 @@ class FrontierMachine(RuleBasedStateMachine):
         truth, number = self._land(request)
         truth.paid.add(number)
         has_next, items = self._truth_page(truth, number)
-        answer = self.frontier.answered(request, has_next=has_next, items=items)
+        answer = self.frontier.answered(
+            request, has_next=has_next, items=items, expected=truth.stated
+        )
         if answer.wasted:
             truth.wasted.add(number)
         self._check_wasted(truth, number, wasted=answer.wasted)
@@ -282,7 +287,7 @@ class FrontierMachine(RuleBasedStateMachine):
         assert known.requested == known.in_flight + known.answered + known.failed + known.reclaimed
         going = sum(truth.ending is None for truth in self.truths.values())
         assert known.new == sum(not (v.begun or v.ending) for v in self.truths.values())
-        assert self.frontier.open_listings == known.open + known.new == going
+        assert len(self.frontier.trackers) == known.open + known.new == going
         assert 0 <= known.guesses_in_flight <= known.in_flight
 
     @invariant()
@@ -305,7 +310,7 @@ class FrontierMachine(RuleBasedStateMachine):
             return
         frontier = self.frontier
         kept = {k for k, v in self.truths.items() if v.ending is None or v.flying}
-        assert {*frontier.trackers, *frontier.closing} == kept
+        assert {listing for listing in self.truths if listing in frontier} == kept
         assert frontier.lookahead.candidates <= set(frontier.trackers.values())
         for listing, tracker in frontier.trackers.items():
             truth = self.truths[listing]
@@ -415,3 +420,14 @@ def test_long_runs_keep_the_rules(kind: type[FrontierMachine], seed: int) -> Non
             run.close_listing(chance.choice(going))
     run.teardown()
     run.waste_stays_within_the_allowance()
+
+
+@pytest.mark.parametrize("stated", [None, 20])
+def test_most_pages_take_the_short_way(stated: int | None) -> None:
+    """Each page but the last of a listing that is read in page order only says that it goes on."""
+    frontier = ComparedFrontier(lookahead=0)
+    frontier.open(category_items(1))
+    while request := frontier.take(1):
+        has_next = request.number < 20
+        frontier.answered(request, has_next=has_next, items=20, expected=stated)
+    assert frontier.short == (19 if stated is None else 18)  # the first page tells the length

@@ -7,7 +7,7 @@ from collections import deque
 
 from tmapi_async.api.listings import category_items
 from tmapi_async.crawl.frontier import Frontier
-from tmapi_async.crawl.lookahead_pool import LookaheadPool
+from tmapi_async.crawl.lookahead import LookaheadPool
 
 
 def walk(frontiers: deque[tuple[Frontier, dict[int, int]]], width: int) -> int:

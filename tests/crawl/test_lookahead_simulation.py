@@ -47,7 +47,7 @@ def simulate(lengths: Iterable[int], width: int, seed: int, lookahead: int | Non
         )
         delivered += len(answer.deliver)
     assert delivered == sum(known.values()), "every page exactly once"
-    assert frontier.open_listings == 0
+    assert len(frontier.trackers) == 0
     return Outcome(now, frontier.statistics().wasted)
 
 

@@ -23,7 +23,7 @@ from tmapi_async.api.listings import (
 )
 from tmapi_async.crawl.crawler import Crawler
 from tmapi_async.crawl.frontier import Frontier
-from tmapi_async.crawl.lookahead_pool import LookaheadPool
+from tmapi_async.crawl.lookahead import LookaheadPool
 from tmapi_async.crawl.loop_guard import GuardPolicy
 from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.crawl.page_fetcher import PageSource

@@ -111,7 +111,18 @@ class Crawler:
 
     def pump(self) -> None:
         """Start workers if there is work, room and width; call after `pending` has fallen."""
-        self._pump(self._fetcher.gate.width)
+        width = self._fetcher.gate.width
+        maximum = self._max_workers(width)
+        while (workers := self._workers.at_work) < maximum:
+            if self.stopping or not self._sink.has_room(width, workers):
+                break
+            request = self.frontier.take(width)
+            if request is None:
+                break
+            self._workers.start(request)
+        self._wake_source(width)
+        if not self._workers.at_work:
+            self._wake()
 
     def fail(self, listing: Listing, error: errors.TMAPIError) -> None:
         """End a listing as failed; does nothing if it has ended."""
@@ -167,12 +178,9 @@ class Crawler:
     def _finished(self) -> bool:
         if self._workers.at_work or (self._feeder is not None and not self._feeder.done()):
             return False
-        return self.stopping or (self._source_exhausted and not self._waits_for_sink)
-
-    @property
-    def _waits_for_sink(self) -> bool:
-        """True if work waits only for the sink to hand over its pending pages."""
-        return bool(len(self._listings) and self._sink.pending)
+        # Work may wait only for the sink to hand over its pending pages.
+        waits_for_sink = len(self._listings) and self._sink.pending
+        return self.stopping or (self._source_exhausted and not waits_for_sink)
 
     def _deliver_early_pages(self) -> None:
         """Deliver pages that were paid for and wait for a page that will not come any more.
@@ -192,7 +200,7 @@ class Crawler:
     def _end(self) -> None:
         """End open listings, and raise the error that the crawl ended with."""
         halted, self._halted = self._halted, None
-        failures, self._listings.failures = self._listings.failures, []
+        failure = self._listings.take_failure()
         if halted is not None:
             halted.progress = self._listings.progress(more=not self._source_exhausted)
         remaining = len(self._listings)
@@ -201,12 +209,8 @@ class Crawler:
             raise halted
         if remaining and not self.stopping:
             raise AssertionError(f"{remaining} listings have not ended, and no request is left")
-        if not failures:
-            return
-        counts = self.counts
-        if counts.listings == 1:
-            raise failures[0]
-        raise errors.ListingsFailedError(tuple(failures), counts.failed)
+        if failure is not None:
+            raise failure
 
     def _halt(self, error: errors.TMAPIError) -> None:
         if self._halted is None:
@@ -259,11 +263,6 @@ class Crawler:
         counts, ids_only = self._attempts, self._sink.ids_only
         return RequestState(self._epoch, counts, self._options, ids_only=ids_only)
 
-    def _take(self, width: int, in_flight: int) -> PageRequest | None:
-        if self.stopping or not self._sink.has_room(width, in_flight):
-            return None
-        return self.frontier.take(width)
-
     def _max_workers(self, width: int) -> int:
         return min(width + self._attempts.resting, 2 * width) - self._sink.held_pages
 
@@ -279,20 +278,9 @@ class Crawler:
             request = self.frontier.take(width)
         if request is not None and workers < maximum:
             self._workers.may_grow = True
-        elif self._source_waits:
+        elif self._source_waits and self.frontier.wants_listing:
             self._wake_source(width)
         return request
-
-    def _pump(self, width: int) -> None:
-        maximum = self._max_workers(width)
-        while (workers := self._workers.at_work) < maximum:
-            request = self._take(width, workers)
-            if request is None:
-                break
-            self._workers.start(request)
-        self._wake_source(width)
-        if not self._workers.at_work:
-            self._wake()
 
     def _wake_source(self, width: int) -> None:
         if self._source_waits and self._wants_listing(width):
@@ -317,7 +305,23 @@ class Crawler:
 
     def answered(self, request: PageRequest, page: Page) -> None:
         """Take the page of a request."""
-        entry = self._listings.get(request.listing)
+        entry, frontier, sink = self._listings.get(request.listing), self.frontier, self._sink
+        if (
+            entry is None
+            or not page.has_next_page
+            or entry.seam is not None
+            or not frontier.goes_on(request, page.total_count and page.last_page)
+        ):
+            self._answered(entry, request, page)
+            return
+        # Most pages are the next ones of their listings, and nothing else follows from them.
+        sink.page(page)
+        sink.ordered_page(page, entry.add_page(page))
+        if entry.guard.may_be_endless and (reason := entry.guard.endless) is not None:
+            self._end_as_endless(entry, reason)
+
+    def _answered(self, entry: OpenListing | None, request: PageRequest, page: Page) -> None:
+        """Take a page of which more than its delivery may follow."""
         if entry is not None and self.frontier.is_guess(request) and entry.repeats(page):
             self._settle(entry, self.frontier.repeated(request))
             return
@@ -388,5 +392,8 @@ class Crawler:
                 self.frontier.count_wasted(self._listings.deliver_new(entry, answer.unproven))
             self._listings.end(entry, answer.ended)
         elif endless_reason is not None:
-            self._listings.fail_as_endless(entry, endless_reason)
-            self._settle(entry, self.frontier.close(entry.task.listing))
+            self._end_as_endless(entry, endless_reason)
+
+    def _end_as_endless(self, entry: OpenListing, reason: str) -> None:
+        self._listings.fail_as_endless(entry, reason)
+        self._settle(entry, self.frontier.close(entry.task.listing))

@@ -16,19 +16,12 @@ from typing import TYPE_CHECKING
 from tmapi_async.api.listings import Listing, PageRequest
 
 from .answers import Answer, FrontierEnding, FrontierStatistics
-from .lookahead import LookaheadWindow
-from .lookahead_pool import LookaheadPool
+from .lookahead import LookaheadPool, LookaheadWindow
 from .page_tracker import PageTracker, Worth
+from .requested_pages import REACH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from collections.abc import Set as AbstractSet
-
-# Gate widths that a listing may run ahead of its first page that is not settled. The slowest page
-# of a heavy tail takes 20 times the mean, and the time-out of 60 s is 24 times the 2.5 s that were
-# measured. With a smaller reach, all slots but one wait for that page.
-_REACH = 24
-
 
 _NO_ANSWER = Answer()
 _WASTED_ANSWER = Answer(wasted=True)
@@ -58,10 +51,6 @@ class Frontier:
         max_waste: float = 0.02,
         pool: LookaheadPool | None = None,
     ) -> None:
-        if lookahead is not None and lookahead < 0:
-            raise ValueError(f"lookahead must be None, 0 or a number of pages, not {lookahead}")
-        if not 0 <= max_waste <= 1:
-            raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
         self.lookahead = LookaheadWindow(lookahead, max_waste, pool)
         self._counts = self.lookahead.counts
         self._width = 1
@@ -86,16 +75,6 @@ class Frontier:
     def trackers(self) -> Mapping[Listing, PageTracker]:
         """Trackers of the listings that have not ended."""
         return MappingProxyType(self._trackers)
-
-    @property
-    def closing(self) -> AbstractSet[Listing]:
-        """Listings that were left early and still have pages in flight."""
-        return self._closed.keys()
-
-    @property
-    def open_listings(self) -> int:
-        """Number of listings that have not ended, those not yet begun included."""
-        return len(self._trackers)
 
     def open(
         self,
@@ -150,12 +129,12 @@ class Frontier:
         if width < 1:
             return None
         self._width = width
-        reach = _REACH * width
+        reach = REACH * width
         ready = self._ready
         while ready:
             tracker = ready.popleft()
             tracker.queued = False
-            number = tracker.next_certain(reach)
+            number = tracker.take_certain(reach)
             if number:
                 return self._send(tracker, number)
         while self._new:
@@ -163,8 +142,31 @@ class Frontier:
             if not tracker.started:
                 tracker.started = True
                 self._waiting -= 1
-                return self._send(tracker, tracker.next_certain(reach))
+                return self._send(tracker, tracker.take_certain(reach))
         return self._guess(width, reach)
+
+    def goes_on(self, request: PageRequest, expected: int | None) -> bool:
+        """Note the page that answered a request, if it says no more than that its listing goes on.
+
+        Args:
+            request: A request in flight, whose page has `has_next_page`.
+            expected: Number of the last page, if the page states it.
+
+        Returns:
+            True if it was noted: the page can be delivered, and nothing else follows from it. False
+            if nothing was noted: `answered` has more to do.
+        """
+        tracker = self._trackers.get(request.listing)
+        if tracker is None or not tracker.go_on(request.number, expected):
+            return False
+        self._answered += 1
+        self._in_flight -= 1
+        if not tracker.queued and tracker.more:
+            tracker.queued = True
+            self._ready.append(tracker)
+        if tracker.end_unknown:
+            self.lookahead.note_growth(tracker)
+        return True
 
     def answered(
         self, request: PageRequest, *, has_next: bool, items: int, expected: int | None = None
@@ -300,8 +302,7 @@ class Frontier:
     def __repr__(self) -> str:
         return f"<Frontier: {self.statistics()}>"
 
-    def _send(self, tracker: PageTracker, number: int, *, guess: bool = False) -> PageRequest:
-        tracker.mark_sent(number, guess=guess)
+    def _send(self, tracker: PageTracker, number: int) -> PageRequest:
         self._counts.requested += 1
         self._in_flight += 1
         if number < tracker.goal and not tracker.queued:
@@ -310,18 +311,16 @@ class Frontier:
         return PageRequest(tracker.listing, number)
 
     def _guess(self, width: int, reach: int) -> PageRequest | None:
-        lookahead = self.lookahead
-        if self._in_flight >= width or not lookahead.permits(width):
+        if self._in_flight >= width:
             return None
-        allowed = lookahead.allowance(self._counts.requested, width)
-        choice = lookahead.choose(allowed - self._counts.wasted, allowed, reach)
+        choice = self.lookahead.choose(width, reach)
         if choice is None:
             return None
         tracker, number = choice
+        tracker.mark_sent(number, guess=True)
         self._counts.guesses += 1
-        request = self._send(tracker, number, guess=True)
-        lookahead.note(tracker)
-        return request
+        self.lookahead.note(tracker)
+        return self._send(tracker, number)
 
     def _remove_in_flight(self, request: PageRequest) -> PageTracker:
         tracker = self._trackers.get(request.listing)
@@ -353,10 +352,7 @@ class Frontier:
         ready = tracker.settle()
         if tracker.next_open > tracker.certain and not tracker.in_flight and self._is_over(tracker):
             del self._trackers[tracker.listing]
-            ending: FrontierEnding = (
-                "failed" if tracker.has_holes else "capped" if tracker.capped else "complete"
-            )
-            return self._finish(tracker, ready, ending, worth)
+            return self._finish(tracker, ready, tracker.ending, worth)
         if tracker.more and tracker.started and not tracker.queued:
             tracker.queued = True
             self._ready.append(tracker)
@@ -374,7 +370,7 @@ class Frontier:
         )
 
     def _is_over(self, tracker: PageTracker) -> bool:
-        if tracker.next_certain(_REACH * self._width):
+        if tracker.next_certain(REACH * self._width):
             return False
         has_hope = self.lookahead.permits(self._width) and tracker.try_past_hole()
         return not has_hope

@@ -18,11 +18,11 @@ alone at the end:
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from .lookahead_pool import GuessCounts, LookaheadPool
 from .page_tracker import FAR
 
 if TYPE_CHECKING:
@@ -31,6 +31,83 @@ if TYPE_CHECKING:
     from .page_tracker import PageTracker
 
 _CAUTION = 2  # with this much of the allowance left, guesses lie half as far as they could
+
+_PROVEN_FOR_SHORT = 4
+"""Proven length from which a listing may be guessed for, while other walks guess in vain."""
+
+_MIN_IN_VAIN = 2
+"""Wasted guesses of other walks before they say anything about the next listing."""
+
+
+class GuessCounts:
+    """Counts of one walk, kept after its end.
+
+    Attributes:
+        requested: Number of pages requested.
+        wasted: Number of pages wasted.
+        guesses: Number of guesses sent.
+    """
+
+    __slots__ = ("guesses", "requested", "wasted")
+
+    def __init__(self) -> None:
+        self.requested = self.wasted = self.guesses = 0
+
+    def add(self, counts: GuessCounts) -> None:
+        """Add the counts of another walk."""
+        self.requested += counts.requested
+        self.wasted += counts.wasted
+        self.guesses += counts.guesses
+
+
+class PoolMember(Protocol):
+    """Look-ahead of one walk."""
+
+    @property
+    def counts(self) -> GuessCounts:
+        """Counts of the walk."""
+        ...
+
+    @property
+    def at_stake(self) -> int:
+        """Number of pages in flight or held that may turn out to be wasted."""
+        ...
+
+
+class LookaheadPool:
+    """Bounds the waste of all walks of a client as if they were one.
+
+    Without it, each of many short walks may waste as much as a long one. While most guesses of the
+    other walks were in vain, the listings are taken to be short: a listing must prove itself first.
+    """
+
+    def __init__(self) -> None:
+        self._members: weakref.WeakSet[PoolMember] = weakref.WeakSet()
+        self._ended = GuessCounts()
+
+    def join(self, member: PoolMember) -> None:
+        """Add a walk. Its counts stay when it is gone."""
+        self._members.add(member)
+        weakref.finalize(member, self._ended.add, member.counts).atexit = False
+
+    def totals(self) -> tuple[GuessCounts, int]:
+        """Return the counts of all walks so far, and the pages that may turn out to be wasted."""
+        totals, at_stake = GuessCounts(), 0
+        totals.add(self._ended)
+        for member in self._members:
+            totals.add(member.counts)
+            at_stake += member.at_stake
+        return totals, at_stake
+
+    def least_proven(self, member: PoolMember) -> int:
+        """Return the proven length that a listing of a walk needs before it is guessed for."""
+        totals, at_stake = self.totals()
+        wasted = totals.wasted - member.counts.wasted
+        settled = totals.guesses - at_stake - (member.counts.guesses - member.at_stake)
+        return _PROVEN_FOR_SHORT if wasted >= _MIN_IN_VAIN and 2 * wasted > settled else 0
+
+    def __repr__(self) -> str:
+        return f"<LookaheadPool: {len(self._members)} walks>"
 
 
 class LookaheadWindow:
@@ -43,6 +120,9 @@ class LookaheadWindow:
             is at least half the gate's width.
         pool: Look-ahead of all walks of the client; None for a walk alone.
 
+    Raises:
+        ValueError: `window` is negative, or `max_waste` is not between 0 and 1.
+
     Attributes:
         counts: Counts of the walk.
         guesses_in_flight: Number of guesses in flight.
@@ -52,6 +132,10 @@ class LookaheadWindow:
     def __init__(
         self, window: int | None, max_waste: float, pool: LookaheadPool | None = None
     ) -> None:
+        if window is not None and window < 0:
+            raise ValueError(f"lookahead must be None, 0 or a number of pages, not {window}")
+        if not 0 <= max_waste <= 1:
+            raise ValueError(f"max_waste is a share between 0 and 1, not {max_waste}")
         self._window = window
         self._max_waste = max_waste
         self.counts = GuessCounts()
@@ -105,16 +189,25 @@ class LookaheadWindow:
             else:
                 del self._candidates[tracker]
 
-    def choose(
-        self, remaining: float, allowed: float, reach: int
-    ) -> tuple[PageTracker, int] | None:
+    def note_growth(self, tracker: PageTracker) -> None:
+        """Update the totals after `go_on`: the listing has grown, and its end is unknown."""
+        if tracker.is_candidate:
+            self._total_weight += tracker.proven - tracker.weight
+            tracker.weight = tracker.proven
+        else:
+            self.note(tracker)
+
+    def choose(self, width: int, reach: int) -> tuple[PageTracker, int] | None:
         """Return the listing and the page to guess next, or None.
 
         Args:
-            remaining: Rest of the allowance that is not wasted yet.
-            allowed: The allowance.
+            width: Number of slots that the gate has now.
             reach: Maximum distance of a page past the first unsettled one of its listing.
         """
+        if not self._candidates or not self.permits(width):
+            return None
+        allowed = self.allowance(self.counts.requested, width)
+        remaining = allowed - self.counts.wasted
         while self._candidates:
             tracker, _ = self._candidates.popitem(last=False)
             number = self._guess(tracker, remaining, allowed, reach)

@@ -47,12 +47,17 @@ class LoopGuard:
 
     Attributes:
         duplicates: Number of items whose ID the listing had shown before.
+        may_be_endless: False if `endless` gives no reason, as after a page of new rows alone.
     """
 
-    __slots__ = ("_last", "_policy", "_same", "_seen", "_stale", "_unreadable", "duplicates")
+    __slots__ = (
+        "_last", "_policy", "_same", "_seen", "_stale", "_unreadable", "duplicates",
+        "may_be_endless",
+    )  # fmt: skip
 
     def __init__(self, policy: GuardPolicy, stored_ids: Iterable[int] = ()) -> None:
         self._policy = policy
+        self.may_be_endless = False
         self._seen = set(stored_ids)
         self._unreadable: set[int] = set()
         self._last: list[int] = []
@@ -84,6 +89,7 @@ class LoopGuard:
                 if ids and not rejects:
                     # The usual page. It differs from the page before: that one's rows were seen.
                     self._same, self._stale, self._last = 1, 0, ids
+                    self.may_be_endless = self._policy.same == 1
                     return items
                 return self._compare(ids, items, rejects)
             seen_ids.difference_update(ids)  # an item is twice on the page
@@ -100,6 +106,7 @@ class LoopGuard:
     ) -> list[Item]:
         """Compare a page with the page before; return its new items."""
         has_new = bool(new_items)
+        self.may_be_endless = True
         if rejects:
             # An unreadable row may be a new one, but not when the same bytes come again.
             unreadable = [hash(reject.raw) for reject in rejects]

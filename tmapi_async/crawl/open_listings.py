@@ -12,6 +12,7 @@ from tmapi_async.errors import (
     ChangedShapeError,
     EndlessListingError,
     IncompleteListingError,
+    ListingsFailedError,
     Progress,
     TMAPIError,
 )
@@ -346,6 +347,15 @@ class OpenListings:
         error = outcome.error
         if outcome.ending == "failed" and error is not None and error not in self.failures:
             self.failures.append(error)
+
+    def take_failure(self) -> TMAPIError | None:
+        """Return the error of a crawl whose listings have failed, once; None if none has."""
+        failures, self.failures = self.failures, []
+        if not failures:
+            return None
+        counts = self.counts
+        only = counts.listings == 1
+        return failures[0] if only else ListingsFailedError(tuple(failures), counts.failed)
 
     def stop(self) -> None:
         """End every open listing as stopped."""

@@ -28,11 +28,14 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Literal
 
+from .requested_pages import RequestedPages
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from collections.abc import Set as AbstractSet
 
     from tmapi_async.api.listings import Listing
+
+    from .answers import FrontierEnding
 
 Worth = Literal["exists", "unproven", "wasted"]
 """Value of a page that was answered; see the rules above."""
@@ -43,18 +46,14 @@ FAR = 1 << 62
 _NEXT, _DELIVER, _HOLE, _HELD = 1, 2, 4, 8
 
 
-class PageTracker:
+class PageTracker(RequestedPages):
     """Progress through one listing, in memory proportional to the pages out of order.
 
     Attributes:
         listing: The listing.
-        next_open: First page that is neither settled (delivered, stored, a hole) nor past the end.
         certain: Last page that must be settled before the walk can end.
         goal: Last page worth requesting without a guess: `certain`, or the expected end.
         end: Lowest page that says there is no next one, uncontradicted; `FAR` if there is none.
-        in_flight: Pages requested and not yet answered; True for guesses that have not become
-            certain since.
-        guesses_in_flight: Number of guesses in flight.
         held: Number of unproven pages that are held back.
         wasted_guesses: Number of guesses that proved to lie past the end.
         end_unknown: True if the end is unknown although a page exists: a guess may pay.
@@ -66,6 +65,7 @@ class PageTracker:
         is_candidate: True while the look-ahead holds the listing among those to guess for.
         counted_guesses: Guesses in flight that the look-ahead has counted in its total.
         counted_held: Pages held back that the look-ahead has counted in its total.
+        proven: Distance from the first page to the last certain page.
         weight: Share of the listing in the allowance: `proven` while the end is unknown, else 0.
     """
 
@@ -74,28 +74,22 @@ class PageTracker:
         "_barrier",
         "_expected",
         "_first",
-        "_guesses",
         "_hint",
         "_last_allowed",
-        "_next",
+        "_limit",
         "_repeated",
-        "_requeued",
-        "_settled",
         "certain",
         "counted_guesses",
         "counted_held",
         "end",
         "end_unknown",
         "ended",
-        "goal",
-        "guesses_in_flight",
         "has_holes",
         "held",
         "holes",
-        "in_flight",
         "is_candidate",
         "listing",
-        "next_open",
+        "proven",
         "queued",
         "started",
         "wasted_guesses",
@@ -112,12 +106,13 @@ class PageTracker:
         *,
         hint: int | None = None,
     ) -> None:
+        super().__init__(first)
         self.listing = listing
-        self.next_open = self._first = self._next = first
-        self.in_flight: dict[int, bool] = {}
+        self._first = first
         self.holes: list[int] = []
-        self.guesses_in_flight = self.wasted_guesses = self.counted_guesses = self.weight = 0
+        self.wasted_guesses = self.counted_guesses = self.weight = 0
         self.held = self.counted_held = 0
+        self.certain = self.proven = self._limit = 0  # `_review` finds them
         self.has_holes = self.end_unknown = self.ended = False
         self.started = self.queued = self.is_candidate = False
         self.end = FAR
@@ -127,10 +122,6 @@ class PageTracker:
         self._announced = first  # last page that a has_next_page announced, or the first
         self._barrier = FAR  # a guess that failed: no page from there on is guessed
         self._repeated = FAR  # the same for a guess that repeated rows
-        self._requeued: list[int] = []  # heap of pages below _next to be requested (again)
-        self._guesses: list[int] = []  # heap of the guesses in flight, some outdated
-        # Pages from `next_open` on that are settled, as bits; small, because `next_open` follows.
-        self._settled: dict[int, int] = {}
         if stored_pages:
             self._apply_stored_pages(stored_pages)
         self._review()
@@ -143,39 +134,7 @@ class PageTracker:
             f"{len(self.in_flight)} in flight ({self.guesses_in_flight} guesses)>"
         )
 
-    @property
-    def proven(self) -> int:
-        """Distance from the first page to the last certain page."""
-        return self.certain - self._first
-
-    # -- the next page to request
-
-    @property
-    def more(self) -> bool:
-        """True if there may be a page to request without a guess; see `next_certain`."""
-        return self._next <= self.goal or bool(self._requeued)
-
-    def next_certain(self, reach: int) -> int:
-        """Return the next page to request without a guess, or 0 if there is none.
-
-        Args:
-            reach: Maximum distance of the page past `next_open`.
-        """
-        requeued = self._requeued
-        while requeued and requeued[0] <= self.goal:
-            if self.is_new(requeued[0]):
-                return requeued[0]
-            heappop(requeued)
-        self._next = number = self._first_new(self._next)
-        return number if number <= self.goal and number <= self.next_open + reach else 0
-
-    def first_past_goal(self) -> int:
-        """Return the first new page that only a guess can request."""
-        return self._first_new(max(self._next, self.goal + 1))
-
-    def is_new(self, number: int) -> bool:
-        """Return True if a page is neither in flight nor settled."""
-        return number not in self.in_flight and number not in self._settled
+    # -- guesses
 
     def guess_limit(self, reach: int) -> int:
         """Return the first page that is not worth a guess.
@@ -191,23 +150,39 @@ class PageTracker:
         """Lowest page that ends the listing or that was guessed in vain, or `FAR`."""
         return min(self.end, self._barrier, self._repeated)
 
-    def mark_sent(self, number: int, *, guess: bool = False) -> None:
-        """Note that a page was requested."""
-        if self._requeued and self._requeued[0] == number:
-            heappop(self._requeued)
-        elif number == self._next:
-            self._next += 1
-        self.in_flight[number] = guess
-        if guess:
-            self.guesses_in_flight += 1
-            heappush(self._guesses, number)
-
     # -- replies
 
-    def remove_in_flight(self, number: int) -> None:
-        """Remove a page from those in flight."""
-        if self.in_flight.pop(number):
-            self.guesses_in_flight -= 1
+    def go_on(self, number: int, expected: int | None) -> bool:
+        """Note the reply for a page in flight that says no more than that a next page exists.
+
+        These are the few steps that the usual reply needs of `answer` and `settle`: it is the first
+        open page of the listing, and nothing that is known of later pages changes by it.
+
+        Returns:
+            True if it was noted: the page is settled and not in flight any more. False if the reply
+            is not a usual one and nothing was noted.
+        """
+        following = number + 1
+        if (
+            number != self.next_open
+            or number > self.certain
+            or following >= self._limit
+            or self._guesses
+            or number not in self.in_flight
+            or following in self._settled
+            or not (expected is None or expected == self._expected)
+        ):
+            return False
+        del self.in_flight[number]
+        self.next_open = following
+        self._next = max(self._next, following)
+        if following > self.certain:
+            self._announced = self.certain = following
+            self.proven += 1
+            if following > self._expected:
+                self.goal = following
+                self.end_unknown = True
+        return True
 
     def answer(self, number: int, *, has_next: bool, items: int, expected: int | None) -> Worth:
         """Note the reply for a page that is no longer in flight."""
@@ -299,20 +274,17 @@ class PageTracker:
         return self.goal >= self.next_open and self.is_new(self.next_open)
 
     @property
-    def settled_early(self) -> AbstractSet[int]:
-        """Pages that were settled before an earlier one."""
-        return self._settled.keys()
-
-    @property
     def memory(self) -> int:
         """Number of page numbers that are kept."""
         numbers = (self._settled, self._requeued, self._guesses, self.in_flight, self.holes)
         return sum(map(len, numbers))
 
     @property
-    def capped(self) -> bool:
-        """True if the last page allowed said that there is another."""
-        return self._announced > self._last_allowed
+    def ending(self) -> FrontierEnding:
+        """Ending of the listing, if nothing of it is left to request."""
+        if self.has_holes:
+            return "failed"
+        return "capped" if self._announced > self._last_allowed else "complete"
 
     def close(self) -> tuple[list[int], list[int]]:
         """Request no more pages.
@@ -333,11 +305,6 @@ class PageTracker:
         return tuple(number for number in self.in_flight if self.end < number <= previous_end)
 
     # -- evidence
-
-    def _first_new(self, number: int) -> int:
-        while number in self.in_flight or number in self._settled:
-            number += 1
-        return number
 
     def _apply_stored_pages(self, stored_pages: Mapping[int, bool]) -> None:
         announced = self.next_open
@@ -370,11 +337,13 @@ class PageTracker:
     def _review(self) -> None:
         """Recompute `certain`, `goal` and `end_unknown` after a change."""
         self.certain = self.goal = certain = min(self._announced, self._last_allowed)
+        self.proven = certain - self._first
         if certain >= self._barrier:
             self._barrier = FAR
         if certain >= self._repeated:
             self._repeated = FAR
         limit = min(self.end, self._barrier - 1, self._repeated - 1, self._last_allowed)
+        self._limit = limit
         if self._expected > certain:
             self.goal = max(certain, min(self._expected, limit))
         # If the server stated a length, and it holds so far, there is nothing to guess.
