@@ -353,7 +353,7 @@ def test_a_free_slot_is_passed_at_once() -> None:
         with pytest.raises(RuntimeError):
             gate.enter_at_once(unwanted)
         assert balance(gate) == (0, 0, 0, 0)
-        assert gate.enter_at_once(no_check) == virtual_loop().now
+        assert gate.enter_at_once(None) == virtual_loop().now
         assert gate.in_use == gate.at_server == 1
         with pytest.raises(BudgetSpentError):
             gate.enter_at_once(no_check)

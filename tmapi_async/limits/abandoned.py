@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+
 FIRST_UNKNOWN_SECONDS = 0.5
 """Assumed of the first abandoned request before any latency was measured, and doubled each time.
 
@@ -26,27 +29,22 @@ class AbandonedRequests:
 
     Args:
         unknown_seconds: Assumed duration of the first abandoned request, if no latency is known.
+
+    Attributes:
+        answered: Learns from the latency, in seconds, of a reply that is not a refusal.
     """
 
-    __slots__ = ("_latencies", "_next", "_unknown_seconds")
+    __slots__ = ("_latencies", "_unknown_seconds", "answered")
 
     def __init__(self, unknown_seconds: float = FIRST_UNKNOWN_SECONDS) -> None:
         self._unknown_seconds = unknown_seconds
-        self._latencies: list[float] = []
-        self._next = 0
+        self._latencies = deque[float](maxlen=WINDOW)
+        self.answered: Callable[[float], None] = self._latencies.append  # called with every page
 
     @property
     def known(self) -> bool:
         """True if a latency was measured."""
         return bool(self._latencies)
-
-    def answered(self, latency: float) -> None:
-        """Learn from the latency, in seconds, of a reply that is not a refusal."""
-        if len(self._latencies) < WINDOW:
-            self._latencies.append(latency)
-            return
-        self._latencies[self._next] = latency
-        self._next = (self._next + 1) % WINDOW
 
     def done_at(self, sent_at: float, now: float) -> float:
         """Estimate when the server will have finished a request abandoned at `now`.

@@ -146,11 +146,11 @@ class AdaptiveLimit:
 
     def answered(self, now: float, sent_at: float, in_flight: int) -> None:
         """Record an answer; `in_flight` still includes the attempt."""
-        self.answers += 1
+        answers = self.answers = self.answers + 1
         full = in_flight >= self._nearly_full
         # When work runs out, the slow answers come last: they do not measure the round trip.
-        if now > sent_at and (full or self.answers <= MEMORY):
-            self.estimate.answered(now - sent_at, self.answers)
+        if (full or answers <= MEMORY) and now > sent_at:
+            self.estimate.answered(now - sent_at, answers)
         # An attempt sent before the last change of the width says nothing about that width, and a
         # gate that is not full says nothing about its last slot.
         if full and sent_at >= self._full_since:

@@ -80,7 +80,8 @@ class Gate:
     @property
     def width(self) -> int:
         """Slots open now; at least 1, also while the gate cools down."""
-        return max(1, self.controller.width(self.clock()))
+        width = self.controller.width(self.clock())
+        return width if width > 0 else 1
 
     @property
     def at_server(self) -> int:
@@ -140,23 +141,29 @@ class Gate:
             except BaseException:
                 self._semaphore.release()
                 raise
-        return self._pass(check)
+        return self._pass(check, self.clock())
 
-    def enter_at_once(self, check: Callable[[], None], urgent: bool = False) -> float | None:
-        """Pass the gate, as by `enter`, unless the attempt must wait: then return None."""
-        if self.rate_limiter is None and self._semaphore.take_free(self.clock(), urgent):
-            return self._pass(check)
+    def enter_at_once(self, check: Callable[[], None] | None, urgent: bool = False) -> float | None:
+        """Pass the gate, as by `enter`, unless the attempt must wait: then return None.
+
+        Args:
+            check: Function of `enter`; None if nothing can hold the attempt back.
+            urgent: True to go first, as in `enter`.
+        """
+        now = self.clock()
+        if self.rate_limiter is None and self._semaphore.take_free(now, urgent):
+            return self._pass(check, now)
         return None
 
-    def _pass(self, check: Callable[[], None]) -> float:
+    def _pass(self, check: Callable[[], None] | None, now: float) -> float:
         """Charge the budget for an attempt that has a slot."""
         try:
-            check()
+            if check is not None:
+                check()
             self.budget.reserve()
         except BaseException:
             self._semaphore.release()
             raise
-        now = self.clock()
         self._at_server += 1
         self.controller.sent(now, self._at_server)
         return now

@@ -103,7 +103,8 @@ class AdaptiveSemaphore:
     def release(self) -> None:
         """Give a slot back."""
         self.in_use -= 1
-        self._hand_over()
+        if self._waiters or self._urgent_waiters:
+            self._hand_over()
 
     def admit_waiting(self) -> None:
         """Hand out the slots that a change of the width has opened."""

@@ -80,7 +80,8 @@ class RetryBudget:
 
     def first(self) -> None:
         """Count a first attempt."""
-        self.remaining = min(self._maximum, self.remaining + 1)
+        if self.remaining < self._maximum:
+            self.remaining += 1
 
     def take(self) -> bool:
         """Take one retry. Returns False if none is left."""

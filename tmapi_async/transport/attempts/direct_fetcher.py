@@ -84,7 +84,7 @@ class DirectFetcher:
         if connection is None:
             return None
         try:
-            sent_at = self._gate.enter_at_once(_nothing, state.options.urgent)
+            sent_at = self._gate.enter_at_once(None, state.options.urgent)
         except errors.TMAPIError:  # the budget is spent: the task says so
             sent_at = None
         if sent_at is None:
@@ -138,7 +138,3 @@ class DirectFetcher:
         exchange.connection.close()
         state.on_wire = False
         self._outcomes.leave_gate(exchange.sent_at, None, state.counts)
-
-
-def _nothing() -> None:
-    """Check nothing: the caller has checked all that could hold an attempt back."""
