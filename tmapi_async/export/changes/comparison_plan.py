@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
+from tmapi_async.api.listings import Listing
 from tmapi_async.export.chunks import GroupListing, check_figures
 from tmapi_async.export.parallel.part_workers import PartWorkers
 from tmapi_async.export.selection import FigureSums, Scope
@@ -16,7 +17,7 @@ from tmapi_async.journal.reader import JournalReader
 from tmapi_async.journal.views import StoredPage
 
 from .diff import ChangeCounts, add_counts, compare
-from .item_reader import ItemReader, PagePair
+from .item_reader import ItemReader, VisitDifferences
 from .sightings import ItemPairs, Sightings
 
 MOST_PAIRED_ROWS = 8000
@@ -99,21 +100,19 @@ class ComparisonPlan(msgspec.Struct, frozen=True):
         return before, after
 
     def _add_differences(
-        self, before: Sightings, after: Sightings, pairs: Iterator[PagePair]
+        self, before: Sightings, after: Sightings, found: VisitDifferences
     ) -> None:
-        for pair in pairs:
-            for side, page, items in zip((before, after), pair.pages, pair.items, strict=True):
-                if page is not None:
-                    side.add(self._root(page), page.listing.cat_id, items, pair.alike)
+        for side, listing, items in zip((before, after), found.listings, found.items, strict=True):
+            if listing is not None:
+                side.add(self._root(listing), listing.cat_id, items, found.alike)
 
     def _add(self, side: Sightings, pages: Iterator[StoredPage], reader: ItemReader) -> None:
         for page in pages:
-            side.add(self._root(page), page.listing.cat_id, reader.items(page))
+            side.add(self._root(page.listing), page.listing.cat_id, reader.items(page))
 
-    def _root(self, page: StoredPage) -> str:
+    def _root(self, listing: Listing) -> str:
         # An item may be in another part in the next run: price bands are chosen anew.
-        identity = page.listing.identity
-        return self.roots.get(identity, identity)
+        return self.roots.get(listing.identity, listing.identity)
 
     def compare_all(self, reader: JournalReader, jobs: int) -> Iterator[GroupChanges]:
         """Compare all groups.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, count, zip_longest
 from operator import ne
 from typing import Any
@@ -11,6 +11,7 @@ import msgspec
 
 from tmapi_async.api.decoding import decoder, field_decoder
 from tmapi_async.api.endpoints import Endpoint
+from tmapi_async.api.listings import Listing
 from tmapi_async.export.chunks import decode_page
 from tmapi_async.export.selection import FigureSums, Scope
 from tmapi_async.journal.reader import JournalReader
@@ -20,16 +21,16 @@ from .item_values import COMPARED
 from .sent_rows import SentRows
 
 
-class PagePair(msgspec.Struct, frozen=True, gc=False):
-    """Page of the same number in two visits of a listing.
+class VisitDifferences(msgspec.Struct):
+    """Items that two visits of a listing did not send alike.
 
     Attributes:
-        pages: The page of each visit; None for a visit without a page of this number.
-        items: Items of each visit that the other did not send alike, at the same position.
+        listings: The listing, for each visit that has a page of it; else None.
+        items: Items of each visit that the other did not send alike, at the same place.
         alike: Number of items that both visits sent alike.
     """
 
-    pages: tuple[StoredPage | None, StoredPage | None]
+    listings: list[Listing | None]
     items: tuple[list[Any], list[Any]]
     alike: int = 0
 
@@ -79,8 +80,8 @@ class ItemReader:
 
     def differences(
         self, earlier: Iterator[StoredPage], later: Iterator[StoredPage]
-    ) -> Iterator[PagePair]:
-        """Yield the items that two visits of a listing did not send alike, page by page.
+    ) -> VisitDifferences:
+        """Return the items that two visits of a listing did not send alike.
 
         A row with the same bytes at the same position of the same page has not changed, if each
         visit has no item twice: such rows are not decoded. Where a page has none, rows have moved,
@@ -93,45 +94,53 @@ class ItemReader:
         Raises:
             JournalError: A page cannot be read.
         """
+        found = VisitDifferences([None, None], ([], []))
         moved = False
-        for old, new in _side_by_side(earlier, later):
-            pair = None
+        for pages in _side_by_side(earlier, later):
+            old, new = pages
             if old is not None and new is not None and not moved:
-                pair = self._pair(old, new)
-                moved = pair is None
-            if pair is None:
-                pair = PagePair((old, new), (self._all(old), self._all(new)))
-            yield pair
+                moved = not self._add_changed(found, old, new)
+                if not moved:
+                    continue
+            for side, page in enumerate(pages):
+                if page is not None:
+                    found.listings[side] = page.listing
+                    found.items[side].extend(self.items(page))
+        return found
 
-    def _pair(self, old: StoredPage, new: StoredPage) -> PagePair | None:
-        """Return the differences of two pages; None if no row is alike, or one cannot be split."""
+    def _add_changed(self, found: VisitDifferences, old: StoredPage, new: StoredPage) -> bool:
+        """Add the differences of two pages. False if no row is alike, or one cannot be split."""
         old_rows, new_rows = self._split(old), self._split(new)
         common = min(len(old_rows), len(new_rows))
         changed = list(compress(count(), map(ne, old_rows, new_rows)))
         if len(changed) == common:
-            return None
-        old_items = self._some(old, old_rows, [*changed, *range(common, len(old_rows))])
-        new_items = self._some(new, new_rows, [*changed, *range(common, len(new_rows))])
-        return PagePair((old, new), (old_items, new_items), common - len(changed))
-
-    def _all(self, page: StoredPage | None) -> list[Any]:
-        return [] if page is None else self.items(page)
+            return False
+        old_places = [*changed, *range(common, len(old_rows))]
+        new_places = [*changed, *range(common, len(new_rows))]
+        rows = [*map(old_rows.__getitem__, old_places), *map(new_rows.__getitem__, new_places)]
+        items = self._sent.decode(rows)
+        if items is None:
+            found.items[0].extend(self._some(old, old_places))
+            found.items[1].extend(self._some(new, new_places))
+        else:
+            found.items[0].extend(items[: len(old_places)])
+            found.items[1].extend(items[len(old_places) :])
+        found.listings[:] = old.listing, new.listing
+        found.alike += common - len(changed)
+        return True
 
     def _split(self, page: StoredPage) -> list[msgspec.Raw]:
         """Return the rows of a page as they were sent; none if it is not as usual."""
         rows = [] if page.rejects else self._sent.split(page.body)
         return rows if len(rows) == page.items else []
 
-    def _some(self, page: StoredPage, rows: list[msgspec.Raw], indices: list[int]) -> list[Any]:
-        """Return the items of some rows of a page without rejects."""
-        items = self._sent.decode([rows[index] for index in indices])
-        if items is None:
-            whole, rejects = decode_page(page, self._decode, self._reader)
-            refused = {reject.position for reject in rejects}
-            read = iter(whole)
-            positions = {index: next(read) for index in range(len(rows)) if index not in refused}
-            items = [positions[index] for index in indices if index in positions]
-        return items
+    def _some(self, page: StoredPage, places: Sequence[int]) -> Iterator[Any]:
+        """Yield the items at some places of a page, which is decoded whole."""
+        items, rejects = decode_page(page, self._decode, self._reader)
+        refused = {reject.position for reject in rejects}
+        sound = (place for place in count() if place not in refused)
+        by_place = dict(zip(sound, items, strict=False))
+        return (by_place[place] for place in places if place in by_place)
 
 
 def _side_by_side(
