@@ -7,7 +7,7 @@ from collections import deque
 
 from tmapi_async.api.listings import category_items
 from tmapi_async.crawl.frontier import Frontier
-from tmapi_async.crawl.lookahead import LookaheadPool
+from tmapi_async.crawl.lookahead import GuessCounts, LookaheadPool
 
 
 def walk(frontiers: deque[tuple[Frontier, dict[int, int]]], width: int) -> int:
@@ -78,6 +78,9 @@ def test_waste_of_walks_that_are_gone_is_remembered() -> None:
     pool = LookaheadPool()
     wasted = short_walks(pool, pages=2)
     gc.collect()
-    totals, at_stake = pool.totals()
-    assert (totals.wasted, at_stake) == (wasted, 0)
+    counts = GuessCounts()
+    walk = Frontier()
+    pool.join(walk, counts)
+    totals = pool.totals(counts)
+    assert (totals.wasted, totals.at_stake) == (wasted, 0)
     assert totals.requested == 80 + wasted

@@ -59,6 +59,7 @@ class Crawler:
         self.frontier = frontier
         self.stopping = False
         self._fetcher = fetcher
+        self._gate = fetcher.gate
         self._source = source
         self._sink = sink
         self._epoch = fetcher.epoch
@@ -95,7 +96,7 @@ class Crawler:
         """
         if self._feeder is None and not self.stopping:
             self._feeder = asyncio.create_task(self._feed(), name="tmapi feeder")
-        with self._fetcher.gate.calling(self.pump):
+        with self._gate.calling(self.pump):
             while True:
                 if self._closed:
                     raise errors.ClosedError("the walk was closed before its end")
@@ -111,7 +112,7 @@ class Crawler:
 
     def pump(self) -> None:
         """Start workers if there is work, room and width; call after `pending` has fallen."""
-        width = self._fetcher.gate.width
+        width = self._gate.width
         maximum = self._max_workers(width)
         while (workers := self._workers.at_work) < maximum:
             if self.stopping or not self._sink.has_room(width, workers):
@@ -233,7 +234,7 @@ class Crawler:
             async with aclosing(self._source) as source:
                 async for task in source:
                     # Read one task ahead, so that an error can say whether listings remain.
-                    while not self._wants_listing(self._fetcher.gate.width):
+                    while not self._wants_listing(self._gate.width):
                         self._source_waits = True
                         self._source_may_continue.clear()
                         await self._source_may_continue.wait()
@@ -270,8 +271,7 @@ class Crawler:
         """Choose the next page for a worker that is done with one; None lets it rest."""
         if self.stopping:
             raise StoppedError
-        gate, sink, workers = self._fetcher.gate, self._sink, self._workers.at_work
-        width = gate.width
+        sink, workers, width = self._sink, self._workers.at_work, self._gate.width
         maximum = self._max_workers(width) if self._attempts.resting else width
         request = None
         if workers <= maximum and sink.has_room(width, workers - 1):

@@ -21,7 +21,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from .page_tracker import FAR
 
@@ -46,32 +46,20 @@ class GuessCounts:
         requested: Number of pages requested.
         wasted: Number of pages wasted.
         guesses: Number of guesses sent.
+        at_stake: Number of pages in flight or held back that may turn out to be wasted.
     """
 
-    __slots__ = ("guesses", "requested", "wasted")
+    __slots__ = ("at_stake", "guesses", "requested", "wasted")
 
     def __init__(self) -> None:
-        self.requested = self.wasted = self.guesses = 0
+        self.requested = self.wasted = self.guesses = self.at_stake = 0
 
     def add(self, counts: GuessCounts) -> None:
         """Add the counts of another walk."""
         self.requested += counts.requested
         self.wasted += counts.wasted
         self.guesses += counts.guesses
-
-
-class PoolMember(Protocol):
-    """Look-ahead of one walk."""
-
-    @property
-    def counts(self) -> GuessCounts:
-        """Counts of the walk."""
-        ...
-
-    @property
-    def at_stake(self) -> int:
-        """Number of pages in flight or held that may turn out to be wasted."""
-        ...
+        self.at_stake += counts.at_stake
 
 
 class LookaheadPool:
@@ -82,32 +70,40 @@ class LookaheadPool:
     """
 
     def __init__(self) -> None:
-        self._members: weakref.WeakSet[PoolMember] = weakref.WeakSet()
+        self._walks: list[GuessCounts] = []
         self._ended = GuessCounts()
 
-    def join(self, member: PoolMember) -> None:
-        """Add a walk. Its counts stay when it is gone."""
-        self._members.add(member)
-        weakref.finalize(member, self._ended.add, member.counts).atexit = False
+    def join(self, walk: object, counts: GuessCounts) -> None:
+        """Add a walk and its counts, which stay when it is gone."""
+        self._walks = [*self._walks, counts]
+        weakref.finalize(walk, self._leave, counts).atexit = False
 
-    def totals(self) -> tuple[GuessCounts, int]:
-        """Return the counts of all walks so far, and the pages that may turn out to be wasted."""
-        totals, at_stake = GuessCounts(), 0
-        totals.add(self._ended)
-        for member in self._members:
-            totals.add(member.counts)
-            at_stake += member.at_stake
-        return totals, at_stake
+    def _leave(self, counts: GuessCounts) -> None:
+        # Called at any time, also while `totals` reads the list: make a new one.
+        self._walks = [other for other in self._walks if other is not counts]
+        counts.at_stake = 0
+        self._ended.add(counts)
 
-    def least_proven(self, member: PoolMember) -> int:
+    def totals(self, counts: GuessCounts) -> GuessCounts:
+        """Return the counts of all walks so far, given those of one of them."""
+        if len(self._walks) == 1 and not self._ended.requested:
+            return counts
+        totals = GuessCounts()
+        for walk in (self._ended, *self._walks):
+            totals.add(walk)
+        return totals
+
+    def least_proven(self, counts: GuessCounts) -> int:
         """Return the proven length that a listing of a walk needs before it is guessed for."""
-        totals, at_stake = self.totals()
-        wasted = totals.wasted - member.counts.wasted
-        settled = totals.guesses - at_stake - (member.counts.guesses - member.at_stake)
-        return _PROVEN_FOR_SHORT if wasted >= _MIN_IN_VAIN and 2 * wasted > settled else 0
+        totals = self.totals(counts)
+        wasted = totals.wasted - counts.wasted
+        if wasted < _MIN_IN_VAIN:
+            return 0
+        settled = totals.guesses - totals.at_stake - (counts.guesses - counts.at_stake)
+        return _PROVEN_FOR_SHORT if 2 * wasted > settled else 0
 
     def __repr__(self) -> str:
-        return f"<LookaheadPool: {len(self._members)} walks>"
+        return f"<LookaheadPool: {len(self._walks)} walks>"
 
 
 class LookaheadWindow:
@@ -126,7 +122,6 @@ class LookaheadWindow:
     Attributes:
         counts: Counts of the walk.
         guesses_in_flight: Number of guesses in flight.
-        held: Number of unproven pages that are held back; each may turn out to be wasted.
     """
 
     def __init__(
@@ -139,9 +134,9 @@ class LookaheadWindow:
         self._window = window
         self._max_waste = max_waste
         self.counts = GuessCounts()
-        self.guesses_in_flight = self.held = 0
+        self.guesses_in_flight = 0
         self._pool = pool or LookaheadPool()
-        self._pool.join(self)
+        self._pool.join(self, self.counts)
         self._total_weight = 0  # sum of the proven lengths of all listings whose end is unknown
         # Listings that may have a page to guess, in turn. A dict, to remove one from the middle.
         self._candidates: OrderedDict[PageTracker, None] = OrderedDict()
@@ -155,28 +150,25 @@ class LookaheadWindow:
         """Return how many pages may be wasted once `requested` pages have been sent."""
         return max(self._max_waste * requested, width / 2) if self._max_waste else 0
 
-    @property
-    def at_stake(self) -> int:
-        """Number of pages in flight or held that may turn out to be wasted."""
-        return self.guesses_in_flight + self.held
-
     def permits(self, width: int) -> bool:
         """Return True if one more guess may be in flight."""
         if self._window is not None:
             return self._window > 0
         counts = self.counts
-        if counts.wasted + self.at_stake + 1 > self.allowance(counts.requested, width):
+        if counts.wasted + counts.at_stake + 1 > self.allowance(counts.requested, width):
             return False
-        totals, at_stake = self._pool.totals()
-        return totals.wasted + at_stake + 1 <= self.allowance(totals.requested, width)
+        totals = self._pool.totals(counts)
+        return totals.wasted + totals.at_stake + 1 <= self.allowance(totals.requested, width)
 
     def note(self, tracker: PageTracker) -> None:
         """Update the totals after a change in a listing."""
         if tracker.guesses_in_flight != tracker.counted_guesses:
-            self.guesses_in_flight += tracker.guesses_in_flight - tracker.counted_guesses
+            change = tracker.guesses_in_flight - tracker.counted_guesses
+            self.guesses_in_flight += change
+            self.counts.at_stake += change
             tracker.counted_guesses = tracker.guesses_in_flight
         if tracker.held != tracker.counted_held:
-            self.held += tracker.held - tracker.counted_held
+            self.counts.at_stake += tracker.held - tracker.counted_held
             tracker.counted_held = tracker.held
         weight = tracker.proven if tracker.end_unknown else 0
         if weight != tracker.weight:
@@ -221,14 +213,14 @@ class LookaheadWindow:
     def _guess(self, tracker: PageTracker, remaining: float, allowed: float, reach: int) -> int:
         if self._window is not None:
             return nearest_guess(tracker, self._window, reach)
-        if tracker.proven < self._pool.least_proven(self):
+        if tracker.proven < self._pool.least_proven(self.counts):
             return 0
         at_stake = tracker.guesses_in_flight + tracker.held
         if at_stake > tracker.weight.bit_length():
             return 0
         share = (remaining + tracker.wasted_guesses) * tracker.weight / self._total_weight
         if tracker.wasted_guesses + at_stake + 1 > share:
-            plenty = remaining - self.guesses_in_flight - self.held - 1 >= allowed / 2
+            plenty = remaining - self.counts.at_stake - 1 >= allowed / 2
             if tracker.wasted_guesses or at_stake or not plenty:
                 return 0
         return next_guess(tracker, remaining / (remaining + _CAUTION), reach)

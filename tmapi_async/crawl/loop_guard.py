@@ -57,7 +57,7 @@ class LoopGuard:
 
     def __init__(self, policy: GuardPolicy, stored_ids: Iterable[int] = ()) -> None:
         self._policy = policy
-        self.may_be_endless = False
+        self.may_be_endless = True
         self._seen = set(stored_ids)
         self._unreadable: set[int] = set()
         self._last: list[int] = []
@@ -88,8 +88,10 @@ class LoopGuard:
             if len(seen_ids) - before == len(ids):
                 if ids and not rejects:
                     # The usual page. It differs from the page before: that one's rows were seen.
-                    self._same, self._stale, self._last = 1, 0, ids
-                    self.may_be_endless = self._policy.same == 1
+                    self._last = ids
+                    if self.may_be_endless:
+                        self._same, self._stale = 1, 0
+                        self.may_be_endless = self._policy.same == 1
                     return items
                 return self._compare(ids, items, rejects)
             seen_ids.difference_update(ids)  # an item is twice on the page

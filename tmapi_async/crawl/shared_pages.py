@@ -116,14 +116,15 @@ class SharedPages:
     def finish(self, exchange: DirectExchange) -> Page[Any] | errors.TMAPIError:
         """Read what has come; see `DirectFetcher.finish`. After an error, the page is still led."""
         assert self._direct is not None  # noqa: S101 - it has begun the exchange
-        outcome: Page[Any] | errors.TMAPIError | None = None
         try:
             outcome = self._direct.finish(exchange)
-        finally:
-            if outcome is None or isinstance(outcome, Page):
-                followers = self._followers.pop(exchange.key)
-                if followers:
-                    _tell(followers, outcome, exchange.state)
+        except BaseException:
+            _tell(self._followers.pop(exchange.key), None, exchange.state)
+            raise
+        if isinstance(outcome, Page):
+            followers = self._followers.pop(exchange.key)
+            if followers:
+                _tell(followers, outcome, exchange.state)
         return outcome
 
     def go_on(self, exchange: DirectExchange) -> Coroutine[Any, Any, Page[Any]]:
