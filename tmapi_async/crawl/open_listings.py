@@ -250,6 +250,7 @@ class OpenListings:
 
     Attributes:
         failures: Errors that failed listings; at most 100 are kept.
+        get: Returns an open listing, or None. Called for each page, so without a call in between.
     """
 
     def __init__(self, policy: GuardPolicy, sink: CrawlSink) -> None:
@@ -258,6 +259,7 @@ class OpenListings:
         self._policy = policy
         self._sink = sink
         self._open: dict[Listing, OpenListing] = {}
+        self.get = self._open.get
 
     def __len__(self) -> int:
         return len(self._open)
@@ -269,10 +271,6 @@ class OpenListings:
         for entry in self._open.values():
             entry.count_in(counts)
         return counts
-
-    def get(self, listing: Listing) -> OpenListing | None:
-        """Return an open listing, or None."""
-        return self._open.get(listing)
 
     def all(self) -> list[OpenListing]:
         """Return all open listings."""

@@ -137,7 +137,7 @@ class PageQueue(CrawlSink):
                 self.pages -= 1
                 if self._was_full:
                     self._make_room()
-                return entry if isinstance(entry, Page) else entry.page
+                return entry.page if isinstance(entry, _Repeating) else entry
             if not self._take_reply():
                 return None
 

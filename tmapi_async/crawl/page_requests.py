@@ -111,7 +111,7 @@ class PageRequests:
         except BaseException:
             self._outcomes.give_back(exchange.request)
             raise
-        if not isinstance(outcome, Page) or outcome.denies_total:
+        if not isinstance(outcome, Page) or (outcome.total_count and outcome.denies_total):
             return False
         self._outcomes.answered(exchange.request, outcome)
         return True

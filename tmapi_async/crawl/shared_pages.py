@@ -21,7 +21,7 @@ from tmapi_async.transport.attempts.direct_exchange import DirectExchange
 from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
 from tmapi_async.transport.retry import RetryPolicy
 
-from .page_fetcher import PageFetcher
+from .page_fetcher import DirectPages, PageFetcher
 
 _Key: TypeAlias = "PageRequest | tuple[PageRequest, float | None, RetryPolicy | None]"
 """A page; with the limits of the call, if it has limits of its own."""
@@ -38,16 +38,21 @@ class SharedPages:
 
     Attributes:
         gate: Gate of the session.
+        direct: Sends and reads attempts without a task; None if the session cannot.
     """
 
     def __init__(self, session: PageFetcher) -> None:
         self.gate: Gate = session.gate
         self._session = session
-        self._direct = session.direct
         # Pages that are being fetched, with their followers. None, the usual value, is cheaper
         # than an empty list.
         self._followers: dict[_Key, list[asyncio.Future[_Outcome]] | None] = {}
         self._leaders: dict[_Key, asyncio.Task[Page[Any]]] = {}
+        self.direct = (
+            SharedExchanges(session.direct, self._followers, self._lead)
+            if session.direct is not None
+            else None
+        )
 
     @property
     def epoch(self) -> int:
@@ -86,58 +91,6 @@ class SharedPages:
         finally:
             _tell(self._followers.pop(key), outcome, state)
         return outcome
-
-    # -- attempts without a task
-
-    @property
-    def direct(self) -> SharedPages | None:
-        """These pages, if the session can send without a task."""
-        return None if self._direct is None else self
-
-    def begin(
-        self,
-        request: PageRequest,
-        state: RequestState,
-        arrived: Callable[[DirectExchange], None],
-    ) -> DirectExchange | None:
-        """Send the first attempt of a page request, and lead; see `DirectFetcher.begin`."""
-        options = state.options
-        key: _Key = request
-        if options.timeout is not None or options.retry is not None:
-            key = _key(request, options)
-        if self._direct is None or key in self._followers:
-            return None
-        exchange = self._direct.begin(request, state, arrived)
-        if exchange is not None:
-            exchange.key = key
-            self._followers[key] = None
-        return exchange
-
-    def finish(self, exchange: DirectExchange) -> Page[Any] | errors.TMAPIError:
-        """Read what has come; see `DirectFetcher.finish`. After an error, the page is still led."""
-        assert self._direct is not None  # noqa: S101 - it has begun the exchange
-        try:
-            outcome = self._direct.finish(exchange)
-        except BaseException:
-            _tell(self._followers.pop(exchange.key), None, exchange.state)
-            raise
-        if isinstance(outcome, Page):
-            followers = self._followers.pop(exchange.key)
-            if followers:
-                _tell(followers, outcome, exchange.state)
-        return outcome
-
-    def go_on(self, exchange: DirectExchange) -> Coroutine[Any, Any, Page[Any]]:
-        """Return a coroutine that fetches the page after `finish` has returned an error."""
-        assert self._direct is not None  # noqa: S101 - it has begun the exchange
-        return self._lead(exchange.key, self._direct.go_on(exchange), exchange.state)
-
-    def abandon(self, exchange: DirectExchange) -> None:
-        """Give up an exchange, or what follows it: `go_on` was not begun."""
-        assert self._direct is not None  # noqa: S101 - it has begun the exchange
-        if exchange.outcome is None:
-            self._direct.abandon(exchange)
-        _tell(self._followers.pop(exchange.key), None, exchange.state)
 
     # -- pages awaited alone
 
@@ -205,6 +158,70 @@ class SharedPages:
 
     def __repr__(self) -> str:
         return f"<SharedPages: {len(self._followers)} being fetched>"
+
+
+class SharedExchanges:
+    """First attempts of page requests of walks, without a task; each request leads.
+
+    Args:
+        direct: Sends and reads them.
+        followers: Pages that are being fetched, with their followers.
+        lead: Fetches a page, and hands every outcome to its followers.
+    """
+
+    def __init__(
+        self,
+        direct: DirectPages,
+        followers: dict[_Key, list[asyncio.Future[_Outcome]] | None],
+        lead: Callable[
+            [_Key, Coroutine[Any, Any, Page[Any]], RequestState], Coroutine[Any, Any, Page[Any]]
+        ],
+    ) -> None:
+        self._direct = direct
+        self._followers = followers
+        self._lead = lead
+
+    def begin(
+        self,
+        request: PageRequest,
+        state: RequestState,
+        arrived: Callable[[DirectExchange], None],
+    ) -> DirectExchange | None:
+        """Send the first attempt of a page request, and lead; see `DirectFetcher.begin`."""
+        options, followers = state.options, self._followers
+        key: _Key = request
+        if options.timeout is not None or options.retry is not None:
+            key = _key(request, options)
+        if key in followers:
+            return None
+        exchange = self._direct.begin(request, state, arrived)
+        if exchange is not None:
+            exchange.key = key
+            followers[key] = None
+        return exchange
+
+    def finish(self, exchange: DirectExchange) -> Page[Any] | errors.TMAPIError:
+        """Read what has come; see `DirectFetcher.finish`. After an error, the page is still led."""
+        try:
+            outcome = self._direct.finish(exchange)
+        except BaseException:
+            _tell(self._followers.pop(exchange.key), None, exchange.state)
+            raise
+        if isinstance(outcome, Page):
+            followers = self._followers.pop(exchange.key)
+            if followers:
+                _tell(followers, outcome, exchange.state)
+        return outcome
+
+    def go_on(self, exchange: DirectExchange) -> Coroutine[Any, Any, Page[Any]]:
+        """Return a coroutine that fetches the page after `finish` has returned an error."""
+        return self._lead(exchange.key, self._direct.go_on(exchange), exchange.state)
+
+    def abandon(self, exchange: DirectExchange) -> None:
+        """Give up an exchange, or what follows it: `go_on` was not begun."""
+        if exchange.outcome is None:
+            self._direct.abandon(exchange)
+        _tell(self._followers.pop(exchange.key), None, exchange.state)
 
 
 def _tell(
