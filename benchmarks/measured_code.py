@@ -27,7 +27,7 @@ HARVEST = (*WALK, "harvest", "journal")
 EXPORT = ("api", "export", "journal")
 FRONTIER = tuple(
     f"crawl/{module}.py"
-    for module in ("answers", "frontier", "lookahead", "lookahead_pool", "page_tracker")
+    for module in ("answers", "frontier", "lookahead", "page_tracker", "requested_pages")
 )
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "cache": (*WALK, "journal"),
