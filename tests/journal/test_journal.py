@@ -251,6 +251,34 @@ async def test_an_unexpected_error_in_the_thread_reaches_the_callers(path, monke
     assert stored(path) == []
 
 
+async def test_a_page_is_refused_in_the_very_turn_that_learns_of_a_failure(path, monkeypatch):
+    """No page is taken after a failure, even if the same turn of the loop took one before it."""
+    journal, learned = Journal.open(path), threading.Event()
+    plan, refused = journal.plan(listings(7)), []
+
+    def submit_again():
+        learned.set()
+        with pytest.raises(JournalError, match="nobody foresaw this"):
+            journal.submit(visit, record(99))
+        refused.append(journal.waiting)
+
+    def broken(*_):
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(Encoder, "encode", broken)
+    start = journal.begin(
+        plan, host="api.example", version="test", counts=RequestCounts, on_durable=submit_again
+    )
+    (visit,) = start.visits
+    for number in itertools.count(1):  # each turn submits a page: one of them is the last
+        journal.submit(visit, record(number))
+        await asyncio.sleep(0)
+        if learned.is_set():
+            break
+    assert refused == [number]
+    await journal.close()
+
+
 async def test_close_raises_if_the_last_commit_fails(path):
     """`close` raises if pages that nobody waited for could not be committed."""
     journal = open_with(path, "max_page_count = 15")

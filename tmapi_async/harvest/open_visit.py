@@ -47,8 +47,10 @@ class OpenVisit:
         self.has_new_pages = True
         self.pages += 1
         self.items += page.items
-        self.rejects += len(page.rejects)
-        self.total_count = page.total_count or self.total_count
+        if page.rejects:
+            self.rejects += len(page.rejects)
+        if page.total_count:
+            self.total_count = page.total_count
         if page.number > self.last_page:
             self.last_page, self.has_next_page = page.number, page.has_next_page
 

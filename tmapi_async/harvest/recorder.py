@@ -23,7 +23,7 @@ from tmapi_async.errors import (
 )
 from tmapi_async.journal.journal import Journal
 from tmapi_async.journal.plan import Plan, Start
-from tmapi_async.journal.records import PageRecord, State, Totals, Visit, look_number
+from tmapi_async.journal.records import PageRecord, State, Visit, look_number
 from tmapi_async.journal.resume import (
     DecodedPages,
     changed_shape,
@@ -311,8 +311,8 @@ class Recorder(CrawlSink):
             return False
         entry.add(page)
         self.pages += 1
-        self.tally.add(Totals(1, page.items, 0, len(page.rejects), 0))
-        if entry.visit.listing in self._failed:
+        self.tally.add_page(page.items, len(page.rejects))
+        if self._failed and entry.visit.listing in self._failed:
             self._apply(_end_as_failed(entry))
             return True
         self._open_pages += 1

@@ -81,19 +81,17 @@ class Dictionary(msgspec.Struct, frozen=True, gc=False):
 class _Endpoint:
     """State of one endpoint: its dictionary, or the samples to train one."""
 
+    __slots__ = ("_sampled", "_seen", "compress", "dictionary", "number", "samples")
+
     def __init__(self, dictionary: Dictionary | None) -> None:
         self.dictionary = dictionary or Dictionary()
-        self._compress = self.dictionary.compressor()
+        self.number, self.compress = self.dictionary.number, self.dictionary.compressor()
         self.samples: list[bytes] | None = [] if dictionary is None else None
         self._sampled = 0
         self._seen = 0
 
-    def encode(self, body: bytes) -> tuple[int | None, bytes]:
-        if self.samples is not None:
-            self._learn(body)
-        return self.dictionary.number, self._compress(body)
-
-    def _learn(self, body: bytes) -> None:
+    def learn(self, body: bytes) -> None:
+        """Keep a body as a sample, or give the samples up if the bodies are too small."""
         samples = self.samples
         self._seen += 1
         if samples is None or self._seen > _MAX_BODIES_TO_LEARN:
@@ -141,10 +139,11 @@ class Encoder:
         state = self._endpoints.get(endpoint)
         if state is None:
             state = self._endpoints[endpoint] = _Endpoint(None)
-        frame = state.encode(body)
-        if state.samples is None and endpoint not in self.settled:
-            self.settled[endpoint] = state.dictionary  # without a dictionary
-        return frame
+        if state.samples is not None:
+            state.learn(body)
+            if state.samples is None:
+                self.settled[endpoint] = state.dictionary  # without a dictionary
+        return state.number, state.compress(body)
 
     def _settle(self, endpoint: str, dictionary: Dictionary) -> None:
         self._endpoints[endpoint] = _Endpoint(dictionary)
@@ -164,6 +163,8 @@ class Encoder:
                 state.samples = None
                 if row is not None:
                     rows.append(row)
+                else:
+                    self.settled[endpoint] = state.dictionary  # without a dictionary
         return rows
 
     def _train(self, endpoint: str, samples: list[bytes]) -> tuple[int, str, bytes] | None:

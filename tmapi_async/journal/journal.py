@@ -237,10 +237,12 @@ class Journal:
         Raises:
             JournalError: The writer has failed; this page is not durable.
         """
-        self._check()
+        if not self._scheduled:
+            self._schedule()
         self._waiting += 1
+        self._submitted += 1
         self._batch.pages.append((visit, page))
-        return self._ticket(1)
+        return self._submitted
 
     async def wait_durable(self, ticket: int) -> None:
         """Wait until the page of a ticket, and everything before it, is durable.
@@ -271,12 +273,15 @@ class Journal:
         self._check()
         await self.wait_durable(self._submitted)
 
-    def _ticket(self, count: int) -> int:
-        self._submitted += count
-        if not self._scheduled:
-            self._scheduled = True
-            self._running_loop().call_soon(self._enqueue_batch)
-        return self._submitted
+    def _schedule(self) -> None:
+        """Let the writer have what this turn of the event loop submits.
+
+        Raises:
+            JournalError: The writer has failed.
+        """
+        self._check()
+        self._running_loop().call_soon(self._enqueue_batch)
+        self._scheduled = True
 
     def _enqueue_batch(self) -> None:
         self._scheduled = False
@@ -308,9 +313,11 @@ class Journal:
         Raises:
             JournalError: The writer has failed.
         """
-        self._check()
+        if not self._scheduled:
+            self._schedule()
+        self._submitted += len(changes)
         self._batch.statements += changes
-        return self._ticket(len(changes))
+        return self._submitted
 
     # -- callbacks: the writer's thread calls, the event loop handles
 
@@ -338,7 +345,7 @@ class Journal:
         self._on_durable()
 
     def _on_writer_end(self, error: JournalError | None) -> None:
-        self._error = error
+        self._error, self._scheduled = error, False  # the next page is refused
         for _, waiter in self._waiters:
             _wake(waiter, error or ClosedError("the journal was closed"))
         self._waiters.clear()

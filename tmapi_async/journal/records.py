@@ -210,7 +210,7 @@ class PageRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
             dictionary: Number of the dictionary that `frame` needs, or None.
         """
         return cls(
-            page.number,
+            page.request.number,
             page.body if frame is None else frame,
             page.fetched_at.timestamp(),
             page.attempts,

@@ -218,17 +218,19 @@ class Writer(threading.Thread):
         return batch, batch is not None
 
     def _add(self, group: _Group, batch: Batch) -> None:
-        seq, encode, start = self._seq, self._encoder.encode, self._start
+        seq, encode, start, pages = self._seq, self._encoder.encode, self._start, group.pages
+        body_bytes = stored_bytes = items = 0
         for visit, page in batch.pages:
             seq += 1
             dictionary, size, frame = page.dictionary, page.uncompressed_size, page.body
+            rejects = page.rejects
             if not size:
                 size = len(frame)
                 dictionary, frame = encode(visit.listing.endpoint, frame)
-            group.body_bytes += size
-            group.stored_bytes += len(frame)
-            group.items += page.items
-            group.pages.append(
+            body_bytes += size
+            stored_bytes += len(frame)
+            items += page.items
+            pages.append(
                 (
                     seq,
                     visit.id,
@@ -239,17 +241,21 @@ class Writer(threading.Thread):
                     round(page.latency * 1e6),
                     page.code,
                     page.page_size,
-                    page.has_next_page,
+                    int(page.has_next_page),  # sqlite3 looks for an adapter of each bool
                     page.total_count,
                     page.items,
-                    len(page.rejects),
+                    len(rejects),
                     dictionary,
                     frame,
                 )
             )
-            for reject in page.rejects:
+            for reject in rejects:
                 group.rejects.append((seq, reject.position, reject.reason, reject.raw))
+        batch.pages.clear()  # the memory of their bodies is free for the next replies
         self._seq = seq
+        group.body_bytes += body_bytes
+        group.stored_bytes += stored_bytes
+        group.items += items
         group.statements += batch.statements
         if batch.counts is not None:
             group.counts, group.width = batch.counts, batch.width

@@ -87,6 +87,12 @@ class RunTally(msgspec.Struct):
         self.unique_items += sign * totals.unique_items
         self.rejects += sign * totals.rejects
 
+    def add_page(self, items: int, rejects: int) -> None:
+        """Count a page."""
+        self.pages += 1
+        self.items += items
+        self.rejects += rejects
+
     def include(self, other: RunTally) -> None:
         """Add the counts of another tally, of other listings."""
         for name in self.__struct_fields__:
