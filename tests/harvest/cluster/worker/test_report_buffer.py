@@ -77,6 +77,28 @@ async def test_a_page_keeps_its_slot_and_is_pending_until_it_is_durable(case):
     assert case.buffer.pending == 0
 
 
+async def test_there_is_room_for_a_request_only_if_a_slot_is_free_for_it(case):
+    """A page that waits for its message keeps its slot; a request before a retry keeps none."""
+    assert case.buffer.has_room(2, 1)
+    case.buffer.page(page_of(envelope()))
+    assert case.buffer.has_room(2, 0)
+    await case.gate.enter(lambda: None)
+    assert not case.buffer.has_room(2, 1)
+    case.buffer.release(1)
+    assert case.buffer.has_room(2, 1)
+    assert case.buffer.has_room(2, 2)  # one of the two rests before a retry
+
+
+async def test_there_is_no_room_beyond_two_widths_that_are_not_durable(case):
+    """Pages that were sent free their slots, and still count until they are durable."""
+    for _ in range(3):
+        case.buffer.page(page_of(envelope()))
+    case.buffer.release(3)
+    assert (case.buffer.has_room(2, 0), case.buffer.has_room(2, 1)) == (True, False)
+    case.buffer.durable_pages = 1
+    assert case.buffer.has_room(2, 1)
+
+
 async def test_a_body_is_compressed_once_there_is_a_dictionary(case):
     """The record then has the size of the body. Pages that wait for the report are among them."""
     page = page_of(envelope())

@@ -60,6 +60,15 @@ class ReportBuffer(CrawlSink):
         """Number of pages received from the crawler that are not durable yet."""
         return self._pages_received - self.durable_pages
 
+    def has_room(self, width: int, in_flight: int) -> bool:
+        """Return True if one more page may be requested: also, a slot must be free for it.
+
+        A page that waits for its message keeps its slot, and the next request would need a task to
+        wait for it. A request that rests before a retry has no slot.
+        """
+        taken = min(in_flight, self._gate.in_use)
+        return self.held_pages + taken < width and self.pending + in_flight < 2 * width
+
     def set_dictionary(self, message: protocol.DictionaryMessage) -> None:
         """Compress the bodies of an endpoint with a new dictionary."""
         dictionary = Dictionary(message.number, message.content)
