@@ -315,6 +315,24 @@ def test_odd_counts_do_not_cost_the_page(odd: object) -> None:
     assert len(page.items) == 1
 
 
+COUNTS = st.sampled_from(
+    [0, 7, 2**30 - 1, 2**30, 2**63 - 1, 2**63, -1, True, "7", "7+", "x", None, 1.0, 1.5]
+)
+
+
+@given(COUNTS, COUNTS, COUNTS)
+def test_a_count_is_read_as_if_it_were_alone(page: object, size: object, total: object) -> None:
+    """Page number, size and total are read each for itself, whatever the others are."""
+    together = page_of(with_data(page=page, page_size=size, total_count=total))
+    alone = [
+        page_of(with_data(**{"page": None, "page_size": None, "total_count": None, **one}))
+        for one in ({"page": page}, {"page_size": size}, {"total_count": total})
+    ]
+    assert (together.echoed_page, together.page_size, together.total_count) == (
+        alone[0].echoed_page, alone[1].page_size, alone[2].total_count,
+    )  # fmt: skip
+
+
 def test_odd_texts_do_not_cost_the_page() -> None:
     """`msg` and `message` do not change a success."""
     for odd in (5, None, {"en": "ok"}, ["ok"]):

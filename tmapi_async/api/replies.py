@@ -241,7 +241,15 @@ def read_reply(
         if has_next is None:
             return _failure(reply, now, "it does not say if there is a next page")
     name_products(request.listing, data.items)
-    echoed_page = _valid_count(data.page)
+    echoed_page, page_size, total_count = data.page, data.page_size, data.total_count
+    if not (
+        type(echoed_page) is type(page_size) is type(total_count) is int
+        and -1 < echoed_page < _LONG
+        and -1 < page_size < _LONG
+        and -1 < total_count < _LONG
+    ):
+        echoed_page = _valid_count(echoed_page)
+        page_size, total_count = _valid_count(page_size), _valid_count(total_count)
     if checks is not None and (
         problem := checks.problem(request, data, echoed_page, has_next=has_next)
     ):
@@ -252,9 +260,9 @@ def read_reply(
     return Page(
         request=request,
         echoed_page=echoed_page,
-        page_size=_valid_count(data.page_size),
+        page_size=page_size,
         has_next_page=has_next,
-        total_count=_valid_count(data.total_count),
+        total_count=total_count,
         items=data.items,
         rejects=rejects,
         body=reply.body,
@@ -284,6 +292,9 @@ def _has_next(request: PageRequest, data: Data[Any], rows: int) -> bool | None:
         return None
     # The echoed page size: a requested size cannot be trusted.
     return request.number * (_valid_count(data.page_size) or rows) < total
+
+
+_LONG = 2**30  # a smaller number needs no more than a look
 
 
 def _valid_count(value: object) -> int | None:

@@ -105,26 +105,28 @@ class DirectFetcher:
 
     def finish(self, exchange: DirectExchange) -> Page[Any] | errors.TMAPIError:
         """Read what has come, count the attempt, and free its slot."""
-        request, state, end = exchange.request, exchange.state, exchange.end
+        outcomes, state, end = self._outcomes, exchange.state, exchange.end
         sent_at = exchange.sent_at
-        outcome: Page[Any] | errors.TMAPIError | None = None
         state.on_wire = False
         try:
             if exchange.deadlines is not None:
                 exchange.deadlines.remove(exchange)
             if isinstance(end, Reply):
                 exchange.transport.settle(exchange.connection, None)
-                outcome = self._outcomes.read(end, request, state, sent_at)
+                outcome = outcomes.read(end, exchange.request, state, sent_at)
             else:
                 exchange.transport.settle(exchange.connection, end)
                 failure = self._sender.failure(exchange)
-                outcome = self._outcomes.read(failure, request, state, sent_at)
-        finally:
-            if isinstance(outcome, Page):
-                self._gate.answered(sent_at)
-            else:
-                self._outcomes.leave_gate(sent_at, outcome, state.counts)
-        state.counts.add_code("200" if isinstance(outcome, Page) else outcome.label)
+                outcome = outcomes.read(failure, exchange.request, state, sent_at)
+        except BaseException:
+            outcomes.leave_gate(sent_at, None, state.counts)
+            raise
+        if isinstance(outcome, Page):
+            self._gate.answered(sent_at)
+            state.counts.add_code("200")
+        else:
+            outcomes.leave_gate(sent_at, outcome, state.counts)
+            state.counts.add_code(outcome.label)
         exchange.read_as(outcome)
         return outcome
 
