@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from tests.support.making import ROW, dumped, page_of, row, success, with_data
 from tmapi_async import Item
 from tmapi_async.api.decoding import decoder
-from tmapi_async.api.lenient import lenient_variant, read_leniently
+from tmapi_async.api.lenient import (
+    is_as_documented,
+    lenient_variant,
+    read_leniently,
+    unknown_fields,
+)
 from tmapi_async.api.rows import json_lines
 from tmapi_async.sandbox.responses.drift import BAD_SHAPES, ENVELOPES, SHAPES
 
@@ -109,6 +114,16 @@ def test_known_and_extra_make_what_was_sent(
     (item,) = page.items
     assert merged(known_of(item), item.extra) == sent
     json_lines(page)
+
+
+@given(st.dictionaries(NAMES | st.sampled_from(["title", *BLOCKS]), VALUES, max_size=3))
+def test_a_row_as_documented_has_no_unknown_field(more: dict[str, Any]) -> None:
+    """The fast look at a row never hides a field that no struct knows."""
+    sent = {**row(7), **more}
+    raw = dumped(sent)
+    assert is_as_documented(dumped(row(7)), Item)
+    if is_as_documented(raw, Item):
+        assert unknown_fields(sent, Item) == {}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

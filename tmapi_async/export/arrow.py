@@ -156,8 +156,9 @@ class BatchBuilder:
             self._positions.extend(positions)
 
     def _add_extras(self, items: list[Any]) -> None:
+        strict = self._endpoint.item
         for index, item in enumerate(items, len(self._positions)):
-            if extra := item.extra:
+            if type(item) is not strict and (extra := item.extra):
                 self._extras[index] = extra
 
     def finish(self) -> pa.RecordBatch:
@@ -316,10 +317,15 @@ def _fields(structs: Sequence[Any], block: Block) -> dict[str, Sequence[Any]]:
     if types.NoneType in kinds:
         structs = _without_null(structs, block)
         kinds = set(map(type, structs))
-    if kinds != {block.kind}:  # a variant may have its fields in another order
+    if len(names) == 1 or not kinds:
         return {name: list(map(attrgetter(name), structs)) for name in names}
     # A tuple of all fields takes a quarter of the time of asking for each of them.
-    return dict(zip(names, zip(*map(astuple, structs), strict=True), strict=True))
+    if kinds == {block.kind}:
+        rows: Iterable[tuple[Any, ...]] = map(astuple, structs)
+    else:  # a variant may have its fields in another order
+        values_of, kind = attrgetter(*names), block.kind
+        rows = [astuple(one) if type(one) is kind else values_of(one) for one in structs]
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
 def _without_null(structs: Sequence[Any], block: Block) -> Sequence[Any]:

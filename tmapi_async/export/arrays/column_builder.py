@@ -23,7 +23,6 @@ from .number_arrays import (
     COLUMN_TYPES,
     convert_each,
     has_any,
-    number_arrays,
     text_numbers,
     whole_numbers,
 )
@@ -47,6 +46,18 @@ class ColumnPart(msgspec.Struct, frozen=True):
     texts: pa.Array | None = None
 
 
+class SentTexts(msgspec.Struct, frozen=True):
+    """Values of some items as texts, not converted yet.
+
+    Attributes:
+        texts: The texts; for a number that was sent as one, its text.
+        numbers: Index -> value, for values that were not sent as text.
+    """
+
+    texts: pa.Array
+    numbers: dict[int, Any] = {}
+
+
 class ColumnBuilder:
     """A column under way.
 
@@ -58,8 +69,7 @@ class ColumnBuilder:
     def __init__(self, column: Column, conversions: Conversions) -> None:
         self.column = column
         self._conversions = conversions
-        # Arrays are texts as they were sent. Values of other types are converted when they come.
-        self._pieces: list[pa.Array | ColumnPart] = []
+        self._pieces: list[SentTexts | ColumnPart] = []
 
     def add(self, inputs: Sequence[Any]) -> None:
         """Add the values of more items, as they were sent."""
@@ -69,17 +79,18 @@ class ColumnBuilder:
         """Return the column of all values since the last call."""
         pieces, self._pieces = self._pieces, []
         parts: list[ColumnPart] = []
-        for is_part, group in groupby(pieces, lambda piece: isinstance(piece, ColumnPart)):
-            neighbours = list(group)
-            parts += neighbours if is_part else [self._read_texts(_joined(neighbours))]
+        for kind, group in groupby(pieces, type):
+            neighbours: list[Any] = list(group)
+            is_part = kind is ColumnPart
+            parts += neighbours if is_part else [self._read_texts(_joined_sent(neighbours))]
         if len(parts) == 1:
             return parts[0]
         if not parts:
             return ColumnPart(pa.array([], COLUMN_TYPES[self.column.kind]))
         return ColumnPart(_joined([part.values for part in parts]), _joined_texts(parts))
 
-    def _piece(self, inputs: Sequence[Any]) -> pa.Array | ColumnPart:
-        """Return the values as texts if each of them is a text or null, else convert them."""
+    def _piece(self, inputs: Sequence[Any]) -> SentTexts | ColumnPart:
+        """Return the values as texts if some of them are, else convert them."""
         kind = self.column.kind
         if kind == "json":
             return ColumnPart(_json(inputs))
@@ -88,8 +99,10 @@ class ColumnBuilder:
         if kind in ("id", "count"):
             with suppress(TypeError, OverflowError):  # null, text, and numbers of any other kind
                 return ColumnPart(whole_numbers(inputs))
+            if type(inputs[0]) is int:
+                return self._mixed(inputs)
         try:
-            return pa.array(inputs, pa.string())
+            return SentTexts(pa.array(inputs, pa.string()))
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             return self._mixed(inputs)
 
@@ -98,23 +111,41 @@ class ColumnBuilder:
             return ColumnPart(pa.array(inputs, pa.bool_()))
         return ColumnPart(*convert_each(self.column, inputs, self._conversions))
 
-    def _mixed(self, inputs: Sequence[Any]) -> pa.Array | ColumnPart:
+    def _mixed(self, inputs: Sequence[Any]) -> SentTexts | ColumnPart:
         """Convert values that are no texts, or not all of them."""
         kind = self.column.kind
         if kind in ("text", "picture"):
-            return pa.array([READERS["text"](value) for value in inputs], pa.string())
+            texts = [READERS["text"](value) for value in inputs]
+            return SentTexts(pa.array(texts, pa.string()))
         # Arrow would accept a float for a whole number, although its text may be another number.
         if kind == "count" and set(map(type, inputs)) <= {int, types.NoneType}:
             with suppress(pa.ArrowInvalid, OverflowError):
                 return ColumnPart(pa.array(inputs, pa.int64()))
-        return ColumnPart(*number_arrays(self.column, inputs, self._conversions))
+        numbers = {
+            index: value
+            for index, value in enumerate(inputs)
+            if value.__class__ is not str and value is not None
+        }
+        texts = [
+            value if value.__class__ is str or value is None else str(value) for value in inputs
+        ]
+        return SentTexts(pa.array(texts, pa.string()), numbers)
 
-    def _read_texts(self, texts: pa.Array) -> ColumnPart:
+    def _read_texts(self, sent: SentTexts) -> ColumnPart:
         if self.column.kind == "text":
-            return ColumnPart(_without_null_texts(texts))
+            return ColumnPart(_without_null_texts(sent.texts))
         if self.column.kind == "picture":
-            return _pictures(_without_null_texts(texts))
-        return ColumnPart(*text_numbers(self.column, texts, self._conversions))
+            return _pictures(_without_null_texts(sent.texts))
+        return ColumnPart(*text_numbers(self.column, sent.texts, sent.numbers, self._conversions))
+
+
+def _joined_sent(pieces: list[SentTexts]) -> SentTexts:
+    numbers: dict[int, Any] = {}
+    start = 0
+    for piece in pieces:
+        numbers |= {start + index: value for index, value in piece.numbers.items()}
+        start += len(piece.texts)
+    return SentTexts(_joined([piece.texts for piece in pieces]), numbers)
 
 
 def _joined(arrays: list[pa.Array]) -> pa.Array:
@@ -139,19 +170,21 @@ def _without_null_texts(texts: pa.Array) -> pa.Array:
 
 
 def _pictures(texts: pa.Array) -> ColumnPart:
-    if _are_well_spelt(texts):
+    """Mend the addresses that do not begin with `https://` and a host; these are few."""
+    odd = pc.invert(pc.starts_with(texts, _SCHEME))
+    for wrong in _WRONG_STARTS:
+        odd = pc.or_(odd, pc.starts_with(texts, wrong))
+    if not has_any(odd):
         return ColumnPart(texts)
+    odd = pc.fill_null(odd, False)
+    sent = texts.filter(odd)
     read = READERS["picture"]
-    values = pa.array([read(text) for text in texts.to_pylist()], pa.string())
-    mended = pc.fill_null(pc.not_equal(values, texts), False)
-    return ColumnPart(values, pc.if_else(mended, texts, _NULL))
-
-
-def _are_well_spelt(addresses: pa.Array) -> bool:
-    """Return True if each address begins with `https://` and a host, without a regex."""
-    if any(has_any(pc.starts_with(addresses, wrong)) for wrong in _WRONG_STARTS):
-        return False
-    return pc.all(pc.starts_with(addresses, _SCHEME)).as_py() is not False
+    mended = pa.array([read(text) for text in sent.to_pylist()], pa.string())
+    misspelt = pc.if_else(pc.not_equal(mended, sent), sent, _NULL)
+    return ColumnPart(
+        pc.replace_with_mask(texts, odd, mended),
+        pc.replace_with_mask(pa.nulls(len(texts), pa.string()), odd, misspelt),
+    )
 
 
 def _json(inputs: Sequence[Any]) -> pa.Array:
