@@ -60,7 +60,7 @@ class Frontier:
         # Listings with pages that are certain, each at most once.
         self._ready: deque[PageTracker] = deque()
         self._waiting = 0  # listings in _new that count
-        self._in_flight = self._answered = self._failed = self._reclaimed = 0
+        self._answered = self._failed = self._reclaimed = 0
 
     def __contains__(self, listing: object) -> bool:
         """Return True if the listing is waiting, open, or closed with pages in flight."""
@@ -160,7 +160,6 @@ class Frontier:
         if tracker is None or not tracker.go_on(request.number, expected):
             return False
         self._answered += 1
-        self._in_flight -= 1
         if not tracker.queued and tracker.more:
             tracker.queued = True
             self._ready.append(tracker)
@@ -283,6 +282,10 @@ class Frontier:
         tracker = self._trackers.get(request.listing)
         return tracker is not None and request.number <= tracker.end
 
+    @property
+    def _in_flight(self) -> int:
+        return self._counts.requested - self._answered - self._failed - self._reclaimed
+
     def statistics(self) -> FrontierStatistics:
         """Return the counts at this moment."""
         return FrontierStatistics(
@@ -304,7 +307,6 @@ class Frontier:
 
     def _send(self, tracker: PageTracker, number: int) -> PageRequest:
         self._counts.requested += 1
-        self._in_flight += 1
         if number < tracker.goal and not tracker.queued:
             tracker.queued = True
             self._ready.append(tracker)
@@ -327,7 +329,6 @@ class Frontier:
         if tracker is None or request.number not in tracker.in_flight:
             tracker = self._closed_tracker(request)
         tracker.remove_in_flight(request.number)
-        self._in_flight -= 1
         return tracker
 
     def _closed_tracker(self, request: PageRequest) -> PageTracker:
