@@ -31,7 +31,10 @@ class RequestCounts(msgspec.Struct):
 
     def add_code(self, label: str) -> None:
         """Count one outcome under its code or kind."""
-        self.codes[label] = self.codes.get(label, 0) + 1
+        try:
+            self.codes[label] += 1
+        except KeyError:
+            self.codes[label] = 1
 
     def __add__(self, other: RequestCounts) -> RequestCounts:
         codes = dict(self.codes)

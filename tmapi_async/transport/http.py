@@ -72,7 +72,15 @@ MAX_HEAD_LINE = 2**16
 
 
 class HttpTransport(Protocol):
-    """Sends requests over a pool of connections."""
+    """Sends requests over a pool of connections.
+
+    Attributes:
+        before_target: Text of every request before its target, known with the first connection.
+        after_target: Text of every request after its target.
+    """
+
+    before_target: str
+    after_target: str
 
     @property
     def connector_closed(self) -> bool:
@@ -94,24 +102,12 @@ class HttpTransport(Protocol):
     def take_kept(self) -> Any | None:
         """Take a connection that can carry a request at once, or None if there is none.
 
-        Give the connection to `put_back` or `start`, and after `start` to `settle`.
+        Give the connection to `put_back`, or after it was used to `settle`.
         """
         ...
 
     def put_back(self, connection: Any) -> None:
         """Put back a connection that was taken and not used."""
-        ...
-
-    def start(
-        self, connection: Any, target: str, arrived: Callable[[Reply | Exception], None]
-    ) -> None:
-        """Send one request, once, over a connection that was taken.
-
-        Args:
-            connection: The connection.
-            target: Path and query below the base URL, ready to be sent.
-            arrived: Called once with the reply or the failure, unless `settle` comes before.
-        """
         ...
 
     def settle(self, connection: Any, error: BaseException | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -43,6 +42,7 @@ class ClientSessionTransport:
         self._prefix = prefix
         self._max_body = max_body
         self._proxy = proxy
+        self.before_target = self.after_target = ""
 
     @property
     def connector_closed(self) -> bool:
@@ -53,11 +53,6 @@ class ClientSessionTransport:
         """Return None: aiohttp's public interface does not show idle connections."""
 
     def put_back(self, connection: Any) -> None:
-        """Do nothing: no connection is taken."""
-
-    def start(
-        self, connection: Any, target: str, arrived: Callable[[Reply | Exception], None]
-    ) -> None:
         """Do nothing: no connection is taken."""
 
     def settle(self, connection: Any, error: BaseException | None) -> None:

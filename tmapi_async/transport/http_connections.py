@@ -11,7 +11,7 @@ import importlib
 import inspect
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import SplitResult
 from weakref import WeakKeyDictionary
@@ -119,7 +119,7 @@ class ConnectionTransport:
         self._max_body = max_body
         self._proxy = proxy
         self._request: aiohttp.ClientRequest | None = None
-        self._before_target = self._after_target = ""
+        self.before_target = self.after_target = ""
         self._idle_limit = IdleLimit()
         self._keeps = client.connector_owner
         self._kept: list[PageConnection] = []  # the one used last is at the end
@@ -172,7 +172,7 @@ class ConnectionTransport:
             connection.idle = time.monotonic() - connection.ended_at
         try:
             reply = await connection.send(
-                f"{self._before_target}{target}{self._after_target}".encode()
+                f"{self.before_target}{target}{self.after_target}".encode()
             )
         except BaseException as error:
             self.settle(connection, error)
@@ -198,12 +198,6 @@ class ConnectionTransport:
     def put_back(self, connection: PageConnection) -> None:
         """Put back a connection that was taken and not used."""
         self._kept.append(connection)
-
-    def start(
-        self, connection: PageConnection, target: str, arrived: Callable[[Reply | Exception], None]
-    ) -> None:
-        """Send one request, once, over a connection that was taken; see `PageConnection.start`."""
-        connection.start(f"{self._before_target}{target}{self._after_target}".encode(), arrived)
 
     def settle(self, connection: PageConnection, error: BaseException | None) -> None:
         """End the use of a connection.
@@ -262,9 +256,9 @@ class ConnectionTransport:
         except BaseException as error:
             mark_not_sent(error)
             raise
-        if not self._after_target:
+        if not self.after_target:
             # Not before there is a connection: connecting adds the headers that a proxy needs.
-            self._before_target, self._after_target = self._head()
+            self.before_target, self.after_target = self._head()
         return connection
 
     async def _take(self, request: aiohttp.ClientRequest | None) -> PageConnection:

@@ -202,7 +202,9 @@ class PageSender:
         deadlines = self._deadlines if seconds is None else self._deadlines.others(seconds)
         deadlines.add(exchange)
         exchange.deadlines = deadlines
-        exchange.transport.start(exchange.connection, self._target(request), exchange.arrive)
+        transport = exchange.transport
+        head = f"{transport.before_target}{self._target(request)}{transport.after_target}"
+        exchange.connection.start(head.encode(), exchange.arrive)
 
     def failure(self, exchange: DirectExchange) -> errors.TransportError:
         """Return the failure that has ended an exchange; see `send`."""
