@@ -99,6 +99,25 @@ async def test_a_page_that_waits_for_an_earlier_listing_is_not_counted():
     assert (queue.statistics().pages, queue.statistics().items) == (2, 6)
 
 
+async def test_an_ordered_walk_counts_an_item_that_is_twice_on_a_page():
+    """Such an item is a duplicate, in an ordered walk as in any other."""
+
+    class Twice(FakeSession):
+        async def fetch(self, request: PageRequest, state: object) -> Page:
+            page = await super().fetch(request, state)
+            return msgspec.structs.replace(page, items=[*page.items, page.items[0]])
+
+    for queue in (OrderedPageQueue(), PageQueue()):
+        is_ordered = isinstance(queue, OrderedPageQueue)
+        source: Any = queue.tasks(tasks(A, B)) if is_ordered else tasks(A, B)  # type: ignore[arg-type]
+        session: Any = Twice(1)
+        queue.start(Crawler(session, Frontier(lookahead=0), source, queue))
+        counts = []
+        while await queue.next() is not None:
+            counts.append((queue.counts.items, queue.counts.unique_items, queue.counts.duplicates))
+        assert counts == [(4, 3, 1), (8, 6, 2)]
+
+
 async def test_an_outcome_is_reported_after_the_last_page_was_taken():
     """The caller has taken all pages of a listing before its outcome is reported."""
     ended: list[ListingOutcome] = []

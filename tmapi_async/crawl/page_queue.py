@@ -99,14 +99,15 @@ class PageQueue(CrawlSink):
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Queue a page."""
-        if new_items is page.items:
-            self._queue.append(page)
-        else:
-            delivered = page.only(new_items) if self._unique else page
-            self._queue.append(_Repeating(delivered, len(page.items), len(new_items)))
+        is_new = new_items is page.items
+        self._queue.append(page if is_new else self._repeating(page, new_items))
         self.pages += 1
         if self._waiter is not None:
             self.wake_taker()
+
+    def _repeating(self, page: Page, new_items: Sequence[Item]) -> _Repeating:
+        delivered = page.only(new_items) if self._unique else page
+        return _Repeating(delivered, len(page.items), len(new_items))
 
     def ended(self, outcome: ListingOutcome) -> None:
         """Queue an outcome behind the pages of its listing."""
@@ -279,7 +280,7 @@ class OrderedPageQueue(PageQueue):
 
     def __init__(self, *, on_end: Callable[[ListingOutcome], None] | None = None) -> None:
         super().__init__(on_end=on_end)
-        self._early: dict[Listing, list[Page | ListingOutcome]] = {}
+        self._early: dict[Listing, list[_Entry]] = {}
         self._left = asyncio.Event()
 
     async def tasks(self, source: AsyncGenerator[ListingTask]) -> AsyncGenerator[ListingTask]:
@@ -299,8 +300,9 @@ class OrderedPageQueue(PageQueue):
 
     def ordered_page(self, page: Page, new_items: Sequence[Item]) -> None:
         """Keep a page until the listings before its own have ended."""
-        del new_items  # a listing of one page shows no item twice
-        self._early[page.request.listing].append(page)
+        is_new = new_items is page.items
+        entry = page if is_new else self._repeating(page, new_items)
+        self._early[page.request.listing].append(entry)
 
     def _waiting(self) -> Iterable[_Entry]:
         """Return what was handed over and not taken."""
@@ -315,8 +317,7 @@ class OrderedPageQueue(PageQueue):
                 break
             del self._early[listing]
             for entry in entries:
-                if isinstance(entry, ListingOutcome):
-                    super().ended(entry)
-                else:
-                    super().ordered_page(entry, entry.items)
+                self._queue.append(entry)
+                self.pages += not isinstance(entry, ListingOutcome)
+            self.wake_taker()
         self._left.set()
