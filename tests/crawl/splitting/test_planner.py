@@ -434,13 +434,16 @@ def test_rows_that_cannot_be_decoded_prove_no_part() -> None:
 class MovingShop(Shop):
     """A shop of one price whose rows move with each page; a page is asked for and read in a tick.
 
-    A tick is longer than the times of pages are rounded by. Each row moves at most once, as far as
-    it likes, and none leaves.
+    A tick is longer than the times of pages are rounded by. Rows move as far as they like, each at
+    most once and no more of them than `most`, and none leaves.
     """
 
-    def __init__(self, count: int, chance: random.Random, moves: float, **traits: object) -> None:
+    def __init__(
+        self, count: int, chance: random.Random, moves: float, *, most: int, **traits: object
+    ) -> None:
         super().__init__([Product(n, NINE) for n in range(count)], **traits)  # type: ignore[arg-type]
-        state = {"rows": [*self.products], "tick": 1_000, "unmoved": [*self.products]}
+        unmoved = chance.sample(self.products, min(most, count))
+        state = {"rows": [*self.products], "tick": 1_000, "unmoved": unmoved}
         self.__dict__.update(state, chance=chance, moves=moves)
 
     def _ordered(self, products, sort):
@@ -473,7 +476,7 @@ def test_one_price_is_complete_only_if_no_row_was_missed(
 ) -> None:
     """However far one order is walked ahead of the other, a row that slips past both is noticed."""
     chance = random.Random(seed)  # noqa: S311 - no secrets
-    shop = MovingShop(count, chance, moves, ceiling=40, size=1)
+    shop = MovingShop(count, chance, moves, most=1, ceiling=40, size=1)
     driver = PlannerDriver(shop, seed=seed, ahead=ahead)
     planner = planner_for(shop)
     if not pauses:
@@ -499,7 +502,7 @@ def test_a_row_that_slips_past_the_walk_that_ended_first_is_noticed(pauses: bool
 
     If both walks pause before their last pages, the row moves too late to be missed.
     """
-    shop = SlippingShop(55, random.Random(0), 0.0, ceiling=40, size=1)  # noqa: S311 - no secrets
+    shop = SlippingShop(55, random.Random(0), 0.0, most=0, ceiling=40, size=1)  # noqa: S311 - no secrets
     driver = PlannerDriver(shop, ahead=1.0)
     planner = planner_for(shop)
     if not pauses:

@@ -9,10 +9,12 @@ Each page shows adverts in addition to its own rows, and rows move while the wal
 there are two kinds of overlap. An exact one counts as a proof. A rough one is no proof, but gives
 the approximate number of rows and says that hardly any row lies between the walks.
 
-An exact overlap is a proof for walks made side by side, as long as no row moves twice and none
-leaves. Then a row that moves past both walks pushes another row back into the range that was
-already read, and that row is shown twice. The proof does not cover a walk that ended earlier than
-the other one by more pages than the two have in common.
+An exact overlap is a proof for walks made side by side, as long as no row leaves and no two moves
+make up for each other. Then a row that moves past both walks pushes another row back into the range
+that was already read, and that row is shown twice. If a second row leaves that range before the
+next page is read, nothing is shown twice, and the first row is missed: that is rare, and no two
+walks can show it. The proof does not cover a walk that ended earlier than the other one by more
+pages than the two have in common.
 """
 
 from __future__ import annotations
