@@ -1,9 +1,10 @@
 """Measure the cost of the journal: a harvest, a walk without a journal, a hand-written loop.
 
-    python -m benchmarks.harvest [--quick] [--pairs 9] [--uvloop] [--profile]
+    python -m benchmarks.harvest [--quick] [--pairs 9] [--uvloop] [--anywhere] [--profile]
 
 Prints the processor time per page of each, and the difference made by the journal, as medians over
-turns. A full run writes `benchmarks/results/harvest.json`. The loop is that of `benchmarks.client`:
+turns. A full run writes `benchmarks/results/harvest.json`; one with `--anywhere` does not, because
+only a client on a processor of its own compares with those of other benchmarks. The loop is that of `benchmarks.client`:
 default aiohttp, a semaphore, the same structs, nothing stored, always on asyncio's own loop.
 """
 
@@ -100,7 +101,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 def alone(options: argparse.Namespace) -> None:
     """Run one client in this process and print its figures as JSON."""
-    pin(CLIENT_CORE if options.pin else None)
+    pin(None if options.anywhere else CLIENT_CORE)
     profile = cProfile.Profile()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         if options.profile:
@@ -117,10 +118,11 @@ def turns(options: argparse.Namespace) -> int:
     workload = (
         f"{options.listings} listings of {options.each} pages, 20 items (12.7 KB) each, "
         f"{options.width} in flight, keep-alive, no latency, {options.pairs} turns; "
+        f"{'on all processors; ' if options.anywhere else ''}"
         f"{'uvloop' if options.uvloop else 'the loop of asyncio'} for ours"
     )
     print(workload)
-    flags = ["--uvloop"] * options.uvloop + ["--pin"] * options.pin
+    flags = ["--uvloop"] * options.uvloop + ["--anywhere"] * options.anywhere
     flags += ["--folder", str(options.folder)] if options.folder else []
     with Server("--pages", str(options.each)) as server:
 
@@ -144,6 +146,8 @@ def turns(options: argparse.Namespace) -> int:
         "(medians of the differences)"
     )
     measured = next(row["ratio"] for row in rows if row["client"] == "harvest")
+    if options.anywhere:
+        return 0
     if options.quick:
         name = "harvest" if options.uvloop else "harvest-asyncio"
         save_ratios(name, {"harvest/semaphore loop": measured})
@@ -167,7 +171,11 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=None, help="pages of each listing")
     parser.add_argument("--width", type=int, default=32, help="requests in flight")
     parser.add_argument("--uvloop", action="store_true", help="uvloop for ours")
-    parser.add_argument("--pin", action="store_true", help="the client on one processor alone")
+    parser.add_argument(
+        "--anywhere",
+        action="store_true",
+        help="the client on all processors: its threads then disturb the server, and it them",
+    )
     parser.add_argument("--folder", type=Path, default=None, help="where journals are written")
     parser.add_argument("--profile", action="store_true", help="with --alone: print a profile")
     parser.add_argument("--alone", choices=CLIENTS, help="one run, in this process")
