@@ -4,8 +4,9 @@
 
 Prints the processor time per page of each, and the difference made by the journal, as medians over
 turns. A full run writes `benchmarks/results/harvest.json`; one with `--anywhere` does not, because
-only a client on a processor of its own compares with those of other benchmarks. The loop is that of `benchmarks.client`:
-default aiohttp, a semaphore, the same structs, nothing stored, always on asyncio's own loop.
+only a client on a processor of its own compares with those of other benchmarks. The loop is that of
+`benchmarks.client`: default aiohttp, a semaphore, the same structs, nothing stored, always on
+asyncio's own loop.
 """
 
 from __future__ import annotations
