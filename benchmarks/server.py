@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import sys
+from email.utils import formatdate
 from typing import cast
 
 from tmapi_async.sandbox import Catalogue, Config, Listing
@@ -37,9 +38,12 @@ def bodies(pages: int) -> list[bytes]:
 
 
 def reply(body: bytes) -> bytes:
-    """Return a complete reply, headers included."""
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
+    """Return a complete reply, headers included, as of now."""
+    head = (
+        f"HTTP/1.1 200 OK\r\nDate: {formatdate(usegmt=True)}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -85,8 +89,16 @@ class Connection(asyncio.BufferedProtocol):
 
 async def serve(pages: int) -> None:
     """Serve on a free port of the loopback interface until standard input is closed."""
-    replies = [reply(body) for body in bodies(pages)]
+    made = bodies(pages)
+    replies: list[bytes] = []
     loop = asyncio.get_running_loop()
+
+    def renew() -> None:
+        """Tell the time in all replies, as every server with a clock must (RFC 9110, 6.6.1)."""
+        replies[:] = [reply(body) for body in made]
+        loop.call_later(1, renew)
+
+    renew()
     server = await loop.create_server(lambda: Connection(replies), "127.0.0.1", 0, backlog=1024)
     port = server.sockets[0].getsockname()[1]
     print(f"http://127.0.0.1:{port}", flush=True)
