@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from pathlib import Path
 
@@ -113,6 +114,8 @@ def test_a_client_whose_loop_was_closed_first_leaves_the_place_to_others():
     loop.close()
     asyncio.run(api.aclose())
     assert place.identity() is None
+    del api
+    gc.collect()  # or a later test is told of the session that nobody could close
 
 
 def test_clients_share_on_uvloop_too():
