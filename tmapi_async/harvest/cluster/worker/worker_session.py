@@ -193,10 +193,11 @@ class WorkerSession:
     async def _collect(self) -> None:
         """Wait while each turn of the loop brings pages, to send more of them in one message.
 
-        Buffered pages keep their slots, so at most half of the slots wait here.
+        Buffered pages keep their slots, so it ends at the latest when all slots wait here. That
+        happens only where pages come as fast as they are read.
         """
-        before, maximum = -1, self.gate.share.slots // 2
-        while before < len(self._buffer.pages) < maximum:
+        before = -1
+        while before < len(self._buffer.pages):
             before = len(self._buffer.pages)
             await asyncio.sleep(0)
 
