@@ -5,7 +5,8 @@
 
 Makes a journal with two runs of the same listings. In the second run a tenth of the items is
 dearer, a tenth has sold more, and one in fifty is new in place of another. Then every command runs
-as users run it, in a fresh process on one processor. No command may need 300 MB.
+in a fresh process on one processor. No command may need 300 MB. Two commands are also run on all
+processors, as users run them: `status` may take 2 seconds, and `changes` 5.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +59,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 _POSTGRES = "export to Postgres"
 
+MOST_SECONDS = {"status": 2.0, "changes": 5.0}
+"""Longest time that a user waits for a command, on all processors."""
+
 
 class Usage(NamedTuple):
     """Resources of one process."""
@@ -81,14 +86,14 @@ def change(body: bytes) -> bytes:
     return msgspec.json.encode(page)
 
 
-def run(arguments: tuple[str, ...]) -> Usage:
-    """Run a command in a fresh process."""
+def run(arguments: tuple[str, ...], core: int | None) -> Usage:
+    """Run a command in a fresh process, on one processor or on all of them."""
     began = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "tmapi_async.cli", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: pin(CLIENT_CORE),  # noqa: PLW1509 - no thread runs here
+        preexec_fn=lambda: pin(core),  # noqa: PLW1509 - no thread runs here
     )
     assert process.stderr is not None
     errors = process.stderr.read()
@@ -99,12 +104,14 @@ def run(arguments: tuple[str, ...]) -> Usage:
     return Usage(cpu, time.perf_counter() - began, usage.ru_maxrss / 1024)
 
 
-def measure(journal: Path, folder: Path, names: list[str], turns: int) -> list[dict[str, Any]]:
+def measure(
+    journal: Path, folder: Path, names: Iterable[str], turns: int, core: int | None = CLIENT_CORE
+) -> list[dict[str, Any]]:
     """Run each command some times; return a row of medians for each."""
     rows = []
     for name in names:
         arguments = tuple(text.format(journal=journal, folder=folder) for text in COMMANDS[name])
-        usages = [run(arguments) for _ in range(turns)]
+        usages = [run(arguments, core) for _ in range(turns)]
         rows.append(
             {
                 "command": name,
@@ -139,15 +146,22 @@ def main() -> int:
         print(f"journal: {journal.stat().st_size / 2**20:,.0f} MB", file=sys.stderr)
         turns = QUICK_RUNS if options.quick else options.turns
         rows = measure(journal, Path(folder), options.only or list(COMMANDS), turns)
+        waits = measure(journal, Path(folder), MOST_SECONDS, turns, core=None)
     heads = {"command": "", "megabytes": "peak MB|,.0f", "cpu": "processor s|,.1f"}
-    text = table(rows, {**heads, "seconds": "wall s|,.1f"})
-    print(text)
+    texts = [table(kept, {**heads, "seconds": "wall s|,.1f"}) for kept in (rows, waits)]
+    print("\n\n".join(texts))
     verdicts = [promise(f"{row['command']}: MB", row["megabytes"], MOST_MEGABYTES) for row in rows]
+    verdicts += [
+        promise(f"{row['command']}: s", row["seconds"], MOST_SECONDS[row["command"]])
+        for row in waits
+    ]
     if not options.quick and not options.only:
         size = -(-items // EACH) * EACH
-        workload = f"two runs of {size:,} items, {DRIFT:.0%} drifted; each command on one processor"
-        result = {"figures": rows, "musts": verdicts}
-        print(f"written: {write('readers', workload, result, [text])}")
+        workload = (
+            f"two runs of {size:,} items, {DRIFT:.0%} drifted; {turns} run{'s' * (turns > 1)} each"
+        )
+        result = {"figures": rows, "waits": waits, "musts": verdicts}
+        print(f"written: {write('readers', workload, result, texts)}")
     return report_promises(verdicts)
 
 
