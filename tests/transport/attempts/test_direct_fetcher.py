@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.sessions import Server, make_gate, new_state, open_session, page, request
+from tests.support.tracebacks import product_locals
 from tmapi_async import Observer, Page, ServerError
+from tmapi_async.transport.connections.page_connection import PageConnection
 from tmapi_async.transport.request_state import CallOptions, CrawlCounts, RequestState
 
 if TYPE_CHECKING:
@@ -104,6 +106,27 @@ async def test_a_failed_attempt_is_gone_on_with() -> None:
         assert (came.number, came.attempts) == (2, 3)
         assert (state.counts.requests, state.counts.retries) == (3, 2)
         assert state.counts.codes == {"500": 1, "connection": 1, "200": 1}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), KeyboardInterrupt()])
+async def test_no_frame_of_a_request_that_cannot_be_written_holds_the_token(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error keeps its lines, but no local variable with the token; the attempt is given up."""
+    token = "canary-5up3r53cr3t-t0k3n"  # noqa: S105 - a token for this test only
+
+    def broken(*_: object) -> None:
+        raise error
+
+    async with opened(token=token) as (_, session):
+        monkeypatch.setattr(PageConnection, "start", broken)
+        state = new_state(session)
+        with pytest.raises(type(error)) as caught:
+            begin(session, state)
+        assert not state.on_wire
+    shown = product_locals(caught.value)
+    assert "send_at_once" in [entry.frame.code.name for entry in caught.traceback]
+    assert [name for name, text in shown.items() if token in text] == []
 
 
 async def test_an_exchange_that_is_abandoned_keeps_its_slot_for_the_server() -> None:

@@ -16,6 +16,7 @@ from tmapi_async.api.listings import PageRequest
 from tmapi_async.api.replies import Page, Reply
 from tmapi_async.limits.circuit_breaker import CircuitBreaker
 from tmapi_async.limits.gate import Gate
+from tmapi_async.transport.frames import clear_locals
 from tmapi_async.transport.request_state import RequestState
 from tmapi_async.transport.retry import RetryBudget
 
@@ -98,8 +99,9 @@ class DirectFetcher:
         )
         try:
             self._sender.send_at_once(exchange)
-        except BaseException:
+        except BaseException as error:
             self.abandon(exchange)
+            clear_locals(error)
             raise
         return exchange
 
