@@ -280,8 +280,7 @@ def _is_list(kind: Any) -> bool:
 def is_as_documented(raw: bytes, struct: type[msgspec.Struct]) -> bool:
     """Return True if a row has no unknown field and each value fits.
 
-    So it is with most rows of a page that drifted. To look for unknown fields takes ten times as
-    long.
+    So it is with most rows of a page that drifted. To look for unknown fields takes much longer.
 
     Args:
         raw: The row's JSON.
