@@ -89,7 +89,7 @@ async def walk(
             prices += Decimal((row.get("price_info") or {}).get("sale_price") or 0)
         more = number < last
         journal.submit(
-            visit, PageRecord(number, body, time.time(), 1, 0.05, 200, PAGE, more, None, PAGE)
+            (visit, PageRecord(number, body, time.time(), 1, 0.05, 200, PAGE, more, None, PAGE))
         )
     await journal.flush()
     totals = Totals(last, EACH, EACH, 0, last)

@@ -81,7 +81,7 @@ async def fill(journal: Journal, texts: list[bytes], listings: int, each: int, w
                     room.clear()
                     await room.wait()
                 body = texts[written % len(texts)]
-                journal.submit(visit, record(number, body, last=number == each))
+                journal.submit((visit, record(number, body, last=number == each)))
                 written += 1
         totals = Totals(each, 20 * each, 20 * each, 0, each)
         ended = (end_visit(visit, "complete", totals, now=time.time()) for visit in side_by_side)

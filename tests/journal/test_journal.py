@@ -52,10 +52,40 @@ async def test_pages_of_one_turn_are_committed_together(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 11):
-        journal.submit(visit, record(number))
+        journal.submit((visit, record(number)))
     assert journal.waiting == 10
     await journal.flush()
     assert (journal.statistics().commits, journal.statistics().durable) == (1, 10)
+    await journal.close()
+
+
+async def test_pages_gather_for_a_commit_until_as_many_came_as_the_gate_is_wide(path):
+    """A coordinator's pages of several turns share a commit; `flush` does not wait for more."""
+    journal = Journal.open(path)
+    journal.gather = 3600.0
+    (visit,) = begin(journal, listings(7), width=lambda: 4).visits
+    for number in range(1, 4):
+        journal.submit((visit, record(number)))
+        await asyncio.sleep(0)
+    await asyncio.to_thread(lambda: None)
+    assert (journal.statistics().commits, journal.waiting) == (0, 3)
+    await journal.wait_durable(journal.submit((visit, record(4))))
+    assert journal.statistics().commits == 1
+    journal.submit((visit, record(5)), (visit, record(6)))
+    await journal.flush()
+    assert (journal.statistics().commits, len(stored(path))) == (2, 6)
+    journal.submit((visit, record(7)))
+    await journal.close()
+    assert len(stored(path)) == 7
+
+
+async def test_pages_that_gathered_for_long_enough_are_committed(path):
+    """Without further pages, the time ends the gathering."""
+    journal = Journal.open(path)
+    journal.gather = 0.001
+    (visit,) = begin(journal, listings(7), width=lambda: 4).visits
+    await journal.wait_durable(journal.submit((visit, record(1))))
+    assert stored(path) == [(visit.id, 1)]
     await journal.close()
 
 
@@ -68,7 +98,7 @@ async def test_pages_that_come_during_a_commit_are_the_next_group(path, monkeypa
     first = asyncio.ensure_future(journal.append(visit, record(1)))
     await asyncio.to_thread(inside.wait, 20)
     for number in range(2, 9):
-        journal.submit(visit, record(number))
+        journal.submit((visit, record(number)))
         await asyncio.sleep(0)
     assert not first.done()
     slow.set()
@@ -173,7 +203,7 @@ async def test_a_listing_is_never_complete_before_its_pages_are_there(path):
     for visit in visits:
         journal.apply(begin_visit(visit, 1.0))
         for number in range(1, 4):
-            journal.submit(visit, record(number, last=number == 3))
+            journal.submit((visit, record(number, last=number == 3)))
         journal.apply(end_visit(visit, "complete", totals(3), now=2.0))
         await asyncio.sleep(0)
         with JournalReader(path) as reader:
@@ -209,7 +239,7 @@ async def test_a_full_disk_fails_the_append_and_loses_no_durable_page(path):
     assert isinstance(journal.error, DiskFullError)
     assert errors[-1] is journal.error
     with pytest.raises(DiskFullError):
-        journal.submit(visit, record(5000))
+        journal.submit((visit, record(5000)))
     with pytest.raises(DiskFullError):
         await journal.flush()
     await journal.close()
@@ -259,7 +289,7 @@ async def test_a_page_is_refused_in_the_very_turn_that_learns_of_a_failure(path,
     def submit_again():
         learned.set()
         with pytest.raises(JournalError, match="nobody foresaw this"):
-            journal.submit(visit, record(99))
+            journal.submit((visit, record(99)))
         refused.append(journal.waiting)
 
     def broken(*_):
@@ -271,7 +301,7 @@ async def test_a_page_is_refused_in_the_very_turn_that_learns_of_a_failure(path,
     )
     (visit,) = start.visits
     for number in itertools.count(1):  # each turn submits a page: one of them is the last
-        journal.submit(visit, record(number))
+        journal.submit((visit, record(number)))
         await asyncio.sleep(0)
         if learned.is_set():
             break
@@ -283,7 +313,7 @@ async def test_close_raises_if_the_last_commit_fails(path):
     """`close` raises if pages that nobody waited for could not be committed."""
     journal = open_with(path, "max_page_count = 15")
     (visit,) = begin(journal, listings(7)).visits
-    journal.submit(visit, record(1, body=NOISE))
+    journal.submit((visit, record(1, body=NOISE)))
     with pytest.raises(DiskFullError):
         await journal.close()
     assert Journal.open(path).error is None
@@ -294,19 +324,19 @@ async def test_close_commits_all_pages_and_can_be_repeated(path):
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
     for number in range(1, 31):
-        journal.submit(visit, record(number))
+        journal.submit((visit, record(number)))
     await journal.close()
     await journal.close()
     assert len(stored(path)) == 30
     with pytest.raises(ClosedError):
-        journal.submit(visit, record(31))
+        journal.submit((visit, record(31)))
 
 
 async def test_a_cancelled_close_still_closes(path):
     """A cancelled `close` still commits, and frees the journal for the next start."""
     journal = Journal.open(path)
     (visit,) = begin(journal, listings(7)).visits
-    journal.submit(visit, record(1))
+    journal.submit((visit, record(1)))
     closing = asyncio.create_task(journal.close("signal"))
     await asyncio.sleep(0)
     closing.cancel()

@@ -23,7 +23,7 @@ async def work(path, requested, *, ends=None, pages=2, at=2.0, **options):
         for visit in begin(journal, requested, **options).visits:
             journal.apply(begin_visit(visit, 1.0))
             for number in range(1, pages + 1):
-                journal.submit(visit, record(number))
+                journal.submit((visit, record(number)))
             state = (ends or {}).get(visit.listing.cat_id, "complete")
             if state != "open":
                 capped_at = max_pages if state == "capped" else None
@@ -100,7 +100,7 @@ async def fail(path, requested, *failing, stop=()):
     start = begin(journal, requested, refresh=True)
     for visit in start.visits:
         journal.apply(begin_visit(visit, time.time()))
-        journal.submit(visit, record(1))
+        journal.submit((visit, record(1)))
         state = "failed" if visit.listing.cat_id in failing else "complete"
         state = "open" if visit.listing.cat_id in stop else state
         error = IncompleteListingError("60 of 500") if state == "failed" else None

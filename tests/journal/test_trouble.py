@@ -79,7 +79,7 @@ async def test_a_commit_waits_for_a_full_disk_and_counts_once(path):
     noise = random.Random(14)  # noqa: S311 - no secret
     pages = 12
     for number in range(1, pages + 1):
-        journal.submit(visit, record(number, body=noise.randbytes(40_000)))
+        journal.submit((visit, record(number, body=noise.randbytes(40_000))))
     await until(lambda: journal.in_trouble)
     assert isinstance(wait.trouble, DiskFullError)
     connection.execute("PRAGMA max_page_count = 1000")

@@ -36,7 +36,7 @@ def fill(journal, visit, table):
     """Submit something that is stored in a table; return the ticket."""
     part = Visit(visit.id + 1, visit.run, listings(8)[0])
     if table == "reject":
-        return journal.submit(visit, record(1, rejects=(reject(3),)))
+        return journal.submit((visit, record(1, rejects=(reject(3),))))
     if table in ("listing", "part"):
         return journal.apply(*add_part(part, visit.id))
     if table == "division":
@@ -45,7 +45,7 @@ def fill(journal, visit, table):
         return journal.apply(fail_page(visit, 2, DeadlineError("slow"), start=1, now=NOW))
     if table == "visit":
         return journal.apply(begin_visit(visit, NOW))
-    return journal.submit(visit, record(1))  # and a tick
+    return journal.submit((visit, record(1)))  # and a tick
 
 
 TABLES = ("page", "reject", "tick", "listing", "visit", "part", "division", "failed_page")

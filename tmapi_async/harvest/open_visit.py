@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from tmapi_async.crawl.outcomes import ListingTask
 from tmapi_async.crawl.seam import Look, Seam
 from tmapi_async.errors import TMAPIError
 from tmapi_async.journal.records import PageRecord, Totals, Visit
+from tmapi_async.journal.resume import DecodedPages
+from tmapi_async.journal.statements import Statement, end_visit
 
 
 class OpenVisit:
@@ -42,6 +45,26 @@ class OpenVisit:
         self.shifted: str | None = None
         self.error: TMAPIError | None = None
 
+    def task(self, stored: DecodedPages, max_pages: int | None) -> ListingTask:
+        """Return the task to walk the listing on from its stored pages.
+
+        Args:
+            stored: The stored pages.
+            max_pages: Maximum number of pages of the listing, or None.
+        """
+        visit = self.visit
+        return ListingTask(
+            listing=visit.listing,
+            max_pages=max_pages,
+            hint=visit.expected_pages or stored.expected_pages,
+            stored_pages=stored.pages,
+            stored_ids=stored.item_ids,
+            stored_rows=stored.row_count,
+            stored_total=stored.total_count,
+            seam=self.seam,
+            shifted=self.shifted,
+        )
+
     def add(self, page: PageRecord) -> None:
         """Count a page."""
         self.has_new_pages = True
@@ -59,6 +82,14 @@ class OpenVisit:
         self.shifted = self.shifted or look.shifted
         if look.last:
             self.seam = None
+
+    def failure(self, now: float) -> Statement:
+        """Return the change that records the failure of the listing.
+
+        Args:
+            now: Current time, seconds since 1970, UTC.
+        """
+        return end_visit(self.visit, "failed", self.totals, now=now, error=self.error)
 
     @property
     def totals(self) -> Totals:

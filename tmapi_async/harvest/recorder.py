@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
@@ -156,7 +156,7 @@ class Recorder(CrawlSink):
             )
             if stored.pages:
                 self._add_seam(entry, stored)
-            yield self._task(entry, stored)
+            yield entry.task(stored, self._max_pages)
 
     async def reopen(self, listing: Listing) -> ListingTask | None:
         """Return the task of a begun listing again, with all pages that are stored by now.
@@ -180,7 +180,7 @@ class Recorder(CrawlSink):
             self._end_failed(listing)
             return None
         self._journal.apply(forget_failures(visit))
-        return self._task(entry, stored)
+        return entry.task(stored, self._max_pages)
 
     def _add_seam(self, entry: OpenVisit, stored: DecodedPages) -> None:
         history = self._journal.read(
@@ -214,20 +214,6 @@ class Recorder(CrawlSink):
             self.tally.unique_items += len(stored.item_ids) - entry.unique_items
             entry.unique_items = len(stored.item_ids)
             self._apply(end_visit(entry.visit, "open", entry.totals, now=time.time()))
-
-    def _task(self, entry: OpenVisit, stored: DecodedPages) -> ListingTask:
-        visit = entry.visit
-        return ListingTask(
-            listing=visit.listing,
-            max_pages=self._max_pages,
-            hint=visit.expected_pages or stored.expected_pages,
-            stored_pages=stored.pages,
-            stored_ids=stored.item_ids,
-            stored_rows=stored.row_count,
-            stored_total=stored.total_count,
-            seam=entry.seam,
-            shifted=entry.shifted,
-        )
 
     def _read(self, visit: Visit) -> DecodedPages | None:
         """Return the stored pages of a visit, or None if they fail the visit."""
@@ -292,28 +278,52 @@ class Recorder(CrawlSink):
         self._apply(store_look(entry.visit, number, *result, start=start, now=time.time()))
         return stored
 
-    def store(self, visit: Visit, record: PageRecord) -> bool:
-        """Store a page that a worker decoded. Return True if the journal took it."""
-        listing = visit.listing
-        entry = self._open.get(listing) or self._failed.get(listing)
-        return entry is not None and self._store(entry, record)
+    def store(self, pages: Sequence[tuple[Visit, PageRecord]]) -> int:
+        """Store pages that workers decoded. Return how many of them the journal took.
+
+        All but a few of a message are usual ones, which are submitted and counted together.
+        """
+        usual, stored = [], 0
+        for pair in pages:
+            visit, page = pair
+            entry = self._open.get(visit.listing)
+            if entry is None or entry.error is not None or page.age or page.rejects:
+                entry = entry or self._failed.get(visit.listing)
+                stored += entry is not None and self._store(entry, page)
+            else:
+                usual.append(pair)
+        return stored + self._store_usual(usual)
+
+    def _store_usual(self, pages: Sequence[tuple[Visit, PageRecord]]) -> int:
+        try:
+            self._journal.submit(*pages)
+        except JournalError as error:
+            self._broken(error)
+            return 0
+        for visit, page in pages:
+            self._open[visit.listing].add(page)
+        self.pages += len(pages)
+        self._open_pages += len(pages)
+        self.tally.add_pages(len(pages), sum(page.items for _, page in pages), 0)
+        return len(pages)
 
     def _store(self, entry: OpenVisit, page: PageRecord) -> bool:
         if page.age and self._is_stale(page):
-            self._refuse_stale(entry, page)
+            if entry.error is None:
+                self._fail_at(entry, page, StaleReplyError(f"the page is {page.age:.0f} s old"))
             return False
         if entry.error is not None and page.number in entry.stored_pages:
             return False  # the listing failed while it was requested once more
         try:
-            self._journal.submit(entry.visit, page)
+            self._journal.submit((entry.visit, page))
         except JournalError as error:
             self._broken(error)
             return False
         entry.add(page)
         self.pages += 1
-        self.tally.add_page(page.items, len(page.rejects))
+        self.tally.add_pages(1, page.items, len(page.rejects))
         if self._failed and entry.visit.listing in self._failed:
-            self._apply(_end_as_failed(entry))
+            self._apply(entry.failure(time.time()))
             return True
         self._open_pages += 1
         if entry.error is None and page.rejects:
@@ -324,20 +334,16 @@ class Recorder(CrawlSink):
         """Return True if a page is older than this start, and its run asks for all pages again."""
         return self._start.run > 1 and page.age > time.monotonic() - self._began_at
 
-    def _refuse_stale(self, entry: OpenVisit, page: PageRecord) -> None:
-        if entry.error is None:
-            listing = entry.visit.listing
-            entry.error = StaleReplyError(f"the page is {page.age:.0f} s old")
-            entry.error.locate(listing.endpoint, listing.identity, page.number, page.attempts)
-            self._fail(listing, entry.error)
-
     def _check_shape(self, entry: OpenVisit, page: PageRecord) -> None:
         changed = changed_shape(page.items, page.rejects, self._most_rejects)
         if changed is not None:
-            listing = entry.visit.listing
-            entry.error = ChangedShapeError(changed)
-            entry.error.locate(listing.endpoint, listing.identity, page.number, page.attempts)
-            self._fail(listing, entry.error)
+            self._fail_at(entry, page, ChangedShapeError(changed))
+
+    def _fail_at(self, entry: OpenVisit, page: PageRecord, error: TMAPIError) -> None:
+        listing = entry.visit.listing
+        error.locate(listing.endpoint, listing.identity, page.number, page.attempts)
+        entry.error = error
+        self._fail(listing, error)
 
     def failed(self, request: PageRequest, error: TMAPIError) -> None:
         """Record a page that failed."""
@@ -378,7 +384,7 @@ class Recorder(CrawlSink):
         if self._expected_pages is not None:
             self._expected_pages -= visit.expected_pages or 0
         if state == "failed":
-            self._apply(_end_as_failed(entry))
+            self._apply(entry.failure(time.time()))
             return
         # Look-ahead past the end may have failed. Nobody needs those pages.
         self._apply(forget_failures(visit))
@@ -392,7 +398,3 @@ class Recorder(CrawlSink):
             self._journal.apply(*changes)
         except JournalError as error:
             self._broken(error)
-
-
-def _end_as_failed(entry: OpenVisit) -> Statement:
-    return end_visit(entry.visit, "failed", entry.totals, now=time.time(), error=entry.error)

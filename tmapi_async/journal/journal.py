@@ -29,7 +29,7 @@ from .stored_pages import pages_of_visit
 from .tables.damaged_values import translated
 from .trouble import TroubleWait
 from .views import StoredPage
-from .writer import Batch, Committed, Writer
+from .writer import LARGEST_GROUP, Batch, Committed, Writer
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,6 +49,10 @@ class Journal:
         path: The journal's file.
         connection: Writing connection to the file.
         lock: Lock on the file, which is already acquired.
+
+    Attributes:
+        gather: Seconds for which pages gather for a commit, unless as many come as the gate is
+            wide; 0.0 for one turn of the loop.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriteLock) -> None:
@@ -65,6 +69,7 @@ class Journal:
         self._counts: Callable[[], RequestCounts] = RequestCounts
         self._width: Callable[[], int] = int
         self._on_durable: Callable[[], None] = lambda: None
+        self.gather = 0.0
         self._batch = Batch([], [])
         self._scheduled = False
         self._submitted = self._settled = 0  # pages and statements: submitted, committed
@@ -224,24 +229,25 @@ class Journal:
 
     # -- pages
 
-    def submit(self, visit: Visit, page: PageRecord) -> int:
-        """Submit a page without waiting. The caller keeps `waiting` in bounds.
+    def submit(self, *pages: tuple[Visit, PageRecord]) -> int:
+        """Submit pages without waiting. The caller keeps `waiting` in bounds.
 
         Args:
-            visit: The visit that the page belongs to.
-            page: The page. A page that is stored already is ignored.
+            *pages: The pages, each with its visit. A page that is stored already is ignored.
 
         Returns:
             A ticket for `wait_durable`.
 
         Raises:
-            JournalError: The writer has failed; this page is not durable.
+            JournalError: The writer has failed; these pages are not durable.
         """
         if not self._scheduled:
             self._schedule()
-        self._waiting += 1
-        self._submitted += 1
-        self._batch.pages.append((visit, page))
+        self._waiting += len(pages)
+        self._submitted += len(pages)
+        self._batch.pages += pages
+        if self.gather and len(self._batch.pages) >= min(LARGEST_GROUP, self._width()):
+            self._enqueue_batch()  # more may not come before these are durable
         return self._submitted
 
     async def wait_durable(self, ticket: int) -> None:
@@ -262,7 +268,7 @@ class Journal:
         Raises:
             JournalError: The writer has failed; the page may not be durable.
         """
-        await self.wait_durable(self.submit(visit, page))
+        await self.wait_durable(self.submit((visit, page)))
 
     async def flush(self) -> None:
         """Wait until everything submitted so far is durable.
@@ -271,16 +277,17 @@ class Journal:
             JournalError: The writer has failed.
         """
         self._check()
+        self._enqueue_batch()
         await self.wait_durable(self._submitted)
 
     def _schedule(self) -> None:
-        """Let the writer have what this turn of the event loop submits.
+        """Let the writer have what is submitted until the end of this turn, or of `gather`.
 
         Raises:
             JournalError: The writer has failed.
         """
         self._check()
-        self._running_loop().call_soon(self._enqueue_batch)
+        self._running_loop().call_later(self.gather, self._enqueue_batch)
         self._scheduled = True
 
     def _enqueue_batch(self) -> None:

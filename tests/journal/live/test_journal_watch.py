@@ -165,7 +165,7 @@ async def test_a_look_costs_no_more_where_much_has_ended(
         visits = list(begin(journal, listings(*range(1, ended + 41))).visits)
         small = record(1, last=True, body=body([row(1)]), items=1)
         for visit in visits[:ended]:
-            journal.submit(visit, small)
+            journal.submit((visit, small))
             journal.apply(end_visit(visit, "complete", Totals(1, 1, 1, 0, 1), now=time.time()))
         await open_visit(journal, visits[ended], 2)
         watch = JournalWatch(path)

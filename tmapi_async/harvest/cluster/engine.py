@@ -23,6 +23,10 @@ from tmapi_async.journal.journal import Journal
 
 from .token_source import TokenSource
 
+GATHER = 0.02
+"""Seconds for which the pages of several sessions gather for one commit: far less than a reply
+takes. Each message would otherwise be a commit of its own, which costs as much as many pages."""
+
 
 class ClusterEngine:
     """Engine whose requests are sent by the workers of a cluster.
@@ -64,6 +68,7 @@ class ClusterEngine:
         guard: GuardPolicy | None,
     ) -> Driver:
         """Return a coordinator of the cluster's workers."""
+        journal.gather = GATHER
         for account in self.accounts:
             account.settings = _override(account.settings, lookahead, guard)
         self.coordinator = Coordinator(

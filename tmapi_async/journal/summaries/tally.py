@@ -87,9 +87,9 @@ class RunTally(msgspec.Struct):
         self.unique_items += sign * totals.unique_items
         self.rejects += sign * totals.rejects
 
-    def add_page(self, items: int, rejects: int) -> None:
-        """Count a page."""
-        self.pages += 1
+    def add_pages(self, pages: int, items: int, rejects: int) -> None:
+        """Count pages with their items and rejects."""
+        self.pages += pages
         self.items += items
         self.rejects += rejects
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from tmapi_async.api.listings import PageRequest
 from tmapi_async.crawl.outcomes import ListingOutcome, ListingTask
@@ -64,9 +64,8 @@ class Receiver:
         """Hand over the looks, pages, failures and endings of a report, in this order."""
         for looked in report.looked:
             self._store_look(channel, looked)
-        for number, page in report.pages:
-            self._store(number, page)
         if report.pages:
+            self._store(report.pages)
             channel.pages_received += len(report.pages)
             self._unacknowledged.append((self._pages_stored, channel, channel.pages_received))
         for failed in report.failed_pages:
@@ -87,10 +86,14 @@ class Receiver:
                 durable_pages[channel] = received
         return durable_pages
 
-    def _store(self, number: int, page: PageRecord) -> None:
-        visit = self._visits.get(number) or self._ended_visits.get(number)
-        if visit is not None:
-            self._pages_stored += self._recorder.store(visit, page)
+    def _store(self, pages: Sequence[tuple[int, PageRecord]]) -> None:
+        find, find_ended = self._visits.get, self._ended_visits.get
+        found = [
+            (visit, page)
+            for number, page in pages
+            if (visit := find(number) or find_ended(number)) is not None
+        ]
+        self._pages_stored += self._recorder.store(found)
 
     def _store_look(self, channel: Channel, looked: protocol.SeamLooked) -> None:
         listing = channel.listings.get(looked.visit)
