@@ -7,6 +7,7 @@ time for which every gate with requests at the server has reported.
 from __future__ import annotations
 
 import math
+import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from itertools import count, repeat
 from tmapi_async.limits.controller import Controller
 
 SENT, ANSWERED, REFUSED, ABANDONED = 0.0, 1.0, 2.0, 3.0
+_pack_event = struct.Struct("5d").pack
 _FIELDS = 5
 _NEVER = -1.0
 
@@ -23,7 +25,7 @@ class EventRecorder:
     """Record of the calls that a gate makes to its controller."""
 
     def __init__(self) -> None:
-        self._events = array("d")
+        self._events = bytearray()
 
     def add(
         self,
@@ -35,16 +37,16 @@ class EventRecorder:
     ) -> None:
         """Record one event."""
         after = _NEVER if retry_after is None else retry_after
-        self._events.extend((now, kind, sent_at, in_flight, after))
+        self._events += _pack_event(now, kind, sent_at, in_flight, after)
 
     def drain(self) -> bytes:
         """Return all events since the last call, packed, and forget them."""
-        packed = self._events.tobytes()
-        del self._events[:]
+        packed = bytes(self._events)
+        self._events.clear()
         return packed
 
 
-_Event = tuple[float, int, str, float, float, float, float]
+_Event = tuple[float, int, str, float, float, int, float]
 
 
 class EventReplay:
@@ -70,13 +72,13 @@ class EventReplay:
         self._order = count()
         self._reported_until: dict[str, float] = {}  # gate -> time up to which it has reported
         self._reported: dict[str, int] = {}  # gate -> attempts at the server, as last reported
-        self._replayed: dict[str, float] = {}  # gate -> attempts at the server, as replayed
+        self._replayed: dict[str, int] = {}  # gate -> attempts at the server, as replayed
         self._now = 0.0
 
     @property
     def in_flight(self) -> int:
         """Number of attempts at the server, according to the replayed events."""
-        return int(sum(self._replayed.values()))
+        return sum(self._replayed.values())
 
     def report(
         self, name: str, packed: bytes, *, offset: float, clock: float, in_flight: int
@@ -96,11 +98,20 @@ class EventReplay:
         kinds, sent, levels, afters = (fields[field::_FIELDS] for field in range(1, _FIELDS))
         sent_times = [at + offset for at in sent]
         self._events.extend(
-            zip(times, self._order, repeat(name), kinds, sent_times, levels, afters, strict=False)
+            zip(
+                times,
+                self._order,
+                repeat(name),
+                kinds,
+                sent_times,
+                map(int, levels),
+                afters,
+                strict=False,
+            )
         )
         self._reported_until[name] = clock + offset
         self._reported[name] = in_flight
-        self._replayed.setdefault(name, 0.0)
+        self._replayed.setdefault(name, 0)
 
     def forget(self, name: str) -> None:
         """Drop a gate that is gone, with its events and its attempts at the server."""
@@ -126,26 +137,28 @@ class EventReplay:
             self._replayed.update(self._reported)
 
     def _replay(self, events: list[_Event]) -> None:
-        controller, levels, now = self._controller, self._replayed, self._now
+        controller, on_latency = self._controller, self._on_latency
+        levels, now = self._replayed, self._now
         total = sum(levels.values())
         for at, _, name, kind, sent_at, level, after in events:
-            now = max(now, at)  # a clock of another machine may be off by a little
+            # A clock of another machine may be off by a little.
+            now = at if at > now else now  # noqa: FURB136 - `max` takes longer, for each attempt
             total += level - levels[name]
             levels[name] = level
-            sent = min(now, sent_at)
-            if kind == SENT:
-                controller.sent(now, int(total))
-                continue
-            if kind == ABANDONED:
-                controller.abandoned(now, sent)
-                continue  # the abandoned request is still at the server
             if kind == ANSWERED:
-                controller.answered(now, sent, int(total))
-                self._on_latency(at - sent_at)
-            else:
-                controller.refused(now, sent, int(total), None if after == _NEVER else after)
-            levels[name] -= 1
-            total -= 1
+                controller.answered(now, sent_at, total)
+                on_latency(at - sent_at)
+                levels[name] = level - 1
+                total -= 1
+            elif kind == SENT:
+                controller.sent(now, total)
+            elif kind == REFUSED:
+                retry_after = None if after == _NEVER else after
+                controller.refused(now, sent_at, total, retry_after)
+                levels[name] = level - 1
+                total -= 1
+            else:  # the abandoned request is still at the server
+                controller.abandoned(now, sent_at)
         self._now = now
 
 
