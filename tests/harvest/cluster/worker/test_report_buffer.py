@@ -77,6 +77,15 @@ async def test_a_page_keeps_its_slot_and_is_pending_until_it_is_durable(case):
     assert case.buffer.pending == 0
 
 
+async def test_one_call_asks_for_the_report_of_all_pages_that_wait(case):
+    """The next report needs a call of its own."""
+    for _ in range(2):
+        case.buffer.page(page_of(envelope()))
+        case.buffer.page(page_of(envelope()))
+        assert len(case.buffer.drain()[0]) == 2
+    assert case.results == 2
+
+
 async def test_there_is_room_for_a_request_only_if_a_slot_is_free_for_it(case):
     """A page that waits for its message keeps its slot; a request before a retry keeps none."""
     assert case.buffer.has_room(2, 1)

@@ -18,6 +18,12 @@ from tmapi_async.limits.shares.share_gate import ShareGate
 
 from .batch_queue import BatchQueue
 
+_Compression = tuple[int | None, Callable[[bytes], bytes | None]]
+"""Number of a dictionary, and the function that compresses a body with it."""
+
+_UNCOMPRESSED: _Compression = (None, lambda _: None)
+"""Leaves the compression to the journal: the endpoint has no dictionary yet."""
+
 
 class ReportBuffer(CrawlSink):
     """Receives the pages, failures and endings of the crawler.
@@ -43,7 +49,7 @@ class ReportBuffer(CrawlSink):
         self._failed_pages: list[protocol.PageFailed] = []
         self._ended: list[protocol.ListingEnded] = []
         self._looked: list[protocol.SeamLooked] = []
-        self._compressors: dict[str, tuple[int | None, Callable[[bytes], bytes]]] = {}
+        self._compressors: dict[str, _Compression] = {}
 
     @property
     def ids_only(self) -> bool:
@@ -80,30 +86,40 @@ class ReportBuffer(CrawlSink):
         visit = self._batches.visit(listing)
         if visit is None:
             return
+        if not self.pages:
+            self._on_result()
         self.pages.append((visit, page))
         self._pages_received += 1
         self.held_pages += 1
         self._gate.hold_slot()
-        self._on_result()
 
     def release(self, pages: int) -> None:
         """Free the slots of pages that have been handed to the operating system."""
         self.held_pages -= pages
         self._gate.release_slots(pages)
 
-    def _record(self, page: Page) -> PageRecord:
-        compression = self._compressors.get(page.request.listing.endpoint)
-        if compression is None:
-            return PageRecord.of(page)
-        dictionary, compress = compression
-        return PageRecord.of(page, compress(page.body), dictionary)
+    def _records(self, pages: list[Page]) -> list[PageRecord]:
+        """Return the records of pages, with the bodies compressed one right after the other.
+
+        The tables of a dictionary are larger than the fast caches of a processor, and all other
+        work on a page displaces them.
+        """
+        find = self._compressors.get
+        chosen = [find(page.request.listing.endpoint, _UNCOMPRESSED) for page in pages]
+        bodies = [page.body for page in pages]
+        frames = [compress(body) for (_, compress), body in zip(chosen, bodies, strict=True)]
+        return [
+            PageRecord.of(page, frame, dictionary)
+            for page, frame, (dictionary, _) in zip(pages, frames, chosen, strict=True)
+        ]
 
     def looked(self, look: Look) -> None:
         """Buffer the result of requesting a stored page once more."""
         visit = self._batches.running_visit(look.request.listing)
         if visit is None:
             return
-        record = self._record(look.page) if look.page is not None and look.new else None
+        pages = [look.page] if look.page is not None and look.new else []
+        record = next(iter(self._records(pages)), None)
         number, left, came = look.request.number, look.left, look.came
         self._looked.append(
             protocol.SeamLooked(visit, number, record, left, came, look.shifted, look.last)
@@ -145,12 +161,9 @@ class ReportBuffer(CrawlSink):
         list[protocol.ListingEnded],
         list[protocol.SeamLooked],
     ]:
-        """Return the buffered pages, failures, endings and looks, and forget them.
-
-        The bodies are compressed here, one right after the other: the tables of a dictionary are
-        larger than the fast caches of a processor, and all other work on a page displaces them.
-        """
-        pages = [(visit, self._record(page)) for visit, page in self.pages]
+        """Return the buffered pages, failures, endings and looks, and forget them."""
+        visits = [visit for visit, _ in self.pages]
+        pages = [*zip(visits, self._records([page for _, page in self.pages]), strict=True)]
         self.pages = []
         failed_pages, self._failed_pages = self._failed_pages, []
         ended, self._ended = self._ended, []
