@@ -84,7 +84,9 @@ def _numbers(packed: bytes) -> array[int]:
 
 
 class TaskBatch(msgspec.Struct, frozen=True, array_like=True):
-    """Some listings for one session.
+    """Some listings for one session, sent as bytes.
+
+    Dask would estimate the size of every part of an object, in each process that it passes.
 
     Attributes:
         session: Name of the session. A worker process without this session walks nothing.
@@ -95,3 +97,16 @@ class TaskBatch(msgspec.Struct, frozen=True, array_like=True):
     session: str
     number: int
     tasks: tuple[TaskSpec, ...]
+
+    def pack(self) -> bytes:
+        """Return the batch as bytes."""
+        return _encode(self)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> TaskBatch:
+        """Return a batch that `pack` has packed."""
+        return _decode(packed)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(TaskBatch).decode

@@ -71,9 +71,9 @@ def test_a_batch_fills_a_session_and_no_more(assigned, slots, rate, remaining, s
 
 def test_batches_get_small_near_the_end():
     """With few listings left a session gets enough for its slots, so that all end together."""
-    assert batch_size(0, 4, 1000.0, remaining=100_000, sessions=2) == 500
-    assert batch_size(0, 4, 1000.0, remaining=40, sessions=2) == 10
-    assert batch_size(4, 4, 1000.0, remaining=4, sessions=2) == 1
+    assert batch_size(0, 4, 250.0, remaining=100_000, sessions=2) == 500
+    assert batch_size(0, 4, 250.0, remaining=40, sessions=2) == 10
+    assert batch_size(4, 4, 250.0, remaining=4, sessions=2) == 1
 
 
 def test_the_key_of_a_task_names_its_listings():

@@ -79,7 +79,7 @@ class Dispatcher:
         """Submit a batch, and cut the session's channel if its task fails."""
         future = self._client.submit(
             walk_batch,
-            batch,
+            batch.pack(),
             key=key,
             workers=[channel.worker],
             # Another worker has another session: the coordinator sends the batch again.

@@ -10,7 +10,7 @@ from tmapi_async.api.listings import Listing
 LISTINGS_PER_SLOT = 4
 """Listings assigned for each slot of a session: with fewer, a slot may wait for a batch."""
 
-SECONDS_AHEAD = 0.5
+SECONDS_AHEAD = 2.0
 """Seconds of work to assign, where this is more listings than the above: short listings."""
 
 MAX_BATCH = 512

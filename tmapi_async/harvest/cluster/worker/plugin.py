@@ -119,8 +119,9 @@ async def _receive_token(request: protocol.SessionRequest, comm: Comm) -> protoc
     return message
 
 
-async def walk_batch(batch: TaskBatch) -> dict[str, int]:
-    """Walk the listings of a batch on this worker; this function is the Dask task."""
+async def walk_batch(packed: bytes) -> dict[str, int]:
+    """Walk the listings of a packed batch on this worker; this function is the Dask task."""
+    batch = TaskBatch.unpack(packed)
     session = get_worker().plugins[NAME].sessions.get(batch.session)
     if session is None:
         return {"listings": len(batch.tasks), "ended": 0, "going_on": 0}
