@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,3 +203,20 @@ def test_every_result_that_a_page_shows_tells_the_code_it_speaks_of() -> None:
     }
     kept = {path.stem for path in common.RESULTS.glob("*.json")} - {"baseline-quick"}
     assert shown <= kept == measured_code.SUBJECTS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux alone has batch jobs")
+def test_a_batch_job_has_the_slices_that_the_system_grants() -> None:
+    """A system that grants none leaves its own in force, and says so."""
+    code = (
+        "import os; from benchmarks.time_slices import become_batch_job; "
+        "print(become_batch_job({}), os.sched_getscheduler(0))"
+    )
+    for asked, granted in (("", ("None",)), ("0.05", ("0.05", "None"))):
+        done = subprocess.run(  # noqa: S603 - our own code
+            [sys.executable, "-c", code.format(asked)], capture_output=True, text=True, check=True
+        )
+        slices, policy = done.stdout.split()
+        assert slices in granted
+        assert int(policy) == os.SCHED_BATCH
