@@ -1,9 +1,9 @@
 """The journal's writer: one thread that compresses and commits all submitted pages.
 
-At the end of each of its turns, the event loop queues the pages of that turn as one batch. The
-thread takes all queued batches, compresses their pages, takes the batches that came meanwhile, and
-commits everything as one group. The thread never waits for a group to fill: while it works, the
-next group gathers.
+At the end of each of its turns, the event loop queues the pages of that turn as one batch; with
+`Journal.gather`, those of a longer time. The thread takes all queued batches, compresses their
+pages, takes the batches that came meanwhile, and commits everything as one group. The thread never
+waits for a group to fill: while it works, the next group gathers.
 
 The thread reaches the event loop only through its two callbacks, which it calls itself.
 """

@@ -86,7 +86,7 @@ def _numbers(packed: bytes) -> array[int]:
 class TaskBatch(msgspec.Struct, frozen=True, array_like=True):
     """Some listings for one session, sent as bytes.
 
-    Dask would estimate the size of every part of an object, in each process that it passes.
+    Dask would pickle each of its objects.
 
     Attributes:
         session: Name of the session. A worker process without this session walks nothing.
