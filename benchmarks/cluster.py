@@ -9,7 +9,7 @@ runs in its own process, so that its share is visible.
 In a real cluster each worker has a processor to itself. Here three busy processes share one, and
 push each other's data out of its fast memory each time they change places. So both sides, the one
 process and the cluster, run as batch jobs with long time slices (`benchmarks/time_slices.py`). The
-system's own slices of some 3 ms are measured, too.
+system's own slices of a few milliseconds are measured, too.
 
 The cluster may cost 1.25 times one process, at the highest width and with long slices: with few
 requests in flight, few pages share a message and a commit, and one process is enough. A full run

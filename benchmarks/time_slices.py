@@ -36,7 +36,7 @@ def become_batch_job(slices: float | None = None) -> float | None:
     """Schedule this process, and those that it starts, as batch jobs.
 
     Args:
-        slices: Length of a time slice in seconds; None for the system's own, some 3 ms.
+        slices: Length of a time slice in seconds; None for the system's own, a few milliseconds.
 
     Returns:
         The length that is in force; None if it is the system's own.
